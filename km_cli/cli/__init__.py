@@ -1,0 +1,63 @@
+"""The command line: one file a command. Nothing heavier than click is imported before a command runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+_COMMANDS = {
+    "import": "km_cli.cli.import_",
+    "dry-run": "km_cli.cli.dry_run",
+}
+"""A command's name, and the module that holds it as `command`."""
+
+
+class _Commands(click.Group):
+    """Finds commands by name, so that `--help` loads none it does not show."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(_COMMANDS[cmd_name]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(_COMMANDS)}."
+            raise click.UsageError(f"there is no command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="km-cli", prog_name="km-cli", message="%(prog)s %(version)s")
+def group() -> None:
+    """Replay and backfill event logs into Kissmetrics: users and accounts side by side.
+
+    Every row of a log becomes calls that toggle the identity: the user did it, the account did it. What
+    was sent is remembered in a ledger, so that any command can be repeated and nothing is sent twice.
+
+    \b
+    Try it without an account:
+      km-cli dry-run events.csv
+      km-cli import events.csv --to local
+    Then for real:
+      export KM_API_KEY=...
+      km-cli import events.csv
+    """
+
+
+def main() -> None:
+    """Run the command line; never ends in a traceback for what a user can do something about."""
+    from km_cli.cli.outcome import exit_code_of
+
+    sys.exit(exit_code_of(group))

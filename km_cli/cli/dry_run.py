@@ -1,0 +1,42 @@
+"""`km-cli dry-run`: what an import would send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from km_cli.cli import options
+
+
+@click.command("dry-run")
+@options.files
+@options.columns
+@options.times
+@options.part
+@options.delivery
+@options.ledger
+@options.as_json
+@click.option(
+    "--show",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Show the first N rows as calls.",
+)
+def command(**flags: Any) -> int:
+    """Show what import would send. Sends and writes nothing, needs no key.
+
+    It takes the same way as an import, up to the ledger, under the ledger that import would use: what was
+    sent before is known, and calls that Kissmetrics would merge are moved apart.
+
+    \b
+    Examples:
+      km-cli dry-run events.csv
+      km-cli dry-run events.csv --account company --timezone Europe/Berlin --show 10
+      km-cli dry-run events.csv --json
+    """
+    from km_cli.cli.running import run_dry
+
+    return run_dry(flags)

@@ -1,0 +1,41 @@
+"""`km-cli import`: send what has not been sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from km_cli.cli import options
+
+
+@click.command("import")
+@options.files
+@options.columns
+@options.times
+@options.part
+@options.delivery
+@options.ledger
+@options.rejects
+@options.as_json
+@click.option("--yes", is_flag=True, help="Do not ask before sending to Kissmetrics itself.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the summary even if this is no terminal.")
+@click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
+def command(**flags: Any) -> int:
+    """Send what has not been sent.
+
+    FILE is a CSV file with a header or JSON lines, also gzipped, or - for standard input. Columns with usual
+    names are recognised. Rows that can't be sent go to the rejects file, with the reason; correct them
+    there and import that file. Running the same command again sends nothing twice and goes on where an
+    earlier run stopped.
+
+    \b
+    Examples:
+      km-cli import events.csv --to local
+      KM_API_KEY=... km-cli import january.csv.gz february.csv.gz
+      km-cli import log.jsonl --user user.id --account account.id --no-properties
+      km-cli import events.csv --site test --limit 10
+    """
+    from km_cli.cli.running import run_import
+
+    return run_import(flags)

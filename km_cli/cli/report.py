@@ -1,0 +1,175 @@
+"""How a run went: one JSON object, or a table for people."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from km_cli.cli.show import say, table
+from km_cli.cli.watch import Watch
+from km_cli.config import Settings
+from km_cli.destinations import Target
+from km_cli.model import Finding
+from km_cli.tally import Tally
+
+_ASSUMED_LATENCY = 0.1
+
+MEANINGS = {
+    "D1": "same person, event and second: moved so that both count",
+    "D1-merged": "same person, event and second: Kissmetrics will count them once",
+    "D2": "another value of a property in the same second: moved so that both are kept",
+    "D2-lost": "another value of a property and no free second: one value survives",
+    "changed": "sent before with other properties: not sent again",
+    "leap-second": "a second :60, read as :59",
+    "no-user": "rows without a user: the account's part alone",
+    "no-account": "rows without an account: the user's part alone",
+    "time-unit": "times in a unit other than seconds, recognised by magnitude",
+}
+"""Findings by code, in words."""
+
+
+def kept_by(target: Target) -> dict[str, Any] | None:
+    """Return what the local store holds; None for a destination that does not tell."""
+    if target.kind != "local" or not Path(target.place).exists():
+        return None
+    from km_cli.standin import Store
+
+    store = Store(target.place)
+    try:
+        kept = store.kept()
+    finally:
+        store.close()
+    return dict(kept._asdict())
+
+
+def print_json(
+    tally: Tally, seconds: float, *, dry_run: bool = False, kept: dict[str, Any] | None = None
+) -> None:
+    """Print the summary as one object."""
+    summary: dict[str, Any] = {
+        "rows": {"read": tally.rows.read, **asdict(tally.rows)},
+        "calls": asdict(tally.calls),
+        "findings": dict(tally.findings),
+        "reasons": dict(tally.reasons),
+        "seconds": round(seconds, 3),
+    }
+    if dry_run:
+        summary["dry_run"] = True
+    if kept is not None:
+        summary["kept"] = kept
+    print(json.dumps(summary))
+
+
+def reasons(tally: Tally) -> str:
+    """Return why rows were rejected, the most frequent first."""
+    return ", ".join(f"{code} {count:,}" for code, count in tally.reasons.most_common())
+
+
+def print_summary(settings: Settings, tally: Tally, seconds: float, kept: dict[str, Any] | None) -> None:
+    """Print how an import went."""
+    rows, calls = tally.rows, tally.calls
+    lines = [("rows read", f"{rows.read:,}", "")]
+    lines += _lines(
+        ("  sent", rows.sent, ""),
+        ("  skipped", rows.skipped, _skipped(tally)),
+        ("  rejected", rows.rejected, reasons(tally)),
+        ("  pending", rows.pending, "not acknowledged yet: run again"),
+    )
+    lines += [("calls acknowledged", f"{calls.acknowledged:,}", _rate(calls.acknowledged, seconds))]
+    lines += _lines(
+        ("  left by an earlier run", calls.resumed, ""),
+        ("  sent again", calls.retried, "attempts beyond the first"),
+        ("  pending", calls.pending, "run again"),
+        ("  refused", calls.rejected, ""),
+    )
+    table(lines)
+    _print_findings(tally)
+    if kept is not None:
+        _print_kept(settings, kept)
+
+
+def _print_kept(settings: Settings, kept: dict[str, Any]) -> None:
+    say(f"\nwhat Kissmetrics would keep of it, in {settings.target.place}")
+    lines = [(f"  {name}", f"{kept[name]:,}", "") for name in ("people", "events", "properties")]
+    for code, count in {**kept["merged"], **kept["ignored"]}.items():
+        if count:
+            lines.append((f"  {code}", f"{count:,}", _KEPT_MEANINGS.get(code, "")))
+    table(lines)
+
+
+_KEPT_MEANINGS = {
+    "D1": "events merged with one of the same second",
+    "D2": "property values lost to another of the same second",
+    "D4": "calls with a name that was folded",
+    "repeat": "calls that came twice and changed nothing",
+}
+
+
+def print_dry_run(settings: Settings, tally: Tally, watch: Watch) -> None:
+    """Print the first sequences and the totals of a rehearsal."""
+    watch.print_inputs()
+    watch.print_first()
+    say()
+    rows, calls = tally.rows, tally.calls
+    by_persona = ", ".join(f"{name} {count:,}" for name, count in tally.by_persona.items())
+    lines = [("rows read", f"{rows.read:,}", "")]
+    lines += _lines(
+        ("  to send", rows.sent, ""),
+        ("  known", rows.skipped, _skipped(tally)),
+        ("  to reject", rows.rejected, reasons(tally)),
+    )
+    lines += [("calls to send", f"{calls.planned:,}", by_persona)]
+    moved = tally.findings["D1"] + tally.findings["D2"]
+    lines += _lines(("  moved", moved, f"to a free second, by up to {settings.spread} s"))
+    table(lines)
+    _print_findings(tally)
+    if calls.planned and settings.target.needs_key:
+        say(f"\nAn import would take about {_duration(settings, calls.planned)}.")
+    say("Nothing was sent, nothing was written.")
+
+
+def _print_findings(tally: Tally) -> None:
+    if not tally.findings:
+        return
+    say("\nfindings")
+    table(
+        [(f"  {code}", f"{count:,}", MEANINGS.get(code, "")) for code, count in tally.findings.most_common()]
+    )
+    for code in tally.findings:
+        for finding in tally.examples[code][:1]:
+            say(f"  {code}: {_place(finding)}{finding.message}")
+
+
+def _place(finding: Finding) -> str:
+    return f"{finding.source}, line {finding.line}: " if finding.line else f"{finding.source}: "
+
+
+def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
+    return [(label, f"{number:,}", more) for label, number, more in lines if number]
+
+
+def _skipped(tally: Tally) -> str:
+    said = "sent before, or alike in everything"
+    if tally.rejected_before:
+        said += f" ({tally.rejected_before:,} of them rejected before: see that run's rejects file)"
+    return said
+
+
+def _rate(calls: int, seconds: float) -> str:
+    return (
+        f"{calls / seconds:,.0f} a second, {seconds:.1f} s" if calls and seconds > 0 else f"{seconds:.1f} s"
+    )
+
+
+def _duration(settings: Settings, calls: int) -> str:
+    """Estimate an import: every call in flight takes a tenth of a second, or the rate is the limit."""
+    rate = settings.concurrency / _ASSUMED_LATENCY
+    if settings.rate:
+        rate = min(rate, settings.rate)
+    seconds = calls / rate
+    for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} (at {rate:,.0f} calls a second)"
+    return f"{max(1.0, seconds):.0f} seconds (at {rate:,.0f} calls a second)"

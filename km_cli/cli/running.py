@@ -1,0 +1,172 @@
+"""What `import` and `dry-run` do: put the pipeline together, run it, and say how it went."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from random import SystemRandom
+from typing import Any, cast
+
+from km_cli.cli import interrupts, report
+from km_cli.cli.settings import make_settings
+from km_cli.cli.show import complain
+from km_cli.cli.watch import Watch, Watcher
+from km_cli.config import Settings
+from km_cli.delivery import Policy, Pool
+from km_cli.destinations import open_destination
+from km_cli.dispatch import Rehearsal, Sending, Stop, Stopped
+from km_cli.errors import Exit, KmError
+from km_cli.inputs import RejectsFile, Source
+from km_cli.ledger import Ledger
+from km_cli.pipeline import Pipeline
+from km_cli.tally import Tally
+
+_LEAST_WINDOW = 2000
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+def run_dry(flags: dict[str, Any]) -> int:
+    """Rehearse an import and report; the exit code is 65 if rows would be rejected."""
+    settings = make_settings(flags)
+    sources = _sources(settings)
+    clock, tally = SystemClock(), Tally()
+    started = clock.monotonic()
+    ledger = Ledger.overlay(settings.ledger)
+    try:
+        watch = Watch(settings, keep=flags["show"])
+        keys = {persona.site: "" for persona in settings.personas}
+        destination = open_destination(settings.target, keys, settings.timeout)
+        dispatch = Rehearsal(ledger, settings.target.tracker, destination, tally, Stop())
+        Pipeline(settings, ledger, dispatch, tally, watch, clock).run(sources)
+    finally:
+        ledger.close()
+    seconds = clock.monotonic() - started
+    if flags["as_json"]:
+        report.print_json(tally, seconds, dry_run=True)
+    else:
+        report.print_dry_run(settings, tally, watch)
+    return Exit.REJECTED if tally.rows.rejected else Exit.OK
+
+
+def run_import(flags: dict[str, Any]) -> int:
+    """Import and report; the exit code says how it ended."""
+    settings = make_settings(flags)
+    keys = settings.keys()
+    sources = _sources(settings)
+    clock, tally, stop = SystemClock(), Tally(), Stop()
+    started = clock.monotonic()
+    rejects = RejectsFile(settings.rejects)
+    ledger = Ledger.open(settings.ledger)
+    try:
+        for site, key in keys.items():
+            ledger.claim_site(settings.target.tracker, site, key)
+        with interrupts.watched(stop) as caught:
+            asks = settings.target.tracker == "kissmetrics" and not flags["yes"] and sys.stdin.isatty()
+            watch = Watcher(settings, asks=asks, quiet=flags["quiet"] or flags["as_json"])
+            with watch:
+                error = _send(settings, keys, sources, ledger, rejects, tally, stop, watch, clock)
+    finally:
+        ledger.close()
+        rejects.close()
+    seconds = clock.monotonic() - started
+    kept = report.kept_by(settings.target)
+    if flags["as_json"]:
+        report.print_json(tally, seconds, kept=kept)
+    elif flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"]):
+        report.print_summary(settings, tally, seconds, kept)
+    return _conclude(settings, tally, rejects, error, caught.signal)
+
+
+def _send(
+    settings: Settings,
+    keys: dict[str, str],
+    sources: list[Source],
+    ledger: Ledger,
+    rejects: RejectsFile,
+    tally: Tally,
+    stop: Stop,
+    watch: Watcher,
+    clock: SystemClock,
+) -> KmError | None:
+    """Run to the end, or to what ends it; return that as an error. What is known is durable then."""
+    destination = open_destination(settings.target, keys, settings.timeout)
+    pool = Pool(
+        destination,
+        concurrency=settings.concurrency,
+        window=max(_LEAST_WINDOW, 4 * settings.concurrency),
+        policy=Policy(attempts=settings.attempts),
+        clock=clock,
+        random=SystemRandom(),
+        rate=settings.rate,
+    )
+    sending = Sending(ledger, settings.target.tracker, destination, pool, rejects, tally, stop)
+    ended: KmError | None = None
+    try:
+        sending.resume(tuple(keys))
+        Pipeline(settings, ledger, sending, tally, watch, clock).run(sources)
+        sending.finish()
+    except Stopped as stopped:
+        ended = stopped.error
+    except KmError as error:
+        ended = error
+        ended = _finish_what_is_planned(sending) or ended
+    finally:
+        sending.end()
+    return ended
+
+
+def _finish_what_is_planned(sending: Sending) -> KmError | None:
+    """After an error in an input: what was planned before it is still sent."""
+    try:
+        sending.finish()
+    except Stopped as stopped:
+        return stopped.error
+    except KmError as error:
+        return error
+    return None
+
+
+def _sources(settings: Settings) -> list[Source]:
+    stdin = cast(io.BufferedReader, sys.stdin.buffer)
+    sources = [Source(name, stdin) for name in settings.files]
+    for source in sources:
+        source.check()
+    return sources
+
+
+def _conclude(
+    settings: Settings, tally: Tally, rejects: RejectsFile, error: KmError | None, signal: int
+) -> int:
+    """Say what is left to do, the most urgent last, and return the exit code."""
+    if rejects.count:
+        complain(
+            f"{tally.rows.rejected:,} rows rejected ({report.reasons(tally)}), in {rejects.path}",
+            "correct them there, in `raw`, and import that file",
+        )
+    if tally.calls.pending:
+        complain(
+            f"{tally.calls.pending:,} calls are planned and not acknowledged yet",
+            "run the same command again: it sends them first",
+        )
+    if error is not None:
+        complain(str(error), error.hint)
+    if signal:
+        complain("interrupted; what was acknowledged is remembered", "run the same command again to go on")
+        return 128 + signal
+    if error is not None:
+        return error.exit
+    if tally.calls.pending:
+        return Exit.TEMPORARY
+    return Exit.REJECTED if rejects.count else Exit.OK

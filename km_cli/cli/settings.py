@@ -1,0 +1,104 @@
+"""Flags → Settings."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from km_cli.config import Settings, environment, state_folder
+from km_cli.destinations import parse_target
+from km_cli.errors import UsageError
+from km_cli.mapping import Clocking, Wanted
+from km_cli.planning import Collisions
+from km_cli.strategies import STRATEGIES
+
+
+def make_settings(flags: dict[str, Any]) -> Settings:
+    """Return what the flags (by their parameters' names) and the environment say together.
+
+    Raises UsageError for what cannot go together.
+    """
+    folder = state_folder()
+    target = parse_target(flags["to"], folder / "local.db")
+    if target.kind == "local" and flags["ledger"]:
+        raise UsageError(
+            "--to local keeps its own ledger in its file", "leave --ledger out, or use --to local:PATH"
+        )
+    ledger = Path(flags["ledger"]).expanduser() if flags["ledger"] else folder / "ledger.db"
+    if target.kind == "local":
+        ledger = Path(target.place)
+    rejects = flags.get("rejects")
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    settings = Settings(
+        files=tuple(flags["files"]),
+        target=target,
+        site=flags["site"],
+        strategy=flags["strategy"],
+        personas=STRATEGIES[flags["strategy"]](flags["site"]),
+        wanted=_wanted(flags),
+        clocking=_clocking(flags),
+        allowed=tuple(flags["allowed"]),
+        collisions=Collisions(flags["collisions"]),
+        spread=flags["spread"],
+        limit=flags["limit"],
+        batch_size=flags["batch_size"],
+        concurrency=flags["concurrency"],
+        rate=flags["rate"],
+        timeout=flags["timeout"],
+        attempts=flags["attempts"],
+        ledger=ledger,
+        rejects=Path(rejects).expanduser() if rejects else ledger.with_name(f"rejects-{stamp}.jsonl"),
+        environment=environment(),
+    )
+    _check_files(settings)
+    return settings
+
+
+def _wanted(flags: dict[str, Any]) -> Wanted:
+    if flags["no_properties"] and flags["properties"]:
+        raise UsageError("--no-properties and --property contradict each other", "give one of them")
+    return Wanted(
+        flags["user"],
+        flags["account"],
+        flags["event"],
+        flags["timestamp"],
+        flags["event_id"],
+        () if flags["no_properties"] else tuple(flags["properties"]) or None,
+        tuple(flags["exclude"]),
+        flags["flatten"],
+    )
+
+
+def _clocking(flags: dict[str, Any]) -> Clocking:
+    zone = flags["timezone"]
+    if zone:
+        from zoneinfo import ZoneInfo, available_timezones
+
+        try:
+            ZoneInfo(zone)
+        except (ValueError, OSError, LookupError):
+            import difflib
+
+            near = difflib.get_close_matches(zone, available_timezones(), 1)
+            hint = (
+                f"did you mean {near[0]}?" if near else "for example Europe/Berlin, America/New_York or UTC"
+            )
+            raise UsageError(f"--timezone {zone!r} is no zone that is known here", hint) from None
+    return Clocking(zone, flags["time_format"], flags["ambiguous"] or "")
+
+
+def _check_files(settings: Settings) -> None:
+    if settings.files.count("-") > 1:
+        raise UsageError("standard input (-) can be read only once", "name it once")
+    for name in settings.files:
+        if (
+            name != "-"
+            and settings.rejects.exists()
+            and Path(name).exists()
+            and settings.rejects.samefile(name)
+        ):
+            raise UsageError(
+                f"{name} is read and would be written to as the rejects file",
+                "give another place: --rejects PATH",
+            )

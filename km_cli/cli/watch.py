@@ -1,0 +1,165 @@
+"""What a person sees while the pipeline runs: the columns chosen, the first sequences, progress."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import click
+
+from km_cli.cli.show import say, short
+from km_cli.config import Settings
+from km_cli.ledger import Reading
+from km_cli.mapping import Columns
+from km_cli.model import Identify, Plan, Sequence
+from km_cli.tally import Tally
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_FIRST = 3
+
+
+class Watch:
+    """Keeps the columns of each input and the first planned rows."""
+
+    def __init__(self, settings: Settings, keep: int = _FIRST) -> None:
+        self._settings = settings
+        self._keep = keep
+        self.inputs: list[tuple[str, Columns, Reading]] = []
+        self.first: list[tuple[Sequence, Plan]] = []
+
+    def opened(self, source: str, columns: Columns, reading: Reading) -> None:
+        """Keep what was chosen."""
+        self.inputs.append((source, columns, reading))
+
+    def planned(self, sequence: Sequence, plan: Plan) -> None:
+        """Keep the first ones that send something."""
+        if len(self.first) < self._keep and plan.placed:
+            self.first.append((sequence, plan))
+
+    def shipping(self, tally: Tally) -> None:
+        """Nothing to do."""
+
+    def shipped(self, tally: Tally) -> None:
+        """Nothing to do."""
+
+    def print_inputs(self) -> None:
+        """Show which column was taken for what."""
+        names = [persona.name for persona in self._settings.personas]
+        for source, columns, reading in self.inputs[:10]:
+            say(f"{source}: {_described(columns, names)}")
+            if reading.length:
+                say(f"  goes on at line {reading.line + 1:,}: {reading.rows:,} rows were read before")
+        if len(self.inputs) > 10:
+            say(f"… and {len(self.inputs) - 10} more")
+
+    def print_first(self) -> None:
+        """Show the first rows as the calls that they become."""
+        for sequence, plan in self.first:
+            _print_sequence(sequence, plan)
+
+
+def _described(columns: Columns, personas: list[str]) -> str:
+    roles = [(name, column) for name, column in zip(personas, columns.personas, strict=True) if column]
+    roles += [("event", columns.event), ("time", columns.timestamp)]
+    if columns.id:
+        roles.append(("id", columns.id))
+    said = ", ".join(f"{role} from {column!r}" for role, column in roles)
+    missing = [name for name, column in zip(personas, columns.personas, strict=True) if not column]
+    if missing:
+        said += f"; no column for {' and '.join(missing)}"
+    if columns.properties is None:
+        return f"{said}; all other columns are properties"
+    return f"{said}; properties: {', '.join(columns.properties) or 'none'}"
+
+
+def _print_sequence(sequence: Sequence, plan: Plan) -> None:
+    row = sequence.row
+    say(f"\n{row.source}, line {row.line}")
+    seconds = {placed.call: placed.filed for placed in plan.placed}
+    for call in sequence.calls:
+        if isinstance(call, Identify):
+            say(f"  identify  {short(call.identity, 60)}  ({call.persona})")
+            continue
+        filed = seconds.get(call)
+        if filed is None:
+            say(f"    record  {short(call.event, 60)}: not sent, known or rejected")
+            continue
+        when = datetime.fromtimestamp(filed.taken, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        moved = f" (moved by {filed.taken - filed.second} s)" if filed.taken != filed.second else ""
+        say(f"    record  {short(call.event, 60)}  {when} UTC{moved}")
+        for name, value in call.properties[:8]:
+            say(f"            {short(name, 30)}: {short(value, 60)}")
+        if len(call.properties) > 8:
+            say(f"            … {len(call.properties) - 8} more properties")
+
+
+class Watcher(Watch):
+    """Watches an import: asks once if it should, shows progress on a terminal."""
+
+    def __init__(self, settings: Settings, *, asks: bool, quiet: bool) -> None:
+        super().__init__(settings)
+        self._asks = asks
+        self._shows = sys.stderr.isatty() and not quiet
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Watcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def shipping(self, tally: Tally) -> None:
+        """Ask before the first batch that sends something."""
+        if self._asks and self.first:
+            self._asks = False
+            self.print_inputs()
+            self.print_first()
+            say()
+            if not click.confirm(
+                f"Send to Kissmetrics, site {self._settings.site!r}? It can't be taken back"
+            ):
+                raise click.Abort
+        self._show(tally)
+
+    def shipped(self, tally: Tally) -> None:
+        """Show how far it is."""
+        self._show(tally)
+
+    def _show(self, tally: Tally) -> None:
+        if not self._shows:
+            return
+        if self._progress is None:
+            self._start()
+        assert self._progress is not None
+        assert self._task is not None
+        rows, calls = tally.rows, tally.calls
+        self._progress.update(
+            self._task,
+            rows=f"{rows.read:,}",
+            acknowledged=f"{calls.acknowledged:,}",
+            planned=f"{calls.planned:,}",
+        )
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn(
+                "{task.fields[rows]} rows, {task.fields[acknowledged]} of {task.fields[planned]} calls"
+            ),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("", rows="0", acknowledged="0", planned="0")
+        self._progress.start()

@@ -1,0 +1,148 @@
+"""How long to wait, and when to stop: the design's retry table as numbers and small state machines.
+
+They know neither threads nor sockets; time (`now`, in monotonic seconds) is passed in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+from typing import NamedTuple
+
+
+class Policy(NamedTuple):
+    """The numbers. Waits are in seconds."""
+
+    attempts: int = 10
+    backoff: float = 0.5
+    backoff_cap: float = 30.0
+    longest_pause: float = 300.0
+    unreached: int = 3
+    not_an_image: int = 3
+    rejections: int = 5
+    budget: float = 50.0
+    budget_per_acknowledgement: float = 0.1
+    budget_per_second: float = 1.0
+    breaker_failures: int = 5
+    breaker_window: int = 20
+    breaker_waits: tuple[float, ...] = (30.0, 60.0, 120.0, 240.0, 300.0)
+    patience: float = 900.0
+
+
+def backoff(policy: Policy, attempt: int, random: Random) -> float:
+    """Return how long to wait after the `attempt`-th failed attempt (counted from 1): full jitter."""
+    return random.uniform(0.0, min(policy.backoff_cap, policy.backoff * 2.0 ** (attempt - 1)))
+
+
+class Budget:
+    """Retries in hand. An empty budget delays a retry; it never fails a call."""
+
+    def __init__(self, policy: Policy, now: float) -> None:
+        self._policy = policy
+        self._in_hand = policy.budget
+        self._at = now
+
+    def _refill(self, now: float) -> None:
+        self._in_hand += (now - self._at) * self._policy.budget_per_second
+        self._in_hand = min(self._in_hand, self._policy.budget)
+        self._at = now
+
+    def acknowledged(self, calls: int) -> None:
+        """Earn from acknowledgements."""
+        earned = calls * self._policy.budget_per_acknowledgement
+        self._in_hand = min(self._in_hand + earned, self._policy.budget)
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a retry can be afforded; 0.0 if now."""
+        self._refill(now)
+        return max(0.0, (1.0 - self._in_hand) / self._policy.budget_per_second)
+
+    def spend(self, now: float) -> None:
+        """Pay for one retry."""
+        self._refill(now)
+        self._in_hand -= 1.0
+
+
+class Breaker:
+    """Stops sending when the destination fails as a whole; then lets one call through at a time."""
+
+    def __init__(self, policy: Policy, now: float) -> None:
+        self._policy = policy
+        self._recent: deque[bool] = deque(maxlen=policy.breaker_window)
+        self._in_a_row = 0
+        self._in_force = False
+        self._opened = 0
+        self._until = 0.0
+        self._probing = False
+        self._last_acknowledged = now
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are held back."""
+        return self._opened > 0
+
+    def acknowledged(self, now: float) -> None:
+        """Close it: the destination takes calls."""
+        self._in_force = True
+        self._last_acknowledged = now
+        self._in_a_row = 0
+        if self._opened:
+            self._recent.clear()
+        self._recent.append(True)
+        self._opened, self._probing = 0, False
+
+    def failed(self, now: float) -> None:
+        """Count a failure; open on five in a row or on half of the last twenty."""
+        self._recent.append(False)
+        self._in_a_row += 1
+        if not self._in_force:
+            return
+        if self._opened and not self._probing:
+            return  # it was in flight when the breaker opened
+        full = len(self._recent) == self._policy.breaker_window
+        half = full and self._recent.count(False) * 2 >= self._policy.breaker_window
+        if self._probing or half or self._in_a_row >= self._policy.breaker_failures:
+            self._open(now)
+
+    def _open(self, now: float) -> None:
+        waits = self._policy.breaker_waits
+        self._until = now + waits[min(self._opened, len(waits) - 1)]
+        self._opened += 1
+        self._probing = False
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a call may go; 0.0 if now."""
+        if not self._opened:
+            return 0.0
+        if self._probing:
+            return 1.0
+        return max(0.0, self._until - now)
+
+    def probe(self) -> None:
+        """Note that the one call goes, if the breaker is open."""
+        self._probing = self._opened > 0
+
+    def answered(self) -> None:
+        """Note that the probe was answered in some other way: it neither failed nor was acknowledged."""
+        self._probing = False
+
+    def out_of_patience(self, now: float) -> bool:
+        """Tell whether nothing was acknowledged for so long that the run had better end."""
+        return now - self._last_acknowledged >= self._policy.patience
+
+
+class Pacing:
+    """Spaces calls out evenly to `rate` calls a second; None: as fast as it goes."""
+
+    def __init__(self, rate: float | None, now: float) -> None:
+        self._gap = 1.0 / rate if rate else 0.0
+        self._next = now
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until the next call may go; 0.0 if now."""
+        return max(0.0, self._next - now) if self._gap else 0.0
+
+    def went(self, now: float, calls: int) -> None:
+        """Note that calls went."""
+        if self._gap:
+            self._next = max(self._next, now) + self._gap * calls

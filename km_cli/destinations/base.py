@@ -1,0 +1,44 @@
+"""What every destination shares: how a call looks on the wire (W1, W2, W4)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from km_cli.model import Record
+
+LONGEST_GET = 2048
+"""Characters of a URL without the key; above it the call is a POST form (W1)."""
+
+
+class QueryEncoder:
+    """Encodes calls as a path and a query, each repeated part once.
+
+    The bytes are `/e?_p=…&_n=…&_t=…&_d=1&NAME=VALUE…`, final but for the key.
+    """
+
+    def __init__(self) -> None:
+        self._quoted: dict[str, str] = {}
+        self._pairs: dict[tuple[str, str], str] = {}
+        self._last: tuple[object, str] = (None, "")
+
+    def encode(self, call: Record, second: int) -> bytes:
+        """Return the call's final bytes but for the key. `_d=1`, or the time would be ignored (W2)."""
+        if self._last[0] is not call.properties:
+            pairs = self._pairs
+            if len(pairs) > 100_000:
+                pairs.clear()
+            parts = [pairs.get(pair) or self._pair(pair) for pair in call.properties]
+            self._last = (call.properties, "".join(parts))
+        person = self._quoted.get(call.identity) or self._quote(call.identity)
+        event = self._quoted.get(call.event) or self._quote(call.event)
+        return f"/e?_p={person}&_n={event}&_t={second}&_d=1{self._last[1]}".encode("ascii")
+
+    def _quote(self, text: str) -> str:
+        if len(self._quoted) > 100_000:
+            self._quoted.clear()
+        quoted = self._quoted[text] = quote(text, safe="")
+        return quoted
+
+    def _pair(self, pair: tuple[str, str]) -> str:
+        made = self._pairs[pair] = f"&{quote(pair[0], safe='')}={quote(pair[1], safe='')}"
+        return made

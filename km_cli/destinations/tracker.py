@@ -1,0 +1,196 @@
+"""Kissmetrics' tracker over HTTP, or anything that speaks the same: `/e`, `/s`, `/a` below a base URL."""
+
+from __future__ import annotations
+
+import email.utils
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from km_cli.destinations.base import LONGEST_GET, QueryEncoder
+from km_cli.errors import UsageError
+from km_cli.model import Answer, Connection, Parcel, Record, Verdict
+
+KISSMETRICS = "https://trk.kissmetrics.io"
+
+_MOST_ANSWER = 1 << 16
+_IMAGES = (b"GIF87a", b"GIF89a", b"\x89PNG", b"\xff\xd8\xff")
+_REJECTED = frozenset({400, 413, 414, 422, 431})
+_RETRIED = frozenset({408, 425, 429})
+_NEVER_SERVED = frozenset({501, 505})
+
+
+def check_url(url: str) -> str:
+    """Return the base URL without a trailing slash. Raises UsageError for where no key may go."""
+    parts = urlsplit(url)
+    if parts.username or parts.password or "@" in parts.netloc:
+        raise UsageError(
+            "--to has a user or password in its URL", "leave it out; the key comes from the environment"
+        )
+    host = parts.hostname or ""
+    if parts.scheme == "http" and not (host in ("localhost", "::1") or host.startswith("127.")):
+        raise UsageError(
+            f"--to {url}: the key would travel unencrypted", "use https://, or http:// to this machine only"
+        )
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        raise UsageError(f"--to {url!r} is no base URL", "for example: --to https://trk.kissmetrics.io")
+    return url.rstrip("/")
+
+
+class TrackerDestination:
+    """Sends each call as one request. `keys` maps a site's name to its API key."""
+
+    at_once = 1
+    workers = 1024
+
+    def __init__(self, url: str, keys: Mapping[str, str], *, timeout: float = 30.0) -> None:
+        self.url = url
+        self._keys = dict(keys)
+        self._timeout = timeout
+        self._encoder = QueryEncoder()
+        # Looked up once: with trust_env requests asks the environment for every call.
+        self._proxies = requests.utils.get_environ_proxies(url)
+
+    def encode(self, call: Record, second: int) -> bytes:
+        """Return path and query without the key."""
+        return self._encoder.encode(call, second)
+
+    def connect(self) -> Connection:
+        """Return a connection of its own for one worker."""
+        return _Session(self.url, self._keys, self._proxies, self._timeout)
+
+
+class _Session:
+    """One requests session, its request reused: only the URL changes from call to call."""
+
+    def __init__(self, url: str, keys: Mapping[str, str], proxies: Mapping[str, str], timeout: float) -> None:
+        self._url = url
+        self._keys = keys
+        self._proxies = dict(proxies)
+        self._attempt = timeout
+        self._timeout = (min(5.0, timeout), min(15.0, timeout))
+        self._session = requests.Session()
+        self._session.trust_env = False
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        self._get = self._session.prepare_request(requests.Request("GET", url + "/e"))
+        self._post = self._session.prepare_request(requests.Request("POST", url + "/e", data={"_": ""}))
+
+    def send(self, parcels: Sequence[Parcel]) -> Answer:
+        """Send one call; whatever happens comes back as an answer."""
+        (parcel,) = parcels
+        try:
+            response = self._session.send(
+                self._request(parcel),
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+                proxies=self._proxies,
+            )
+            try:
+                body = self._read(response)
+            finally:
+                response.close()
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            return _of_fault(error, self._url)
+        return _of_response(response, body)
+
+    def _request(self, parcel: Parcel) -> requests.PreparedRequest:
+        path, _, query = parcel.payload.decode("ascii").partition("?")
+        key = self._keys[parcel.site]
+        if len(self._url) + len(parcel.payload) <= LONGEST_GET:
+            self._get.url = f"{self._url}{path}?_k={key}&{query}"
+            return self._get
+        self._post.url = self._url + path
+        self._post.body = f"_k={key}&{query}"
+        self._post.headers["Content-Length"] = str(len(self._post.body))
+        return self._post
+
+    def _read(self, response: requests.Response) -> bytes:
+        """Return the whole body; an attempt has an end even if the answer has none."""
+        deadline = time.monotonic() + self._attempt
+        body = b""
+        while data := response.raw.read1(_MOST_ANSWER, decode_content=True):
+            body += data
+            if len(body) > _MOST_ANSWER or time.monotonic() > deadline:
+                _give_up(response)
+        return body
+
+    def close(self) -> None:
+        """Close the session's connections."""
+        self._session.close()
+
+
+def _give_up(response: requests.Response) -> NoReturn:
+    response.raw.close()
+    raise requests.Timeout("the answer does not end")
+
+
+def _of_response(response: requests.Response, body: bytes) -> Answer:
+    """Classify an answer; what to do then is the shared policy's business."""
+    status = response.status_code
+    said = f"HTTP {status} {response.reason or ''}".strip()
+    if status == 200:
+        kind = response.headers.get("Content-Type", "image/")
+        if body.startswith(_IMAGES) and kind.startswith("image/"):
+            return Answer(Verdict.ACKNOWLEDGED)
+        return Answer(Verdict.NOT_AN_IMAGE, f"{said} with {kind.split(';')[0]} instead of an image (W3)")
+    if status in _REJECTED:
+        return Answer(Verdict.REJECTED, said)
+    if status in _RETRIED or (status >= 500 and status not in _NEVER_SERVED):
+        return Answer(Verdict.RETRY, said, _retry_after(response.headers.get("Retry-After", "")))
+    if 300 <= status < 400:
+        return Answer(Verdict.REFUSED, f"{said}: a redirect is not followed, the key goes nowhere else")
+    if 200 < status < 300:
+        return Answer(Verdict.NOT_AN_IMAGE, f"{said} instead of an image (W3)")
+    return Answer(Verdict.REFUSED, f"{said}: the destination refuses us")
+
+
+def _retry_after(text: str) -> float:
+    """Return the seconds that Retry-After asks for, as a number or a date; 0.0 if it does not."""
+    text = text.strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, IndexError):
+        return 0.0
+
+
+def _of_fault(error: BaseException, url: str) -> Answer:
+    """Classify what was raised; it may hold the URL with the key, so only its kind is told."""
+    causes = list(_causes(error))
+    host = urlsplit(url).netloc
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return Answer(Verdict.REFUSED, f"the certificate of {host} cannot be trusted")
+    if any(isinstance(cause, urllib3.exceptions.NameResolutionError) for cause in causes):
+        return Answer(Verdict.UNREACHED, f"the name {host} cannot be resolved")
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return Answer(Verdict.UNREACHED, f"{host} refuses connections")
+    if any(
+        isinstance(cause, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError)
+        for cause in causes
+    ):
+        return Answer(Verdict.RETRY, f"{host} did not answer in time")
+    return Answer(Verdict.RETRY, f"the connection to {host} broke ({type(causes[-1]).__name__})")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and what lies beneath: causes, contexts, and what urllib3 keeps in arguments."""
+    found: list[BaseException] = []
+    waiting: list[BaseException] = [error]
+    while waiting:
+        at = waiting.pop(0)
+        if at in found:
+            continue
+        found.append(at)
+        below = [at.__cause__, at.__context__, getattr(at, "reason", None), *at.args]
+        waiting.extend(one for one in below if isinstance(one, BaseException))
+    return found

@@ -1,0 +1,226 @@
+"""From planned to acknowledged: batches become durable, then leave; receipts come back and become durable.
+
+The order is the promise: rejects synced, then one transaction for the batch, then its parcels leave.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from km_cli.delivery import Pool
+from km_cli.errors import KmError
+from km_cli.inputs import RejectsFile, format_reject
+from km_cli.ledger import Ledger, Reading
+from km_cli.model import Destination, Outcome, Plan, Receipt, Reject
+from km_cli.tally import OpenRow, Tally
+
+_TICK = 0.2
+_MOST_UNSETTLED = 2000
+_GRACE = 10.0
+
+
+class Stop:
+    """Set from a signal handler: finish what is in flight, then end."""
+
+    requested = False
+
+
+class Stopped(Exception):
+    """The run ends early: it was asked to, or `error` says why."""
+
+    def __init__(self, error: KmError | None = None) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Batch(NamedTuple):
+    """Rows that are planned, made durable and acknowledged together, and the cursor behind them."""
+
+    plans: Sequence[Plan]
+    rejects: Sequence[Reject]
+    reading: Reading
+    at_end: bool
+
+
+class Dispatch(Protocol):
+    """What the pipeline does with its batches."""
+
+    def ship(self, batch: Batch) -> None:
+        """Take a batch. Raises Stopped if the run has to end, LedgerFailed."""
+        ...
+
+
+class Rehearsal:
+    """A dry run: everything up to the ledger's overlay, nothing leaves and nothing is kept."""
+
+    def __init__(
+        self, ledger: Ledger, tracker: str, destination: Destination, tally: Tally, stop: Stop
+    ) -> None:
+        self._ledger = ledger
+        self._tracker = tracker
+        self._destination = destination
+        self._tally = tally
+        self._stop = stop
+
+    def ship(self, batch: Batch) -> None:
+        """Count what an import would send."""
+        for plan in batch.plans:
+            for placed in plan.placed:
+                self._destination.encode(placed.call, placed.filed.taken)
+            count_plan(self._tally, plan)
+            if plan.rejects:
+                self._tally.rows.rejected += 1
+            elif plan.placed:
+                self._tally.rows.sent += 1
+        self._ledger.commit(self._tracker, batch.reading, (), at_end=batch.at_end)
+        if self._stop.requested:
+            raise Stopped
+
+
+class Sending:
+    """An import: batches go to the ledger, from there to the pool, and receipts back to the ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        tracker: str,
+        destination: Destination,
+        pool: Pool,
+        rejects: RejectsFile,
+        tally: Tally,
+        stop: Stop,
+    ) -> None:
+        self._ledger = ledger
+        self._tracker = tracker
+        self._destination = destination
+        self._pool = pool
+        self._rejects = rejects
+        self._tally = tally
+        self._stop = stop
+        self._open: dict[int, OpenRow] = {}
+        self._unsettled: list[Receipt] = []
+        self._settled_at = time.monotonic()
+
+    def resume(self, sites: Sequence[str]) -> None:
+        """Send first what earlier runs left in the outbox (promise 4)."""
+        for parcels in self._ledger.outbox.pending(self._tracker, sites):
+            self._tally.calls.resumed += len(parcels)
+            self._pool.submit(parcels)
+            self._wait_for_room()
+
+    def ship(self, batch: Batch) -> None:
+        """Make a batch durable and let it leave."""
+        self._write_rejects(batch)
+        encode = self._destination.encode
+        calls = [
+            (placed, encode(placed.call, placed.filed.taken))
+            for plan in batch.plans
+            for placed in plan.placed
+        ]
+        self._collect(self._pool.receipts())
+        parcels = self._ledger.commit(
+            self._tracker, batch.reading, calls, self._take_unsettled(), at_end=batch.at_end
+        )
+        rows = (parcel.row for parcel in parcels)
+        for plan in batch.plans:
+            count_plan(self._tally, plan)
+            if plan.placed:
+                row = OpenRow(self._tally.rows, len(plan.placed), rejected=bool(plan.rejects))
+                self._open.update((next(rows), row) for _ in plan.placed)
+            elif plan.rejects:
+                self._tally.rows.rejected += 1
+        self._pool.submit(parcels)
+        self._wait_for_room()
+
+    def finish(self) -> None:
+        """Wait until every parcel has its receipt and the ledger has them all. Raises Stopped."""
+        while not self._pool.is_idle:
+            self._collect(self._pool.receipts(_TICK))
+            self._settle_some()
+            self._check()
+        self._collect(self._pool.receipts())
+        self._settle()
+
+    def end(self) -> None:
+        """End the run early or not: what is in flight finishes, what is known becomes durable."""
+        if not self._pool.is_idle:
+            self._pool.finish_in_flight(_GRACE)
+        self._collect(self._pool.close())
+        self._tally.calls.retried = self._pool.retried
+        self._settle()
+
+    def _wait_for_room(self) -> None:
+        self._check()
+        while not self._pool.has_room():
+            self._collect(self._pool.receipts(_TICK))
+            self._settle_some()
+            self._check()
+
+    def _check(self) -> None:
+        if self._stop.requested:
+            raise Stopped
+        if self._pool.failure is not None:
+            raise Stopped(self._pool.failure)
+
+    def _collect(self, receipts: Sequence[Receipt]) -> None:
+        """Count receipts; they become durable with the next transaction."""
+        calls = self._tally.calls
+        for receipt in receipts:
+            row = self._open.pop(receipt.parcel.row, None)
+            if row is not None and row.settle(receipt.outcome):
+                self._open[receipt.parcel.row] = row
+            if receipt.outcome is Outcome.ACKNOWLEDGED:
+                calls.acknowledged += 1
+            elif receipt.outcome is Outcome.REJECTED:
+                calls.rejected += 1
+            else:
+                calls.pending += 1
+        self._unsettled.extend(receipts)
+
+    def _settle_some(self) -> None:
+        if len(self._unsettled) >= _MOST_UNSETTLED or time.monotonic() - self._settled_at > 1.0:
+            self._settle()
+
+    def _settle(self) -> None:
+        if receipts := self._take_unsettled():
+            self._ledger.settle(receipts)
+
+    def _take_unsettled(self) -> list[Receipt]:
+        """Return the receipts to make durable, the refused ones written to the rejects file before."""
+        receipts, self._unsettled = self._unsettled, []
+        self._settled_at = time.monotonic()
+        refused: dict[int, list[Receipt]] = defaultdict(list)
+        for receipt in receipts:
+            if receipt.outcome is Outcome.REJECTED:
+                refused[receipt.parcel.row].append(receipt)
+        lines = []
+        for number, mates in refused.items():
+            reading_number, row = self._ledger.outbox.row(number)
+            owed = tuple(mate.parcel.persona for mate in mates)
+            reject = Reject(row, "refused", f"the destination refused it: {mates[0].reason}", owed)
+            self._tally.reasons[reject.code] += 1
+            reading = self._ledger.readings.by_number(reading_number)
+            assert reading is not None
+            lines.append(format_reject(reject, reading.origin))
+        self._rejects.write(lines)
+        return receipts
+
+    def _write_rejects(self, batch: Batch) -> None:
+        rejects = [*batch.rejects, *(reject for plan in batch.plans for reject in plan.rejects)]
+        self._rejects.write([format_reject(reject, batch.reading.origin) for reject in rejects])
+
+
+def count_plan(tally: Tally, plan: Plan) -> None:
+    """Count what was decided on a row, except for what becomes of its calls."""
+    tally.calls.planned += len(plan.placed)
+    for placed in plan.placed:
+        tally.by_persona[placed.call.persona] += 1
+    for finding in plan.findings:
+        tally.note(finding)
+    for reject in plan.rejects:
+        tally.reasons[reject.code] += 1
+    if not plan.placed and not plan.rejects:
+        tally.rows.skipped += 1

@@ -1,0 +1,180 @@
+"""CSV and its relatives: a header, then records of as many cells."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+
+from km_cli.errors import InputError
+from km_cli.inputs.base import LONGEST_RECORD, Item
+from km_cli.inputs.lines import Overlong
+from km_cli.model import Gap, Reject, Row
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+
+csv.field_size_limit(2 * LONGEST_RECORD)
+
+
+class _Feed:
+    """The lines of one input as text for `csv.reader`, and the bytes behind the record at hand."""
+
+    def __init__(self, source: str, lines: Iterator[bytes], line: int) -> None:
+        self._source = source
+        self._lines = lines
+        self.line = line
+        self.raw: list[bytes] = []
+        self.fault = ""
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.raw.append(line)
+        if type(line) is Overlong:
+            self.fault = "record-too-long"
+            raise csv.Error("a record over 1 MiB")
+        if len(self.raw) > 1 and sum(map(len, self.raw)) > LONGEST_RECORD:
+            raise _unclosed(self._source, self.line)
+        try:
+            return line.decode()
+        except UnicodeDecodeError:
+            self.fault = "invalid-utf8"
+            return line.decode(errors="surrogateescape")
+
+    def take(self) -> bytes:
+        """Return the bytes of the record that was just read, and begin the next."""
+        raw = self.raw[0] if len(self.raw) == 1 else b"".join(self.raw)
+        self.line += len(self.raw)
+        self.raw = []
+        return raw
+
+
+def parse_header(source: str, lines: Iterator[bytes], delimiter: str) -> tuple[tuple[str, ...], bytes, int]:
+    """Return the header's columns, its bytes, and the number of the line after it.
+
+    Raises InputError if two columns are alike, one has no name, or there is only one.
+    """
+    feed = _Feed(source, lines, 1)
+    raw = b""
+    for cells in csv.reader(feed, delimiter=delimiter, strict=True):
+        raw += feed.take()
+        if any(cell.strip() for cell in cells):
+            columns = tuple(cell.lstrip("\ufeff").strip() for cell in cells)
+            _check_header(source, columns, delimiter)
+            return columns, raw, feed.line
+    return (), raw, feed.line
+
+
+def _check_header(source: str, columns: tuple[str, ...], delimiter: str) -> None:
+    found = "columns found: " + ", ".join(columns)
+    if len(columns) == 1:
+        raise InputError(
+            f"{source}: only one column was found ({columns[0]!r}), separated by {DELIMITERS[delimiter]}",
+            "give a file with a header, its columns separated by comma, semicolon, tab or pipe",
+        )
+    if "" in columns:
+        raise InputError(
+            f"{source}, line 1: column {columns.index('') + 1} has no name ({found})",
+            "name every column in the header",
+        )
+    seen: dict[str, str] = {}
+    for column in columns:
+        other = seen.setdefault(column.casefold(), column)
+        if other is not column:
+            raise InputError(
+                f"{source}, line 1: two columns are alike: {other!r} and {column!r} ({found})",
+                "rename one of them; Kissmetrics does not tell upper from lower case (D4)",
+            )
+
+
+class DelimitedReader:
+    """Reads records of delimited text after the header."""
+
+    tabular = True
+
+    def __init__(
+        self,
+        source: str,
+        lines: Iterator[bytes],
+        columns: tuple[str, ...],
+        preamble: bytes,
+        *,
+        line: int,
+        delimiter: str,
+    ) -> None:
+        self.source = source
+        self.columns = columns
+        self.preamble = preamble
+        self.delimiter = delimiter
+        self._lines = lines
+        self._line = line
+
+    def items(self) -> Iterator[Item]:
+        """Yield a Row for every record with as many cells as the header, a Reject for any other."""
+        feed = _Feed(self.source, self._lines, self._line)
+        records = csv.reader(feed, delimiter=self.delimiter, strict=True)
+        while True:
+            try:
+                yield from self._whole(feed, records)
+            except csv.Error as error:
+                if not feed.fault and "unexpected end of data" in str(error):
+                    raise _unclosed(self.source, feed.line) from None
+                yield self._reject(feed, str(error))
+            else:
+                return
+
+    def _whole(self, feed: _Feed, records: Iterator[list[str]]) -> Iterator[Item]:
+        source, width = self.source, len(self.columns)
+        blank, line = b"", feed.line
+        try:
+            for cells in records:
+                if len(feed.raw) == 1 and (
+                    not cells or (width > 1 and len(cells) == 1 and not cells[0].strip())
+                ):
+                    blank += feed.take()
+                    line = feed.line
+                    continue
+                raw = feed.take()
+                if blank:
+                    raw, blank = blank + raw, b""
+                if len(cells) == width and not feed.fault and b"\0" not in raw:
+                    yield Row(source, line, raw, cells)
+                else:
+                    yield self._misfit(Row(source, line, raw, cells), feed)
+                line = feed.line
+        except csv.Error:
+            if blank:
+                yield Gap(blank)
+            raise
+        if blank:
+            yield Gap(blank)
+
+    def _misfit(self, row: Row, feed: _Feed) -> Item:
+        fault, feed.fault = feed.fault, ""
+        if fault == "invalid-utf8":
+            return Reject(row, fault, "not valid UTF-8")
+        if b"\0" in row.raw:
+            return Reject(row, "nul", "it has a NUL byte")
+        few = "few" if len(row.values) < len(self.columns) else "many"
+        reason = f"too {few} fields: {len(row.values)}, the header has {len(self.columns)}"
+        return Reject(row, "ragged-row", reason)
+
+    def _reject(self, feed: _Feed, said: str) -> Item:
+        line, pieces = feed.line, list(feed.raw)
+        raw = feed.take()
+        fault, feed.fault = feed.fault, ""
+        if fault == "record-too-long":
+            if isinstance(pieces[-1], Overlong) and not pieces[-1].first:
+                feed.line = line
+                return Gap(raw)
+            reason = f"a record over 1 MiB; only its first {len(raw):,} bytes are kept"
+            return Reject(Row(self.source, line, raw, None), fault, reason)
+        return Reject(Row(self.source, line, raw, None), "bad-quoting", f"not CSV: {said}")
+
+
+def _unclosed(source: str, line: int) -> InputError:
+    return InputError(
+        f"{source}, line {line}: a quotation mark is opened in this record and never closed",
+        f"correct line {line} (a quotation mark inside a quoted field is doubled); what came before stands",
+    )

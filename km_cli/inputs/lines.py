@@ -1,0 +1,46 @@
+"""Bytes → lines, whatever ends them, in blocks and at constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from km_cli.inputs.base import LONGEST_RECORD
+
+BLOCK = 1 << 18
+"""Bytes read at a time; less than a record may have, so that one always fits."""
+
+
+class Overlong(bytes):
+    """A piece of a line longer than a record may be; the line's pieces follow one another."""
+
+    first: bool = True
+
+
+def split_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of `stream` with their ends (LF, CR LF or CR); joined they are its bytes.
+
+    A line of more than LONGEST_RECORD bytes comes as pieces, each an `Overlong`.
+    """
+    carry = b""
+    overlong = False
+    while block := stream.read(BLOCK):
+        block = carry + block
+        lines = block.splitlines(keepends=True)
+        # What ends in CR may go on with LF in the next block.
+        carry = b"" if block.endswith(b"\n") else lines.pop()
+        if overlong and lines:
+            yield _piece(lines.pop(0), first=False)
+            overlong = False
+        yield from lines
+        if len(carry) > LONGEST_RECORD or (overlong and carry):
+            yield _piece(carry, first=not overlong)
+            carry, overlong = b"", not carry.endswith(b"\r")
+    if carry:
+        yield _piece(carry, first=False) if overlong else carry
+
+
+def _piece(data: bytes, *, first: bool) -> Overlong:
+    piece = Overlong(data)
+    piece.first = first
+    return piece

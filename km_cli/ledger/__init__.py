@@ -1,0 +1,8 @@
+"""Cursor, slots, outbox and receipts, in one SQLite file."""
+
+from __future__ import annotations
+
+from km_cli.ledger.ledger import Ledger
+from km_cli.ledger.readings import Reading
+
+__all__ = ["Ledger", "Reading"]

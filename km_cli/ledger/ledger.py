@@ -1,0 +1,175 @@
+"""The durable record of what was planned, acknowledged and rejected: one SQLite file, one writer."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from km_cli.errors import LedgerError, LedgerFailed, UsageError
+from km_cli.ledger.changed import ChangedTable
+from km_cli.ledger.lock import Lock
+from km_cli.ledger.outbox import Outbox
+from km_cli.ledger.readings import Reading, ReadingTable
+from km_cli.ledger.schema import open_ledger, open_overlay
+from km_cli.ledger.slots import Key, SlotTable
+from km_cli.model import Filed, Outcome, Parcel, Placed, Receipt, Slot
+
+
+class Ledger:
+    """What the ledger holds, and the transactions that change it.
+
+    `Ledger.open` takes the lock and writes. `Ledger.overlay` reads what a run would read, and keeps
+    what it is told in a temporary file: a dry run.
+    """
+
+    def __init__(
+        self, path: Path, database: sqlite3.Connection, schemas: tuple[str, ...], lock: Lock | None
+    ) -> None:
+        self.path = path
+        self._database = database
+        self._schemas = schemas
+        self._lock = lock
+        self._slots = SlotTable(database, schemas)
+        self._changed = ChangedTable(database)
+        self.readings = ReadingTable(database, schemas)
+        self.outbox = Outbox(database)
+
+    @classmethod
+    def open(cls, path: Path) -> Ledger:
+        """Open the ledger for a run. Raises LedgerBusy if another run holds it, else LedgerError."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise LedgerError(
+                f"the ledger's folder {path.parent} cannot be made: {error.strerror}",
+                "give another place: --ledger PATH",
+            ) from None
+        lock = Lock(path)
+        lock.acquire()
+        try:
+            return cls(path, open_ledger(path), ("main",), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def overlay(cls, path: Path) -> Ledger:
+        """Open a temporary overlay on the ledger, which stays as it is and need not exist."""
+        return cls(path, *open_overlay(path), None)
+
+    def close(self) -> None:
+        """Close the file and let go of the lock."""
+        self._database.close()
+        if self._lock:
+            self._lock.release()
+
+    # What planning asks for (model.Slots)
+
+    def slot(self, person: bytes, second: int) -> Slot:
+        """Return what stands in one person's one second."""
+        return self._slots.slot(person, second)
+
+    def put(self, person: bytes, second: int, slot: Slot) -> None:
+        """Replace a slot; durable with the batch."""
+        self._slots.put(person, second, slot)
+
+    def home(self, event_id: bytes) -> Key | None:
+        """Return where the call with this id is filed."""
+        return self._slots.home(event_id)
+
+    def file_id(self, event_id: bytes, person: bytes, second: int) -> None:
+        """Remember where the call with this id is filed."""
+        self._slots.file_id(event_id, person, second)
+
+    def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
+        """Keep a call that was taken for `filed` with properties changed meanwhile."""
+        self._changed.keep(reading, filed, changed)
+
+    def take_changed(self, reading: int, filed: Filed) -> Placed | None:
+        """Return and forget the call that this reading took for `filed`."""
+        return self._changed.take(reading, filed)
+
+    # Transactions
+
+    def commit(
+        self,
+        tracker: str,
+        reading: Reading,
+        calls: Sequence[tuple[Placed, bytes]],
+        receipts: Iterable[Receipt] = (),
+        *,
+        at_end: bool = False,
+    ) -> list[Parcel]:
+        """Make a batch durable in one transaction: its calls, the slots they take, and the cursor.
+
+        Receipts that came in meanwhile go with it. After this the parcels may leave, not before
+        (promise 1). Raises LedgerFailed; then nothing of the batch stands.
+        """
+        with self._transaction():
+            self._settle(receipts)
+            parcels = self.outbox.post(tracker, reading.number, calls) if self._lock else []
+            self._slots.write()
+            self._changed.write()
+            if at_end:
+                self._changed.forget(reading.number)
+            self.readings.write(reading)
+        return parcels
+
+    def settle(self, receipts: Iterable[Receipt]) -> None:
+        """Make receipts durable: what was acknowledged or rejected leaves the outbox."""
+        with self._transaction():
+            self._settle(receipts)
+            self._slots.write()
+
+    def _settle(self, receipts: Iterable[Receipt]) -> None:
+        receipts = list(receipts)
+        self.outbox.settle(receipts)
+        for receipt in receipts:
+            if receipt.outcome is Outcome.REJECTED:
+                self._slots.free(receipt.parcel.filed)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            yield
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            self._slots.discard()
+            self._changed.discard()
+            raise LedgerFailed(
+                f"the ledger {self.path} cannot be written: {error}",
+                "make room or mend it, then run the same command again: it goes on where the ledger stands",
+            ) from None
+
+    def claim_site(self, tracker: str, name: str, key: str) -> None:
+        """Tie a site's name to its key for good, by a salted fingerprint (promise 8).
+
+        Raises UsageError if the name is known with another key.
+        """
+        found = self._database.execute(
+            "SELECT salt, fingerprint FROM sites WHERE tracker = ? AND name = ?", (tracker, name)
+        ).fetchone()
+        if found is None:
+            salt = secrets.token_bytes(16)
+            with self._transaction():
+                self._database.execute(
+                    "INSERT INTO sites (tracker, name, salt, fingerprint) VALUES (?, ?, ?, ?)",
+                    (tracker, name, salt, _fingerprint(key, salt)),
+                )
+        elif not hmac.compare_digest(found[1], _fingerprint(key, found[0])):
+            raise UsageError(
+                f"the site {name!r} is known to the ledger with another API key",
+                f"give the right key, or this product a name of its own: --site NAME (ledger {self.path})",
+            )
+
+
+def _fingerprint(key: str, salt: bytes) -> bytes:
+    return hashlib.blake2b(key.encode(), salt=salt, digest_size=16).digest()

@@ -1,0 +1,108 @@
+"""The outbox: calls whose final bytes are durable and that are not yet acknowledged or rejected."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+
+from km_cli.ledger.changed import decode_origin
+from km_cli.ledger.slots import decode_slot, encode_filed
+from km_cli.model import Outcome, Parcel, Placed, Receipt, Row
+
+_CHUNK = 2000
+
+
+class Outbox:
+    """The outbox of a ledger. Numbers grow, and the calls of one row follow one another."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._row = database.execute("SELECT coalesce(max(row), 0) FROM main.outbox_rows").fetchone()[0]
+        self._call = database.execute("SELECT coalesce(max(call), 0) FROM main.outbox").fetchone()[0]
+        self._open: dict[int, int] = {}
+
+    def post(self, tracker: str, reading: int, calls: Sequence[tuple[Placed, bytes]]) -> list[Parcel]:
+        """Put calls and the rows they come from into the outbox; the caller's transaction keeps them."""
+        parcels: list[Parcel] = []
+        rows: list[tuple[object, ...]] = []
+        last: Row | None = None
+        for placed, payload in calls:
+            row, call = placed.row, placed.call
+            if row is not last:
+                last = row
+                self._row += 1
+                self._open[self._row] = 0
+                origin = json.dumps(row.origin) if row.origin else None
+                rows.append((self._row, reading, row.source, row.line, row.raw, origin))
+            self._call += 1
+            self._open[self._row] += 1
+            parcels.append(Parcel(self._call, self._row, call.site, call.persona, payload, placed.filed))
+        self._database.executemany("INSERT INTO main.outbox_rows VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._database.executemany(
+            "INSERT INTO main.outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    number,
+                    row_number,
+                    tracker,
+                    site,
+                    persona,
+                    payload,
+                    filed.person,
+                    filed.second,
+                    encode_filed(filed),
+                )
+                for number, row_number, site, persona, payload, filed in parcels
+            ],
+        )
+        return parcels
+
+    def settle(self, receipts: Iterable[Receipt]) -> None:
+        """Take out what was acknowledged or rejected, and the rows that have no call left."""
+        done = [receipt.parcel for receipt in receipts if receipt.outcome is not Outcome.PENDING]
+        self._database.executemany("DELETE FROM main.outbox WHERE call = ?", [(one.number,) for one in done])
+        empty: list[tuple[int]] = []
+        for parcel in done:
+            self._open[parcel.row] -= 1
+            if not self._open[parcel.row]:
+                del self._open[parcel.row]
+                empty.append((parcel.row,))
+        self._database.executemany("DELETE FROM main.outbox_rows WHERE row = ?", empty)
+
+    def pending(self, tracker: str, sites: Sequence[str]) -> Iterator[list[Parcel]]:
+        """Yield what earlier runs left, oldest first, in lists that split no row."""
+        last, end = 0, self._call
+        marks = ",".join("?" * len(sites))
+        while True:
+            found = self._database.execute(
+                "SELECT call, row, site, persona, payload, person, second, filed FROM main.outbox "
+                f"WHERE call > ? AND call <= ? AND tracker = ? AND site IN ({marks}) ORDER BY call LIMIT ?",
+                (last, end, tracker, *sites, _CHUNK),
+            ).fetchall()
+            if len(found) == _CHUNK and found[0][1] != found[-1][1]:
+                found = [row for row in found if row[1] != found[-1][1]]
+            if not found:
+                return
+            last = found[-1][0]
+            parcels = [
+                Parcel(call, row, site, persona, payload, decode_slot(person, second, filed).filed[0])
+                for call, row, site, persona, payload, person, second, filed in found
+            ]
+            for parcel in parcels:
+                self._open[parcel.row] = self._open.get(parcel.row, 0) + 1
+            yield parcels
+
+    def count(self, tracker: str) -> dict[str, int]:
+        """Return how many calls are pending, by site."""
+        rows = self._database.execute(
+            "SELECT site, count(*) FROM main.outbox WHERE tracker = ? GROUP BY site", (tracker,)
+        )
+        return dict(rows.fetchall())
+
+    def row(self, number: int) -> tuple[int, Row]:
+        """Return the reading and the row that a parcel comes from, for a reject."""
+        reading, source, line, raw, origin = self._database.execute(
+            "SELECT reading, source, line, raw, origin FROM main.outbox_rows WHERE row = ?", (number,)
+        ).fetchone()
+        return reading, Row(source, line, raw, None, decode_origin(json.loads(origin)) if origin else None)

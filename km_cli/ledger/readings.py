@@ -1,0 +1,97 @@
+"""Readings: how far a file was read, known again by the bytes already read and how they were mapped."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from typing import NamedTuple
+
+from km_cli.model import Origin
+
+
+class Reading(NamedTuple):
+    """One file under one mapping, as far as it was read.
+
+    `asked` digests what the flags asked for and `mapping` is what came of it (JSON). `length` bytes of
+    content are behind the cursor, `digest` is theirs, `line` is next. `rows` were read, of which
+    `rejected` were rejected. `token` names the reading in rejects files.
+    """
+
+    number: int
+    token: str
+    asked: str
+    mapping: str
+    source: str
+    columns: tuple[str, ...]
+    delimiter: str
+    length: int = 0
+    line: int = 0
+    rows: int = 0
+    rejected: int = 0
+    digest: bytes = b""
+
+    @property
+    def origin(self) -> Origin:
+        """What a reject of this reading says of where it is from."""
+        return Origin(self.token, (), self.columns, self.delimiter)
+
+
+_COLUMNS = "reading, token, asked, mapping, source, columns, delimiter, length, line, rows, rejected, digest"
+
+
+class ReadingTable:
+    """The readings of a ledger."""
+
+    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
+        self._database = database
+        self._schemas = schemas
+        self._last = max(
+            database.execute(f"SELECT coalesce(max(reading), 0) FROM {name}.readings").fetchone()[0]
+            for name in schemas
+        )
+
+    def lengths(self, asked: str) -> set[int]:
+        """Return how far the readings got that were asked for in the same way."""
+        found: set[int] = set()
+        for name in self._schemas:
+            rows = self._database.execute(f"SELECT length FROM {name}.readings WHERE asked = ?", (asked,))
+            found.update(length for (length,) in rows if length)
+        return found
+
+    def known(self, asked: str, length: int, digest: bytes) -> Reading | None:
+        """Return the reading that read exactly these bytes."""
+        return self._one("asked = ? AND length = ? AND digest = ?", asked, length, digest)
+
+    def by_token(self, token: str) -> Reading | None:
+        """Return the reading that a reject names."""
+        return self._one("token = ?", token)
+
+    def by_number(self, number: int) -> Reading | None:
+        """Return the reading with this number."""
+        return self._one("reading = ?", number)
+
+    def _one(self, where: str, *values: object) -> Reading | None:
+        for name in self._schemas:
+            row = self._database.execute(
+                f"SELECT {_COLUMNS} FROM {name}.readings WHERE {where} ORDER BY reading DESC", values
+            ).fetchone()
+            if row:
+                fields = list(row)
+                fields[5] = tuple(json.loads(fields[5]))
+                return Reading._make(fields)
+        return None
+
+    def begin(
+        self, asked: str, mapping: str, source: str, columns: tuple[str, ...], delimiter: str
+    ) -> Reading:
+        """Return a new reading; it is written with its first batch."""
+        self._last += 1
+        return Reading(self._last, secrets.token_hex(8), asked, mapping, source, columns, delimiter)
+
+    def write(self, reading: Reading) -> None:
+        """Write how far it got; the caller's transaction makes it durable."""
+        values = list(reading)
+        values[5] = json.dumps(reading.columns)
+        marks = ",".join("?" * len(values))
+        self._database.execute(f"INSERT OR REPLACE INTO main.readings ({_COLUMNS}) VALUES ({marks})", values)

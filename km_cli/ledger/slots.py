@@ -1,0 +1,162 @@
+"""Slots on disk: which calls stand in a person's second, in a few bytes that begin with the second.
+
+A slot's blob is its entries one after the other. An entry is a header (kind, seconds moved, deed, alike,
+event, whether it has an id, how many readings and properties) and then id, readings and properties.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from struct import Struct
+
+from km_cli.model import Filed, Guest, Slot
+
+_FILED, _GUEST = 1, 2
+_HEADER = Struct(">BH8s8s4sBBH")
+_EMPTY = Slot()
+_MOST_CACHED = 20_000
+
+Key = tuple[bytes, int]
+
+
+def encode_slot(slot: Slot) -> bytes:
+    """Return the slot as bytes."""
+    parts = [encode_filed(filed) for filed in slot.filed]
+    for guest in slot.guests:
+        parts.append(_HEADER.pack(_GUEST, 0, b"", b"", guest.event, 0, 0, len(guest.pairs) // 8))
+        parts.append(guest.pairs)
+    return b"".join(parts)
+
+
+def encode_filed(filed: Filed) -> bytes:
+    """Return one entry as bytes."""
+    header = _HEADER.pack(
+        _FILED,
+        filed.taken - filed.second,
+        filed.deed,
+        filed.alike,
+        filed.event,
+        len(filed.id),
+        len(filed.readings),
+        len(filed.pairs) // 8,
+    )
+    readings = b"".join([reading.to_bytes(4, "big") for reading in filed.readings])
+    return header + filed.id + readings + filed.pairs
+
+
+def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
+    """Return what `encode_slot` was given."""
+    filed: list[Filed] = []
+    guests: list[Guest] = []
+    at = 0
+    while at < len(blob):
+        kind, moved, deed, alike, event, id_size, count, pairs_count = _HEADER.unpack_from(blob, at)
+        at += _HEADER.size
+        event_id = blob[at : at + id_size]
+        at += id_size
+        readings = tuple(int.from_bytes(blob[i : i + 4], "big") for i in range(at, at + 4 * count, 4))
+        at += 4 * count
+        pairs = blob[at : at + 8 * pairs_count]
+        at += 8 * pairs_count
+        if kind == _GUEST:
+            guests.append(Guest(event, pairs))
+        else:
+            filed.append(Filed(person, second, second + moved, deed, alike, event, pairs, event_id, readings))
+    return Slot(tuple(filed), tuple(guests))
+
+
+class SlotTable:
+    """The slots of a ledger, kept in memory while a batch is planned, written when it commits.
+
+    `schemas` are searched in this order; writes go to the first (a dry run lays one over the ledger's).
+    """
+
+    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
+        self._database = database
+        self._queries = [
+            f"SELECT calls FROM {name}.slots WHERE second = ? AND person = ?" for name in schemas
+        ]
+        self._id_queries = [f"SELECT person, second FROM {name}.ids WHERE id = ?" for name in schemas]
+        self._cache: dict[Key, Slot] = {}
+        self._dirty: set[Key] = set()
+        self._ids: dict[bytes, Key] = {}
+
+    def slot(self, person: bytes, second: int) -> Slot:
+        """Return the slot, empty if nothing is known."""
+        key = (person, second)
+        known = self._cache.get(key)
+        if known is None:
+            known = self._cache[key] = self._load(person, second)
+        return known
+
+    def _load(self, person: bytes, second: int) -> Slot:
+        for query in self._queries:
+            found = self._database.execute(query, (second, person)).fetchone()
+            if found is not None:
+                return decode_slot(person, second, found[0])
+        return _EMPTY
+
+    def put(self, person: bytes, second: int, slot: Slot) -> None:
+        """Replace the slot, for now in memory."""
+        key = (person, second)
+        self._cache[key] = slot
+        self._dirty.add(key)
+
+    def home(self, event_id: bytes) -> Key | None:
+        """Return person and second of the slot where the call with this id is filed."""
+        known = self._ids.get(event_id)
+        if known is not None:
+            return known
+        for query in self._id_queries:
+            found = self._database.execute(query, (event_id,)).fetchone()
+            if found is not None:
+                return found[0], found[1]
+        return None
+
+    def file_id(self, event_id: bytes, person: bytes, second: int) -> None:
+        """Remember where the call with this id is filed, for now in memory."""
+        self._ids[event_id] = (person, second)
+
+    def free(self, filed: Filed) -> None:
+        """Forget a call that its destination rejected: the row is judged anew when it comes again."""
+        slot = self.slot(filed.person, filed.second)
+        rest = tuple(
+            other
+            for other in slot.filed
+            if (other.deed, other.alike, other.taken) != (filed.deed, filed.alike, filed.taken)
+        )
+        self.put(filed.person, filed.second, Slot(rest, slot.guests))
+        if filed.taken != filed.second:
+            there = self.slot(filed.person, filed.taken)
+            guests = list(there.guests)
+            leaving = Guest(filed.event, filed.pairs)
+            if leaving in guests:
+                guests.remove(leaving)
+            self.put(filed.person, filed.taken, Slot(there.filed, tuple(guests)))
+
+    def write(self) -> None:
+        """Write what changed; the caller's transaction makes it durable."""
+        self._database.executemany(
+            "INSERT INTO main.slots (second, person, calls) VALUES (?, ?, ?) "
+            "ON CONFLICT (second, person) DO UPDATE SET calls = excluded.calls",
+            [(key[1], key[0], encode_slot(self._cache[key])) for key in sorted(self._dirty, key=_by_second)],
+        )
+        self._dirty.clear()
+        if self._ids:
+            self._database.executemany(
+                "INSERT OR REPLACE INTO main.ids (id, person, second) VALUES (?, ?, ?)",
+                [(event_id, *home) for event_id, home in self._ids.items()],
+            )
+            self._ids.clear()
+        if len(self._cache) > _MOST_CACHED:
+            self._cache.clear()
+
+    def discard(self) -> None:
+        """Forget what was changed in memory and not written."""
+        self._cache.clear()
+        self._dirty.clear()
+        self._ids.clear()
+
+
+def _by_second(key: Key) -> tuple[int, bytes]:
+    return key[1], key[0]

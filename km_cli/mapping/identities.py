@@ -1,0 +1,58 @@
+"""Text → identity: blanks around it go, what would merge people for ever is refused (I1, D4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from km_cli.names import LONGEST_IDENTITY, PLACEHOLDERS
+
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
+)
+
+
+class BadIdentity(ValueError):
+    """This identity must not be sent; `code` names the rule, str() says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Identities:
+    """Checks identities, each text once. `allowed` are placeholders that were let through by name."""
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        self._allowed = {value.casefold() for value in allowed}
+        self._clean: dict[str, str] = {"": ""}
+
+    def clean(self, text: str) -> str:
+        """Return the identity to send, "" if there is none. Raises BadIdentity."""
+        known = self._clean.get(text)
+        if known is not None:
+            return known
+        identity = text.strip()
+        self._check(identity)
+        if len(self._clean) > 100_000:
+            self._clean = {"": ""}
+        self._clean[text] = identity
+        return identity
+
+    def _check(self, identity: str) -> None:
+        folded = identity.casefold()
+        if folded in PLACEHOLDERS and folded not in self._allowed:
+            raise BadIdentity(
+                "I1",
+                f"the identity {identity!r} stands for nobody: all sent under it becomes one person for "
+                f"good (if it really is somebody: --allow-id {identity!r})",
+            )
+        if len(identity) > LONGEST_IDENTITY:
+            raise BadIdentity(
+                "D4", f"the identity {identity[:30]!r}… has {len(identity)} characters, over 255"
+            )
+        if invisible := _INVISIBLE.search(identity):
+            raise BadIdentity(
+                "invisible-character",
+                f"the identity {identity!r} has an invisible character (U+{ord(invisible[0]):04X})",
+            )

@@ -1,0 +1,220 @@
+"""The mapping itself, compiled once for an input's columns and then applied to every row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from km_cli.errors import InputError
+from km_cli.mapping.columns import Columns, property_columns
+from km_cli.mapping.identities import BadIdentity, Identities
+from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
+from km_cli.model import Event, Finding, Properties, Reject, Row
+from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_identity, is_reserved
+
+Cell = Callable[[Any], str]
+
+
+class _Bad(ValueError):
+    """A row that can't be sent, and the code for its reason."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Mapper:
+    """Maps the rows of one input. Findings about single rows go to `note`."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        found: tuple[str, ...],
+        *,
+        tabular: bool,
+        personas: tuple[str, ...],
+        clocking: Clocking,
+        allowed: Iterable[str],
+        now: float,
+        note: Callable[[Finding], None],
+    ) -> None:
+        self._personas = personas
+        self._note = note
+        self._times = Times(clocking, now)
+        self._identities = Identities(allowed)
+        self._cells: tuple[Cell, ...]
+        self._properties: Callable[[Any], Properties]
+        if tabular:
+            place = {name: index for index, name in enumerate(found)}
+            cell = _cell_of(place)
+            names = property_columns(columns, found)
+            self._properties = _cells_reader(tuple((place[name], name) for name in names))
+        else:
+            cell = _member
+            self._properties = _ObjectProperties(columns)
+        self._cells = tuple(cell(name) for name in columns.personas)
+        self._event, self._timestamp, self._id = (
+            cell(name) for name in (columns.event, columns.timestamp, columns.id)
+        )
+
+    def map(self, row: Row) -> Event | Reject:
+        """Return the event that `row` is, or why it can't be sent.
+
+        Raises InputError if the times of the input can't be understood without a flag.
+        """
+        values = row.values
+        try:
+            identities = tuple([self._identities.clean(cell(values)) for cell in self._cells])
+            if "" in identities:
+                self._left_out(row, identities)
+            elif len(set(map(fold_identity, identities))) < len(identities):
+                raise _Bad(
+                    "I2", f"{identities[0]!r} is {' and '.join(self._personas)} at once: one person for good"
+                )
+            name = self._event(values)
+            _check_event(name)
+            moment = self._times.parse(self._timestamp(values))
+            properties = self._properties(values)
+            if len(row.raw) > LONGEST_VALUE // 4:
+                _check_lengths(properties)
+            event_id = self._id(values).strip()
+        except (_Bad, BadIdentity) as error:
+            return Reject(row, error.code, str(error))
+        except BadTime as error:
+            return Reject(row, "time", str(error))
+        except Unclear as error:
+            raise InputError(f"{row.source}, line {row.line}: {error}", error.cure) from None
+        if self._times.leap_second:
+            self._times.leap_second = False
+            self._note(Finding("leap-second", "the second :60 is read as :59", row.source, row.line))
+        return Event(row, identities, name, moment, properties, event_id)
+
+    @property
+    def unit(self) -> str:
+        """The unit of numeric times, as recognised so far by their magnitude; "" for none."""
+        return self._times.unit
+
+    def _left_out(self, row: Row, identities: tuple[str, ...]) -> None:
+        if not any(identities):
+            raise _Bad("no-identity", f"it names no {' and no '.join(self._personas)}")
+        missing = self._personas[identities.index("")]
+        self._note(
+            Finding(f"no-{missing}", f"a row without {missing}: that part is left out", row.source, row.line)
+        )
+
+
+def _check_event(name: str) -> None:
+    if not name or name.isspace():
+        raise _Bad("no-event", "it has no event name")
+    if len(name) > LONGEST_NAME:
+        raise _Bad("D4", f"the event name {name[:30]!r}… has {len(name)} characters, over 254")
+
+
+def _check_lengths(properties: Properties) -> None:
+    for name, value in properties:
+        if len(value) > LONGEST_VALUE // 4 and len(value.encode()) > LONGEST_VALUE:
+            raise _Bad("D5", f"the value of {name!r} has more than {LONGEST_VALUE:,} bytes")
+
+
+def _cell_of(place: dict[str, int]) -> Callable[[str], Cell]:
+    def cell(name: str) -> Cell:
+        if not name:
+            return lambda _: ""
+        index = place[name]
+        return lambda cells: str(cells[index])
+
+    return cell
+
+
+def _cells_reader(indexes: tuple[tuple[int, str], ...]) -> Callable[[list[str]], Properties]:
+    for _, name in indexes:
+        _check_property(name)
+    return lambda cells: tuple([(name, cells[index]) for index, name in indexes if cells[index]])
+
+
+def _member(name: str) -> Cell:
+    """Return what reads a member of an object: under its whole name, else along its dots."""
+    if not name:
+        return lambda _: ""
+    path = name.split(".")
+
+    def read(values: dict[str, Any]) -> str:
+        if name in values:
+            return _text(name, values[name])
+        found: Any = values
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        return _text(name, found)
+
+    return read
+
+
+def _text(name: str, value: Any) -> str:
+    """Return a JSON value as it is sent: numbers as written, true and false as words, null as nothing."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    raise _Bad(
+        "nested", f"{name!r} is nested JSON, which Kissmetrics does not take (D5); --flatten takes it apart"
+    )
+
+
+class _ObjectProperties:
+    """Reads the properties of objects, whose keys may differ from one to the next."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._wanted = columns.properties
+        self._exclude = columns.exclude
+        self._flatten = columns.flatten
+        self._taken = columns.taken
+        self._roots = {name.split(".")[0] for name in columns.taken.union(columns.exclude) if "." in name}
+        self._checked: set[str] = set()
+
+    def __call__(self, values: dict[str, Any]) -> Properties:
+        if self._wanted is not None:
+            pairs = [(name, _member(name)(values)) for name in self._wanted]
+        else:
+            pairs = list(self._rest(values, ""))
+        found = tuple(pair for pair in pairs if pair[1])
+        for name, _ in found:
+            if name not in self._checked:
+                _check_property(name)
+                self._checked.add(name)
+        return found
+
+    def _rest(self, values: dict[str, Any], prefix: str) -> Iterable[tuple[str, str]]:
+        for key, value in values.items():
+            name = prefix + key
+            if name in self._taken or name in self._exclude:
+                continue
+            if isinstance(value, dict) and (self._flatten or prefix or name in self._roots):
+                yield from self._inside(value, name)
+            elif isinstance(value, list) and self._flatten:
+                yield from self._inside({str(index): item for index, item in enumerate(value)}, name)
+            else:
+                yield name, _text(name, value)
+
+    def _inside(self, values: dict[str, Any], name: str) -> Iterable[tuple[str, str]]:
+        """Yield what is in an object; without --flatten there must be nothing left in it."""
+        for inner in self._rest(values, f"{name}."):
+            if not self._flatten and inner[1]:
+                raise _Bad(
+                    "nested",
+                    f"{inner[0]!r} is nested JSON, which Kissmetrics does not take (D5); "
+                    f"--flatten sends it, --exclude-property {inner[0]} leaves it out",
+                )
+            yield inner
+
+
+def _check_property(name: str) -> None:
+    if not name.strip():
+        raise _Bad("no-property-name", "a property has an empty name")
+    if len(name) > LONGEST_NAME:
+        raise _Bad("D4", f"the property name {name[:30]!r}… has {len(name)} characters, over 254")
+    if is_reserved(name):
+        raise _Bad(
+            "reserved", f"the property {name!r} is reserved by Kissmetrics; --exclude-property {name!r}"
+        )

@@ -1,0 +1,296 @@
+"""The frozen values that flow through the pipeline, and the protocols between its stages.
+
+    Row ─► Event ─► Sequence of Calls ─► Plan ─► Parcels, in a Batch ─► Receipts
+
+Everything here is a named tuple: immutable, cheap to make by the million, equal by value.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+from enum import Enum
+from typing import Any, NamedTuple, Protocol
+
+NANOSECONDS = 1_000_000_000
+
+Properties = tuple[tuple[str, str], ...]
+"""(name, value) pairs in the order of the input's columns; a name occurs once."""
+
+
+class Origin(NamedTuple):
+    """Where a corrected reject comes from.
+
+    `reading` is its reading's token; `owed` the personas whose parts are still to be sent (empty: all);
+    `columns` and `delimiter` tell how its raw is read ("" as delimiter: as a JSON object).
+    """
+
+    reading: str
+    owed: tuple[str, ...]
+    columns: tuple[str, ...]
+    delimiter: str
+
+
+class Row(NamedTuple):
+    """One record of an input, with its place.
+
+    `values` is a list of cells (CSV) or an object (JSON lines). `raw` are the record's own bytes with
+    the blank lines that stood before it, so that the raws of a reading, joined, are its bytes.
+    `line` counts from 1. A corrected reject has an `origin`.
+    """
+
+    source: str
+    line: int
+    raw: bytes
+    values: Any
+    origin: Origin | None = None
+
+
+class Gap(NamedTuple):
+    """Bytes that belong to no record of their own: the rest of a line too long to hold."""
+
+    raw: bytes
+
+
+class Finding(NamedTuple):
+    """What Kissmetrics would merge, change or drop, or what was decided so that it does not."""
+
+    code: str
+    message: str
+    source: str
+    line: int
+
+
+class Reject(NamedTuple):
+    """A row, or the parts of it that are `owed` (empty: all of it), that is not sent, and why."""
+
+    row: Row
+    code: str
+    reason: str
+    owed: tuple[str, ...] = ()
+
+
+class Persona(NamedTuple):
+    """A kind of identity that events are recorded as, and the site it is recorded in."""
+
+    name: str
+    site: str
+
+
+class Event(NamedTuple):
+    """A row understood.
+
+    `identities` has one identity a persona, in their order; "" where the row has none.
+    `moment` counts nanoseconds since 1970, `id` is the log's own id of the event or "".
+    """
+
+    row: Row
+    identities: tuple[str, ...]
+    name: str
+    moment: int
+    properties: Properties
+    id: str
+
+
+class Identify(NamedTuple):
+    """From here on the person is `identity`. Not a call on the wire: there it rides along (W9)."""
+
+    persona: str
+    identity: str
+
+
+class Record(NamedTuple):
+    """`identity` did `event`. It carries its own site and identity, whatever stands around it."""
+
+    site: str
+    persona: str
+    identity: str
+    actor: str
+    event: str
+    moment: int
+    properties: Properties
+    id: str
+
+    @property
+    def second(self) -> int:
+        """The moment as the wire has it: whole UTC seconds since 1970, floored (W2)."""
+        return self.moment // NANOSECONDS
+
+
+Call = Identify | Record
+
+
+class Sequence(NamedTuple):
+    """The calls that one row becomes; it ends on the identity it began with."""
+
+    row: Row
+    calls: tuple[Call, ...]
+
+
+class Filed(NamedTuple):
+    """A call as the ledger knows it: who did what when, and the second it has in Kissmetrics.
+
+    `person` and `second` (the call's own) say which slot it is filed in, `taken` is the second it is
+    sent with. `deed`, `alike`, `event`, `pairs` and `id` are digests (see `planning`): what was done,
+    its properties as a whole, the folded event, each property (name and value), the log's own id.
+    `readings` are those that hold this call, the latest last.
+    """
+
+    person: bytes
+    second: int
+    taken: int
+    deed: bytes
+    alike: bytes
+    event: bytes
+    pairs: bytes
+    id: bytes
+    readings: tuple[int, ...]
+
+
+class Guest(NamedTuple):
+    """A call of another second that was moved to this one, and takes its place here."""
+
+    event: bytes
+    pairs: bytes
+
+
+class Slot(NamedTuple):
+    """One person's one second in one site: the calls filed here, and the guests moved here."""
+
+    filed: tuple[Filed, ...] = ()
+    guests: tuple[Guest, ...] = ()
+
+
+class Placed(NamedTuple):
+    """A call that is to be sent, with the second chosen for it and the row it comes from."""
+
+    row: Row
+    call: Record
+    filed: Filed
+
+
+class Plan(NamedTuple):
+    """What is to be done with one row."""
+
+    row: Row
+    placed: tuple[Placed, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+class Parcel(NamedTuple):
+    """One call in the outbox: its final bytes but for the key, and what undoes it if it is rejected.
+
+    `number` and `row` are its keys in the ledger; `row` is shared by the calls of one row.
+    """
+
+    number: int
+    row: int
+    site: str
+    persona: str
+    payload: bytes
+    filed: Filed
+
+
+class Outcome(Enum):
+    """What became of a parcel."""
+
+    ACKNOWLEDGED = "acknowledged"
+    REJECTED = "rejected"
+    PENDING = "pending"
+
+
+class Receipt(NamedTuple):
+    """What became of one parcel; `reason` is the destination's, for people."""
+
+    parcel: Parcel
+    outcome: Outcome
+    reason: str = ""
+
+
+class Verdict(Enum):
+    """What a destination's answer means for the call; how long to wait is the shared policy's."""
+
+    ACKNOWLEDGED = "acknowledged"
+    REJECTED = "rejected"
+    RETRY = "retry"
+    UNREACHED = "unreached"
+    NOT_AN_IMAGE = "not an image"
+    REFUSED = "refused"
+
+
+class Answer(NamedTuple):
+    """A destination's answer, classified. `retry_after` is a floor in seconds for everyone."""
+
+    verdict: Verdict
+    reason: str = ""
+    retry_after: float = 0.0
+
+
+class Slots(Protocol):
+    """What planning asks of the ledger. Changes are seen at once and become durable with the batch."""
+
+    def slot(self, person: bytes, second: int) -> Slot:
+        """Return the slot; an empty one if nothing is known of that person in that second."""
+        ...
+
+    def put(self, person: bytes, second: int, slot: Slot) -> None:
+        """Replace the slot."""
+        ...
+
+    def home(self, event_id: bytes) -> tuple[bytes, int] | None:
+        """Return person and second of the slot in which the call with this id is filed."""
+        ...
+
+    def file_id(self, event_id: bytes, person: bytes, second: int) -> None:
+        """Remember where the call with this id is filed."""
+        ...
+
+    def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
+        """Keep a call that was taken for `filed` with properties changed meanwhile."""
+        ...
+
+    def take_changed(self, reading: int, filed: Filed) -> Placed | None:
+        """Return and forget the call that this reading took for `filed`, if there is one."""
+        ...
+
+
+class Connection(Protocol):
+    """One worker's way to a destination."""
+
+    def send(self, parcels: abc.Sequence[Parcel]) -> Answer:
+        """Send these (at most the destination's `at_once`); the answer goes for all of them."""
+        ...
+
+    def close(self) -> None:
+        """Let go of sockets and files."""
+        ...
+
+
+class Destination(Protocol):
+    """Where calls go: a pure `encode`, and connections that send what was encoded."""
+
+    at_once: int
+    """How many parcels one `send` takes."""
+
+    workers: int
+    """How many connections make sense at most."""
+
+    def encode(self, call: Record, second: int) -> bytes:
+        """Return the call's final bytes but for the key; the same for the same arguments, always."""
+        ...
+
+    def connect(self) -> Connection:
+        """Open a connection for one worker."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, passed in so that tests need not wait."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+        ...

@@ -1,0 +1,38 @@
+"""How Kissmetrics folds names and identities (D4, I1): what looks different and is the same there."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+LONGEST_NAME = 254
+"""D4: event and property names are under 255 characters."""
+
+LONGEST_IDENTITY = 255
+"""D4: identities have up to 255 characters."""
+
+LONGEST_VALUE = 8192
+"""D5: bytes of UTF-8 in a property value."""
+
+PLACEHOLDERS = frozenset({"null", "none", "undefined", "anonymous", "guest", "-", "n/a", "missing"})
+"""I1: values that stand for nobody; sent as an identity they make many people one, for good."""
+
+_COMMAS_AND_COLONS = str.maketrans(",:", "  ")
+
+
+@lru_cache(maxsize=65536)
+def fold_name(name: str) -> str:
+    """Return the name under which Kissmetrics files an event or a property (D4)."""
+    return name.translate(_COMMAS_AND_COLONS).casefold().strip()
+
+
+def fold_identity(identity: str) -> str:
+    """Return the identity as the older, stricter page has it: commas and colons are blanks (D4)."""
+    if "," in identity or ":" in identity:
+        return identity.translate(_COMMAS_AND_COLONS)
+    return identity
+
+
+def is_reserved(name: str) -> bool:
+    """Tell whether a property must never be sent: `_…`, `Customer ID`, `KM_…` and the `km` family."""
+    folded = fold_name(name)
+    return folded.startswith(("_", "km_")) or folded in {"customer id", "kme", "kmi"}

@@ -1,0 +1,373 @@
+"""Sequences → Plans: what is known is skipped, what Kissmetrics would merge gets a second of its own.
+
+A call is known by its *deed*: who did what when. Within a reading, calls of one deed with different
+properties are several and those alike in everything are one. Across readings a call is matched with
+what is known: exactly alike first, then one for one as the same call whose properties changed meanwhile;
+what is left over is new. The ledger's slots hold what is known; here are only the decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from hashlib import blake2b
+from typing import NamedTuple
+
+from km_cli.model import (
+    Filed,
+    Finding,
+    Guest,
+    Identify,
+    Placed,
+    Plan,
+    Properties,
+    Record,
+    Reject,
+    Row,
+    Sequence,
+    Slot,
+    Slots,
+)
+from km_cli.names import fold_identity, fold_name
+
+MOST_READINGS = 8
+"""How many readings are remembered to hold a call: the last ones, so that slots stay small."""
+
+
+class Collisions(Enum):
+    """What happens to a call that Kissmetrics would merge with another (D1, D2)."""
+
+    SPREAD = "spread"
+    KEEP = "keep"
+    REJECT = "reject"
+
+
+class _Print(NamedTuple):
+    """A call's digests, before a second is chosen for it."""
+
+    person: bytes
+    second: int
+    deed: bytes
+    alike: bytes
+    event: bytes
+    pairs: bytes
+    id: bytes
+
+
+class _NotPlaced(Exception):
+    """This call cannot be sent; `code` and `reason` say why."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Planner:
+    """Plans the rows of one reading, in order. `spread` is how many seconds a call may be moved by."""
+
+    def __init__(
+        self,
+        slots: Slots,
+        tracker: str,
+        reading: int,
+        *,
+        spread: int = 60,
+        collisions: Collisions = Collisions.SPREAD,
+    ) -> None:
+        self._slots = slots
+        self.reading = reading
+        self._spread = spread if collisions is Collisions.SPREAD else 0
+        self._collisions = collisions
+        self._prints = Prints(tracker)
+
+    def plan(self, sequence: Sequence, reading: int = 0) -> Plan:
+        """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject."""
+        row = sequence.row
+        desk = _Desk(row, reading or self.reading)
+        for call in sequence.calls:
+            if type(call) is Identify:
+                continue
+            assert type(call) is Record
+            try:
+                self._decide(call, desk)
+            except _NotPlaced as error:
+                desk.rejects.append(Reject(row, error.code, str(error), (call.persona,)))
+        return Plan(row, tuple(desk.placed), tuple(desk.rejects), tuple(desk.findings))
+
+    def _decide(self, call: Record, desk: _Desk) -> None:
+        mark = self._prints.of(call)
+        if mark.id and self._known_by_id(call, mark, desk):
+            return
+        slot = self._slots.slot(mark.person, mark.second)
+        if slot.filed:
+            kin = [filed for filed in slot.filed if filed.deed == mark.deed]
+            if self._known_alike(mark, kin, desk) or self._known_changed(call, mark, kin, desk):
+                return
+        self._place(desk.row, call, mark, desk)
+
+    def _known_by_id(self, call: Record, mark: _Print, desk: _Desk) -> bool:
+        """Tell whether the log's own id was sent before; raises _NotPlaced if it was another deed's."""
+        home = self._slots.home(mark.id)
+        if home is None:
+            return False
+        slot = self._slots.slot(*home)
+        filed = next((filed for filed in slot.filed if filed.id == mark.id), None)
+        if filed is None:
+            return False
+        if filed.deed != mark.deed:
+            raise _NotPlaced(
+                "id-reused",
+                f"the id {call.id!r} was sent before with another {call.persona}, event or time; "
+                "an id names one event for ever",
+            )
+        if filed.alike != mark.alike:
+            desk.note_changed(call)
+        self._claim(filed, desk.reading)
+        return True
+
+    def _known_alike(self, mark: _Print, kin: list[Filed], desk: _Desk) -> bool:
+        """Match a call with one that is alike in everything; two ids are never the same call."""
+        reading = desk.reading
+        for filed in kin:
+            if filed.alike != mark.alike:
+                continue
+            if reading in filed.readings and (displaced := self._slots.take_changed(reading, filed)):
+                self._replace(filed, filed._replace(id=mark.id))
+                self._rematch(displaced, desk)
+                return True
+            if not (mark.id and filed.id):
+                self._claim(filed, reading, mark.id)
+                return True
+        return False
+
+    def _known_changed(self, call: Record, mark: _Print, kin: list[Filed], desk: _Desk) -> bool:
+        """Match a call one for one with one whose properties were others when it was sent."""
+        reading = desk.reading
+        for filed in kin:
+            if reading in filed.readings or (mark.id and filed.id):
+                continue
+            claimed = self._claim(filed, reading, mark.id)
+            self._slots.keep_changed(reading, claimed, Placed(desk.row, call, claimed))
+            desk.note_changed(call)
+            return True
+        return False
+
+    def _rematch(self, displaced: Placed, desk: _Desk) -> None:
+        """Decide anew on a call that was taken for another, now that the other turned up itself.
+
+        So exactly alike goes first, whatever the order of the rows.
+        """
+        call = displaced.call
+        mark = self._prints.of(call)
+        slot = self._slots.slot(mark.person, mark.second)
+        kin = [filed for filed in slot.filed if filed.deed == mark.deed]
+        own = _Desk(displaced.row, desk.reading)
+        if not self._known_changed(call, mark, kin, own):
+            self._place(displaced.row, call, mark, desk)
+
+    def _claim(self, filed: Filed, reading: int, event_id: bytes = b"") -> Filed:
+        """Remember that this reading holds the call too, and the id it has there."""
+        claimed = filed
+        if reading not in filed.readings:
+            claimed = claimed._replace(readings=(*filed.readings[1 - MOST_READINGS :], reading))
+        if event_id and event_id != filed.id:
+            claimed = claimed._replace(id=event_id)
+            self._slots.file_id(event_id, filed.person, filed.second)
+        if claimed is not filed:
+            self._replace(filed, claimed)
+        return claimed
+
+    def _replace(self, filed: Filed, by: Filed) -> None:
+        slot = self._slots.slot(filed.person, filed.second)
+        calls = tuple(by if other == filed else other for other in slot.filed)
+        self._slots.put(filed.person, filed.second, Slot(calls, slot.guests))
+
+    def _place(self, row: Row, call: Record, mark: _Print, desk: _Desk) -> None:
+        """Choose the second, take it, and put the call on the desk. Raises _NotPlaced."""
+        own = self._slots.slot(mark.person, mark.second)
+        taken = mark.second
+        if own.filed or own.guests:
+            taken = self._choose(call, mark, own, desk)
+        filed = Filed(
+            mark.person,
+            mark.second,
+            taken,
+            mark.deed,
+            mark.alike,
+            mark.event,
+            mark.pairs,
+            mark.id,
+            (desk.reading,),
+        )
+        self._slots.put(mark.person, mark.second, Slot((*own.filed, filed), own.guests))
+        if taken != mark.second:
+            there = self._slots.slot(mark.person, taken)
+            guest = Guest(mark.event, mark.pairs)
+            self._slots.put(mark.person, taken, Slot(there.filed, (*there.guests, guest)))
+        if mark.id:
+            self._slots.file_id(mark.id, mark.person, mark.second)
+        desk.placed.append(Placed(row, call, filed))
+
+    def _choose(self, call: Record, mark: _Print, own: Slot, desk: _Desk) -> int:
+        """Return the first second that is free at this call's turn (promise 6)."""
+        first = mark.second
+        without_event = -1
+        clash = ""
+        for second in range(first, first + self._spread + 1):
+            slot = own if second == first else self._slots.slot(mark.person, second)
+            rule = _clash(slot, second, mark)
+            clash = clash or rule
+            if not rule:
+                if second != first:
+                    desk.note_moved(clash, call, second - first)
+                return second
+            if rule == "D2" and without_event < 0:
+                without_event = second
+        if self._collisions is Collisions.REJECT or without_event < 0:
+            return self._crowded(call, clash, first, desk)
+        desk.note_lost(call)
+        return without_event
+
+    def _crowded(self, call: Record, clash: str, first: int, desk: _Desk) -> int:
+        """No second is free: keep the call where it is if that was asked for, else refuse it."""
+        if self._collisions is Collisions.KEEP:
+            desk.note_merged(call)
+            return first
+        what = (
+            f"{call.identity!r} did {call.event!r}" if clash == "D1" else f"{call.identity!r} has properties"
+        )
+        span = (
+            f"in the same second and in the {self._spread} after it" if self._spread else "in the same second"
+        )
+        raise _NotPlaced(
+            clash,
+            f"{what} already {span}: Kissmetrics would merge them (a larger --spread, or --collisions keep)",
+        )
+
+
+class _Desk:
+    """What has been decided on the row at hand."""
+
+    def __init__(self, row: Row, reading: int) -> None:
+        self.row = row
+        self.reading = reading
+        self.placed: list[Placed] = []
+        self.rejects: list[Reject] = []
+        self.findings: list[Finding] = []
+
+    def _note(self, code: str, message: str) -> None:
+        self.findings.append(Finding(code, message, self.row.source, self.row.line))
+
+    def note_moved(self, rule: str, call: Record, seconds: int) -> None:
+        """A call was moved so that it does not merge."""
+        what = f"{call.event!r}" if rule == "D1" else "another value of a property"
+        self._note(
+            rule,
+            f"{call.persona} {call.identity!r} has {what} in that second already: sent {seconds} s later",
+        )
+
+    def note_lost(self, call: Record) -> None:
+        """A property value will be lost: no second was free of another value (D2)."""
+        self._note(
+            "D2-lost",
+            f"{call.persona} {call.identity!r} has another value of a property in every second: one survives",
+        )
+
+    def note_merged(self, call: Record) -> None:
+        """Two events will be counted once, as was asked for (D1)."""
+        self._note("D1-merged", f"{call.persona} {call.identity!r}: {call.event!r} will be counted once")
+
+    def note_changed(self, call: Record) -> None:
+        """The call was sent before, with other properties."""
+        self._note(
+            "changed",
+            f"{call.persona} {call.identity!r}: {call.event!r} was sent before with other properties; "
+            "not sent again",
+        )
+
+
+def _clash(slot: Slot, second: int, mark: _Print) -> str:
+    """Name the rule by which Kissmetrics would merge the call with one that stands there, or ""."""
+    mine = None
+    rule = ""
+    for event, pairs in _standing(slot, second):
+        if event == mark.event:
+            return "D1"
+        if not rule and pairs != mark.pairs and pairs:
+            mine = mine if mine is not None else dict(_split(mark.pairs))
+            if any(mine.get(name, value) != value for name, value in _split(pairs)):
+                rule = "D2"
+    return rule
+
+
+def _standing(slot: Slot, second: int) -> Iterator[tuple[bytes, bytes]]:
+    yield from slot.guests
+    for filed in slot.filed:
+        if filed.taken == second:
+            yield filed.event, filed.pairs
+
+
+def _split(pairs: bytes) -> Iterator[tuple[bytes, bytes]]:
+    for at in range(0, len(pairs), 8):
+        yield pairs[at : at + 4], pairs[at + 4 : at + 8]
+
+
+class Prints:
+    """Makes the digests of calls, each repeated part once.
+
+    person 8 bytes: tracker, site and identity, as the strictest page folds it (D4). event 4: the folded name;
+    it is compared within one person's second only. deed 8: identity, actor, event and exact moment.
+    alike 8: all properties, in any order. pairs: 4 bytes of name and 4 of value for each property.
+    id 8: tracker, site, persona and the log's own id.
+    """
+
+    def __init__(self, tracker: str) -> None:
+        self._tracker = tracker
+        self._persons: dict[tuple[str, str], bytes] = {}
+        self._events: dict[str, tuple[bytes, str]] = {}
+        self._pairs: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self._last: tuple[Properties | None, bytes, bytes] = (None, b"", b"")
+
+    def of(self, call: Record) -> _Print:
+        """Return the digests of `call`."""
+        key = (call.site, call.identity)
+        person = self._persons.get(key) or self._person(key)
+        event, folded = self._events.get(call.event) or self._event(call.event)
+        done = f"{call.identity}\0{call.actor}\0{folded}\0{call.moment}"
+        deed = blake2b(done.encode(), digest_size=8).digest()
+        if self._last[0] is not call.properties:
+            self._last = (call.properties, *self._of_properties(call.properties))
+        _, alike, pairs = self._last
+        event_id = _digest(8, self._tracker, call.site, call.persona, call.id) if call.id else b""
+        return _Print(person, call.second, deed, alike, event, pairs, event_id)
+
+    def _person(self, key: tuple[str, str]) -> bytes:
+        if len(self._persons) > 100_000:
+            self._persons.clear()
+        person = self._persons[key] = _digest(8, self._tracker, key[0], fold_identity(key[1]))
+        return person
+
+    def _event(self, name: str) -> tuple[bytes, str]:
+        if len(self._events) > 100_000:
+            self._events.clear()
+        folded = fold_name(name)
+        event = self._events[name] = (_digest(4, folded), folded)
+        return event
+
+    def _of_properties(self, properties: Properties) -> tuple[bytes, bytes]:
+        known = self._pairs
+        if len(known) > 100_000:
+            known.clear()
+        found = [known.get(pair) or self._pair(pair) for pair in properties]
+        wholes = sorted([whole for _, whole in found])
+        return blake2b(b"".join(wholes), digest_size=8).digest(), b"".join([pair for pair, _ in found])
+
+    def _pair(self, pair: tuple[str, str]) -> tuple[bytes, bytes]:
+        name = fold_name(pair[0])
+        whole = _digest(8, name, pair[1])
+        made = self._pairs[pair] = (_digest(4, name) + whole[:4], whole)
+        return made
+
+
+def _digest(size: int, *parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode(), digest_size=size).digest()
