@@ -126,13 +126,25 @@ class Sequence(NamedTuple):
     calls: tuple[Call, ...]
 
 
+class Claim(NamedTuple):
+    """A reading that holds a call.
+
+    `named` if the call has an id of its own there; `alike` digests its properties there if they are
+    others than were sent, else b"".
+    """
+
+    reading: int
+    named: bool
+    alike: bytes = b""
+
+
 class Filed(NamedTuple):
     """A call as the ledger knows it: who did what when, and the second it has in Kissmetrics.
 
     `person` and `second` (the call's own) say which slot it is filed in, `taken` is the second it is
     sent with. `deed`, `alike`, `event`, `pairs` and `id` are digests (see `planning`): what was done,
     its properties as a whole, the folded event, each property (name and value), the log's own id.
-    `readings` are those that hold this call, the latest last.
+    `claims` are of the readings that hold this call, the latest last.
     """
 
     person: bytes
@@ -143,7 +155,14 @@ class Filed(NamedTuple):
     event: bytes
     pairs: bytes
     id: bytes
-    readings: tuple[int, ...]
+    claims: tuple[Claim, ...]
+
+    def claim_of(self, reading: int) -> Claim | None:
+        """Return the claim of a reading that holds this call."""
+        for claim in self.claims:
+            if claim.reading == reading:
+                return claim
+        return None
 
 
 class Guest(NamedTuple):

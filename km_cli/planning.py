@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from km_cli.model import (
+    Claim,
     Filed,
     Finding,
     Guest,
@@ -122,32 +123,33 @@ class Planner:
             )
         if filed.alike != mark.alike:
             desk.note_changed(call)
-        self._claim(filed, desk.reading)
+        self._claim(filed, filed.claim_of(desk.reading) or Claim(desk.reading, True))
         return True
 
     def _known_alike(self, mark: _Print, kin: list[Filed], desk: _Desk) -> bool:
         """Match a call with one that is alike in everything; two ids are never the same call."""
-        reading = desk.reading
         for filed in kin:
-            if filed.alike != mark.alike:
-                continue
-            if reading in filed.readings and (displaced := self._slots.take_changed(reading, filed)):
-                self._replace(filed, filed._replace(id=mark.id))
-                self._rematch(displaced, desk)
+            claim = filed.claim_of(desk.reading)
+            if claim is None:
+                if filed.alike == mark.alike and not (mark.id and filed.id):
+                    self._claim(filed, Claim(desk.reading, mark.id != b""), mark.id)
+                    return True
+            elif claim.alike and filed.alike == mark.alike:
+                if displaced := self._slots.take_changed(desk.reading, filed):
+                    self._claim(filed, Claim(desk.reading, mark.id != b""), mark.id)
+                    self._rematch(displaced, desk)
                 return True
-            if not (mark.id and filed.id):
-                self._claim(filed, reading, mark.id)
+            elif (claim.alike or filed.alike) == mark.alike and not mark.id and not claim.named:
                 return True
         return False
 
     def _known_changed(self, call: Record, mark: _Print, kin: list[Filed], desk: _Desk) -> bool:
         """Match a call one for one with one whose properties were others when it was sent."""
-        reading = desk.reading
         for filed in kin:
-            if reading in filed.readings or (mark.id and filed.id):
+            if filed.claim_of(desk.reading) or (mark.id and filed.id):
                 continue
-            claimed = self._claim(filed, reading, mark.id)
-            self._slots.keep_changed(reading, claimed, Placed(desk.row, call, claimed))
+            claimed = self._claim(filed, Claim(desk.reading, mark.id != b"", mark.alike), mark.id)
+            self._slots.keep_changed(desk.reading, claimed, Placed(desk.row, call, claimed))
             desk.note_changed(call)
             return True
         return False
@@ -165,15 +167,14 @@ class Planner:
         if not self._known_changed(call, mark, kin, own):
             self._place(displaced.row, call, mark, desk)
 
-    def _claim(self, filed: Filed, reading: int, event_id: bytes = b"") -> Filed:
-        """Remember that this reading holds the call too, and the id it has there."""
-        claimed = filed
-        if reading not in filed.readings:
-            claimed = claimed._replace(readings=(*filed.readings[1 - MOST_READINGS :], reading))
-        if event_id and event_id != filed.id:
-            claimed = claimed._replace(id=event_id)
-            self._slots.file_id(event_id, filed.person, filed.second)
-        if claimed is not filed:
+    def _claim(self, filed: Filed, claim: Claim, event_id: bytes = b"") -> Filed:
+        """Remember that a reading holds the call too, and the id it has there."""
+        others = tuple(other for other in filed.claims if other.reading != claim.reading)
+        claims = (*others[1 - MOST_READINGS :], claim)
+        claimed = filed._replace(claims=claims, id=event_id or filed.id)
+        if claimed.id != filed.id:
+            self._slots.file_id(claimed.id, filed.person, filed.second)
+        if claimed != filed:
             self._replace(filed, claimed)
         return claimed
 
@@ -197,7 +198,7 @@ class Planner:
             mark.event,
             mark.pairs,
             mark.id,
-            (desk.reading,),
+            (Claim(desk.reading, mark.id != b""),),
         )
         self._slots.put(mark.person, mark.second, Slot((*own.filed, filed), own.guests))
         if taken != mark.second:

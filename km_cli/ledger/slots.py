@@ -1,7 +1,7 @@
 """Slots on disk: which calls stand in a person's second, in a few bytes that begin with the second.
 
 A slot's blob is its entries one after the other. An entry is a header (kind, seconds moved, deed, alike,
-event, whether it has an id, how many readings and properties) and then id, readings and properties.
+event, whether it has an id, how many claims and properties) and then id, claims and properties.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import sqlite3
 from struct import Struct
 
-from km_cli.model import Filed, Guest, Slot
+from km_cli.model import Claim, Filed, Guest, Slot
 
 _FILED, _GUEST = 1, 2
 _HEADER = Struct(">BH8s8s4sBBH")
+_CLAIM = Struct(">IB")
 _EMPTY = Slot()
 _MOST_CACHED = 20_000
 
@@ -37,11 +38,13 @@ def encode_filed(filed: Filed) -> bytes:
         filed.alike,
         filed.event,
         len(filed.id),
-        len(filed.readings),
+        len(filed.claims),
         len(filed.pairs) // 8,
     )
-    readings = b"".join([reading.to_bytes(4, "big") for reading in filed.readings])
-    return header + filed.id + readings + filed.pairs
+    claims = b"".join(
+        [_CLAIM.pack(reading, len(alike) | named << 7) + alike for reading, named, alike in filed.claims]
+    )
+    return header + filed.id + claims + filed.pairs
 
 
 def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
@@ -54,14 +57,21 @@ def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
         at += _HEADER.size
         event_id = blob[at : at + id_size]
         at += id_size
-        readings = tuple(int.from_bytes(blob[i : i + 4], "big") for i in range(at, at + 4 * count, 4))
-        at += 4 * count
+        claims = []
+        for _ in range(count):
+            reading, flags = _CLAIM.unpack_from(blob, at)
+            at += _CLAIM.size
+            size = flags & 0x7F
+            claims.append(Claim(reading, flags > 0x7F, blob[at : at + size]))
+            at += size
         pairs = blob[at : at + 8 * pairs_count]
         at += 8 * pairs_count
         if kind == _GUEST:
             guests.append(Guest(event, pairs))
         else:
-            filed.append(Filed(person, second, second + moved, deed, alike, event, pairs, event_id, readings))
+            filed.append(
+                Filed(person, second, second + moved, deed, alike, event, pairs, event_id, tuple(claims))
+            )
     return Slot(tuple(filed), tuple(guests))
 
 

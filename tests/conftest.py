@@ -1,0 +1,32 @@
+"""What tests share: a tracker on loopback, and the real command with a home of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Command
+from tests.support.tracker import Tracker
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+
+
+@pytest.fixture
+def tracker() -> Iterator[Tracker]:
+    """A tracker that records and, if told to, misbehaves."""
+    with Tracker() as running:
+        yield running
+
+
+@pytest.fixture
+def km(tmp_path: Path) -> Command:
+    """The command, sending nowhere unless told so."""
+    return Command(tmp_path)
+
+
+@pytest.fixture
+def importer(tmp_path: Path, tracker: Tracker) -> Command:
+    """The command, sending to the tracker."""
+    return Command(tmp_path, to=tracker.url)

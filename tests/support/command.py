@@ -1,0 +1,79 @@
+"""Runs the real command in a process of its own, in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+KEY = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The object that `--json` printed."""
+        return json.loads(self.out)
+
+    def ended(self, code: int) -> Result:
+        """Check the exit code, and that nobody was shown a traceback or the key."""
+        assert self.code == code, f"exit {self.code}, expected {code}\n{self.out}\n{self.err}"
+        assert "Traceback" not in self.err
+        assert KEY not in self.out + self.err
+        return self
+
+
+@dataclass
+class Command:
+    """`km-cli` with a home folder of its own; `to` is where imports go unless told otherwise."""
+
+    home: Path
+    to: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(
+        self, *arguments: str | Path, stdin: Any = subprocess.DEVNULL, **more: Any
+    ) -> subprocess.Popen[str]:
+        """Start the command and return the process."""
+        words = [str(word) for word in arguments]
+        if self.to and "--to" not in words:
+            words += ["--to", self.to]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("KM_", "XDG_"))}
+        environment = {**kept, "HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state")}
+        environment |= {"KM_API_KEY": KEY, "PYTHONWARNINGS": "error"} | self.environment
+        return subprocess.Popen(
+            [sys.executable, "-m", "km_cli", *words],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+            **more,
+        )
+
+    def __call__(self, *arguments: str | Path, stdin: bytes | None = None) -> Result:
+        """Run the command to its end."""
+        process = self.start(*arguments, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
+        out, err = process.communicate(None if stdin is None else stdin.decode(), timeout=300)
+        return Result(process.returncode, out, err)
+
+    @property
+    def state(self) -> Path:
+        """The state folder, where ledger and rejects go by default."""
+        return self.home / "state" / "km-cli"
+
+    def rejects(self) -> list[dict[str, Any]]:
+        """Return all rejects of all runs, oldest run first."""
+        texts = [path.read_text(encoding="utf-8") for path in sorted(self.state.glob("rejects-*"))]
+        return [json.loads(line) for text in texts for line in text.splitlines()]

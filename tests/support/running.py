@@ -1,0 +1,122 @@
+"""The pipeline in this process: real files, a real ledger, and a dispatch that acknowledges at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from km_cli.cli.running import SystemClock
+from km_cli.config import Settings
+from km_cli.destinations import Target
+from km_cli.destinations.base import QueryEncoder
+from km_cli.dispatch import Batch, Stopped
+from km_cli.inputs import Source
+from km_cli.ledger import Ledger, Reading
+from km_cli.mapping import Clocking, Columns, Wanted
+from km_cli.model import Outcome, Placed, Plan, Receipt
+from km_cli.model import Sequence as Calls
+from km_cli.pipeline import Pipeline
+from km_cli.planning import Collisions
+from km_cli.strategies import STRATEGIES
+from km_cli.tally import Tally
+
+TRACKER = "test"
+
+
+def settings(ledger: Path, **changes: Any) -> Settings:
+    """Return settings as the command makes them, for the columns user, account, event, timestamp."""
+    fields: dict[str, Any] = {
+        "files": (),
+        "target": Target("tracker", TRACKER, "http://127.0.0.1:1"),
+        "site": "main",
+        "strategy": "toggle",
+        "personas": STRATEGIES["toggle"]("main"),
+        "wanted": Wanted(),
+        "clocking": Clocking(),
+        "allowed": (),
+        "collisions": Collisions.SPREAD,
+        "spread": 60,
+        "limit": None,
+        "batch_size": 500,
+        "concurrency": 1,
+        "rate": None,
+        "timeout": 30.0,
+        "attempts": 10,
+        "ledger": ledger,
+        "rejects": ledger.with_name("rejects.jsonl"),
+        "environment": {},
+    }
+    return Settings(**{**fields, **changes})
+
+
+class Nobody:
+    """An observer that looks away."""
+
+    def opened(self, source: str, columns: Columns, reading: Reading) -> None:
+        """Nothing to do."""
+
+    def planned(self, sequence: Calls, plan: Plan) -> None:
+        """Nothing to do."""
+
+    def shipping(self, tally: Tally) -> None:
+        """Nothing to do."""
+
+    def shipped(self, tally: Tally) -> None:
+        """Nothing to do."""
+
+
+class Acknowledging:
+    """A dispatch that makes batches durable and has them acknowledged at once.
+
+    `batches` is how many it takes before the run is stopped: None for all of them.
+    """
+
+    def __init__(self, ledger: Ledger, batches: int | None = None) -> None:
+        self._ledger = ledger
+        self._batches = batches
+        self.sent: list[Placed] = []
+        self.rejected = 0
+
+    def ship(self, batch: Batch) -> None:
+        """Commit the batch, then its receipts."""
+        if self._batches == 0:
+            raise Stopped
+        placed = [one for plan in batch.plans for one in plan.placed]
+        calls = [(one, QueryEncoder().encode(one.call, one.filed.taken)) for one in placed]
+        parcels = self._ledger.commit(TRACKER, batch.reading, calls, at_end=batch.at_end)
+        self._ledger.settle([Receipt(parcel, Outcome.ACKNOWLEDGED) for parcel in parcels])
+        self.sent.extend(placed)
+        self.rejected += len(batch.rejects) + sum(len(plan.rejects) for plan in batch.plans)
+        if self._batches:
+            self._batches -= 1
+
+
+def run(
+    files: Sequence[Path], ledger: Path, *, batches: int | None = None, **changes: Any
+) -> tuple[list[Placed], Tally]:
+    """Import the files, as far as `batches` go; return what was sent and the tally."""
+    opened, tally = Ledger.open(ledger), Tally()
+    dispatch = Acknowledging(opened, batches)
+    try:
+        chosen = settings(ledger, **changes)
+        Pipeline(chosen, opened, dispatch, tally, Nobody(), SystemClock()).run(map(Source, map(str, files)))
+    except Stopped:
+        pass
+    finally:
+        opened.close()
+    return dispatch.sent, tally
+
+
+def wire(sent: Iterable[Placed]) -> list[dict[str, str]]:
+    """Return calls as the tracker would decode them."""
+    return [
+        {
+            "_p": one.call.identity,
+            "_n": one.call.event,
+            "_t": str(one.filed.taken),
+            "_d": "1",
+            **dict(one.call.properties),
+        }
+        for one in sent
+    ]
