@@ -165,6 +165,16 @@ class Filed(NamedTuple):
         return None
 
 
+class Seat(NamedTuple):
+    """What finds a filed call in the ledger again, should its destination reject it."""
+
+    person: bytes
+    second: int
+    taken: int
+    deed: bytes
+    alike: bytes
+
+
 class Guest(NamedTuple):
     """A call of another second that was moved to this one, and takes its place here."""
 
@@ -207,7 +217,7 @@ class Parcel(NamedTuple):
     site: str
     persona: str
     payload: bytes
-    filed: Filed
+    seat: Seat
 
 
 class Outcome(Enum):

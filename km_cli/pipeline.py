@@ -126,7 +126,7 @@ class Pipeline:
         reader = opened.reader(place)
         mapper = self._mapper(opened, found.columns)
         planner = Planner(
-            self._ledger,
+            self._ledger.slots,
             self._settings.target.tracker,
             reading.number,
             spread=self._settings.spread,

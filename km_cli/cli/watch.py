@@ -30,15 +30,20 @@ class Watch:
         self._keep = keep
         self.inputs: list[tuple[str, Columns, Reading]] = []
         self.first: list[tuple[Sequence, Plan]] = []
+        self._toggles = False
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
         """Keep what was chosen."""
         self.inputs.append((source, columns, reading))
 
     def planned(self, sequence: Sequence, plan: Plan) -> None:
-        """Keep the first ones that send something."""
-        if len(self.first) < self._keep and plan.placed:
+        """Keep the first ones that send something, and the first that toggles if none of them does."""
+        if not plan.placed or (self._toggles and len(self.first) >= self._keep):
+            return
+        toggles = len(sequence.calls) > 2
+        if len(self.first) < self._keep or (toggles and self._keep):
             self.first.append((sequence, plan))
+        self._toggles = self._toggles or toggles
 
     def shipping(self, tally: Tally) -> None:
         """Nothing to do."""

@@ -5,6 +5,7 @@ They know neither threads nor sockets; time (`now`, in monotonic seconds) is pas
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from random import Random
 from typing import NamedTuple
@@ -31,7 +32,8 @@ class Policy(NamedTuple):
 
 def backoff(policy: Policy, attempt: int, random: Random) -> float:
     """Return how long to wait after the `attempt`-th failed attempt (counted from 1): full jitter."""
-    return random.uniform(0.0, min(policy.backoff_cap, policy.backoff * 2.0 ** (attempt - 1)))
+    doublings = min(attempt - 1, 60)  # the cap is reached long before; 2.0 ** 1024 is an error
+    return random.uniform(0.0, min(policy.backoff_cap, policy.backoff * 2.0**doublings))
 
 
 class Budget:
@@ -64,7 +66,10 @@ class Budget:
 
 
 class Breaker:
-    """Stops sending when the destination fails as a whole; then lets one call through at a time."""
+    """Stops sending when the destination fails as a whole; then lets one call through at a time: the probe.
+
+    Only the probe's own failure opens it anew; calls that were in flight before it don't count.
+    """
 
     def __init__(self, policy: Policy, now: float) -> None:
         self._policy = policy
@@ -91,17 +96,19 @@ class Breaker:
         self._recent.append(True)
         self._opened, self._probing = 0, False
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, *, probe: bool = False) -> None:
         """Count a failure; open on five in a row or on half of the last twenty."""
         self._recent.append(False)
         self._in_a_row += 1
         if not self._in_force:
             return
-        if self._opened and not self._probing:
-            return  # it was in flight when the breaker opened
+        if self._opened:
+            if probe:
+                self._open(now)
+            return
         full = len(self._recent) == self._policy.breaker_window
         half = full and self._recent.count(False) * 2 >= self._policy.breaker_window
-        if self._probing or half or self._in_a_row >= self._policy.breaker_failures:
+        if half or self._in_a_row >= self._policy.breaker_failures:
             self._open(now)
 
     def _open(self, now: float) -> None:
@@ -111,24 +118,27 @@ class Breaker:
         self._probing = False
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a call may go; 0.0 if now."""
+        """Return the seconds until a call may go; 0.0 if now, infinity while the probe is on its way."""
         if not self._opened:
             return 0.0
-        if self._probing:
-            return 1.0
-        return max(0.0, self._until - now)
+        return math.inf if self._probing else max(0.0, self._until - now)
 
-    def probe(self) -> None:
-        """Note that the one call goes, if the breaker is open."""
+    def goes(self) -> bool:
+        """Note that a call goes; tell whether it is the probe."""
         self._probing = self._opened > 0
+        return self._probing
 
-    def answered(self) -> None:
-        """Note that the probe was answered in some other way: it neither failed nor was acknowledged."""
-        self._probing = False
+    def answered(self, *, probe: bool) -> None:
+        """Note a call that neither failed nor was acknowledged: after a probe the next may go."""
+        self._probing = self._probing and not probe
 
-    def out_of_patience(self, now: float) -> bool:
-        """Tell whether nothing was acknowledged for so long that the run had better end."""
-        return now - self._last_acknowledged >= self._policy.patience
+    def busy(self, now: float) -> None:
+        """Note that there is something to send again: patience begins anew."""
+        self._last_acknowledged = now
+
+    def patience(self, now: float) -> float:
+        """Return how many seconds the run still waits for an acknowledgement; 0.0: it had better end."""
+        return max(0.0, self._last_acknowledged + self._policy.patience - now)
 
 
 class Pacing:

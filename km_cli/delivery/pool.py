@@ -6,6 +6,7 @@ Nothing here touches the ledger: parcels come in when they are durable, receipts
 from __future__ import annotations
 
 import heapq
+import math
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -13,10 +14,10 @@ from random import Random
 from typing import NamedTuple
 
 from km_cli.delivery.policy import Breaker, Budget, Pacing, Policy, backoff
-from km_cli.errors import ComeBackLater, KmError, Unavailable
-from km_cli.model import Answer, Clock, Destination, Outcome, Parcel, Receipt, Verdict
+from km_cli.delivery.stops import RESUME, Stops
+from km_cli.errors import KmError, Unavailable
+from km_cli.model import Answer, Clock, Connection, Destination, Outcome, Parcel, Receipt, Verdict
 
-_RESUME = "nothing is lost: run the same command again and it goes on where it stopped"
 _TICK = 0.2
 
 
@@ -25,6 +26,13 @@ class _Job(NamedTuple):
 
     parcel: Parcel
     failed: int
+
+
+class _Errand(NamedTuple):
+    """What a worker sends at once."""
+
+    jobs: list[_Job]
+    is_probe: bool
 
 
 class Pool:
@@ -51,9 +59,9 @@ class Pool:
         self._clock = clock
         self._random = random
         self._window = window
-        lock = threading.RLock()
-        self._turn = threading.Condition(lock)  # workers wait on it for something to send
-        self._news = threading.Condition(lock)  # the pipeline waits on it for receipts
+        self._lock = threading.Lock()
+        self._turn = threading.Condition(self._lock)  # workers wait on it for something to send
+        self._news = threading.Condition(self._lock)  # the pipeline waits on it for receipts
         self._ready: deque[_Job] = deque()
         self._delayed: list[tuple[float, int, _Job]] = []
         self._receipts: list[Receipt] = []
@@ -61,14 +69,13 @@ class Pool:
         self._in_flight = 0
         self._ended = False
         self._draining = False
+        self._watched_until = math.inf
+        self._has_news = False
         self._budget = Budget(policy, now)
         self._breaker = Breaker(policy, now)
         self._pacing = Pacing(rate, now)
+        self._stops = Stops(policy)
         self._paused_until = now
-        self._acknowledged = 0
-        self._unreached = 0
-        self._not_images = 0
-        self._rejections = 0
         self.retried = 0
         self.failure: KmError | None = None
         self._threads = [
@@ -82,10 +89,12 @@ class Pool:
 
     def submit(self, parcels: Sequence[Parcel]) -> None:
         """Hand over durable parcels; the pool may hold a window of them and what it is handed on top."""
-        with self._turn:
+        with self._lock:
+            if not self._unresolved:
+                self._breaker.busy(self._clock.monotonic())
             self._unresolved.update((parcel.number, parcel) for parcel in parcels)
             self._ready.extend(_Job(parcel, 0) for parcel in parcels)
-            self._turn.notify_all()
+            self._turn.notify(len(parcels))
 
     def has_room(self) -> bool:
         """Tell whether more parcels are welcome."""
@@ -97,17 +106,21 @@ class Pool:
         return not self._unresolved
 
     def receipts(self, wait: float = 0.0) -> list[Receipt]:
-        """Return what became of parcels since the last time; wait up to so many seconds for any."""
-        with self._turn:
-            if not self._receipts and wait and self._unresolved and self.failure is None:
+        """Return what became of parcels since the last time.
+
+        Waits up to so many seconds for what the pipeline can act on: room for more, the end, a failure.
+        """
+        with self._lock:
+            if wait and self._unresolved and not self._has_news and self.failure is None:
                 self._news.wait(wait)
+            self._has_news = False
             found, self._receipts = self._receipts, []
             return found
 
     def finish_in_flight(self, grace: float) -> None:
         """Send nothing more; wait up to `grace` seconds for what is on its way."""
         until = self._clock.monotonic() + grace
-        with self._turn:
+        with self._lock:
             self._draining = True
             self._turn.notify_all()
             while self._in_flight and (left := until - self._clock.monotonic()) > 0:
@@ -115,7 +128,7 @@ class Pool:
 
     def close(self) -> list[Receipt]:
         """End the workers; return the last receipts, with what is unresolved as pending."""
-        with self._turn:
+        with self._lock:
             self._ended = True
             self._turn.notify_all()
             last = self._receipts + [
@@ -129,42 +142,65 @@ class Pool:
     # The workers
 
     def _work(self) -> None:
-        connection = self._destination.connect()
+        connection: Connection | None = None
         try:
-            while jobs := self._take():
-                answer = connection.send([job.parcel for job in jobs])
-                self._settle(jobs, answer)
-        except Exception as error:  # noqa: BLE001 - a worker must never die in silence
-            self._stop(Unavailable(f"sending failed in an unforeseen way: {error!r}", _RESUME))
+            while errand := self._take():
+                answer: Answer | KmError
+                try:
+                    connection = connection or self._destination.connect()
+                    answer = connection.send([job.parcel for job in errand.jobs])
+                except KmError as error:
+                    answer = error
+                except Exception as error:  # noqa: BLE001 - a worker must never die in silence
+                    answer = _unforeseen(error)
+                self._settle(errand, answer)
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
 
-    def _take(self) -> list[_Job]:
+    def _take(self) -> _Errand | None:
         """Return what to send next, waiting for its turn; nothing once the pool has ended."""
-        with self._turn:
+        with self._lock:
             while not (self._ended or self._draining or self.failure):
                 now = self._clock.monotonic()
+                patience = self._breaker.patience(now) if self._unresolved else math.inf
+                if not patience:
+                    minutes = self._policy.patience / 60
+                    self._fail(Unavailable(f"nothing was acknowledged for {minutes:.0f} minutes", RESUME))
+                    break
                 wait = self._held(now)
                 if not wait:
                     jobs, wait = self._next(now)
                     if jobs:
-                        self._in_flight += 1
-                        self._breaker.probe()
-                        self._pacing.went(now, len(jobs))
-                        return jobs
-                self._turn.wait(wait)
-            return []
+                        return self._leave(jobs, now)
+                self._rest(now, min(wait, patience))
+            return None
+
+    def _leave(self, jobs: list[_Job], now: float) -> _Errand:
+        self._in_flight += 1
+        self._pacing.went(now, len(jobs))
+        if self._watched_until == math.inf:
+            self._turn.notify()  # whoever leaves hands the watch on
+        return _Errand(jobs, self._breaker.goes())
+
+    def _rest(self, now: float, wait: float) -> None:
+        """Wait for something to send; one worker watches the clock, or each tick would wake them all."""
+        until = now + wait
+        if until >= self._watched_until or wait == math.inf:
+            self._turn.wait()
+            return
+        self._watched_until = until
+        self._turn.wait(min(wait, threading.TIMEOUT_MAX))
+        if self._watched_until == until:
+            self._watched_until = math.inf
 
     def _held(self, now: float) -> float:
         """Return how long everyone has to wait: a pause, the breaker, the rate."""
-        if self._breaker.out_of_patience(now) and self._unresolved:
-            minutes = self._policy.patience / 60
-            self._fail(Unavailable(f"nothing was acknowledged for {minutes:.0f} minutes", _RESUME))
         return max(self._paused_until - now, self._breaker.wait(now), self._pacing.wait(now), 0.0)
 
     def _next(self, now: float) -> tuple[list[_Job], float]:
         """Return retries that are due, else fresh ones; or how long to wait for any."""
-        wait = 60.0
+        wait = math.inf
         if self._delayed:
             wait = self._delayed[0][0] - now
             if wait <= 0.0:
@@ -178,94 +214,69 @@ class Pool:
             return [self._ready.popleft() for _ in range(min(count, len(self._ready)))], 0.0
         return [], wait
 
-    # What an answer means for the run
+    # What an answer means
 
-    def _settle(self, jobs: list[_Job], answer: Answer) -> None:
-        with self._turn:
+    def _settle(self, errand: _Errand, answer: Answer | KmError) -> None:
+        with self._lock:
+            before = len(self._unresolved)
             self._in_flight -= 1
             now = self._clock.monotonic()
-            if answer.verdict is Verdict.ACKNOWLEDGED:
-                self._acknowledge(jobs, now)
+            if isinstance(answer, KmError):
+                self._fail(answer)
+            elif answer.verdict is Verdict.ACKNOWLEDGED:
+                self._acknowledge(errand, now)
             elif answer.verdict is Verdict.REJECTED:
-                self._reject(jobs, answer)
+                self._reject(errand, answer)
             elif answer.verdict is Verdict.REFUSED:
-                self._fail(Unavailable(answer.reason, _RESUME))
+                self._fail(self._stops.refused(answer))
             else:
-                self._retry(jobs, answer, now)
-                self._turn.notify()
-            self._news.notify()
+                self._retry(errand, answer, now)
+            left = len(self._unresolved)
+            if self._draining or not left or left < self._window <= before:
+                self._has_news = True
+                self._news.notify()
 
-    def _acknowledge(self, jobs: list[_Job], now: float) -> None:
-        self._acknowledged += len(jobs)
-        self._not_images = self._rejections = 0
-        self._budget.acknowledged(len(jobs))
+    def _acknowledge(self, errand: _Errand, now: float) -> None:
+        self._stops.acknowledged()
+        self._budget.acknowledged(len(errand.jobs))
         if self._breaker.is_open:
             self._turn.notify_all()
         self._breaker.acknowledged(now)
-        for job in jobs:
+        for job in errand.jobs:
             self._resolve(job.parcel, Outcome.ACKNOWLEDGED)
 
-    def _reject(self, jobs: list[_Job], answer: Answer) -> None:
-        """Take the destination's word on one call, but not on everything it is given."""
-        self._breaker.answered()
-        self._not_images = 0
-        for job in jobs:
-            self._rejections += 1
+    def _reject(self, errand: _Errand, answer: Answer) -> None:
+        self._breaker.answered(probe=errand.is_probe)
+        for job in errand.jobs:
             self._resolve(job.parcel, Outcome.REJECTED, answer.reason)
-        if self._rejections >= self._policy.rejections:
-            self._fail(
-                Unavailable(
-                    f"{self._rejections} calls in a row were refused, the last with: {answer.reason}",
-                    "something is wrong with all of them; see the rejects file, and try one row: --limit 1",
-                )
-            )
+            self._fail(self._stops.rejected(answer))
 
-    def _retry(self, jobs: list[_Job], answer: Answer, now: float) -> None:
-        self._breaker.failed(now)
-        self._count_failure(answer)
-        if answer.retry_after > 0.0:
-            self._paused_until = max(self._paused_until, now + answer.retry_after)
-            if answer.retry_after > self._policy.longest_pause:
-                self._fail(
-                    ComeBackLater(
-                        f"the destination asks to wait {answer.retry_after:.0f} s ({answer.reason})",
-                        "run the same command again after that; it goes on where it stopped",
-                    )
-                )
-        for job in jobs:
+    def _retry(self, errand: _Errand, answer: Answer, now: float) -> None:
+        self._breaker.failed(now, probe=errand.is_probe)
+        self._fail(self._stops.failed(answer))
+        self._paused_until = max(self._paused_until, now + answer.retry_after)
+        for job in errand.jobs:
             failed = job.failed + 1
             if failed >= self._policy.attempts:
                 self._resolve(job.parcel, Outcome.PENDING, answer.reason)
                 continue
             due = now + max(backoff(self._policy, failed, self._random), answer.retry_after)
             heapq.heappush(self._delayed, (due, job.parcel.number, _Job(job.parcel, failed)))
-
-    def _count_failure(self, answer: Answer) -> None:
-        if answer.verdict is Verdict.UNREACHED and not self._acknowledged:
-            self._unreached += 1
-            if self._unreached >= self._policy.unreached:
-                self._fail(Unavailable(answer.reason, "check the address and the network; " + _RESUME))
-        if answer.verdict is not Verdict.NOT_AN_IMAGE:
-            self._not_images = 0
-            return
-        self._not_images += 1
-        if self._not_images >= self._policy.not_an_image:
-            self._fail(
-                Unavailable(
-                    f"something between here and the destination answers in its place: {answer.reason}",
-                    "look for a proxy or a sign-in page; " + _RESUME,
-                )
-            )
+        self._turn.notify()  # whoever watches the clock looks again
 
     def _resolve(self, parcel: Parcel, outcome: Outcome, reason: str = "") -> None:
         if self._unresolved.pop(parcel.number, None) is not None:
             self._receipts.append(Receipt(parcel, outcome, reason))
 
-    def _fail(self, error: KmError) -> None:
-        self.failure = self.failure or error
-        self._turn.notify_all()
-        self._news.notify_all()
+    def _fail(self, error: KmError | None) -> None:
+        if error is not None:
+            self.failure = self.failure or error
+            self._turn.notify_all()
+            self._news.notify_all()
 
-    def _stop(self, error: KmError) -> None:
-        with self._turn:
-            self._fail(error)
+
+def _unforeseen(error: Exception) -> KmError:
+    """Return what ends the run; the error may hold the URL with the key, so only its kind is told."""
+    failure = Unavailable(f"sending failed in an unforeseen way: {type(error).__name__}", RESUME)
+    failure.__cause__ = error
+    return failure

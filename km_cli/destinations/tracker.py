@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import email.utils
+import ipaddress
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -24,23 +25,48 @@ _IMAGES = (b"GIF87a", b"GIF89a", b"\x89PNG", b"\xff\xd8\xff")
 _REJECTED = frozenset({400, 413, 414, 422, 431})
 _RETRIED = frozenset({408, 425, 429})
 _NEVER_SERVED = frozenset({501, 505})
+_EXAMPLE = "for example: --to https://tracker.example.com"
 
 
 def check_url(url: str) -> str:
-    """Return the base URL without a trailing slash. Raises UsageError for where no key may go."""
-    parts = urlsplit(url)
-    if parts.username or parts.password or "@" in parts.netloc:
+    """Return the base URL in one spelling, without a trailing slash: the ledger knows a tracker by it.
+
+    Raises UsageError for where no key may go.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"--to {url!r} is no URL: {error}", _EXAMPLE) from None
+    if "@" in parts.netloc:
         raise UsageError(
             "--to has a user or password in its URL", "leave it out; the key comes from the environment"
         )
     host = parts.hostname or ""
-    if parts.scheme == "http" and not (host in ("localhost", "::1") or host.startswith("127.")):
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise UsageError(
+            f"--to {url!r} has characters that no URL has", "write them percent-encoded, a host in Punycode"
+        )
+    if parts.scheme not in ("http", "https") or not host or "?" in url or "#" in url:
+        raise UsageError(f"--to {url!r} is no base URL", _EXAMPLE)
+    if parts.scheme == "http" and not _is_loopback(host):
         raise UsageError(
             f"--to {url}: the key would travel unencrypted", "use https://, or http:// to this machine only"
         )
-    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise UsageError(f"--to {url!r} is no base URL", "for example: --to https://trk.kissmetrics.io")
-    return url.rstrip("/")
+    place = f"[{host}]" if ":" in host else host
+    if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
+        place += f":{port}"
+    return f"{parts.scheme}://{place}{parts.path.rstrip('/')}"
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine; a name like 127.example.com is not."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class TrackerDestination:
@@ -55,7 +81,8 @@ class TrackerDestination:
         self._timeout = timeout
         self._encoder = QueryEncoder()
         # Looked up once: with trust_env requests asks the environment for every call.
-        self._proxies = requests.utils.get_environ_proxies(url)
+        with requests.Session() as session:
+            self._environ = session.merge_environment_settings(url, {}, None, None, None)
 
     def encode(self, call: Record, second: int) -> bytes:
         """Return path and query without the key."""
@@ -63,20 +90,21 @@ class TrackerDestination:
 
     def connect(self) -> Connection:
         """Return a connection of its own for one worker."""
-        return _Session(self.url, self._keys, self._proxies, self._timeout)
+        return _Session(self.url, self._keys, self._environ, self._timeout)
 
 
 class _Session:
     """One requests session, its request reused: only the URL changes from call to call."""
 
-    def __init__(self, url: str, keys: Mapping[str, str], proxies: Mapping[str, str], timeout: float) -> None:
+    def __init__(self, url: str, keys: Mapping[str, str], environ: Mapping[str, Any], timeout: float) -> None:
         self._url = url
         self._keys = keys
-        self._proxies = dict(proxies)
+        self._proxies = dict(environ["proxies"])
         self._attempt = timeout
         self._timeout = (min(5.0, timeout), min(15.0, timeout))
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.verify = environ["verify"]
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)

@@ -1,11 +1,13 @@
 """What an input format is: bytes in, rows out, with nothing in between lost.
 
 A reader's items, in order, cover every byte it was given: the raws of its `Row`s, `Reject`s and `Gap`s,
-joined, are the input from where it began. That is what lets the ledger know a reading by its bytes.
+joined, are the input from where it began. That is what lets the ledger know a reading by its bytes. (But
+for a rejects file, which is no reading of its own: there a row's raw is that of the row it was.)
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -15,6 +17,27 @@ Item = Row | Reject | Gap
 
 LONGEST_RECORD = 1 << 20
 """Bytes; a longer record is rejected, at constant memory (bad-input.md)."""
+
+MOST_BLANK = 1 << 12
+"""Bytes; more blank lines than that before a record are a Gap of their own."""
+
+BOM = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark."""
+
+
+def too_long(kept: bytes) -> str:
+    """Return why a record is rejected of which this much was kept."""
+    return f"a record over 1 MiB, of which the first {len(kept):,} bytes are kept"
+
+
+def shown(text: str, width: int = 40) -> str:
+    """Return a value for a message: quoted, its controls escaped, cut if it is long."""
+    return repr(text) if len(text) <= width else f"{text[:width]!r}…"
+
+
+def in_shell(source: str) -> str:
+    """Return an input's name as a word of a command that the reader could copy."""
+    return "FILE" if source == "<stdin>" else shlex.quote(source)
 
 
 class Reader(Protocol):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from itertools import chain
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import LONGEST_RECORD, Item
+from km_cli.inputs.base import BOM, LONGEST_RECORD, MOST_BLANK, Item, in_shell, too_long
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
 
@@ -21,6 +22,7 @@ class _Feed:
     def __init__(self, source: str, lines: Iterator[bytes], line: int) -> None:
         self._source = source
         self._lines = lines
+        self._size = 0
         self.line = line
         self.raw: list[bytes] = []
         self.fault = ""
@@ -33,9 +35,11 @@ class _Feed:
         self.raw.append(line)
         if type(line) is Overlong:
             self.fault = "record-too-long"
-            raise csv.Error("a record over 1 MiB")
-        if len(self.raw) > 1 and sum(map(len, self.raw)) > LONGEST_RECORD:
-            raise _unclosed(self._source, self.line)
+            raise csv.Error
+        if len(self.raw) > 1:
+            self._size = (self._size or len(self.raw[0])) + len(line)
+            if self._size > LONGEST_RECORD:
+                raise _unclosed(self._source, self.line)
         try:
             return line.decode()
         except UnicodeDecodeError:
@@ -47,23 +51,49 @@ class _Feed:
         raw = self.raw[0] if len(self.raw) == 1 else b"".join(self.raw)
         self.line += len(self.raw)
         self.raw = []
+        self._size = 0
         return raw
 
 
 def parse_header(source: str, lines: Iterator[bytes], delimiter: str) -> tuple[tuple[str, ...], bytes, int]:
     """Return the header's columns, its bytes, and the number of the line after it.
 
-    Raises InputError if two columns are alike, one has no name, or there is only one.
+    Raises InputError if it can't be read, two columns are alike, one has no name, or there is only one.
     """
-    feed = _Feed(source, lines, 1)
-    raw = b""
-    for cells in csv.reader(feed, delimiter=delimiter, strict=True):
-        raw += feed.take()
-        if any(cell.strip() for cell in cells):
-            columns = tuple(cell.lstrip("\ufeff").strip() for cell in cells)
-            _check_header(source, columns, delimiter)
-            return columns, raw, feed.line
-    return (), raw, feed.line
+    first = next(lines, b"")
+    preamble = first[: len(BOM)] if first.startswith(BOM) else b""
+    # An Overlong stays one.
+    feed = _Feed(source, chain([first.removeprefix(BOM) if preamble else first], lines), 1)
+    try:
+        for cells in csv.reader(feed, delimiter=delimiter, strict=True):
+            preamble += feed.take()
+            if any(cell.strip() for cell in cells):
+                if feed.fault or b"\0" in preamble:
+                    raise _unreadable(source)
+                columns = tuple(cell.strip() for cell in cells)
+                _check_header(source, columns, delimiter)
+                return columns, preamble, feed.line
+    except csv.Error as error:
+        if feed.fault == "record-too-long":
+            raise _not_a_header(source, feed.line, "over 1 MiB long") from None
+        if _is_unclosed(error):
+            raise _unclosed(source, feed.line) from None
+        raise _not_a_header(source, feed.line, f"not CSV: {_BAD_QUOTING}") from None
+    return (), preamble, feed.line
+
+
+def _not_a_header(source: str, line: int, why: str) -> InputError:
+    return InputError(
+        f"{source}, line {line}: the header is {why}", "give a file whose first line names its columns"
+    )
+
+
+def _unreadable(source: str) -> InputError:
+    return InputError(
+        f"{source}: the header is not text in UTF-8",
+        f"convert it: iconv -f ISO-8859-1 -t UTF-8 {in_shell(source)} > NEW "
+        "(or from whatever it was written in)",
+    )
 
 
 def _check_header(source: str, columns: tuple[str, ...], delimiter: str) -> None:
@@ -80,12 +110,12 @@ def _check_header(source: str, columns: tuple[str, ...], delimiter: str) -> None
         )
     seen: dict[str, str] = {}
     for column in columns:
-        other = seen.setdefault(column.casefold(), column)
-        if other is not column:
+        if (folded := column.casefold()) in seen:
             raise InputError(
-                f"{source}, line 1: two columns are alike: {other!r} and {column!r} ({found})",
+                f"{source}, line 1: two columns are alike: {seen[folded]!r} and {column!r} ({found})",
                 "rename one of them; Kissmetrics does not tell upper from lower case (D4)",
             )
+        seen[folded] = column
 
 
 class DelimitedReader:
@@ -118,9 +148,9 @@ class DelimitedReader:
             try:
                 yield from self._whole(feed, records)
             except csv.Error as error:
-                if not feed.fault and "unexpected end of data" in str(error):
+                if _is_unclosed(error):
                     raise _unclosed(self.source, feed.line) from None
-                yield self._reject(feed, str(error))
+                yield self._reject(feed)
             else:
                 return
 
@@ -134,6 +164,9 @@ class DelimitedReader:
                 ):
                     blank += feed.take()
                     line = feed.line
+                    if len(blank) > MOST_BLANK:
+                        yield Gap(blank)
+                        blank = b""
                     continue
                 raw = feed.take()
                 if blank:
@@ -160,21 +193,27 @@ class DelimitedReader:
         reason = f"too {few} fields: {len(row.values)}, the header has {len(self.columns)}"
         return Reject(row, "ragged-row", reason)
 
-    def _reject(self, feed: _Feed, said: str) -> Item:
-        line, pieces = feed.line, list(feed.raw)
+    def _reject(self, feed: _Feed) -> Item:
+        line, last = feed.line, feed.raw[-1]
         raw = feed.take()
         fault, feed.fault = feed.fault, ""
         if fault == "record-too-long":
-            if isinstance(pieces[-1], Overlong) and not pieces[-1].first:
+            if isinstance(last, Overlong) and not last.first:
                 feed.line = line
-                return Gap(raw)
-            reason = f"a record over 1 MiB; only its first {len(raw):,} bytes are kept"
-            return Reject(Row(self.source, line, raw, None), fault, reason)
-        return Reject(Row(self.source, line, raw, None), "bad-quoting", f"not CSV: {said}")
+                return Gap(bytes(raw))
+            return Reject(Row(self.source, line, bytes(raw), None), fault, too_long(raw))
+        return Reject(Row(self.source, line, raw, None), "bad-quoting", f"not CSV: {_BAD_QUOTING}")
+
+
+_BAD_QUOTING = "text follows a closing quotation mark (inside a quoted field they are doubled)"
+
+
+def _is_unclosed(error: csv.Error) -> bool:
+    return "unexpected end of data" in str(error)
 
 
 def _unclosed(source: str, line: int) -> InputError:
     return InputError(
-        f"{source}, line {line}: a quotation mark is opened in this record and never closed",
+        f"{source}, line {line}: a quotation mark is opened in this record and not closed within 1 MiB",
         f"correct line {line} (a quotation mark inside a quoted field is doubled); what came before stands",
     )

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import Item
+from km_cli.inputs.base import BOM, MOST_BLANK, Item, in_shell, shown, too_long
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
+
+DEEPEST = 100
+"""Levels of nesting that an object may have; none that was meant has more."""
+
+_TOO_DEEP = f"nested beyond reason (more than {DEEPEST} levels)"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} occurs twice in one object")
+        counts = Counter(name for name, _ in pairs)
+        raise ValueError(f"the key {shown(counts.most_common(1)[0][0])} occurs twice in one object")
     return made
 
 
@@ -45,6 +50,7 @@ class JsonLinesReader:
         self.preamble = preamble
         self._lines = lines
         self._line = line
+        self._at_start = line == 1
 
     def items(self) -> Iterator[Item]:
         """Yield a Row for every line that is an object, a Reject for any other."""
@@ -55,8 +61,11 @@ class JsonLinesReader:
                 yield Gap(bytes(raw))
                 continue
             number += 1
-            if raw.isspace():
+            if raw.isspace() and type(raw) is bytes:
                 blank += raw
+                if len(blank) > MOST_BLANK:
+                    yield Gap(blank)
+                    blank = b""
                 continue
             yield self._item(number, raw, blank)
             blank = b""
@@ -64,34 +73,54 @@ class JsonLinesReader:
             yield Gap(blank)
 
     def _item(self, number: int, raw: bytes, blank: bytes) -> Item:
-        place = Row(self.source, number, blank + raw if blank else raw, None)
+        at_start, self._at_start = self._at_start, False
+        place = Row(self.source, number, blank + raw if blank else bytes(raw), None)
         if type(raw) is Overlong:
-            reason = f"a record over 1 MiB; only its first {len(raw):,} bytes are kept"
-            return Reject(place, "record-too-long", reason)
+            return Reject(place, "record-too-long", too_long(raw))
         try:
             values = parse_object(raw)
         except UnicodeDecodeError:
             return Reject(place, "invalid-utf8", "not valid UTF-8")
         except RecursionError:
-            return Reject(place, "too-deep", "nested beyond reason")
+            return Reject(place, "too-deep", _TOO_DEEP)
         except ValueError as error:
-            if raw.lstrip(b"\xef\xbb\xbf \t").startswith(b"[") and number == 1:
-                raise _array(self.source) from None
+            if at_start and raw.removeprefix(BOM).lstrip().startswith(b"["):
+                raise array_error(self.source) from None
             return Reject(place, "bad-json", str(error))
         return place._replace(values=values)
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """Return the object that one line holds; raises ValueError if it holds anything else."""
+    """Return the object that one line holds; raises ValueError if it holds anything else.
+
+    Raises RecursionError for one that is nested more than DEEPEST levels.
+    """
     text = raw.decode("utf-8-sig").strip()
-    values = decode(text)
+    try:
+        values = decode(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, column {error.colno}") from None
     if not isinstance(values, dict):
-        raise ValueError(f"not a JSON object but {text[:40]!r}")
+        raise ValueError(f"not a JSON object but {shown(text)}")
+    if text.count("{") + text.count("[") > DEEPEST:
+        _check_depth(values)
     if "\\u" in text:
         _check_escapes(values)
-    if "\0" in text:
-        raise ValueError("it has a NUL byte")
     return values
+
+
+def _check_depth(values: dict[str, Any]) -> None:
+    level: list[Any] = [values]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise RecursionError(_TOO_DEEP)
 
 
 def _check_escapes(values: dict[str, Any]) -> None:
@@ -101,12 +130,14 @@ def _check_escapes(values: dict[str, Any]) -> None:
         whole.encode()
     except UnicodeEncodeError:
         raise ValueError("it has half of a surrogate pair, which is no character") from None
-    if "\\u0000" in whole:
+    # Pairs of backslashes are backslashes that were meant.
+    if "\\u0000" in whole.replace("\\\\", ""):
         raise ValueError("it has a NUL character")
 
 
-def _array(source: str) -> InputError:
+def array_error(source: str) -> InputError:
+    """Return the error for an input that is one JSON array."""
     return InputError(
         f"{source} is one JSON array, not one object a line",
-        f"turn it into JSON lines: jq -c '.[]' {source} > lines.jsonl",
+        f"turn it into JSON lines: jq -c '.[]' {in_shell(source)} > lines.jsonl",
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from km_cli.inputs.base import LONGEST_RECORD
 
 BLOCK = 1 << 18
-"""Bytes read at a time; less than a record may have, so that one always fits."""
+"""Bytes read at a time."""
 
 
 class Overlong(bytes):
@@ -17,10 +17,10 @@ class Overlong(bytes):
     first: bool = True
 
 
-def split_lines(stream: BinaryIO) -> Iterator[bytes]:
+def split_lines(stream: BinaryIO, longest: int = LONGEST_RECORD) -> Iterator[bytes]:
     """Yield the lines of `stream` with their ends (LF, CR LF or CR); joined they are its bytes.
 
-    A line of more than LONGEST_RECORD bytes comes as pieces, each an `Overlong`.
+    A line of more than `longest` bytes comes as pieces, each an `Overlong`.
     """
     carry = b""
     overlong = False
@@ -32,12 +32,19 @@ def split_lines(stream: BinaryIO) -> Iterator[bytes]:
         if overlong and lines:
             yield _piece(lines.pop(0), first=False)
             overlong = False
-        yield from lines
-        if len(carry) > LONGEST_RECORD or (overlong and carry):
-            yield _piece(carry, first=not overlong)
-            carry, overlong = b"", not carry.endswith(b"\r")
+        yield from lines if len(block) <= longest else _judged(lines, longest)
+        if len(carry) > longest or (overlong and carry):
+            end = b"\r" if carry.endswith(b"\r") else b""
+            if piece := carry.removesuffix(end):
+                yield _piece(piece, first=not overlong)
+            carry, overlong = end, True
     if carry:
         yield _piece(carry, first=False) if overlong else carry
+
+
+def _judged(lines: Iterable[bytes], longest: int) -> Iterator[bytes]:
+    for line in lines:
+        yield line if len(line) <= longest else _piece(line, first=True)
 
 
 def _piece(data: bytes, *, first: bool) -> Overlong:

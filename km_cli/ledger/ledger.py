@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from km_cli.errors import LedgerError, LedgerFailed, UsageError
-from km_cli.ledger.changed import ChangedTable
 from km_cli.ledger.lock import Lock
 from km_cli.ledger.outbox import Outbox
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.schema import open_ledger, open_overlay
-from km_cli.ledger.slots import Key, SlotTable
-from km_cli.model import Filed, Outcome, Parcel, Placed, Receipt, Slot
+from km_cli.ledger.slots import SlotTable
+from km_cli.model import Outcome, Parcel, Placed, Receipt
 
 
 class Ledger:
@@ -34,8 +33,7 @@ class Ledger:
         self._database = database
         self._schemas = schemas
         self._lock = lock
-        self._slots = SlotTable(database, schemas)
-        self._changed = ChangedTable(database)
+        self.slots = SlotTable(database, schemas)
         self.readings = ReadingTable(database, schemas)
         self.outbox = Outbox(database)
 
@@ -68,34 +66,6 @@ class Ledger:
         if self._lock:
             self._lock.release()
 
-    # What planning asks for (model.Slots)
-
-    def slot(self, person: bytes, second: int) -> Slot:
-        """Return what stands in one person's one second."""
-        return self._slots.slot(person, second)
-
-    def put(self, person: bytes, second: int, slot: Slot) -> None:
-        """Replace a slot; durable with the batch."""
-        self._slots.put(person, second, slot)
-
-    def home(self, event_id: bytes) -> Key | None:
-        """Return where the call with this id is filed."""
-        return self._slots.home(event_id)
-
-    def file_id(self, event_id: bytes, person: bytes, second: int) -> None:
-        """Remember where the call with this id is filed."""
-        self._slots.file_id(event_id, person, second)
-
-    def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
-        """Keep a call that was taken for `filed` with properties changed meanwhile."""
-        self._changed.keep(reading, filed, changed)
-
-    def take_changed(self, reading: int, filed: Filed) -> Placed | None:
-        """Return and forget the call that this reading took for `filed`."""
-        return self._changed.take(reading, filed)
-
-    # Transactions
-
     def commit(
         self,
         tracker: str,
@@ -113,10 +83,9 @@ class Ledger:
         with self._transaction():
             self._settle(receipts)
             parcels = self.outbox.post(tracker, reading.number, calls) if self._lock else []
-            self._slots.write()
-            self._changed.write()
+            self.slots.write()
             if at_end:
-                self._changed.forget(reading.number)
+                self.slots.forget_changed(reading.number)
             self.readings.write(reading)
         return parcels
 
@@ -124,14 +93,14 @@ class Ledger:
         """Make receipts durable: what was acknowledged or rejected leaves the outbox."""
         with self._transaction():
             self._settle(receipts)
-            self._slots.write()
+            self.slots.write()
 
     def _settle(self, receipts: Iterable[Receipt]) -> None:
         receipts = list(receipts)
         self.outbox.settle(receipts)
         for receipt in receipts:
             if receipt.outcome is Outcome.REJECTED:
-                self._slots.free(receipt.parcel.filed)
+                self.slots.free(receipt.parcel.seat)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -142,8 +111,7 @@ class Ledger:
         except sqlite3.Error as error:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
-            self._slots.discard()
-            self._changed.discard()
+            self.slots.discard()
             raise LedgerFailed(
                 f"the ledger {self.path} cannot be written: {error}",
                 "make room or mend it, then run the same command again: it goes on where the ledger stands",

@@ -7,8 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 from km_cli.ledger.changed import decode_origin
-from km_cli.ledger.slots import decode_slot, encode_filed
-from km_cli.model import Outcome, Parcel, Placed, Receipt, Row
+from km_cli.model import Outcome, Parcel, Placed, Receipt, Row, Seat
 
 _CHUNK = 2000
 
@@ -37,23 +36,15 @@ class Outbox:
                 rows.append((self._row, reading, row.source, row.line, row.raw, origin))
             self._call += 1
             self._open[self._row] += 1
-            parcels.append(Parcel(self._call, self._row, call.site, call.persona, payload, placed.filed))
+            person, second, taken, deed, alike, *_ = placed.filed
+            seat = Seat(person, second, taken, deed, alike)
+            parcels.append(Parcel(self._call, self._row, call.site, call.persona, payload, seat))
         self._database.executemany("INSERT INTO main.outbox_rows VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._database.executemany(
-            "INSERT INTO main.outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO main.outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (
-                    number,
-                    row_number,
-                    tracker,
-                    site,
-                    persona,
-                    payload,
-                    filed.person,
-                    filed.second,
-                    encode_filed(filed),
-                )
-                for number, row_number, site, persona, payload, filed in parcels
+                (number, row_number, tracker, site, persona, payload, *seat)
+                for number, row_number, site, persona, payload, seat in parcels
             ],
         )
         return parcels
@@ -76,8 +67,8 @@ class Outbox:
         marks = ",".join("?" * len(sites))
         while True:
             found = self._database.execute(
-                "SELECT call, row, site, persona, payload, person, second, filed FROM main.outbox "
-                f"WHERE call > ? AND call <= ? AND tracker = ? AND site IN ({marks}) ORDER BY call LIMIT ?",
+                "SELECT call, row, site, persona, payload, person, second, taken, deed, alike "
+                f"FROM main.outbox WHERE call > ? AND call <= ? AND tracker = ? AND site IN ({marks}) ORDER BY call LIMIT ?",
                 (last, end, tracker, *sites, _CHUNK),
             ).fetchall()
             if len(found) == _CHUNK and found[0][1] != found[-1][1]:
@@ -85,10 +76,7 @@ class Outbox:
             if not found:
                 return
             last = found[-1][0]
-            parcels = [
-                Parcel(call, row, site, persona, payload, decode_slot(person, second, filed).filed[0])
-                for call, row, site, persona, payload, person, second, filed in found
-            ]
+            parcels = [Parcel._make((*row[:5], Seat._make(row[5:]))) for row in found]
             for parcel in parcels:
                 self._open[parcel.row] = self._open.get(parcel.row, 0) + 1
             yield parcels

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS {schema}.outbox_rows (
 CREATE TABLE IF NOT EXISTS {schema}.outbox (
     call INTEGER PRIMARY KEY, row INTEGER NOT NULL, tracker TEXT NOT NULL, site TEXT NOT NULL,
     persona TEXT NOT NULL, payload BLOB NOT NULL, person BLOB NOT NULL, second INTEGER NOT NULL,
-    filed BLOB NOT NULL);
+    taken INTEGER NOT NULL, deed BLOB NOT NULL, alike BLOB NOT NULL);
 """
 """One ledger, the site in every key. slots begin with the second, so that inserts stay local."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sqlite3
 from struct import Struct
 
-from km_cli.model import Claim, Filed, Guest, Slot
+from km_cli.ledger.changed import ChangedTable
+from km_cli.model import Claim, Filed, Guest, Placed, Seat, Slot
 
 _FILED, _GUEST = 1, 2
 _HEADER = Struct(">BH8s8s4sBBH")
@@ -90,16 +91,23 @@ class SlotTable:
         self._cache: dict[Key, Slot] = {}
         self._dirty: set[Key] = set()
         self._ids: dict[bytes, Key] = {}
+        self._changed = ChangedTable(database)
+        # A log is mostly in order of time: what is younger than all that is known need not be looked up.
+        self._youngest = max(
+            database.execute(f"SELECT coalesce(max(second), 0) FROM {name}.slots").fetchone()[0]
+            for name in schemas
+        )
 
     def slot(self, person: bytes, second: int) -> Slot:
         """Return the slot, empty if nothing is known."""
-        key = (person, second)
-        known = self._cache.get(key)
+        known = self._cache.get((person, second))
         if known is None:
-            known = self._cache[key] = self._load(person, second)
+            known = self._cache[person, second] = self._load(person, second)
         return known
 
     def _load(self, person: bytes, second: int) -> Slot:
+        if second > self._youngest:
+            return _EMPTY
         for query in self._queries:
             found = self._database.execute(query, (second, person)).fetchone()
             if found is not None:
@@ -111,6 +119,8 @@ class SlotTable:
         key = (person, second)
         self._cache[key] = slot
         self._dirty.add(key)
+        if second > self._youngest:
+            self._youngest = second
 
     def home(self, event_id: bytes) -> Key | None:
         """Return person and second of the slot where the call with this id is filed."""
@@ -127,25 +137,35 @@ class SlotTable:
         """Remember where the call with this id is filed, for now in memory."""
         self._ids[event_id] = (person, second)
 
-    def free(self, filed: Filed) -> None:
+    def free(self, seat: Seat) -> None:
         """Forget a call that its destination rejected: the row is judged anew when it comes again."""
-        slot = self.slot(filed.person, filed.second)
-        rest = tuple(
-            other
-            for other in slot.filed
-            if (other.deed, other.alike, other.taken) != (filed.deed, filed.alike, filed.taken)
-        )
-        self.put(filed.person, filed.second, Slot(rest, slot.guests))
-        if filed.taken != filed.second:
-            there = self.slot(filed.person, filed.taken)
+        slot = self.slot(seat.person, seat.second)
+        leaving = next((filed for filed in slot.filed if _sits(filed, seat)), None)
+        if leaving is None:
+            return
+        rest = tuple(filed for filed in slot.filed if filed is not leaving)
+        self.put(seat.person, seat.second, Slot(rest, slot.guests))
+        if seat.taken != seat.second:
+            there = self.slot(seat.person, seat.taken)
             guests = list(there.guests)
-            leaving = Guest(filed.event, filed.pairs)
-            if leaving in guests:
-                guests.remove(leaving)
-            self.put(filed.person, filed.taken, Slot(there.filed, tuple(guests)))
+            guests.remove(Guest(leaving.event, leaving.pairs))
+            self.put(seat.person, seat.taken, Slot(there.filed, tuple(guests)))
+
+    def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
+        """Keep a call that was taken for `filed` with properties changed meanwhile."""
+        self._changed.keep(reading, filed, changed)
+
+    def take_changed(self, reading: int, filed: Filed) -> Placed | None:
+        """Return and forget the call that this reading took for `filed`."""
+        return self._changed.take(reading, filed)
+
+    def forget_changed(self, reading: int) -> None:
+        """Forget all such calls of a reading that was read to its end."""
+        self._changed.forget(reading)
 
     def write(self) -> None:
         """Write what changed; the caller's transaction makes it durable."""
+        self._changed.write()
         self._database.executemany(
             "INSERT INTO main.slots (second, person, calls) VALUES (?, ?, ?) "
             "ON CONFLICT (second, person) DO UPDATE SET calls = excluded.calls",
@@ -166,6 +186,11 @@ class SlotTable:
         self._cache.clear()
         self._dirty.clear()
         self._ids.clear()
+        self._changed.discard()
+
+
+def _sits(filed: Filed, seat: Seat) -> bool:
+    return (filed.deed, filed.alike, filed.taken) == (seat.deed, seat.alike, seat.taken)
 
 
 def _by_second(key: Key) -> tuple[int, bytes]:

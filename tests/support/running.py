@@ -75,6 +75,7 @@ class Acknowledging:
     def __init__(self, ledger: Ledger, batches: int | None = None) -> None:
         self._ledger = ledger
         self._batches = batches
+        self._encoder = QueryEncoder()
         self.sent: list[Placed] = []
         self.rejected = 0
 
@@ -83,7 +84,7 @@ class Acknowledging:
         if self._batches == 0:
             raise Stopped
         placed = [one for plan in batch.plans for one in plan.placed]
-        calls = [(one, QueryEncoder().encode(one.call, one.filed.taken)) for one in placed]
+        calls = [(one, self._encoder.encode(one.call, one.filed.taken)) for one in placed]
         parcels = self._ledger.commit(TRACKER, batch.reading, calls, at_end=batch.at_end)
         self._ledger.settle([Receipt(parcel, Outcome.ACKNOWLEDGED) for parcel in parcels])
         self.sent.extend(placed)
