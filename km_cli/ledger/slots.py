@@ -23,6 +23,8 @@ Key = tuple[bytes, int]
 
 def encode_slot(slot: Slot) -> bytes:
     """Return the slot as bytes."""
+    if len(slot.filed) == 1 and not slot.guests:
+        return encode_filed(slot.filed[0])
     parts = [encode_filed(filed) for filed in slot.filed]
     for guest in slot.guests:
         parts.append(_HEADER.pack(_GUEST, 0, b"", b"", guest.event, 0, 0, len(guest.pairs) // 8))
@@ -88,8 +90,8 @@ class SlotTable:
             f"SELECT calls FROM {name}.slots WHERE second = ? AND person = ?" for name in schemas
         ]
         self._id_queries = [f"SELECT person, second FROM {name}.ids WHERE id = ?" for name in schemas]
-        self._cache: dict[Key, Slot] = {}
-        self._dirty: set[Key] = set()
+        self._cache: dict[tuple[int, bytes], Slot] = {}
+        self._dirty: set[tuple[int, bytes]] = set()
         self._ids: dict[bytes, Key] = {}
         self._changed = ChangedTable(database)
         # A log is mostly in order of time: what is younger than all that is known need not be looked up.
@@ -100,9 +102,9 @@ class SlotTable:
 
     def slot(self, person: bytes, second: int) -> Slot:
         """Return the slot, empty if nothing is known."""
-        known = self._cache.get((person, second))
+        known = self._cache.get((second, person))
         if known is None:
-            known = self._cache[person, second] = self._load(person, second)
+            known = self._cache[second, person] = self._load(person, second)
         return known
 
     def _load(self, person: bytes, second: int) -> Slot:
@@ -116,7 +118,7 @@ class SlotTable:
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
         """Replace the slot, for now in memory."""
-        key = (person, second)
+        key = (second, person)
         self._cache[key] = slot
         self._dirty.add(key)
         if second > self._youngest:
@@ -169,7 +171,7 @@ class SlotTable:
         self._database.executemany(
             "INSERT INTO main.slots (second, person, calls) VALUES (?, ?, ?) "
             "ON CONFLICT (second, person) DO UPDATE SET calls = excluded.calls",
-            [(key[1], key[0], encode_slot(self._cache[key])) for key in sorted(self._dirty, key=_by_second)],
+            [(*key, encode_slot(self._cache[key])) for key in sorted(self._dirty)],
         )
         self._dirty.clear()
         if self._ids:
@@ -191,7 +193,3 @@ class SlotTable:
 
 def _sits(filed: Filed, seat: Seat) -> bool:
     return (filed.deed, filed.alike, filed.taken) == (seat.deed, seat.alike, seat.taken)
-
-
-def _by_second(key: Key) -> tuple[int, bytes]:
-    return key[1], key[0]

@@ -1,0 +1,236 @@
+"""The ledger file: what it holds comes back, and what must not be used is refused."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from km_cli.errors import LedgerBusy, LedgerError, LedgerFailed, UsageError
+from km_cli.ledger import Ledger, Reading
+from km_cli.ledger.slots import decode_slot, encode_slot
+from km_cli.model import Claim, Filed, Guest, Outcome, Placed, Receipt, Record, Row, Slot
+
+PERSON, SECOND = b"person--", 1_704_067_200
+
+digests = st.binary(min_size=8, max_size=8)
+names = st.binary(min_size=4, max_size=4)
+pairs = st.lists(digests, max_size=5).map(b"".join)
+claims = st.lists(
+    st.builds(Claim, st.integers(1, 2**32 - 1), st.booleans(), st.one_of(st.just(b""), digests)), max_size=8
+).map(tuple)
+filed = st.builds(
+    Filed,
+    st.just(PERSON),
+    st.just(SECOND),
+    st.integers(SECOND, SECOND + 3600),
+    digests,
+    digests,
+    names,
+    pairs,
+    st.one_of(st.just(b""), digests),
+    claims,
+)
+slots = st.builds(
+    Slot,
+    st.lists(filed, max_size=4).map(tuple),
+    st.lists(st.builds(Guest, names, pairs), max_size=3).map(tuple),
+)
+
+
+@given(slots)
+def test_a_slot_comes_back_as_it_was(slot: Slot) -> None:
+    assert decode_slot(PERSON, SECOND, encode_slot(slot)) == slot
+
+
+def call(number: int = 0, taken: int = SECOND) -> tuple[Placed, bytes]:
+    """A planned call of its own row, and its bytes."""
+    row = Row("log.csv", number + 2, b"raw %d\n" % number, [])
+    record = Record("main", "user", f"u{number}", "", "E", SECOND * 10**9, (), "")
+    deed = number.to_bytes(8, "big")
+    mark = Filed(PERSON, SECOND, taken, deed, b"alike---", b"even", b"", b"", (Claim(1, False),))
+    return Placed(row, record, mark), b"/e?_p=u%d" % number
+
+
+def begun(ledger: Ledger) -> Reading:
+    return ledger.readings.begin("asked", "{}", "log.csv", ("a", "b"), ",")
+
+
+def put(ledger: Ledger, *calls: tuple[Placed, bytes]) -> None:
+    for placed, _ in calls:
+        one = placed.filed
+        slot = ledger.slots.slot(one.person, one.second)
+        ledger.slots.put(one.person, one.second, Slot((*slot.filed, one), slot.guests))
+        if one.taken != one.second:
+            ledger.slots.put(one.person, one.taken, Slot((), (Guest(one.event, one.pairs),)))
+
+
+def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = Ledger.open(path)
+    reading = begun(ledger)._replace(length=7, line=1, digest=b"seven")
+    calls = [call(0), call(1)]
+    put(ledger, *calls)
+    parcels = ledger.commit("t", reading, calls)
+    ledger.close()
+
+    again = Ledger.open(path)
+    assert list(again.outbox.pending("t", ("main",))) == [parcels]
+    assert list(again.outbox.pending("other", ("main",))) == []
+    assert list(again.outbox.pending("t", ("test",))) == []
+    assert again.slots.slot(PERSON, SECOND).filed == tuple(placed.filed for placed, _ in calls)
+    assert again.readings.known("asked", 7, b"seven") == reading
+    assert again.outbox.row(parcels[1].row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))
+    again.settle([Receipt(parcels[0], Outcome.ACKNOWLEDGED), Receipt(parcels[1], Outcome.PENDING)])
+    assert list(again.outbox.pending("t", ("main",))) == [parcels[1:]]
+    again.close()
+
+
+def test_a_rejected_call_gives_up_its_seat_and_its_guest(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    calls = [call(0), call(1, SECOND + 1)]
+    put(ledger, *calls)
+    parcels = ledger.commit("t", begun(ledger), calls)
+    assert ledger.slots.slot(PERSON, SECOND + 1).guests
+    ledger.settle([Receipt(parcels[1], Outcome.REJECTED)])
+    assert ledger.slots.slot(PERSON, SECOND).filed == (calls[0][0].filed,)
+    assert ledger.slots.slot(PERSON, SECOND + 1) == Slot()
+    ledger.close()
+
+
+def test_many_pending_calls_come_in_lists_that_split_no_row(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    calls = []
+    for number in range(1500):
+        first, second = call(number), call(10_000 + number)
+        calls += [first, (second[0]._replace(row=first[0].row), second[1])]
+    parcels = ledger.commit("t", begun(ledger), calls)
+    lists = list(ledger.outbox.pending("t", ("main",)))
+    assert [parcel for some in lists for parcel in some] == parcels
+    rows = [{parcel.row for parcel in some} for some in lists]
+    assert len(rows) > 1
+    assert not set.intersection(*rows)
+    ledger.close()
+
+
+def test_an_overlay_reads_the_ledger_and_leaves_it_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = Ledger.open(path)
+    put(ledger, call(0))
+    ledger.commit("t", begun(ledger)._replace(length=1, digest=b"1"), [call(0)])
+    before = path.read_bytes()
+    overlay = Ledger.overlay(path)  # while the other one holds the lock
+    assert overlay.slots.slot(PERSON, SECOND).filed == (call(0)[0].filed,)
+    put(overlay, call(1))
+    overlay.commit("t", begun(overlay), [call(1)])
+    assert len(overlay.slots.slot(PERSON, SECOND).filed) == 2
+    assert begun(overlay).number == 3
+    overlay.close()
+    assert path.read_bytes() == before
+    assert len(ledger.slots.slot(PERSON, SECOND).filed) == 1
+    ledger.close()
+
+
+def test_an_overlay_needs_no_ledger(tmp_path: Path) -> None:
+    overlay = Ledger.overlay(tmp_path / "none.db")
+    assert overlay.slots.slot(PERSON, SECOND) == Slot()
+    overlay.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_run_at_a_time_and_the_lock_dies_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    code = (
+        "import sys; from pathlib import Path; from km_cli.ledger import Ledger\n"
+        "ledger = Ledger.open(Path(sys.argv[1])); print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(LedgerBusy, match=f"process {holder.pid}"):
+            Ledger.open(path)
+        holder.kill()
+        holder.wait()
+        Ledger.open(path).close()
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(b"not a database, " * 100)
+    path.chmod(0o600)
+
+
+def newer(path: Path) -> None:
+    Ledger.open(path).close()
+    database = sqlite3.connect(path)
+    database.execute("UPDATE meta SET value = '99' WHERE key = 'version'")
+    database.commit()
+    database.close()
+
+
+def writable_by_others(path: Path) -> None:
+    Ledger.open(path).close()
+    path.chmod(0o666)
+
+
+def a_link(path: Path) -> None:
+    Ledger.open(path.with_name("real.db")).close()
+    path.symlink_to(path.with_name("real.db"))
+
+
+@pytest.mark.parametrize("spoil", [damaged, newer, writable_by_others, a_link])
+def test_a_ledger_that_must_not_be_used_is_left_as_it_is(tmp_path: Path, spoil) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "ledger.db"
+    spoil(path)
+    before = path.read_bytes()
+    for opens in (Ledger.open, Ledger.overlay):
+        with pytest.raises(LedgerError) as caught:
+            opens(path)
+        assert str(path) in str(caught.value)
+        assert caught.value.hint
+    assert path.read_bytes() == before
+
+
+def test_a_failed_commit_leaves_nothing_behind(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    reading = begun(ledger)
+    ledger.commit("t", reading, [call(0)])
+    placed, _ = call(1)
+    put(ledger, call(1))
+    with pytest.raises(LedgerFailed):
+        ledger.commit("t", reading, [(placed, None)])  # type: ignore[list-item]
+    assert [parcel.payload for some in ledger.outbox.pending("t", ("main",)) for parcel in some] == [
+        b"/e?_p=u0"
+    ]
+    assert ledger.slots.slot(PERSON, SECOND) == Slot()
+    ledger.close()
+
+
+def test_a_site_is_its_name_and_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = Ledger.open(path)
+    ledger.claim_site("t", "main", "key one")
+    ledger.claim_site("t", "main", "key one")
+    ledger.claim_site("t", "test", "key two")
+    ledger.claim_site("https://elsewhere", "main", "key two")
+    with pytest.raises(UsageError, match="another API key"):
+        ledger.claim_site("t", "main", "key two")
+    ledger.close()
+    assert all(b"key one" not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_the_ledger_is_for_its_owner_alone(tmp_path: Path) -> None:
+    Ledger.open(tmp_path / "state" / "ledger.db").close()
+    for path in [tmp_path / "state", *(tmp_path / "state").iterdir()]:
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert os.listdir(tmp_path / "state")
