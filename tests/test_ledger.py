@@ -137,6 +137,16 @@ def test_an_overlay_reads_the_ledger_and_leaves_it_as_it_is(tmp_path: Path) -> N
     ledger.close()
 
 
+def test_an_overlay_leaves_no_trace(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger.open(path).close()
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    overlay = Ledger.overlay(path)
+    assert overlay.slots.slot(PERSON, SECOND) == Slot()
+    overlay.close()
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
 def test_an_overlay_needs_no_ledger(tmp_path: Path) -> None:
     overlay = Ledger.overlay(tmp_path / "none.db")
     assert overlay.slots.slot(PERSON, SECOND) == Slot()

@@ -14,7 +14,7 @@ from km_cli.errors import LedgerError, LedgerFailed, UsageError
 from km_cli.ledger.lock import Lock
 from km_cli.ledger.outbox import Outbox
 from km_cli.ledger.readings import Reading, ReadingTable
-from km_cli.ledger.schema import open_ledger, open_overlay
+from km_cli.ledger.schema import leave_no_trace, open_ledger, open_overlay
 from km_cli.ledger.slots import SlotTable
 from km_cli.model import Outcome, Parcel, Placed, Receipt
 
@@ -65,6 +65,8 @@ class Ledger:
         self._database.close()
         if self._lock:
             self._lock.release()
+        else:
+            leave_no_trace(self.path)
 
     def commit(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from km_cli.errors import LedgerError
@@ -110,6 +111,18 @@ def _attach(database: sqlite3.Connection, path: Path) -> None:
         if any(name == "known" for _, name, _ in database.execute("PRAGMA database_list")):
             database.execute("DETACH known")
         database.execute("ATTACH ? AS known", (f"{place}?mode=ro&immutable=1",))
+
+
+def leave_no_trace(path: Path) -> None:
+    """Remove the empty side files that reading a ledger at rest brings about; SQLite knows if it may.
+
+    Only the last connection to close removes them, and only one that could write does.
+    """
+    if path.exists() and path.stat().st_size and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        database = sqlite3.connect(path, timeout=0)
+        with suppress(sqlite3.Error):
+            database.execute("SELECT 1 FROM sqlite_master").fetchone()
+        database.close()
 
 
 def check_safe(path: Path) -> None:

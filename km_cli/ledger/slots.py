@@ -94,8 +94,8 @@ class SlotTable:
         self._dirty: set[tuple[int, bytes]] = set()
         self._ids: dict[bytes, Key] = {}
         self._changed = ChangedTable(database)
-        # A log is mostly in order of time: what is younger than all that is known need not be looked up.
-        self._youngest = max(
+        # A log is mostly in order of time: what is younger than all that is on disk need not be looked up.
+        self._youngest = self._youngest_on_disk = max(
             database.execute(f"SELECT coalesce(max(second), 0) FROM {name}.slots").fetchone()[0]
             for name in schemas
         )
@@ -108,7 +108,7 @@ class SlotTable:
         return known
 
     def _load(self, person: bytes, second: int) -> Slot:
-        if second > self._youngest:
+        if second > self._youngest_on_disk:
             return _EMPTY
         for query in self._queries:
             found = self._database.execute(query, (second, person)).fetchone()
@@ -181,11 +181,15 @@ class SlotTable:
             )
             self._ids.clear()
         if len(self._cache) > _MOST_CACHED:
-            self._cache.clear()
+            self._empty_cache()
+
+    def _empty_cache(self) -> None:
+        self._cache.clear()
+        self._youngest_on_disk = self._youngest
 
     def discard(self) -> None:
         """Forget what was changed in memory and not written."""
-        self._cache.clear()
+        self._empty_cache()
         self._dirty.clear()
         self._ids.clear()
         self._changed.discard()
