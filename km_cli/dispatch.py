@@ -143,6 +143,7 @@ class Sending:
             self._check()
         self._collect(self._pool.receipts())
         self._settle()
+        self._check()  # the last receipts may have come with what ends the run
 
     def end(self) -> None:
         """End the run early or not: what is in flight finishes, what is known becomes durable."""

@@ -35,6 +35,10 @@ MOST_READINGS = 8
 """How many readings are remembered to hold a call: the last ones, so that slots stay small."""
 
 
+_LONGEST_KEPT = 200
+"""Characters of a property value whose digest is kept: long ones seldom repeat, and fill memory."""
+
+
 class Collisions(Enum):
     """What happens to a call that Kissmetrics would merge with another (D1, D2)."""
 
@@ -366,7 +370,9 @@ class Prints:
     def _pair(self, pair: tuple[str, str]) -> tuple[bytes, bytes]:
         name = fold_name(pair[0])
         whole = _digest(8, name, pair[1])
-        made = self._pairs[pair] = (_digest(4, name) + whole[:4], whole)
+        made = (_digest(4, name) + whole[:4], whole)
+        if len(pair[1]) <= _LONGEST_KEPT:
+            self._pairs[pair] = made
         return made
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from km_cli.dispatch import Stop
@@ -25,12 +24,11 @@ def watched(stop: Stop) -> Iterator[Caught]:
 
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         if caught.signal:
-            if sys.stderr.isatty():
-                os.write(2, b"\x1b[?25h\n")
+            _tell(b"\x1b[?25h\n" if os.isatty(2) else b"")
             os._exit(128 + number)
         caught.signal = number
         stop.requested = True
-        os.write(2, b"\nkm-cli: finishing what is in flight; once more to stop at once\n")
+        _tell(b"\nkm-cli: finishing what is in flight; once more to stop at once\n")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -38,3 +36,9 @@ def watched(stop: Stop) -> Iterator[Caught]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _tell(text: bytes) -> None:
+    """Write to standard error; that it may be gone is no reason to fail in the middle of whatever runs."""
+    with suppress(OSError):
+        os.write(2, text)

@@ -262,7 +262,6 @@ class Pool:
                 continue
             due = now + max(backoff(self._policy, failed, self._random), answer.retry_after)
             heapq.heappush(self._delayed, (due, job.parcel.number, _Job(job.parcel, failed)))
-        self._turn.notify()  # whoever watches the clock looks again
 
     def _resolve(self, parcel: Parcel, outcome: Outcome, reason: str = "") -> None:
         if self._unresolved.pop(parcel.number, None) is not None:

@@ -25,13 +25,13 @@ class Target(NamedTuple):
 
 def parse_target(to: str, default_store: Path) -> Target:
     """Return what `--to` names. Raises UsageError if that is nothing, or nowhere a key may go."""
-    from km_cli.destinations.tracker import KISSMETRICS, check_url
+    from km_cli.destinations.tracker import ALSO_KISSMETRICS, KISSMETRICS, check_url
 
     if to == "kissmetrics":
         return Target("tracker", "kissmetrics", KISSMETRICS)
     if to.startswith(("https://", "http://")):
         url = check_url(to)
-        return Target("tracker", url, url)
+        return Target("tracker", "kissmetrics" if url in ALSO_KISSMETRICS else url, url)
     word, _, path = to.partition(":")
     if word == "local":
         return Target("local", "local", str(Path(path).expanduser()) if path else str(default_store))

@@ -9,6 +9,9 @@ from km_cli.model import Record
 LONGEST_GET = 2048
 """Characters of a URL without the key; above it the call is a POST form (W1)."""
 
+_LONGEST_KEPT = 100
+_MOST_KEPT = 100_000
+
 
 class QueryEncoder:
     """Encodes calls as a path and a query, each repeated part once.
@@ -25,7 +28,7 @@ class QueryEncoder:
         """Return the call's final bytes but for the key. `_d=1`, or the time would be ignored (W2)."""
         if self._last[0] is not call.properties:
             pairs = self._pairs
-            if len(pairs) > 100_000:
+            if len(pairs) > _MOST_KEPT:
                 pairs.clear()
             parts = [pairs.get(pair) or self._pair(pair) for pair in call.properties]
             self._last = (call.properties, "".join(parts))
@@ -34,11 +37,13 @@ class QueryEncoder:
         return f"/e?_p={person}&_n={event}&_t={second}&_d=1{self._last[1]}".encode("ascii")
 
     def _quote(self, text: str) -> str:
-        if len(self._quoted) > 100_000:
+        if len(self._quoted) > _MOST_KEPT:
             self._quoted.clear()
         quoted = self._quoted[text] = quote(text, safe="")
         return quoted
 
     def _pair(self, pair: tuple[str, str]) -> str:
-        made = self._pairs[pair] = f"&{quote(pair[0], safe='')}={quote(pair[1], safe='')}"
+        made = f"&{quote(pair[0], safe='')}={quote(pair[1], safe='')}"
+        if len(made) <= _LONGEST_KEPT:  # long texts hardly come again, and would fill the memory
+            self._pairs[pair] = made
         return made

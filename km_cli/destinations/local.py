@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 from km_cli.destinations.base import QueryEncoder
+from km_cli.errors import LedgerFailed
 from km_cli.model import Answer, Connection, Parcel, Record, Verdict
 from km_cli.standin import Store
 
@@ -25,21 +27,36 @@ class LocalDestination:
         return self._encoder.encode(call, second)
 
     def connect(self) -> Connection:
-        """Return a connection to the store."""
-        return _Connection(Store(self._path))
+        """Return a connection to the store. Raises LedgerFailed: store and ledger are one file."""
+        try:
+            return _Connection(self._path, Store(self._path))
+        except sqlite3.Error as error:
+            raise _failed(self._path, error) from None
 
 
 class _Connection:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, path: Path, store: Store) -> None:
+        self._path = path
         self._store = store
 
     def send(self, parcels: Sequence[Parcel]) -> Answer:
-        """Store the calls in one transaction."""
-        self._store.receive(
+        """Store the calls in one transaction. Raises LedgerFailed; then none of them is kept."""
+        calls = [
             (parcel.payload.decode("ascii").replace("?", f"?_k={parcel.site}&", 1), b"") for parcel in parcels
-        )
+        ]
+        try:
+            self._store.receive(calls)
+        except sqlite3.Error as error:
+            raise _failed(self._path, error) from None
         return Answer(Verdict.ACKNOWLEDGED)
 
     def close(self) -> None:
         """Close the store."""
         self._store.close()
+
+
+def _failed(path: Path, error: sqlite3.Error) -> LedgerFailed:
+    return LedgerFailed(
+        f"the store {path} cannot be written: {error}",
+        "make room or mend it, then run the same command again: it goes on where it stopped",
+    )

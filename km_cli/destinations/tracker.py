@@ -12,13 +12,15 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
+from km_cli.destinations.attempt import BoundedAdapter
 from km_cli.destinations.base import LONGEST_GET, QueryEncoder
 from km_cli.errors import UsageError
 from km_cli.model import Answer, Connection, Parcel, Record, Verdict
 
 KISSMETRICS = "https://trk.kissmetrics.io"
+ALSO_KISSMETRICS = frozenset({KISSMETRICS, "https://trk.kissmetrics.com"})
+"""Its hosts (W1): what went out by one is not sent again by the other."""
 
 _MOST_ANSWER = 1 << 16
 _IMAGES = (b"GIF87a", b"GIF89a", b"\x89PNG", b"\xff\xd8\xff")
@@ -33,15 +35,15 @@ def check_url(url: str) -> str:
 
     Raises UsageError for where no key may go.
     """
+    if "@" in url:
+        raise UsageError(
+            "--to has a user or password in its URL", "leave it out; the key comes from the environment"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise UsageError(f"--to {url!r} is no URL: {error}", _EXAMPLE) from None
-    if "@" in parts.netloc:
-        raise UsageError(
-            "--to has a user or password in its URL", "leave it out; the key comes from the environment"
-        )
     host = parts.hostname or ""
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise UsageError(
@@ -94,33 +96,29 @@ class TrackerDestination:
 
 
 class _Session:
-    """One requests session, its request reused: only the URL changes from call to call."""
+    """One worker's connection, its requests reused: only the URL changes from call to call.
+
+    Calls go to requests' adapter itself: a session around it would keep cookies and look for redirects.
+    """
 
     def __init__(self, url: str, keys: Mapping[str, str], environ: Mapping[str, Any], timeout: float) -> None:
         self._url = url
         self._keys = keys
-        self._proxies = dict(environ["proxies"])
-        self._attempt = timeout
         self._timeout = (min(5.0, timeout), min(15.0, timeout))
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = environ["verify"]
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        self._get = self._session.prepare_request(requests.Request("GET", url + "/e"))
-        self._post = self._session.prepare_request(requests.Request("POST", url + "/e", data={"_": ""}))
+        connect, read = self._timeout
+        self._adapter = BoundedAdapter(max(read, timeout - connect), read)
+        self._how = {"verify": environ["verify"], "proxies": dict(environ["proxies"])}
+        with requests.Session() as session:
+            session.trust_env = False
+            self._get = session.prepare_request(requests.Request("GET", url + "/e"))
+            self._post = session.prepare_request(requests.Request("POST", url + "/e", data={"_": ""}))
 
     def send(self, parcels: Sequence[Parcel]) -> Answer:
         """Send one call; whatever happens comes back as an answer."""
         (parcel,) = parcels
         try:
-            response = self._session.send(
-                self._request(parcel),
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-                proxies=self._proxies,
+            response = self._adapter.send(
+                self._request(parcel), stream=True, timeout=self._timeout, **self._how
             )
             try:
                 body = self._read(response)
@@ -141,39 +139,30 @@ class _Session:
         self._post.headers["Content-Length"] = str(len(self._post.body))
         return self._post
 
-    def _read(self, response: requests.Response) -> bytes:
-        """Return the whole body; an attempt has an end even if the answer has none."""
-        deadline = time.monotonic() + self._attempt
+    def _read(self, response: requests.Response) -> bytes | None:
+        """Return the whole body; None if it has no end in sight. Then the connection is closed."""
         body = b""
         while data := response.raw.read1(_MOST_ANSWER, decode_content=True):
             body += data
-            if len(body) > _MOST_ANSWER or time.monotonic() > deadline:
-                _give_up(response)
+            if len(body) > _MOST_ANSWER:
+                return None
         return body
 
     def close(self) -> None:
-        """Close the session's connections."""
-        self._session.close()
+        """Close the connection."""
+        self._adapter.close()
 
 
-def _give_up(response: requests.Response) -> NoReturn:
-    response.raw.close()
-    raise requests.Timeout("the answer does not end")
-
-
-def _of_response(response: requests.Response, body: bytes) -> Answer:
+def _of_response(response: requests.Response, body: bytes | None) -> Answer:
     """Classify an answer; what to do then is the shared policy's business."""
     status = response.status_code
     said = f"HTTP {status} {response.reason or ''}".strip()
     if status == 200:
-        kind = response.headers.get("Content-Type", "image/")
-        if body.startswith(_IMAGES) and kind.startswith("image/"):
-            return Answer(Verdict.ACKNOWLEDGED)
-        return Answer(Verdict.NOT_AN_IMAGE, f"{said} with {kind.split(';')[0]} instead of an image (W3)")
+        return _of_image(said, response.headers.get("Content-Type", "image/").lower(), body)
     if status in _REJECTED:
         return Answer(Verdict.REJECTED, said)
     if status in _RETRIED or (status >= 500 and status not in _NEVER_SERVED):
-        return Answer(Verdict.RETRY, said, _retry_after(response.headers.get("Retry-After", "")))
+        return Answer(Verdict.RETRY, said, retry_after(response.headers.get("Retry-After", ""), time.time()))
     if 300 <= status < 400:
         return Answer(Verdict.REFUSED, f"{said}: a redirect is not followed, the key goes nowhere else")
     if 200 < status < 300:
@@ -181,14 +170,25 @@ def _of_response(response: requests.Response, body: bytes) -> Answer:
     return Answer(Verdict.REFUSED, f"{said}: the destination refuses us")
 
 
-def _retry_after(text: str) -> float:
+def _of_image(said: str, kind: str, body: bytes | None) -> Answer:
+    """Only a whole image acknowledges a call (W3)."""
+    if not kind.startswith("image/"):
+        return Answer(Verdict.NOT_AN_IMAGE, f"{said} with {kind.split(';')[0]} instead of an image (W3)")
+    if body is None:
+        return Answer(Verdict.RETRY, f"{said} with an answer that does not end")
+    if not body.startswith(_IMAGES):
+        return Answer(Verdict.NOT_AN_IMAGE, f"{said} with {len(body)} bytes that are no image (W3)")
+    return Answer(Verdict.ACKNOWLEDGED)
+
+
+def retry_after(text: str, now: float) -> float:
     """Return the seconds that Retry-After asks for, as a number or a date; 0.0 if it does not."""
     text = text.strip()
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError, IndexError):
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, TypeError, IndexError, ArithmeticError):
         return 0.0
 
 

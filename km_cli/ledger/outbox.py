@@ -68,7 +68,8 @@ class Outbox:
         while True:
             found = self._database.execute(
                 "SELECT call, row, site, persona, payload, person, second, taken, deed, alike "
-                f"FROM main.outbox WHERE call > ? AND call <= ? AND tracker = ? AND site IN ({marks}) ORDER BY call LIMIT ?",
+                "FROM main.outbox WHERE call > ? AND call <= ? AND tracker = ? "
+                f"AND site IN ({marks}) ORDER BY call LIMIT ?",
                 (last, end, tracker, *sites, _CHUNK),
             ).fetchall()
             if len(found) == _CHUNK and found[0][1] != found[-1][1]:

@@ -14,7 +14,7 @@ class Reading(NamedTuple):
     """One file under one mapping, as far as it was read.
 
     `asked` digests what the flags asked for and `mapping` is what came of it (JSON). `length` bytes of
-    content are behind the cursor, `digest` is theirs, `line` is next. `rows` were read, of which
+    content in `line` lines are behind the cursor, `digest` is theirs. `rows` were read, of which
     `rejected` were rejected. `token` names the reading in rejects files.
     """
 

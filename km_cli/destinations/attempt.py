@@ -1,0 +1,72 @@
+"""An HTTP adapter whose answers must be over in time; the library's timeout begins anew with every byte."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+
+class _Answer(io.RawIOBase):
+    """The bytes of one answer, until its time is over. `pause` is how long one read may wait, in seconds."""
+
+    def __init__(self, connection: socket.socket, seconds: float, pause: float) -> None:
+        self._connection = connection
+        self._raw = connection.makefile("rb", buffering=0)
+        self._until = time.monotonic() + seconds
+        self._pause = pause
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._until - time.monotonic()
+        if left <= 0.0:
+            raise TimeoutError("the answer does not end")
+        if left < self._pause:
+            self._connection.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class BoundedAdapter(HTTPAdapter):
+    """One connection, no retries, and an answer takes at most `seconds`; one read waits at most `pause`."""
+
+    def __init__(self, seconds: float, pause: float) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+        class Response(http.client.HTTPResponse):
+            def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
+                super().__init__(sock, *args, **more)
+                self.fp.close()
+                self.fp = io.BufferedReader(_Answer(sock, seconds, pause))
+
+        class Plain(HTTPConnection):
+            response_class = Response
+
+        class Secure(HTTPSConnection):
+            response_class = Response
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        self._pools = {"http": PlainPool, "https": SecurePool}
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
+        """Bound what comes through a proxy as well."""
+        manager = super().proxy_manager_for(proxy, **more)
+        manager.pool_classes_by_scheme = self._pools
+        return manager

@@ -1,0 +1,126 @@
+"""A pool in this process: real workers, a real destination, waits so short that nobody notices."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from km_cli.cli.running import SystemClock
+from km_cli.delivery import Policy, Pool
+from km_cli.destinations.tracker import TrackerDestination
+from km_cli.errors import KmError
+from km_cli.model import NANOSECONDS, Destination, Outcome, Parcel, Receipt, Record, Seat
+from tests.support.tracker import OK, Behave, Hit, Reaction, Tracker
+
+KEY = "0123456789abcdef"
+SECOND = 1_700_000_000
+QUICK = Policy(backoff=0.002, backoff_cap=0.01, budget_per_second=1000.0, breaker_waits=(0.05,))
+
+
+def record(number: int, **changes: Any) -> Record:
+    """A call that no other is like."""
+    call = Record("main", "user", f"u{number}@x.example", "", "Did it", SECOND * NANOSECONDS, (), "")
+    return call._replace(**changes)
+
+
+def parcels(destination: Destination, count: int, first: int = 0) -> list[Parcel]:
+    """Calls as they lie in the outbox, each of a person of its own."""
+    return [parcel(destination, number, record(number)) for number in range(first, first + count)]
+
+
+def parcel(destination: Destination, number: int, call: Record) -> Parcel:
+    """One call as it lies in the outbox."""
+    payload = destination.encode(call, call.second)
+    return Parcel(number, number, call.site, call.persona, payload, Seat(b"", call.second, 0, b"", b""))
+
+
+@dataclass
+class Delivery:
+    """A pool and what came out of it so far."""
+
+    pool: Pool
+    destination: Destination
+    receipts: list[Receipt] = field(default_factory=list)
+
+    def submit(self, count: int, first: int = 0) -> None:
+        """Hand over so many calls."""
+        self.pool.submit(parcels(self.destination, count, first))
+
+    def run(self, limit: float = 20.0) -> KmError | None:
+        """Wait until all have receipts or the pool stops; return why it stopped."""
+        until = time.monotonic() + limit
+        while not self.pool.is_idle and self.pool.failure is None:
+            assert time.monotonic() < until, "the pool hangs"
+            self.receipts += self.pool.receipts(0.05)
+        return self.pool.failure
+
+    def end(self) -> None:
+        """What is in flight finishes; what has no receipt is pending."""
+        self.pool.finish_in_flight(10.0)
+        self.receipts += self.pool.close()
+
+    @property
+    def outcomes(self) -> Counter[Outcome]:
+        """How many calls ended how."""
+        return Counter(receipt.outcome for receipt in self.receipts)
+
+    def numbers(self, outcome: Outcome) -> list[int]:
+        """The calls that ended so, in order."""
+        return sorted(one.parcel.number for one in self.receipts if one.outcome is outcome)
+
+
+@contextmanager
+def delivering(
+    to: Tracker | Destination, *, policy: Policy = QUICK, concurrency: int = 8, **more: Any
+) -> Iterator[Delivery]:
+    """A pool that is ended with the block; then every call must have one receipt."""
+    destination = TrackerDestination(to.url, {"main": KEY}) if isinstance(to, Tracker) else to
+    pool = Pool(
+        destination,
+        concurrency=concurrency,
+        policy=policy,
+        clock=SystemClock(),
+        random=Random(0),
+        **{"window": 1000, **more},
+    )
+    delivery = Delivery(pool, destination)
+    try:
+        yield delivery
+    finally:
+        if not any(receipt for receipt in delivery.receipts if receipt.reason == "not sent"):
+            delivery.end()
+    counts = Counter(receipt.parcel.number for receipt in delivery.receipts)
+    assert set(counts.values()) <= {1}, "a call has two receipts"
+
+
+def identities(hits: Sequence[Any]) -> list[int]:
+    """The numbers of the calls that these requests carry, in order."""
+    return [int(hit.params["_p"][1:].partition("@")[0]) for hit in hits]
+
+
+def once(reaction: Reaction) -> Behave:
+    """Each call meets this the first time, and is taken the second."""
+    met: set[str] = set()
+
+    def behave(hit: Hit, _number: int) -> Reaction:
+        if hit.params["_p"] in met:
+            return OK
+        met.add(hit.params["_p"])
+        return reaction
+
+    return behave
+
+
+def only(number: int, reaction: Reaction) -> Behave:
+    """One call meets this always."""
+    return lambda hit, _: reaction if hit.params["_p"] == f"u{number}@x.example" else OK
+
+
+def always(reaction: Reaction) -> Behave:
+    """Every call meets this."""
+    return lambda _hit, _number: reaction

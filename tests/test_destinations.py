@@ -1,0 +1,263 @@
+"""What every destination owes: pure encoding, and the other end reads exactly what was meant."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from km_cli.destinations import open_destination, parse_target
+from km_cli.destinations.tracker import TrackerDestination
+from km_cli.errors import LedgerFailed
+from km_cli.model import NANOSECONDS, Destination, Record, Verdict
+from km_cli.standin import Store
+from tests.support.delivering import KEY, SECOND, parcel, record
+from tests.support.tracker import GIF, Tracker
+
+FIRST, LAST = 1_230_768_000, 4_102_444_800
+_LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+_AWKWARD = st.sampled_from(list("+ @&%=#?/;,:\"'<>~._-\\\n\ré日🎉\u00a0\u0301"))
+_TEXT = st.text(st.one_of(_AWKWARD, _LETTERS), max_size=40)
+
+
+def folded(text: str) -> str:
+    """As the older pages have it: commas and colons become spaces (D4)."""
+    return text.replace(",", " ").replace(":", " ")
+
+
+_NAMES = _TEXT.filter(lambda text: bool(folded(text).strip()) and not text.startswith("_"))
+_CALLS = st.builds(
+    lambda identity, event, second, pairs: record(
+        0, identity=identity, event=event, moment=second * NANOSECONDS + 7, properties=tuple(pairs)
+    ),
+    _NAMES,
+    _NAMES,
+    st.integers(FIRST, LAST),
+    st.lists(st.tuples(_NAMES, _TEXT), max_size=5, unique_by=lambda pair: folded(pair[0]).casefold()),
+)
+
+Understood = tuple[str, str, int, dict[str, str]]
+
+
+class ByTracker:
+    """Reads what arrived at a server."""
+
+    def __init__(self, folder: Path) -> None:  # noqa: ARG002
+        self.tracker = Tracker()
+        self.tracker.start()
+
+    def destination(self, site: str) -> Destination:
+        return TrackerDestination(self.tracker.url, {site: KEY})
+
+    def read(self, site: str) -> Understood:  # noqa: ARG002
+        params = dict(self.tracker.hits[-1].params)
+        assert (params.pop("_k"), params.pop("_d")) == (KEY, "1")
+        return params.pop("_p"), params.pop("_n"), int(params.pop("_t")), params
+
+    def meant(self, call: Record, second: int) -> Understood:
+        return call.identity, call.event, second, dict(call.properties)
+
+    def close(self) -> None:
+        self.tracker.__exit__(None, None, None)
+
+
+class ByStore:
+    """Reads what the embedded store keeps."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "local.db"
+
+    def destination(self, site: str) -> Destination:  # noqa: ARG002
+        return open_destination(parse_target(f"local:{self.path}", self.path), {}, 30.0)
+
+    def read(self, site: str) -> Understood:
+        with closing(Store(self.path)) as store:
+            (event,) = (event for event in store.events() if event.product == site)
+            values = [one for one in store.properties() if one.product == site]
+        assert {(one.person, one.second) for one in values} <= {(event.person, event.second)}
+        return event.person, event.event, event.second, {one.name: one.value for one in values}
+
+    def meant(self, call: Record, second: int) -> Understood:
+        pairs = {folded(name): value for name, value in call.properties}
+        return folded(call.identity), folded(call.event), second, pairs
+
+    def close(self) -> None:
+        pass
+
+
+End = ByTracker | ByStore
+
+
+@pytest.fixture(scope="module", params=[ByTracker, ByStore])
+def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
+    """Where calls go, and how to read there."""
+    made: End = request.param(tmp_path_factory.mktemp("end"))
+    yield made
+    made.close()
+
+
+_sites = (f"site{number}" for number in itertools.count())
+
+
+@given(call=_CALLS)
+def test_the_other_end_reads_exactly_what_was_meant(end: End, call: Record) -> None:
+    site = next(_sites)
+    call = call._replace(site=site)
+    destination = end.destination(site)
+    with closing(destination.connect()) as connection:
+        answer = connection.send([parcel(destination, 1, call)])
+        assert answer.verdict is Verdict.ACKNOWLEDGED
+        assert end.read(site) == end.meant(call, call.second)
+        assert connection.send([parcel(destination, 1, call)]) == answer, "once more is harmless"
+        assert end.read(site) == end.meant(call, call.second)
+
+
+@given(calls=st.lists(st.tuples(_CALLS, st.integers(FIRST, LAST)), max_size=8))
+def test_encode_is_pure(end: End, calls: list[tuple[Record, int]]) -> None:
+    one, other = end.destination("main"), end.destination("main")
+    forward = [one.encode(*call) for call in calls]
+    backward = [other.encode(*call) for call in reversed(calls)]
+    assert forward == backward[::-1] == [one.encode(*call) for call in calls]
+    for (_, second), payload in zip(calls, forward, strict=True):
+        assert payload.isascii()
+        assert f"&_t={second}&_d=1".encode() in payload
+        assert b"_k=" not in payload
+
+
+@given(calls=st.lists(_CALLS, min_size=2, max_size=8, unique_by=lambda c: (c[2:], c.second)))
+def test_two_calls_never_have_the_same_bytes(end: End, calls: list[Record]) -> None:
+    destination = end.destination("main")
+    meant = {(c.identity, c.event, c.second, c.properties) for c in calls}
+    assert len({destination.encode(call, call.second) for call in calls}) == len(meant)
+
+
+def test_as_many_go_at_once_as_it_says(end: End) -> None:
+    destination = end.destination("many")
+    calls = [record(number, site="many") for number in range(destination.at_once)]
+    with closing(destination.connect()) as connection:
+        parcels = [parcel(destination, number, call) for number, call in enumerate(calls)]
+        assert connection.send(parcels).verdict is Verdict.ACKNOWLEDGED
+    assert destination.workers >= 1
+
+
+# The tracker's own
+
+
+@pytest.mark.parametrize("length", [-1, 0, 1, 9000])
+def test_up_to_2048_characters_without_the_key_it_is_a_get(tracker: Tracker, length: int) -> None:
+    destination = TrackerDestination(tracker.url + "/base", {"main": KEY})
+    short = record(1, properties=(("note", ""), ("plan", "a b")))
+    room = 2048 + length - len(tracker.url + "/base") - len(destination.encode(short, SECOND))
+    call = short._replace(properties=(("note", "x" * room), ("plan", "a b")))
+    payload = destination.encode(call, SECOND).decode()
+    with closing(destination.connect()) as connection:
+        for _ in range(2):
+            assert connection.send([parcel(destination, 1, call)]).verdict is Verdict.ACKNOWLEDGED
+        assert connection.send([parcel(destination, 1, short)]).verdict is Verdict.ACKNOWLEDGED
+    hit, same, last = tracker.seen
+    query = payload.partition("?")[2]
+    if length <= 0:
+        assert len(tracker.url + "/base" + payload) == 2048 + length
+        assert hit.wire == ("GET", "/base/e", f"_k={KEY}&{query}", b"")
+    else:
+        assert hit.wire == ("POST", "/base/e", "", f"_k={KEY}&{query}".encode())
+        assert hit.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert same.wire == hit.wire
+    assert hit.params["note"] == "x" * room
+    assert last.method == "GET"
+    assert not last.body
+    assert tracker.connections == 1
+
+
+def answer_of(url: str, **more: Any) -> Verdict:
+    """Send one call there."""
+    destination = TrackerDestination(url, {"main": KEY}, **more)
+    with closing(destination.connect()) as connection:
+        return connection.send([parcel(destination, 1, record(1))]).verdict
+
+
+def test_proxies_are_looked_up_once(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    direct = TrackerDestination(tracker.url, {"main": KEY})
+    monkeypatch.setenv("http_proxy", tracker.url)
+    by_proxy = TrackerDestination("http://127.0.0.1:1", {"main": KEY})
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    for destination in (direct, by_proxy):
+        with closing(destination.connect()) as connection:
+            assert connection.send([parcel(destination, 1, record(1))]).verdict is Verdict.ACKNOWLEDGED
+    assert [hit.path for hit in tracker.seen] == ["/e", "http://127.0.0.1:1/e"]
+
+
+def test_netrc_and_cookies_are_left_alone(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login ada password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert answer_of(tracker.url) is Verdict.ACKNOWLEDGED
+    assert "authorization" not in tracker.seen[0].headers
+    assert "cookie" not in tracker.seen[0].headers
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody has vouched for, with its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl to make a certificate")
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tracker",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path, "-out", path.with_name("cert.pem")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    path.write_bytes(path.read_bytes() + path.with_name("cert.pem").read_bytes())
+    return path
+
+
+@pytest.mark.parametrize(("trusts", "verdict"), [(False, Verdict.REFUSED), (True, Verdict.ACKNOWLEDGED)])
+def test_the_certificate_must_be_trusted(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, *, trusts: bool
+) -> None:
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    if trusts:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.with_name("cert.pem")))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=_serve_once, args=(listener, context))
+        server.start()
+        assert answer_of(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=5.0) is verdict
+        server.join(5)
+
+
+def _serve_once(listener: socket.socket, context: ssl.SSLContext) -> None:
+    raw, _ = listener.accept()
+    try:
+        with context.wrap_socket(raw, server_side=True) as peer:
+            peer.recv(65_536)
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: image/gif\r\nContent-Length: {len(GIF)}\r\n\r\n"
+            peer.sendall(head.encode() + GIF)
+            peer.recv(1)
+    except OSError:
+        raw.close()
+
+
+def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "local.db"
+    path.write_bytes(b"this is no database, whatever its name says " * 100)
+    with pytest.raises(LedgerFailed, match=r"local\.db cannot be written"):
+        open_destination(parse_target(f"local:{path}", path), {}, 30.0).connect()

@@ -1,0 +1,111 @@
+"""Asked to stop: once, what is in flight finishes; twice, at once. Nothing is lost or sent twice for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from km_cli.cli import interrupts
+from km_cli.dispatch import Stop
+from tests.support.command import Command
+from tests.support.oracle import expected
+from tests.support.resuming import CSV, check_arrived, finished, part_of_the_samples
+from tests.support.tracker import Hit, Reaction, Tracker, slow
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is imported."""
+    return part_of_the_samples(tmp_path_factory.mktemp("log"))
+
+
+class Signals:
+    """Sends a signal when request number `at` arrives; answers take a while."""
+
+    def __init__(self, number: int, at: int, delay: float) -> None:
+        self._signal = number
+        self._at = at
+        self._delay = delay
+        self.process: subprocess.Popen[str] | None = None
+
+    def __call__(self, _hit: Hit, number: int) -> Reaction:
+        if number == self._at:
+            assert self.process is not None
+            os.kill(self.process.pid, self._signal)
+        return slow(self._delay)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_lets_what_is_in_flight_finish(
+    importer: Command, tracker: Tracker, log: Path, number: int, code: int
+) -> None:
+    tracker.behave = behave = Signals(number, 37, 0.2)
+    behave.process = process = importer.start("import", log, "--concurrency", "4", "--json")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    calls = json.loads(out)["calls"]
+    assert 38 <= len(tracker.seen) == calls["acknowledged"] <= 38 + 8
+    tracker.behave = None
+    summary = finished(importer, log)
+    assert summary["calls"]["resumed"] == calls["planned"] - calls["acknowledged"] > 0
+    assert len(tracker.seen) == len(expected(log, **CSV)), "nothing was sent twice"
+    check_arrived(tracker, log)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_it_at_once(
+    importer: Command, tracker: Tracker, log: Path, number: int, code: int
+) -> None:
+    tracker.behave = behave = Signals(number, 3, 8.0)
+    behave.process = process = importer.start("import", log, "--concurrency", "4")
+    while len(tracker.seen) < 4:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    assert process.poll() is None, "once is not enough"
+    begun = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - begun < 3
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    tracker.behave = None
+    finished(importer, log)
+    check_arrived(tracker, log)
+
+
+@pytest.mark.slow
+def test_a_signal_while_nothing_is_answered_has_an_end(
+    importer: Command, tracker: Tracker, log: Path
+) -> None:
+    """Ten seconds are given to what is in flight."""
+    tracker.behave = behave = Signals(signal.SIGINT, 3, 60.0)
+    behave.process = process = importer.start("import", log, "--concurrency", "4")
+    _, err = process.communicate(timeout=25)
+    assert process.returncode == 130, err
+    tracker.behave = None
+    finished(importer, log)
+    check_arrived(tracker, log)
+
+
+def test_nobody_listening_to_its_words_is_no_reason_to_fail() -> None:
+    """The handler runs in the middle of anything, a transaction for one: it must not raise."""
+    stop, kept_open = Stop(), os.dup(2)
+    reads, writes = os.pipe()
+    os.close(reads)
+    os.dup2(writes, 2)
+    try:
+        with interrupts.watched(stop) as caught:
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        os.dup2(kept_open, 2)
+        os.close(kept_open)
+        os.close(writes)
+    assert stop.requested
+    assert caught.signal == signal.SIGTERM

@@ -1,0 +1,243 @@
+"""The pool: breaker, patience and rate at work, and workers that neither hang nor die in silence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from km_cli.destinations.tracker import TrackerDestination
+from km_cli.errors import LedgerFailed, Unavailable
+from km_cli.model import Answer, Connection, Outcome, Parcel, Record, Verdict
+from tests.support import tracker as t
+from tests.support.delivering import KEY, QUICK, always, delivering, identities, parcel, record
+from tests.support.tracker import Tracker
+
+ACKNOWLEDGED, PENDING = Outcome.ACKNOWLEDGED, Outcome.PENDING
+
+
+# Breaker, patience, rate
+
+
+def test_an_open_breaker_lets_one_call_through_at_a_time(tracker: Tracker) -> None:
+    policy = QUICK._replace(attempts=100, breaker_waits=(0.2, 0.2, 60.0))
+    with delivering(tracker, policy=policy, concurrency=8) as delivery:
+        delivery.submit(1)
+        delivery.run()
+        tracker.behave = always(t.UNAVAILABLE)
+        delivery.submit(100, first=1)
+        time.sleep(1.2)
+        assert 5 + 2 <= len(tracker.seen) - 1 <= 4 + 8 + 2, "five failures and what was in flight; two probes"
+        assert delivery.pool.failure is None
+    assert delivery.outcomes == {ACKNOWLEDGED: 1, PENDING: 100}
+
+
+def test_after_an_acknowledged_probe_all_workers_send_again(tracker: Tracker) -> None:
+    policy = QUICK._replace(attempts=100, breaker_waits=(0.2,))
+    with delivering(tracker, policy=policy, concurrency=8) as delivery:
+        delivery.submit(1)
+        delivery.run()
+        tracker.behave = lambda _, number: t.UNAVAILABLE if number <= 12 else t.slow(0.3)
+        delivery.submit(8, first=1)
+        assert delivery.run(10) is None
+    assert delivery.outcomes == {ACKNOWLEDGED: 9}
+    last = [hit.at for hit in tracker.hits[2:]]
+    assert max(last) - min(last) < 0.3, "the others go together, not one after the other"
+
+
+def test_after_a_pause_all_workers_send_again(tracker: Tracker) -> None:
+    """One worker watches the clock for all; it must wake the others."""
+    tracker.behave = lambda _, number: t.slow(0.5) if number else t.too_many("1")
+    with delivering(tracker, concurrency=8) as delivery:
+        delivery.submit(1)
+        while not tracker.seen:
+            time.sleep(0.005)
+        time.sleep(0.1)
+        delivery.submit(7, first=1)
+        assert delivery.run(10) is None
+    times = [hit.at for hit in tracker.hits]
+    assert len(times) == 8
+    assert max(times) - min(times) < 0.5, "they go together, not one after the other"
+
+
+def test_patience_ends_the_run(tracker: Tracker) -> None:
+    tracker.behave = always(t.UNAVAILABLE)
+    with delivering(tracker, policy=QUICK._replace(attempts=10_000, patience=0.5)) as delivery:
+        delivery.submit(3)
+        failure = delivery.run()
+    assert isinstance(failure, Unavailable)
+    assert delivery.outcomes == {PENDING: 3}
+
+
+def test_patience_ends_the_run_in_the_middle_of_a_long_wait(tracker: Tracker) -> None:
+    tracker.behave = lambda _, number: t.too_many("60") if number else t.OK
+    with delivering(tracker, policy=QUICK._replace(patience=0.5)) as delivery:
+        delivery.submit(1)
+        delivery.run()
+        delivery.submit(1, first=1)
+        assert isinstance(delivery.run(5.0), Unavailable)
+
+
+def test_having_nothing_to_send_tries_nobodys_patience(tracker: Tracker) -> None:
+    with delivering(tracker, policy=QUICK._replace(patience=0.3)) as delivery:
+        for first in (0, 5):
+            time.sleep(0.5)
+            delivery.submit(5, first=first)
+            assert delivery.run() is None
+    assert delivery.outcomes == {ACKNOWLEDGED: 10}
+
+
+def test_the_rate_spaces_calls_in_their_order(tracker: Tracker) -> None:
+    with delivering(tracker, concurrency=16, rate=50.0) as delivery:
+        delivery.submit(20)
+        assert delivery.run() is None
+    assert identities(tracker.seen) == list(range(20))
+    times = [hit.at for hit in tracker.seen]
+    assert times[-1] - times[0] > 0.8 * 19 / 50
+    assert sum(after - before > 0.01 for before, after in pairwise(times)) > 10
+
+
+# The pool itself
+
+
+def test_a_worker_keeps_its_connection(tracker: Tracker) -> None:
+    with delivering(tracker, concurrency=4) as delivery:
+        delivery.submit(200)
+        delivery.run()
+    assert tracker.connections <= 4
+
+
+def test_the_window_bounds_what_is_under_way(tracker: Tracker) -> None:
+    with delivering(tracker, concurrency=2, window=10) as delivery:
+        sent = 0
+        while sent < 200:
+            if delivery.pool.has_room():
+                delivery.submit(5, first=sent)
+                sent += 5
+                assert sent - len(delivery.receipts) < 10 + 5 + 200
+            else:
+                delivery.receipts += delivery.pool.receipts(0.05)
+        assert delivery.run() is None
+    assert delivery.outcomes == {ACKNOWLEDGED: 200}
+
+
+def test_room_is_told_at_once(tracker: Tracker) -> None:
+    """Whoever waits for room must not sleep on while the pool runs dry."""
+    with delivering(tracker, concurrency=1, window=1) as delivery:
+        begun = time.monotonic()
+        for number in range(20):
+            delivery.submit(1, first=number)
+            while not delivery.pool.has_room():
+                delivery.receipts += delivery.pool.receipts(10.0)
+        assert time.monotonic() - begun < 8.0
+    assert delivery.outcomes == {ACKNOWLEDGED: 20}
+
+
+def test_finishing_waits_for_what_is_in_flight_and_sends_nothing_more(tracker: Tracker) -> None:
+    tracker.behave = always(t.slow(0.4))
+    with delivering(tracker, concurrency=4) as delivery:
+        delivery.submit(50)
+        while len(tracker.seen) < 4:
+            time.sleep(0.005)
+        delivery.pool.finish_in_flight(10.0)
+        delivery.receipts += delivery.pool.close()
+    assert len(tracker.seen) == 4
+    assert delivery.outcomes == {ACKNOWLEDGED: 4, PENDING: 46}
+
+
+def test_finishing_has_an_end(tracker: Tracker) -> None:
+    tracker.behave = always(t.slow(30))
+    with delivering(tracker, concurrency=4) as delivery:
+        delivery.submit(50)
+        while len(tracker.seen) < 4:
+            time.sleep(0.005)
+        begun = time.monotonic()
+        delivery.pool.finish_in_flight(0.2)
+        delivery.receipts += delivery.pool.close()
+        assert time.monotonic() - begun < 5
+    assert delivery.outcomes == {PENDING: 50}
+
+
+class Broken:
+    """A destination whose connection, or whose sending, raises."""
+
+    at_once = 3
+    workers = 100
+
+    def __init__(self, error: Exception, *, connects: bool) -> None:
+        self._error = error
+        self._connects = connects
+
+    def encode(self, call: Record, second: int) -> bytes:
+        return f"{call.identity}{second}".encode()
+
+    def connect(self) -> Connection:
+        if not self._connects:
+            raise self._error
+        return self
+
+    def send(self, parcels: Sequence[Parcel]) -> Answer:  # noqa: ARG002
+        raise self._error
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("connects", [True, False])
+@pytest.mark.parametrize("error", [LedgerFailed("the disk is full", "make room"), KeyError(f"_k={KEY}")])
+def test_a_worker_does_not_die_in_silence(error: Exception, *, connects: bool) -> None:
+    with delivering(Broken(error, connects=connects)) as delivery:
+        delivery.submit(10)
+        failure = delivery.run(5.0)
+        begun = time.monotonic()
+        delivery.end()
+        assert time.monotonic() - begun < 5.0
+    assert failure is not None
+    assert failure is error or isinstance(failure, Unavailable)
+    assert KEY not in str(failure)
+    assert delivery.outcomes == {PENDING: 10}
+
+
+class Batched:
+    """A destination that takes three at once and fails now and then."""
+
+    at_once = 3
+    workers = 2
+
+    def __init__(self) -> None:
+        self.sent: list[list[int]] = []
+
+    def encode(self, call: Record, second: int) -> bytes:
+        return f"{call.identity}{second}".encode()
+
+    def connect(self) -> Connection:
+        return self
+
+    def send(self, parcels: Sequence[Parcel]) -> Answer:
+        self.sent.append([one.number for one in parcels])
+        return Answer(Verdict.RETRY if len(self.sent) % 4 == 2 else Verdict.ACKNOWLEDGED)
+
+    def close(self) -> None:
+        pass
+
+
+def test_several_at_once_have_one_answer() -> None:
+    destination = Batched()
+    with delivering(destination) as delivery:
+        delivery.submit(50)
+        assert delivery.run() is None
+    assert delivery.outcomes == {ACKNOWLEDGED: 50}
+    assert destination.sent[0] == [0, 1, 2]
+    assert max(map(len, destination.sent)) == 3
+    assert delivery.pool.retried == sum(map(len, destination.sent)) - 50
+
+
+def test_two_sites_keep_their_keys(tracker: Tracker) -> None:
+    destination = TrackerDestination(tracker.url, {"main": "one", "other": "two"})
+    with delivering(destination, concurrency=1) as delivery:
+        calls = [record(number, site=("main", "other")[number % 2]) for number in range(6)]
+        delivery.pool.submit([parcel(destination, number, call) for number, call in enumerate(calls)])
+        delivery.run()
+    assert [hit.params["_k"] for hit in tracker.seen] == ["one", "two"] * 3
