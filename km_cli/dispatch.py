@@ -202,7 +202,7 @@ class Sending:
             reading_number, row = self._ledger.outbox.row(number)
             owed = tuple(mate.parcel.persona for mate in mates)
             reject = Reject(row, "refused", f"the destination refused it: {mates[0].reason}", owed)
-            self._tally.reasons[reject.code] += 1
+            self._tally.reject(reject)
             reading = self._ledger.readings.by_number(reading_number)
             assert reading is not None
             lines.append(format_reject(reject, reading.origin))
@@ -222,6 +222,6 @@ def count_plan(tally: Tally, plan: Plan) -> None:
     for finding in plan.findings:
         tally.note(finding)
     for reject in plan.rejects:
-        tally.reasons[reject.code] += 1
+        tally.reject(reject)
     if not plan.placed and not plan.rejects:
         tally.rows.skipped += 1

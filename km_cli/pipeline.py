@@ -6,7 +6,8 @@ input's order and the ledger: not on its size, not on how fast it is sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -16,7 +17,7 @@ from km_cli.dispatch import Batch, Dispatch, Stopped
 from km_cli.errors import InputError, KmError, ReadError
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Columns, Mapper, recognise
+from km_cli.mapping import Columns, Mapper, Mapping, Wanted, recognise
 from km_cli.model import Clock, Event, Finding, Gap, Plan, Reject, Row, Sequence
 from km_cli.planning import Planner
 from km_cli.strategies import expand
@@ -69,18 +70,45 @@ class _Cursor:
         at = self.reading
         self.reading = at._replace(
             length=at.length + len(raw),
-            line=at.line + len(raw.splitlines()),
+            line=at.line + _line_ends(raw),
             rows=at.rows + rows,
             rejected=at.rejected + rejected,
             digest=self._state.digest(),
         )
 
 
+class _Mappers:
+    """The mapper of an input, and those of the readings that corrected rejects come from."""
+
+    def __init__(
+        self, ledger: Ledger, make: Callable[[Mapping], Mapper], own: Mapping, settings: Settings
+    ) -> None:
+        self._ledger = ledger
+        self._make = make
+        self._settings = settings
+        self._mapping = own
+        self._known: dict[str, Mapper] = {}
+        self.own = make(own)
+
+    def of(self, row: Row) -> Mapper:
+        """Return the mapper for a row; what the flags ask for goes before what its reading knew."""
+        if row.origin is None or self._settings.wanted != Wanted():
+            return self.own
+        token = row.origin.reading
+        if token not in self._known:
+            reading = self._ledger.readings.by_token(token)
+            mapping = Mapping.from_json(reading.mapping) if reading else self._mapping
+            if any(self._settings.clocking):
+                mapping = mapping._replace(clocking=self._settings.clocking)
+            self._known[token] = self._make(mapping)
+        return self._known[token]
+
+
 class _Found(NamedTuple):
     """A reading that an input goes on with (or a new one), and the hash of what is behind it."""
 
     reading: Reading
-    columns: Columns
+    mapping: Mapping
     state: _Hash
 
 
@@ -119,12 +147,12 @@ class Pipeline:
     def _take(self, opened: Opened) -> None:
         found = self._find(opened)
         reading = found.reading
-        self._observer.opened(opened.source.name, found.columns, reading)
+        self._observer.opened(opened.source.name, found.mapping.columns, reading)
         self._tally.rows.skipped += reading.rows
         self._tally.rejected_before += reading.rejected
-        place = Place(reading.length, reading.line) if reading.length else None
+        place = Place(reading.length, reading.line + 1) if reading.length else None
         reader = opened.reader(place)
-        mapper = self._mapper(opened, found.columns)
+        mappers = _Mappers(self._ledger, partial(self._mapper, opened), found.mapping, self._settings)
         planner = Planner(
             self._ledger.slots,
             self._settings.target.tracker,
@@ -134,7 +162,7 @@ class Pipeline:
         )
         cursor = _Cursor(reading, found.state)
         cursor.advance(reader.preamble, 0, 0)
-        mapped = self._preview(self._map(reader.items(), mapper, opened), opened)
+        mapped = self._preview(self._map(reader.items(), mappers, opened), opened)
         self._ship(mapped, planner, cursor, keeps_cursor=opened.format != "rejects")
 
     # Which reading is this?
@@ -150,30 +178,32 @@ class Pipeline:
             for length, state in reversed(opened.source.longest_known(lengths)):
                 reading = self._ledger.readings.known(asked, length, state.digest())
                 if reading is not None:
-                    columns = Columns.from_json(reading.mapping)
-                    return _Found(reading._replace(source=opened.source.name), columns, state)
-        columns = self._columns(opened)
+                    mapping = Mapping.from_json(reading.mapping)
+                    return _Found(reading._replace(source=opened.source.name), mapping, state)
+        mapping = self._mapping(opened)
         reading = self._ledger.readings.begin(
-            asked, columns.to_json(), opened.source.name, opened.columns, opened.delimiter
+            asked, mapping.to_json(), opened.source.name, opened.columns, opened.delimiter
         )
-        return _Found(reading, columns, sha256())
+        return _Found(reading, mapping, sha256())
 
-    def _columns(self, opened: Opened) -> Columns:
-        """Recognise the columns; a rejects file's are those of the reading it came from."""
-        wanted = self._settings.wanted
-        if opened.token and not any(wanted):
+    def _mapping(self, opened: Opened) -> Mapping:
+        """Recognise the columns; those of a rejects file are known from the readings it came from."""
+        if opened.token and self._settings.wanted == Wanted():
             known = self._ledger.readings.by_token(opened.token)
             if known is not None:
-                return Columns.from_json(known.mapping)
-        return recognise(wanted, opened.columns, opened.source.name, tabular=opened.format == "delimited")
+                return Mapping.from_json(known.mapping)
+        columns = recognise(
+            self._settings.wanted, opened.columns, opened.source.name, tabular=opened.format == "delimited"
+        )
+        return Mapping(columns, self._settings.clocking)
 
-    def _mapper(self, opened: Opened, columns: Columns) -> Mapper:
+    def _mapper(self, opened: Opened, mapping: Mapping) -> Mapper:
         return Mapper(
-            columns,
+            mapping.columns,
             opened.columns,
             tabular=opened.format == "delimited",
             personas=tuple(persona.name for persona in self._settings.personas),
-            clocking=self._settings.clocking,
+            clocking=mapping.clocking,
             allowed=self._settings.allowed,
             now=self._clock.now(),
             note=self._tally.note,
@@ -181,7 +211,7 @@ class Pipeline:
 
     # Rows to events
 
-    def _map(self, items: Iterable[Item], mapper: Mapper, opened: Opened) -> Iterator[Mapped]:
+    def _map(self, items: Iterable[Item], mappers: _Mappers, opened: Opened) -> Iterator[Mapped]:
         """Map every row; stop after --limit rows."""
         for item in items:
             if isinstance(item, Gap):
@@ -191,9 +221,10 @@ class Pipeline:
                 if self._left == 0:
                     return
                 self._left -= 1
-            yield mapper.map(item) if isinstance(item, Row) else item
-        if mapper.unit not in ("", "seconds"):
-            message = f"times are {mapper.unit} since 1970, by their magnitude"
+            yield mappers.of(item).map(item) if isinstance(item, Row) else item
+        unit = mappers.own.unit
+        if unit not in ("", "seconds"):
+            message = f"times are {unit} since 1970, by their magnitude"
             self._tally.note(Finding("time-unit", message, opened.source.name, 0))
 
     def _preview(self, mapped: Iterator[Mapped], opened: Opened) -> Iterator[Mapped]:
@@ -219,7 +250,7 @@ class Pipeline:
             raise InputError(
                 f"{opened.source.name}: {len(bad)} of the first {len(first)} rows are bad, "
                 f"line {bad[0].row.line} for one: {bad[0].reason}",
-                f"look at the columns ({', '.join(opened.columns[:12])}) and at dry-run",
+                f"say which column is which; columns found: {', '.join(opened.columns[:12])}",
             )
 
     # Events to batches
@@ -244,7 +275,7 @@ class Pipeline:
 
     def _plan(self, one: Mapped, planner: Planner) -> Plan | None:
         if type(one) is Reject:
-            self._tally.reasons[one.code] += 1
+            self._tally.reject(one)
             self._tally.rows.rejected += 1
         if type(one) is not Event:
             return None
@@ -292,6 +323,10 @@ class _Gathering:
         elif plan is not None:
             self.plans.append(plan)
             self.rejected += bool(plan.rejects)
+
+
+def _line_ends(raw: bytes) -> int:
+    return len((raw + b".").splitlines()) - 1
 
 
 def _raising(error: KmError) -> Iterator[Mapped]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from km_cli.model import Finding, Outcome
+from km_cli.model import Finding, Outcome, Reject
 
 
 @dataclass(slots=True)
@@ -65,19 +65,27 @@ class OpenRow:
 
 @dataclass(slots=True)
 class Tally:
-    """Everything counted. `by_persona` are planned calls, `examples` the first findings of each code."""
+    """Everything counted. `by_persona` are planned calls.
+
+    `examples` and `rejects` hold the first findings and rejects of each code.
+    """
 
     rows: Rows = field(default_factory=Rows)
     calls: Calls = field(default_factory=Calls)
     findings: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[Finding]] = field(default_factory=dict)
+    examples: dict[str, Finding] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
+    rejects: dict[str, Reject] = field(default_factory=dict)
     by_persona: Counter[str] = field(default_factory=Counter)
     rejected_before: int = 0
 
-    def note(self, finding: Finding, most: int = 3) -> None:
-        """Count a finding and keep it if it is one of the first of its kind."""
+    def note(self, finding: Finding) -> None:
+        """Count a finding and keep it if it is the first of its kind."""
         self.findings[finding.code] += 1
-        examples = self.examples.setdefault(finding.code, [])
-        if len(examples) < most:
-            examples.append(finding)
+        self.examples.setdefault(finding.code, finding)
+
+    def reject(self, reject: Reject) -> None:
+        """Count a reason and keep the reject, without its bytes, if it is the first of its kind."""
+        self.reasons[reject.code] += 1
+        if reject.code not in self.rejects:
+            self.rejects[reject.code] = reject._replace(row=reject.row._replace(raw=b"", values=None))

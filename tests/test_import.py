@@ -63,7 +63,7 @@ def test_dry_run_foretells_the_import_and_changes_nothing(importer: Command, tra
     assert told["calls"]["planned"] == done["calls"]["planned"]
 
 
-def test_dry_run_knows_what_was_sent(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+def test_dry_run_knows_what_was_sent(importer: Command, tmp_path: Path) -> None:
     log = write(tmp_path / "a.csv", "ada,Acme,Signed Up,2024-01-01T00:00:00Z,pro")
     importer("import", log).ended(0)
     before = {path: path.read_bytes() for path in importer.state.iterdir()}
@@ -131,7 +131,7 @@ def test_a_growing_file_sends_only_what_is_new(importer: Command, tracker: Track
     assert sorted(call["plan"] for call in tracker.calls()) == ["a", "a", "b", "b"]
 
 
-def test_a_packed_copy_is_the_same_reading(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+def test_a_packed_copy_is_the_same_reading(importer: Command, tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", "ada,Acme,Clicked,2024-01-01T00:00:00Z,a")
     importer("import", log).ended(0)
     packed = tmp_path / "log.csv.2.gz"
@@ -257,6 +257,28 @@ def test_a_corrected_reject_is_sent_and_nothing_else(
         ("bob", "1704067209"): 1,
         ("Acme, Inc", "1704067209"): 1,
     }
+
+
+def test_rejects_keep_the_mapping_they_were_read_with(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    header = "who,firm,what,when,plan\n"
+    flags = ("--user", "who", "--account", "firm", "--event", "what", "--timestamp", "when")
+    rows = ("guest,Acme,Clicked,2024-07-01 12:00:00,a", "bob,Acme,Clicked,2024-07-01 12:00:01,a")
+    log = write(tmp_path / "log.csv", *rows, header=header)
+    importer("import", log, *flags, "--timezone", "Europe/Berlin", "--exclude-property", "plan").ended(65)
+    other = tmp_path / "log.jsonl"
+    other.write_text('{"user": "none", "event": "Clicked", "timestamp": 1720000000, "plan": "b"}\n' * 2)
+    importer("import", other).ended(65)
+    corrected = tmp_path / "corrected"
+    texts = [path.read_text() for path in sorted(importer.state.glob("rejects-*"))]
+    corrected.write_text("".join(texts).replace("guest", "ada").replace("none", "cy"))
+    importer("import", corrected).ended(0)
+    arrived = sorted(tracker.calls(), key=lambda call: call["_t"])
+    assert [call for call in arrived if call["_p"] in ("ada", "cy")] == [
+        {"_p": "ada", "_n": "Clicked", "_t": "1719828000", "_d": "1"},
+        {"_p": "cy", "_n": "Clicked", "_t": "1720000000", "_d": "1", "plan": "b"},
+    ]
 
 
 def test_a_crowded_account_is_still_owed_its_part(

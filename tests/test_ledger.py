@@ -219,6 +219,8 @@ def test_a_failed_commit_leaves_nothing_behind(tmp_path: Path) -> None:
     put(ledger, call(1))
     with pytest.raises(LedgerFailed):
         ledger.commit("t", reading, [(placed, None)])  # type: ignore[list-item]
+    with pytest.raises(LedgerFailed):
+        ledger.commit("t", reading, [call(2)])
     assert [parcel.payload for some in ledger.outbox.pending("t", ("main",)) for parcel in some] == [
         b"/e?_p=u0"
     ]

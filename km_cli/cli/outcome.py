@@ -2,50 +2,81 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 import click
 
-from km_cli.cli.show import complain
+from km_cli.cli.show import complain, say
 from km_cli.errors import Exit, KmError
 
 
 def exit_code_of(command: click.Command) -> int:
     """Run the command; return its exit code."""
+    _mend_streams()
     try:
         code = command.main(standalone_mode=False, prog_name="km-cli")
         sys.stdout.flush()
+    except click.ClickException as error:
+        return _wrong_usage(error)
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.UsageError as error:
-        where = f"km-cli {error.ctx.info_name}" if error.ctx and error.ctx.parent else "km-cli"
-        complain(error.format_message(), f"see {where} --help")
-        return Exit.USAGE
     except click.Abort:
         return Exit.INTERRUPTED
     except KeyboardInterrupt:
-        complain("interrupted")
+        complain("interrupted", "run the same command again: it goes on where this one stopped")
         return Exit.INTERRUPTED
     except KmError as error:
         complain(str(error), error.hint)
         return error.exit
-    except BrokenPipeError:
-        # Whoever read our output has gone: nobody is left to tell, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.IO
-    except OSError as error:
-        complain(
-            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}",
-            "mend it and run again",
-        )
-        return Exit.IO
+    except (OSError, SystemExit) as error:
+        return _failed(error)
     except Exception as error:
         if os.environ.get("KM_CLI_DEBUG"):
             raise
-        complain(
-            f"this is a bug in km-cli: {type(error).__name__}: {error}",
-            "nothing that was sent is forgotten: run again; please report it with KM_CLI_DEBUG=1's output",
-        )
-        return 70
+        return _bug(error)
     return int(code or 0)
+
+
+def _wrong_usage(error: click.ClickException) -> int:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if type(error).__name__ == "NoArgsIsHelpError":
+        say(error.format_message(), to_stderr=True)
+    else:
+        where = f"km-cli {context.info_name}" if context and context.parent else "km-cli"
+        complain(error.format_message(), f"see {where} --help")
+    return Exit.USAGE
+
+
+def _failed(error: OSError | SystemExit) -> int:
+    if isinstance(error, BrokenPipeError | SystemExit):
+        # Whoever read our output has gone (click makes SystemExit of it): nobody is left to tell, not
+        # even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return Exit.IO
+    where = f": {error.filename}" if error.filename else ""
+    complain(
+        f"{error.strerror or error}{where}", "mend it and run again: nothing that was sent is sent twice"
+    )
+    return Exit.IO
+
+
+def _bug(error: Exception) -> int:
+    complain(
+        f"this is a bug in km-cli: {type(error).__name__}: {error}",
+        "nothing that was sent is forgotten: run again; please report it with KM_CLI_DEBUG=1's output",
+    )
+    return 70
+
+
+def _mend_streams() -> None:
+    """Have all three, even if we were started without; what can't be encoded is shown escaped."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from km_cli.cli.show import say, table
+from km_cli.cli.show import counted, say, table
 from km_cli.cli.watch import Watch
 from km_cli.config import Settings
 from km_cli.destinations import Target
@@ -124,10 +124,19 @@ def print_dry_run(settings: Settings, tally: Tally, watch: Watch) -> None:
     moved = tally.findings["D1"] + tally.findings["D2"]
     lines += _lines(("  moved", moved, f"to a free second, by up to {settings.spread} s"))
     table(lines)
+    _print_rejects(tally)
     _print_findings(tally)
     if calls.planned and settings.target.needs_key:
         say(f"\nAn import would take about {_duration(settings, calls.planned)}.")
     say("Nothing was sent, nothing was written.")
+
+
+def _print_rejects(tally: Tally) -> None:
+    if not tally.rejects:
+        return
+    say("\nthe first to be rejected of each kind")
+    for code, reject in tally.rejects.items():
+        say(f"  {code}: {reject.row.source}, line {reject.row.line}: {reject.reason}")
 
 
 def _print_findings(tally: Tally) -> None:
@@ -138,8 +147,8 @@ def _print_findings(tally: Tally) -> None:
         [(f"  {code}", f"{count:,}", MEANINGS.get(code, "")) for code, count in tally.findings.most_common()]
     )
     for code in tally.findings:
-        for finding in tally.examples[code][:1]:
-            say(f"  {code}: {_place(finding)}{finding.message}")
+        finding = tally.examples[code]
+        say(f"  {code}: {_place(finding)}{finding.message}")
 
 
 def _place(finding: Finding) -> str:
@@ -172,4 +181,4 @@ def _duration(settings: Settings, calls: int) -> str:
     for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit} (at {rate:,.0f} calls a second)"
-    return f"{max(1.0, seconds):.0f} seconds (at {rate:,.0f} calls a second)"
+    return f"{counted(max(1, round(seconds)), 'second')} (at {rate:,.0f} calls a second)"

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
@@ -134,11 +135,10 @@ def _send(
     except Stopped as stopped:
         ended = stopped.error
     except KmError as error:
-        ended = error
-        ended = _finish_what_is_planned(sending) or ended
+        ended = _told(sending.finish) or error  # what was planned before it is still sent
     finally:
-        sending.end()
-    return ended
+        lost = _told(sending.end)
+    return ended or lost
 
 
 def _stay_on_one_core() -> None:
@@ -153,10 +153,10 @@ def _stay_on_one_core() -> None:
             os.sched_setaffinity(0, {core})
 
 
-def _finish_what_is_planned(sending: Sending) -> KmError | None:
-    """After an error in an input: what was planned before it is still sent."""
+def _told(step: Callable[[], None]) -> KmError | None:
+    """Take a step of ending the run; return what stands in its way instead of raising it."""
     try:
-        sending.finish()
+        step()
     except Stopped as stopped:
         return stopped.error
     except KmError as error:

@@ -71,21 +71,46 @@ def _wanted(flags: dict[str, Any]) -> Wanted:
 
 
 def _clocking(flags: dict[str, Any]) -> Clocking:
-    zone = flags["timezone"]
+    zone, form = flags["timezone"], flags["time_format"]
     if zone:
-        from zoneinfo import ZoneInfo, available_timezones
+        _check_zone(zone)
+    if form:
+        _check_form(form)
+    return Clocking(zone, form, flags["ambiguous"] or "")
 
-        try:
-            ZoneInfo(zone)
-        except (ValueError, OSError, LookupError):
-            import difflib
 
-            near = difflib.get_close_matches(zone, available_timezones(), 1)
-            hint = (
-                f"did you mean {near[0]}?" if near else "for example Europe/Berlin, America/New_York or UTC"
-            )
-            raise UsageError(f"--timezone {zone!r} is no zone that is known here", hint) from None
-    return Clocking(zone, flags["time_format"], flags["ambiguous"] or "")
+def _check_zone(zone: str) -> None:
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(zone)
+    except (ValueError, OSError, LookupError):
+        import difflib
+
+        near = difflib.get_close_matches(zone, available_timezones(), 1)
+        hint = f"did you mean {near[0]}?" if near else "for example Europe/Berlin, America/New_York or UTC"
+        raise UsageError(f"--timezone {zone!r} is no zone that is known here", hint) from None
+
+
+def _check_form(form: str) -> None:
+    """Raise UsageError for a form that can't be read back, has no date, or a zone that would be lost."""
+    from datetime import UTC, datetime
+
+    if "%Z" in form.replace("%%", ""):
+        raise UsageError(
+            "--time-format with %Z: names of zones can't be told apart",
+            "write the name as it stands, as in '%H:%M UTC', and say --timezone",
+        )
+    moment = datetime(2019, 11, 23, 21, 45, 56, tzinfo=UTC)
+    try:
+        day = datetime.strptime(moment.strftime(form), form).date()
+    except ValueError:
+        day = None
+    if day != moment.date():
+        raise UsageError(
+            f"--time-format {form!r} is no form of a whole date",
+            "for example '%d/%m/%Y %H:%M:%S' or '%m/%d/%Y'",
+        )
 
 
 def _check_files(settings: Settings) -> None:

@@ -15,7 +15,7 @@ _CONTROLS.update(
 
 def escaped(text: str) -> str:
     """Return text that does nothing to a terminal; line breaks are kept."""
-    return text.translate(_CONTROLS)
+    return text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
 
 
 def say(text: str = "", *, to_stderr: bool = False) -> None:
@@ -24,10 +24,19 @@ def say(text: str = "", *, to_stderr: bool = False) -> None:
 
 
 def complain(message: str, hint: str = "") -> None:
-    """Print what went wrong and what to do next."""
-    say(f"km-cli: {message}", to_stderr=True)
+    """Print what went wrong and what to do next, each on a line of its own whatever is in it."""
+    say(_one_line(f"km-cli: {message}"), to_stderr=True)
     if hint:
-        say(f"  next: {hint}", to_stderr=True)
+        say(_one_line(f"  next: {hint}"), to_stderr=True)
+
+
+def _one_line(text: str) -> str:
+    return text.rstrip("\n").replace("\n", "\\n")
+
+
+def counted(number: int, what: str) -> str:
+    """Return `1 row`, `2 rows`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def short(text: str, width: int) -> str:

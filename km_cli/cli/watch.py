@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
 
-from km_cli.cli.show import say, short
+from km_cli.cli import show
+from km_cli.cli.show import short
 from km_cli.config import Settings
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
@@ -51,20 +55,24 @@ class Watch:
     def shipped(self, tally: Tally) -> None:
         """Nothing to do."""
 
-    def print_inputs(self) -> None:
+    def print_inputs(self, *, to_stderr: bool = False) -> None:
         """Show which column was taken for what."""
+        say = partial(show.say, to_stderr=to_stderr)
         names = [persona.name for persona in self._settings.personas]
         for source, columns, reading in self.inputs[:10]:
             say(f"{source}: {_described(columns, names)}")
             if reading.length:
-                say(f"  goes on at line {reading.line + 1:,}: {reading.rows:,} rows were read before")
+                say(
+                    f"  goes on at line {reading.line + 1:,}: {show.counted(reading.rows, 'row')} read before"
+                )
         if len(self.inputs) > 10:
             say(f"… and {len(self.inputs) - 10} more")
 
-    def print_first(self) -> None:
+    def print_first(self, *, to_stderr: bool = False) -> None:
         """Show the first rows as the calls that they become."""
         for sequence, plan in self.first:
-            _print_sequence(sequence, plan)
+            for line in _lines(sequence, plan):
+                show.say(line, to_stderr=to_stderr)
 
 
 def _described(columns: Columns, personas: list[str]) -> str:
@@ -81,25 +89,26 @@ def _described(columns: Columns, personas: list[str]) -> str:
     return f"{said}; properties: {', '.join(columns.properties) or 'none'}"
 
 
-def _print_sequence(sequence: Sequence, plan: Plan) -> None:
+def _lines(sequence: Sequence, plan: Plan) -> Iterator[str]:
     row = sequence.row
-    say(f"\n{row.source}, line {row.line}")
+    yield ""
+    yield f"{row.source}, line {row.line}"
     seconds = {placed.call: placed.filed for placed in plan.placed}
     for call in sequence.calls:
         if isinstance(call, Identify):
-            say(f"  identify  {short(call.identity, 60)}  ({call.persona})")
+            yield f"  identify  {short(call.identity, 60)}  ({call.persona})"
             continue
         filed = seconds.get(call)
         if filed is None:
-            say(f"    record  {short(call.event, 60)}: not sent, known or rejected")
+            yield f"    record  {short(call.event, 60)}: not sent, known or rejected"
             continue
         when = datetime.fromtimestamp(filed.taken, UTC).strftime("%Y-%m-%d %H:%M:%S")
         moved = f" (moved by {filed.taken - filed.second} s)" if filed.taken != filed.second else ""
-        say(f"    record  {short(call.event, 60)}  {when} UTC{moved}")
+        yield f"    record  {short(call.event, 60)}  {when} UTC{moved}"
         for name, value in call.properties[:8]:
-            say(f"            {short(name, 30)}: {short(value, 60)}")
+            yield f"            {short(name, 30)}: {short(value, 60)}"
         if len(call.properties) > 8:
-            say(f"            … {len(call.properties) - 8} more properties")
+            yield f"            … {len(call.properties) - 8} more properties"
 
 
 class Watcher(Watch):
@@ -125,14 +134,24 @@ class Watcher(Watch):
         """Ask before the first batch that sends something."""
         if self._asks and self.first:
             self._asks = False
-            self.print_inputs()
-            self.print_first()
-            say()
-            if not click.confirm(
-                f"Send to Kissmetrics, site {self._settings.site!r}? It can't be taken back"
-            ):
-                raise click.Abort
+            self._ask()
         self._show(tally)
+
+    def _ask(self) -> None:
+        """Show what is about to be sent and ask; standard output is left to the summary."""
+        self.print_inputs(to_stderr=True)
+        self.print_first(to_stderr=True)
+        question = f"\nSend to Kissmetrics, site {self._settings.site!r}? It can't be taken back"
+        # While nothing is in flight Ctrl-C means no.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            if not click.confirm(question, err=True):
+                raise click.Abort
+        except click.Abort:
+            show.complain("nothing of it was sent", "try it first: dry-run, --to local, or --limit 10")
+            raise
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def shipped(self, tally: Tally) -> None:
         """Show how far it is."""

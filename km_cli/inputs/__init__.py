@@ -8,12 +8,13 @@ from itertools import islice
 from pathlib import PurePath
 from typing import BinaryIO, NamedTuple, cast
 
-from km_cli.errors import InputError
-from km_cli.inputs.base import Item, Reader
+from km_cli.errors import InputError, ReadError
+from km_cli.inputs.base import BOM, LONGEST_RECORD, Item, Reader, in_shell
 from km_cli.inputs.delimited import DELIMITERS, DelimitedReader, parse_header
-from km_cli.inputs.jsonl import JsonLinesReader, parse_object
+from km_cli.inputs.jsonl import JsonLinesReader, array_error, parse_object
 from km_cli.inputs.lines import split_lines
 from km_cli.inputs.rejects import (
+    LONGEST_REJECT,
     RejectsFile,
     RejectsReader,
     first_token,
@@ -32,28 +33,27 @@ _ENDINGS = {".csv": "delimited", ".tsv": "delimited", ".jsonl": "jsonl", ".ndjso
 
 
 class Place(NamedTuple):
-    """Where reading goes on: this many bytes of content are behind it, this line is next."""
+    """Where reading goes on: this many bytes of content are behind it; `line` it is in, counted from 1."""
 
     length: int = 0
-    line: int = 0
+    line: int = 1
 
 
 class _Rejoined(io.RawIOBase):
     """A stream from its start, though its beginning was looked at already."""
 
-    def __init__(self, head: bytes, rest: Stream) -> None:
+    def __init__(self, head: bytes, rest: Stream, broken: ReadError | None) -> None:
         self._head = head
         self._rest = rest
+        self._broken = broken
 
     def read(self, size: int = -1) -> bytes:
         if self._head:
             data, self._head = self._head[:size], self._head[size:]
             return data
+        if self._broken:
+            raise self._broken
         return self._rest.read(size)
-
-    def close(self) -> None:
-        self._rest.close()
-        super().close()
 
 
 class Opened:
@@ -64,27 +64,49 @@ class Opened:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self._broken: ReadError | None = None
         self._stream = source.open()
-        head = self._read_head()
-        check_encoding(source.name, head)
-        self.format = _recognise(source, head)
-        self._lines = split_lines(cast(BinaryIO, _Rejoined(head, self._stream)))
+        try:
+            self._look()
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def _look(self) -> None:
+        name = self.source.name
+        head = self._read_head(_HEAD)
+        check_encoding(name, head)
+        self.format = _recognise(self.source, head)
+        longest = LONGEST_RECORD
+        if self.format == "rejects":
+            longest = LONGEST_REJECT
+            if b"\n" not in head:
+                head += self._read_head(LONGEST_REJECT)
+        self.empty = not head.removeprefix(BOM).strip()
+        if self.empty and self._broken:
+            raise self._broken
+        self._lines = split_lines(cast(BinaryIO, _Rejoined(head, self._stream, self._broken)), longest)
         self.delimiter = ""
-        self.token = ""
+        self.token = first_token(head) if self.format == "rejects" else ""
         self._preamble, self._line = b"", 1
         if self.format == "delimited":
             self.delimiter = _delimiter(head)
-            self.columns, self._preamble, self._line = parse_header(source.name, self._lines, self.delimiter)
+            self.columns, self._preamble, self._line = parse_header(name, self._lines, self.delimiter)
+        elif self.format == "rejects":
+            self.columns = _keys(head, sample_columns, longest)
         else:
-            self.columns = _keys(source.name, head, sample_columns if self.format == "rejects" else _paths)
-        if self.format == "rejects":
-            self.token = first_token(head)
-        self.empty = not head.removeprefix(b"\xef\xbb\xbf").strip()
+            self.columns = _keys(head, _paths, longest)
+            if not self.columns and not self.empty:
+                raise _no_objects(name, head)
 
-    def _read_head(self) -> bytes:
+    def _read_head(self, size: int) -> bytes:
+        """Return the next `size` bytes; what breaks the reading is kept until its turn comes."""
         head = b""
-        while len(head) < _HEAD and (data := self._stream.read(_HEAD - len(head))):
-            head += data
+        try:
+            while len(head) < size and (data := self._stream.read(size - len(head))):
+                head += data
+        except ReadError as error:
+            self._broken = error
         return head
 
     def reader(self, place: Place | None = None) -> Reader:
@@ -92,9 +114,10 @@ class Opened:
         if place is not None and place.length:
             self._stream.close()
             self._stream = self.source.open()
-            self._stream.skip(place.length)
-            self._lines = split_lines(cast(BinaryIO, self._stream))
-            self._preamble, self._line = b"", place.line
+            # A line's rest is a record if it grew, but not if the line is too long for one.
+            within = self._stream.skip(place.length) > LONGEST_RECORD
+            self._lines = split_lines(cast(BinaryIO, self._stream), overlong=within)
+            self._preamble, self._line = b"", place.line + within
         if self.format == "delimited":
             return DelimitedReader(
                 self.source.name,
@@ -123,7 +146,7 @@ def open_reader(source: Source) -> Opened:
 
 def _recognise(source: Source, head: bytes) -> str:
     """Name the format: what km-cli itself wrote, else by the file's name, else by its content."""
-    beginning = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    beginning = head.removeprefix(BOM).lstrip()
     first = beginning.partition(b"\n")[0]
     if is_reject(first):
         return "rejects"
@@ -136,26 +159,29 @@ def _recognise(source: Source, head: bytes) -> str:
 
 def _delimiter(head: bytes) -> str:
     """Return the delimiter that occurs most often in the first line, outside of quotation marks."""
-    line = head.lstrip(b"\r\n").splitlines()[0].decode(errors="replace") if head.strip() else ""
-    bare = "".join(line.split('"')[::2])
+    first = next((line for line in head.splitlines() if not line.isspace()), b"")
+    bare = "".join(first.decode(errors="replace").split('"')[::2])
     return max(DELIMITERS, key=bare.count)
 
 
-def _keys(name: str, head: bytes, columns_of: Callable[[bytes], Iterable[str]]) -> tuple[str, ...]:
+def _keys(head: bytes, columns_of: Callable[[bytes], Iterable[str]], longest: int) -> tuple[str, ...]:
     """Return the keys of the first objects, nested ones dotted, in order of appearance."""
     found: dict[str, None] = {}
-    lines = split_lines(io.BytesIO(head))
-    for raw in islice(lines, _SAMPLE):
+    for raw in islice(split_lines(io.BytesIO(head), longest), _SAMPLE):
         try:
             found.update(dict.fromkeys(columns_of(raw)))
         except (ValueError, RecursionError):
             continue
-    if not found and head.lstrip().startswith(b"["):
-        raise InputError(
-            f"{name} is one JSON array, not one object a line",
-            f"turn it into JSON lines: jq -c '.[]' {name} > lines.jsonl",
-        )
     return tuple(found)
+
+
+def _no_objects(name: str, head: bytes) -> InputError:
+    if head.removeprefix(BOM).lstrip().startswith(b"["):
+        return array_error(name)
+    return InputError(
+        f"{name}: none of its first lines is a JSON object with a key",
+        f"JSON lines have one whole object a line: jq -c . {in_shell(name)} > lines.jsonl",
+    )
 
 
 def _paths(raw: bytes) -> list[str]:

@@ -61,30 +61,35 @@ def parse_header(source: str, lines: Iterator[bytes], delimiter: str) -> tuple[t
     Raises InputError if it can't be read, two columns are alike, one has no name, or there is only one.
     """
     first = next(lines, b"")
-    preamble = first[: len(BOM)] if first.startswith(BOM) else b""
-    # An Overlong stays one.
-    feed = _Feed(source, chain([first.removeprefix(BOM) if preamble else first], lines), 1)
+    if type(first) is Overlong:
+        raise _no_header(source, 1, "is over 1 MiB long")
+    # Before a quotation mark the mark would be a character of its own.
+    bare = first.removeprefix(BOM)
+    preamble = first[: len(first) - len(bare)]
+    feed = _Feed(source, chain([bare], lines), 1)
     try:
         for cells in csv.reader(feed, delimiter=delimiter, strict=True):
+            line = feed.line
             preamble += feed.take()
             if any(cell.strip() for cell in cells):
                 if feed.fault or b"\0" in preamble:
                     raise _unreadable(source)
                 columns = tuple(cell.strip() for cell in cells)
-                _check_header(source, columns, delimiter)
+                _check_header(f"{source}, line {line}", columns, delimiter)
                 return columns, preamble, feed.line
     except csv.Error as error:
         if feed.fault == "record-too-long":
-            raise _not_a_header(source, feed.line, "over 1 MiB long") from None
+            raise _no_header(source, feed.line, "is over 1 MiB long") from None
         if _is_unclosed(error):
             raise _unclosed(source, feed.line) from None
-        raise _not_a_header(source, feed.line, f"not CSV: {_BAD_QUOTING}") from None
+        raise _no_header(source, feed.line, f"is not CSV: {BAD_QUOTING}") from None
     return (), preamble, feed.line
 
 
-def _not_a_header(source: str, line: int, why: str) -> InputError:
+def _no_header(source: str, line: int, why: str) -> InputError:
     return InputError(
-        f"{source}, line {line}: the header is {why}", "give a file whose first line names its columns"
+        f"{source}, line {line}: what should be the header {why}",
+        "give a file whose first line names its columns",
     )
 
 
@@ -96,23 +101,23 @@ def _unreadable(source: str) -> InputError:
     )
 
 
-def _check_header(source: str, columns: tuple[str, ...], delimiter: str) -> None:
+def _check_header(place: str, columns: tuple[str, ...], delimiter: str) -> None:
     found = "columns found: " + ", ".join(columns)
     if len(columns) == 1:
         raise InputError(
-            f"{source}: only one column was found ({columns[0]!r}), separated by {DELIMITERS[delimiter]}",
+            f"{place}: only one column was found ({columns[0]!r}), separated by {DELIMITERS[delimiter]}",
             "give a file with a header, its columns separated by comma, semicolon, tab or pipe",
         )
     if "" in columns:
         raise InputError(
-            f"{source}, line 1: column {columns.index('') + 1} has no name ({found})",
+            f"{place}: column {columns.index('') + 1} has no name ({found})",
             "name every column in the header",
         )
     seen: dict[str, str] = {}
     for column in columns:
         if (folded := column.casefold()) in seen:
             raise InputError(
-                f"{source}, line 1: two columns are alike: {seen[folded]!r} and {column!r} ({found})",
+                f"{place}: two columns are alike: {seen[folded]!r} and {column!r} ({found})",
                 "rename one of them; Kissmetrics does not tell upper from lower case (D4)",
             )
         seen[folded] = column
@@ -202,10 +207,10 @@ class DelimitedReader:
                 feed.line = line
                 return Gap(bytes(raw))
             return Reject(Row(self.source, line, bytes(raw), None), fault, too_long(raw))
-        return Reject(Row(self.source, line, raw, None), "bad-quoting", f"not CSV: {_BAD_QUOTING}")
+        return Reject(Row(self.source, line, raw, None), "bad-quoting", f"not CSV: {BAD_QUOTING}")
 
 
-_BAD_QUOTING = "text follows a closing quotation mark (inside a quoted field they are doubled)"
+BAD_QUOTING = "text follows a closing quotation mark (inside a quoted field they are doubled)"
 
 
 def _is_unclosed(error: csv.Error) -> bool:

@@ -17,13 +17,15 @@ class Overlong(bytes):
     first: bool = True
 
 
-def split_lines(stream: BinaryIO, longest: int = LONGEST_RECORD) -> Iterator[bytes]:
+def split_lines(
+    stream: BinaryIO, longest: int = LONGEST_RECORD, *, overlong: bool = False
+) -> Iterator[bytes]:
     """Yield the lines of `stream` with their ends (LF, CR LF or CR); joined they are its bytes.
 
-    A line of more than `longest` bytes comes as pieces, each an `Overlong`.
+    A line of more than `longest` bytes comes as pieces, each an `Overlong`. `overlong` if the stream begins
+    within such a line.
     """
     carry = b""
-    overlong = False
     while block := stream.read(BLOCK):
         block = carry + block
         lines = block.splitlines(keepends=True)

@@ -8,21 +8,29 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from km_cli.errors import LedgerFailed
-from km_cli.inputs.base import Item
+from km_cli.inputs.base import LONGEST_RECORD, Item
+from km_cli.inputs.delimited import BAD_QUOTING, DELIMITERS
 from km_cli.inputs.jsonl import parse_object
+from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Origin, Reject, Row
 
 MARK = "km_cli_reject"
 
+LONGEST_REJECT = 8 * LONGEST_RECORD
+"""Bytes of a line: a record's, each perhaps written as an escape of six."""
+
+_IS_REJECT = re.compile(rb'\s*\{.{0,4096}?"km_cli_reject"\s*:\s*1\b')
+
 
 def is_reject(line: bytes) -> bool:
     """Tell whether this line was written as a reject."""
-    return f'"{MARK}"'.encode() in line[:64]
+    return _IS_REJECT.match(line) is not None
 
 
 def format_reject(reject: Reject, origin: Origin) -> bytes:
@@ -70,72 +78,101 @@ class RejectsReader:
 
     def items(self) -> Iterator[Item]:
         """Yield a Row for each line whose `raw` is a record of its columns, a Reject for any other."""
-        for number, raw in enumerate(self._lines, 1):
-            if raw.isspace():
-                yield Gap(raw)
+        number = 0
+        for raw in self._lines:
+            if type(raw) is Overlong and not raw.first:
+                yield Gap(bytes(raw))
                 continue
-            yield self._item(number, raw)
+            number += 1
+            if type(raw) is Overlong:
+                place = Row(self.source, number, bytes(raw[:LONGEST_RECORD]), None)
+                yield Reject(place, "bad-reject", "not a reject: a line over 8 MiB")
+            elif raw.isspace():
+                yield Gap(raw)
+            else:
+                yield self._item(number, raw)
 
     def _item(self, number: int, raw: bytes) -> Item:
         try:
-            line = parse_object(raw)
-            record = _record(line)
-            row = Row(
-                str(line.get("source", self.source)),
-                int(line.get("line", number)),
-                record,
-                None,
-                _origin(line),
-            )
-        except (ValueError, RecursionError, TypeError, binascii.Error) as error:
+            row = _row(parse_object(raw))
+        except (ValueError, RecursionError) as error:
             return Reject(Row(self.source, number, raw, None), "bad-reject", f"not a reject: {error}")
         try:
             return row._replace(values=_values(row))
-        except (ValueError, RecursionError, csv.Error) as error:
-            return Reject(row, "still-bad", str(error), row.origin.owed if row.origin else ())
+        except UnicodeDecodeError:
+            said = "not valid UTF-8"
+        except csv.Error:
+            said = f"not CSV: {BAD_QUOTING}"
+        except (ValueError, RecursionError) as error:
+            said = str(error)
+        return Reject(row, "still-bad", said, row.origin.owed if row.origin else ())
 
 
 def sample_columns(raw: bytes) -> tuple[str, ...]:
     """Return the columns of the row that a line of a rejects file holds; raises ValueError."""
-    line = parse_object(raw)
-    return _origin(line).columns or tuple(parse_object(_record(line)))
+    row = _row(parse_object(raw))
+    assert row.origin is not None
+    return row.origin.columns or tuple(parse_object(row.raw))
 
 
 def first_token(head: bytes) -> str:
     """Return the token of the reading that the first reject comes from, "" if it does not say."""
     try:
-        return _origin(parse_object(head.partition(b"\n")[0])).reading
+        return _origin(parse_object(head.lstrip().partition(b"\n")[0])).reading
     except (ValueError, RecursionError):
         return ""
 
 
+def _row(line: dict[str, Any]) -> Row:
+    """Return what a reject holds; raises ValueError if it is none."""
+    if line.get(MARK) != "1":
+        raise ValueError(f"it has no {MARK!r}")
+    number = str(line.get("line", ""))
+    if not (number.isdecimal() and len(number) < 16):
+        raise ValueError("its `line` is no number of a line")
+    return Row(str(line.get("source", "")), int(number), _record(line), None, _origin(line))
+
+
 def _origin(line: dict[str, Any]) -> Origin:
-    columns = line.get("columns")
-    return Origin(
-        str(line.get("reading", "")),
-        tuple(line.get("owed", ())),
-        tuple(columns or ()),
-        "" if columns is None else str(line.get("delimiter", ",")),
-    )
+    delimiter = "" if line.get("columns") is None else line.get("delimiter", ",")
+    if delimiter and delimiter not in DELIMITERS:
+        raise ValueError(f"its `delimiter` is none of {', '.join(DELIMITERS.values())}")
+    columns = _names(line, "columns")
+    return Origin(str(line.get("reading", "")), _names(line, "owed"), columns, str(delimiter))
+
+
+def _names(line: dict[str, Any], key: str) -> tuple[str, ...]:
+    names = line.get(key)
+    if names is None:
+        return ()
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"its `{key}` is no list of names")
+    return tuple(names)
 
 
 def _record(line: dict[str, Any]) -> bytes:
-    if "raw" in line:
-        return str(line["raw"]).encode()
-    if "raw_b64" in line:
-        return base64.b64decode(line["raw_b64"], validate=True)
+    if isinstance(raw := line.get("raw"), str):
+        return raw.encode()
+    if isinstance(packed := line.get("raw_b64"), str):
+        try:
+            return base64.b64decode(packed, validate=True)
+        except binascii.Error:
+            raise ValueError("its `raw_b64` is not base64") from None
     raise ValueError("it has neither `raw` nor `raw_b64`")
 
 
 def _values(row: Row) -> dict[str, Any]:
     assert row.origin is not None
+    if len(row.raw) > LONGEST_RECORD:
+        raise ValueError("a record over 1 MiB")
     columns, delimiter = row.origin.columns, row.origin.delimiter
     if not delimiter:
         return parse_object(row.raw)
     if b"\0" in row.raw:
         raise ValueError("it has a NUL byte")
     text = io.StringIO(row.raw.decode(), newline="")
-    rows = [cells for cells in csv.reader(text, delimiter=delimiter, strict=True) if cells]
+    records = csv.reader(text, delimiter=delimiter, strict=True)
+    rows = [cells for cells in records if len(cells) > 1 or "".join(cells).strip()]
     if len(rows) != 1 or len(rows[0]) != len(columns):
         found = f"{len(rows[0])} fields" if len(rows) == 1 else f"{len(rows)} records"
         raise ValueError(f"`raw` must be one record of {len(columns)} fields, it has {found}")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
+import stat
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from km_cli.errors import InputError, ReadError, UsageError
+from km_cli.inputs.base import in_shell
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -51,10 +54,14 @@ class Stream:
         self._offset += len(data)
         return data
 
-    def skip(self, size: int) -> None:
-        """Go on `size` bytes further."""
+    def skip(self, size: int) -> int:
+        """Go on `size` bytes further; return how many bytes of a line are behind us then."""
+        behind = 0
         while size > 0 and (data := self.read(min(size, _BLOCK))):
             size -= len(data)
+            end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+            behind = len(data) - end if end else behind + len(data)
+        return behind
 
     def close(self) -> None:
         """Close the file behind it."""
@@ -65,17 +72,25 @@ class Source:
     """One input named on the command line. `-` is standard input, which can be opened once."""
 
     def __init__(self, name: str, stdin: io.BufferedReader | None = None) -> None:
-        self.name = "<stdin>" if name == "-" else name
         self.path = None if name == "-" else Path(name)
+        # A path's bytes need not be text; its name is shown and kept.
+        self.name = "<stdin>" if name == "-" else os.fsencode(name).decode(errors="backslashreplace")
         self._stdin = stdin
 
     def check(self) -> None:
         """Raise UsageError if there is no such file."""
         if self.path is None:
+            if self._stdin is None:
+                raise UsageError("standard input is closed", "pipe something into it, or name a file")
             return
-        if not self.path.exists():
-            raise UsageError(f"{self.name}: there is no such file", "check the path")
-        if self.path.is_dir():
+        try:
+            is_folder = stat.S_ISDIR(self.path.stat().st_mode)
+        except FileNotFoundError:
+            raise UsageError(f"{self.name}: there is no such file", "check the path") from None
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"{self.name}: cannot be opened: {said}", "check the path") from None
+        if is_folder:
             raise UsageError(f"{self.name} is a folder", f"name the files in it: {self.name}/*.csv")
 
     def open(self) -> Stream:
@@ -95,7 +110,12 @@ class Source:
         return Stream(self.name, raw)
 
     def longest_known(self, lengths: Iterable[int]) -> list[tuple[int, _Hash]]:
-        """Hash the content's beginnings: for each length it has, ascending, the hash state there."""
+        """Hash the content's beginnings: for each length it has, ascending, the hash state there.
+
+        None for what can be read only once: standard input, pipes.
+        """
+        if self.path is None or not self.path.is_file():
+            return []
         stream, done, found = self.open(), 0, []
         state = hashlib.sha256()
         try:
@@ -106,6 +126,9 @@ class Source:
                 if done < length:
                     break
                 found.append((length, state.copy()))
+        except ReadError:
+            # It is met again, and said, by who reads on from here.
+            pass
         finally:
             stream.close()
         return found
@@ -128,10 +151,10 @@ def check_encoding(name: str, head: bytes) -> None:
     """Raise InputError if the beginning of an input shows that it is not UTF-8."""
     encoding = next((name for mark, name in _NOT_UTF8.items() if head.startswith(mark)), "")
     if not encoding and head[:64].count(b"\0") * 3 >= len(head[:64]) > 0:
-        encoding = "UTF-16"
+        encoding = "UTF-16LE" if head[1:64:2].count(b"\0") > head[:64:2].count(b"\0") else "UTF-16BE"
     if not encoding:
         return
     raise InputError(
         f"{name} is encoded in {encoding}, not UTF-8",
-        f"convert it first: iconv -f {encoding} -t UTF-8 FILE > NEW",
+        f"convert it first: iconv -f {encoding} -t UTF-8 {in_shell(name)} > NEW",
     )

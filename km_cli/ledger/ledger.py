@@ -33,6 +33,7 @@ class Ledger:
         self._database = database
         self._schemas = schemas
         self._lock = lock
+        self._failed: LedgerFailed | None = None
         self.slots = SlotTable(database, schemas)
         self.readings = ReadingTable(database, schemas)
         self.outbox = Outbox(database)
@@ -106,18 +107,24 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        """All or nothing. After a failure memory may be ahead of the file, so nothing more goes."""
+        if self._failed:
+            raise self._failed
         try:
             self._database.execute("BEGIN IMMEDIATE")
             yield
             self._database.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:
+            self._failed = LedgerFailed(
+                f"the ledger {self.path} cannot be written: {error}",
+                "make room or mend it, then run the same command again: it goes on where the ledger stands",
+            )
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             self.slots.discard()
-            raise LedgerFailed(
-                f"the ledger {self.path} cannot be written: {error}",
-                "make room or mend it, then run the same command again: it goes on where the ledger stands",
-            ) from None
+            if isinstance(error, sqlite3.Error):
+                raise self._failed from None
+            raise
 
     def claim_site(self, tracker: str, name: str, key: str) -> None:
         """Tie a site's name to its key for good, by a salted fingerprint (promise 8).

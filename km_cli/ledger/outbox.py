@@ -17,8 +17,10 @@ class Outbox:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        self._row = database.execute("SELECT coalesce(max(row), 0) FROM main.outbox_rows").fetchone()[0]
-        self._call = database.execute("SELECT coalesce(max(call), 0) FROM main.outbox").fetchone()[0]
+        self._row, self._call = database.execute(
+            "SELECT (SELECT coalesce(max(row), 0) FROM main.outbox_rows), "
+            "(SELECT coalesce(max(call), 0) FROM main.outbox)"
+        ).fetchone()
         self._open: dict[int, int] = {}
 
     def post(self, tracker: str, reading: int, calls: Sequence[tuple[Placed, bytes]]) -> list[Parcel]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -65,8 +66,9 @@ class Mapper:
         values = row.values
         try:
             identities = tuple([self._identities.clean(cell(values)) for cell in self._cells])
-            if "" in identities:
-                self._left_out(row, identities)
+            is_part = "" in identities
+            if is_part:
+                self._check_any(identities)
             elif len(set(map(fold_identity, identities))) < len(identities):
                 raise _Bad(
                     "I2", f"{identities[0]!r} is {' and '.join(self._personas)} at once: one person for good"
@@ -84,9 +86,8 @@ class Mapper:
             return Reject(row, "time", str(error))
         except Unclear as error:
             raise InputError(f"{row.source}, line {row.line}: {error}", error.cure) from None
-        if self._times.leap_second:
-            self._times.leap_second = False
-            self._note(Finding("leap-second", "the second :60 is read as :59", row.source, row.line))
+        if is_part or self._times.leap_second:
+            self._note_on(row, identities)
         return Event(row, identities, name, moment, properties, event_id)
 
     @property
@@ -94,13 +95,18 @@ class Mapper:
         """The unit of numeric times, as recognised so far by their magnitude; "" for none."""
         return self._times.unit
 
-    def _left_out(self, row: Row, identities: tuple[str, ...]) -> None:
+    def _check_any(self, identities: tuple[str, ...]) -> None:
         if not any(identities):
             raise _Bad("no-identity", f"it names no {' and no '.join(self._personas)}")
-        missing = self._personas[identities.index("")]
-        self._note(
-            Finding(f"no-{missing}", f"a row without {missing}: that part is left out", row.source, row.line)
-        )
+
+    def _note_on(self, row: Row, identities: tuple[str, ...]) -> None:
+        """Note what was made of a row that is sent."""
+        for persona, identity in zip(self._personas, identities, strict=True):
+            if not identity:
+                said = f"a row without {persona}: that part is left out"
+                self._note(Finding(f"no-{persona}", said, row.source, row.line))
+        if self._times.leap_second:
+            self._note(Finding("leap-second", "the second :60 is read as :59", row.source, row.line))
 
 
 def _check_event(name: str) -> None:
@@ -127,8 +133,6 @@ def _cell_of(place: dict[str, int]) -> Callable[[str], Cell]:
 
 
 def _cells_reader(indexes: tuple[tuple[int, str], ...]) -> Callable[[list[str]], Properties]:
-    for _, name in indexes:
-        _check_property(name)
     return lambda cells: tuple([(name, cells[index]) for index, name in indexes if cells[index]])
 
 
@@ -136,17 +140,18 @@ def _member(name: str) -> Cell:
     """Return what reads a member of an object: under its whole name, else along its dots."""
     if not name:
         return lambda _: ""
-    path = name.split(".")
+    if "." not in name:
+        return lambda values: _text(name, values.get(name))
+    return lambda values: _text(name, _found(values, name))
 
-    def read(values: dict[str, Any]) -> str:
-        if name in values:
-            return _text(name, values[name])
-        found: Any = values
-        for key in path:
-            found = found.get(key) if isinstance(found, dict) else None
-        return _text(name, found)
 
-    return read
+def _found(values: dict[str, Any], name: str) -> Any:
+    if name in values:
+        return values[name]
+    found: Any = values
+    for key in name.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
 
 
 def _text(name: str, value: Any) -> str:
@@ -157,9 +162,7 @@ def _text(name: str, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    raise _Bad(
-        "nested", f"{name!r} is nested JSON, which Kissmetrics does not take (D5); --flatten takes it apart"
-    )
+    raise _Bad("nested", f"{name[:60]!r} is nested JSON, no single value")
 
 
 class _ObjectProperties:
@@ -174,15 +177,19 @@ class _ObjectProperties:
         self._checked: set[str] = set()
 
     def __call__(self, values: dict[str, Any]) -> Properties:
-        if self._wanted is not None:
-            pairs = [(name, _member(name)(values)) for name in self._wanted]
-        else:
+        if self._wanted is None:
             pairs = list(self._rest(values, ""))
+        else:
+            pairs = [
+                pair for name in self._wanted for pair in self._named(name, _found(values, name), apart=False)
+            ]
         found = tuple(pair for pair in pairs if pair[1])
         for name, _ in found:
             if name not in self._checked:
                 _check_property(name)
                 self._checked.add(name)
+        if self._flatten and len(dict(found)) < len(found):
+            raise _Bad("twice", "two of its members would be one property, once they are taken apart")
         return found
 
     def _rest(self, values: dict[str, Any], prefix: str) -> Iterable[tuple[str, str]]:
@@ -190,31 +197,47 @@ class _ObjectProperties:
             name = prefix + key
             if name in self._taken or name in self._exclude:
                 continue
-            if isinstance(value, dict) and (self._flatten or prefix or name in self._roots):
-                yield from self._inside(value, name)
-            elif isinstance(value, list) and self._flatten:
-                yield from self._inside({str(index): item for index, item in enumerate(value)}, name)
+            if isinstance(value, str):
+                yield name, value
             else:
-                yield name, _text(name, value)
+                yield from self._named(name, value, apart=bool(prefix) or name in self._roots)
+
+    def _named(self, name: str, value: Any, *, apart: bool) -> Iterable[tuple[str, str]]:
+        """Yield one member: an object is taken `apart` if part of it is used, and with --flatten."""
+        if isinstance(value, dict) and (self._flatten or apart):
+            yield from self._inside(value, name)
+        elif isinstance(value, list) and self._flatten:
+            yield from self._inside({str(index): item for index, item in enumerate(value)}, name)
+        elif isinstance(value, dict | list):
+            raise _nested(name)
+        else:
+            yield name, _text(name, value)
 
     def _inside(self, values: dict[str, Any], name: str) -> Iterable[tuple[str, str]]:
         """Yield what is in an object; without --flatten there must be nothing left in it."""
         for inner in self._rest(values, f"{name}."):
             if not self._flatten and inner[1]:
-                raise _Bad(
-                    "nested",
-                    f"{inner[0]!r} is nested JSON, which Kissmetrics does not take (D5); "
-                    f"--flatten sends it, --exclude-property {inner[0]} leaves it out",
-                )
+                raise _nested(inner[0])
             yield inner
+
+
+def _nested(name: str) -> _Bad:
+    name = name if len(name) <= 60 else name[:60] + "…"
+    return _Bad(
+        "nested",
+        f"{name!r} is nested JSON, which Kissmetrics does not take (D5); "
+        f"--flatten sends it, --exclude-property {shlex.quote(name)} leaves it out",
+    )
 
 
 def _check_property(name: str) -> None:
     if not name.strip():
         raise _Bad("no-property-name", "a property has an empty name")
     if len(name) > LONGEST_NAME:
-        raise _Bad("D4", f"the property name {name[:30]!r}… has {len(name)} characters, over 254")
+        raise _Bad("D4", f"the property name {name[:30]!r}… has {len(name)} characters, over {LONGEST_NAME}")
     if is_reserved(name):
         raise _Bad(
-            "reserved", f"the property {name!r} is reserved by Kissmetrics; --exclude-property {name!r}"
+            "reserved",
+            f"the property {name!r} is reserved by Kissmetrics; "
+            f"--exclude-property {shlex.quote(name)} leaves it out",
         )

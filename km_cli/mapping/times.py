@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Context, Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -35,11 +35,20 @@ _UNITS = (
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _LONG_FRACTION = re.compile(r"([.,]\d{6})(\d+)")
 _LEAP_SECOND = re.compile(r"(\d\d:\d\d):60")
-_SLASHES = re.compile(r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}\b")
+_SEVERAL_WAYS = re.compile(
+    r"(\d{1,2}([/.-])\d{1,2}\2(\d{4}|\d\d)|\d{4}([/.])\d{1,2}\4\d{1,2})\b(.*)", re.DOTALL
+)
+_APART = re.compile(r"(.*:\d\d(?:[.,]\d+)?) ?(UTC|GMT|Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
+_AFTER_CLOCK = re.compile(r"\d:\d\d\s+(\S.*)")
+_FLOORED = Context(prec=60, rounding=ROUND_FLOOR)
 
 
 class BadTime(ValueError):
     """This text is no time that can be sent; str() says why."""
+
+
+def _bad(text: str, why: str) -> BadTime:
+    return BadTime(f"the time {text[:40]!r}{'…' if len(text) > 40 else ''} {why}")
 
 
 class Unclear(ValueError):
@@ -75,76 +84,61 @@ class Times:
         Raises BadTime for what is no time in Kissmetrics' range (D6), Unclear for what needs a flag.
         """
         text = text.strip()
+        self.leap_second = False
         if not text:
-            raise BadTime("it has no timestamp")
+            raise BadTime("it has no time")
+        unit = ""
         if self._format:
             moment = self._of_datetime(self._strptime(text))
         elif text[-1].isdigit() and _NUMBER.fullmatch(text):
-            moment = self._of_number(text)
+            moment, unit = _of_number(text)
         else:
             moment = self._of_text(text)
         if not _FIRST <= moment <= self._last:
-            raise self._out_of_range(text, moment)
+            raise _out_of_range(text, moment)
+        if unit != self.unit and unit:
+            self._same_unit(text, unit)
         return moment
-
-    def _out_of_range(self, text: str, moment: int) -> BadTime:
-        if moment < _FIRST:
-            return BadTime(f"the time {text!r} is before 2009-01-01, which Kissmetrics does not keep (D6)")
-        return BadTime(f"the time {text!r} is more than a day ahead")
 
     def _strptime(self, text: str) -> datetime:
         try:
             return datetime.strptime(text, self._format)
         except ValueError:
-            raise BadTime(f"{text!r} is no time of the form {self._format!r}") from None
-
-    def _of_number(self, text: str) -> int:
-        try:
-            number = int(text) if text.isdigit() else Decimal(text)
-        except (InvalidOperation, ValueError):
-            raise BadTime(f"{text[:40]!r} is not a time") from None
-        if number <= 0:
-            raise BadTime(f"{text!r} is not a time that was meant")
-        unit = next((unit for unit in _UNITS if number < unit.below), None)
-        if unit is None:
-            raise BadTime(f"{text[:40]!r} is too large a number for a time")
-        self._same_unit(text, unit.name)
-        return int(number * unit.nanoseconds)
+            raise _bad(text, f"is not of the form {self._format!r}") from None
 
     def _same_unit(self, text: str, unit: str) -> None:
+        """Judge by times in range only: what is out of it is a bad row, not another unit."""
         if not self.unit:
             self.unit = unit
         elif self.unit != unit:
             raise Unclear(
-                f"the time {text!r} is in {unit}, those before it in {self.unit}",
-                "bring the column to one unit; times before 1973 in milliseconds look like seconds",
+                f"the time {text!r} is in {unit}, those before it are in {self.unit}",
+                "bring the column to one unit of time",
             )
 
     def _of_text(self, text: str) -> int:
         try:
-            return self._of_datetime(datetime.fromisoformat(text)) + _beyond_microseconds(text)
-        except ValueError as error:
-            if isinstance(error, BadTime | Unclear):
-                raise
-        return self._of_unusual(text)
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            moment, text = self._unusual(text)
+        return self._of_datetime(moment) + _beyond_microseconds(text)
 
-    def _of_unusual(self, text: str) -> int:
+    def _unusual(self, text: str) -> tuple[datetime, str]:
+        """Return the moment, and its text as far as it is ISO 8601."""
         if text.startswith("0000-00-00"):
-            raise BadTime(f"{text!r} is out of range (D6)")
-        if _LEAP_SECOND.search(text):
-            self.leap_second = True
-            return self._of_text(_LEAP_SECOND.sub(r"\1:59", text))
-        if _SLASHES.match(text):
-            raise Unclear(
-                f"the time {text!r} can be read in several ways",
-                "say how: --time-format '%d/%m/%Y' (or '%m/%d/%Y')",
-            )
+            raise _bad(text, "stands for none; it is out of range (D6)")
+        plain = _LEAP_SECOND.sub(r"\1:59", text)
+        self.leap_second = plain != text
+        joined = plain
+        if apart := _APART.fullmatch(plain):
+            joined = apart[1] + (apart[2] if apart[2][0] in "+-" else "+00:00")
         try:
-            return self._of_datetime(parsedate_to_datetime(text))
-        except (ValueError, TypeError, IndexError) as error:
-            if isinstance(error, BadTime | Unclear):
-                raise
-        raise BadTime(f"{text[:40]!r} is not a time")
+            return datetime.fromisoformat(joined), joined
+        except ValueError:
+            pass
+        if unclear := _SEVERAL_WAYS.match(text):
+            raise Unclear(f"the time {text!r} can be read in several ways", _ways(unclear))
+        return _of_mail(plain), ""
 
     def _of_datetime(self, moment: datetime) -> int:
         try:
@@ -152,12 +146,12 @@ class Times:
                 return _nanoseconds(moment - _EPOCH)
             return self._of_local(moment)
         except OverflowError:
-            raise BadTime(f"{moment} is out of range") from None
+            raise _bad(str(moment), "is out of range (D6)") from None
 
     def _of_local(self, local: datetime) -> int:
         if self._zone is None:
             raise Unclear(
-                f"the time {local.isoformat(' ')!r} does not say its offset from UTC",
+                f"the time '{local}' does not say its offset from UTC",
                 "say in which zone the log was written: --timezone Europe/Berlin (or UTC)",
             )
         first = local.replace(tzinfo=self._zone).utcoffset()
@@ -171,12 +165,58 @@ class Times:
     def _choose(self, local: datetime, first: timedelta, second: timedelta) -> timedelta:
         """Choose between the two readings of a doubled hour (the larger offset is the earlier moment)."""
         if first < second:
-            raise BadTime(f"{local.isoformat(' ')!r} does not exist in {self._zone}: the clock skipped it")
+            raise _bad(str(local), f"does not exist in {self._zone}: the clock skipped it")
         if not self._ambiguous:
-            raise BadTime(
-                f"{local.isoformat(' ')!r} happened twice in {self._zone}; say --ambiguous earlier or later"
-            )
+            raise _bad(str(local), f"happened twice in {self._zone}; say --ambiguous earlier or later")
         return first if self._ambiguous == "earlier" else second
+
+
+def _out_of_range(text: str, moment: int) -> BadTime:
+    if moment < _FIRST:
+        return _bad(text, "is before 2009-01-01, which Kissmetrics does not keep (D6)")
+    return _bad(text, "is more than a day ahead")
+
+
+def _of_number(text: str) -> tuple[int, str]:
+    """Return the moment and the unit that the number is in, by its magnitude."""
+    try:
+        number = int(text) if text.isdigit() else Decimal(text)
+    except (InvalidOperation, ValueError):
+        raise _bad(text, "is no number that can be a time") from None
+    if number <= 0:
+        raise _bad(text, "is zero or less: no time that was meant")
+    unit = next((unit for unit in _UNITS if number < unit.below), None)
+    if unit is None:
+        raise _bad(text, "is too large a number for a time")
+    if isinstance(number, int):
+        moment = number * unit.nanoseconds
+    else:
+        moment = int(_FLOORED.multiply(number, Decimal(unit.nanoseconds)))
+    return moment, unit.name
+
+
+def _of_mail(text: str) -> datetime:
+    """Return a moment of the form of RFC 2822. Its zones by name are few; no other is guessed at."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, LookupError, ArithmeticError):
+        raise _bad(text, "is in no form that is understood; --time-format names another") from None
+    zone = _AFTER_CLOCK.search(text)
+    if moment.tzinfo is not None or not zone:
+        return moment
+    if zone[1] != "-0000":
+        raise _bad(text, f"is in a zone that is not known, {zone[1][:20]!r}")
+    return moment.replace(tzinfo=UTC)
+
+
+def _ways(unclear: re.Match[str]) -> str:
+    """Return the flags that would say which, in the form of the text at hand."""
+    _, apart, year, year_first, rest = unclear.groups()
+    clock = re.sub(r"\d\d:\d\d(:\d\d)?", lambda found: "%H:%M:%S" if found[1] else "%H:%M", rest)
+    if year_first:
+        return f"say how: --time-format '%Y{year_first}%m{year_first}%d{clock}' (or %d{year_first}%m)"
+    full = "%Y" if len(year) == 4 else "%y"
+    return f"say how: --time-format '%d{apart}%m{apart}{full}{clock}' (or %m{apart}%d)"
 
 
 def _nanoseconds(span: timedelta) -> int:
@@ -185,6 +225,7 @@ def _nanoseconds(span: timedelta) -> int:
 
 def _beyond_microseconds(text: str) -> int:
     """Return the nanoseconds of a fraction with more digits than a datetime holds."""
-    if len(text) < 27 or not (more := _LONG_FRACTION.search(text)):
+    # The shortest with seven digits has 27 characters, without colons 23.
+    if len(text) < (27 if text[13:14] == ":" else 23) or not (more := _LONG_FRACTION.search(text)):
         return 0
     return int(more[2][:3].ljust(3, "0"))

@@ -1,0 +1,431 @@
+"""The real command: every way to end that needs no misbehaving server, and what it says then."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import SAMPLES
+from tests.support.command import KEY, Command, Result
+from tests.support.logs import COMMANDS, HEADER, ROW, said, written
+from tests.support.tracker import Tracker
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log of one row."""
+    return written(tmp_path, ROW)
+
+
+# 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n\n", b"\xef\xbb\xbf", HEADER.encode(), HEADER.strip().encode(), gzip.compress(b""),
+     gzip.compress(HEADER.encode())],
+)  # fmt: skip
+def test_nothing_to_send(importer: Command, tmp_path: Path, command: str, content: bytes) -> None:
+    """An empty file and a header alone are fine."""
+    path = written(tmp_path, content, header="", name="log.csv")
+    summary = importer(command, path, "--json").ended(0).summary
+    assert summary["rows"]["read"] == summary["calls"]["planned"] == 0
+
+
+def test_empty_standard_input(importer: Command) -> None:
+    """`grep nothing log | km-cli import -`."""
+    assert importer("import", "-", stdin=b"").ended(0).err == ""
+
+
+def test_quiet_unless_on_a_terminal(importer: Command, tracker: Tracker, log: Path) -> None:
+    """Nothing on either stream if all is well, but with -v a summary."""
+    result = importer("import", log).ended(0)
+    assert (result.out, result.err) == ("", "")
+    result = importer("import", log, "-v").ended(0)
+    assert "rows read" in result.out
+    assert "skipped" in result.out
+    assert result.err == ""
+    assert len(tracker.seen) == 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json_is_one_object(importer: Command, tmp_path: Path, command: str) -> None:
+    """And nothing else on standard output, even if rows are rejected. Its numbers add up."""
+    path = written(
+        tmp_path, ROW + "guest,Acme,Clicked,2024-01-01T00:00:00Z,\nbob,Acme,Clicked,2024-01-01T00:00:00Z,\n"
+    )
+    result = importer(command, path, "--json").ended(65)
+    rows, calls = result.summary["rows"], result.summary["calls"]
+    assert len(result.out.splitlines()) == 1
+    assert rows == {"read": 3, "sent": 2, "skipped": 0, "rejected": 1, "held": 0, "pending": 0}
+    assert set(calls) == {"planned", "acknowledged", "pending", "rejected", "retried", "resumed"}
+    assert calls["planned"] == 4
+    assert result.summary["findings"] == {"D1": 1}
+    assert result.summary["seconds"] >= 0
+
+
+@pytest.mark.parametrize("words", [(), *((command,) for command in COMMANDS)])
+def test_help(km: Command, words: tuple[str, ...]) -> None:
+    """Every command has one, with an example; the command alone shows it too, as a mistake."""
+    result = km(*words, "--help").ended(0)
+    assert result.err == ""
+    assert result.out.startswith(f"Usage: {' '.join(('km-cli', *words))}")
+    assert "km-cli import" in result.out or "km-cli dry-run" in result.out
+    assert [command for command in COMMANDS if f"  {command} " not in result.out] == [] or words
+
+
+def test_the_command_alone(km: Command) -> None:
+    """Help, on standard error, and wrong usage."""
+    result = km().ended(2)
+    assert result.out == ""
+    assert result.err.startswith("Usage: km-cli ")
+
+
+def test_version(km: Command) -> None:
+    """One line."""
+    assert km("--version").ended(0).out.startswith("km-cli 0.")
+
+
+# 2
+
+WRONG_USAGE: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
+    ("unknown command", ("imprt", "{log}"), ("'imprt'", "Did you mean 'import'?", "km-cli --help")),
+    ("no file", ("import",), ("FILE", "km-cli import --help")),
+    ("unknown option", ("import", "{log}", "--acount", "x"),
+     ("'--acount'", "--account", "km-cli import --help")),
+    ("no number", ("import", "{log}", "--limit", "x"), ("--limit", "'x'")),
+    ("out of range", ("import", "{log}", "--rate", "0"), ("--rate",)),
+    ("no choice", ("dry-run", "{log}", "--ambiguous", "both"), ("--ambiguous", "earlier")),
+    ("absent", ("import", "{log}x"), ("{log}x: there is no such file",)),
+    ("absent, among others", ("import", "{log}", "nowhere.csv"), ("nowhere.csv: there is no such file",)),
+    ("folder", ("import", "{home}"), ("{home} is a folder", "{home}/*.csv")),
+    ("standard input twice", ("import", "-", "-"), ("standard input", "once")),
+    ("missing column", ("import", "{log}", "--user", "usr"),
+     ("{log}: there is no column 'usr' (--user)", "user, account, event, timestamp, plan", "'user'")),
+    ("contradiction", ("import", "{log}", "--property", "plan", "--no-properties"), ("contradict",)),
+    ("unknown zone", ("import", "{log}", "--timezone", "Europe/Berlinn"),
+     ("'Europe/Berlinn'", "Europe/Berlin?")),
+    ("zone outside", ("import", "{log}", "--timezone", "../../etc/passwd"), ("no zone",)),
+    ("form without a day", ("import", "{log}", "--time-format", "%m/%Y"), ("'%m/%Y'", "%d/%m/%Y")),
+    ("bad form", ("import", "{log}", "--time-format", "%d/%m/%Y %Q"), ("%Q", "%d/%m/%Y")),
+    ("form with a name of a zone", ("import", "{log}", "--time-format", "%Y-%m-%d %Z"), ("%Z", "--timezone")),
+    ("no destination", ("import", "{log}", "--to", "kissmetrcs"), ("'kissmetrcs'", "kissmetrics")),
+    ("not encrypted", ("import", "{log}", "--to", "http://trk.kissmetrics.io"), ("unencrypted", "https://")),
+    ("almost loopback", ("import", "{log}", "--to", "http://127.0.0.1.example.com"), ("unencrypted",)),
+    ("not http", ("import", "{log}", "--to", "ftp://127.0.0.1"), ("no destination",)),
+    ("user in a URL", ("import", "{log}", "--to", "https://ada@example.com"), ("user or password",)),
+    ("no base URL", ("import", "{log}", "--to", "https://example.com/?x=1"), ("no base URL",)),
+    ("two ledgers", ("import", "{log}", "--to", "local", "--ledger", "x.db"), ("--to local", "--ledger")),
+    ("rejects over a log", ("import", "{log}", "--rejects", "{log}"), ("rejects file", "--rejects PATH")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "parts"), [pytest.param(*case[1:], id=case[0]) for case in WRONG_USAGE])
+def test_wrong_usage(
+    importer: Command, tracker: Tracker, log: Path, words: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    """Nothing is sent, nothing is printed on standard output."""
+
+    def filled(text: str) -> str:
+        return text.replace("{log}", str(log)).replace("{home}", str(log.parent))
+
+    before = log.read_bytes()
+    result = importer(*map(filled, words)).ended(2)
+    said(result, *map(filled, parts))
+    assert result.out == ""
+    assert not tracker.seen
+    assert log.read_bytes() == before
+
+
+def test_a_password_in_a_url_is_not_shown(km: Command, log: Path) -> None:
+    """Not even to say that it must not be there."""
+    result = km("import", log, "--to", "https://ada:lovelace@example.com").ended(2)
+    said(result, "user or password")
+    assert "lovelace" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("key", "parts"),
+    [
+        (None, ("KM_API_KEY is not set", "export KM_API_KEY=", "dry-run")),
+        ("", ("KM_API_KEY is not set",)),
+        (" \n", ("KM_API_KEY is not set",)),
+        ("secret\nsecret", ("KM_API_KEY", "line breaks")),
+        ("secret secret", ("KM_API_KEY", "blanks")),
+        ('"secret"', ("KM_API_KEY", "quotation marks")),
+        ("secret&_p=x", ("KM_API_KEY", "strange characters")),
+        ("sécret", ("KM_API_KEY", "strange characters")),
+    ],
+)
+def test_keys(importer: Command, key: str | None, parts: tuple[str, ...]) -> None:
+    """A key that is missing or can't be one is reported first, by its variable, and never shown."""
+    importer.environment["KM_API_KEY"] = key or ""
+    result = importer("import", "nowhere.csv").ended(2)
+    said(result, *parts)
+    assert "secret" not in result.err
+    assert not importer.state.exists()
+
+
+def test_line_breaks_around_a_key_are_no_part_of_it(importer: Command, tracker: Tracker, log: Path) -> None:
+    """As `$(cat key)` in some shells leaves them."""
+    importer.environment["KM_API_KEY"] = f" {KEY}\r\n"
+    importer("import", log).ended(0)
+    assert {hit.params["_k"] for hit in tracker.hits} == {KEY}
+
+
+NOT_UNDERSTOOD: list[tuple[str, bytes, tuple[str, ...]]] = [
+    ("no event", b"user,evnt,timestamp\nada,In,1704067200\n",
+     ("{log}: no column was recognised as event", "user, evnt, timestamp", "--event evnt")),
+    ("one column", b"user:event\n", ("{log}, line 1", "only one column")),
+    ("two alike", b"user,event,timestamp,USER\n", ("{log}, line 1", "'user' and 'USER'")),
+    ("reserved", b"user,event,timestamp,_id\n", ("{log}", "'_id'", "--exclude-property _id")),
+    ("UTF-16", "user,event,timestamp\n".encode("utf-16"), ("{log}", "UTF-16", "iconv -f UTF-16")),
+    ("no offset", b"user,event,timestamp\nada,In,1704067200\nada,In,2024-01-01 10:00\n",
+     ("{log}, line 3", "'2024-01-01 10:00:00'", "--timezone Europe/Berlin")),
+    ("several ways", b"user,event,timestamp\nada,In,03/04/2024\n",
+     ("{log}, line 2", "'03/04/2024'", "--time-format '%d/%m/%Y'")),
+    ("mixed units", b"user,event,timestamp\nada,In,1704067200\nada,In,1704067200000\n",
+     ("{log}, line 3", "milliseconds", "one unit")),
+    ("unclosed", b'user,event,timestamp\nada,In,1704067200\nada,"In,1704067200\n',
+     ("{log}, line 3", "quotation mark", "doubled")),
+    ("more than half bad",
+     b"user,event,timestamp\n" + b"ada,In,1704067200\n" * 9 + b"guest,In,1704067200\n" * 10,
+     ("{log}: 10 of the first 19 rows are bad", "line 11", "'guest'", "user, event, timestamp")),
+    ("array", b'[{"user":"ada"}]', ("{log}", "JSON array", "jq -c '.[]'")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("content", "parts"), [pytest.param(*case[1:], id=case[0]) for case in NOT_UNDERSTOOD]
+)
+def test_inputs_that_are_not_understood(
+    importer: Command, tracker: Tracker, tmp_path: Path, command: str, content: bytes, parts: tuple[str, ...]
+) -> None:
+    """What shows in the first rows stops before anything is sent; with the place and the way out."""
+    path = written(tmp_path, content, header="", name="log")
+    result = importer(command, path).ended(2)
+    said(result, *(part.replace("{log}", str(path)) for part in parts))
+    assert result.out == ""
+    assert not tracker.seen
+    assert not importer.rejects()
+
+
+def test_half_of_the_rows_may_be_bad(importer: Command, tmp_path: Path) -> None:
+    """Ten of twenty are rejects; and of a handful, all."""
+    bad = "guest,Acme,In,2024-01-01T00:00:00Z,\n"
+    importer("import", written(tmp_path, ROW * 10 + bad * 10)).ended(65)
+    importer("import", written(tmp_path, bad * 9)).ended(65)
+    assert len(importer.rejects()) == 19
+
+
+def test_an_earlier_input_stands(importer: Command, tracker: Tracker, log: Path, tmp_path: Path) -> None:
+    """What was sent before the input that is not understood stays sent, and --json says so."""
+    other = written(tmp_path, "", header="a,b\n", name="other.csv")
+    result = importer("import", log, other, "--json").ended(2)
+    assert result.summary["rows"]["sent"] == 1
+    assert len(tracker.seen) == 2
+    said(result, "other.csv")
+
+
+# 65
+
+
+def test_rejects_are_told(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """How many, why, where they are, and what to do with them."""
+    path = written(tmp_path, ROW + "guest,Acme,In,2024-01-01T00:00:00Z,\n,,In,2024-01-01T00:00:00Z,\nx\n")
+    rejects = tmp_path / "out" / "rejects.jsonl"
+    result = importer("import", path, "--rejects", rejects).ended(65)
+    said(result, "3 rows rejected", "I1 1", "no-identity 1", "ragged-row 1", str(rejects), "import that file")
+    assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == [3, 4, 5]
+    assert len(tracker.seen) == 2
+
+
+def test_dry_run_tells_rejects(km: Command, tmp_path: Path) -> None:
+    """And writes none."""
+    path = written(tmp_path, ROW + "guest,Acme,In,2024-01-01T00:00:00Z,\n")
+    result = km("dry-run", path).ended(65)
+    assert "to reject" in result.out
+    assert not km.rejects()
+
+
+# 73 and 75
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(b"SQLite format 3\0" + b"no database at all " * 400)
+    path.chmod(0o600)
+
+
+def newer(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE meta SET value = '999' WHERE key = 'version'")
+    database.close()
+
+
+def open_to_all(path: Path) -> None:
+    path.chmod(0o666)
+
+
+def link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere.db"))
+    path.symlink_to("elsewhere.db")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("spoil", "parts"),
+    [
+        (damaged, ("left as it is", "--ledger PATH")),
+        (newer, ("newer km-cli", "999", "update km-cli")),
+        (open_to_all, ("written by others", "chmod go-w")),
+        (link, ("link to elsewhere", "elsewhere.db")),
+    ],
+)
+def test_a_ledger_that_cannot_be_used(
+    importer: Command,
+    tracker: Tracker,
+    log: Path,
+    command: str,
+    spoil: Callable[[Path], None],
+    parts: tuple[str, ...],
+) -> None:
+    """It is named and never overwritten; nothing is sent."""
+    importer("import", log).ended(0)
+    ledger = importer.state / "ledger.db"
+    spoil(ledger)
+    before = ledger.read_bytes()
+    result = importer(command, written(log.parent, ROW * 2)).ended(73)
+    said(result, str(ledger), *parts)
+    assert ledger.read_bytes() == before
+    assert len(tracker.seen) == 2
+
+
+def test_a_ledger_where_none_can_be(importer: Command, tracker: Tracker, log: Path) -> None:
+    """Below a file; a folder."""
+    said(importer("import", log, "--ledger", log / "ledger.db").ended(73), str(log), "--ledger PATH")
+    said(importer("import", log, "--ledger", log.parent).ended(73), str(log.parent), "--ledger PATH")
+    assert not tracker.seen
+
+
+def test_a_ledger_that_another_run_holds(importer: Command, tracker: Tracker, log: Path) -> None:
+    """The message names the process. A dry run needs no lock, and once the other is gone all is well."""
+    importer.state.mkdir(parents=True)
+    with (importer.state / "ledger.db.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        said(importer("import", log).ended(75), f"process {os.getpid()}", "run again")
+        assert not tracker.seen
+        importer("dry-run", log).ended(0)
+    importer("import", log).ended(0)
+    assert len(tracker.seen) == 2
+
+
+# 74
+
+
+@pytest.mark.parametrize("rows", [50, 30_000], ids=["within the head", "behind the head"])
+def test_a_gzip_that_is_cut_short(importer: Command, tmp_path: Path, rows: int) -> None:
+    """What was whole is sent, once; the whole copy goes on from there."""
+    header = "user,event,timestamp,n\n"
+    content = header + "".join(f"u{n},In,{1_704_067_200 + n},{n * 7919 % 104729}\n" for n in range(rows))
+    packed = gzip.compress(content.encode())
+    path = tmp_path / "log.csv.gz"
+    path.write_bytes(packed[: len(packed) // 2])
+    store = f"local:{tmp_path / 'store.db'}"
+    told = importer("dry-run", path, "--to", store, "--json").ended(74).summary
+    result = importer("import", path, "--to", store, "--json").ended(74)
+    said(result, f"{path}: the compressed data is cut short, after", "bytes", "run again")
+    sent = result.summary["rows"]["sent"]
+    assert rows / 4 < sent < rows
+    assert told["rows"] == result.summary["rows"]
+    importer("import", path, "--to", store).ended(74)
+    path.write_bytes(packed)
+    summary = importer("import", path, "--to", store, "--json").ended(0).summary
+    assert (summary["rows"]["skipped"], summary["rows"]["sent"]) == (sent, rows - sent)
+    assert summary["kept"]["events"] == rows
+
+
+def test_a_rejects_file_that_cannot_be_written(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """It is said before a batch with rejects leaves."""
+    path = written(tmp_path, "guest,Acme,In,2024-01-01T00:00:00Z,\n")
+    said(importer("import", path, "--rejects", path / "x").ended(74), str(path / "x"), "--rejects PATH")
+    assert not tracker.seen
+
+
+# Sources
+
+
+@pytest.mark.parametrize("size", [10, 200_000], ids=["small", "over a mebibyte"])
+def test_a_pipe_by_name(importer: Command, tracker: Tracker, log: Path, size: int) -> None:
+    """`km-cli import <(zcat log.gz)`: nothing of it is lost, also if the ledger knows other readings."""
+    importer("import", log, "--no-properties").ended(0)
+    rows = [f"u{n},Acme,In,2024-01-01T00:00:0{n}Z,{'x' * size}\n" for n in range(9)]
+    reading, writing = os.pipe()
+    process = importer.start("import", f"/dev/fd/{reading}", "--no-properties", pass_fds=(reading,))
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write(HEADER + "".join(rows))
+    out, err = process.communicate(timeout=60)
+    Result(process.returncode, out, err).ended(0)
+    assert {call["_p"] for call in tracker.calls()} == {"ada", "Acme", *(f"u{n}" for n in range(9))}
+
+
+def test_a_name_that_is_no_text(importer: Command, tmp_path: Path) -> None:
+    """It is imported, and shown in dry runs and rejects as what can be shown."""
+    name = os.fsdecode(b"\xff\x1b.csv")
+    path = written(tmp_path, ROW + "guest,Acme,In,2024-01-01T00:00:00Z,\n", name=name)
+    assert "\\xff\\x1b.csv" in importer("dry-run", path).ended(65).out
+    importer("import", path).ended(65)
+    assert importer.rejects()[0]["source"] == f"{tmp_path}/\\xff\x1b.csv"
+    said(importer("import", os.fsdecode(b"\xfe.csv")).ended(2), "\\xfe.csv: there is no such file")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_closed_streams(importer: Command, tracker: Tracker, log: Path, command: str) -> None:
+    """As some schedulers start it: without standard streams."""
+    process = importer.start(command, log, preexec_fn=lambda: os.closerange(0, 3))
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert len(tracker.seen) == (2 if command == "import" else 0)
+
+
+def test_a_reader_that_goes_away(km: Command, tmp_path: Path) -> None:
+    """`km-cli dry-run … | head -1` is no bug of ours."""
+    process = km.start("dry-run", written(tmp_path, ROW))
+    assert process.stdout
+    process.stdout.close()
+    assert process.stderr
+    with process.stderr:
+        assert process.stderr.read() == ""
+    assert process.wait(60) == 74
+
+
+# Places
+
+
+def test_lines_are_those_of_the_file_also_when_reading_goes_on(importer: Command, log: Path) -> None:
+    """A file that grew."""
+    importer("import", log).ended(0)
+    with log.open("a") as file:
+        file.write(ROW.replace("ada", "bob") + "guest,Acme,In,2024-01-01T00:00:00Z,\n")
+    importer("import", log).ended(65)
+    assert [reject["line"] for reject in importer.rejects()] == [4]
+
+
+def test_the_samples_read_without_a_flag(km: Command, tmp_path: Path) -> None:
+    """As the README begins."""
+    path = shutil.copy(SAMPLES / "events.csv", tmp_path)
+    summary: dict[str, Any] = km("import", path, "--to", "local", "--json").ended(65).summary
+    assert summary["calls"]["acknowledged"] == summary["calls"]["planned"] > 1000

@@ -1,0 +1,225 @@
+"""What people see: nothing that a terminal obeys, dry runs, and one question on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import KEY, Command
+from tests.support.logs import COMMANDS, ROW, said, written
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log of one row."""
+    return written(tmp_path, ROW)
+
+
+# Hostile
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202e\x9b2J"
+
+
+def harmless(text: str) -> bool:
+    return all(letter == "\n" or (letter.isprintable() and letter != "\u202e") for letter in text)
+
+
+@pytest.mark.parametrize("place", ["value", "event", "identity", "column", "name", "time"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_terminal_escapes_are_shown_escaped(
+    importer: Command, tmp_path: Path, command: str, place: str
+) -> None:
+    """Wherever they come from."""
+    at = {
+        "value": "x",
+        "event": "In",
+        "identity": "ada",
+        "column": "plan",
+        "name": "log.csv",
+        "time": "1704067200",
+    }
+    at[place] += HOSTILE
+    path = written(
+        tmp_path,
+        f"{at['identity']},Acme,{at['event']},{at['time']},{at['value']}\n",
+        f"user,account,event,timestamp,{at['column']}\n",
+        at["name"],
+    )
+    result = importer(command, path, *(("-v",) if command == "import" else ()))
+    assert result.code == (65 if place in ("identity", "time") else 0)
+    assert harmless(result.out + result.err)
+    if command == "dry-run" and place not in ("identity", "time"):
+        assert "\\x1b[31m" in result.out
+
+
+def test_markup_and_line_breaks_are_text(importer: Command, tmp_path: Path) -> None:
+    """[red] stays as it is; a line break can't make up a message."""
+    path = written(tmp_path, '[red]ada,Acme,"In\nkm-cli: all is well",1704067200,[/red]\n')
+    result = importer("dry-run", path).ended(0)
+    assert "[red]ada" in result.out
+    assert "[/red]" in result.out
+    assert "\nkm-cli: all is well" not in result.out
+    path = written(tmp_path, "", header='user,"x\nkm-cli: all is well",timestamp\n')
+    said(importer("dry-run", path).ended(2), "x\\nkm-cli: all is well")
+
+
+def test_output_that_cannot_be_encoded(importer: Command, tmp_path: Path) -> None:
+    """A terminal of another encoding gets escapes, not an error."""
+    importer.environment["PYTHONIOENCODING"] = "iso-8859-1"
+    path = written(tmp_path, "ada,Acme,In,1704067200,→\n")
+    assert "plan: \\u2192" in importer("dry-run", path).ended(0).out
+
+
+# Dry run
+
+
+def test_a_dry_run_needs_no_key_and_writes_nothing(km: Command, log: Path) -> None:
+    """It shows the columns, the calls, and what there would be."""
+    km.environment["KM_API_KEY"] = ""
+    before = sorted(km.home.rglob("*"))
+    result = km("dry-run", log).ended(0)
+    assert sorted(km.home.rglob("*")) == before
+    assert result.err == ""
+    assert f"{log}: user from 'user', account from 'account'" in result.out
+    for part in (
+        "identify  ada  (user)",
+        "record  Clicked  2024-01-01 00:00:00 UTC",
+        "identify  Acme  (account)",
+    ):
+        assert part in result.out
+    assert "Nothing was sent, nothing was written." in result.out
+
+
+@pytest.mark.parametrize(("show", "shown"), [("0", 0), ("2", 2), ("99", 5)])
+def test_a_dry_run_shows_as_many_rows_as_asked(km: Command, tmp_path: Path, show: str, shown: int) -> None:
+    """Those that would be sent."""
+    rows = "".join(f"u{n},Acme,In,{1_704_067_200 + n},\n" for n in range(5))
+    out = km("dry-run", written(tmp_path, "guest,,In,1704067200,\n" + rows), "--show", show).ended(65).out
+    assert out.count(", line ") - ("line 2" in out) == shown
+
+
+# On a terminal
+
+
+class Terminal:
+    """The command on a pseudo-terminal: what it shows, and what is typed."""
+
+    def __init__(self, km: Command, *words: str | Path, out: int | None = None) -> None:
+        self._master, slave = pty.openpty()
+        streams = {"stdin": slave, "stderr": slave, "stdout": slave if out is None else out}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "km_cli", *map(str, words)],
+            env={**os.environ, "XDG_STATE_HOME": str(km.home / "state"), "KM_API_KEY": KEY, "TERM": "dumb",
+                 "HTTPS_PROXY": "http://127.0.0.1:9"},
+            start_new_session=True,
+            **streams,
+        )  # fmt: skip
+        os.close(slave)
+        self.shown = ""
+
+    def until(self, text: str, seconds: float = 60.0) -> None:
+        """Read until this is shown, or the end. Raises TimeoutError if nothing more comes."""
+        while text not in self.shown:
+            if not select.select([self._master], [], [], seconds)[0]:
+                raise TimeoutError(self.shown)
+            try:
+                more = os.read(self._master, 4096)
+            except OSError:  # the other side is closed
+                more = b""
+            if not more:
+                return
+            self.shown += more.decode().replace("\r\n", "\n")
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def ended(self) -> int:
+        """Read to the end; return the exit code."""
+        self.until("\0")
+        os.close(self._master)
+        assert "Traceback" not in self.shown
+        assert KEY not in self.shown
+        return self.process.wait(60)
+
+
+QUESTION = "It can't be taken back [y/N]: "
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "no\n"])
+def test_on_a_terminal_import_asks_once(km: Command, log: Path, answer: str) -> None:
+    """It shows the mapping and the first calls; anything but yes sends nothing and leaves nothing planned."""
+    terminal = Terminal(km, "import", log, "--to", "kissmetrics")
+    terminal.until(QUESTION)
+    assert "user from 'user', account from 'account'" in terminal.shown
+    assert "identify  Acme  (account)" in terminal.shown
+    assert "site 'main'" in terminal.shown
+    terminal.type(answer)
+    assert terminal.ended() == 130
+    assert "nothing of it was sent" in terminal.shown
+    assert planned(km) == 0
+
+
+def test_ctrl_c_at_the_question_is_no(km: Command, log: Path) -> None:
+    """At once."""
+    terminal = Terminal(km, "import", log)
+    terminal.until(QUESTION)
+    for _ in range(60):
+        # One that comes before the process waits for input is noticed with the next.
+        os.kill(terminal.process.pid, signal.SIGINT)
+        with suppress(TimeoutError):
+            terminal.until("nothing of it was sent", 1.0)
+            break
+    assert terminal.ended() == 130
+    assert "nothing of it was sent" in terminal.shown
+    assert planned(km) == 0
+
+
+def planned(km: Command) -> int:
+    """How many calls the ledger holds, as sent or to be sent."""
+    database = sqlite3.connect(km.state / "ledger.db")
+    try:
+        count: int = database.execute(
+            "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM slots)"
+        ).fetchone()[0]
+    finally:
+        database.close()
+    return count
+
+
+def test_the_question_leaves_standard_output_alone(km: Command, log: Path) -> None:
+    """`--json > summary.json` on a terminal asks there, not in the file."""
+    reading, writing = os.pipe()
+    terminal = Terminal(km, "import", log, "--json", out=writing)
+    os.close(writing)
+    terminal.until(QUESTION)
+    terminal.type("n\n")
+    assert terminal.ended() == 130
+    with os.fdopen(reading) as out:
+        assert out.read() == ""
+
+
+@pytest.mark.parametrize("flags", [("--to", "local"), ("--to", "local", "--yes")])
+def test_no_question_for_what_can_be_undone(km: Command, log: Path, flags: tuple[str, ...]) -> None:
+    """The store on this machine; on a terminal there is a summary."""
+    terminal = Terminal(km, "import", log, *flags)
+    assert terminal.ended() == 0
+    assert "It can't be taken back" not in terminal.shown
+    assert "rows read" in terminal.shown
+    assert "what Kissmetrics would keep" in terminal.shown
+
+
+def test_no_question_if_there_is_nothing_to_send(km: Command, tmp_path: Path) -> None:
+    """A header alone."""
+    terminal = Terminal(km, "import", written(tmp_path, ""))
+    assert terminal.ended() == 0
+    assert "It can't be taken back" not in terminal.shown
