@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from km_cli.delivery import Pool
@@ -92,8 +92,10 @@ class Sending:
         rejects: RejectsFile,
         tally: Tally,
         stop: Stop,
+        tick: Callable[[Tally], None],
     ) -> None:
         self._ledger = ledger
+        self._tick = tick
         self._tracker = tracker
         self._destination = destination
         self._pool = pool
@@ -150,7 +152,6 @@ class Sending:
         if not self._pool.is_idle:
             self._pool.finish_in_flight(_GRACE)
         self._collect(self._pool.close())
-        self._tally.calls.retried = self._pool.retried
         self._settle()
 
     def _wait_for_room(self) -> None:
@@ -180,6 +181,8 @@ class Sending:
             else:
                 calls.pending += 1
         self._unsettled.extend(receipts)
+        calls.retried = self._pool.retried
+        self._tick(self._tally)
 
     def _settle_some(self) -> None:
         if len(self._unsettled) >= _MOST_UNSETTLED or time.monotonic() - self._settled_at > 1.0:

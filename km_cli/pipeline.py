@@ -20,6 +20,7 @@ from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Columns, Mapper, Mapping, Wanted, recognise
 from km_cli.model import Clock, Event, Finding, Gap, Plan, Reject, Row, Sequence
 from km_cli.planning import Planner
+from km_cli.rules import Rules
 from km_cli.strategies import expand
 from km_cli.tally import Tally
 
@@ -46,12 +47,12 @@ class Observer(Protocol):
         """A row is planned."""
         ...
 
-    def shipping(self, tally: Tally) -> None:
+    def shipping(self) -> None:
         """A batch is about to be shipped. May raise Stopped."""
         ...
 
-    def shipped(self, tally: Tally) -> None:
-        """A batch was shipped."""
+    def shipped(self, tally: Tally, reading: Reading) -> None:
+        """A batch was shipped, and the reading got as far as that."""
         ...
 
 
@@ -131,6 +132,7 @@ class Pipeline:
         self._observer = observer
         self._clock = clock
         self._left = settings.limit
+        self._rules = Rules()
 
     def run(self, sources: Iterable[Source]) -> None:
         """Take every source in turn. Raises Stopped, InputError, ReadError, LedgerFailed."""
@@ -279,6 +281,8 @@ class Pipeline:
             self._tally.rows.rejected += 1
         if type(one) is not Event:
             return None
+        for finding in self._rules.look(one):
+            self._tally.note(finding)
         sequence = expand(one, self._settings.personas)
         plan = planner.plan(sequence, self._reading_of(one.row))
         self._observer.planned(sequence, plan)
@@ -293,9 +297,9 @@ class Pipeline:
 
     def _send(self, batch: _Gathering, cursor: _Cursor, *, at_end: bool) -> None:
         cursor.advance(b"".join(batch.raws), batch.rows, batch.rejected)
-        self._observer.shipping(self._tally)
+        self._observer.shipping()
         self._dispatch.ship(Batch(batch.plans, batch.rejects, cursor.reading, at_end))
-        self._observer.shipped(self._tally)
+        self._observer.shipped(self._tally, cursor.reading)
 
 
 class _Gathering:

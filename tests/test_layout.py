@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "mapping": FOUNDATION,
     "strategies": FOUNDATION,
     "planning": FOUNDATION,
+    "rules": FOUNDATION,
     "ledger": FOUNDATION,
     "delivery": FOUNDATION,
     "destinations": FOUNDATION | {"standin"},
@@ -27,7 +28,7 @@ MAY_IMPORT = {
     "config": FOUNDATION | {"mapping", "planning", "destinations"},
     "dispatch": FOUNDATION | {"delivery", "inputs", "ledger", "tally"},
     "pipeline": FOUNDATION
-    | {"config", "dispatch", "inputs", "ledger", "mapping", "planning", "strategies", "tally"},
+    | {"config", "dispatch", "inputs", "ledger", "mapping", "planning", "rules", "strategies", "tally"},
 }
 """Part → parts of km_cli it may import. `cli` may import anything."""
 

@@ -9,22 +9,15 @@ import click
 from km_cli.cli import options
 
 
-@click.command("dry-run")
+@click.command("dry-run", cls=options.Command)
 @options.files
 @options.columns
 @options.times
 @options.part
 @options.delivery
 @options.ledger
+@options.show
 @options.as_json
-@click.option(
-    "--show",
-    type=click.IntRange(0),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="Show the first N rows as calls.",
-)
 def command(**flags: Any) -> int:
     """Show what import would send. Sends and writes nothing, needs no key.
 
@@ -34,7 +27,7 @@ def command(**flags: Any) -> int:
     \b
     Examples:
       km-cli dry-run events.csv
-      km-cli dry-run events.csv --account company --timezone Europe/Berlin --show 10
+      km-cli dry-run events.csv --account company --timezone Europe/Berlin
       km-cli dry-run events.csv --json
     """
     from km_cli.cli.running import run_dry

@@ -9,7 +9,7 @@ import click
 from km_cli.cli import options
 
 
-@click.command("import")
+@click.command("import", cls=options.Command)
 @options.files
 @options.columns
 @options.times
@@ -18,9 +18,7 @@ from km_cli.cli import options
 @options.ledger
 @options.rejects
 @options.as_json
-@click.option("--yes", is_flag=True, help="Do not ask before sending to Kissmetrics itself.")
-@click.option("-v", "--verbose", is_flag=True, help="Print the summary even if this is no terminal.")
-@click.option("-q", "--quiet", is_flag=True, help="Print problems only.")
+@options.output
 def command(**flags: Any) -> int:
     """Send what has not been sent.
 

@@ -7,13 +7,45 @@ from typing import Any, TypeVar
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+InSection = Callable[[str], Callable[[Any], Any]]
 
 
-def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
+class Option(click.Option):
+    """An option that stands in a section of the help."""
+
+    def __init__(self, *arguments: Any, section: str, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.section = section
+
+
+class Command(click.Command):
+    """A command whose help lists its options by section."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections in the order in which the options were given, `--help` in the last."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        title = ""
+        for param in self.get_params(ctx):
+            title = param.section if isinstance(param, Option) else title
+            if title and (record := param.get_help_record(ctx)):
+                sections.setdefault(title, []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def option(*names: str, **attributes: Any) -> InSection:
+    """Return what makes click's decorator for this option, given its section."""
+    return lambda title: click.option(*names, cls=Option, section=title, **attributes)
+
+
+def section(title: str, *options: InSection) -> Callable[[Decorated], Decorated]:
+    """Return a decorator that gives a command these options, under a title of their own."""
+
+    def decorate(command: Decorated) -> Decorated:
+        for one in reversed(options):
+            command = one(title)(command)
         return command
 
     return decorate
@@ -21,45 +53,40 @@ def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]
 
 files = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 
-columns = _all(
-    click.option(
-        "--user", metavar="NAME", default="", help="Column of the user. Default: user, user_id, email, …"
-    ),
-    click.option(
+columns = section(
+    "Columns",
+    option("--user", metavar="NAME", default="", help="Column of the user. Default: user, user_id, email, …"),
+    option(
         "--account",
         metavar="NAME",
         default="",
         help="Column of the account. Default: account, account_id, company, …",
     ),
-    click.option(
-        "--event", metavar="NAME", default="", help="Column of the event. Default: event, event_name, …"
-    ),
-    click.option(
+    option("--event", metavar="NAME", default="", help="Column of the event. Default: event, event_name, …"),
+    option(
         "--timestamp",
         metavar="NAME",
         default="",
         help="Column of the time. Default: timestamp, time, created_at, …",
     ),
-    click.option(
-        "--id", "event_id", metavar="NAME", default="", help="Column of the log's own id of the event."
-    ),
-    click.option(
+    option("--id", "event_id", metavar="NAME", default="", help="Column of the log's own id of the event."),
+    option(
         "--property",
         "properties",
         metavar="NAME",
         multiple=True,
         help="Send this column as a property (repeatable). Default: every column not named elsewhere.",
     ),
-    click.option(
+    option(
         "--exclude-property",
         "exclude",
         metavar="NAME",
         multiple=True,
         help="Do not send this column (repeatable).",
     ),
-    click.option("--no-properties", is_flag=True, help="Send no properties."),
-    click.option("--flatten", is_flag=True, help="Send nested JSON as plan.name, plan.price, …"),
-    click.option(
+    option("--no-properties", is_flag=True, help="Send no properties."),
+    option("--flatten", is_flag=True, help="Send nested JSON as plan.name, plan.price, …"),
+    option(
         "--allow-id",
         "allowed",
         metavar="VALUE",
@@ -68,14 +95,13 @@ columns = _all(
     ),
 )
 
-times = _all(
-    click.option(
+times = section(
+    "Times",
+    option(
         "--timezone", metavar="ZONE", default="", help="Zone of times without an offset, as Europe/Berlin."
     ),
-    click.option(
-        "--time-format", metavar="FORMAT", default="", help="Form of unusual times, as %d/%m/%Y %H:%M."
-    ),
-    click.option(
+    option("--time-format", metavar="FORMAT", default="", help="Form of unusual times, as %d/%m/%Y %H:%M."),
+    option(
         "--ambiguous",
         type=click.Choice(["earlier", "later"]),
         default=None,
@@ -83,39 +109,41 @@ times = _all(
     ),
 )
 
-part = click.option(
-    "--limit",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Take the first N rows only; the next run goes on behind them.",
+part = section(
+    "Part of the log",
+    option(
+        "--limit",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Take the first N rows only; the next run goes on behind them.",
+    ),
 )
 
-delivery = _all(
-    click.option(
+delivery = section(
+    "Sending",
+    option(
         "--to",
         default="kissmetrics",
         metavar="WHERE",
         show_default=True,
         help="kissmetrics, an https:// base URL, or local[:PATH], a store on this machine.",
     ),
-    click.option(
+    option(
         "--strategy",
         type=click.Choice(["toggle"]),
         default="toggle",
         show_default=True,
         help="How a row becomes calls.",
     ),
-    click.option(
-        "--site", metavar="NAME", default="main", show_default=True, help="Name of the Kissmetrics site."
-    ),
-    click.option(
+    option("--site", metavar="NAME", default="main", show_default=True, help="Name of the Kissmetrics site."),
+    option(
         "--collisions",
         type=click.Choice(["spread", "keep", "reject"]),
         default="spread",
         show_default=True,
         help="What to do with calls that Kissmetrics would merge.",
     ),
-    click.option(
+    option(
         "--spread",
         type=click.IntRange(0, 3600),
         default=60,
@@ -123,7 +151,7 @@ delivery = _all(
         metavar="SECONDS",
         help="How far a call may be moved so that it does not merge.",
     ),
-    click.option(
+    option(
         "--batch-size",
         type=click.IntRange(1, 100_000),
         default=500,
@@ -131,7 +159,7 @@ delivery = _all(
         metavar="ROWS",
         help="Rows a batch.",
     ),
-    click.option(
+    option(
         "--concurrency",
         type=click.IntRange(1, 1024),
         default=16,
@@ -139,10 +167,8 @@ delivery = _all(
         metavar="N",
         help="Calls in flight.",
     ),
-    click.option(
-        "--rate", type=click.FloatRange(0, min_open=True), metavar="N", help="At most N calls a second."
-    ),
-    click.option(
+    option("--rate", type=click.FloatRange(0, min_open=True), metavar="N", help="At most N calls a second."),
+    option(
         "--timeout",
         type=click.FloatRange(0, min_open=True),
         default=30.0,
@@ -150,7 +176,7 @@ delivery = _all(
         metavar="SECONDS",
         help="For one attempt.",
     ),
-    click.option(
+    option(
         "--attempts",
         type=click.IntRange(1),
         default=10,
@@ -160,12 +186,38 @@ delivery = _all(
     ),
 )
 
-ledger = click.option(
-    "--ledger", metavar="PATH", help="Where it is remembered what was sent. Default: the state folder."
+ledger = section(
+    "Memory",
+    option(
+        "--ledger", metavar="PATH", help="Where it is remembered what was sent. Default: the state folder."
+    ),
 )
-rejects = click.option(
-    "--rejects", metavar="PATH", help="Where rejected rows go, to be corrected. Default: beside the ledger."
+rejects = section(
+    "Memory",
+    option(
+        "--rejects",
+        metavar="PATH",
+        help="Where rejected rows go, to be corrected. Default: beside the ledger.",
+    ),
 )
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one summary object, and nothing else there."
+show = section(
+    "Output",
+    option(
+        "--show",
+        type=click.IntRange(0),
+        default=3,
+        show_default=True,
+        metavar="N",
+        help="Show the first N rows as calls.",
+    ),
+)
+as_json = section(
+    "Output",
+    option("--json", "as_json", is_flag=True, help="Print one summary object, and nothing else there."),
+)
+output = section(
+    "Output",
+    option("--yes", is_flag=True, help="Do not ask before sending to Kissmetrics itself."),
+    option("-v", "--verbose", is_flag=True, help="Print the summary even if this is no terminal."),
+    option("-q", "--quiet", is_flag=True, help="Print problems only."),
 )

@@ -12,6 +12,7 @@ from km_cli.cli.watch import Watch
 from km_cli.config import Settings
 from km_cli.destinations import Target
 from km_cli.model import Finding
+from km_cli.rules import RULES
 from km_cli.tally import Tally
 
 _ASSUMED_LATENCY = 0.1
@@ -25,6 +26,7 @@ MEANINGS = {
     "leap-second": "a second :60, read as :59",
     "no-user": "rows without a user: the account's part alone",
     "no-account": "rows without an account: the user's part alone",
+    **{make.about.code: make.about.meaning for make in RULES},
     "time-unit": "times in a unit other than seconds, recognised by magnitude",
 }
 """Findings by code, in words."""

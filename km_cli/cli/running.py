@@ -126,7 +126,7 @@ def _send(
         random=SystemRandom(),
         rate=settings.rate,
     )
-    sending = Sending(ledger, settings.target.tracker, destination, pool, rejects, tally, stop)
+    sending = Sending(ledger, settings.target.tracker, destination, pool, rejects, tally, stop, watch.tick)
     ended: KmError | None = None
     try:
         sending.resume(tuple(keys))

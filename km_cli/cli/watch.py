@@ -8,20 +8,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import click
 
 from km_cli.cli import show
+from km_cli.cli.progress import ProgressBar, total_bytes
 from km_cli.cli.show import short
 from km_cli.config import Settings
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
 from km_cli.model import Identify, Plan, Sequence
 from km_cli.tally import Tally
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
 
 _FIRST = 3
 
@@ -49,10 +46,10 @@ class Watch:
             self.first.append((sequence, plan))
         self._toggles = self._toggles or toggles
 
-    def shipping(self, tally: Tally) -> None:
+    def shipping(self) -> None:
         """Nothing to do."""
 
-    def shipped(self, tally: Tally) -> None:
+    def shipped(self, tally: Tally, reading: Reading) -> None:
         """Nothing to do."""
 
     def print_inputs(self, *, to_stderr: bool = False) -> None:
@@ -117,9 +114,10 @@ class Watcher(Watch):
     def __init__(self, settings: Settings, *, asks: bool, quiet: bool) -> None:
         super().__init__(settings)
         self._asks = asks
-        self._shows = sys.stderr.isatty() and not quiet
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
+        shows = sys.stderr.isatty() and not quiet
+        self._bar = ProgressBar(total_bytes(settings.files)) if shows else None
+        self._behind = 0
+        self._at = 0
 
     def __enter__(self) -> Watcher:
         return self
@@ -127,15 +125,20 @@ class Watcher(Watch):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
-    def shipping(self, tally: Tally) -> None:
+    def opened(self, source: str, columns: Columns, reading: Reading) -> None:
+        """Keep what was chosen; what was read before it lies behind."""
+        super().opened(source, columns, reading)
+        self._behind += self._at
+        self._at = reading.length
+
+    def shipping(self) -> None:
         """Ask before the first batch that sends something."""
         if self._asks and self.first:
             self._asks = False
             self._ask()
-        self._show(tally)
 
     def _ask(self) -> None:
         """Show what is about to be sent and ask; standard output is left to the summary."""
@@ -153,37 +156,12 @@ class Watcher(Watch):
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def shipped(self, tally: Tally) -> None:
+    def shipped(self, tally: Tally, reading: Reading) -> None:
         """Show how far it is."""
-        self._show(tally)
+        self._at = reading.length
+        self.tick(tally)
 
-    def _show(self, tally: Tally) -> None:
-        if not self._shows:
-            return
-        if self._progress is None:
-            self._start()
-        assert self._progress is not None
-        assert self._task is not None
-        rows, calls = tally.rows, tally.calls
-        self._progress.update(
-            self._task,
-            rows=f"{rows.read:,}",
-            acknowledged=f"{calls.acknowledged:,}",
-            planned=f"{calls.planned:,}",
-        )
-
-    def _start(self) -> None:
-        from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn(
-                "{task.fields[rows]} rows, {task.fields[acknowledged]} of {task.fields[planned]} calls"
-            ),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._progress.add_task("", rows="0", acknowledged="0", planned="0")
-        self._progress.start()
+    def tick(self, tally: Tally) -> None:
+        """Show what has come in meanwhile."""
+        if self._bar is not None:
+            self._bar.update(tally, self._behind + self._at)

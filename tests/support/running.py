@@ -59,10 +59,10 @@ class Nobody:
     def planned(self, sequence: Calls, plan: Plan) -> None:
         """Nothing to do."""
 
-    def shipping(self, tally: Tally) -> None:
+    def shipping(self) -> None:
         """Nothing to do."""
 
-    def shipped(self, tally: Tally) -> None:
+    def shipped(self, tally: Tally, reading: Reading) -> None:
         """Nothing to do."""
 
 

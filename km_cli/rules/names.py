@@ -1,0 +1,71 @@
+"""Rules about the names of events and properties. Each name is told of once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from km_cli.model import Event
+from km_cli.names import fold_name
+from km_cli.rules.base import About
+
+_SET_BY_KISSMETRICS = frozenset(
+    {
+        "referrer", "url", "returning", "viewed url", "search engine", "search terms", "campaign source",
+        "campaign medium", "campaign terms", "campaign content", "campaign name", "channel", "origin",
+        "device type", "browser", "continent",
+    }
+)  # fmt: skip
+
+
+class FoldedNames:
+    """D4: commas and colons in names become spaces."""
+
+    about: ClassVar[About] = About(
+        "D4",
+        "a name with a comma or a colon: Kissmetrics makes spaces of them",
+        "rename the column or the event, or leave it as it is if the folded name is fine",
+        "technical-limitations, specifications",
+    )
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def look(self, event: Event) -> Iterator[str]:
+        """Yield the event's name and its properties' if they are folded."""
+        if event.name not in self._seen:
+            yield from self._of(event.name, "event")
+        for name, _ in event.properties:
+            if name not in self._seen:
+                yield from self._of(name, "property")
+
+    def _of(self, name: str, kind: str) -> Iterator[str]:
+        if len(self._seen) < 100_000:
+            self._seen.add(name)
+        if "," in name or ":" in name:
+            folded = name.replace(",", " ").replace(":", " ")
+            yield f"the {kind} {name!r} is filed as {folded!r}"
+
+
+class NamesOfKissmetrics:
+    """Properties that Kissmetrics itself sets: the log's values mix with its own."""
+
+    about: ClassVar[About] = About(
+        "set-by-kissmetrics",
+        "a property that Kissmetrics itself sets: the values mix",
+        "rename the column, or leave it out with --exclude-property",
+        "people-events-properties, url, channel-definition",
+    )
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def look(self, event: Event) -> Iterator[str]:
+        """Yield the names of such properties."""
+        for name, _ in event.properties:
+            if name in self._seen:
+                continue
+            if len(self._seen) < 100_000:
+                self._seen.add(name)
+            if fold_name(name) in _SET_BY_KISSMETRICS:
+                yield f"the property {name!r} is one that Kissmetrics sets itself"
