@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from km_cli.allowance import Allowance
 from km_cli.destinations import Target
 from km_cli.errors import UsageError
-from km_cli.mapping import Clocking, Wanted
+from km_cli.inputs import Shape
+from km_cli.mapping import Clocking, Part, Wanted
 from km_cli.model import Persona
 from km_cli.planning import Collisions
 
@@ -23,16 +25,19 @@ class Settings:
     """One run's settings. `batch_size` is in rows, `rate` in calls a second, `timeout` in seconds."""
 
     files: tuple[str, ...]
+    shape: Shape
     target: Target
     site: str
     strategy: str
     personas: tuple[Persona, ...]
     wanted: Wanted
     clocking: Clocking
+    part: Part
     allowed: tuple[str, ...]
     collisions: Collisions
     spread: int
     limit: int | None
+    max_rejects: Allowance | None
     batch_size: int
     concurrency: int
     rate: float | None
@@ -47,10 +52,14 @@ class Settings:
         """Digest of all that decides what a row becomes: two readings of one file differ in it or not."""
         parts = [
             self.target.tracker,
+            self.shape,
             self.personas,
             self.wanted._replace(exclude=tuple(sorted(self.wanted.exclude))),
             self.clocking,
+            self.part,
             sorted(self.allowed),
+            self.collisions.value,
+            self.spread,
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

@@ -7,6 +7,7 @@ KmError                      what went wrong, and `hint`: what to do next
 │   ├── LedgerBusy      75   another run holds it
 │   └── LedgerFailed    74   it was in use and a write failed (a full disk)
 ├── ReadError           74   reading failed midway
+├── TooManyRejects      65   more rows are rejected than --max-rejects allows
 ├── Unavailable         69   the destination is unavailable or refuses us
 └── ComeBackLater       75   the destination told us to wait longer than a run should
 """
@@ -70,6 +71,12 @@ class ReadError(KmError):
     """An input stopped being readable midway; what was whole before that place is dealt with."""
 
     exit = Exit.IO
+
+
+class TooManyRejects(KmError):
+    """More rows are rejected than were allowed; what was sent before stands."""
+
+    exit = Exit.REJECTED
 
 
 class Unavailable(KmError):

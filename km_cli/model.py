@@ -248,11 +248,15 @@ class Verdict(Enum):
 
 
 class Answer(NamedTuple):
-    """A destination's answer, classified. `retry_after` is a floor in seconds for everyone."""
+    """A destination's answer, classified.
+
+    `retry_after` is a floor in seconds for everyone; `hint` what to do about it, if that is known.
+    """
 
     verdict: Verdict
     reason: str = ""
     retry_after: float = 0.0
+    hint: str = ""
 
 
 class Slots(Protocol):

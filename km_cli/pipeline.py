@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from km_cli.config import Settings
 from km_cli.dispatch import Batch, Dispatch, Stopped
-from km_cli.errors import InputError, KmError, ReadError
+from km_cli.errors import InputError, ReadError
+from km_cli.gathering import Cursor, FixedCursor, Gathering, Mapped, raw_of
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Columns, Mapper, Mapping, Wanted, recognise
+from km_cli.mapping import Columns, LeftOut, Mapper, Mapping, recognise
 from km_cli.model import Clock, Event, Finding, Gap, Plan, Reject, Row, Sequence
 from km_cli.planning import Planner
 from km_cli.rules import Rules
@@ -32,8 +33,6 @@ _PREVIEW_BYTES = 16 << 20
 _JUDGED_ROWS = 200
 _FEWEST_JUDGED = 10
 _BATCH_BYTES = 4 << 20
-
-Mapped = Event | Reject | Gap
 
 
 class Observer(Protocol):
@@ -56,51 +55,31 @@ class Observer(Protocol):
         ...
 
 
-class _Cursor:
-    """How far a reading got: the bytes behind it and their hash."""
-
-    def __init__(self, reading: Reading, state: _Hash) -> None:
-        self.reading = reading
-        self._state = state
-
-    def advance(self, raw: bytes, rows: int, rejected: int) -> None:
-        """Go on over `raw`, which holds so many rows."""
-        if not raw and not rows:
-            return
-        self._state.update(raw)
-        at = self.reading
-        self.reading = at._replace(
-            length=at.length + len(raw),
-            line=at.line + _line_ends(raw),
-            rows=at.rows + rows,
-            rejected=at.rejected + rejected,
-            digest=self._state.digest(),
-        )
-
-
 class _Mappers:
     """The mapper of an input, and those of the readings that corrected rejects come from."""
 
     def __init__(
-        self, ledger: Ledger, make: Callable[[Mapping], Mapper], own: Mapping, settings: Settings
+        self,
+        ledger: Ledger,
+        make: Callable[[Mapping], Mapper],
+        own: Mapping,
+        under: Callable[[Mapping], Mapping],
     ) -> None:
         self._ledger = ledger
         self._make = make
-        self._settings = settings
+        self._under = under
         self._mapping = own
         self._known: dict[str, Mapper] = {}
         self.own = make(own)
 
     def of(self, row: Row) -> Mapper:
         """Return the mapper for a row; what the flags ask for goes before what its reading knew."""
-        if row.origin is None or self._settings.wanted != Wanted():
+        if row.origin is None:
             return self.own
         token = row.origin.reading
         if token not in self._known:
             reading = self._ledger.readings.by_token(token)
-            mapping = Mapping.from_json(reading.mapping) if reading else self._mapping
-            if any(self._settings.clocking):
-                mapping = mapping._replace(clocking=self._settings.clocking)
+            mapping = self._under(Mapping.from_json(reading.mapping)) if reading else self._mapping
             self._known[token] = self._make(mapping)
         return self._known[token]
 
@@ -132,19 +111,24 @@ class Pipeline:
         self._observer = observer
         self._clock = clock
         self._left = settings.limit
+        self._read = self._rejected = 0
         self._rules = Rules()
 
     def run(self, sources: Iterable[Source]) -> None:
-        """Take every source in turn. Raises Stopped, InputError, ReadError, LedgerFailed."""
+        """Take every source in turn.
+
+        Raises Stopped, InputError, ReadError, LedgerFailed, and TooManyRejects at the end of a batch.
+        """
         for source in sources:
             if self._left == 0:
-                return
+                break
             opened = open_reader(source)
             try:
                 if not opened.empty:
                     self._take(opened)
             finally:
                 opened.close()
+        self._check_rejects(at_end=True)
 
     def _take(self, opened: Opened) -> None:
         found = self._find(opened)
@@ -154,7 +138,9 @@ class Pipeline:
         self._tally.rejected_before += reading.rejected
         place = Place(reading.length, reading.line + 1) if reading.length else None
         reader = opened.reader(place)
-        mappers = _Mappers(self._ledger, partial(self._mapper, opened), found.mapping, self._settings)
+        mappers = _Mappers(
+            self._ledger, partial(self._mapper, opened), found.mapping, partial(self._under, opened)
+        )
         planner = Planner(
             self._ledger.slots,
             self._settings.target.tracker,
@@ -162,10 +148,13 @@ class Pipeline:
             spread=self._settings.spread,
             collisions=self._settings.collisions,
         )
-        cursor = _Cursor(reading, found.state)
-        cursor.advance(reader.preamble, 0, 0)
-        mapped = self._preview(self._map(reader.items(), mappers, opened), opened)
-        self._ship(mapped, planner, cursor, keeps_cursor=opened.format != "rejects")
+        mapped = self._map(reader.items(), mappers, opened)
+        if opened.format == "rejects":
+            self._ship(mapped, planner, FixedCursor(reading))
+            return
+        cursor = Cursor(reading, found.state)
+        cursor.begin(reader.preamble)
+        self._ship(self._preview(mapped, opened, judge=not reading.rows), planner, cursor)
 
     # Which reading is this?
 
@@ -190,14 +179,19 @@ class Pipeline:
 
     def _mapping(self, opened: Opened) -> Mapping:
         """Recognise the columns; those of a rejects file are known from the readings it came from."""
-        if opened.token and self._settings.wanted == Wanted():
+        if opened.token:
             known = self._ledger.readings.by_token(opened.token)
             if known is not None:
-                return Mapping.from_json(known.mapping)
+                return self._under(opened, Mapping.from_json(known.mapping))
         columns = recognise(
             self._settings.wanted, opened.columns, opened.source.name, tabular=opened.format == "delimited"
         )
         return Mapping(columns, self._settings.clocking)
+
+    def _under(self, opened: Opened, known: Mapping) -> Mapping:
+        """Lay the flags over the mapping of a reading that corrected rejects come from."""
+        settings = self._settings
+        return known.under(settings.wanted, settings.clocking, opened.columns, opened.source.name)
 
     def _mapper(self, opened: Opened, mapping: Mapping) -> Mapper:
         return Mapper(
@@ -209,39 +203,44 @@ class Pipeline:
             allowed=self._settings.allowed,
             now=self._clock.now(),
             note=self._tally.note,
+            part=self._settings.part,
         )
 
     # Rows to events
 
     def _map(self, items: Iterable[Item], mappers: _Mappers, opened: Opened) -> Iterator[Mapped]:
-        """Map every row; stop after --limit rows."""
+        """Map every row; stop after --limit rows of the part that is asked for."""
         for item in items:
             if isinstance(item, Gap):
                 yield item
                 continue
-            if self._left is not None:
-                if self._left == 0:
-                    return
+            if self._left == 0:
+                return
+            one = mappers.of(item).map(item) if isinstance(item, Row) else item
+            if self._left is not None and type(one) is not LeftOut:
                 self._left -= 1
-            yield mappers.of(item).map(item) if isinstance(item, Row) else item
+            yield one
         unit = mappers.own.unit
         if unit not in ("", "seconds"):
             message = f"times are {unit} since 1970, by their magnitude"
             self._tally.note(Finding("time-unit", message, opened.source.name, 0))
 
-    def _preview(self, mapped: Iterator[Mapped], opened: Opened) -> Iterator[Mapped]:
-        """Look at the first rows before any of them is planned, so that what is wrong as a whole shows."""
+    def _preview(self, mapped: Iterator[Mapped], opened: Opened, *, judge: bool) -> Iterator[Mapped]:
+        """Look at the first rows before any of them is planned, so that what is wrong as a whole shows.
+
+        Only the first rows of the input itself are judged: a run that goes on must not stick at bad ones.
+        """
         seen: list[Mapped] = []
         size = 0
         try:
             for one in mapped:
                 seen.append(one)
-                size += len(_raw(one))
+                size += len(raw_of(one))
                 if len(seen) >= _PREVIEW_ROWS or size >= _PREVIEW_BYTES:
                     break
-        except ReadError as error:
+        except (ReadError, Stopped) as error:
             mapped = _raising(error)
-        if opened.format != "rejects":
+        if judge:
             self._judge([one for one in seen if type(one) is not Gap][:_JUDGED_ROWS], opened)
         return chain(seen, mapped)
 
@@ -257,28 +256,33 @@ class Pipeline:
 
     # Events to batches
 
-    def _ship(
-        self, mapped: Iterator[Mapped], planner: Planner, cursor: _Cursor, *, keeps_cursor: bool
-    ) -> None:
+    def _ship(self, mapped: Iterator[Mapped], planner: Planner, cursor: Cursor | FixedCursor) -> None:
         """Plan in order and ship in batches; what was planned before an error stands."""
-        batch = _Gathering()
-        try:
-            for one in mapped:
-                batch.add(one, self._plan(one, planner))
-                if batch.rows >= self._settings.batch_size or batch.size >= _BATCH_BYTES:
-                    self._send(batch, cursor, at_end=False)
-                    batch = _Gathering()
-        except Stopped:
-            raise
-        except KmError:
-            self._send(batch, cursor, at_end=False)
-            raise
-        self._send(batch, cursor, at_end=keeps_cursor and self._left != 0)
+        batch = Gathering()
+        while True:
+            try:
+                one = next(mapped, None)
+            except (InputError, ReadError, Stopped):
+                self._send(batch, cursor, at_end=False)
+                raise
+            if one is None:
+                break
+            batch.add(one, self._plan(one, planner))
+            if batch.rows >= self._settings.batch_size or batch.size >= _BATCH_BYTES:
+                self._send(batch, cursor, at_end=False)
+                self._check_rejects(at_end=False)
+                batch = Gathering()
+        self._send(batch, cursor, at_end=self._left != 0)
+        self._check_rejects(at_end=False)
 
     def _plan(self, one: Mapped, planner: Planner) -> Plan | None:
         if type(one) is Reject:
             self._tally.reject(one)
             self._tally.rows.rejected += 1
+        if type(one) is LeftOut:
+            self._tally.rows.skipped += 1
+            row = one.row
+            self._tally.note(Finding("left-out", "it is not in the part asked for", row.source, row.line))
         if type(one) is not Event:
             return None
         for finding in self._rules.look(one):
@@ -295,49 +299,22 @@ class Pipeline:
         known = self._ledger.readings.by_token(row.origin.reading)
         return known.number if known else 0
 
-    def _send(self, batch: _Gathering, cursor: _Cursor, *, at_end: bool) -> None:
-        cursor.advance(b"".join(batch.raws), batch.rows, batch.rejected)
+    def _check_rejects(self, *, at_end: bool) -> None:
+        """Raise TooManyRejects if there are; those that the destination refuses count when it is known."""
+        if self._settings.max_rejects is not None:
+            rejected = max(self._rejected, self._tally.rows.rejected)
+            self._settings.max_rejects.check(rejected, self._read, at_end=at_end)
+
+    def _send(self, batch: Gathering, cursor: Cursor | FixedCursor, *, at_end: bool) -> None:
+        self._read += batch.rows
+        self._rejected += batch.rejected
+        cursor.advance(batch)
         self._observer.shipping()
         self._dispatch.ship(Batch(batch.plans, batch.rejects, cursor.reading, at_end))
         self._observer.shipped(self._tally, cursor.reading)
 
 
-class _Gathering:
-    """A batch in the making."""
-
-    def __init__(self) -> None:
-        self.plans: list[Plan] = []
-        self.rejects: list[Reject] = []
-        self.raws: list[bytes] = []
-        self.rows = 0
-        self.rejected = 0
-        self.size = 0
-
-    def add(self, one: Mapped, plan: Plan | None) -> None:
-        """Add a row, or bytes that belong to none."""
-        raw = _raw(one)
-        self.raws.append(raw)
-        self.size += len(raw)
-        if type(one) is Gap:
-            return
-        self.rows += 1
-        if type(one) is Reject:
-            self.rejects.append(one)
-            self.rejected += 1
-        elif plan is not None:
-            self.plans.append(plan)
-            self.rejected += bool(plan.rejects)
-
-
-def _line_ends(raw: bytes) -> int:
-    return len((raw + b".").splitlines()) - 1
-
-
-def _raising(error: KmError) -> Iterator[Mapped]:
+def _raising(error: Exception) -> Iterator[Mapped]:
     """Raise an error only when its turn comes: what was whole before it is dealt with."""
     yield from ()
     raise error
-
-
-def _raw(one: Mapped) -> bytes:
-    return one.raw if isinstance(one, Gap) else one.row.raw

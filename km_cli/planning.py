@@ -31,8 +31,8 @@ from km_cli.model import (
 )
 from km_cli.names import fold_identity, fold_name
 
-MOST_READINGS = 8
-"""How many readings are remembered to hold a call: the last ones, so that slots stay small."""
+MOST_READINGS = 16
+"""How many readings are remembered to hold a call: the first and the last ones, so that slots stay small."""
 
 
 _LONGEST_KEPT = 200
@@ -108,7 +108,7 @@ class Planner:
             kin = [filed for filed in slot.filed if filed.deed == mark.deed]
             if self._known_alike(mark, kin, desk) or self._known_changed(call, mark, kin, desk):
                 return
-        self._place(desk.row, call, mark, desk)
+        self._place(call, mark, desk)
 
     def _known_by_id(self, call: Record, mark: _Print, desk: _Desk) -> bool:
         """Tell whether the log's own id was sent before; raises _NotPlaced if it was another deed's."""
@@ -127,7 +127,10 @@ class Planner:
             )
         if filed.alike != mark.alike:
             desk.note_changed(call)
-        self._claim(filed, filed.claim_of(desk.reading) or Claim(desk.reading, True))
+        displaced = self._slots.take_changed(desk.reading, filed)
+        self._claim(filed, Claim(desk.reading, True))
+        if displaced:
+            self._rematch(displaced, desk)
         return True
 
     def _known_alike(self, mark: _Print, kin: list[Filed], desk: _Desk) -> bool:
@@ -138,7 +141,7 @@ class Planner:
                 if filed.alike == mark.alike and not (mark.id and filed.id):
                     self._claim(filed, Claim(desk.reading, mark.id != b""), mark.id)
                     return True
-            elif claim.alike and filed.alike == mark.alike:
+            elif claim.alike and filed.alike == mark.alike and (claim.named or not (mark.id and filed.id)):
                 if displaced := self._slots.take_changed(desk.reading, filed):
                     self._claim(filed, Claim(desk.reading, mark.id != b""), mark.id)
                     self._rematch(displaced, desk)
@@ -168,13 +171,20 @@ class Planner:
         slot = self._slots.slot(mark.person, mark.second)
         kin = [filed for filed in slot.filed if filed.deed == mark.deed]
         own = _Desk(displaced.row, desk.reading)
-        if not self._known_changed(call, mark, kin, own):
-            self._place(displaced.row, call, mark, desk)
+        try:
+            if not self._known_changed(call, mark, kin, own):
+                self._place(call, mark, own)
+                desk.findings += own.findings
+        except _NotPlaced as error:
+            desk.rejects.append(Reject(displaced.row, error.code, str(error), (call.persona,)))
+        desk.placed += own.placed
 
     def _claim(self, filed: Filed, claim: Claim, event_id: bytes = b"") -> Filed:
         """Remember that a reading holds the call too, and the id it has there."""
         others = tuple(other for other in filed.claims if other.reading != claim.reading)
-        claims = (*others[1 - MOST_READINGS :], claim)
+        if len(others) >= MOST_READINGS:
+            others = (others[0], *others[2 - MOST_READINGS :])
+        claims = (*others, claim)
         claimed = filed._replace(claims=claims, id=event_id or filed.id)
         if claimed.id != filed.id:
             self._slots.file_id(claimed.id, filed.person, filed.second)
@@ -187,7 +197,7 @@ class Planner:
         calls = tuple(by if other == filed else other for other in slot.filed)
         self._slots.put(filed.person, filed.second, Slot(calls, slot.guests))
 
-    def _place(self, row: Row, call: Record, mark: _Print, desk: _Desk) -> None:
+    def _place(self, call: Record, mark: _Print, desk: _Desk) -> None:
         """Choose the second, take it, and put the call on the desk. Raises _NotPlaced."""
         own = self._slots.slot(mark.person, mark.second)
         taken = mark.second
@@ -211,7 +221,7 @@ class Planner:
             self._slots.put(mark.person, taken, Slot(there.filed, (*there.guests, guest)))
         if mark.id:
             self._slots.file_id(mark.id, mark.person, mark.second)
-        desk.placed.append(Placed(row, call, filed))
+        desk.placed.append(Placed(desk.row, call, filed))
 
     def _choose(self, call: Record, mark: _Print, own: Slot, desk: _Desk) -> int:
         """Return the first second that is free at this call's turn (promise 6)."""

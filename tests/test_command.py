@@ -189,7 +189,7 @@ NOT_UNDERSTOOD: list[tuple[str, bytes, tuple[str, ...]]] = [
     ("one column", b"user:event\n", ("{log}, line 1", "only one column")),
     ("two alike", b"user,event,timestamp,USER\n", ("{log}, line 1", "'user' and 'USER'")),
     ("reserved", b"user,event,timestamp,_id\n", ("{log}", "'_id'", "--exclude-property _id")),
-    ("UTF-16", "user,event,timestamp\n".encode("utf-16"), ("{log}", "UTF-16", "iconv -f UTF-16")),
+    ("UTF-16", "user,event,timestamp\n".encode("utf-16"), ("{log}", "UTF-16", "--encoding utf-16")),
     ("no offset", b"user,event,timestamp\nada,In,1704067200\nada,In,2024-01-01 10:00\n",
      ("{log}, line 3", "'2024-01-01 10:00:00'", "--timezone Europe/Berlin")),
     ("several ways", b"user,event,timestamp\nada,In,03/04/2024\n",

@@ -187,17 +187,24 @@ def answer_of(url: str, **more: Any) -> Verdict:
         return connection.send([parcel(destination, 1, record(1))]).verdict
 
 
-def test_proxies_are_looked_up_once(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("no_proxy", "NO_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+def test_proxies_are_looked_up_once_and_never_for_this_machine(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY", "http_proxy", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    direct = TrackerDestination(tracker.url, {"main": KEY})
-    monkeypatch.setenv("http_proxy", tracker.url)
-    by_proxy = TrackerDestination("http://127.0.0.1:1", {"main": KEY})
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    for destination in (direct, by_proxy):
+    monkeypatch.setenv("https_proxy", tracker.url)
+    here = TrackerDestination(tracker.url, {"main": KEY})
+    away = TrackerDestination("https://tracker.example", {"main": KEY})
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    for destination in (here, away):
         with closing(destination.connect()) as connection:
-            assert connection.send([parcel(destination, 1, record(1))]).verdict is Verdict.ACKNOWLEDGED
-    assert [hit.path for hit in tracker.seen] == ["/e", "http://127.0.0.1:1/e"]
+            connection.send([parcel(destination, 1, record(1))])
+    assert [(hit.method, hit.path) for hit in tracker.seen] == [
+        ("GET", "/e"),
+        ("CONNECT", "tracker.example:443"),
+    ]
+    assert KEY not in tracker.seen[1].query
 
 
 def test_netrc_and_cookies_are_left_alone(

@@ -335,3 +335,64 @@ def test_nothing_under_the_state_folder_holds_the_key(
     importer("import", log).ended(65)
     for path in importer.state.iterdir():
         assert b"0123456789abcdef0123456789abcdef01234567" not in path.read_bytes()
+
+
+def test_flags_lie_over_the_mapping_of_a_reject(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text(
+        '{"user_id": "internal-8", "email": "bob@x", "event": "In", "timestamp": 1704067200, '
+        '"plan": {"a": "b"}}\n'
+    )
+    importer("import", log, "--user", "email", "--exclude-property", "user_id").ended(65)
+    (path,) = importer.state.glob("rejects-*")
+    importer("import", shutil.copy(path, tmp_path / "again.jsonl"), "--flatten").ended(0)
+    assert [(call["_p"], call["plan.a"], "user_id" in call) for call in tracker.calls()] == [
+        ("bob@x", "b", False)
+    ]
+
+
+def test_a_part_owed_stays_owed_however_often_it_is_corrected(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    rows = [f"u{number},Acme,Clicked,2024-01-01T00:00:00Z," for number in range(2)]
+    importer("import", write(tmp_path / "log.csv", *rows), "--spread", "0").ended(65)
+    for old, new in (("2024-01-01T00:00:00Z", "nonsense"), ("nonsense", "2024-01-01T00:00:09Z")):
+        path = max(importer.state.glob("rejects-*"), key=lambda path: path.stat().st_mtime_ns)
+        corrected = tmp_path / f"{new[:4]}.jsonl"
+        corrected.write_text(path.read_text().replace(old, new))
+        importer("import", corrected)
+    assert sorted((call["_p"], call["_t"][-1]) for call in tracker.calls()) == [
+        ("Acme", "0"),
+        ("Acme", "9"),
+        ("u0", "0"),
+        ("u1", "0"),
+    ]
+
+
+def test_a_rejects_file_leaves_no_reading_behind(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    bad = '{"user": "guest", "event": "In", "timestamp": 1704067200, "plan": "a"}\n'
+    log = tmp_path / "log.jsonl"
+    log.write_text(bad)
+    importer("import", log).ended(65)
+    (path,) = importer.state.glob("rejects-*")
+    rejects = Path(shutil.copy(path, tmp_path / "rejects.jsonl"))
+    importer("import", rejects).ended(65)
+    log.write_text(bad + bad.replace("guest", "bob").replace('"a"', '"b"'))
+    importer("import", log).ended(0)
+    rejects.write_text(rejects.read_text().replace("guest", "bob"))
+    importer("import", rejects).ended(0)
+    assert sorted(call["plan"] for call in tracker.calls()) == ["a", "b"]
+
+
+def test_the_rejects_file_is_for_its_owner_and_lines_torn_by_a_crash_stay_apart(
+    importer: Command, tmp_path: Path
+) -> None:
+    rejects = tmp_path / "rejects.jsonl"
+    log = write(tmp_path / "log.csv", "guest,Acme,Clicked,2024-01-01T00:00:00Z,")
+    importer("import", log, "--rejects", rejects).ended(65)
+    assert rejects.stat().st_mode & 0o077 == 0
+    rejects.write_text(rejects.read_text()[:-20])
+    importer(
+        "import", write(tmp_path / "b.csv", "none,Acme,Clicked,2024-01-01T00:00:00Z,"), "--rejects", rejects
+    )
+    assert '"line": 2' in rejects.read_text().splitlines()[1]

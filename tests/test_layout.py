@@ -25,10 +25,23 @@ MAY_IMPORT = {
     "delivery": FOUNDATION,
     "destinations": FOUNDATION | {"standin"},
     "tally": FOUNDATION,
-    "config": FOUNDATION | {"mapping", "planning", "destinations"},
+    "allowance": FOUNDATION,
+    "gathering": FOUNDATION | {"inputs", "ledger", "mapping"},
+    "config": FOUNDATION | {"allowance", "inputs", "mapping", "planning", "destinations"},
     "dispatch": FOUNDATION | {"delivery", "inputs", "ledger", "tally"},
     "pipeline": FOUNDATION
-    | {"config", "dispatch", "inputs", "ledger", "mapping", "planning", "rules", "strategies", "tally"},
+    | {
+        "config",
+        "dispatch",
+        "gathering",
+        "inputs",
+        "ledger",
+        "mapping",
+        "planning",
+        "rules",
+        "strategies",
+        "tally",
+    },
 }
 """Part → parts of km_cli it may import. `cli` may import anything."""
 

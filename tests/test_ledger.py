@@ -228,17 +228,32 @@ def test_a_failed_commit_leaves_nothing_behind(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_a_site_is_its_name_and_its_key(tmp_path: Path) -> None:
+def test_a_site_is_its_name_and_its_key_from_its_first_batch_on(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     ledger = Ledger.open(path)
-    ledger.claim_site("t", "main", "key one")
-    ledger.claim_site("t", "main", "key one")
-    ledger.claim_site("t", "test", "key two")
-    ledger.claim_site("https://elsewhere", "main", "key two")
+    ledger.check_site("t", "main", "a wrong key")
+    ledger.commit("t", begun(ledger), [])  # nothing was planned for it, nothing is tied
+    ledger.close()
+
+    ledger = Ledger.open(path)
+    ledger.check_site("t", "main", "key one")
+    ledger.commit("t", begun(ledger), [call(0)])
+    ledger.check_site("t", "main", "key one")
+    ledger.check_site("t", "test", "key two")
+    ledger.check_site("https://elsewhere", "main", "key two")
     with pytest.raises(UsageError, match="another API key"):
-        ledger.claim_site("t", "main", "key two")
+        ledger.check_site("t", "main", "key two")
     ledger.close()
     assert all(b"key one" not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_the_lock_follows_no_link(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (tmp_path / "ledger.db.lock").symlink_to(precious)
+    with pytest.raises(LedgerError):
+        Ledger.open(tmp_path / "ledger.db")
+    assert precious.read_text() == "precious"
 
 
 def test_the_ledger_is_for_its_owner_alone(tmp_path: Path) -> None:

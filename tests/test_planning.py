@@ -121,3 +121,18 @@ def _check_nothing_merges(calls: list[dict[str, str]]) -> None:
         if "plan" in call:
             values.setdefault((call["_p"], call["_t"]), set()).add(call["plan"])
     assert all(len(found) == 1 for found in values.values())
+
+
+@settings(max_examples=150, deadline=None)
+@given(known=rows, log=rows, cut=st.integers(0, 14), with_id=st.booleans())
+def test_a_log_that_grows_sends_what_the_whole_would(known: Rows, log: Rows, cut: int, with_id: bool) -> None:
+    wanted = _wanted(id="id") if with_id else _wanted(exclude=("id",))
+    with tempfile.TemporaryDirectory() as folder:
+        before, file = write(Path(folder, "known.csv"), known), Path(folder, "log.csv")
+        whole, parts = Path(folder, "whole.db"), Path(folder, "parts.db")
+        run([before], whole, wanted=wanted)
+        at_once, _ = run([write(file, log)], whole, wanted=wanted)
+        run([before], parts, wanted=wanted)
+        first, _ = run([write(file, log[:cut])], parts, wanted=wanted)
+        second, _ = run([write(file, log)], parts, wanted=wanted)
+    assert counted(wire(first + second)) == counted(wire(at_once))

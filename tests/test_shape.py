@@ -161,11 +161,11 @@ def test_an_unclosed_quotation_mark_in_a_record_that_is_no_utf8() -> None:
 # Shape: inputs that are not understood
 
 NOT_UNDERSTOOD: list[tuple[str, bytes, str, tuple[str, ...]]] = [
-    ("UTF-16", "user,event,time\n".encode("utf-16"), "x.csv", ("UTF-16", "iconv -f UTF-16 ")),
-    ("UTF-16 little", "user,event,time\n".encode("utf-16-le"), "x.csv", ("UTF-16LE", "iconv -f UTF-16LE ")),
-    ("UTF-16 big", '{"user":1}\n'.encode("utf-16-be"), "x.jsonl", ("UTF-16BE", "iconv -f UTF-16BE ")),
+    ("UTF-16", "user,event,time\n".encode("utf-16"), "x.csv", ("UTF-16", "--encoding utf-16")),
+    ("UTF-16 little", "user,event,time\n".encode("utf-16-le"), "x.csv", ("UTF-16LE", "--encoding utf-16le")),
+    ("UTF-16 big", '{"user":1}\n'.encode("utf-16-be"), "x.jsonl", ("UTF-16BE", "--encoding utf-16be")),
     ("UTF-32", "user,event,time\n".encode("utf-32"), "x.csv", ("UTF-32",)),
-    ("header not UTF-8", "usér,event\n".encode("latin-1"), "x.csv", ("header", "UTF-8", "iconv")),
+    ("header not UTF-8", "usér,event\n".encode("latin-1"), "x.csv", ("header", "UTF-8", "--encoding cp1252")),
     ("header with NUL", b"us\0er,event,time,one,two\n", "x.csv", ("header", "UTF-8")),
     ("one column", b"user:event:time\na:b:c\n", "x.csv",
      ("only one column", "'user:event:time'", "semicolon")),

@@ -22,10 +22,10 @@ from km_cli.cli import options
 def command(**flags: Any) -> int:
     """Send what has not been sent.
 
-    FILE is a CSV file with a header or JSON lines, also gzipped, or - for standard input. Columns with usual
-    names are recognised. Rows that can't be sent go to the rejects file, with the reason; correct them
-    there and import that file. Running the same command again sends nothing twice and goes on where an
-    earlier run stopped.
+    FILE is a CSV file with a header or JSON lines, also packed (.gz .bz2 .xz .zst), a quoted pattern, or -
+    for standard input. Columns with usual names are recognised. Rows that can't be sent go to the rejects
+    file, with the reason; correct them there and import that file. Running the same command again sends
+    nothing twice and goes on where an earlier run stopped.
 
     \b
     Examples:
@@ -33,6 +33,7 @@ def command(**flags: Any) -> int:
       KM_API_KEY=... km-cli import january.csv.gz february.csv.gz
       km-cli import log.jsonl --user user.id --account account.id --no-properties
       km-cli import events.csv --site test --limit 10
+      km-cli import 'logs/**/*.csv.zst' --since 2024-01-01 --only 'Signed Up'
     """
     from km_cli.cli.running import run_import
 

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import io
 import os
+import select
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
-from km_cli.dispatch import Stop
+from km_cli.dispatch import Stop, Stopped
+
+_TICK = 0.2
 
 
 class Caught:
     """Which signal asked us to stop, 0 for none."""
 
     signal = 0
+
+
+class PatientInput(io.RawIOBase):
+    """Standard input that can be waited for without being deaf to a request to stop."""
+
+    def __init__(self, file: int, stop: Stop) -> None:
+        self._file = file
+        self._stop = stop
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read what there is. Raises Stopped if that is asked for while there is nothing."""
+        while not select.select([self._file], [], [], _TICK)[0]:
+            if self._stop.requested:
+                raise Stopped
+        return os.readv(self._file, [buffer])
 
 
 @contextmanager

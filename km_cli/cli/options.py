@@ -51,7 +51,28 @@ def section(title: str, *options: InSection) -> Callable[[Decorated], Decorated]
     return decorate
 
 
-files = click.argument("files", nargs=-1, required=True, metavar="FILE...")
+_arguments = click.argument("files", nargs=-1, required=True, metavar="FILE...")
+_shape = section(
+    "Files",
+    option(
+        "--format",
+        type=click.Choice(["csv", "tsv", "jsonl", "ndjson"]),
+        help="What a FILE is. Default: by an ending in its name, else by its content.",
+    ),
+    option(
+        "--delimiter",
+        metavar="CHARACTER",
+        default="",
+        help="comma, semicolon, tab or pipe. Default: the most frequent in the header.",
+    ),
+    option("--encoding", metavar="NAME", default="", help="As utf-16, cp1252, shift-jis. Default: UTF-8."),
+)
+
+
+def files(command: Decorated) -> Decorated:
+    """Give a command FILE, and the options that say how it is written."""
+    return _arguments(_shape(command))
+
 
 columns = section(
     "Columns",
@@ -63,6 +84,7 @@ columns = section(
         help="Column of the account. Default: account, account_id, company, …",
     ),
     option("--event", metavar="NAME", default="", help="Column of the event. Default: event, event_name, …"),
+    option("--event-name", metavar="TEXT", default="", help="What every row did, if no column says it."),
     option(
         "--timestamp",
         metavar="NAME",
@@ -112,10 +134,25 @@ times = section(
 part = section(
     "Part of the log",
     option(
+        "--since",
+        metavar="TIME",
+        default="",
+        help="From this time on, as 2024-01-31 or 2024-01-31T18:00; in --timezone, else UTC.",
+    ),
+    option("--until", metavar="TIME", default="", help="Before this time."),
+    option("--only", metavar="EVENT", multiple=True, help="Events of this name (repeatable)."),
+    option("--skip", metavar="EVENT", multiple=True, help="No events of this name (repeatable)."),
+    option(
         "--limit",
         type=click.IntRange(1),
         metavar="N",
         help="Take the first N rows only; the next run goes on behind them.",
+    ),
+    option(
+        "--max-rejects",
+        metavar="N|N%",
+        default="",
+        help="Stop if more rows are rejected. Default: no limit.",
     ),
 )
 

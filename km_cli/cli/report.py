@@ -23,6 +23,7 @@ MEANINGS = {
     "D2": "another value of a property in the same second: moved so that both are kept",
     "D2-lost": "another value of a property and no free second: one value survives",
     "changed": "sent before with other properties: not sent again",
+    "left-out": "rows that --since, --until, --only or --skip leaves out",
     "leap-second": "a second :60, read as :59",
     "no-user": "rows without a user: the account's part alone",
     "no-account": "rows without an account: the user's part alone",
@@ -123,6 +124,7 @@ def print_dry_run(settings: Settings, tally: Tally, watch: Watch) -> None:
         ("  to reject", rows.rejected, reasons(tally)),
     )
     lines += [("calls to send", f"{calls.planned:,}", by_persona)]
+    lines += _lines(("  left by an earlier run", sum(watch.pending.values()), "an import sends them first"))
     moved = tally.findings["D1"] + tally.findings["D2"]
     lines += _lines(("  moved", moved, f"to a free second, by up to {settings.spread} s"))
     table(lines)
@@ -163,6 +165,8 @@ def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
 
 def _skipped(tally: Tally) -> str:
     said = "sent before, or alike in everything"
+    if left_out := tally.findings["left-out"]:
+        said += f"; {left_out:,} left out, as asked"
     if tally.rejected_before:
         said += f" ({tally.rejected_before:,} of them rejected before: see that run's rejects file)"
     return said

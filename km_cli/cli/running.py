@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
-from typing import Any, cast
+from typing import Any
 
 from km_cli.cli import interrupts, report
 from km_cli.cli.settings import make_settings
@@ -47,7 +47,7 @@ class SystemClock:
 def run_dry(flags: dict[str, Any]) -> int:
     """Rehearse an import and report; the exit code is 65 if rows would be rejected."""
     settings = make_settings(flags)
-    sources = _sources(settings)
+    sources = _sources(settings, Stop())
     clock, tally = SystemClock(), Tally()
     started = clock.monotonic()
     ended: KmError | None = None
@@ -58,6 +58,7 @@ def run_dry(flags: dict[str, Any]) -> int:
         destination = open_destination(settings.target, keys, settings.timeout)
         dispatch = Rehearsal(ledger, settings.target.tracker, destination, tally, Stop())
         Pipeline(settings, ledger, dispatch, tally, watch, clock).run(sources)
+        watch.pending = ledger.outbox.count(settings.target.tracker)
     except KmError as error:
         ended = error
     finally:
@@ -76,20 +77,21 @@ def run_import(flags: dict[str, Any]) -> int:
     """Import and report; the exit code says how it ended."""
     settings = make_settings(flags)
     keys = settings.keys()
-    sources = _sources(settings)
     gc.set_threshold(100_000, 50, 50)  # millions of small tuples in no cycle: looking for them costs 15 %
     clock, tally, stop = SystemClock(), Tally(), Stop()
+    sources = _sources(settings, stop)
     started = clock.monotonic()
     rejects = RejectsFile(settings.rejects)
     ledger = Ledger.open(settings.ledger)
     try:
         for site, key in keys.items():
-            ledger.claim_site(settings.target.tracker, site, key)
+            ledger.check_site(settings.target.tracker, site, key)
         with interrupts.watched(stop) as caught:
             asks = settings.target.tracker == "kissmetrics" and not flags["yes"] and sys.stdin.isatty()
             watch = Watcher(settings, asks=asks, quiet=flags["quiet"] or flags["as_json"])
             with watch:
                 error = _send(settings, keys, sources, ledger, rejects, tally, stop, watch, clock)
+            watch.pending = ledger.outbox.count(settings.target.tracker)
     finally:
         ledger.close()
         rejects.close()
@@ -99,6 +101,7 @@ def run_import(flags: dict[str, Any]) -> int:
         report.print_json(tally, seconds, kept=kept)
     elif flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"]):
         report.print_summary(settings, tally, seconds, kept)
+    _tell_of_other_sites(watch.pending, keys)
     return _conclude(tally, rejects, error, caught.signal)
 
 
@@ -164,19 +167,31 @@ def _told(step: Callable[[], None]) -> KmError | None:
     return None
 
 
-def _sources(settings: Settings) -> list[Source]:
-    stdin = cast(io.BufferedReader, sys.stdin.buffer)
-    sources = [Source(name, stdin) for name in settings.files]
+def _sources(settings: Settings, stop: Stop) -> list[Source]:
+    stdin: io.BufferedReader | None = None
+    if "-" in settings.files:
+        patient: io.RawIOBase = interrupts.PatientInput(sys.stdin.fileno(), stop)
+        stdin = io.BufferedReader(patient)
+    sources = [Source(name, stdin, settings.shape) for name in settings.files]
     for source in sources:
         source.check()
     return sources
+
+
+def _tell_of_other_sites(pending: dict[str, int], keys: dict[str, str]) -> None:
+    for site, calls in pending.items():
+        if site not in keys:
+            complain(
+                f"{counted(calls, 'call')} of the site {site!r} still pending",
+                f"send them with --site {site}",
+            )
 
 
 def _conclude(tally: Tally, rejects: RejectsFile, error: KmError | None, signal: int) -> int:
     """Say what is left to do, the most urgent last, and return the exit code."""
     if rejects.count:
         complain(
-            f"{counted(tally.rows.rejected, 'row')} rejected ({report.reasons(tally)}), in {rejects.path}",
+            f"{counted(rejects.count, 'row')} rejected ({report.reasons(tally)}), in {rejects.path}",
             "correct them there, in `raw`, and import that file",
         )
     if tally.calls.pending:

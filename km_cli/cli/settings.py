@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from pathlib import Path
 from typing import Any
 
+from km_cli.allowance import make_allowance
 from km_cli.config import Settings, environment, state_folder
 from km_cli.destinations import parse_target
 from km_cli.errors import UsageError
-from km_cli.mapping import Clocking, Wanted
+from km_cli.inputs import expand, make_shape
+from km_cli.mapping import Clocking, Wanted, make_part
+from km_cli.names import LONGEST_NAME, fold_name
 from km_cli.planning import Collisions
 from km_cli.strategies import STRATEGIES
 
@@ -25,30 +30,39 @@ def make_settings(flags: dict[str, Any]) -> Settings:
         raise UsageError(
             "--to local keeps its own ledger in its file", "leave --ledger out, or use --to local:PATH"
         )
+    if not re.fullmatch(r"[\w.-]+", flags["site"]):
+        raise UsageError(
+            f"--site {flags['site']!r} is no name", "use letters, digits, dots, dashes and underscores"
+        )
     ledger = Path(flags["ledger"]).expanduser() if flags["ledger"] else folder / "ledger.db"
     if target.kind == "local":
         ledger = Path(target.place)
     rejects = flags.get("rejects")
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     settings = Settings(
-        files=tuple(flags["files"]),
+        files=expand(flags["files"]),
+        shape=make_shape(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         target=target,
         site=flags["site"],
         strategy=flags["strategy"],
         personas=STRATEGIES[flags["strategy"]](flags["site"]),
         wanted=_wanted(flags),
         clocking=_clocking(flags),
+        part=make_part(flags["since"], flags["until"], flags["only"], flags["skip"], flags["timezone"]),
         allowed=tuple(flags["allowed"]),
         collisions=Collisions(flags["collisions"]),
         spread=flags["spread"],
         limit=flags["limit"],
+        max_rejects=make_allowance(flags["max_rejects"]) if flags["max_rejects"] else None,
         batch_size=flags["batch_size"],
         concurrency=flags["concurrency"],
         rate=flags["rate"],
         timeout=flags["timeout"],
         attempts=flags["attempts"],
         ledger=ledger,
-        rejects=Path(rejects).expanduser() if rejects else ledger.with_name(f"rejects-{stamp}.jsonl"),
+        rejects=Path(rejects).expanduser()
+        if rejects
+        else ledger.with_name(f"rejects-{stamp}-{os.getpid()}.jsonl"),
         environment=environment(),
     )
     _check_files(settings)
@@ -58,6 +72,9 @@ def make_settings(flags: dict[str, Any]) -> Settings:
 def _wanted(flags: dict[str, Any]) -> Wanted:
     if flags["no_properties"] and flags["properties"]:
         raise UsageError("--no-properties and --property contradict each other", "give one of them")
+    if flags["event"] and flags["event_name"]:
+        raise UsageError("--event and --event-name contradict each other", "give one of them")
+    _check_event_name(flags["event_name"])
     return Wanted(
         flags["user"],
         flags["account"],
@@ -67,7 +84,17 @@ def _wanted(flags: dict[str, Any]) -> Wanted:
         () if flags["no_properties"] else tuple(flags["properties"]) or None,
         tuple(flags["exclude"]),
         flags["flatten"],
+        flags["event_name"].strip(),
     )
+
+
+def _check_event_name(name: str) -> None:
+    if name and not fold_name(name):
+        raise UsageError("--event-name is empty", "name what every row did, as --event-name Billed")
+    if len(name) > LONGEST_NAME:
+        raise UsageError(
+            f"--event-name has {len(name)} characters, over {LONGEST_NAME} (D4)", "give a shorter one"
+        )
 
 
 def _clocking(flags: dict[str, Any]) -> Clocking:

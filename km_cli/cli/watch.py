@@ -31,6 +31,7 @@ class Watch:
         self._keep = keep
         self.inputs: list[tuple[str, Columns, Reading]] = []
         self.first: list[tuple[Sequence, Plan]] = []
+        self.pending: dict[str, int] = {}
         self._toggles = False
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
@@ -74,10 +75,13 @@ class Watch:
 
 def _described(columns: Columns, personas: list[str]) -> str:
     roles = [(name, column) for name, column in zip(personas, columns.personas, strict=True) if column]
-    roles += [("event", columns.event), ("time", columns.timestamp)]
+    roles += [("event", columns.event)] if columns.event else []
+    roles.append(("time", columns.timestamp))
     if columns.id:
         roles.append(("id", columns.id))
     said = ", ".join(f"{role} from {column!r}" for role, column in roles)
+    if columns.event_name:
+        said += f"; the event is {columns.event_name!r}"
     missing = [name for name, column in zip(personas, columns.personas, strict=True) if not column]
     if missing:
         said += f"; no column for {' and '.join(missing)}"

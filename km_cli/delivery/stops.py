@@ -37,7 +37,7 @@ class Stops:
 
     def refused(self, answer: Answer) -> KmError:
         """Refused as a whole: at once."""
-        return Unavailable(answer.reason, RESUME)
+        return Unavailable(answer.reason, f"{answer.hint}; {RESUME}" if answer.hint else RESUME)
 
     def failed(self, answer: Answer) -> KmError | None:
         """Count an answer that is retried."""

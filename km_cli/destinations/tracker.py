@@ -71,6 +71,11 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+_REDIRECTED = "if the destination has moved, name where to with --to"
+_REFUSED = "check the key, and the URL if there is one"
+_UNTRUSTED = "look for what sits in between; a certificate of your own goes into REQUESTS_CA_BUNDLE"
+
+
 class TrackerDestination:
     """Sends each call as one request. `keys` maps a site's name to its API key."""
 
@@ -83,7 +88,9 @@ class TrackerDestination:
         self._timeout = timeout
         self._encoder = QueryEncoder()
         # Looked up once: with trust_env requests asks the environment for every call.
+        # Not for this machine itself: a proxy would see the key in the clear.
         with requests.Session() as session:
+            session.trust_env = not url.startswith("http:")
             self._environ = session.merge_environment_settings(url, {}, None, None, None)
 
     def encode(self, call: Record, second: int) -> bytes:
@@ -164,10 +171,14 @@ def _of_response(response: requests.Response, body: bytes | None) -> Answer:
     if status in _RETRIED or (status >= 500 and status not in _NEVER_SERVED):
         return Answer(Verdict.RETRY, said, retry_after(response.headers.get("Retry-After", ""), time.time()))
     if 300 <= status < 400:
-        return Answer(Verdict.REFUSED, f"{said}: a redirect is not followed, the key goes nowhere else")
+        return Answer(
+            Verdict.REFUSED,
+            f"{said}: a redirect is not followed, the key goes nowhere else",
+            hint=_REDIRECTED,
+        )
     if 200 < status < 300:
         return Answer(Verdict.NOT_AN_IMAGE, f"{said} instead of an image (W3)")
-    return Answer(Verdict.REFUSED, f"{said}: the destination refuses us")
+    return Answer(Verdict.REFUSED, f"{said}: the destination refuses us", hint=_REFUSED)
 
 
 def _of_image(said: str, kind: str, body: bytes | None) -> Answer:
@@ -197,7 +208,7 @@ def _of_fault(error: BaseException, url: str) -> Answer:
     causes = list(_causes(error))
     host = urlsplit(url).netloc
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return Answer(Verdict.REFUSED, f"the certificate of {host} cannot be trusted")
+        return Answer(Verdict.REFUSED, f"the certificate of {host} cannot be trusted", hint=_UNTRUSTED)
     if any(isinstance(cause, urllib3.exceptions.NameResolutionError) for cause in causes):
         return Answer(Verdict.UNREACHED, f"the name {host} cannot be resolved")
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from pathlib import PurePath
 from typing import BinaryIO, NamedTuple, cast
 
 from km_cli.errors import InputError, ReadError
-from km_cli.inputs.base import BOM, LONGEST_RECORD, Item, Reader, in_shell
-from km_cli.inputs.delimited import DELIMITERS, DelimitedReader, parse_header
+from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Item, Reader, in_shell
+from km_cli.inputs.delimited import DelimitedReader, parse_header
+from km_cli.inputs.encoding import check_encoding
+from km_cli.inputs.globs import expand
 from km_cli.inputs.jsonl import JsonLinesReader, array_error, parse_object
 from km_cli.inputs.lines import split_lines
 from km_cli.inputs.rejects import (
@@ -19,17 +20,28 @@ from km_cli.inputs.rejects import (
     RejectsReader,
     first_token,
     format_reject,
-    is_reject,
     sample_columns,
 )
-from km_cli.inputs.source import Source, Stream, check_encoding
+from km_cli.inputs.shape import FORMATS, Shape, make_shape, recognise
+from km_cli.inputs.source import Source, Stream
 
-__all__ = ["Item", "Opened", "Place", "Reader", "RejectsFile", "Source", "format_reject", "open_reader"]
+__all__ = [
+    "FORMATS",
+    "Item",
+    "Opened",
+    "Place",
+    "Reader",
+    "RejectsFile",
+    "Shape",
+    "Source",
+    "expand",
+    "format_reject",
+    "make_shape",
+    "open_reader",
+]
 
 _HEAD = 1 << 20
 _SAMPLE = 1000
-
-_ENDINGS = {".csv": "delimited", ".tsv": "delimited", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 class Place(NamedTuple):
@@ -64,6 +76,7 @@ class Opened:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self._encoding = source.shape.encoding or UTF8
         self._broken: ReadError | None = None
         self._stream = source.open()
         try:
@@ -75,8 +88,9 @@ class Opened:
     def _look(self) -> None:
         name = self.source.name
         head = self._read_head(_HEAD)
-        check_encoding(name, head)
-        self.format = _recognise(self.source, head)
+        check_encoding(name, head, self.source.shape.encoding)
+        filename = self.source.path.name if self.source.path else ""
+        self.format, self.delimiter = recognise(self.source.shape, filename, head)
         longest = LONGEST_RECORD
         if self.format == "rejects":
             longest = LONGEST_REJECT
@@ -86,12 +100,12 @@ class Opened:
         if self.empty and self._broken:
             raise self._broken
         self._lines = split_lines(cast(BinaryIO, _Rejoined(head, self._stream, self._broken)), longest)
-        self.delimiter = ""
         self.token = first_token(head) if self.format == "rejects" else ""
         self._preamble, self._line = b"", 1
         if self.format == "delimited":
-            self.delimiter = _delimiter(head)
-            self.columns, self._preamble, self._line = parse_header(name, self._lines, self.delimiter)
+            self.columns, self._preamble, self._line = parse_header(
+                name, self._lines, self.delimiter, self._encoding
+            )
         elif self.format == "rejects":
             self.columns = _keys(head, sample_columns, longest)
         else:
@@ -126,10 +140,18 @@ class Opened:
                 self._preamble,
                 line=self._line,
                 delimiter=self.delimiter,
+                encoding=self._encoding,
             )
         if self.format == "rejects":
             return RejectsReader(self.source.name, self._lines, self.columns)
-        return JsonLinesReader(self.source.name, self._lines, self.columns, self._preamble, line=self._line)
+        return JsonLinesReader(
+            self.source.name,
+            self._lines,
+            self.columns,
+            self._preamble,
+            line=self._line,
+            encoding=self._encoding,
+        )
 
     def close(self) -> None:
         """Close the file."""
@@ -142,26 +164,6 @@ def open_reader(source: Source) -> Opened:
     Raises UsageError for what cannot be opened, InputError for what cannot be understood.
     """
     return Opened(source)
-
-
-def _recognise(source: Source, head: bytes) -> str:
-    """Name the format: what km-cli itself wrote, else by the file's name, else by its content."""
-    beginning = head.removeprefix(BOM).lstrip()
-    first = beginning.partition(b"\n")[0]
-    if is_reject(first):
-        return "rejects"
-    if source.path is not None:
-        for ending in PurePath(source.path.name).suffixes:
-            if ending.lower() in _ENDINGS:
-                return _ENDINGS[ending.lower()]
-    return "jsonl" if beginning[:1] in (b"{", b"[") else "delimited"
-
-
-def _delimiter(head: bytes) -> str:
-    """Return the delimiter that occurs most often in the first line, outside of quotation marks."""
-    first = next((line for line in head.splitlines() if not line.isspace()), b"")
-    bare = "".join(first.decode(errors="replace").split('"')[::2])
-    return max(DELIMITERS, key=bare.count)
 
 
 def _keys(head: bytes, columns_of: Callable[[bytes], Iterable[str]], longest: int) -> tuple[str, ...]:

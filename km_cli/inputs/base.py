@@ -21,6 +21,9 @@ LONGEST_RECORD = 1 << 20
 MOST_BLANK = 1 << 12
 """Bytes; more blank lines than that before a record are a Gap of their own."""
 
+UTF8 = "UTF-8"
+"""What every input is in, unless `--encoding` says otherwise."""
+
 BOM = b"\xef\xbb\xbf"
 """UTF-8's byte order mark."""
 
@@ -28,6 +31,11 @@ BOM = b"\xef\xbb\xbf"
 def too_long(kept: bytes) -> str:
     """Return why a record is rejected of which this much was kept."""
     return f"a record over 1 MiB, of which the first {len(kept):,} bytes are kept"
+
+
+def not_text(encoding: str) -> tuple[str, str]:
+    """Return code and reason for a record with bytes that are no text in its encoding."""
+    return "invalid-utf8" if encoding == UTF8 else "invalid-text", f"not valid {encoding}"
 
 
 def shown(text: str, width: int = 40) -> str:

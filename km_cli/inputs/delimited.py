@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import BOM, LONGEST_RECORD, MOST_BLANK, Item, in_shell, too_long
+from km_cli.inputs.base import BOM, LONGEST_RECORD, MOST_BLANK, UTF8, Item, not_text, too_long
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
 
@@ -43,7 +43,7 @@ class _Feed:
         try:
             return line.decode()
         except UnicodeDecodeError:
-            self.fault = "invalid-utf8"
+            self.fault = "not-text"
             return line.decode(errors="surrogateescape")
 
     def take(self) -> bytes:
@@ -55,7 +55,9 @@ class _Feed:
         return raw
 
 
-def parse_header(source: str, lines: Iterator[bytes], delimiter: str) -> tuple[tuple[str, ...], bytes, int]:
+def parse_header(
+    source: str, lines: Iterator[bytes], delimiter: str, encoding: str = UTF8
+) -> tuple[tuple[str, ...], bytes, int]:
     """Return the header's columns, its bytes, and the number of the line after it.
 
     Raises InputError if it can't be read, two columns are alike, one has no name, or there is only one.
@@ -73,7 +75,7 @@ def parse_header(source: str, lines: Iterator[bytes], delimiter: str) -> tuple[t
             preamble += feed.take()
             if any(cell.strip() for cell in cells):
                 if feed.fault or b"\0" in preamble:
-                    raise _unreadable(source)
+                    raise _unreadable(source, encoding)
                 columns = tuple(cell.strip() for cell in cells)
                 _check_header(f"{source}, line {line}", columns, delimiter)
                 return columns, preamble, feed.line
@@ -93,11 +95,10 @@ def _no_header(source: str, line: int, why: str) -> InputError:
     )
 
 
-def _unreadable(source: str) -> InputError:
+def _unreadable(source: str, encoding: str) -> InputError:
     return InputError(
-        f"{source}: the header is not text in UTF-8",
-        f"convert it: iconv -f ISO-8859-1 -t UTF-8 {in_shell(source)} > NEW "
-        "(or from whatever it was written in)",
+        f"{source}: the header is not text in {encoding}",
+        "say what it was written in: --encoding cp1252 (or utf-16, iso8859-2, shift-jis, …)",
     )
 
 
@@ -106,7 +107,8 @@ def _check_header(place: str, columns: tuple[str, ...], delimiter: str) -> None:
     if len(columns) == 1:
         raise InputError(
             f"{place}: only one column was found ({columns[0]!r}), separated by {DELIMITERS[delimiter]}",
-            "give a file with a header, its columns separated by comma, semicolon, tab or pipe",
+            "give a file with a header, its columns separated by comma, semicolon, tab or pipe "
+            "(--delimiter says which)",
         )
     if "" in columns:
         raise InputError(
@@ -137,11 +139,13 @@ class DelimitedReader:
         *,
         line: int,
         delimiter: str,
+        encoding: str = UTF8,
     ) -> None:
         self.source = source
         self.columns = columns
         self.preamble = preamble
         self.delimiter = delimiter
+        self._encoding = encoding
         self._lines = lines
         self._line = line
 
@@ -190,8 +194,8 @@ class DelimitedReader:
 
     def _misfit(self, row: Row, feed: _Feed) -> Item:
         fault, feed.fault = feed.fault, ""
-        if fault == "invalid-utf8":
-            return Reject(row, fault, "not valid UTF-8")
+        if fault == "not-text":
+            return Reject(row, *not_text(self._encoding))
         if b"\0" in row.raw:
             return Reject(row, "nul", "it has a NUL byte")
         few = "few" if len(row.values) < len(self.columns) else "many"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import BOM, MOST_BLANK, Item, in_shell, shown, too_long
+from km_cli.inputs.base import BOM, MOST_BLANK, UTF8, Item, in_shell, not_text, shown, too_long
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
 
@@ -43,11 +43,19 @@ class JsonLinesReader:
     delimiter = ""
 
     def __init__(
-        self, source: str, lines: Iterator[bytes], columns: tuple[str, ...], preamble: bytes, *, line: int
+        self,
+        source: str,
+        lines: Iterator[bytes],
+        columns: tuple[str, ...],
+        preamble: bytes,
+        *,
+        line: int,
+        encoding: str = UTF8,
     ) -> None:
         self.source = source
         self.columns = columns
         self.preamble = preamble
+        self._encoding = encoding
         self._lines = lines
         self._line = line
         self._at_start = line == 1
@@ -80,7 +88,7 @@ class JsonLinesReader:
         try:
             values = parse_object(raw)
         except UnicodeDecodeError:
-            return Reject(place, "invalid-utf8", "not valid UTF-8")
+            return Reject(place, *not_text(self._encoding))
         except RecursionError:
             return Reject(place, "too-deep", _TOO_DEEP)
         except ValueError as error:

@@ -47,8 +47,8 @@ def format_reject(reject: Reject, origin: Origin) -> bytes:
         "reason": reject.reason,
         "code": reject.code,
     }
-    if reject.owed:
-        line["owed"] = list(reject.owed)
+    if owed := reject.owed or origin.owed:
+        line["owed"] = list(owed)
     line["reading"] = origin.reading
     line["columns"] = list(origin.columns) if origin.delimiter else None
     if origin.delimiter not in ("", ","):
@@ -196,8 +196,7 @@ class RejectsFile:
             return
         try:
             if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("ab")
+                self._file = self._open()
             self._file.write(b"".join(lines))
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -207,6 +206,20 @@ class RejectsFile:
                 "make room or give another place with --rejects PATH, then run the same command again",
             ) from None
         self.count += len(lines)
+
+    def _open(self) -> BinaryIO:
+        """Make the file, for its owner alone; what a crash tore off in an old one ends its own line."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "ab+")
+        if size := file.seek(0, os.SEEK_END):
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        else:
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+        return file
 
     def close(self) -> None:
         """Close the file, if there is one."""

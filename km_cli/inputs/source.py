@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import os
 import stat
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from km_cli.errors import InputError, ReadError, UsageError
-from km_cli.inputs.base import in_shell
+from km_cli.errors import ReadError, UsageError
+from km_cli.inputs.compression import Bytes, Damaged, unpack
+from km_cli.inputs.encoding import Transcoded, no_such_text
+from km_cli.inputs.shape import Shape
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 _BLOCK = 1 << 20
-
-_NOT_UTF8 = {
-    b"\xff\xfe\x00\x00": "UTF-32",
-    b"\x00\x00\xfe\xff": "UTF-32",
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-}
+_ANY = Shape()
 
 
 class Stream:
     """Reads the unpacked bytes; says where it stopped being readable."""
 
-    def __init__(self, name: str, raw: io.BufferedReader | gzip.GzipFile) -> None:
+    def __init__(self, name: str, raw: Bytes) -> None:
         self._name = name
         self._raw = raw
         self._offset = 0
@@ -40,12 +34,13 @@ class Stream:
         """Return up to `size` bytes, b"" at the end. Raises ReadError with the offset reached."""
         try:
             data = self._raw.read1(size)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            said = "the compressed data is cut short" if isinstance(error, EOFError) else str(error)
+        except Damaged as error:
             raise ReadError(
-                f"{self._name}: {said}, after {self._offset:,} bytes of content",
+                f"{self._name}: {error}, after {self._offset:,} bytes of content",
                 "what was whole before is dealt with; get a whole copy of the file and run again",
             ) from None
+        except UnicodeError as error:
+            raise no_such_text(self._name, self._offset, error) from None
         except OSError as error:
             raise ReadError(
                 f"{self._name}: cannot be read after {self._offset:,} bytes: {error.strerror or error}",
@@ -69,9 +64,13 @@ class Stream:
 
 
 class Source:
-    """One input named on the command line. `-` is standard input, which can be opened once."""
+    """One input named on the command line. `-` is standard input, which can be opened once.
 
-    def __init__(self, name: str, stdin: io.BufferedReader | None = None) -> None:
+    `shape` is how it is written, as far as the flags say.
+    """
+
+    def __init__(self, name: str, stdin: io.BufferedReader | None = None, shape: Shape = _ANY) -> None:
+        self.shape = shape
         self.path = None if name == "-" else Path(name)
         # A path's bytes need not be text; its name is shown and kept.
         self.name = "<stdin>" if name == "-" else os.fsencode(name).decode(errors="backslashreplace")
@@ -94,7 +93,7 @@ class Source:
             raise UsageError(f"{self.name} is a folder", f"name the files in it: {self.name}/*.csv")
 
     def open(self) -> Stream:
-        """Return its bytes from the start, unpacked if it is gzip (by content, not by name)."""
+        """Return its content from the start: unpacked (as its bytes say, not its name), and in UTF-8."""
         if self.path is None:
             assert self._stdin is not None
             raw = self._stdin
@@ -105,9 +104,14 @@ class Source:
                 raise UsageError(
                     f"{self.name}: cannot be opened: {error.strerror}", "check its permissions"
                 ) from None
-        if raw.peek(2)[:2] == b"\x1f\x8b":
-            return Stream(self.name, _Gunzip(raw))
-        return Stream(self.name, raw)
+        try:
+            content = unpack(self.name, raw)
+            if self.shape.encoding:
+                content = Transcoded(content, self.shape.encoding)
+            return Stream(self.name, content)
+        except BaseException:
+            raw.close()
+            raise
 
     def longest_known(self, lengths: Iterable[int]) -> list[tuple[int, _Hash]]:
         """Hash the content's beginnings: for each length it has, ascending, the hash state there.
@@ -132,29 +136,3 @@ class Source:
         finally:
             stream.close()
         return found
-
-
-class _Gunzip(gzip.GzipFile):
-    """A gzip stream that closes the file below it too."""
-
-    def __init__(self, raw: io.BufferedReader) -> None:
-        super().__init__(fileobj=raw, mode="rb")
-        self._below = raw
-
-    def close(self) -> None:
-        """Close both."""
-        super().close()
-        self._below.close()
-
-
-def check_encoding(name: str, head: bytes) -> None:
-    """Raise InputError if the beginning of an input shows that it is not UTF-8."""
-    encoding = next((name for mark, name in _NOT_UTF8.items() if head.startswith(mark)), "")
-    if not encoding and head[:64].count(b"\0") * 3 >= len(head[:64]) > 0:
-        encoding = "UTF-16LE" if head[1:64:2].count(b"\0") > head[:64:2].count(b"\0") else "UTF-16BE"
-    if not encoding:
-        return
-    raise InputError(
-        f"{name} is encoded in {encoding}, not UTF-8",
-        f"convert it first: iconv -f {encoding} -t UTF-8 {in_shell(name)} > NEW",
-    )

@@ -1,4 +1,4 @@
-"""Calls that were taken for a known one whose properties changed, until their reading has been read.
+"""Calls that were taken for a known one whose properties changed, kept as long as their reading may grow.
 
 They are kept because of what may still come: if the known call itself turns up later in the same
 reading, then this one was another call after all, and is sent.
@@ -14,13 +14,25 @@ from km_cli.model import Filed, Origin, Placed, Record, Row
 Key = tuple[int, bytes, int, bytes, bytes]
 
 
+MOST_READINGS = 8
+"""How many readings' changed calls are kept, the latest: a nightly export must not fill the disk."""
+
+
 class ChangedTable:
     """Kept in memory while a batch is planned, written when it commits."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
         self._fresh: dict[Key, Placed | None] = {}
-        self._some = database.execute("SELECT 1 FROM main.changed LIMIT 1").fetchone() is not None
+        self._queries = [
+            "SELECT source, line, raw, call "
+            f"FROM {name}.changed JOIN {name}.changed_rows USING (reading, source, line) "
+            "WHERE reading = ? AND person = ? AND second = ? AND deed = ? AND alike = ?"
+            for name in schemas
+        ]
+        self._some = any(
+            database.execute(f"SELECT 1 FROM {name}.changed LIMIT 1").fetchone() for name in schemas
+        )
 
     def keep(self, reading: int, filed: Filed, changed: Placed) -> None:
         """Keep `changed`, which this reading took for `filed`."""
@@ -35,11 +47,8 @@ class ChangedTable:
         if key in self._fresh:
             found = self._fresh[key]
         else:
-            row = self._database.execute(
-                "SELECT source, line, raw, call FROM main.changed "
-                "WHERE reading = ? AND person = ? AND second = ? AND deed = ? AND alike = ?",
-                key,
-            ).fetchone()
+            rows = (self._database.execute(query, key).fetchone() for query in self._queries)
+            row = next(filter(None, rows), None)
             found = _decode(row, filed) if row else None
         if found is not None:
             self._fresh[key] = None
@@ -47,20 +56,38 @@ class ChangedTable:
 
     def write(self) -> None:
         """Write what changed; the caller's transaction makes it durable."""
-        kept = [(*key, *_encode(placed)) for key, placed in self._fresh.items() if placed]
-        taken = [key for key, placed in self._fresh.items() if placed is None]
-        self._database.executemany("INSERT OR REPLACE INTO main.changed VALUES (?,?,?,?,?,?,?,?,?)", kept)
+        if not self._fresh:
+            return
+        kept = [(key, placed) for key, placed in self._fresh.items() if placed]
+        self._database.executemany(
+            "INSERT OR REPLACE INTO main.changed VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (*key, placed.row.source, placed.row.line, json.dumps([placed.call, placed.row.origin]))
+                for key, placed in kept
+            ],
+        )
+        self._database.executemany(
+            "INSERT OR IGNORE INTO main.changed_rows VALUES (?, ?, ?, ?)",
+            [(key[0], placed.row.source, placed.row.line, placed.row.raw) for key, placed in kept],
+        )
         self._database.executemany(
             "DELETE FROM main.changed "
             "WHERE reading = ? AND person = ? AND second = ? AND deed = ? AND alike = ?",
-            taken,
+            [key for key, placed in self._fresh.items() if placed is None],
         )
         self._fresh.clear()
 
-    def forget(self, reading: int) -> None:
-        """Drop all of a reading that has been read to its end."""
-        if self._some:
-            self._database.execute("DELETE FROM main.changed WHERE reading = ?", (reading,))
+    def forget_old(self) -> None:
+        """Drop those of all but the latest readings that have any."""
+        if not self._some:
+            return
+        found = self._database.execute(
+            "SELECT DISTINCT reading FROM main.changed ORDER BY reading DESC LIMIT 1 OFFSET ?",
+            (MOST_READINGS - 1,),
+        ).fetchone()
+        if found:
+            self._database.execute("DELETE FROM main.changed WHERE reading < ?", found)
+            self._database.execute("DELETE FROM main.changed_rows WHERE reading < ?", found)
 
     def discard(self) -> None:
         """Forget what was not written."""
@@ -69,11 +96,6 @@ class ChangedTable:
 
 def _key(reading: int, filed: Filed) -> Key:
     return reading, filed.person, filed.second, filed.deed, filed.alike
-
-
-def _encode(placed: Placed) -> tuple[str, int, bytes, str]:
-    row, call = placed.row, placed.call
-    return row.source, row.line, row.raw, json.dumps([call, row.origin])
 
 
 def _decode(row: tuple[str, int, bytes, str], filed: Filed) -> Placed:

@@ -34,9 +34,11 @@ class Ledger:
         self._schemas = schemas
         self._lock = lock
         self._failed: LedgerFailed | None = None
+        self._leave_no_trace = False
+        self._new_sites: list[tuple[str, str, bytes, bytes]] = []
         self.slots = SlotTable(database, schemas)
         self.readings = ReadingTable(database, schemas)
-        self.outbox = Outbox(database)
+        self.outbox = Outbox(database, schemas)
 
     @classmethod
     def open(cls, path: Path) -> Ledger:
@@ -59,14 +61,17 @@ class Ledger:
     @classmethod
     def overlay(cls, path: Path) -> Ledger:
         """Open a temporary overlay on the ledger, which stays as it is and need not exist."""
-        return cls(path, *open_overlay(path), None)
+        at_rest = not path.with_name(path.name + "-wal").exists()
+        overlay = cls(path, *open_overlay(path), None)
+        overlay._leave_no_trace = at_rest
+        return overlay
 
     def close(self) -> None:
         """Close the file and let go of the lock."""
         self._database.close()
         if self._lock:
             self._lock.release()
-        else:
+        elif self._leave_no_trace:
             leave_no_trace(self.path)
 
     def commit(
@@ -85,10 +90,12 @@ class Ledger:
         """
         with self._transaction():
             self._settle(receipts)
+            if calls:
+                self._tie_sites()
             parcels = self.outbox.post(tracker, reading.number, calls) if self._lock else []
             self.slots.write()
             if at_end:
-                self.slots.forget_changed(reading.number)
+                self.slots.forget_old_changed()
             self.readings.write(reading)
         return parcels
 
@@ -126,26 +133,28 @@ class Ledger:
                 raise self._failed from None
             raise
 
-    def claim_site(self, tracker: str, name: str, key: str) -> None:
-        """Tie a site's name to its key for good, by a salted fingerprint (promise 8).
+    def check_site(self, tracker: str, name: str, key: str) -> None:
+        """Check that a site's name goes with its key; the first batch ties them for good (promise 8).
 
-        Raises UsageError if the name is known with another key.
+        Only a salted fingerprint of the key is kept. Raises UsageError if the name is known with another.
         """
         found = self._database.execute(
             "SELECT salt, fingerprint FROM sites WHERE tracker = ? AND name = ?", (tracker, name)
         ).fetchone()
         if found is None:
             salt = secrets.token_bytes(16)
-            with self._transaction():
-                self._database.execute(
-                    "INSERT INTO sites (tracker, name, salt, fingerprint) VALUES (?, ?, ?, ?)",
-                    (tracker, name, salt, _fingerprint(key, salt)),
-                )
+            self._new_sites.append((tracker, name, salt, _fingerprint(key, salt)))
         elif not hmac.compare_digest(found[1], _fingerprint(key, found[0])):
             raise UsageError(
                 f"the site {name!r} is known to the ledger with another API key",
                 f"give the right key, or this product a name of its own: --site NAME (ledger {self.path})",
             )
+
+    def _tie_sites(self) -> None:
+        self._database.executemany(
+            "INSERT INTO sites (tracker, name, salt, fingerprint) VALUES (?, ?, ?, ?)", self._new_sites
+        )
+        self._new_sites = []
 
 
 def _fingerprint(key: str, salt: bytes) -> bytes:

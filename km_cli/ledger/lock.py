@@ -19,7 +19,7 @@ class Lock:
     def acquire(self) -> None:
         """Take the lock or raise LedgerBusy, naming the process that holds it."""
         try:
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise LedgerError(
                 f"the ledger's lock {self._path} cannot be opened: {error.strerror}",

@@ -15,8 +15,9 @@ _CHUNK = 2000
 class Outbox:
     """The outbox of a ledger. Numbers grow, and the calls of one row follow one another."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
+        self._schemas = schemas
         self._row, self._call = database.execute(
             "SELECT (SELECT coalesce(max(row), 0) FROM main.outbox_rows), "
             "(SELECT coalesce(max(call), 0) FROM main.outbox)"
@@ -86,10 +87,11 @@ class Outbox:
 
     def count(self, tracker: str) -> dict[str, int]:
         """Return how many calls are pending, by site."""
-        rows = self._database.execute(
-            "SELECT site, count(*) FROM main.outbox WHERE tracker = ? GROUP BY site", (tracker,)
-        )
-        return dict(rows.fetchall())
+        found: dict[str, int] = {}
+        for name in self._schemas:
+            query = f"SELECT site, count(*) FROM {name}.outbox WHERE tracker = ? GROUP BY site"
+            found.update(self._database.execute(query, (tracker,)).fetchall())
+        return found
 
     def row(self, number: int) -> tuple[int, Row]:
         """Return the reading and the row that a parcel comes from, for a reject."""

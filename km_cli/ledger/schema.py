@@ -30,8 +30,11 @@ CREATE TABLE IF NOT EXISTS {schema}.ids (
     id BLOB PRIMARY KEY, person BLOB NOT NULL, second INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.changed (
     reading INTEGER NOT NULL, person BLOB NOT NULL, second INTEGER NOT NULL,
-    deed BLOB NOT NULL, alike BLOB NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL, raw BLOB NOT NULL,
+    deed BLOB NOT NULL, alike BLOB NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL,
     call TEXT NOT NULL, PRIMARY KEY (reading, person, second, deed, alike)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.changed_rows (
+    reading INTEGER NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL, raw BLOB NOT NULL,
+    PRIMARY KEY (reading, source, line)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.outbox_rows (
     row INTEGER PRIMARY KEY, reading INTEGER NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL,
     raw BLOB NOT NULL, origin TEXT);

@@ -93,7 +93,7 @@ class SlotTable:
         self._cache: dict[tuple[int, bytes], Slot] = {}
         self._dirty: set[tuple[int, bytes]] = set()
         self._ids: dict[bytes, Key] = {}
-        self._changed = ChangedTable(database)
+        self._changed = ChangedTable(database, schemas)
         # A log is mostly in order of time: what is younger than all that is on disk need not be looked up.
         self._youngest = self._youngest_on_disk = max(
             database.execute(f"SELECT coalesce(max(second), 0) FROM {name}.slots").fetchone()[0]
@@ -161,9 +161,9 @@ class SlotTable:
         """Return and forget the call that this reading took for `filed`."""
         return self._changed.take(reading, filed)
 
-    def forget_changed(self, reading: int) -> None:
-        """Forget all such calls of a reading that was read to its end."""
-        self._changed.forget(reading)
+    def forget_old_changed(self) -> None:
+        """Forget such calls of all but the latest readings."""
+        self._changed.forget_old()
 
     def write(self) -> None:
         """Write what changed; the caller's transaction makes it durable."""

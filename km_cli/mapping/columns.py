@@ -22,6 +22,7 @@ class Wanted(NamedTuple):
     """The columns as the flags ask for them; "" and None: recognise them.
 
     `properties` are the only ones to send; () for none, None for every column not named elsewhere.
+    `event_name` is what every row did: no column says it.
     """
 
     user: str = ""
@@ -32,10 +33,14 @@ class Wanted(NamedTuple):
     properties: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     flatten: bool = False
+    event_name: str = ""
 
 
 class Columns(NamedTuple):
-    """The columns as they are used; "" where the input has none. `personas` go by the strategy's order."""
+    """The columns as they are used; "" where the input has none. `personas` go by the strategy's order.
+
+    `event_name` is what every row did, if no column says it.
+    """
 
     personas: tuple[str, ...]
     event: str
@@ -44,6 +49,7 @@ class Columns(NamedTuple):
     properties: tuple[str, ...] | None
     exclude: tuple[str, ...]
     flatten: bool
+    event_name: str = ""
 
     @property
     def taken(self) -> frozenset[str]:
@@ -61,8 +67,10 @@ def recognise(wanted: Wanted, found: tuple[str, ...], source: str, *, tabular: b
     asked = {role: columns.value(name, role) for role, name in _asked(wanted) if name}
     named = frozenset(asked.values())
     chosen = {role: asked.get(role) or columns.usual(role, named) for role in USUAL}
+    if wanted.event_name:
+        chosen["event"] = ""
     for role in ("event", "timestamp"):
-        if not chosen[role]:
+        if not (chosen[role] or (role == "event" and wanted.event_name)):
             raise columns.missing(role)
     if not chosen["user"] and not chosen["account"]:
         raise columns.missing("user", "account")
@@ -75,10 +83,34 @@ def recognise(wanted: Wanted, found: tuple[str, ...], source: str, *, tabular: b
         and tuple(dict.fromkeys(columns.named(name, "property") for name in wanted.properties)),
         tuple(columns.named(name, "exclude-property") for name in wanted.exclude),
         wanted.flatten,
+        wanted.event_name,
     )
     if tabular:
         _check_properties(property_columns(made, found), source)
     return made
+
+
+def override(known: Columns, wanted: Wanted, found: tuple[str, ...], source: str) -> Columns:
+    """Return known columns with what the flags ask for in place of it; what they leave open stays.
+
+    Raises InputError if a column that was asked for is not there.
+    """
+    columns = _Found(found, source, tabular=False)
+    asked = {role: columns.value(name, role) for role, name in _asked(wanted) if name}
+    user, account = known.personas
+    event_name = wanted.event_name or ("" if "event" in asked else known.event_name)
+    return Columns(
+        (asked.get("user", user), asked.get("account", account)),
+        "" if event_name else asked.get("event", known.event),
+        asked.get("timestamp", known.timestamp),
+        asked.get("id", known.id),
+        known.properties
+        if wanted.properties is None
+        else tuple(dict.fromkeys(columns.named(name, "property") for name in wanted.properties)),
+        (*known.exclude, *(columns.named(name, "exclude-property") for name in wanted.exclude)),
+        known.flatten or wanted.flatten,
+        event_name,
+    )
 
 
 def _asked(wanted: Wanted) -> tuple[tuple[str, str], ...]:

@@ -9,11 +9,18 @@ from typing import Any
 from km_cli.errors import InputError
 from km_cli.mapping.columns import Columns, property_columns
 from km_cli.mapping.identities import BadIdentity, Identities
+from km_cli.mapping.part import LeftOut, Part
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 from km_cli.model import Event, Finding, Properties, Reject, Row
 from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_identity, is_reserved
 
 Cell = Callable[[Any], str]
+
+_WHOLE = Part()
+
+
+MOST_PROPERTIES = 5000
+"""Of one event: more are no properties but data that went astray, and D8 has 65,535 for a whole product."""
 
 
 class _Bad(ValueError):
@@ -38,7 +45,9 @@ class Mapper:
         allowed: Iterable[str],
         now: float,
         note: Callable[[Finding], None],
+        part: Part = _WHOLE,
     ) -> None:
+        self._part = part
         self._personas = personas
         self._note = note
         self._times = Times(clocking, now)
@@ -57,14 +66,18 @@ class Mapper:
         self._event, self._timestamp, self._id = (
             cell(name) for name in (columns.event, columns.timestamp, columns.id)
         )
+        if columns.event_name:
+            self._event = lambda _: columns.event_name
 
-    def map(self, row: Row) -> Event | Reject:
-        """Return the event that `row` is, or why it can't be sent.
+    def map(self, row: Row) -> Event | Reject | LeftOut:
+        """Return the event that `row` is, or why it can't be sent; LeftOut if it is not to be sent.
 
         Raises InputError if the times of the input can't be understood without a flag.
         """
         values = row.values
         try:
+            if self._part != _WHOLE and self._is_outside(values):
+                return LeftOut(row)
             identities = tuple([self._identities.clean(cell(values)) for cell in self._cells])
             is_part = "" in identities
             if is_part:
@@ -78,7 +91,7 @@ class Mapper:
             moment = self._times.parse(self._timestamp(values))
             properties = self._properties(values)
             if len(row.raw) > LONGEST_VALUE // 4:
-                _check_lengths(properties)
+                _check_size(properties)
             event_id = self._id(values).strip()
         except (_Bad, BadIdentity) as error:
             return Reject(row, error.code, str(error))
@@ -89,6 +102,17 @@ class Mapper:
         if is_part or self._times.leap_second:
             self._note_on(row, identities)
         return Event(row, identities, name, moment, properties, event_id)
+
+    def _is_outside(self, values: Any) -> bool:
+        """Tell whether a row is outside of the part. What is wrong with one that is does not matter."""
+        try:
+            if not self._part.has_event(self._event(values)):
+                return True
+            return self._part.has_times and not self._part.has_moment(
+                self._times.moment(self._timestamp(values))
+            )
+        except (_Bad, BadTime):
+            return False  # Without a name or a time nobody can tell; it will be rejected.
 
     @property
     def unit(self) -> str:
@@ -116,7 +140,9 @@ def _check_event(name: str) -> None:
         raise _Bad("D4", f"the event name {name[:30]!r}… has {len(name)} characters, over 254")
 
 
-def _check_lengths(properties: Properties) -> None:
+def _check_size(properties: Properties) -> None:
+    if len(properties) > MOST_PROPERTIES:
+        raise _Bad("too-many-properties", f"it has {len(properties):,} properties, over {MOST_PROPERTIES:,}")
     for name, value in properties:
         if len(value) > LONGEST_VALUE // 4 and len(value.encode()) > LONGEST_VALUE:
             raise _Bad("D5", f"the value of {name!r} has more than {LONGEST_VALUE:,} bytes")

@@ -84,6 +84,19 @@ class Times:
         Raises BadTime for what is no time in Kissmetrics' range (D6), Unclear for what needs a flag.
         """
         text = text.strip()
+        moment, unit = self._moment(text)
+        if not _FIRST <= moment <= self._last:
+            raise _out_of_range(text, moment)
+        if unit != self.unit and unit:
+            self._same_unit(text, unit)
+        return moment
+
+    def moment(self, text: str) -> int:
+        """Return the moment in nanoseconds, also if Kissmetrics does not keep it. Raises as `parse` does."""
+        return self._moment(text.strip())[0]
+
+    def _moment(self, text: str) -> tuple[int, str]:
+        """Return the moment and, if it is a number, the unit that it is in."""
         self.leap_second = False
         if not text:
             raise BadTime("it has no time")
@@ -94,11 +107,7 @@ class Times:
             moment, unit = _of_number(text)
         else:
             moment = self._of_text(text)
-        if not _FIRST <= moment <= self._last:
-            raise _out_of_range(text, moment)
-        if unit != self.unit and unit:
-            self._same_unit(text, unit)
-        return moment
+        return moment, unit
 
     def _strptime(self, text: str) -> datetime:
         try:

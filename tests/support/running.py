@@ -10,10 +10,10 @@ from km_cli.cli.running import SystemClock
 from km_cli.config import Settings
 from km_cli.destinations import Target
 from km_cli.destinations.base import QueryEncoder
-from km_cli.dispatch import Batch, Stopped
-from km_cli.inputs import Source
+from km_cli.dispatch import Batch, Stopped, count_plan
+from km_cli.inputs import Shape, Source
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Clocking, Columns, Wanted
+from km_cli.mapping import Clocking, Columns, Part, Wanted
 from km_cli.model import Outcome, Placed, Plan, Receipt
 from km_cli.model import Sequence as Calls
 from km_cli.pipeline import Pipeline
@@ -28,16 +28,19 @@ def settings(ledger: Path, **changes: Any) -> Settings:
     """Return settings as the command makes them, for the columns user, account, event, timestamp."""
     fields: dict[str, Any] = {
         "files": (),
+        "shape": Shape(),
         "target": Target("tracker", TRACKER, "http://127.0.0.1:1"),
         "site": "main",
         "strategy": "toggle",
         "personas": STRATEGIES["toggle"]("main"),
         "wanted": Wanted(),
         "clocking": Clocking(),
+        "part": Part(),
         "allowed": (),
         "collisions": Collisions.SPREAD,
         "spread": 60,
         "limit": None,
+        "max_rejects": None,
         "batch_size": 500,
         "concurrency": 1,
         "rate": None,
@@ -72,12 +75,12 @@ class Acknowledging:
     `batches` is how many it takes before the run is stopped: None for all of them.
     """
 
-    def __init__(self, ledger: Ledger, batches: int | None = None) -> None:
+    def __init__(self, ledger: Ledger, tally: Tally, batches: int | None = None) -> None:
         self._ledger = ledger
+        self._tally = tally
         self._batches = batches
         self._encoder = QueryEncoder()
         self.sent: list[Placed] = []
-        self.rejected = 0
 
     def ship(self, batch: Batch) -> None:
         """Commit the batch, then its receipts."""
@@ -88,7 +91,8 @@ class Acknowledging:
         parcels = self._ledger.commit(TRACKER, batch.reading, calls, at_end=batch.at_end)
         self._ledger.settle([Receipt(parcel, Outcome.ACKNOWLEDGED) for parcel in parcels])
         self.sent.extend(placed)
-        self.rejected += len(batch.rejects) + sum(len(plan.rejects) for plan in batch.plans)
+        for plan in batch.plans:
+            count_plan(self._tally, plan)
         if self._batches:
             self._batches -= 1
 
@@ -98,7 +102,7 @@ def run(
 ) -> tuple[list[Placed], Tally]:
     """Import the files, as far as `batches` go; return what was sent and the tally."""
     opened, tally = Ledger.open(ledger), Tally()
-    dispatch = Acknowledging(opened, batches)
+    dispatch = Acknowledging(opened, tally, batches)
     try:
         chosen = settings(ledger, **changes)
         Pipeline(chosen, opened, dispatch, tally, Nobody(), SystemClock()).run(map(Source, map(str, files)))

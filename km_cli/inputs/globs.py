@@ -1,0 +1,50 @@
+"""Patterns as FILE: those that the shell did not expand, for lists longer than it takes, and for km.toml."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from km_cli.errors import UsageError
+
+
+def expand(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names with each pattern replaced by the files it matches, sorted; `**` goes any depth.
+
+    A name that exists is taken as it is. Raises UsageError for a pattern that matches no file.
+    """
+    found: list[str] = []
+    for name in names:
+        if name == "-" or glob.escape(name) == name or os.path.lexists(name):
+            found.append(name)
+        else:
+            # What was named before is not read twice.
+            found += [path for path in _matches(name) if path not in found]
+    return tuple(found)
+
+
+def _matches(pattern: str) -> list[str]:
+    matches = sorted(path for path in set(glob.glob(pattern, recursive=True)) if not os.path.isdir(path))
+    if not matches:
+        raise UsageError(f"no file matches {pattern!r}", _hint(pattern))
+    return matches
+
+
+def _hint(pattern: str) -> str:
+    """Say what there is, in the last folder of the pattern that is named outright."""
+    folder = Path(pattern)
+    while glob.escape(str(folder)) != str(folder):
+        folder = folder.parent
+    where = "the current folder" if folder == Path() else f"the folder {folder}"
+    if not folder.is_dir():
+        return f"check the path: {where} does not exist"
+    try:
+        inside = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    except OSError as error:
+        return f"check its permissions: {where} cannot be read: {error.strerror}"
+    if not inside:
+        return f"check the path: {where} is empty"
+    more = f" and {len(inside) - 5:,} more" if len(inside) > 5 else ""
+    return f"check the pattern: {where} holds {', '.join(inside[:5])}{more}"

@@ -1,0 +1,89 @@
+"""A part of a log: the rows between two times, or of some events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from km_cli.errors import UsageError
+from km_cli.model import Row
+from km_cli.names import fold_name
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class LeftOut(NamedTuple):
+    """A row outside of the part that is asked for."""
+
+    row: Row
+
+
+class Part(NamedTuple):
+    """Which rows are taken: from `since` on and before `until`, of the events in `only` and not in `skip`.
+
+    Moments are in nanoseconds since 1970, None for no limit. Names are folded as Kissmetrics does (D4) and
+    sorted; no name in `only` means all of them.
+    """
+
+    since: int | None = None
+    until: int | None = None
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+
+    @property
+    def has_times(self) -> bool:
+        """Whether a row's time matters."""
+        return self.since is not None or self.until is not None
+
+    def has_event(self, name: str) -> bool:
+        """Tell whether events of this name are in it."""
+        folded = fold_name(name)
+        return (not self.only or folded in self.only) and folded not in self.skip
+
+    def has_moment(self, moment: int) -> bool:
+        """Tell whether this moment is in it."""
+        return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
+
+
+def make_part(since: str, until: str, only: Iterable[str], skip: Iterable[str], timezone: str) -> Part:
+    """Return the part that these words mean, "" for what was not said. `timezone` "" is UTC.
+
+    Raises UsageError for what is no time, and if nothing can be in the part.
+    """
+    zone = ZoneInfo(timezone or "UTC")
+    part = Part(
+        _moment("--since", since, zone) if since else None,
+        _moment("--until", until, zone) if until else None,
+        _folded("--only", only),
+        _folded("--skip", skip),
+    )
+    if part.since is not None and part.until is not None and part.since >= part.until:
+        raise UsageError(
+            f"nothing is from {since} on (--since) and before {until} (--until)",
+            "--since must be the earlier one; a whole day ends where the next one begins",
+        )
+    if part.only and set(part.only) <= set(part.skip):
+        raise UsageError("--only and --skip name the same events: nothing is left", "leave one of them out")
+    return part
+
+
+def _moment(flag: str, text: str, zone: ZoneInfo) -> int:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(
+            f"{flag} {text!r} is no time that is understood",
+            "write it as 2024-01-31, 2024-01-31T18:00 or 2024-01-31T18:00:00+01:00",
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _folded(flag: str, names: Iterable[str]) -> tuple[str, ...]:
+    folded = tuple(sorted(set(map(fold_name, names))))
+    if "" in folded:
+        raise UsageError(f"{flag} needs the name of an event", f"for example {flag} 'Signed Up'")
+    return folded
