@@ -1,4 +1,7 @@
-"""What is in force: flags before the environment before defaults. The only reader of os.environ."""
+"""What is in force: flags before the environment before defaults.
+
+The command line and this read os.environ, nobody else.
+"""
 
 from __future__ import annotations
 

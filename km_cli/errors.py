@@ -24,6 +24,7 @@ class Exit(IntEnum):
     USAGE = 2
     REJECTED = 65
     UNAVAILABLE = 69
+    BUG = 70
     LEDGER = 73
     IO = 74
     TEMPORARY = 75

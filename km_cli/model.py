@@ -142,7 +142,7 @@ class Filed(NamedTuple):
     """A call as the ledger knows it: who did what when, and the second it has in Kissmetrics.
 
     `person` and `second` (the call's own) say which slot it is filed in, `taken` is the second it is
-    sent with. `deed`, `alike`, `event`, `pairs` and `id` are digests (see `planning`): what was done,
+    sent with. `deed`, `alike`, `event`, `pairs` and `id` are digests (see `prints`): what was done,
     its properties as a whole, the folded event, each property (name and value), the log's own id.
     `claims` are of the readings that hold this call, the latest last.
     """
@@ -173,6 +173,13 @@ class Seat(NamedTuple):
     taken: int
     deed: bytes
     alike: bytes
+
+
+class Owner(NamedTuple):
+    """Whose a person in Kissmetrics is: the persona, and a digest of the identity as it is written."""
+
+    persona: str
+    identity: bytes
 
 
 class Guest(NamedTuple):
@@ -276,6 +283,14 @@ class Slots(Protocol):
 
     def file_id(self, event_id: bytes, person: bytes, second: int) -> None:
         """Remember where the call with this id is filed."""
+        ...
+
+    def owner(self, person: bytes) -> Owner | None:
+        """Return who has this person in Kissmetrics already, if anybody."""
+        ...
+
+    def own(self, person: bytes, owner: Owner) -> None:
+        """Remember whose this person is."""
         ...
 
     def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:

@@ -119,6 +119,9 @@ class Pipeline:
 
         Raises Stopped, InputError, ReadError, LedgerFailed, and TooManyRejects at the end of a batch.
         """
+        sources = list(sources)
+        if len(sources) > 1:
+            self._check_heads(sources)
         for source in sources:
             if self._left == 0:
                 break
@@ -130,12 +133,23 @@ class Pipeline:
                 opened.close()
         self._check_rejects(at_end=True)
 
+    def _check_heads(self, sources: Iterable[Source]) -> None:
+        """Look at every file's columns before anything is sent: a mistake in the last one shows at once."""
+        for source in sources:
+            if source.path is not None and source.path.is_file():
+                opened = open_reader(source)
+                try:
+                    if not opened.empty:
+                        self._mapping(opened)
+                finally:
+                    opened.close()
+
     def _take(self, opened: Opened) -> None:
         found = self._find(opened)
         reading = found.reading
         self._observer.opened(opened.source.name, found.mapping.columns, reading)
         self._tally.rows.skipped += reading.rows
-        self._tally.rejected_before += reading.rejected
+        self._tally.rejected_before += reading.rejected + reading.refused
         place = Place(reading.length, reading.line + 1) if reading.length else None
         reader = opened.reader(place)
         mappers = _Mappers(

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from hashlib import blake2b
-from typing import NamedTuple
 
 from km_cli.model import (
     Claim,
     Filed,
     Finding,
     Guest,
-    Identify,
+    Owner,
     Placed,
     Plan,
-    Properties,
     Record,
     Reject,
     Row,
@@ -29,14 +26,10 @@ from km_cli.model import (
     Slot,
     Slots,
 )
-from km_cli.names import fold_identity, fold_name
+from km_cli.prints import Print, Prints
 
 MOST_READINGS = 16
 """How many readings are remembered to hold a call: the first and the last ones, so that slots stay small."""
-
-
-_LONGEST_KEPT = 200
-"""Characters of a property value whose digest is kept: long ones seldom repeat, and fill memory."""
 
 
 class Collisions(Enum):
@@ -45,18 +38,6 @@ class Collisions(Enum):
     SPREAD = "spread"
     KEEP = "keep"
     REJECT = "reject"
-
-
-class _Print(NamedTuple):
-    """A call's digests, before a second is chosen for it."""
-
-    person: bytes
-    second: int
-    deed: bytes
-    alike: bytes
-    event: bytes
-    pairs: bytes
-    id: bytes
 
 
 class _NotPlaced(Exception):
@@ -89,15 +70,40 @@ class Planner:
         """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject."""
         row = sequence.row
         desk = _Desk(row, reading or self.reading)
-        for call in sequence.calls:
-            if type(call) is Identify:
-                continue
-            assert type(call) is Record
+        calls = [call for call in sequence.calls if type(call) is Record]
+        try:
+            self._check_owners(calls)
+        except _NotPlaced as error:
+            return Plan(row, rejects=(Reject(row, error.code, str(error)),))
+        for call in calls:
             try:
                 self._decide(call, desk)
             except _NotPlaced as error:
-                desk.rejects.append(Reject(row, error.code, str(error), (call.persona,)))
+                desk.reject(error, call.persona)
         return Plan(row, tuple(desk.placed), tuple(desk.rejects), tuple(desk.findings))
+
+    def _check_owners(self, calls: list[Record]) -> None:
+        """Refuse a row that would make one person of two, for good: across rows, files and runs (I2, D4)."""
+        new = []
+        for call in calls:
+            person, identity = self._prints.person(call)
+            owner = self._slots.owner(person)
+            if owner is None:
+                new.append((person, Owner(call.persona, identity)))
+            elif owner.persona != call.persona:
+                raise _NotPlaced(
+                    "I2",
+                    f"{call.identity!r} is the {call.persona} here and was the {owner.persona} before: "
+                    "Kissmetrics would make one person of both, for good",
+                )
+            elif owner.identity != identity:
+                raise _NotPlaced(
+                    "D4",
+                    f"the {call.persona} {call.identity!r} differs from one before only by commas or colons: "
+                    "Kissmetrics would make one person of both, for good",
+                )
+        for person, owner in new:
+            self._slots.own(person, owner)
 
     def _decide(self, call: Record, desk: _Desk) -> None:
         mark = self._prints.of(call)
@@ -110,7 +116,7 @@ class Planner:
                 return
         self._place(call, mark, desk)
 
-    def _known_by_id(self, call: Record, mark: _Print, desk: _Desk) -> bool:
+    def _known_by_id(self, call: Record, mark: Print, desk: _Desk) -> bool:
         """Tell whether the log's own id was sent before; raises _NotPlaced if it was another deed's."""
         home = self._slots.home(mark.id)
         if home is None:
@@ -133,7 +139,7 @@ class Planner:
             self._rematch(displaced, desk)
         return True
 
-    def _known_alike(self, mark: _Print, kin: list[Filed], desk: _Desk) -> bool:
+    def _known_alike(self, mark: Print, kin: list[Filed], desk: _Desk) -> bool:
         """Match a call with one that is alike in everything; two ids are never the same call."""
         for filed in kin:
             claim = filed.claim_of(desk.reading)
@@ -150,7 +156,7 @@ class Planner:
                 return True
         return False
 
-    def _known_changed(self, call: Record, mark: _Print, kin: list[Filed], desk: _Desk) -> bool:
+    def _known_changed(self, call: Record, mark: Print, kin: list[Filed], desk: _Desk) -> bool:
         """Match a call one for one with one whose properties were others when it was sent."""
         for filed in kin:
             if filed.claim_of(desk.reading) or (mark.id and filed.id):
@@ -197,7 +203,7 @@ class Planner:
         calls = tuple(by if other == filed else other for other in slot.filed)
         self._slots.put(filed.person, filed.second, Slot(calls, slot.guests))
 
-    def _place(self, call: Record, mark: _Print, desk: _Desk) -> None:
+    def _place(self, call: Record, mark: Print, desk: _Desk) -> None:
         """Choose the second, take it, and put the call on the desk. Raises _NotPlaced."""
         own = self._slots.slot(mark.person, mark.second)
         taken = mark.second
@@ -223,7 +229,7 @@ class Planner:
             self._slots.file_id(mark.id, mark.person, mark.second)
         desk.placed.append(Placed(desk.row, call, filed))
 
-    def _choose(self, call: Record, mark: _Print, own: Slot, desk: _Desk) -> int:
+    def _choose(self, call: Record, mark: Print, own: Slot, desk: _Desk) -> int:
         """Return the first second that is free at this call's turn (promise 6)."""
         first = mark.second
         without_event = -1
@@ -270,6 +276,15 @@ class _Desk:
         self.rejects: list[Reject] = []
         self.findings: list[Finding] = []
 
+    def reject(self, error: _NotPlaced, persona: str) -> None:
+        """Part of the row is not sent; several parts for one reason are one reject."""
+        for at, reject in enumerate(self.rejects):
+            if reject.code == error.code and reject.row is self.row:
+                both = f"{reject.reason}; {error}"
+                self.rejects[at] = reject._replace(reason=both, owed=(*reject.owed, persona))
+                return
+        self.rejects.append(Reject(self.row, error.code, str(error), (persona,)))
+
     def _note(self, code: str, message: str) -> None:
         self.findings.append(Finding(code, message, self.row.source, self.row.line))
 
@@ -301,7 +316,7 @@ class _Desk:
         )
 
 
-def _clash(slot: Slot, second: int, mark: _Print) -> str:
+def _clash(slot: Slot, second: int, mark: Print) -> str:
     """Name the rule by which Kissmetrics would merge the call with one that stands there, or ""."""
     mine = None
     rule = ""
@@ -325,66 +340,3 @@ def _standing(slot: Slot, second: int) -> Iterator[tuple[bytes, bytes]]:
 def _split(pairs: bytes) -> Iterator[tuple[bytes, bytes]]:
     for at in range(0, len(pairs), 8):
         yield pairs[at : at + 4], pairs[at + 4 : at + 8]
-
-
-class Prints:
-    """Makes the digests of calls, each repeated part once.
-
-    person 8 bytes: tracker, site and identity, as the strictest page folds it (D4). event 4: the folded name;
-    it is compared within one person's second only. deed 8: identity, actor, event and exact moment.
-    alike 8: all properties, in any order. pairs: 4 bytes of name and 4 of value for each property.
-    id 8: tracker, site, persona and the log's own id.
-    """
-
-    def __init__(self, tracker: str) -> None:
-        self._tracker = tracker
-        self._persons: dict[tuple[str, str], bytes] = {}
-        self._events: dict[str, tuple[bytes, str]] = {}
-        self._pairs: dict[tuple[str, str], tuple[bytes, bytes]] = {}
-        self._last: tuple[Properties | None, bytes, bytes] = (None, b"", b"")
-
-    def of(self, call: Record) -> _Print:
-        """Return the digests of `call`."""
-        key = (call.site, call.identity)
-        person = self._persons.get(key) or self._person(key)
-        event, folded = self._events.get(call.event) or self._event(call.event)
-        done = f"{call.identity}\0{call.actor}\0{folded}\0{call.moment}"
-        deed = blake2b(done.encode(), digest_size=8).digest()
-        if self._last[0] is not call.properties:
-            self._last = (call.properties, *self._of_properties(call.properties))
-        _, alike, pairs = self._last
-        event_id = _digest(8, self._tracker, call.site, call.persona, call.id) if call.id else b""
-        return _Print(person, call.second, deed, alike, event, pairs, event_id)
-
-    def _person(self, key: tuple[str, str]) -> bytes:
-        if len(self._persons) > 100_000:
-            self._persons.clear()
-        person = self._persons[key] = _digest(8, self._tracker, key[0], fold_identity(key[1]))
-        return person
-
-    def _event(self, name: str) -> tuple[bytes, str]:
-        if len(self._events) > 100_000:
-            self._events.clear()
-        folded = fold_name(name)
-        event = self._events[name] = (_digest(4, folded), folded)
-        return event
-
-    def _of_properties(self, properties: Properties) -> tuple[bytes, bytes]:
-        known = self._pairs
-        if len(known) > 100_000:
-            known.clear()
-        found = [known.get(pair) or self._pair(pair) for pair in properties]
-        wholes = sorted([whole for _, whole in found])
-        return blake2b(b"".join(wholes), digest_size=8).digest(), b"".join([pair for pair, _ in found])
-
-    def _pair(self, pair: tuple[str, str]) -> tuple[bytes, bytes]:
-        name = fold_name(pair[0])
-        whole = _digest(8, name, pair[1])
-        made = (_digest(4, name) + whole[:4], whole)
-        if len(pair[1]) <= _LONGEST_KEPT:
-            self._pairs[pair] = made
-        return made
-
-
-def _digest(size: int, *parts: str) -> bytes:
-    return blake2b("\0".join(parts).encode(), digest_size=size).digest()

@@ -231,11 +231,20 @@ def test_half_of_the_rows_may_be_bad(importer: Command, tmp_path: Path) -> None:
 
 def test_an_earlier_input_stands(importer: Command, tracker: Tracker, log: Path, tmp_path: Path) -> None:
     """What was sent before the input that is not understood stays sent, and --json says so."""
-    other = written(tmp_path, "", header="a,b\n", name="other.csv")
+    other = written(tmp_path, "ada,Acme,In,2024-01-01 00:00:00,\n", name="other.csv")
     result = importer("import", log, other, "--json").ended(2)
     assert result.summary["rows"]["sent"] == 1
     assert len(tracker.seen) == 2
     said(result, "other.csv")
+
+
+def test_the_columns_of_all_files_are_looked_at_first(
+    importer: Command, tracker: Tracker, log: Path, tmp_path: Path
+) -> None:
+    """A mistake in the last one shows before anything of the first is sent."""
+    other = written(tmp_path, "", header="a,b\n", name="other.csv")
+    said(importer("import", log, other).ended(2), "other.csv")
+    assert not tracker.seen
 
 
 # 65

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import tracker as t
 from tests.support.command import KEY, Command, Result
-from tests.support.tracker import Hit, Reaction, Tracker
+from tests.support.tracker import BAD, OK, Hit, Reaction, Tracker
 
 HEADER = "user,account,event,timestamp,plan\n"
 ROWS = 12
@@ -191,3 +191,23 @@ def test_a_retry_is_told(importer: Command, tracker: Tracker, log: Path) -> None
     summary = importer("import", log, "--json").ended(0).summary
     assert summary["calls"]["retried"] == 3 == len(tracker.seen) - 2 * ROWS
     assert who(tracker.hits) == EVERYTHING
+
+
+def test_one_product_has_one_name(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("user,event,timestamp\nada,In,1704067200\n")
+    importer("import", log, "--site", "test").ended(0)
+    told = importer("import", log).ended(2)
+    assert "is that of the site 'test'" in told.err
+    assert "--site test" in told.err
+    assert len(tracker.seen) == 1
+
+
+def test_what_was_refused_before_is_told_of(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("user,event,timestamp\nada,In,1704067200\nguest,In,1704067200\n")
+    tracker.behave = lambda _hit, _number: BAD
+    importer("import", log).ended(65)
+    tracker.behave = lambda _hit, _number: OK
+    again = importer("import", log, "--json").ended(0).summary
+    assert (again["rows"]["skipped"], again["rejected_before"]) == (2, 2)

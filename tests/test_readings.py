@@ -112,3 +112,31 @@ def test_other_spread_or_collisions_judge_anew(tmp_path: Path) -> None:
     second, tally = run([log], tmp_path / "ledger.db", spread=60)
     assert (len(first), len(second)) == (8, 2)
     assert tally.rows.rejected == 0
+
+
+# One id in two personas, two ids that fold to one (I2, D4), whatever the row, the file or the run
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "code"),
+    [
+        ("sam,Acme", "zoe,sam", "I2"),
+        ("zoe,sam", "sam,Acme", "I2"),
+        ('ada,"Acme, Inc"', "bob,Acme: Inc", "D4"),
+        ('ada,"Acme, Inc"', 'bob,"Acme, Inc"', ""),
+        ("sam,Acme", "Sam,acme", ""),
+    ],
+)
+@pytest.mark.parametrize("apart", [True, False])
+def test_two_that_would_become_one_person(
+    tmp_path: Path, first: str, second: str, code: str, apart: bool
+) -> None:
+    rows = [f"{who},In,2024-01-01T00:00:0{at}Z,,\n" for at, who in enumerate((first, second))]
+    logs = rows if apart else ["".join(rows)]
+    reasons = []
+    for number, rows_of_log in enumerate(logs):
+        log = tmp_path / f"{number}.csv"
+        log.write_text(HEADER + rows_of_log)
+        _, tally = run([log], tmp_path / "ledger.db", wanted=Wanted(exclude=("id",)))
+        reasons += list(tally.reasons)
+    assert reasons == [code] * bool(code)

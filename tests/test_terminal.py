@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
@@ -9,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import termios
 from contextlib import suppress
 from pathlib import Path
 
@@ -114,14 +116,21 @@ def test_a_dry_run_shows_as_many_rows_as_asked(km: Command, tmp_path: Path, show
 class Terminal:
     """The command on a pseudo-terminal: what it shows, and what is typed."""
 
-    def __init__(self, km: Command, *words: str | Path, out: int | None = None) -> None:
+    def __init__(
+        self, km: Command, *words: str | Path, out: int | None = None, stdin: int | None = None
+    ) -> None:
         self._master, slave = pty.openpty()
-        streams = {"stdin": slave, "stderr": slave, "stdout": slave if out is None else out}
+        streams = {
+            "stdin": slave if stdin is None else stdin,
+            "stderr": slave,
+            "stdout": slave if out is None else out,
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "km_cli", *map(str, words)],
             env={**os.environ, "XDG_STATE_HOME": str(km.home / "state"), "KM_API_KEY": KEY, "TERM": "dumb",
                  "HTTPS_PROXY": "http://127.0.0.1:9"},
             start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(2, termios.TIOCSCTTY, 0),
             **streams,
         )  # fmt: skip
         os.close(slave)
@@ -166,6 +175,16 @@ def test_on_a_terminal_import_asks_once(km: Command, log: Path, answer: str) -> 
     terminal.type(answer)
     assert terminal.ended() == 130
     assert "nothing of it was sent" in terminal.shown
+    assert planned(km) == 0
+
+
+def test_a_log_on_standard_input_is_asked_about_on_the_terminal(km: Command, log: Path) -> None:
+    """The answer cannot come from the log."""
+    with log.open("rb") as piped:
+        terminal = Terminal(km, "import", "-", stdin=piped.fileno())
+        terminal.until(QUESTION)
+        terminal.type("n\n")
+        assert terminal.ended() == 130
     assert planned(km) == 0
 
 

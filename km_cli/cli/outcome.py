@@ -67,7 +67,7 @@ def _bug(error: Exception) -> int:
         f"this is a bug in km-cli: {type(error).__name__}: {error}",
         "nothing that was sent is forgotten: run again; please report it with KM_CLI_DEBUG=1's output",
     )
-    return 70
+    return Exit.BUG
 
 
 def _mend_streams() -> None:

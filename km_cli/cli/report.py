@@ -58,6 +58,8 @@ def print_json(
         "reasons": dict(tally.reasons),
         "seconds": round(seconds, 3),
     }
+    if tally.rejected_before:
+        summary["rejected_before"] = tally.rejected_before
     if dry_run:
         summary["dry_run"] = True
     if kept is not None:
@@ -70,8 +72,11 @@ def reasons(tally: Tally) -> str:
     return ", ".join(f"{code} {count:,}" for code, count in tally.reasons.most_common())
 
 
-def print_summary(settings: Settings, tally: Tally, seconds: float, kept: dict[str, Any] | None) -> None:
+def print_summary(
+    settings: Settings, tally: Tally, watch: Watch, seconds: float, kept: dict[str, Any] | None
+) -> None:
     """Print how an import went."""
+    watch.print_inputs()
     rows, calls = tally.rows, tally.calls
     lines = [("rows read", f"{rows.read:,}", "")]
     lines += _lines(
@@ -168,7 +173,7 @@ def _skipped(tally: Tally) -> str:
     if left_out := tally.findings["left-out"]:
         said += f"; {left_out:,} left out, as asked"
     if tally.rejected_before:
-        said += f" ({tally.rejected_before:,} of them rejected before: see that run's rejects file)"
+        said += f" ({tally.rejected_before:,} of them rejected before: see the rejects files)"
     return said
 
 

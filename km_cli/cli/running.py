@@ -16,7 +16,7 @@ from typing import Any
 from km_cli.cli import interrupts, report
 from km_cli.cli.settings import make_settings
 from km_cli.cli.show import complain, counted
-from km_cli.cli.watch import Watch, Watcher
+from km_cli.cli.watch import Watcher
 from km_cli.config import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations import open_destination
@@ -26,6 +26,9 @@ from km_cli.inputs import RejectsFile, Source
 from km_cli.ledger import Ledger
 from km_cli.pipeline import Pipeline
 from km_cli.tally import Tally
+
+_GC = (100_000, 50, 50)
+"""Millions of small tuples come and go, in no cycle: to look for cycles as often as usual costs 15 %."""
 
 _LEAST_WINDOW = 2000
 _PROCESSOR = 36
@@ -47,17 +50,19 @@ class SystemClock:
 def run_dry(flags: dict[str, Any]) -> int:
     """Rehearse an import and report; the exit code is 65 if rows would be rejected."""
     settings = make_settings(flags)
+    gc.set_threshold(*_GC)
     sources = _sources(settings, Stop())
     clock, tally = SystemClock(), Tally()
     started = clock.monotonic()
     ended: KmError | None = None
     ledger = Ledger.overlay(settings.ledger)
     try:
-        watch = Watch(settings, keep=flags["show"])
+        watch = Watcher(settings, asks=False, quiet=flags["as_json"], keep=flags["show"])
         keys = {persona.site: "" for persona in settings.personas}
         destination = open_destination(settings.target, keys, settings.timeout)
         dispatch = Rehearsal(ledger, settings.target.tracker, destination, tally, Stop())
-        Pipeline(settings, ledger, dispatch, tally, watch, clock).run(sources)
+        with watch:
+            Pipeline(settings, ledger, dispatch, tally, watch, clock).run(sources)
         watch.pending = ledger.outbox.count(settings.target.tracker)
     except KmError as error:
         ended = error
@@ -77,7 +82,7 @@ def run_import(flags: dict[str, Any]) -> int:
     """Import and report; the exit code says how it ended."""
     settings = make_settings(flags)
     keys = settings.keys()
-    gc.set_threshold(100_000, 50, 50)  # millions of small tuples in no cycle: looking for them costs 15 %
+    gc.set_threshold(*_GC)
     clock, tally, stop = SystemClock(), Tally(), Stop()
     sources = _sources(settings, stop)
     started = clock.monotonic()
@@ -87,7 +92,7 @@ def run_import(flags: dict[str, Any]) -> int:
         for site, key in keys.items():
             ledger.check_site(settings.target.tracker, site, key)
         with interrupts.watched(stop) as caught:
-            asks = settings.target.tracker == "kissmetrics" and not flags["yes"] and sys.stdin.isatty()
+            asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
             watch = Watcher(settings, asks=asks, quiet=flags["quiet"] or flags["as_json"])
             with watch:
                 error = _send(settings, keys, sources, ledger, rejects, tally, stop, watch, clock)
@@ -100,7 +105,7 @@ def run_import(flags: dict[str, Any]) -> int:
     if flags["as_json"]:
         report.print_json(tally, seconds, kept=kept)
     elif flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"]):
-        report.print_summary(settings, tally, seconds, kept)
+        report.print_summary(settings, tally, watch, seconds, kept)
     _tell_of_other_sites(watch.pending, keys)
     return _conclude(tally, rejects, error, caught.signal)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -30,6 +31,9 @@ def make_settings(flags: dict[str, Any]) -> Settings:
         raise UsageError(
             "--to local keeps its own ledger in its file", "leave --ledger out, or use --to local:PATH"
         )
+    for name in ("rate", "timeout"):
+        if flags[name] is not None and not math.isfinite(flags[name]):
+            raise UsageError(f"--{name} {flags[name]} is no number", "give a number above 0")
     if not re.fullmatch(r"[\w.-]+", flags["site"]):
         raise UsageError(
             f"--site {flags['site']!r} is no name", "use letters, digits, dots, dashes and underscores"

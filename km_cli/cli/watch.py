@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
+from typing import TextIO
 
 import click
 
@@ -112,12 +114,36 @@ def _lines(sequence: Sequence, plan: Plan) -> Iterator[str]:
             yield f"            … {len(call.properties) - 8} more properties"
 
 
+def terminal() -> TextIO | None:
+    """Return where a person answers: standard input, else the terminal we were started from, if any."""
+    if sys.stdin.isatty():
+        return sys.stdin
+    if not sys.stderr.isatty():
+        return None
+    try:
+        return open("/dev/tty", encoding="utf-8")
+    except OSError:
+        return None
+
+
+@contextmanager
+def reading_from(source: TextIO | None) -> Iterator[None]:
+    """Have questions answered there, even if standard input is the log."""
+    before = sys.stdin
+    sys.stdin = source or before
+    try:
+        yield
+    finally:
+        sys.stdin = before
+
+
 class Watcher(Watch):
     """Watches an import: asks once if it should, shows progress on a terminal."""
 
-    def __init__(self, settings: Settings, *, asks: bool, quiet: bool) -> None:
-        super().__init__(settings)
-        self._asks = asks
+    def __init__(self, settings: Settings, *, asks: bool, quiet: bool, keep: int = _FIRST) -> None:
+        super().__init__(settings, keep)
+        self._terminal = terminal() if asks else None
+        self._asks = self._terminal is not None
         shows = sys.stderr.isatty() and not quiet
         self._bar = ProgressBar(total_bytes(settings.files)) if shows else None
         self._behind = 0
@@ -131,6 +157,8 @@ class Watcher(Watch):
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if self._terminal is not None and self._terminal is not sys.stdin:
+            self._terminal.close()
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
         """Keep what was chosen; what was read before it lies behind."""
@@ -152,8 +180,9 @@ class Watcher(Watch):
         # While nothing is in flight Ctrl-C means no.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            if not click.confirm(question, err=True):
-                raise click.Abort
+            with reading_from(self._terminal):
+                if not click.confirm(question, err=True):
+                    raise click.Abort
         except click.Abort:
             show.complain("nothing of it was sent", "try it first: dry-run, --to local, or --limit 10")
             raise

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from km_cli.errors import LedgerFailed
 from km_cli.inputs.base import LONGEST_RECORD, Item
@@ -188,40 +188,45 @@ class RejectsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.count = 0
-        self._file: BinaryIO | None = None
+        self._file = -1
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Append lines and wait until they are on the disk."""
+        """Append lines and wait until they are on the disk; what is not whole is taken back."""
         if not lines:
             return
+        size = -1
         try:
-            if self._file is None:
+            if self._file < 0:
                 self._file = self._open()
-            self._file.write(b"".join(lines))
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            size = os.lseek(self._file, 0, os.SEEK_END)
+            data = b"".join(lines)
+            while data:
+                data = data[os.write(self._file, data) :]
+            os.fsync(self._file)
         except OSError as error:
+            if size >= 0:
+                os.ftruncate(self._file, size)
             raise LedgerFailed(
                 f"the rejects file {self.path} cannot be written: {error.strerror}",
                 "make room or give another place with --rejects PATH, then run the same command again",
             ) from None
         self.count += len(lines)
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> int:
         """Make the file, for its owner alone; what a crash tore off in an old one ends its own line."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "ab+")
-        if size := file.seek(0, os.SEEK_END):
-            file.seek(size - 1)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-        else:
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if size := os.lseek(file, 0, os.SEEK_END):
+            if os.pread(file, 1, size - 1) != b"\n":
+                os.write(file, b"\n")
+            return file
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
         return file
 
     def close(self) -> None:
         """Close the file, if there is one."""
-        if self._file is not None:
-            self._file.close()
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

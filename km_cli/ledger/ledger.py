@@ -107,10 +107,12 @@ class Ledger:
 
     def _settle(self, receipts: Iterable[Receipt]) -> None:
         receipts = list(receipts)
+        refused = [receipt.parcel for receipt in receipts if receipt.outcome is Outcome.REJECTED]
+        for row in {parcel.row for parcel in refused}:
+            self.readings.count_refused(self.outbox.row(row)[0], 1)
         self.outbox.settle(receipts)
-        for receipt in receipts:
-            if receipt.outcome is Outcome.REJECTED:
-                self.slots.free(receipt.parcel.seat)
+        for parcel in refused:
+            self.slots.free(parcel.seat)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -144,11 +146,23 @@ class Ledger:
         if found is None:
             salt = secrets.token_bytes(16)
             self._new_sites.append((tracker, name, salt, _fingerprint(key, salt)))
+            self._check_other_sites(tracker, name, key)
         elif not hmac.compare_digest(found[1], _fingerprint(key, found[0])):
             raise UsageError(
                 f"the site {name!r} is known to the ledger with another API key",
                 f"give the right key, or this product a name of its own: --site NAME (ledger {self.path})",
             )
+
+    def _check_other_sites(self, tracker: str, name: str, key: str) -> None:
+        """One product under two names would be sent everything twice."""
+        for other, salt, fingerprint in self._database.execute(
+            "SELECT name, salt, fingerprint FROM sites WHERE tracker = ?", (tracker,)
+        ):
+            if hmac.compare_digest(fingerprint, _fingerprint(key, salt)):
+                raise UsageError(
+                    f"the API key given for the site {name!r} is that of the site {other!r}",
+                    f"use --site {other}, or give the key of the other product",
+                )
 
     def _tie_sites(self) -> None:
         self._database.executemany(

@@ -15,7 +15,7 @@ class Reading(NamedTuple):
 
     `asked` digests what the flags asked for and `mapping` is what came of it (JSON). `length` bytes of
     content in `line` lines are behind the cursor, `digest` is theirs. `rows` were read, of which
-    `rejected` were rejected. `token` names the reading in rejects files.
+    `rejected` were rejected, and later `refused` by a destination. `token` is its name in rejects files.
     """
 
     number: int
@@ -30,6 +30,7 @@ class Reading(NamedTuple):
     rows: int = 0
     rejected: int = 0
     digest: bytes = b""
+    refused: int = 0
 
     @property
     def origin(self) -> Origin:
@@ -37,7 +38,10 @@ class Reading(NamedTuple):
         return Origin(self.token, (), self.columns, self.delimiter)
 
 
-_COLUMNS = "reading, token, asked, mapping, source, columns, delimiter, length, line, rows, rejected, digest"
+_COLUMNS = (
+    "reading, token, asked, mapping, source, columns, delimiter, length, line, rows, rejected, digest, "
+    "refused"
+)
 
 
 class ReadingTable:
@@ -94,4 +98,15 @@ class ReadingTable:
         values = list(reading)
         values[5] = json.dumps(reading.columns)
         marks = ",".join("?" * len(values))
-        self._database.execute(f"INSERT OR REPLACE INTO main.readings ({_COLUMNS}) VALUES ({marks})", values)
+        self._database.execute(
+            f"INSERT INTO main.readings ({_COLUMNS}) VALUES ({marks}) ON CONFLICT (reading) DO UPDATE SET "
+            "source = excluded.source, length = excluded.length, line = excluded.line, rows = excluded.rows, "
+            "rejected = excluded.rejected, digest = excluded.digest",
+            values,
+        )
+
+    def count_refused(self, number: int, rows: int) -> None:
+        """Count rows that a destination refused; the caller's transaction makes it durable."""
+        self._database.execute(
+            "UPDATE main.readings SET refused = refused + ? WHERE reading = ?", (rows, number)
+        )

@@ -21,11 +21,13 @@ CREATE TABLE IF NOT EXISTS {schema}.readings (
     reading INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE, asked TEXT NOT NULL, mapping TEXT NOT NULL,
     source TEXT NOT NULL, columns TEXT NOT NULL, delimiter TEXT NOT NULL,
     length INTEGER NOT NULL, line INTEGER NOT NULL, rows INTEGER NOT NULL, rejected INTEGER NOT NULL,
-    digest BLOB NOT NULL);
+    digest BLOB NOT NULL, refused INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS {schema}.readings_asked ON readings (asked, length);
 CREATE TABLE IF NOT EXISTS {schema}.slots (
     second INTEGER NOT NULL, person BLOB NOT NULL, calls BLOB NOT NULL,
     PRIMARY KEY (second, person)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.persons (
+    person BLOB PRIMARY KEY, persona TEXT NOT NULL, identity BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.ids (
     id BLOB PRIMARY KEY, person BLOB NOT NULL, second INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.changed (

@@ -10,13 +10,14 @@ import sqlite3
 from struct import Struct
 
 from km_cli.ledger.changed import ChangedTable
-from km_cli.model import Claim, Filed, Guest, Placed, Seat, Slot
+from km_cli.model import Claim, Filed, Guest, Owner, Placed, Seat, Slot
 
 _FILED, _GUEST = 1, 2
 _HEADER = Struct(">BH8s8s4sBBH")
 _CLAIM = Struct(">IB")
 _EMPTY = Slot()
 _MOST_CACHED = 20_000
+_MOST_OWNERS = 100_000
 
 Key = tuple[bytes, int]
 
@@ -93,6 +94,11 @@ class SlotTable:
         self._cache: dict[tuple[int, bytes], Slot] = {}
         self._dirty: set[tuple[int, bytes]] = set()
         self._ids: dict[bytes, Key] = {}
+        self._owners: dict[bytes, Owner] = {}
+        self._new_owners: dict[bytes, Owner] = {}
+        self._owner_queries = [
+            f"SELECT persona, identity FROM {name}.persons WHERE person = ?" for name in schemas
+        ]
         self._changed = ChangedTable(database, schemas)
         # A log is mostly in order of time: what is younger than all that is on disk need not be looked up.
         self._youngest = self._youngest_on_disk = max(
@@ -153,6 +159,22 @@ class SlotTable:
             guests.remove(Guest(leaving.event, leaving.pairs))
             self.put(seat.person, seat.taken, Slot(there.filed, tuple(guests)))
 
+    def owner(self, person: bytes) -> Owner | None:
+        """Return whose this person is."""
+        known = self._owners.get(person)
+        if known is None:
+            for query in self._owner_queries:
+                found = self._database.execute(query, (person,)).fetchone()
+                if found is not None:
+                    known = self._owners[person] = Owner(*found)
+                    break
+        return known
+
+    def own(self, person: bytes, owner: Owner) -> None:
+        """Remember whose this person is, for now in memory."""
+        self._owners[person] = owner
+        self._new_owners[person] = owner
+
     def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
         """Keep a call that was taken for `filed` with properties changed meanwhile."""
         self._changed.keep(reading, filed, changed)
@@ -174,6 +196,12 @@ class SlotTable:
             [(*key, encode_slot(self._cache[key])) for key in sorted(self._dirty)],
         )
         self._dirty.clear()
+        if self._new_owners:
+            self._database.executemany(
+                "INSERT OR REPLACE INTO main.persons VALUES (?, ?, ?)",
+                [(person, *owner) for person, owner in self._new_owners.items()],
+            )
+            self._new_owners.clear()
         if self._ids:
             self._database.executemany(
                 "INSERT OR REPLACE INTO main.ids (id, person, second) VALUES (?, ?, ?)",
@@ -182,6 +210,8 @@ class SlotTable:
             self._ids.clear()
         if len(self._cache) > _MOST_CACHED:
             self._empty_cache()
+        if len(self._owners) > _MOST_OWNERS:
+            self._owners.clear()
 
     def _empty_cache(self) -> None:
         self._cache.clear()
@@ -192,6 +222,8 @@ class SlotTable:
         self._empty_cache()
         self._dirty.clear()
         self._ids.clear()
+        self._owners.clear()
+        self._new_owners.clear()
         self._changed.discard()
 
 
