@@ -70,33 +70,32 @@ class Planner:
         """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject."""
         row = sequence.row
         desk = _Desk(row, reading or self.reading)
-        calls = [call for call in sequence.calls if type(call) is Record]
+        calls = [(call, self._prints.of(call)) for call in sequence.calls if type(call) is Record]
         try:
             self._check_owners(calls)
         except _NotPlaced as error:
             return Plan(row, rejects=(Reject(row, error.code, str(error)),))
-        for call in calls:
+        for call, mark in calls:
             try:
-                self._decide(call, desk)
+                self._decide(call, mark, desk)
             except _NotPlaced as error:
                 desk.reject(error, call.persona)
         return Plan(row, tuple(desk.placed), tuple(desk.rejects), tuple(desk.findings))
 
-    def _check_owners(self, calls: list[Record]) -> None:
+    def _check_owners(self, calls: list[tuple[Record, Print]]) -> None:
         """Refuse a row that would make one person of two, for good: across rows, files and runs (I2, D4)."""
         new = []
-        for call in calls:
-            person, identity = self._prints.person(call)
-            owner = self._slots.owner(person)
+        for call, mark in calls:
+            owner = self._slots.owner(mark.person)
             if owner is None:
-                new.append((person, Owner(call.persona, identity)))
+                new.append((mark.person, Owner(call.persona, mark.identity)))
             elif owner.persona != call.persona:
                 raise _NotPlaced(
                     "I2",
                     f"{call.identity!r} is the {call.persona} here and was the {owner.persona} before: "
                     "Kissmetrics would make one person of both, for good",
                 )
-            elif owner.identity != identity:
+            elif owner.identity != mark.identity:
                 raise _NotPlaced(
                     "D4",
                     f"the {call.persona} {call.identity!r} differs from one before only by commas or colons: "
@@ -105,8 +104,7 @@ class Planner:
         for person, owner in new:
             self._slots.own(person, owner)
 
-    def _decide(self, call: Record, desk: _Desk) -> None:
-        mark = self._prints.of(call)
+    def _decide(self, call: Record, mark: Print, desk: _Desk) -> None:
         if mark.id and self._known_by_id(call, mark, desk):
             return
         slot = self._slots.slot(mark.person, mark.second)

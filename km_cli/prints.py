@@ -16,6 +16,7 @@ class Print(NamedTuple):
     """A call's digests, before a second is chosen for it."""
 
     person: bytes
+    identity: bytes
     second: int
     deed: bytes
     alike: bytes
@@ -27,10 +28,10 @@ class Print(NamedTuple):
 class Prints:
     """Makes the digests of calls, each repeated part once.
 
-    person 8 bytes: tracker, site and identity, as the strictest page folds it (D4). event 4: the folded name;
-    it is compared within one person's second only. deed 8: identity, actor, event and exact moment.
-    alike 8: all properties, in any order. pairs: 4 bytes of name and 4 of value for each property.
-    id 8: tracker, site, persona and the log's own id.
+    person 8 bytes: tracker, site and identity, as the strictest page folds it (D4). identity 4: as it is
+    written. event 4: the folded name; it is compared within one person's second only. deed 8: identity,
+    actor, event and exact moment. alike 8: all properties, in any order. pairs: 4 bytes of name and 4 of
+    value for each property. id 8: tracker, site, persona and the log's own id.
     """
 
     def __init__(self, tracker: str) -> None:
@@ -42,7 +43,7 @@ class Prints:
 
     def of(self, call: Record) -> Print:
         """Return the digests of `call`."""
-        person, _ = self.person(call)
+        person, identity = self._persons.get((call.site, call.identity)) or self._person(call)
         event, folded = self._events.get(call.event) or self._event(call.event)
         done = f"{call.identity}\0{call.actor}\0{folded}\0{call.moment}"
         deed = blake2b(done.encode(), digest_size=8).digest()
@@ -50,18 +51,14 @@ class Prints:
             self._last = (call.properties, *self._of_properties(call.properties))
         _, alike, pairs = self._last
         event_id = _digest(8, self._tracker, call.site, call.persona, call.id) if call.id else b""
-        return Print(person, call.second, deed, alike, event, pairs, event_id)
+        return Print(person, identity, call.second, deed, alike, event, pairs, event_id)
 
-    def person(self, call: Record) -> tuple[bytes, bytes]:
-        """Return the digests of the person that the call is filed under, and of its identity as written."""
-        key = (call.site, call.identity)
-        known = self._persons.get(key)
-        if known is None:
-            if len(self._persons) > 100_000:
-                self._persons.clear()
-            person = _digest(8, self._tracker, call.site, fold_identity(call.identity))
-            known = self._persons[key] = (person, _digest(4, call.identity))
-        return known
+    def _person(self, call: Record) -> tuple[bytes, bytes]:
+        if len(self._persons) > 100_000:
+            self._persons.clear()
+        person = _digest(8, self._tracker, call.site, fold_identity(call.identity))
+        made = self._persons[call.site, call.identity] = (person, _digest(4, call.identity))
+        return made
 
     def _event(self, name: str) -> tuple[bytes, str]:
         if len(self._events) > 100_000:
