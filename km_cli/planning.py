@@ -93,7 +93,7 @@ class Planner:
                 raise _NotPlaced(
                     "I2",
                     f"{call.identity!r} is the {call.persona} here and was the {owner.persona} before: "
-                    "Kissmetrics would make one person of both, for good",
+                    "Kissmetrics would make one person of both, for good; give one kind a prefix in the log",
                 )
             elif owner.identity != mark.identity:
                 raise _NotPlaced(

@@ -25,6 +25,12 @@ MARK = "km_cli_reject"
 LONGEST_REJECT = 8 * LONGEST_RECORD
 """Bytes of a line: a record's, each perhaps written as an escape of six."""
 
+_UNSEEN = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x7F, 0xA0), *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+}
+"""What a terminal obeys, or an editor ends a line at or does not show, as JSON escapes it."""
+
 _IS_REJECT = re.compile(rb'\s*\{.{0,4096}?"km_cli_reject"\s*:\s*1\b')
 
 
@@ -58,7 +64,7 @@ def format_reject(reject: Reject, origin: Origin) -> bytes:
         line["raw"] = raw.decode()
     except UnicodeDecodeError:
         line["raw_b64"] = base64.b64encode(raw).decode()
-    return json.dumps(line, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(line, ensure_ascii=False).translate(_UNSEEN).encode() + b"\n"
 
 
 class RejectsReader:

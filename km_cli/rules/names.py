@@ -19,30 +19,35 @@ _SET_BY_KISSMETRICS = frozenset(
 
 
 class FoldedNames:
-    """D4: commas and colons in names become spaces."""
+    """D4: commas and colons in names become spaces, and upper is lower case."""
 
     about: ClassVar[About] = About(
         "D4",
-        "a name with a comma or a colon: Kissmetrics makes spaces of them",
+        "a name with a comma or a colon, of which Kissmetrics makes spaces, or two names that are one there",
         "rename the column or the event, or leave it as it is if the folded name is fine",
         "technical-limitations, specifications",
     )
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
+        self._seen: dict[str, set[str]] = {"event": set(), "property": set()}
+        self._first: dict[tuple[str, str], str] = {}
 
     def look(self, event: Event) -> Iterator[str]:
         """Yield the event's name and its properties' if they are folded."""
-        if event.name not in self._seen:
+        if event.name not in self._seen["event"]:
             yield from self._of(event.name, "event")
         for name, _ in event.properties:
-            if name not in self._seen:
+            if name not in self._seen["property"]:
                 yield from self._of(name, "property")
 
     def _of(self, name: str, kind: str) -> Iterator[str]:
-        if len(self._seen) < 100_000:
-            self._seen.add(name)
-        if "," in name or ":" in name:
+        first = self._first.get((kind, fold_name(name)), name)
+        if len(self._seen[kind]) < 100_000:
+            self._seen[kind].add(name)
+            self._first.setdefault((kind, fold_name(name)), name)
+        if first != name:
+            yield f"the {kind} {name!r} is the same to Kissmetrics as {first!r}"
+        elif "," in name or ":" in name:
             folded = name.replace(",", " ").replace(":", " ")
             yield f"the {kind} {name!r} is filed as {folded!r}"
 
