@@ -6,6 +6,7 @@ input's order and the ledger: not on its size, not on how fast it is sent.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from hashlib import sha256
@@ -265,7 +266,7 @@ class Pipeline:
             raise InputError(
                 f"{opened.source.name}: {len(bad)} of the first {len(first)} rows are bad, "
                 f"line {bad[0].row.line} for one: {bad[0].reason}",
-                f"say which column is which; columns found: {', '.join(opened.columns[:12])}",
+                _what_to_do(bad, opened.columns),
             )
 
     # Events to batches
@@ -326,6 +327,16 @@ class Pipeline:
         self._observer.shipping()
         self._dispatch.ship(Batch(batch.plans, batch.rejects, cursor.reading, at_end))
         self._observer.shipped(self._tally, cursor.reading)
+
+
+def _what_to_do(bad: list[Reject], columns: tuple[str, ...]) -> str:
+    """Return a hint for the reason that most of the bad rows have."""
+    code, _ = Counter(one.code for one in bad).most_common(1)[0]
+    if code == "time":
+        return "see that --timestamp names the right column, and say how it is read with --time-format"
+    if code == "I1":
+        return "see that --user and --account name the right columns; --allow-id lets a value through"
+    return f"say which column is which; columns found: {', '.join(columns[:12])}"
 
 
 def _raising(error: Exception) -> Iterator[Mapped]:

@@ -200,7 +200,7 @@ NOT_UNDERSTOOD: list[tuple[str, bytes, tuple[str, ...]]] = [
      ("{log}, line 3", "quotation mark", "doubled")),
     ("more than half bad",
      b"user,event,timestamp\n" + b"ada,In,1704067200\n" * 9 + b"guest,In,1704067200\n" * 10,
-     ("{log}: 10 of the first 19 rows are bad", "line 11", "'guest'", "user, event, timestamp")),
+     ("{log}: 10 of the first 19 rows are bad", "line 11", "'guest'", "--allow-id")),
     ("array", b'[{"user":"ada"}]', ("{log}", "JSON array", "jq -c '.[]'")),
 ]  # fmt: skip
 

@@ -98,6 +98,16 @@ def test_bytes_that_are_no_text_come_back_the_same() -> None:
         ]
 
 
+def test_what_a_terminal_obeys_is_escaped_in_the_file() -> None:
+    """One line a reject for every editor, and the same bytes when it comes back."""
+    raw = "a\x9b2J\x85,\u2028\u202e\x7f\n".encode()
+    line = rejected(Row("log.csv", 2, raw, []), ("user", "event"), ",")
+    assert line.decode().rstrip("\n").isprintable()
+    (again,) = read_rejects(line)
+    assert isinstance(again, Row)
+    assert again.raw == raw
+
+
 def test_a_reject_that_is_still_bad_is_written_as_it_was() -> None:
     """It keeps its place, its reading, its delimiter and what it owes."""
     row = Row("log.csv", 7, b"1|2|3\r\n", ["1", "2", "3"])

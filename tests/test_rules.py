@@ -50,3 +50,18 @@ def test_every_rule_says_what_it_means_how_to_cure_it_and_where_it_is_from() -> 
     abouts = [make().about for make in RULES]
     assert all(all(about) for about in abouts)
     assert len({about.code for about in abouts}) == len(abouts)
+
+
+def test_two_names_that_fold_to_one() -> None:
+    """The later one, once; an event and a property are never one."""
+    rules = Rules()
+    assert list(rules.look(event("Sign: up", plan="pro"))) != []
+    assert list(rules.look(event("plan", Plans="pro"))) == []
+    (found,) = rules.look(event("SIGN  UP"))
+    assert (found.code, found.message) == (
+        "D4",
+        "the event 'SIGN  UP' is the same to Kissmetrics as 'Sign: up'",
+    )
+    (found,) = rules.look(event("SIGN  UP", PLAN="pro"))
+    assert "'PLAN' is the same to Kissmetrics as 'plan'" in found.message
+    assert list(rules.look(event("SIGN  UP", PLAN="pro"))) == []

@@ -40,7 +40,7 @@ class ProgressBar:
         self._next = 0.0
 
     def update(self, tally: Tally, done: int) -> None:
-        """Show how far it is; `done` bytes of content were planned."""
+        """Show how far it is; `done` bytes of content were planned, not all of them acknowledged yet."""
         now = time.monotonic()
         if now < self._next:
             return
@@ -53,7 +53,10 @@ class ProgressBar:
         said = f"{rows.read:,} rows  {calls.acknowledged:,} calls  {calls.acknowledged / elapsed:,.0f}/s"
         if calls.retried:
             said += f"  {calls.retried:,} retries"
-        self._progress.update(self._progress.task_ids[0], completed=done, description=said)
+        settled = calls.acknowledged + calls.rejected
+        planned = calls.planned + calls.resumed
+        share = settled / planned if planned else 1.0
+        self._progress.update(self._progress.task_ids[0], completed=done * share, description=said)
 
     def _start(self) -> Progress:
         from rich.console import Console

@@ -12,7 +12,7 @@ from km_cli.mapping.identities import BadIdentity, Identities
 from km_cli.mapping.part import LeftOut, Part
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 from km_cli.model import Event, Finding, Properties, Reject, Row
-from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_identity, is_reserved
+from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name, is_reserved
 
 Cell = Callable[[Any], str]
 
@@ -200,7 +200,7 @@ class _ObjectProperties:
         self._flatten = columns.flatten
         self._taken = columns.taken
         self._roots = {name.split(".")[0] for name in columns.taken.union(columns.exclude) if "." in name}
-        self._checked: set[str] = set()
+        self._checked: set[tuple[str, ...]] = set()
 
     def __call__(self, values: dict[str, Any]) -> Properties:
         if self._wanted is None:
@@ -210,12 +210,12 @@ class _ObjectProperties:
                 pair for name in self._wanted for pair in self._named(name, _found(values, name), apart=False)
             ]
         found = tuple(pair for pair in pairs if pair[1])
-        for name, _ in found:
-            if name not in self._checked:
-                _check_property(name)
-                self._checked.add(name)
-        if self._flatten and len(dict(found)) < len(found):
-            raise _Bad("twice", "two of its members would be one property, once they are taken apart")
+        names = tuple([name for name, _ in found])
+        if names not in self._checked:
+            _check_names(names)
+            if len(self._checked) > 10_000:
+                self._checked.clear()
+            self._checked.add(names)
         return found
 
     def _rest(self, values: dict[str, Any], prefix: str) -> Iterable[tuple[str, str]]:
@@ -254,6 +254,16 @@ def _nested(name: str) -> _Bad:
         f"{name!r} is nested JSON, which Kissmetrics does not take (D5); "
         f"--flatten sends it, --exclude-property {shlex.quote(name)} leaves it out",
     )
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    """Refuse a row with a name that can't be sent, or with two that Kissmetrics would make one (D4)."""
+    folded: dict[str, str] = {}
+    for name in names:
+        _check_property(name)
+        other = folded.setdefault(fold_name(name), name)
+        if other is not name:
+            raise _Bad("twice", f"two of its members would be one property: {other!r} and {name!r} (D4)")
 
 
 def _check_property(name: str) -> None:

@@ -23,7 +23,7 @@ class FoldedNames:
 
     about: ClassVar[About] = About(
         "D4",
-        "a name with a comma or a colon, of which Kissmetrics makes spaces, or two names that are one there",
+        "names with commas or colons (they become spaces), or two that become one",
         "rename the column or the event, or leave it as it is if the folded name is fine",
         "technical-limitations, specifications",
     )
