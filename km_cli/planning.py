@@ -84,25 +84,22 @@ class Planner:
 
     def _check_owners(self, calls: list[tuple[Record, Print]]) -> None:
         """Refuse a row that would make one person of two, for good: across rows, files and runs (I2, D4)."""
-        new = []
         for call, mark in calls:
             owner = self._slots.owner(mark.person)
             if owner is None:
-                new.append((mark.person, Owner(call.persona, mark.identity)))
-            elif owner.persona != call.persona:
+                continue
+            if owner.persona != call.persona:
                 raise _NotPlaced(
                     "I2",
                     f"{call.identity!r} is the {call.persona} here and was the {owner.persona} before: "
                     "Kissmetrics would make one person of both, for good; give one kind a prefix in the log",
                 )
-            elif owner.identity != mark.identity:
+            if owner.identity != mark.identity:
                 raise _NotPlaced(
                     "D4",
                     f"the {call.persona} {call.identity!r} differs from one before only by commas or colons: "
                     "Kissmetrics would make one person of both, for good",
                 )
-        for person, owner in new:
-            self._slots.own(person, owner)
 
     def _decide(self, call: Record, mark: Print, desk: _Desk) -> None:
         if mark.id and self._known_by_id(call, mark, desk):
@@ -225,6 +222,8 @@ class Planner:
             self._slots.put(mark.person, taken, Slot(there.filed, (*there.guests, guest)))
         if mark.id:
             self._slots.file_id(mark.id, mark.person, mark.second)
+        if self._slots.owner(mark.person) is None:
+            self._slots.own(mark.person, Owner(call.persona, mark.identity))
         desk.placed.append(Placed(desk.row, call, filed))
 
     def _choose(self, call: Record, mark: Print, own: Slot, desk: _Desk) -> int:

@@ -140,3 +140,15 @@ def test_two_that_would_become_one_person(
         _, tally = run([log], tmp_path / "ledger.db", wanted=Wanted(exclude=("id",)))
         reasons += list(tally.reasons)
     assert reasons == [code] * bool(code)
+
+
+def test_a_row_that_is_not_sent_makes_nobody_anything(tmp_path: Path) -> None:
+    """The id of a rejected row may still become an account."""
+    log = tmp_path / "log.csv"
+    reused = "zed,,In,2024-01-01T00:00:05Z,,1\n"
+    log.write_text(
+        HEADER + "ada,,In,2024-01-01T00:00:00Z,,1\n" + reused + "bob,zed,In,2024-01-01T00:00:09Z,,2\n"
+    )
+    sent, tally = run([log], tmp_path / "ledger.db", wanted=MAPPED)
+    assert list(tally.reasons) == ["id-reused"]
+    assert [one.call.identity for one in sent] == ["ada", "bob", "zed"]

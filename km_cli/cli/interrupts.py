@@ -46,7 +46,7 @@ def watched(stop: Stop) -> Iterator[Caught]:
     """Turn SIGINT and SIGTERM into a request to stop, and a second one into the end."""
     caught = Caught()
 
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    def handle(number: int, _frame: FrameType | None) -> None:
         if caught.signal:
             _tell(b"\x1b[?25h\n" if os.isatty(2) else b"")
             os._exit(128 + number)

@@ -6,7 +6,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from km_cli.errors import InputError
 from km_cli.inputs.base import in_shell
@@ -72,7 +72,7 @@ class _Rejoined(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any, /) -> int:
         data = self._head[: len(buffer)] or self._rest.read1(len(buffer))
         self._head = self._head[len(data) :]
         buffer[: len(data)] = data
@@ -243,7 +243,7 @@ class _ZstMember:
         """What was given and is behind the frame."""
         return self._frame.unused_data + self._left
 
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:  # noqa: ARG002
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:  # noqa: ARG002 - as DecompressReader calls it
         """Unpack the next piece of what was given, whatever its length."""
         data = self._left + data
         self._left = data[_PIECE:]

@@ -59,7 +59,7 @@ def read(source: Source, place: Place | None = None) -> tuple[bytes, list[Item],
     try:
         reader = opened.reader(place)
         for item in reader.items():
-            items.append(item)  # noqa: PERF402
+            items.append(item)  # noqa: PERF402 - what came before an error counts
     except (InputError, ReadError) as error:
         return reader.preamble, items, error
     finally:
