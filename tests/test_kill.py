@@ -79,18 +79,32 @@ def check_rejects(command: Command, log: Path) -> None:
     assert {reject["line"] for reject in command.rejects()} == {*bad.lines, *(one.line for one in bad.owed)}
 
 
-def killed_and_resumed(importer: Command, tracker: Tracker, log: Path, seed: int, kills: int) -> None:
-    """Kill it so often, at requests and at moments by turns, then let it end."""
+def killed_and_resumed(tmp_path: Path, tracker: Tracker, log: Path, seed: int, kills: int) -> None:
+    """Kill it so often, at requests and at moments by turns; whenever it got to its end, check it and start anew."""
     draw = random.Random(seed)
+    share = max(2, len(expected(log, **CSV)) // kills)
     tracker.behave = Kills(seed)
-    calls = len(expected(log, **CSV))
-    killed = 0
-    for turn in range(kills):
-        if turn % 3 == 2:
-            killed += kill_after_a_while(importer, log, draw, 1.2)
-        else:
-            killed += kill_at_a_request(importer, log, tracker, draw, max(2, calls // kills))
-    assert killed == kills, "it ended before it was killed: the log is too short"
+    importer = Command(tmp_path / "0", to=tracker.url)
+    killed = whole = 0
+    while killed < kills:
+        at_a_moment = killed % 3 == 2
+        if (
+            kill_after_a_while(importer, log, draw, 1.2)
+            if at_a_moment
+            else kill_at_a_request(importer, log, tracker, draw, share)
+        ):
+            killed += 1
+            continue
+        check_whole(importer, tracker, log)
+        whole += 1
+        assert whole <= kills, "it is hardly ever killed: the log is too short"
+        tracker.forget()
+        importer = Command(tmp_path / str(whole), to=tracker.url)
+    check_whole(importer, tracker, log)
+
+
+def check_whole(importer: Command, tracker: Tracker, log: Path) -> None:
+    """Nothing is missing, nothing is wrong, and nothing is left to send."""
     finished(importer, log)
     check_arrived(tracker, log)
     check_rejects(importer, log)
@@ -99,15 +113,15 @@ def killed_and_resumed(importer: Command, tracker: Tracker, log: Path, seed: int
     assert len(tracker.seen) == sent
 
 
-def test_killed_ten_times(importer: Command, tracker: Tracker, log: Path) -> None:
-    killed_and_resumed(importer, tracker, log, 0, 10)
+def test_killed_ten_times(tmp_path: Path, tracker: Tracker, log: Path) -> None:
+    killed_and_resumed(tmp_path, tracker, log, 0, 10)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 5))
-def test_killed_a_hundred_times(importer: Command, tracker: Tracker, seed: int) -> None:
+def test_killed_a_hundred_times(tmp_path: Path, tracker: Tracker, seed: int) -> None:
     """Four times twenty-five."""
-    killed_and_resumed(importer, tracker, SAMPLES / "events.csv", seed, 25)
+    killed_and_resumed(tmp_path, tracker, SAMPLES / "events.csv", seed, 25)
 
 
 # The embedded store: it and the ledger are one file

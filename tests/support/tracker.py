@@ -165,6 +165,11 @@ class Tracker:
         """The decoded parameters of every recorded request, without the key."""
         return [{name: value for name, value in hit.params.items() if name != "_k"} for hit in self.hits]
 
+    def forget(self) -> None:
+        """Begin with no requests, as if new."""
+        self.hits.clear()
+        self.seen.clear()
+
     def start(self) -> None:
         """Listen: on a free port the first time, on the same port from then on."""
         self._release()
