@@ -15,6 +15,7 @@ from km_cli.cli import options
 @options.times
 @options.part
 @options.delivery
+@options.config
 @options.ledger
 @options.rejects
 @options.as_json

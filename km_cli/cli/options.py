@@ -17,6 +17,8 @@ class Option(click.Option):
     def __init__(self, *arguments: Any, section: str, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
         self.section = section
+        if not self.multiple and not self.is_flag:
+            self.envvar = f"KM_CLI_{self.opts[-1].lstrip('-').replace('-', '_').upper()}"
 
 
 class Command(click.Command):
@@ -115,6 +117,11 @@ columns = section(
         multiple=True,
         help="Let an identity like 'guest' through (repeatable).",
     ),
+    option(
+        "--allow-alias",
+        is_flag=True,
+        help="Send the aliases that km.toml's personas have: they can't be undone.",
+    ),
 )
 
 times = section(
@@ -167,12 +174,16 @@ delivery = section(
     ),
     option(
         "--strategy",
-        type=click.Choice(["toggle"]),
-        default="toggle",
-        show_default=True,
-        help="How a row becomes calls.",
+        type=click.Choice(["toggle", "property", "sites"]),
+        default=None,
+        help="How a row becomes calls. Default: km.toml's personas, else toggle.",
     ),
-    option("--site", metavar="NAME", default="main", show_default=True, help="Name of the Kissmetrics site."),
+    option(
+        "--site",
+        metavar="NAME",
+        default="",
+        help="Name of the Kissmetrics site. Default: the first in km.toml, else main.",
+    ),
     option(
         "--collisions",
         type=click.Choice(["spread", "keep", "reject"]),
@@ -223,6 +234,26 @@ delivery = section(
     ),
 )
 
+
+def _take_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    """Find km.toml and let its values stand where neither a flag nor the environment says anything."""
+    from km_cli.cli.configured import take
+
+    take(ctx, value)
+
+
+config = section(
+    "Configuration",
+    option(
+        "--config",
+        metavar="PATH",
+        default=None,
+        is_eager=True,
+        expose_value=False,
+        callback=_take_config,
+        help="Where km.toml is. Default: in this folder, if there is one.",
+    ),
+)
 ledger = section(
     "Memory",
     option(

@@ -58,7 +58,7 @@ def run_dry(flags: dict[str, Any]) -> int:
     ledger = Ledger.overlay(settings.ledger)
     try:
         watch = Watcher(settings, asks=False, quiet=flags["as_json"], keep=flags["show"])
-        keys = {persona.site: "" for persona in settings.personas}
+        keys = {site.name: "" for site in settings.people.sites}
         destination = open_destination(settings.target, keys, settings.timeout)
         dispatch = Rehearsal(ledger, settings.target.tracker, destination, tally, Stop())
         with watch:
@@ -82,6 +82,12 @@ def run_import(flags: dict[str, Any]) -> int:
     """Import and report; the exit code says how it ended."""
     settings = make_settings(flags)
     keys = settings.keys()
+    for site in settings.people.sites:
+        if settings.target.needs_key and site.is_exposed:
+            complain(
+                f"the key file {site.key_file} can be read by everyone on this machine",
+                f"unless that is meant: chmod go-r {site.key_file}",
+            )
     gc.set_threshold(*_GC)
     clock, tally, stop = SystemClock(), Tally(), Stop()
     sources = _sources(settings, stop)
@@ -89,8 +95,8 @@ def run_import(flags: dict[str, Any]) -> int:
     rejects = RejectsFile(settings.rejects)
     ledger = Ledger.open(settings.ledger)
     try:
-        for site, key in keys.items():
-            ledger.check_site(settings.target.tracker, site, key)
+        for name, key in keys.items():
+            ledger.check_site(settings.target.tracker, name, key)
         with interrupts.watched(stop) as caught:
             asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
             watch = Watcher(settings, asks=asks, quiet=flags["quiet"] or flags["as_json"])

@@ -9,19 +9,29 @@ import time
 from pathlib import Path
 from typing import Any
 
-from km_cli.allowance import make_allowance
-from km_cli.config import Settings, environment, state_folder
+import click
+from click.core import ParameterSource
+
+from km_cli.cli.configured import taken
+from km_cli.config import (
+    People,
+    Settings,
+    environment,
+    make_allowance,
+    people_of,
+    read_members,
+    state_folder,
+)
 from km_cli.destinations import parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_shape
-from km_cli.mapping import Clocking, Wanted, make_part
+from km_cli.mapping import Clocking, Members, Wanted, make_part
 from km_cli.names import LONGEST_NAME, fold_name
 from km_cli.planning import Collisions
-from km_cli.strategies import STRATEGIES
 
 
 def make_settings(flags: dict[str, Any]) -> Settings:
-    """Return what the flags (by their parameters' names) and the environment say together.
+    """Return what the flags (by their parameters' names), the environment and km.toml say together.
 
     Raises UsageError for what cannot go together.
     """
@@ -34,24 +44,20 @@ def make_settings(flags: dict[str, Any]) -> Settings:
     for name in ("rate", "timeout"):
         if flags[name] is not None and not math.isfinite(flags[name]):
             raise UsageError(f"--{name} {flags[name]} is no number", "give a number above 0")
-    if not re.fullmatch(r"[\w.-]+", flags["site"]):
-        raise UsageError(
-            f"--site {flags['site']!r} is no name", "use letters, digits, dots, dashes and underscores"
-        )
     ledger = Path(flags["ledger"]).expanduser() if flags["ledger"] else folder / "ledger.db"
     if target.kind == "local":
         ledger = Path(target.place)
     rejects = flags.get("rejects")
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    people, clocking = _people(flags), _clocking(flags)
     settings = Settings(
         files=expand(flags["files"]),
         shape=make_shape(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         target=target,
-        site=flags["site"],
-        strategy=flags["strategy"],
-        personas=STRATEGIES[flags["strategy"]](flags["site"]),
+        people=people,
+        members=_members(people, clocking),
         wanted=_wanted(flags),
-        clocking=_clocking(flags),
+        clocking=clocking,
         part=make_part(flags["since"], flags["until"], flags["only"], flags["skip"], flags["timezone"]),
         allowed=tuple(flags["allowed"]),
         collisions=Collisions(flags["collisions"]),
@@ -73,23 +79,76 @@ def make_settings(flags: dict[str, Any]) -> Settings:
     return settings
 
 
+def _people(flags: dict[str, Any]) -> People:
+    if flags["site"] and not re.fullmatch(r"[\w.-]+", flags["site"]):
+        raise UsageError(
+            f"--site {flags['site']!r} is no name", "use letters, digits, dots, dashes and underscores"
+        )
+    found = taken(click.get_current_context())
+    strategy = flags["strategy"] or ""
+    if found.config.personas:
+        if found.config.strategy:
+            raise UsageError(f"{found.path}: it has both a strategy and personas", "leave one of them out")
+    else:
+        strategy = strategy or "toggle"
+    columns = {name: flags[name] for name in ("user", "account") if flags[name]}
+    return people_of(
+        found.config,
+        found.folder,
+        strategy=strategy,
+        site=flags["site"],
+        columns=columns,
+        allow_alias=flags["allow_alias"],
+    )
+
+
+def _members(people: People, clocking: Clocking) -> Members | None:
+    found = taken(click.get_current_context())
+    if not found.config.members:
+        return None
+    return read_members(found.config.members, found.folder, people.personas, clocking, time.time())
+
+
 def _wanted(flags: dict[str, Any]) -> Wanted:
-    if flags["no_properties"] and flags["properties"]:
-        raise UsageError("--no-properties and --property contradict each other", "give one of them")
-    if flags["event"] and flags["event_name"]:
-        raise UsageError("--event and --event-name contradict each other", "give one of them")
-    _check_event_name(flags["event_name"])
+    no_properties, properties = _stronger(flags, "no_properties", "properties")
+    event, event_name = _stronger(flags, "event", "event_name")
+    _check_event_name(event_name)
     return Wanted(
-        flags["user"],
-        flags["account"],
-        flags["event"],
+        event,
         flags["timestamp"],
         flags["event_id"],
-        () if flags["no_properties"] else tuple(flags["properties"]) or None,
+        () if no_properties else tuple(properties) or None,
         tuple(flags["exclude"]),
         flags["flatten"],
-        flags["event_name"].strip(),
+        event_name.strip(),
     )
+
+
+_STRENGTH = [
+    ParameterSource.DEFAULT,
+    ParameterSource.DEFAULT_MAP,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.COMMANDLINE,
+]
+
+
+def _stronger(flags: dict[str, Any], one: str, other: str) -> tuple[Any, Any]:
+    """Return two values that exclude each other, the weaker one emptied: km.toml gives way to a flag.
+
+    Raises UsageError if both were said in the same place.
+    """
+    source = click.get_current_context().get_parameter_source
+    first, second = (_STRENGTH.index(source(name) or ParameterSource.DEFAULT) for name in (one, other))
+    if flags[one] and flags[other] and first == second:
+        said = " and ".join(
+            f"--{name.replace('_', '-').replace('properties', 'property')}" for name in (one, other)
+        )
+        raise UsageError(
+            f"{said.replace('no-property', 'no-properties')} contradict each other", "give one of them"
+        )
+    if flags[one] and flags[other]:
+        return (flags[one], type(flags[other])()) if first > second else (type(flags[one])(), flags[other])
+    return flags[one], flags[other]
 
 
 def _check_event_name(name: str) -> None:

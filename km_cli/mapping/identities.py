@@ -22,9 +22,13 @@ class BadIdentity(ValueError):
 
 
 class Identities:
-    """Checks identities, each text once. `allowed` are placeholders that were let through by name."""
+    """Checks identities, each text once. `allowed` are placeholders that were let through by name.
 
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
+    `prefix` stands before each of them, so that they are nobody else's (I2).
+    """
+
+    def __init__(self, allowed: Iterable[str] = (), prefix: str = "") -> None:
+        self._prefix = prefix
         self._allowed = {value.casefold() for value in allowed}
         self._clean: dict[str, str] = {"": ""}
 
@@ -34,7 +38,9 @@ class Identities:
         if known is not None:
             return known
         identity = text.strip()
-        self._check(identity)
+        if identity:
+            self._check(identity)
+            identity = self._prefix + identity
         if len(self._clean) > 100_000:
             self._clean = {"": ""}
         self._clean[text] = identity
@@ -48,10 +54,8 @@ class Identities:
                 f"the identity {identity!r} stands for nobody: all sent under it becomes one person for "
                 f"good (if it really is somebody: --allow-id {identity!r})",
             )
-        if len(identity) > LONGEST_IDENTITY:
-            raise BadIdentity(
-                "D4", f"the identity {identity[:30]!r}… has {len(identity)} characters, over 255"
-            )
+        if (length := len(self._prefix) + len(identity)) > LONGEST_IDENTITY:
+            raise BadIdentity("D4", f"the identity {identity[:30]!r}… has {length} characters, over 255")
         if invisible := _INVISIBLE.search(identity):
             raise BadIdentity(
                 "invisible-character",
