@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import sqlite3
@@ -134,9 +135,10 @@ class Terminal:
             "stderr": slave,
             "stdout": slave if out is None else out,
         }
+        kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "km_cli", *map(str, words)],
-            env={**os.environ, "XDG_STATE_HOME": str(km.home / "state"), "KM_API_KEY": KEY, "TERM": "dumb",
+            env={**kept, "XDG_STATE_HOME": str(km.home / "state"), "KM_API_KEY": KEY, "TERM": "dumb",
                  "HTTPS_PROXY": "http://127.0.0.1:9", **(environment or {})},
             cwd=km.home,
             start_new_session=True,
@@ -298,7 +300,7 @@ def test_nothing_is_lost_in_a_narrow_window(km: Command, tmp_path: Path, columns
     assert "".join(terminal.shown.split()) == "".join(out.split())
 
 
-def test_problems_fit_the_window(km: Command, tmp_path: Path) -> None:
+def test_problems_fit_the_window(km: Command) -> None:
     """What to do next goes on under its first word."""
     terminal = Terminal(km, "import", "nosuch.csv", "--user", "x", "--to", "nowhere", columns=30)
     assert terminal.ended() == 2
@@ -306,3 +308,20 @@ def test_problems_fit_the_window(km: Command, tmp_path: Path) -> None:
         "km-cli: --to 'nowhere' is no\n        destination\n"
         "  next: use kissmetrics, a\n        URL, or local[:PATH]\n"
     )
+
+
+# Colour
+
+
+COLOURS = {str(code) for first in (30, 40, 90, 100) for code in range(first, first + 10) if code % 10 != 9}
+"""Parameters of the escape sequence that sets colours (ECMA-48, 8.3.117); 39 and 49 take them back."""
+
+
+@pytest.mark.parametrize(("no_color", "is_coloured"), [(None, True), ("1", False)])
+def test_no_color(km: Command, log: Path, no_color: str | None, is_coloured: bool) -> None:
+    """The bar alone has colour; not where NO_COLOR (no-color.org) is set."""
+    environment = {"TERM": "xterm-256color"} | ({"NO_COLOR": no_color} if no_color else {})
+    terminal = Terminal(km, "import", log, "--to", "local", environment=environment)
+    assert terminal.ended() == 0
+    codes = {code for found in re.findall(r"\x1b\[([\d;]*)m", terminal.shown) for code in found.split(";")}
+    assert bool(codes & COLOURS) == is_coloured
