@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from km_cli.cli import group
 from tests.conftest import SAMPLES
 from tests.support.command import KEY, Command, Result
 from tests.support.logs import COMMANDS, HEADER, ROW, said, written
@@ -99,15 +101,34 @@ def test_version(km: Command) -> None:
 # 2
 
 WRONG_USAGE: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
-    ("unknown command", ("imprt", "{log}"), ("'imprt'", "Did you mean 'import'?", "km-cli --help")),
-    ("no file", ("import",), ("FILE", "km-cli import --help")),
-    ("unknown option", ("import", "{log}", "--acount", "x"),
-     ("'--acount'", "--account", "km-cli import --help")),
-    ("no number", ("import", "{log}", "--limit", "x"), ("--limit", "'x'")),
-    ("out of range", ("import", "{log}", "--rate", "0"), ("--rate",)),
-    ("no choice", ("dry-run", "{log}", "--ambiguous", "both"), ("--ambiguous", "earlier")),
-    ("absent", ("import", "{log}x"), ("{log}x: there is no such file",)),
+    ("unknown command", ("imprt", "{log}"),
+     ("no command 'imprt'", "next: did you mean import? see km-cli --help")),
+    ("command like none", ("send", "{log}"), ("no command 'send'", "next: there are: import, dry-run")),
+    ("no file", ("import",), ("FILE... is missing", "km-cli import --help")),
+    ("no value", ("import", "{log}", "--to", "local", "--only"), ("'--only'", "see km-cli import --help")),
+    ("a value for none", ("dry-run", "{log}", "--json=3"), ("'--json'", "see km-cli dry-run --help")),
+    ("unknown option", ("import", "{log}", "--usr", "x"),
+     ("no option '--usr'", "next: did you mean --user? see km-cli import --help")),
+    ("unknown option of another command", ("dry-run", "{log}", "--acount", "x"),
+     ("no option '--acount'", "next: did you mean --account? see km-cli dry-run --help")),
+    ("unknown option of none", ("--vresion",),
+     ("'--vresion'", "next: did you mean --version? see km-cli --help")),
+    ("option like none", ("import", "{log}", "--qqqq"), ("'--qqqq'", "next: see km-cli import --help")),
+    ("no number", ("import", "{log}", "--limit", "x"), ("--limit 'x' is no whole number of 1 or more",)),
+    ("no number, with bounds", ("import", "{log}", "--batch-size", "0"),
+     ("--batch-size '0' is no whole number from 1 to 100,000", "next: see km-cli import --help")),
+    ("out of range", ("import", "{log}", "--rate", "0"), ("--rate '0' is no number above 0",)),
+    ("no choice", ("dry-run", "{log}", "--ambiguous", "both"),
+     ("--ambiguous 'both' is none of earlier, later", "next: see km-cli dry-run --help")),
+    ("nearly a choice", ("import", "{log}", "--format", "CVS"),
+     ("--format 'CVS' is none of csv, tsv, jsonl, ndjson", "next: did you mean csv? see km-cli import")),
+    ("nearly another choice", ("import", "{log}", "--collisions", "kep"), ("next: did you mean keep?",)),
+    ("absent", ("import", "{log}x"), ("{log}x: there is no such file", "next: did you mean {log}?")),
     ("absent, among others", ("import", "{log}", "nowhere.csv"), ("nowhere.csv: there is no such file",)),
+    ("absent, with its folder", ("import", "nowhere/log.csv"),
+     ("no such file", "folder nowhere does not exist")),
+    ("quiet and verbose", ("import", "{log}", "-q", "-v"), ("-q and -v contradict",)),
+    ("nobody allowed", ("import", "{log}", "--allow-id", " "), ("--allow-id is empty", "nobody", "guest")),
     ("folder", ("import", "{home}"), ("{home} is a folder", "{home}/*.csv")),
     ("standard input twice", ("import", "-", "-"), ("standard input", "once")),
     ("missing column", ("import", "{log}", "--user", "usr"),
@@ -145,6 +166,19 @@ def test_wrong_usage(
     assert result.out == ""
     assert not tracker.seen
     assert log.read_bytes() == before
+
+
+def test_every_choice_names_the_nearest(km: Command, log: Path) -> None:
+    """Of every command."""
+    for name in COMMANDS:
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        choices = [param for param in command.params if isinstance(param.type, click.Choice)]
+        assert len(choices) >= 4
+        for param in choices:
+            meant = param.type.choices[-1]
+            result = km(name, log, param.opts[0], f"{meant}x").ended(2)
+            said(result, f"{param.opts[0]} '{meant}x' is none of", f"did you mean {meant}?")
 
 
 def test_a_password_in_a_url_is_not_shown(km: Command, log: Path) -> None:

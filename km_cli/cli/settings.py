@@ -15,7 +15,7 @@ from km_cli.destinations import parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_shape
 from km_cli.mapping import Clocking, Wanted, make_part
-from km_cli.names import LONGEST_NAME, fold_name
+from km_cli.names import LONGEST_NAME, fold_name, nearest
 from km_cli.planning import Collisions
 from km_cli.strategies import STRATEGIES
 
@@ -37,6 +37,13 @@ def make_settings(flags: dict[str, Any]) -> Settings:
     if not re.fullmatch(r"[\w.-]+", flags["site"]):
         raise UsageError(
             f"--site {flags['site']!r} is no name", "use letters, digits, dots, dashes and underscores"
+        )
+    if flags.get("quiet") and flags.get("verbose"):
+        raise UsageError("-q and -v contradict each other", "give one of them")
+    if not all(value.strip() for value in flags["allowed"]):
+        raise UsageError(
+            "--allow-id is empty: without an identity there is nobody who did it",
+            "name the value that stands in the log, as --allow-id guest",
         )
     ledger = Path(flags["ledger"]).expanduser() if flags["ledger"] else folder / "ledger.db"
     if target.kind == "local":
@@ -116,10 +123,8 @@ def _check_zone(zone: str) -> None:
     try:
         ZoneInfo(zone)
     except (ValueError, OSError, LookupError):
-        import difflib
-
-        near = difflib.get_close_matches(zone, available_timezones(), 1)
-        hint = f"did you mean {near[0]}?" if near else "for example Europe/Berlin, America/New_York or UTC"
+        near = nearest(zone, available_timezones())
+        hint = f"did you mean {near}?" if near else "for example Europe/Berlin, America/New_York or UTC"
         raise UsageError(f"--timezone {zone!r} is no zone that is known here", hint) from None
 
 
