@@ -60,6 +60,52 @@ def test_quiet_unless_on_a_terminal(importer: Command, tracker: Tracker, log: Pa
     assert len(tracker.seen) == 2
 
 
+LOSSES = (
+    'ada,Acme,"Signed, Up",1704067200,$9\nbob,Acme,"Signed, Up",1704067200,\n'
+    'bob,,In,1704067200,9 €\nbob,,In,1704067260,"[1]"\n'
+)
+TOLD = [
+    "km-cli: D4: the event 'Signed, Up' is filed as 'Signed  Up' ({log}, line 2)",
+    "km-cli: D5: the value of 'plan' has a currency sign: '$9' is no number (the first of 3: {log}, line 2)",
+    "km-cli: D1-merged: account 'Acme': 'Signed, Up' will be counted once ({log}, line 3)",
+]
+
+
+@pytest.mark.parametrize("flags", [(), ("-q",), ("--json",)])
+def test_what_is_lost_or_changed_is_a_problem(
+    importer: Command, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    """A line a code, with its number and the first place; what harms nobody stays quiet."""
+    log = written(tmp_path, LOSSES)
+    result = importer("import", log, "--collisions", "keep", *flags).ended(0)
+    assert sorted(result.err.splitlines()) == sorted(line.format(log=log) for line in TOLD)
+
+
+def test_what_is_lost_is_said_once(importer: Command, tmp_path: Path) -> None:
+    """Where the summary says it, no problem does."""
+    log = written(tmp_path, LOSSES)
+    for words in (("dry-run", log), ("import", log, "-v")):
+        result = importer(*words, "--collisions", "keep").ended(0)
+        assert result.err == ""
+        assert result.out.count("is filed as") == 1
+
+
+def test_a_long_value_makes_no_long_problem(importer: Command, tmp_path: Path) -> None:
+    """Its beginning is enough."""
+    log = written(tmp_path, f"ada,,In,1704067200,${'9' * 400}\n")
+    assert len(importer("import", log).ended(0).err) < 400 + len(str(log))
+
+
+def test_what_skipped_rows_are(importer: Command, log: Path, tmp_path: Path) -> None:
+    """Left out, dealt with before, or both."""
+    importer("import", log).ended(0)
+    known = written(tmp_path, ROW + ROW.replace("Clicked", "Saw"), name="other.csv")
+    out = importer("import", known, "-v", "--skip", "saw").ended(0).out
+    assert "  skipped           2  1 left out, as asked; 1 dealt with before, or alike in everything\n" in out
+    out = importer("dry-run", log).ended(0).out
+    assert "  to skip      1  dealt with before, or alike in everything\n" in out
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_json_is_one_object(importer: Command, tmp_path: Path, command: str) -> None:
     """And nothing else on standard output, even if rows are rejected. Its numbers add up."""

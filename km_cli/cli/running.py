@@ -71,6 +71,7 @@ def run_dry(flags: dict[str, Any]) -> int:
     seconds = clock.monotonic() - started
     if flags["as_json"]:
         report.print_json(tally, seconds, dry_run=True)
+        report.print_losses(tally)
     elif ended is None or tally.rows.read:
         report.print_dry_run(settings, tally, watch)
     if ended is not None:
@@ -104,8 +105,10 @@ def run_import(flags: dict[str, Any]) -> int:
     kept = report.kept_by(settings.target)
     if flags["as_json"]:
         report.print_json(tally, seconds, kept=kept)
-    elif flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"]):
+    if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
         report.print_summary(settings, tally, watch, seconds, kept)
+    else:
+        report.print_losses(tally)
     _tell_of_other_sites(watch.pending, keys)
     return _conclude(tally, rejects, error, caught.signal)
 

@@ -71,7 +71,8 @@ def _near(path: Path) -> str:
     if not path.parent.is_dir():
         return f"check the path: the folder {_shown(path.parent)} does not exist"
     try:
-        beside = [entry.name for entry in islice(os.scandir(path.parent), _MOST_BESIDE)]
+        with os.scandir(path.parent) as entries:
+            beside = [entry.name for entry in islice(entries, _MOST_BESIDE)]
     except OSError:
         beside = []
     near = nearest(path.name, beside)

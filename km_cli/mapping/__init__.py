@@ -5,12 +5,13 @@ from __future__ import annotations
 from km_cli.mapping.columns import Columns, Wanted, property_columns, recognise
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
-from km_cli.mapping.part import LeftOut, Part, make_part
+from km_cli.mapping.part import EventsSeen, LeftOut, Part, make_part
 from km_cli.mapping.times import Clocking
 
 __all__ = [
     "Clocking",
     "Columns",
+    "EventsSeen",
     "LeftOut",
     "Mapper",
     "Mapping",

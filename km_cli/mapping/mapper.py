@@ -9,7 +9,7 @@ from typing import Any
 from km_cli.errors import InputError
 from km_cli.mapping.columns import Columns, property_columns
 from km_cli.mapping.identities import BadIdentity, Identities
-from km_cli.mapping.part import LeftOut, Part
+from km_cli.mapping.part import EventsSeen, LeftOut, Part
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 from km_cli.model import Event, Finding, Properties, Reject, Row
 from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name, is_reserved
@@ -46,8 +46,10 @@ class Mapper:
         now: float,
         note: Callable[[Finding], None],
         part: Part = _WHOLE,
+        seen: EventsSeen | None = None,
     ) -> None:
         self._part = part
+        self._seen = seen or EventsSeen(part)
         self._personas = personas
         self._note = note
         self._times = Times(clocking, now)
@@ -106,7 +108,9 @@ class Mapper:
     def _is_outside(self, values: Any) -> bool:
         """Tell whether a row is outside of the part. What is wrong with one that is does not matter."""
         try:
-            if not self._part.has_event(self._event(values)):
+            name = self._event(values)
+            self._seen.see(name)
+            if not self._part.has_event(name):
                 return True
             return self._part.has_times and not self._part.has_moment(
                 self._times.moment(self._timestamp(values))
