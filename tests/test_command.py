@@ -6,6 +6,8 @@ import fcntl
 import gzip
 import json
 import os
+import re
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -16,6 +18,7 @@ import click
 import pytest
 
 from km_cli.cli import group
+from km_cli.cli.settings import make_settings
 from tests.conftest import SAMPLES
 from tests.support.command import KEY, Command, Result
 from tests.support.logs import COMMANDS, HEADER, ROW, said, written
@@ -26,6 +29,13 @@ from tests.support.tracker import Tracker
 def log(tmp_path: Path) -> Path:
     """A log of one row."""
     return written(tmp_path, ROW)
+
+
+def found(name: str) -> click.Command:
+    """The command of this name."""
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    return command
 
 
 # 0
@@ -122,6 +132,17 @@ def test_json_is_one_object(importer: Command, tmp_path: Path, command: str) -> 
     assert result.summary["seconds"] >= 0
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("wrong", [("--limit", "x"), ("--limt", "1"), ("--since", "x"), ("nosuch.csv",)])
+def test_no_object_after_wrong_usage(
+    importer: Command, log: Path, command: str, wrong: tuple[str, ...]
+) -> None:
+    """Nothing was read; a script sees the exit code."""
+    result = importer(command, log, *wrong, "--json").ended(2)
+    said(result)
+    assert result.out == ""
+
+
 @pytest.mark.parametrize("words", [(), *((command,) for command in COMMANDS)])
 def test_help(km: Command, words: tuple[str, ...]) -> None:
     """Every command has one, with an example; the command alone shows it too, as a mistake."""
@@ -130,6 +151,18 @@ def test_help(km: Command, words: tuple[str, ...]) -> None:
     assert result.out.startswith(f"Usage: {' '.join(('km-cli', *words))}")
     assert "km-cli import" in result.out or "km-cli dry-run" in result.out
     assert [command for command in COMMANDS if f"  {command} " not in result.out] == [] or words
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_of_the_help_are_right(km: Command, command: str) -> None:
+    """Their flags exist and go together."""
+    told = km(command, "--help").ended(0).out
+    examples = re.findall(rf"^    .*?km-cli {command} (.*)", told, re.MULTILINE)
+    assert len(examples) >= 4
+    for example in examples:
+        context = found(command).make_context(command, shlex.split(example))
+        assert context.params["files"]
+        make_settings({**context.params, "files": ()})
 
 
 def test_the_command_alone(km: Command) -> None:
@@ -217,9 +250,7 @@ def test_wrong_usage(
 def test_every_choice_names_the_nearest(km: Command, log: Path) -> None:
     """Of every command."""
     for name in COMMANDS:
-        command = group.get_command(click.Context(group), name)
-        assert command is not None
-        choices = [param for param in command.params if isinstance(param.type, click.Choice)]
+        choices = [param for param in found(name).params if isinstance(param.type, click.Choice)]
         assert len(choices) >= 4
         for param in choices:
             meant = param.type.choices[-1]

@@ -28,6 +28,8 @@ def command(**flags: Any) -> int:
     Examples:
       km-cli dry-run events.csv
       km-cli dry-run events.csv --account company --timezone Europe/Berlin
+      km-cli dry-run events.csv --time-format '%d/%m/%Y %H:%M' --timezone UTC
+      km-cli dry-run log.jsonl --flatten --show 10
       km-cli dry-run events.csv --json
     """
     from km_cli.cli.running import run_dry

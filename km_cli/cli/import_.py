@@ -32,6 +32,8 @@ def command(**flags: Any) -> int:
       km-cli import events.csv --to local
       KM_API_KEY=... km-cli import january.csv.gz february.csv.gz
       km-cli import log.jsonl --user user.id --account account.id --no-properties
+      km-cli import log.jsonl --flatten --allow-id guest
+      km-cli import export.csv --encoding cp1252 --delimiter semicolon
       km-cli import events.csv --site test --limit 10
       km-cli import 'logs/**/*.csv.zst' --since 2024-01-01 --only 'Signed Up'
     """
