@@ -172,7 +172,7 @@ def test_the_command(importer: Command, tracker: Tracker, log: Path, command: st
     said(importer(command, log, "--since", "x").ended(2), "--since 'x'", "2024-01-31")
     if command == "dry-run":
         out = importer(command, log, *words).ended(0).out
-        assert "  to skip      3  3 left out, as asked\n" in out
+        assert "  to skip      3  left out, as asked\n" in out
         assert "left-out: " in out
 
 

@@ -188,12 +188,8 @@ def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
 def _skipped(tally: Tally) -> str:
     left_out = tally.findings["left-out"]
     known = tally.rows.skipped - left_out
-    said = []
-    if left_out:
-        said.append(f"{left_out:,} left out, as asked")
-    if known:
-        number = f"{known:,} " if left_out else ""
-        said.append(f"{number}dealt with before, or alike in everything")
+    both = ((left_out, "left out, as asked"), (known, "dealt with before, or alike in everything"))
+    said = [f"{count:,} {what}" if left_out and known else what for count, what in both if count]
     if tally.rejected_before:
         said.append(f"{tally.rejected_before:,} of them rejected before: see the rejects files")
     return "; ".join(said)
