@@ -19,7 +19,7 @@ from km_cli.errors import InputError, ReadError
 from km_cli.gathering import Cursor, FixedCursor, Gathering, Mapped, raw_of
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Columns, LeftOut, Mapper, Mapping, recognise
+from km_cli.mapping import Columns, EventsSeen, LeftOut, Mapper, Mapping, recognise
 from km_cli.model import Clock, Event, Finding, Gap, Plan, Reject, Row, Sequence
 from km_cli.planning import Planner
 from km_cli.rules import Rules
@@ -115,6 +115,8 @@ class Pipeline:
         self._read = self._rejected = 0
         self._rules = Rules()
         self._expansion = Expansion(settings.personas)
+        self._seen = EventsSeen(settings.part)
+        self._sees_all = True
 
     def run(self, sources: Iterable[Source]) -> None:
         """Take every source in turn.
@@ -133,7 +135,13 @@ class Pipeline:
                     self._take(opened)
             finally:
                 opened.close()
+        self._note_unseen()
         self._check_rejects(at_end=True)
+
+    def _note_unseen(self) -> None:
+        """Note which events asked for there are none of; nobody can tell if not all rows were read now."""
+        if self._sees_all and self._left != 0 and (unseen := self._seen.unseen()):
+            self._tally.note(Finding("no-such-event", "; ".join(unseen), "", 0))
 
     def _check_heads(self, sources: Iterable[Source]) -> None:
         """Look at every file's columns before anything is sent: a mistake in the last one shows at once."""
@@ -151,6 +159,7 @@ class Pipeline:
         reading = found.reading
         self._observer.opened(opened.source.name, found.mapping.columns, reading)
         self._tally.rows.skipped += reading.rows
+        self._sees_all = self._sees_all and not reading.rows
         self._tally.rejected_before += reading.rejected + reading.refused
         place = Place(reading.length, reading.line + 1) if reading.length else None
         reader = opened.reader(place)
@@ -229,6 +238,7 @@ class Pipeline:
             note=self._tally.note,
             part=self._settings.part,
             members=self._settings.members,
+            seen=self._seen,
         )
 
     # Rows to events

@@ -26,15 +26,16 @@ from km_cli.destinations import parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_shape
 from km_cli.mapping import Clocking, Members, Wanted, make_part
-from km_cli.names import LONGEST_NAME, fold_name
+from km_cli.names import LONGEST_NAME, fold_name, nearest
 from km_cli.planning import Collisions
 
 
-def make_settings(flags: dict[str, Any]) -> Settings:
-    """Return what the flags (by their parameters' names), the environment and km.toml say together.
+def make_settings(context: click.Context) -> Settings:
+    """Return what the flags of a command, the environment and km.toml say together.
 
     Raises UsageError for what cannot go together.
     """
+    flags = context.params
     folder = state_folder()
     target = parse_target(flags["to"], folder / "local.db")
     if target.kind == "local" and flags["ledger"]:
@@ -44,19 +45,27 @@ def make_settings(flags: dict[str, Any]) -> Settings:
     for name in ("rate", "timeout"):
         if flags[name] is not None and not math.isfinite(flags[name]):
             raise UsageError(f"--{name} {flags[name]} is no number", "give a number above 0")
+    if flags.get("quiet") and flags.get("verbose"):
+        raise UsageError("-q and -v contradict each other", "give one of them")
+    if not all(value.strip() for value in flags["allowed"]):
+        raise UsageError(
+            "--allow-id is empty: without an identity there is nobody who did it",
+            "name the value that stands in the log, as --allow-id guest",
+        )
     ledger = Path(flags["ledger"]).expanduser() if flags["ledger"] else folder / "ledger.db"
     if target.kind == "local":
         ledger = Path(target.place)
     rejects = flags.get("rejects")
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    people, clocking = _people(flags), _clocking(flags)
+    clocking = _clocking(flags)
+    people = _people(context)
     settings = Settings(
         files=expand(flags["files"]),
         shape=make_shape(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         target=target,
         people=people,
-        members=_members(people, clocking),
-        wanted=_wanted(flags),
+        members=_members(context, people, clocking),
+        wanted=_wanted(context),
         clocking=clocking,
         part=make_part(flags["since"], flags["until"], flags["only"], flags["skip"], flags["timezone"]),
         allowed=tuple(flags["allowed"]),
@@ -79,12 +88,13 @@ def make_settings(flags: dict[str, Any]) -> Settings:
     return settings
 
 
-def _people(flags: dict[str, Any]) -> People:
+def _people(context: click.Context) -> People:
+    flags = context.params
     if flags["site"] and not re.fullmatch(r"[\w.-]+", flags["site"]):
         raise UsageError(
             f"--site {flags['site']!r} is no name", "use letters, digits, dots, dashes and underscores"
         )
-    found = taken(click.get_current_context())
+    found = taken(context)
     strategy = flags["strategy"] or ""
     if found.config.personas:
         if found.config.strategy:
@@ -102,16 +112,17 @@ def _people(flags: dict[str, Any]) -> People:
     )
 
 
-def _members(people: People, clocking: Clocking) -> Members | None:
-    found = taken(click.get_current_context())
+def _members(context: click.Context, people: People, clocking: Clocking) -> Members | None:
+    found = taken(context)
     if not found.config.members:
         return None
     return read_members(found.config.members, found.folder, people.personas, clocking, time.time())
 
 
-def _wanted(flags: dict[str, Any]) -> Wanted:
-    no_properties, properties = _stronger(flags, "no_properties", "properties")
-    event, event_name = _stronger(flags, "event", "event_name")
+def _wanted(context: click.Context) -> Wanted:
+    flags = context.params
+    no_properties, properties = _stronger(context, "no_properties", "properties")
+    event, event_name = _stronger(context, "event", "event_name")
     _check_event_name(event_name)
     return Wanted(
         event,
@@ -132,12 +143,12 @@ _STRENGTH = [
 ]
 
 
-def _stronger(flags: dict[str, Any], one: str, other: str) -> tuple[Any, Any]:
+def _stronger(context: click.Context, one: str, other: str) -> tuple[Any, Any]:
     """Return two values that exclude each other, the weaker one emptied: km.toml gives way to a flag.
 
     Raises UsageError if both were said in the same place.
     """
-    source = click.get_current_context().get_parameter_source
+    flags, source = context.params, context.get_parameter_source
     first, second = (_STRENGTH.index(source(name) or ParameterSource.DEFAULT) for name in (one, other))
     if flags[one] and flags[other] and first == second:
         said = " and ".join(
@@ -175,10 +186,8 @@ def _check_zone(zone: str) -> None:
     try:
         ZoneInfo(zone)
     except (ValueError, OSError, LookupError):
-        import difflib
-
-        near = difflib.get_close_matches(zone, available_timezones(), 1)
-        hint = f"did you mean {near[0]}?" if near else "for example Europe/Berlin, America/New_York or UTC"
+        near = nearest(zone, available_timezones())
+        hint = f"did you mean {near}?" if near else "for example Europe/Berlin, America/New_York or UTC"
         raise UsageError(f"--timezone {zone!r} is no zone that is known here", hint) from None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from km_cli.errors import UsageError
+from km_cli.names import nearest
 
 NAME = "km.toml"
 """What the file is called where it is looked for."""
@@ -160,10 +160,10 @@ def _check_keys(path: Path, found: Any, table: type[Struct], place: str) -> None
     fields = {field.name: field.type for field in msgspec.structs.fields(table)}
     for key, value in found.items():
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, 1)
+            near = nearest(key, fields)
             raise UsageError(
                 f"{path}: {place}{key} is no key that is known",
-                f"did you mean {place}{near[0]}?" if near else f"there are: {', '.join(fields)}",
+                f"did you mean {place}{near}?" if near else f"there are: {', '.join(fields)}",
             )
         for inner, below in _tables(key, value):
             if kind := _TABLES.get(f"{place}{key}"):

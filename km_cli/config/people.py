@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.config.sites import ACCOUNT_KEY_VARIABLE, KEY_VARIABLE, Site
 from km_cli.errors import UsageError
 from km_cli.model import Persona
-from km_cli.names import LONGEST_IDENTITY, LONGEST_NAME, is_reserved
+from km_cli.names import LONGEST_IDENTITY, LONGEST_NAME, is_reserved, nearest
 from km_cli.strategies import STRATEGIES
 
 
@@ -134,12 +133,11 @@ def _check_property(place: str, name: str) -> None:
         )
 
 
-def _unknown(place: str, name: str, what: str, known: Iterable[str]) -> UsageError:
-    known = list(known)
-    near = difflib.get_close_matches(name, known, 1)
+def _unknown(place: str, name: str, what: str, known: Collection[str]) -> UsageError:
+    near = nearest(name, known)
     return UsageError(
         f"km.toml: {place}: there is no {what} {name!r}",
-        f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}",
+        f"did you mean {near!r}?" if near else f"there are: {', '.join(known) or 'none'}",
     )
 
 

@@ -6,7 +6,7 @@ from km_cli.mapping.columns import Columns, Wanted, Who, find, property_columns,
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
-from km_cli.mapping.part import LeftOut, Part, make_part
+from km_cli.mapping.part import EventsSeen, LeftOut, Part, make_part
 from km_cli.mapping.properties import Cell, cells
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 
@@ -15,6 +15,7 @@ __all__ = [
     "Cell",
     "Clocking",
     "Columns",
+    "EventsSeen",
     "LeftOut",
     "Mapper",
     "Mapping",

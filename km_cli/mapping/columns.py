@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from km_cli.errors import InputError
 from km_cli.model import Persona
-from km_cli.names import LONGEST_NAME, fold_name, is_reserved
+from km_cli.names import LONGEST_NAME, fold_name, is_reserved, nearest
 
 USUAL = {
     "user": ("user", "user_id", "email", "person", "identity", "distinct_id"),
@@ -250,10 +250,10 @@ class _Found:
         alike = [path for path in self._names if path.casefold() == name.casefold()]
         if len(alike) == 1:
             return alike[0]
-        near = difflib.get_close_matches(name, self._names, 1)
+        near = nearest(name, self._names)
         raise InputError(
             f"{self._source}: there is no column {name!r} ({_flag(role)}); {self._said()}",
-            f"did you mean {near[0]!r}?" if near else "name one of the columns found",
+            f"did you mean {near!r}?" if near else "name one of the columns found",
         )
 
     def all_named(self, names: tuple[str, ...] | None, role: str) -> tuple[str, ...] | None:

@@ -9,7 +9,7 @@ from km_cli.errors import InputError
 from km_cli.mapping.columns import Columns
 from km_cli.mapping.identities import BadIdentity, Identities
 from km_cli.mapping.members import Members
-from km_cli.mapping.part import LeftOut, Part
+from km_cli.mapping.part import EventsSeen, LeftOut, Part
 from km_cli.mapping.properties import Bad, check_size, readers, selection
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 from km_cli.model import Event, Finding, Persona, Properties, Reject, Row, Share
@@ -36,9 +36,11 @@ class Mapper:
         now: float,
         note: Callable[[Finding], None],
         part: Part = _WHOLE,
+        seen: EventsSeen | None = None,
         members: Members | None = None,
     ) -> None:
         self._part = part
+        self._seen = seen or EventsSeen(part)
         self._personas = tuple(persona.name for persona in personas)
         self._note = note
         self._times = Times(clocking, now)
@@ -96,7 +98,9 @@ class Mapper:
     def _is_outside(self, values: Any) -> bool:
         """Tell whether a row is outside of the part. What is wrong with one that is does not matter."""
         try:
-            if not self._part.has_event(self._event(values)):
+            name = self._event(values)
+            self._seen.see(name)
+            if not self._part.has_event(name):
                 return True
             return self._part.has_times and not self._part.has_moment(
                 self._times.moment(self._timestamp(values))
