@@ -26,8 +26,7 @@ MEANINGS = {
     "left-out": "rows that --since, --until, --only or --skip leaves out",
     "leap-second": "a second :60, read as :59",
     "no-such-event": "names after --only or --skip that no row has",
-    "no-user": "rows without a user: the account's part alone",
-    "no-account": "rows without an account: the user's part alone",
+    "no-persona": "rows that nobody may do: left out, as km.toml says",
     **{make.about.code: make.about.meaning for make in RULES},
     "time-unit": "times in a unit other than seconds, recognised by magnitude",
 }
@@ -123,6 +122,12 @@ def _print_kept(settings: Settings, kept: dict[str, Any]) -> None:
     table(lines)
 
 
+def _meaning(code: str) -> str:
+    """Return what a finding says; `no-NAME` is about a persona's part."""
+    name = code.removeprefix("no-")
+    return MEANINGS.get(code) or (f"rows that name no {name}: its part is left out" if name != code else "")
+
+
 _KEPT_MEANINGS = {
     "D1": "events merged with one of the same second",
     "D2": "property values lost to another of the same second",
@@ -168,9 +173,7 @@ def _print_findings(tally: Tally) -> None:
     if not tally.findings:
         return
     say("\nfindings")
-    table(
-        [(f"  {code}", f"{count:,}", MEANINGS.get(code, "")) for code, count in tally.findings.most_common()]
-    )
+    table([(f"  {code}", f"{count:,}", _meaning(code)) for code, count in tally.findings.most_common()])
     for code in tally.findings:
         finding = tally.examples[code]
         place = f"{_place(finding)}: " if finding.source else ""
