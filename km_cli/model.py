@@ -52,12 +52,16 @@ class Gap(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What Kissmetrics would merge, change or drop, or what was decided so that it does not."""
+    """What Kissmetrics would merge, change or drop, or what was decided so that it does not.
+
+    `who` is whom or what it is about, for the worst offenders.
+    """
 
     code: str
     message: str
     source: str
     line: int
+    who: str = ""
 
 
 class Reject(NamedTuple):
@@ -271,12 +275,21 @@ class Slot(NamedTuple):
     guests: tuple[Guest, ...] = ()
 
 
+class News(NamedTuple):
+    """What Kissmetrics will hold more than before once it has a call: people, events, property values."""
+
+    people: int = 0
+    events: int = 0
+    properties: int = 0
+
+
 class Placed(NamedTuple):
     """A call that is to be sent, with the second chosen for it and the row it comes from."""
 
     row: Row
     call: Wired
     filed: Filed
+    news: News = News()
 
 
 class Plan(NamedTuple):
@@ -383,6 +396,26 @@ class Slots(Protocol):
 
     def take_changed(self, reading: int, filed: Filed) -> Placed | None:
         """Return and forget the call that this reading took for `filed`, if there is one."""
+        ...
+
+
+class Counts(Protocol):
+    """What foresight asks of the ledger about all that was ever planned. Durable as slots are."""
+
+    def more(self, person: bytes, name: bytes) -> int:
+        """Count one more instance of an event or property for a person; return how many that makes."""
+        ...
+
+    def spelled(self, alike: bytes, person: bytes) -> bool:
+        """Tell whether another person's identity is spelled alike; if not, remember this one's."""
+        ...
+
+    def named(self, site: str, kind: str, name: bytes) -> int:
+        """Count a name of an event or property if it is new in a site; return how many there are, else 0."""
+        ...
+
+    def gain(self, site: str, persona: str, news: News) -> None:
+        """Add to what Kissmetrics will hold of a persona."""
         ...
 
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from km_cli.census import Census
 from km_cli.config import Settings
 from km_cli.dispatch import Batch, Dispatch, Stopped
 from km_cli.errors import InputError, ReadError
@@ -115,6 +116,7 @@ class Pipeline:
         self._read = self._rejected = 0
         self._rules = Rules()
         self._expansion = Expansion(settings.personas)
+        self._census = Census(ledger.counts, settings.target.tracker)
         self._seen = EventsSeen(settings.part)
         self._sees_all = True
 
@@ -327,6 +329,8 @@ class Pipeline:
         for finding in self._rules.look(one):
             self._tally.note(finding)
         plan = planner.plan(sequence, self._reading_of(one.row))
+        for finding in self._census.take(sequence, plan):
+            self._tally.note(finding)
         self._observer.planned(sequence, plan)
         return plan
 

@@ -19,6 +19,7 @@ from km_cli.model import (
     Finding,
     Guest,
     Identify,
+    News,
     Owner,
     Placed,
     Plan,
@@ -277,8 +278,10 @@ class Planner:
         """Choose the second, take it, and put the call on the desk. Raises _NotPlaced."""
         own = self._slots.slot(mark.person, mark.second)
         taken = mark.second
+        events, properties = int(mark.event != NO_EVENT), mark.names
         if own.filed or own.guests:
             taken = self._choose(call, mark, own, desk)
+            events, properties = self._more(mark, taken)
         filed = Filed(
             mark.person,
             mark.second,
@@ -297,9 +300,17 @@ class Planner:
             self._slots.put(mark.person, taken, Slot(there.filed, (*there.guests, guest)))
         if mark.id:
             self._slots.file_id(mark.id, mark.person, mark.second)
-        if self._slots.owner(mark.person) is None:
+        is_new = self._slots.owner(mark.person) is None
+        if is_new:
             self._slots.own(mark.person, Owner(call.persona, mark.identity))
-        desk.placed.append(Placed(desk.row, call, filed))
+        desk.placed.append(Placed(desk.row, call, filed, News(is_new, events, properties)))
+
+    def _more(self, mark: Print, second: int) -> tuple[int, int]:
+        """Return how many events and property values a call adds to what stands in a second."""
+        standing = list(_standing(self._slots.slot(mark.person, second), second))
+        is_new = mark.event != NO_EVENT and all(event != mark.event for event, _ in standing)
+        known = {name for _, pairs in standing for name, _ in _split(pairs)}
+        return int(is_new), len({name for name, _ in _split(mark.pairs)} - known)
 
     def _choose(self, call: Timed, mark: Print, own: Slot, desk: _Desk) -> int:
         """Return the first second that is free at this call's turn (promise 6)."""
@@ -309,6 +320,8 @@ class Planner:
         for second in range(first, first + self._spread + 1):
             slot = own if second == first else self._slots.slot(mark.person, second)
             rule = _clash(slot, second, mark)
+            if second == first and rule == "D1" and (mark.event, mark.pairs) in _standing(slot, second):
+                desk.note_alike(call)
             clash = clash or rule
             if not rule:
                 if second != first:
@@ -326,6 +339,7 @@ class Planner:
         if self._collisions is Collisions.KEEP:
             desk.note_merged(call)
             return first
+        desk.note_full(call, clash)
         what = (
             f"{call.identity!r} did {call.event!r}" if clash == "D1" else f"{call.identity!r} has properties"
         )
@@ -357,35 +371,47 @@ class _Desk:
                 return
         self.rejects.append(Reject(self.row, error.code, str(error), (persona,)))
 
-    def _note(self, code: str, message: str) -> None:
-        self.findings.append(Finding(code, message, self.row.source, self.row.line))
+    def _note(self, code: str, message: str, who: str) -> None:
+        self.findings.append(Finding(code, message, self.row.source, self.row.line, who))
 
     def note_moved(self, rule: str, call: Timed, seconds: int) -> None:
         """A call was moved so that it does not merge."""
         what = f"{call.event!r}" if rule == "D1" else "another value of a property"
+        who = _who(call)
+        self._note(rule, f"{who} has {what} in that second already: sent {seconds} s later", who)
+
+    def note_alike(self, call: Timed) -> None:
+        """A call would merge by the newer page's reading of D1 too: its properties match."""
+        who = _who(call)
         self._note(
-            rule,
-            f"{call.persona} {call.identity!r} has {what} in that second already: sent {seconds} s later",
+            "D1-alike", f"{who}: {call.event!r} is in that second already with the same properties", who
         )
+
+    def note_full(self, call: Timed, rule: str) -> None:
+        """There was no free second, and the call is rejected."""
+        who = _who(call)
+        self._note(f"{rule}-full", f"{who} has no second left for {call.event!r}: rejected", who)
 
     def note_lost(self, call: Timed) -> None:
         """A property value will be lost: no second was free of another value (D2)."""
-        self._note(
-            "D2-lost",
-            f"{call.persona} {call.identity!r} has another value of a property in every second: one survives",
-        )
+        who = _who(call)
+        self._note("D2-lost", f"{who} has another value of a property in every second: one survives", who)
 
     def note_merged(self, call: Timed) -> None:
         """Two events will be counted once, as was asked for (D1)."""
-        self._note("D1-merged", f"{call.persona} {call.identity!r}: {call.event!r} will be counted once")
+        who = _who(call)
+        self._note("D1-merged", f"{who}: {call.event!r} will be counted once", who)
 
     def note_changed(self, call: Record) -> None:
         """The call was sent before, with other properties."""
+        who = _who(call)
         self._note(
-            "changed",
-            f"{call.persona} {call.identity!r}: {call.event!r} was sent before with other properties; "
-            "not sent again",
+            "changed", f"{who}: {call.event!r} was sent before with other properties; not sent again", who
         )
+
+
+def _who(call: Timed) -> str:
+    return f"{call.persona} {call.identity!r}"
 
 
 def _clash(slot: Slot, second: int, mark: Print) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from typing import NamedTuple
+from unicodedata import normalize
 
 from km_cli.model import NO_SECOND, Alias, Owner, Properties, Record, Set, Wired
 from km_cli.names import fold_identity, fold_name
@@ -24,6 +25,8 @@ class Print(NamedTuple):
     pairs: bytes
     id: bytes
     other: bytes = b""
+    names: int = 0
+    """How many different names the properties have, as Kissmetrics folds them."""
 
 
 class Fact(NamedTuple):
@@ -52,14 +55,15 @@ class Prints:
         self._persons: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self._events: dict[str, tuple[bytes, str]] = {}
         self._pairs: dict[tuple[str, str], tuple[bytes, bytes]] = {}
-        self._last: tuple[Properties | None, bytes, bytes] = (None, b"", b"")
+        self._last: tuple[Properties | None, bytes, bytes, int] = (None, b"", b"", 0)
 
     def of(self, call: Wired) -> Print:
         """Return the digests of `call`."""
         person, identity = self._of_person(call.site, call.identity)
         if type(call) is Set:
-            alike, pairs = self._of_properties(call.properties)
-            return Print(person, identity, call.second, _deed_of(call), alike, NO_EVENT, pairs, b"")
+            alike, pairs, names = self._of_properties(call.properties)
+            deed = _deed_of(call)
+            return Print(person, identity, call.second, deed, alike, NO_EVENT, pairs, b"", b"", names)
         if type(call) is Alias:
             other, _ = self._of_person(call.site, call.other)
             return Print(person, identity, NO_SECOND, other, b"", NO_EVENT, b"", b"", other)
@@ -69,15 +73,15 @@ class Prints:
         deed = blake2b(done.encode(), digest_size=8).digest()
         if self._last[0] is not call.properties:
             self._last = (call.properties, *self._of_properties(call.properties))
-        _, alike, pairs = self._last
-        event_id = _digest(8, self._tracker, call.site, call.persona, call.id) if call.id else b""
-        return Print(person, identity, call.second, deed, alike, event, pairs, event_id)
+        _, alike, pairs, names = self._last
+        event_id = digest(8, self._tracker, call.site, call.persona, call.id) if call.id else b""
+        return Print(person, identity, call.second, deed, alike, event, pairs, event_id, b"", names)
 
     def of_fact(self, call: Set, name: str) -> Fact:
         """Return what a property that is set once for an identity is known by."""
         folded = fold_name(name)
-        fact = _digest(8, self._tracker, call.site, call.persona, call.identity, "set", folded)
-        return Fact(fact, _deed_of(call), _digest(4, folded))
+        fact = digest(8, self._tracker, call.site, call.persona, call.identity, "set", folded)
+        return Fact(fact, _deed_of(call), digest(4, folded))
 
     def of_other(self, call: Alias) -> Owner:
         """Return whose the other identity of an alias becomes."""
@@ -91,29 +95,30 @@ class Prints:
         if known is None:
             if len(self._persons) > 100_000:
                 self._persons.clear()
-            person = _digest(8, self._tracker, site, fold_identity(identity))
-            known = self._persons[site, identity] = (person, _digest(4, identity))
+            person = digest(8, self._tracker, site, fold_identity(identity))
+            known = self._persons[site, identity] = (person, digest(4, identity))
         return known
 
     def _event(self, name: str) -> tuple[bytes, str]:
         if len(self._events) > 100_000:
             self._events.clear()
         folded = fold_name(name)
-        event = self._events[name] = (_digest(4, folded), folded)
+        event = self._events[name] = (digest(4, folded), folded)
         return event
 
-    def _of_properties(self, properties: Properties) -> tuple[bytes, bytes]:
+    def _of_properties(self, properties: Properties) -> tuple[bytes, bytes, int]:
         known = self._pairs
         if len(known) > 100_000:
             known.clear()
         found = [known.get(pair) or self._pair(pair) for pair in properties]
         wholes = sorted([whole for _, whole in found])
-        return blake2b(b"".join(wholes), digest_size=8).digest(), b"".join([pair for pair, _ in found])
+        names = len({pair[:4] for pair, _ in found}) if len(found) > 1 else len(found)
+        return blake2b(b"".join(wholes), digest_size=8).digest(), b"".join([pair for pair, _ in found]), names
 
     def _pair(self, pair: tuple[str, str]) -> tuple[bytes, bytes]:
         name = fold_name(pair[0])
-        whole = _digest(8, name, pair[1])
-        made = (_digest(4, name) + whole[:4], whole)
+        whole = digest(8, name, pair[1])
+        made = (digest(4, name) + whole[:4], whole)
         if len(pair[1]) <= _LONGEST_KEPT:
             self._pairs[pair] = made
         return made
@@ -121,8 +126,14 @@ class Prints:
 
 def _deed_of(call: Set) -> bytes:
     """Return the deed of setting an identity's properties, whenever that is."""
-    return _digest(8, call.identity, "set")
+    return digest(8, call.identity, "set")
 
 
-def _digest(size: int, *parts: str) -> bytes:
+def spelling(identity: str) -> str:
+    """Return an identity without what people overlook: case, and how its characters are put together."""
+    return normalize("NFKC", identity).casefold()
+
+
+def digest(size: int, *parts: str) -> bytes:
+    """Return a digest of so many bytes."""
     return blake2b("\0".join(parts).encode(), digest_size=size).digest()

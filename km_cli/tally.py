@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from km_cli.model import Finding, Outcome, Reject
+
+
+MOST_REMEMBERED = 10_000
+"""Of those that a finding is about: memory stays constant, the first ones count."""
 
 
 @dataclass(slots=True)
@@ -67,22 +71,28 @@ class OpenRow:
 class Tally:
     """Everything counted. `by_persona` are planned calls.
 
-    `examples` and `rejects` hold the first findings and rejects of each code.
+    `examples` and `rejects` hold the first findings and rejects of each code, `worst` how often a finding is
+    about whom.
     """
 
     rows: Rows = field(default_factory=Rows)
     calls: Calls = field(default_factory=Calls)
     findings: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Finding] = field(default_factory=dict)
+    worst: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     reasons: Counter[str] = field(default_factory=Counter)
     rejects: dict[str, Reject] = field(default_factory=dict)
     by_persona: Counter[str] = field(default_factory=Counter)
     rejected_before: int = 0
 
     def note(self, finding: Finding) -> None:
-        """Count a finding and keep it if it is the first of its kind."""
+        """Count a finding and keep it if it is the first of its kind, and the first for whom it is about."""
         self.findings[finding.code] += 1
         self.examples.setdefault(finding.code, finding)
+        if finding.who:
+            worst = self.worst[finding.code]
+            if len(worst) < MOST_REMEMBERED or finding.who in worst:
+                worst[finding.who] += 1
 
     def reject(self, reject: Reject) -> None:
         """Count a reason and keep the reject, without its bytes, if it is the first of its kind."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from km_cli.errors import LedgerError, LedgerFailed, UsageError
+from km_cli.ledger.counts import CountTable
 from km_cli.ledger.lock import Lock
 from km_cli.ledger.outbox import Outbox
 from km_cli.ledger.readings import Reading, ReadingTable
@@ -37,6 +38,7 @@ class Ledger:
         self._leave_no_trace = False
         self._new_sites: list[tuple[str, str, bytes, bytes]] = []
         self.slots = SlotTable(database, schemas)
+        self.counts = CountTable(database, schemas)
         self.readings = ReadingTable(database, schemas)
         self.outbox = Outbox(database, schemas)
 
@@ -94,6 +96,7 @@ class Ledger:
                 self._tie_sites()
             parcels = self.outbox.post(tracker, reading.number, calls) if self._lock else []
             self.slots.write()
+            self.counts.write(at_end=at_end)
             if at_end:
                 self.slots.forget_old_changed()
             self.readings.write(reading)
@@ -131,6 +134,7 @@ class Ledger:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             self.slots.discard()
+            self.counts.discard()
             if isinstance(error, sqlite3.Error):
                 raise self._failed from None
             raise

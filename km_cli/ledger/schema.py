@@ -32,6 +32,13 @@ CREATE TABLE IF NOT EXISTS {schema}.persons (
 CREATE INDEX IF NOT EXISTS {schema}.persons_led ON persons (leader) WHERE leader <> x'';
 CREATE TABLE IF NOT EXISTS {schema}.ids (
     id BLOB PRIMARY KEY, person BLOB NOT NULL, second INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.instances (name BLOB PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.spellings (alike BLOB PRIMARY KEY, person BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.names (
+    site TEXT NOT NULL, kind TEXT NOT NULL, name BLOB NOT NULL, PRIMARY KEY (site, kind, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.totals (
+    site TEXT NOT NULL, persona TEXT NOT NULL, people INTEGER NOT NULL, events INTEGER NOT NULL,
+    properties INTEGER NOT NULL, PRIMARY KEY (site, persona)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.changed (
     reading INTEGER NOT NULL, person BLOB NOT NULL, second INTEGER NOT NULL,
     deed BLOB NOT NULL, alike BLOB NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL,

@@ -1,0 +1,136 @@
+"""What foresight counts over all runs: instances, names, spellings, and what Kissmetrics will hold.
+
+Instances are gathered in memory and written when a file ends or there are many: a run that is killed may have
+counted too few of them. Nothing that is sent or not sent depends on it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+
+from km_cli.model import News
+
+_MOST_CACHED = 200_000
+_MOST_UNWRITTEN = 100_000
+
+Total = dict[tuple[str, str], News]
+"""What Kissmetrics holds, by site and persona."""
+
+
+class CountTable:
+    """The counts of a ledger for one run. `schemas` are searched in this order; writes go to the first."""
+
+    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
+        self._database = database
+        self._schemas = schemas
+        self._instances: dict[bytes, int] = {}
+        self._unwritten: set[bytes] = set()
+        self._spellings: dict[bytes, bytes] = {}
+        self._new_spellings: dict[bytes, bytes] = {}
+        self._names: dict[tuple[str, str], set[bytes]] = {}
+        self._new_names: list[tuple[str, str, bytes]] = []
+        self._gains: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._counts_on_disk = any(self._one(name, "SELECT 1 FROM {}.instances LIMIT 1") for name in schemas)
+
+    def more(self, person: bytes, name: bytes) -> int:
+        """Count one more instance of an event or property for a person; return how many that makes."""
+        key = person + name
+        known = self._instances.get(key)
+        if known is None:
+            known = self._load(key) if self._counts_on_disk else 0
+        self._instances[key] = known + 1
+        self._unwritten.add(key)
+        return known + 1
+
+    def _load(self, key: bytes) -> int:
+        query = "SELECT n FROM {}.instances WHERE name = ?"
+        return int(next((row[0] for name in self._schemas if (row := self._one(name, query, key))), 0))
+
+    def spelled(self, alike: bytes, person: bytes) -> bool:
+        """Tell whether another person's identity is spelled alike; if not, remember this one's."""
+        known = self._spellings.get(alike)
+        if known is None:
+            query = "SELECT person FROM {}.spellings WHERE alike = ?"
+            rows = (self._one(name, query, alike) for name in self._schemas)
+            known = next((row[0] for row in rows if row), None)
+            if known is None:
+                known = self._new_spellings[alike] = person
+            if len(self._spellings) > _MOST_CACHED:
+                self._spellings = dict(self._new_spellings)
+            self._spellings[alike] = known
+        return known != person
+
+    def named(self, site: str, kind: str, name: bytes) -> int:
+        """Count a name of an event or property if it is new in a site; return how many there are, else 0."""
+        names = self._names.get((site, kind))
+        if names is None:
+            query = "SELECT name FROM {}.names WHERE site = ? AND kind = ?"
+            names = self._names[site, kind] = {
+                row[0]
+                for schema in self._schemas
+                for row in self._database.execute(query.format(schema), (site, kind))
+            }
+        if name in names:
+            return 0
+        names.add(name)
+        self._new_names.append((site, kind, name))
+        return len(names)
+
+    def gain(self, site: str, persona: str, news: News) -> None:
+        """Add to what Kissmetrics will hold of a persona."""
+        total = self._gains[site, persona]
+        total[0] += news.people
+        total[1] += news.events
+        total[2] += news.properties
+
+    def total(self, site: str) -> dict[str, News]:
+        """Return what Kissmetrics will hold in a site, by persona, once all is sent."""
+        found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        for schema in self._schemas:
+            query = f"SELECT persona, people, events, properties FROM {schema}.totals WHERE site = ?"
+            for persona, *numbers in self._database.execute(query, (site,)):
+                found[persona] = [have + more for have, more in zip(found[persona], numbers, strict=True)]
+        for (where, persona), numbers in self._gains.items():
+            if where == site:
+                found[persona] = [have + more for have, more in zip(found[persona], numbers, strict=True)]
+        return {persona: News(*numbers) for persona, numbers in found.items()}
+
+    def write(self, *, at_end: bool) -> None:
+        """Write what is new; the caller's transaction makes it durable."""
+        run = self._database.executemany
+        if self._new_spellings:
+            run("INSERT OR IGNORE INTO main.spellings VALUES (?, ?)", sorted(self._new_spellings.items()))
+            self._new_spellings.clear()
+        if self._new_names:
+            run("INSERT OR IGNORE INTO main.names VALUES (?, ?, ?)", self._new_names)
+            self._new_names.clear()
+        if self._gains:
+            run(
+                "INSERT INTO main.totals VALUES (?, ?, ?, ?, ?) ON CONFLICT (site, persona) DO UPDATE SET "
+                "people = people + excluded.people, events = events + excluded.events, "
+                "properties = properties + excluded.properties",
+                [(*key, *numbers) for key, numbers in self._gains.items()],
+            )
+            self._gains.clear()
+        if self._unwritten and (at_end or len(self._unwritten) > _MOST_UNWRITTEN):
+            counted = [(key, self._instances[key]) for key in sorted(self._unwritten)]
+            run("INSERT OR REPLACE INTO main.instances VALUES (?, ?)", counted)
+            self._unwritten.clear()
+            if len(self._instances) > _MOST_CACHED:
+                self._instances.clear()
+                self._counts_on_disk = True
+
+    def discard(self) -> None:
+        """Forget what was not written."""
+        self._instances.clear()
+        self._unwritten.clear()
+        self._spellings.clear()
+        self._new_spellings.clear()
+        self._names.clear()
+        self._new_names.clear()
+        self._gains.clear()
+
+    def _one(self, schema: str, query: str, *values: object) -> tuple[object, ...] | None:
+        found: tuple[object, ...] | None = self._database.execute(query.format(schema), values).fetchone()
+        return found
