@@ -19,9 +19,10 @@ csv.field_size_limit(2 * LONGEST_RECORD)
 class _Feed:
     """The lines of one input as text for `csv.reader`, and the bytes behind the record at hand."""
 
-    def __init__(self, source: str, lines: Iterator[bytes], line: int) -> None:
+    def __init__(self, source: str, lines: Iterator[bytes], line: int, delimiter: str) -> None:
         self._source = source
         self._lines = lines
+        self._delimiter = delimiter
         self._size = 0
         self.line = line
         self.raw: list[bytes] = []
@@ -39,7 +40,7 @@ class _Feed:
         if len(self.raw) > 1:
             self._size = (self._size or len(self.raw[0])) + len(line)
             if self._size > LONGEST_RECORD:
-                raise _unclosed(self._source, self.line)
+                raise self.unclosed("before its record has 1 MiB")
         try:
             return line.decode()
         except UnicodeDecodeError:
@@ -53,6 +54,24 @@ class _Feed:
         self.raw = []
         self._size = 0
         return raw
+
+    def unclosed(self, where: str = "by the end of the file") -> InputError:
+        """Return the error for a quotation mark of the record at hand that is not closed so far."""
+        line = self.line + self._last_opening()
+        return InputError(
+            f"{self._source}, line {line}: a quotation mark is opened here and not closed {where}",
+            f"correct line {line} (a quotation mark inside a quoted field is doubled) and run the same command "
+            "again: what was sent is not sent twice",
+        )
+
+    def _last_opening(self) -> int:
+        """Return in which line of the record the field that is still open begins, counted from 0."""
+        for number in range(len(self.raw) - 1, 0, -1):
+            # Each line but the first begins inside a quoted field; with a second field the first was closed.
+            inside = '"' + self.raw[number].decode(errors="replace")
+            if len(next(csv.reader([inside], delimiter=self._delimiter))) > 1:
+                return number
+        return 0
 
 
 def parse_header(
@@ -68,7 +87,7 @@ def parse_header(
     # Before a quotation mark the mark would be a character of its own.
     bare = first.removeprefix(BOM)
     preamble = first[: len(first) - len(bare)]
-    feed = _Feed(source, chain([bare], lines), 1)
+    feed = _Feed(source, chain([bare], lines), 1, delimiter)
     try:
         for cells in csv.reader(feed, delimiter=delimiter, strict=True):
             line = feed.line
@@ -83,7 +102,7 @@ def parse_header(
         if feed.fault == "record-too-long":
             raise _no_header(source, feed.line, "is over 1 MiB long") from None
         if _is_unclosed(error):
-            raise _unclosed(source, feed.line) from None
+            raise feed.unclosed() from None
         raise _no_header(source, feed.line, f"is not CSV: {BAD_QUOTING}") from None
     return (), preamble, feed.line
 
@@ -151,14 +170,14 @@ class DelimitedReader:
 
     def items(self) -> Iterator[Item]:
         """Yield a Row for every record with as many cells as the header, a Reject for any other."""
-        feed = _Feed(self.source, self._lines, self._line)
+        feed = _Feed(self.source, self._lines, self._line, self.delimiter)
         records = csv.reader(feed, delimiter=self.delimiter, strict=True)
         while True:
             try:
                 yield from self._whole(feed, records)
             except csv.Error as error:
                 if _is_unclosed(error):
-                    raise _unclosed(self.source, feed.line) from None
+                    raise feed.unclosed() from None
                 yield self._reject(feed)
             else:
                 return
@@ -219,10 +238,3 @@ BAD_QUOTING = "text follows a closing quotation mark (inside a quoted field they
 
 def _is_unclosed(error: csv.Error) -> bool:
     return "unexpected end of data" in str(error)
-
-
-def _unclosed(source: str, line: int) -> InputError:
-    return InputError(
-        f"{source}, line {line}: a quotation mark is opened in this record and not closed within 1 MiB",
-        f"correct line {line} (a quotation mark inside a quoted field is doubled); what came before stands",
-    )
