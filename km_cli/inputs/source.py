@@ -107,7 +107,7 @@ class Source:
         try:
             content = unpack(self.name, raw)
             if self.shape.encoding:
-                content = Transcoded(content, self.shape.encoding)
+                content = Transcoded(self.name, content, self.shape.encoding)
             return Stream(self.name, content)
         except BaseException:
             raw.close()
