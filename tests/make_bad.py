@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.make_foreign import FOREIGN
 from tests.support.packing import PACKS
 
 AT = 1_704_067_200
@@ -155,7 +156,7 @@ SHAPE = [
       "by the end of the file", "correct line 3", "not sent twice"),
     x("unclosed quote", "unclosed-long.csv", csv(b'cyd,"Acme,In\n' + LAST * 40_000), "line 3",
       "before its record has 1 MiB"),
-    x("unclosed quote", "unclosed-second.csv", csv(b'cyd,"Ac\n""me","I,\nn","1704067230,\n'), "line 5: a quot",
+    x("unclosed quote", "unclosed-second.csv", csv(b'cyd,"Ac\n""me","I,\nn","1704067230,\n'), "line 5: a",
       "by the end of the file"),
     x("unclosed quote", "unclosed-header.csv", csv().replace(b"event", b'"event'), "line 1: a quotation mark",
       "by the end of the file"),
@@ -179,12 +180,28 @@ SHAPE = [
       "'STRASSE' and 'Straße'", "rename"),
     x(_HEADERS, "empty-header-name.csv", csv().replace(b"account", b" "), "column 2 has no name", "plan",
       "name every"),
+    *(
+        x(_HEADERS + " (a comment)", f"comment-{number}.csv", first + b"\n" + csv(), "looks like a comment",
+          "tail -n +2 ", " | km-cli import -")
+        for number, first in enumerate((b"# exported today", b"// exported", b"sep=;", b"sep=,", b"SEP=\t",
+          b"#a, b, #a", b"\xef\xbb\xbf# marked"))
+    ),
+    x(_HEADERS + " (a comment)", "comment-late.csv", b"\n\n-- exported\n" + csv(), "line 3",
+      "tail -n +4 "),
+    x(_HEADERS + " (a comment)", "comment-packed.csv.gz", gzip.compress(b"#\n" + csv(), mtime=0),
+      "gzip -dc ", " | tail -n +2 | km-cli import -"),
+    x(_HEADERS + " (a comment)", "comment-columns.csv", b"# May 3, 2024\n" + csv(),
+      "no column was recognised", "if it is a comment", "tail -n +2"),
+    n(_HEADERS, "hash-column.csv", b"#" + csv(), "--user", "#user"),
     n("empty file, header only", "empty.csv", b"", sent=(), rows=0),
     n("empty file, header only", "empty.jsonl", b"\n", sent=(), rows=0),
     n("empty file, header only", "header-only.csv", HEADER, sent=(), rows=0),
     r("a record over 1 MiB", "long-record.csv", LONG, "record-too-long", "over 1 MiB"),
     r("a record over 1 MiB", "long-record.jsonl", b'"plan":"%s"' % (b"x" * (1 << 20)), "record-too-long",
       "over 1 MiB"),
+    x("JSON array instead of JSON lines", "array.json.gz",
+      gzip.compress(b"[" + JSON_FIRST + b"]", mtime=0),
+      "gzip -dc ", "array.json.gz | jq -c '.[]' > lines.jsonl"),
     x("JSON array instead of JSON lines", "array.json", b"[" + JSON_FIRST + b"]", "jq -c '.[]'",
       "lines.jsonl"),
     r("nested JSON value in a property", "nested.jsonl", b'"plan":{"name":"pro"}', "nested",
@@ -200,6 +217,10 @@ SHAPE = [
         said=("cut short", "bytes")),
     n("last line without an end", "no-end.csv", csv()[:-1]),
     n("last line without an end", "no-end.jsonl", (JSON_FIRST + JSON_LAST)[:-1]),
+    *(
+        x("an archive, a document, a picture", name, content, what, cure)
+        for name, (content, what, cure) in FOREIGN.items()
+    ),
 ]  # fmt: skip
 
 _WAYS = "seconds since 1970; ISO 8601 with offset or Z; RFC 2822"

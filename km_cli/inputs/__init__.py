@@ -8,9 +8,10 @@ from itertools import islice
 from typing import BinaryIO, NamedTuple, cast
 
 from km_cli.errors import InputError, ReadError
-from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Item, Reader, in_shell
+from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Item, Reader, piped
 from km_cli.inputs.delimited import DelimitedReader, parse_header
 from km_cli.inputs.encoding import check_encoding
+from km_cli.inputs.foreign import check_kind
 from km_cli.inputs.globs import expand
 from km_cli.inputs.jsonl import JsonLinesReader, array_error, parse_object
 from km_cli.inputs.lines import split_lines
@@ -88,6 +89,7 @@ class Opened:
     def _look(self) -> None:
         name = self.source.name
         head = self._read_head(_HEAD)
+        check_kind(name, head)
         check_encoding(name, head, self.source.shape.encoding)
         filename = self.source.path.name if self.source.path else ""
         self.format, self.delimiter = recognise(self.source.shape, filename, head)
@@ -182,7 +184,7 @@ def _no_objects(name: str, head: bytes) -> InputError:
         return array_error(name)
     return InputError(
         f"{name}: none of its first lines is a JSON object with a key",
-        f"JSON lines have one whole object a line: jq -c . {in_shell(name)} > lines.jsonl",
+        f"JSON lines have one whole object a line: {piped(name, 'jq -c .')} > lines.jsonl",
     )
 
 

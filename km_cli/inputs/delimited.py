@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from itertools import chain
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import BOM, LONGEST_RECORD, MOST_BLANK, UTF8, Item, not_text, too_long
+from km_cli.inputs.base import (
+    BOM,
+    LONGEST_RECORD,
+    MOST_BLANK,
+    UTF8,
+    Item,
+    not_text,
+    piped,
+    shown,
+    too_long,
+)
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+
+_NO_HEADER = re.compile(r"#|//|--|sep=", re.IGNORECASE)
+"""What begins a comment, or the line by which Excel names the delimiter. A column may be named so too."""
 
 csv.field_size_limit(2 * LONGEST_RECORD)
 
@@ -60,8 +74,8 @@ class _Feed:
         line = self.line + self._last_opening()
         return InputError(
             f"{self._source}, line {line}: a quotation mark is opened here and not closed {where}",
-            f"correct line {line} (a quotation mark inside a quoted field is doubled) and run the same command "
-            "again: what was sent is not sent twice",
+            f"correct line {line} (a quotation mark inside a quoted field is doubled) and run again: "
+            "what was sent is not sent twice",
         )
 
     def _last_opening(self) -> int:
@@ -95,9 +109,7 @@ def parse_header(
             if any(cell.strip() for cell in cells):
                 if feed.fault or b"\0" in preamble:
                     raise _unreadable(source, encoding)
-                columns = tuple(cell.strip() for cell in cells)
-                _check_header(f"{source}, line {line}", columns, delimiter)
-                return columns, preamble, feed.line
+                return _columns(source, line, cells, delimiter), preamble, feed.line
     except csv.Error as error:
         if feed.fault == "record-too-long":
             raise _no_header(source, feed.line, "is over 1 MiB long") from None
@@ -107,10 +119,28 @@ def parse_header(
     return (), preamble, feed.line
 
 
+def _columns(source: str, line: int, cells: list[str], delimiter: str) -> tuple[str, ...]:
+    columns = tuple(cell.strip() for cell in cells)
+    try:
+        _check_header(f"{source}, line {line}", columns, delimiter)
+    except InputError:
+        if _NO_HEADER.match(columns[0]):
+            raise _comment(source, line, columns[0]) from None
+        raise
+    return columns
+
+
 def _no_header(source: str, line: int, why: str) -> InputError:
     return InputError(
         f"{source}, line {line}: what should be the header {why}",
         "give a file whose first line names its columns",
+    )
+
+
+def _comment(source: str, line: int, text: str) -> InputError:
+    return InputError(
+        f"{source}, line {line}: what should be the header looks like a comment: {shown(text)}",
+        f"drop it: {piped(source, f'tail -n +{line + 1}')} | km-cli import -",
     )
 
 

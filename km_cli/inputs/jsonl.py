@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import BOM, MOST_BLANK, UTF8, Item, in_shell, not_text, shown, too_long
+from km_cli.inputs.base import BOM, MOST_BLANK, UTF8, Item, not_text, piped, shown, too_long
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
 
@@ -147,5 +147,5 @@ def array_error(source: str) -> InputError:
     """Return the error for an input that is one JSON array."""
     return InputError(
         f"{source} is one JSON array, not one object a line",
-        f"turn it into JSON lines: jq -c '.[]' {in_shell(source)} > lines.jsonl",
+        f"""turn it into JSON lines: {piped(source, "jq -c '.[]'")} > lines.jsonl""",
     )
