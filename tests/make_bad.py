@@ -215,6 +215,9 @@ SHAPE = [
         said=("cut-short.csv.gz", "cut short", f"{len(csv())} bytes")),
     Bad("gzip, zst that is cut short", "cut-short.csv.zst", PACKS["zst"](csv())[:-9], exit=74,
         said=("cut short", "bytes")),
+    Bad("gzip, zst that is cut short (damaged from its start)", "damaged.csv.gz",
+        gzip.compress(csv(), mtime=0)[:10] + b"\xff" * 40, exit=74,
+        said=("damaged.csv.gz", "damaged", "after 0 bytes", "nothing in it can be read", "a whole copy")),
     n("last line without an end", "no-end.csv", csv()[:-1]),
     n("last line without an end", "no-end.jsonl", (JSON_FIRST + JSON_LAST)[:-1]),
     *(

@@ -53,7 +53,7 @@ _UNPACKERS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 
 
 def piped(source: str, command: str) -> str:
-    """Return a command that reads an input, as a shell has it: unpacked, if its name says that it is packed."""
+    """Return what has a command read an input, in a shell: unpacked if its name says that it is packed."""
     program = _UNPACKERS.get(os.path.splitext(source)[1].lower())
     word = in_shell(source)
     return f"{program} -dc {word} | {command}" if program else f"{command} {word}"
