@@ -13,11 +13,14 @@ import sys
 import termios
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from km_cli.cli.progress import total_bytes
 from tests.support.command import KEY, Command
 from tests.support.logs import COMMANDS, ROW, said, written
+from tests.support.packing import PACKS
 
 
 @pytest.fixture
@@ -117,7 +120,12 @@ class Terminal:
     """The command on a pseudo-terminal: what it shows, and what is typed."""
 
     def __init__(
-        self, km: Command, *words: str | Path, out: int | None = None, stdin: int | None = None
+        self,
+        km: Command,
+        *words: str | Path,
+        out: int | None = None,
+        stdin: int | None = None,
+        term: str = "dumb",
     ) -> None:
         self._master, slave = pty.openpty()
         streams = {
@@ -127,7 +135,7 @@ class Terminal:
         }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "km_cli", *map(str, words)],
-            env={**os.environ, "XDG_STATE_HOME": str(km.home / "state"), "KM_API_KEY": KEY, "TERM": "dumb",
+            env={**os.environ, "XDG_STATE_HOME": str(km.home / "state"), "KM_API_KEY": KEY, "TERM": term,
                  "HTTPS_PROXY": "http://127.0.0.1:9"},
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(2, termios.TIOCSCTTY, 0),
@@ -242,3 +250,43 @@ def test_no_question_if_there_is_nothing_to_send(km: Command, tmp_path: Path) ->
     terminal = Terminal(km, "import", written(tmp_path, ""))
     assert terminal.ended() == 0
     assert "It can't be taken back" not in terminal.shown
+
+
+# How much is left
+
+
+PLAIN = b"user,event,timestamp\nada,In,1704067200\n"
+REJECT = b'{"km_cli_reject": 1, "source": "log.csv", "line": 2, "raw": "x"}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "total"),
+    [
+        (PLAIN, {}, len(PLAIN)),
+        (PLAIN, {"encoding": "utf_16_le"}, None),
+        (PLAIN, {"limit": 1}, None),
+        (REJECT, {}, None),
+        *((pack(PLAIN), {}, None) for pack in PACKS.values()),
+        (PACKS["zst"](PLAIN) * 2, {}, None),
+        (b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + PACKS["zst"](PLAIN), {}, None),
+    ],
+)
+def test_how_much_there_is_to_read(
+    tmp_path: Path, content: bytes, flags: dict[str, Any], total: int | None
+) -> None:
+    """Only what the size of a file says: of what is unpacked or turned into UTF-8 there is another number."""
+    (tmp_path / "plain.csv").write_bytes(PLAIN)
+    (tmp_path / "log").write_bytes(content)
+    files = [str(tmp_path / "plain.csv"), str(tmp_path / "log")]
+    assert total_bytes(files, **flags) == (None if total is None else total + len(PLAIN))
+    assert total_bytes([*files, "-"], **flags) is None
+
+
+@pytest.mark.parametrize("flags", [(), ("--encoding", "cp1252")])
+def test_a_share_is_shown_where_it_is_known(km: Command, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """And none where it is not."""
+    rows = "".join(f"u{n},Acme,In,{1_704_067_200 + n},\n" for n in range(3000))
+    terminal = Terminal(km, "import", written(tmp_path, rows), "--to", "local", *flags, term="xterm")
+    assert terminal.ended() == 0
+    assert "calls" in terminal.shown
+    assert ("%" in terminal.shown) == (not flags)

@@ -50,15 +50,28 @@ def unpack(name: str, raw: io.BufferedReader) -> Bytes:
     Raises InputError if what it is packed with cannot be unpacked here.
     """
     head, raw = _begun(raw)
-    if head.startswith(b"\x1f\x8b"):
+    packer = _packer(head)
+    if packer == "gzip":
         return _Gunzip(raw)
+    return _Unpacked(raw, _UNPACKINGS[packer](name)) if packer else raw
+
+
+def is_packed(head: bytes) -> bool:
+    """Tell whether a file that begins like this is unpacked when it is read."""
+    return _packer(head[:_MAGIC]) != ""
+
+
+def _packer(head: bytes) -> str:
+    """Return what a file that begins with these bytes is packed by, "" if by nothing that is known."""
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
     if head[:3] == b"BZh" and head[4:] in (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"):
-        return _Unpacked(raw, _bz2(name))
+        return "bzip2"
     if head.startswith(b"\xfd7zXZ\0"):
-        return _Unpacked(raw, _xz(name))
+        return "xz"
     if head.startswith(b"\x28\xb5\x2f\xfd") or (head[:1] <= b"\x5f" and head[1:4] == b"\x2a\x4d\x18"):
-        return _Unpacked(raw, _zst(name))
-    return raw
+        return "zstd"
+    return ""
 
 
 def _begun(raw: io.BufferedReader) -> tuple[bytes, io.BufferedReader]:
@@ -232,6 +245,9 @@ def _zst(name: str) -> _Unpacking:
     return _Unpacking(
         lambda: _ZstMember(window.decompressobj()), ZstdError, _LARGEST_WINDOW, "zstd -dc --long=31"
     )
+
+
+_UNPACKINGS = {"bzip2": _bz2, "xz": _xz, "zstd": _zst}
 
 
 class _Decompressing(Protocol):
