@@ -59,9 +59,18 @@ VALUES = [
       sent=(*GOOD, *did("é" * 255 + " Acme", "In", AT + 30, plan="pro")), rows=3),
     *(
         r(_HIDDEN, f"hidden-{ord(letter):04x}.csv", _row(f'"c{letter}d"'), "invisible-character",
-          f"U+{ord(letter):04X}")
-        for letter in "\n\x07\x85\u034f\u200b\u202e\u2066\u3164\ufeff\U000e0041"
+          f"U+{ord(letter):04X} {name}) at 2: take it out")
+        for letter, name in {"\n": "CONTROL CHARACTER", "\x07": "CONTROL CHARACTER",
+          "\x85": "CONTROL CHARACTER", "\u034f": "COMBINING GRAPHEME JOINER", "\u200b": "ZERO WIDTH SPACE",
+          "\u202e": "RIGHT-TO-LEFT OVERRIDE", "\u2066": "LEFT-TO-RIGHT ISOLATE", "\u3164": "HANGUL FILLER",
+          "\ufeff": "ZERO WIDTH NO-BREAK SPACE", "\U000e0041": "TAG LATIN CAPITAL LETTER A",
+          "\ufe0e": "VARIATION SELECTOR-15", "\U000e0100": "VARIATION SELECTOR-17"}.items()
     ),
+    r(_HIDDEN, "hidden-emoji.csv", _row("cyd \u2764\ufe0f"), "invisible-character",
+      "U+FE0F VARIATION SELECTOR-16) at 6: take it out"),
+    n(_HIDDEN, "emoji.csv", csv(_row("cyd\u2764")),
+      sent=(*GOOD, *did("cyd\u2764 Acme", "In", AT + 30, plan="pro")),
+      rows=3),
     r(_ONE_ID, "one-id-twice.csv", _row("Acme"), "I2", "'Acme' is user and account at once"),
     w(_NAME_FOLDS, "event-colon.csv", csv(_row(event="In: twice")), "D4", "'In: twice'", "'In  twice'",
       also=did("cyd Acme", "In: twice", AT + 30, plan="pro")),

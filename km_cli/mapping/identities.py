@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from km_cli.names import LONGEST_IDENTITY, PLACEHOLDERS
 
 _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e007f]"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
 )
+"""Two identities that differ by one of these alone look alike, and are two people.
+
+Variation selectors are among them, though behind an emoji they are text that was meant: nobody sees whether
+they are there, and programs drop or add them. Joined emoji are refused for their joiners in any case.
+"""
 
 
 class BadIdentity(ValueError):
@@ -53,7 +59,9 @@ class Identities:
                 "D4", f"the identity {identity[:30]!r}… has {len(identity)} characters, over 255"
             )
         if invisible := _INVISIBLE.search(identity):
+            name = unicodedata.name(invisible[0], "CONTROL CHARACTER")
             raise BadIdentity(
                 "invisible-character",
-                f"the identity {identity!r} has an invisible character (U+{ord(invisible[0]):04X})",
+                f"the identity {identity!r} has an invisible character (U+{ord(invisible[0]):04X} {name}) at "
+                f"{invisible.start() + 1}: take it out, two that differ by it alone look alike",
             )
