@@ -40,6 +40,13 @@ class Bad(NamedTuple):
     findings: tuple[tuple[str, int], ...] = ()
     said: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    normalised: tuple[tuple[str, int], ...] = ()
+
+    def counting(self, **normalised: int) -> Bad:
+        """Return the case with what is normalised in it; `_` in a word is a hyphen."""
+        return self._replace(
+            normalised=tuple((word.replace("_", "-"), count) for word, count in normalised.items())
+        )
 
 
 def did(who: str = "ada Acme", event: str = "In", at: int = AT, /, **properties: str) -> tuple[Call, ...]:
@@ -125,13 +132,18 @@ _HEADERS = "wrong delimiter (one column found), missing column, two headers alik
 _INVALID = "invalid UTF-8; NUL; lone surrogate"
 
 SHAPE = [
-    n(_MARKS, "byte-order-mark.csv", b"\xef\xbb\xbf" + csv()),
-    n(_MARKS, "byte-order-mark.jsonl", b"\xef\xbb\xbf" + JSON_FIRST + JSON_LAST),
-    n(_MARKS, "crlf.csv", csv().replace(b"\n", b"\r\n")),
-    n(_MARKS, "cr.csv", csv().replace(b"\n", b"\r")),
-    n(_MARKS, "mixed-ends.csv", HEADER.replace(b"\n", b"\r") + FIRST.replace(b"\n", b"\r\n") + LAST),
+    n(_MARKS, "byte-order-mark.csv", b"\xef\xbb\xbf" + csv()).counting(byte_order_mark=1),
+    n(_MARKS, "byte-order-mark.jsonl", b"\xef\xbb\xbf" + JSON_FIRST + JSON_LAST).counting(
+      byte_order_mark=1),
+    n(_MARKS, "crlf.csv", csv().replace(b"\n", b"\r\n")).counting(line_ends=1),
+    n(_MARKS, "crlf.jsonl", JSON_FIRST.replace(b"\n", b"\r\n") + b"\n" + JSON_LAST).counting(line_ends=1,
+      blank_lines=1),
+    n(_MARKS, "cr.csv", csv().replace(b"\n", b"\r")).counting(line_ends=1),
+    n(_MARKS, "mixed-ends.csv", HEADER.replace(b"\n", b"\r") + FIRST.replace(b"\n", b"\r\n") + LAST).counting(
+      line_ends=1),
     n(_MARKS, "reordered.csv", REORDERED),
-    n(_MARKS, "blank-lines.csv", b"\n\n" + csv(b"\n  \n\r\n") + b"\n"),
+    n(_MARKS, "blank-lines.csv", b"\n\n" + csv(b"\n  \n\r\n") + b"\n").counting(blank_lines=6,
+      line_ends=1),
     x("UTF-16/32", "utf-16.csv", csv().decode().encode("utf-16"), "UTF-16", "--encoding utf-16"),
     x("UTF-16/32", "utf-16-no-mark.csv", csv().decode().encode("utf-16-le"), "--encoding utf-16le"),
     x("UTF-16/32", "utf-32.csv", csv().decode().encode("utf-32"), "UTF-32", "--encoding utf-32"),
@@ -165,7 +177,7 @@ SHAPE = [
         tuple(call for number in range(1100) for call in did(f"u{number}", "In", AT + number)), (1100, 0, 0),
         2,
         findings=(("no-account", 1100),), said=("line 1102", "by the end of the file", "not sent twice"),
-    ),
+    ).counting(empty_values=1100, parts_without_id=1100),
     n("quoted line breaks", "quoted-line-break.csv", csv(b'cyd,Acme,In,1704067230,"a\r\nb"\n'),
       sent=(*GOOD, *did("cyd Acme", "In", AT + 30, plan="a\r\nb")), rows=3),
     x(_HEADERS, "wrong-delimiter.csv", csv().replace(b",", b"^"), "only one column", "'user^account^event",
@@ -258,7 +270,7 @@ TIME = [
     Bad("fraction of a second: floored, kept for telling rows apart", "fractions.csv",
         timed("1704067230.25", "1704067230.75"),
         (*GOOD, *CYD, *did("cyd Acme", "In", AT + 31, plan="pro")), (4, 0, 0), findings=(("D1", 2),),
-        said=("moved",)),
+        said=("moved",)).counting(fractions_floored=2),
     x(_NO_OFFSET, "no-offset.csv", timed("2024-01-01 01:00:30"), "line 3", "2024-01-01 01:00:30",
       "--timezone"),
     n(_NO_OFFSET, "no-offset-said.csv", timed("2024-01-01 01:00:30"), *_ZONE.split(), sent=(*GOOD, *CYD),
@@ -277,7 +289,7 @@ TIME = [
       "--time-format"),
     n("03/04/2024 and the like", "day-or-month-said.csv", HEADER + b"ada,Acme,In,03/04/2024,\n",
       "--time-format", "%d/%m/%Y",
-      "--timezone", "UTC", sent=did("ada Acme", "In", 1_712_102_400), rows=1),
+      "--timezone", "UTC", sent=did("ada Acme", "In", 1_712_102_400), rows=1).counting(empty_values=1),
     _no_time("no-time.csv", "", "it has no time"),
     _no_time("not-a-time.csv", "soon", "'soon'", "no form that is understood", "--time-format"),
     _no_time("zero.csv", "0", "'0' is zero or less"),

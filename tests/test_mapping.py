@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -47,6 +48,7 @@ class Mapped:
         allowed: tuple[str, ...] = (),
     ) -> None:
         self.findings: list[Finding] = []
+        self.normalised: defaultdict[str, int] = defaultdict(int)
         tabular = isinstance(values, list)
         raw = json.dumps(values).encode()
         mapper = Mapper(
@@ -58,6 +60,7 @@ class Mapped:
             allowed=allowed,
             now=NOW,
             note=self.findings.append,
+            normalised=self.normalised,
         )
         self.result = mapper.map(Row("log", 7, raw, values))
 

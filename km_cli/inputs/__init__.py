@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO, NamedTuple, cast
@@ -72,11 +73,13 @@ class _Rejoined(io.RawIOBase):
 class Opened:
     """An input whose format and columns are known, ready to be read from its start or from a place.
 
-    `empty` if there is nothing in it, `token` names the reading that the rejects in it come from.
+    `empty` if there is nothing in it, `token` names the reading that the rejects in it come from,
+    `normalised` counts what was read as if it had been written in the usual way (tally.py has the words).
     """
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.normalised: defaultdict[str, int] = defaultdict(int)
         self._encoding = source.shape.encoding or UTF8
         self._broken: ReadError | None = None
         self._stream = source.open()
@@ -104,9 +107,11 @@ class Opened:
         self._lines = split_lines(cast(BinaryIO, _Rejoined(head, self._stream, self._broken)), longest)
         self.token = first_token(head) if self.format == "rejects" else ""
         self._preamble, self._line = b"", 1
+        if head.startswith(BOM):
+            self.normalised["byte-order-mark"] = 1
         if self.format == "delimited":
             self.columns, self._preamble, self._line = parse_header(
-                name, self._lines, self.delimiter, self._encoding
+                name, self._lines, self.delimiter, self._encoding, self.normalised
             )
         elif self.format == "rejects":
             self.columns = _keys(head, sample_columns, longest)
@@ -134,6 +139,7 @@ class Opened:
             within = self._stream.skip(place.length) > LONGEST_RECORD
             self._lines = split_lines(cast(BinaryIO, self._stream), overlong=within)
             self._preamble, self._line = b"", place.line + within
+            self.normalised.clear()
         if self.format == "delimited":
             return DelimitedReader(
                 self.source.name,
@@ -143,6 +149,7 @@ class Opened:
                 line=self._line,
                 delimiter=self.delimiter,
                 encoding=self._encoding,
+                normalised=self.normalised,
             )
         if self.format == "rejects":
             return RejectsReader(self.source.name, self._lines, self.columns)
@@ -153,6 +160,7 @@ class Opened:
             self._preamble,
             line=self._line,
             encoding=self._encoding,
+            normalised=self.normalised,
         )
 
     def close(self) -> None:

@@ -25,6 +25,9 @@ MOST_BLANK = 1 << 12
 UTF8 = "UTF-8"
 """What every input is in, unless `--encoding` says otherwise."""
 
+OTHER_ENDS = (b"\r\n", b"\r")
+"""Ends of lines that are not LF, and are read as if they were."""
+
 BOM = b"\xef\xbb\xbf"
 """UTF-8's byte order mark."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
 
@@ -12,7 +13,7 @@ from km_cli.inputs.base import (
     BOM,
     LONGEST_RECORD,
     MOST_BLANK,
-    UTF8,
+    OTHER_ENDS,
     Item,
     not_text,
     piped,
@@ -33,10 +34,18 @@ csv.field_size_limit(2 * LONGEST_RECORD)
 class _Feed:
     """The lines of one input as text for `csv.reader`, and the bytes behind the record at hand."""
 
-    def __init__(self, source: str, lines: Iterator[bytes], line: int, delimiter: str) -> None:
+    def __init__(
+        self,
+        source: str,
+        lines: Iterator[bytes],
+        line: int,
+        delimiter: str,
+        normalised: defaultdict[str, int],
+    ) -> None:
         self._source = source
         self._lines = lines
         self._delimiter = delimiter
+        self._normalised = normalised
         self._size = 0
         self.line = line
         self.raw: list[bytes] = []
@@ -64,6 +73,8 @@ class _Feed:
     def take(self) -> bytes:
         """Return the bytes of the record that was just read, and begin the next."""
         raw = self.raw[0] if len(self.raw) == 1 else b"".join(self.raw)
+        if raw.endswith(OTHER_ENDS):
+            self._normalised["line-ends"] = 1
         self.line += len(self.raw)
         self.raw = []
         self._size = 0
@@ -89,7 +100,7 @@ class _Feed:
 
 
 def parse_header(
-    source: str, lines: Iterator[bytes], delimiter: str, encoding: str = UTF8
+    source: str, lines: Iterator[bytes], delimiter: str, encoding: str, normalised: defaultdict[str, int]
 ) -> tuple[tuple[str, ...], bytes, int]:
     """Return the header's columns, its bytes, and the number of the line after it.
 
@@ -101,7 +112,7 @@ def parse_header(
     # Before a quotation mark the mark would be a character of its own.
     bare = first.removeprefix(BOM)
     preamble = first[: len(first) - len(bare)]
-    feed = _Feed(source, chain([bare], lines), 1, delimiter)
+    feed = _Feed(source, chain(filter(None, [bare]), lines), 1, delimiter, normalised)
     try:
         for cells in csv.reader(feed, delimiter=delimiter, strict=True):
             line = feed.line
@@ -110,6 +121,7 @@ def parse_header(
                 if feed.fault or b"\0" in preamble:
                     raise _unreadable(source, encoding)
                 return _columns(source, line, cells, delimiter), preamble, feed.line
+            normalised["blank-lines"] += 1
     except csv.Error as error:
         if feed.fault == "record-too-long":
             raise _no_header(source, feed.line, "is over 1 MiB long") from None
@@ -188,19 +200,21 @@ class DelimitedReader:
         *,
         line: int,
         delimiter: str,
-        encoding: str = UTF8,
+        encoding: str,
+        normalised: defaultdict[str, int],
     ) -> None:
         self.source = source
         self.columns = columns
         self.preamble = preamble
         self.delimiter = delimiter
         self._encoding = encoding
+        self._normalised = normalised
         self._lines = lines
         self._line = line
 
     def items(self) -> Iterator[Item]:
         """Yield a Row for every record with as many cells as the header, a Reject for any other."""
-        feed = _Feed(self.source, self._lines, self._line, self.delimiter)
+        feed = _Feed(self.source, self._lines, self._line, self.delimiter, self._normalised)
         records = csv.reader(feed, delimiter=self.delimiter, strict=True)
         while True:
             try:
@@ -221,6 +235,7 @@ class DelimitedReader:
                     not cells or (width > 1 and len(cells) == 1 and not cells[0].strip())
                 ):
                     blank += feed.take()
+                    self._normalised["blank-lines"] += 1
                     line = feed.line
                     if len(blank) > MOST_BLANK:
                         yield Gap(blank)

@@ -28,11 +28,15 @@ class BadIdentity(ValueError):
 
 
 class Identities:
-    """Checks identities, each text once. `allowed` are placeholders that were let through by name."""
+    """Checks identities, each text once. `allowed` are placeholders that were let through by name.
+
+    `trimmed` counts those that had blanks around them.
+    """
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._allowed = {value.casefold() for value in allowed}
         self._clean: dict[str, str] = {"": ""}
+        self.trimmed = 0
 
     def clean(self, text: str) -> str:
         """Return the identity to send, "" if there is none. Raises BadIdentity."""
@@ -40,6 +44,10 @@ class Identities:
         if known is not None:
             return known
         identity = text.strip()
+        if identity != text:
+            # Only what has none is kept, so that counting costs nothing where there is nothing to count.
+            self.trimmed += identity != ""
+            return self.clean(identity)
         self._check(identity)
         if len(self._clean) > 100_000:
             self._clean = {"": ""}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,13 +12,13 @@ from km_cli.mapping.columns import Columns, property_columns
 from km_cli.mapping.identities import BadIdentity, Identities
 from km_cli.mapping.part import LeftOut, Part
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
-from km_cli.model import Event, Finding, Properties, Reject, Row
+from km_cli.model import NANOSECONDS, Event, Finding, Properties, Reject, Row
 from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name, is_reserved
 
 Cell = Callable[[Any], str]
 
 _WHOLE = Part()
-
+_ABSENT = object()
 
 MOST_PROPERTIES = 5000
 """Of one event: more are no properties but data that went astray, and D8 has 65,535 for a whole product."""
@@ -32,7 +33,10 @@ class _Bad(ValueError):
 
 
 class Mapper:
-    """Maps the rows of one input. Findings about single rows go to `note`."""
+    """Maps the rows of one input. Findings about single rows go to `note`.
+
+    `normalised` counts what was made of rows that became events, without a finding (tally.py has the words).
+    """
 
     def __init__(
         self,
@@ -45,20 +49,23 @@ class Mapper:
         allowed: Iterable[str],
         now: float,
         note: Callable[[Finding], None],
+        normalised: defaultdict[str, int],
         part: Part = _WHOLE,
     ) -> None:
         self._part = part
         self._personas = personas
         self._note = note
+        self._normalised = normalised
+        self._has_column = tuple(name != "" for name in columns.personas)
         self._times = Times(clocking, now)
         self._identities = Identities(allowed)
         self._cells: tuple[Cell, ...]
-        self._properties: Callable[[Any], Properties]
+        self._properties: _CellProperties | _ObjectProperties
         if tabular:
             place = {name: index for index, name in enumerate(found)}
             cell = _cell_of(place)
             names = property_columns(columns, found)
-            self._properties = _cells_reader(tuple((place[name], name) for name in names))
+            self._properties = _CellProperties(tuple((place[name], name) for name in names))
         else:
             cell = _member
             self._properties = _ObjectProperties(columns)
@@ -78,6 +85,7 @@ class Mapper:
         try:
             if self._part != _WHOLE and self._is_outside(values):
                 return LeftOut(row)
+            self._identities.trimmed = 0
             identities = tuple([self._identities.clean(cell(values)) for cell in self._cells])
             is_part = "" in identities
             if is_part:
@@ -89,7 +97,7 @@ class Mapper:
             name = self._event(values)
             _check_event(name)
             moment = self._times.parse(self._timestamp(values))
-            properties = self._properties(values)
+            properties = self._properties.read(values)
             if len(row.raw) > LONGEST_VALUE // 4:
                 _check_size(properties)
             event_id = self._id(values).strip()
@@ -101,6 +109,7 @@ class Mapper:
             raise InputError(f"{row.source}, line {row.line}: {error}", error.cure) from None
         if is_part or self._times.leap_second:
             self._note_on(row, identities)
+        self._count(moment, self._properties.width - len(properties))
         return Event(row, identities, name, moment, properties, event_id)
 
     def _is_outside(self, values: Any) -> bool:
@@ -123,10 +132,21 @@ class Mapper:
         if not any(identities):
             raise _Bad("no-identity", f"it names no {' and no '.join(self._personas)}")
 
+    def _count(self, moment: int, empty: int) -> None:
+        """Count what was normalised in a row that is sent."""
+        if empty:
+            self._normalised["empty-values"] += empty
+        if moment % NANOSECONDS:
+            self._normalised["fractions-floored"] += 1
+        if self._identities.trimmed:
+            self._normalised["blanks-around-ids"] += self._identities.trimmed
+
     def _note_on(self, row: Row, identities: tuple[str, ...]) -> None:
         """Note what was made of a row that is sent."""
-        for persona, identity in zip(self._personas, identities, strict=True):
+        for persona, has_column, identity in zip(self._personas, self._has_column, identities, strict=True):
             if not identity:
+                if has_column:
+                    self._normalised["parts-without-id"] += 1
                 said = f"a row without {persona}: that part is left out"
                 self._note(Finding(f"no-{persona}", said, row.source, row.line))
         if self._times.leap_second:
@@ -158,8 +178,16 @@ def _cell_of(place: dict[str, int]) -> Callable[[str], Cell]:
     return cell
 
 
-def _cells_reader(indexes: tuple[tuple[int, str], ...]) -> Callable[[list[str]], Properties]:
-    return lambda cells: tuple([(name, cells[index]) for index, name in indexes if cells[index]])
+class _CellProperties:
+    """Reads the properties of cells. `width` is how many there are if none is empty."""
+
+    def __init__(self, indexes: tuple[tuple[int, str], ...]) -> None:
+        self._indexes = indexes
+        self.width = len(indexes)
+
+    def read(self, cells: list[str]) -> Properties:
+        """Return those that are not empty."""
+        return tuple([(name, cells[index]) for index, name in self._indexes if cells[index]])
 
 
 def _member(name: str) -> Cell:
@@ -171,12 +199,12 @@ def _member(name: str) -> Cell:
     return lambda values: _text(name, _found(values, name))
 
 
-def _found(values: dict[str, Any], name: str) -> Any:
+def _found(values: dict[str, Any], name: str, absent: object = None) -> Any:
     if name in values:
         return values[name]
     found: Any = values
     for key in name.split("."):
-        found = found.get(key) if isinstance(found, dict) else None
+        found = found.get(key, absent) if isinstance(found, dict) else absent
     return found
 
 
@@ -192,7 +220,10 @@ def _text(name: str, value: Any) -> str:
 
 
 class _ObjectProperties:
-    """Reads the properties of objects, whose keys may differ from one to the next."""
+    """Reads the properties of objects, whose keys may differ from one to the next.
+
+    `width` is how many the last one had, empty ones among them.
+    """
 
     def __init__(self, columns: Columns) -> None:
         self._wanted = columns.properties
@@ -201,14 +232,21 @@ class _ObjectProperties:
         self._taken = columns.taken
         self._roots = {name.split(".")[0] for name in columns.taken.union(columns.exclude) if "." in name}
         self._checked: set[tuple[str, ...]] = set()
+        self.width = 0
 
-    def __call__(self, values: dict[str, Any]) -> Properties:
+    def read(self, values: dict[str, Any]) -> Properties:
+        """Return those that are not empty. Raises _Bad."""
         if self._wanted is None:
             pairs = list(self._rest(values, ""))
         else:
+            members = [(name, _found(values, name, _ABSENT)) for name in self._wanted]
             pairs = [
-                pair for name in self._wanted for pair in self._named(name, _found(values, name), apart=False)
+                pair
+                for name, value in members
+                if value is not _ABSENT
+                for pair in self._named(name, value, apart=False)
             ]
+        self.width = len(pairs)
         found = tuple(pair for pair in pairs if pair[1])
         names = tuple([name for name, _ in found])
         if names not in self._checked:
