@@ -14,7 +14,7 @@ from km_cli.delivery import Pool
 from km_cli.errors import KmError
 from km_cli.inputs import RejectsFile, format_reject
 from km_cli.ledger import Ledger, Reading
-from km_cli.model import Destination, Outcome, Plan, Receipt, Reject
+from km_cli.model import Destination, Outcome, Parcel, Plan, Receipt, Reject
 from km_cli.tally import OpenRow, Tally
 
 _TICK = 0.2
@@ -103,11 +103,16 @@ class Sending:
         self._tally = tally
         self._stop = stop
         self._open: dict[int, OpenRow] = {}
+        self._sites: tuple[str, ...] = ()
+        self._has_aliases = False
+        self._dropped: set[int] = set()
         self._unsettled: list[Receipt] = []
         self._settled_at = time.monotonic()
 
     def resume(self, sites: Sequence[str]) -> None:
         """Send first what earlier runs left in the outbox (promise 4)."""
+        self._sites = tuple(sites)
+        self._has_aliases = self._ledger.outbox.has_aliases()
         for parcels in self._ledger.outbox.pending(self._tracker, sites):
             self._tally.calls.resumed += len(parcels)
             self._pool.submit(parcels)
@@ -134,11 +139,39 @@ class Sending:
                 self._open.update((next(rows), row) for _ in plan.placed)
             elif plan.rejects:
                 self._tally.rows.rejected += 1
-        self._pool.submit(parcels)
+        self._submit(parcels)
         self._wait_for_room()
+
+    def _submit(self, parcels: Sequence[Parcel]) -> None:
+        """Let them leave; aliases stay in the outbox until the end."""
+        ready = [parcel for parcel in parcels if not parcel.is_alias]
+        self._has_aliases = self._has_aliases or len(ready) < len(parcels)
+        self._pool.submit(ready)
 
     def finish(self) -> None:
         """Wait until every parcel has its receipt and the ledger has them all. Raises Stopped."""
+        self._drain()
+        if self._has_aliases:
+            self._send_aliases()
+            self._drain()
+
+    def _send_aliases(self) -> None:
+        """Send the aliases of people all of whose data is acknowledged (I3); the others stay pending."""
+        for parcels in self._ledger.outbox.aliases(self._tracker, self._sites):
+            persons = {person for parcel in parcels for person in (parcel.seat.person, parcel.seat.deed)}
+            waiting = self._ledger.outbox.holds(persons)
+            ready: list[Parcel] = []
+            kept: list[Parcel] = []
+            for parcel in parcels:
+                self._tally.calls.resumed += parcel.row not in self._open
+                is_kept = parcel.seat.person in waiting or parcel.seat.deed in waiting
+                (kept if is_kept else ready).append(parcel)
+            self._collect([Receipt(parcel, Outcome.PENDING) for parcel in kept])
+            self._pool.submit(ready)
+            self._wait_for_room()
+        self._has_aliases = False
+
+    def _drain(self) -> None:
         while not self._pool.is_idle:
             self._collect(self._pool.receipts(_TICK))
             self._settle_some()
@@ -152,6 +185,10 @@ class Sending:
         if not self._pool.is_idle:
             self._pool.finish_in_flight(_GRACE)
         self._collect(self._pool.close())
+        if self._has_aliases:
+            for parcels in self._ledger.outbox.aliases(self._tracker, self._sites):
+                mine = [parcel for parcel in parcels if parcel.row in self._open]
+                self._collect([Receipt(parcel, Outcome.PENDING) for parcel in mine])
         self._settle()
 
     def _wait_for_room(self) -> None:
@@ -170,7 +207,7 @@ class Sending:
     def _collect(self, receipts: Sequence[Receipt]) -> None:
         """Count receipts; they become durable with the next transaction."""
         calls = self._tally.calls
-        for receipt in receipts:
+        for receipt in [*receipts, *self._left_without(receipts)]:
             row = self._open.pop(receipt.parcel.row, None)
             if row is not None and row.settle(receipt.outcome):
                 self._open[receipt.parcel.row] = row
@@ -180,9 +217,24 @@ class Sending:
                 calls.rejected += 1
             else:
                 calls.pending += 1
-        self._unsettled.extend(receipts)
+            self._unsettled.append(receipt)
         calls.retried = self._pool.retried
         self._tick(self._tally)
+
+    def _left_without(self, receipts: Sequence[Receipt]) -> list[Receipt]:
+        """Return what becomes of aliases whose data the destination refused: they would show nothing (I3)."""
+        if not self._has_aliases:
+            return []
+        dropped: dict[int, Receipt] = {}
+        for receipt in receipts:
+            if receipt.outcome is Outcome.REJECTED and not receipt.parcel.is_alias:
+                reason = f"not sent without what was refused: {receipt.reason}"
+                for alias in self._ledger.outbox.aliases_beside(receipt.parcel):
+                    dropped.setdefault(alias.number, Receipt(alias, Outcome.REJECTED, reason))
+        new = [receipt for number, receipt in dropped.items() if number not in self._dropped]
+        self._dropped.update(dropped)
+        self._tally.calls.resumed += sum(receipt.parcel.row not in self._open for receipt in new)
+        return new
 
     def _settle_some(self) -> None:
         if len(self._unsettled) >= _MOST_UNSETTLED or time.monotonic() - self._settled_at > 1.0:
@@ -203,7 +255,7 @@ class Sending:
         lines = []
         for number, mates in refused.items():
             reading_number, row = self._ledger.outbox.row(number)
-            owed = tuple(mate.parcel.persona for mate in mates)
+            owed = tuple(dict.fromkeys(mate.parcel.persona for mate in mates))
             reject = Reject(row, "refused", f"the destination refused it: {mates[0].reason}", owed)
             self._tally.reject(reject)
             reading = self._ledger.readings.by_number(reading_number)

@@ -70,21 +70,50 @@ class Reject(NamedTuple):
 
 
 class Persona(NamedTuple):
-    """A kind of identity that events are recorded as, and the site it is recorded in."""
+    """A kind of identity that events are recorded as, and the site it is recorded in.
+
+    `events` are those it may do, None for all: pairs of an event and what it is called for this persona,
+    "" to call it as `rename` says ({event} stands for the name in the log). `link` are pairs of a property
+    and the persona whose identity it holds. `prefix` stands before every identity.
+
+    `column`, `alias`, `properties` and `sets` name columns: of its identity ("": recognise it), of another
+    identity of the same person, of what its records carry (None: what everybody's carry), and of what is
+    set once for each of its identities.
+    """
 
     name: str
     site: str
+    events: tuple[tuple[str, str], ...] | None = None
+    rename: str = "{event}"
+    link: tuple[tuple[str, str], ...] = ()
+    prefix: str = ""
+    column: str = ""
+    alias: str = ""
+    properties: tuple[str, ...] | None = None
+    sets: tuple[str, ...] = ()
+
+
+class Share(NamedTuple):
+    """What of an event is one persona's: its identity ("" if the row has none), and what goes with it.
+
+    `properties` are its record's, `sets` are to be set once, `alias` is another identity of the same person.
+    """
+
+    identity: str
+    properties: Properties
+    sets: Properties = ()
+    alias: str = ""
 
 
 class Event(NamedTuple):
     """A row understood.
 
-    `identities` has one identity a persona, in their order; "" where the row has none.
-    `moment` counts nanoseconds since 1970, `id` is the log's own id of the event or "".
+    `shares` has one a persona, in their order. `moment` counts nanoseconds since 1970, `id` is the log's
+    own id of the event or "". `properties` are all that some persona's share is taken from.
     """
 
     row: Row
-    identities: tuple[str, ...]
+    shares: tuple[Share, ...]
     name: str
     moment: int
     properties: Properties
@@ -116,7 +145,46 @@ class Record(NamedTuple):
         return self.moment // NANOSECONDS
 
 
-Call = Identify | Record
+class Set(NamedTuple):
+    """`identity` has these properties: written once, when it is first seen (`/s`, W1)."""
+
+    site: str
+    persona: str
+    identity: str
+    actor: str
+    moment: int
+    properties: Properties
+
+    @property
+    def second(self) -> int:
+        """The moment as the wire has it, as for a Record."""
+        return self.moment // NANOSECONDS
+
+    @property
+    def event(self) -> str:
+        """None."""
+        return ""
+
+
+class Alias(NamedTuple):
+    """`identity` and `other` are one person, for good (`/a`, I2)."""
+
+    site: str
+    persona: str
+    identity: str
+    other: str
+
+
+Timed = Record | Set
+"""Calls that stand in a second."""
+
+Wired = Record | Set | Alias
+"""Calls that go on the wire."""
+
+Call = Identify | Wired
+
+NO_SECOND = 0
+"""The second of an alias, which stands in none; nothing that has one is so old (D6)."""
 
 
 class Sequence(NamedTuple):
@@ -166,7 +234,10 @@ class Filed(NamedTuple):
 
 
 class Seat(NamedTuple):
-    """What finds a filed call in the ledger again, should its destination reject it."""
+    """What finds a filed call in the ledger again, should its destination reject it.
+
+    That of an alias has NO_SECOND, and the other person as its deed.
+    """
 
     person: bytes
     second: int
@@ -176,10 +247,14 @@ class Seat(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Whose a person in Kissmetrics is: the persona, and a digest of the identity as it is written."""
+    """Whose a person in Kissmetrics is: the persona, and a digest of the identity as it is written.
+
+    `leader` is the person that this one was made one with by an alias, b"" if there is none.
+    """
 
     persona: str
     identity: bytes
+    leader: bytes = b""
 
 
 class Guest(NamedTuple):
@@ -200,7 +275,7 @@ class Placed(NamedTuple):
     """A call that is to be sent, with the second chosen for it and the row it comes from."""
 
     row: Row
-    call: Record
+    call: Wired
     filed: Filed
 
 
@@ -225,6 +300,11 @@ class Parcel(NamedTuple):
     persona: str
     payload: bytes
     seat: Seat
+
+    @property
+    def is_alias(self) -> bool:
+        """Whether it is an alias, which waits until what makes it visible is acknowledged (I3)."""
+        return self.seat.second == NO_SECOND
 
 
 class Outcome(Enum):
@@ -293,6 +373,10 @@ class Slots(Protocol):
         """Remember whose this person is."""
         ...
 
+    def leads(self, person: bytes) -> bool:
+        """Tell whether others were made one with this person by an alias."""
+        ...
+
     def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
         """Keep a call that was taken for `filed` with properties changed meanwhile."""
         ...
@@ -323,7 +407,7 @@ class Destination(Protocol):
     workers: int
     """How many connections make sense at most."""
 
-    def encode(self, call: Record, second: int) -> bytes:
+    def encode(self, call: Wired, second: int) -> bytes:
         """Return the call's final bytes but for the key; the same for the same arguments, always."""
         ...
 

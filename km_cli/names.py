@@ -1,7 +1,8 @@
-"""How Kissmetrics folds names and identities (D4, I1): what looks different and is the same there."""
+"""How Kissmetrics folds names and identities (D4, I1), and which name was meant by one that is none."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 LONGEST_NAME = 254
@@ -30,6 +31,15 @@ def fold_identity(identity: str) -> str:
     if "," in identity or ":" in identity:
         return identity.translate(_COMMAS_AND_COLONS)
     return identity
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """Return the name that was probably meant by `word`, whatever the case of its letters; "" if none."""
+    import difflib
+
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(word.casefold(), folded, 1)
+    return folded[near[0]] if near else ""
 
 
 def is_reserved(name: str) -> bool:

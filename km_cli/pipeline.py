@@ -19,11 +19,11 @@ from km_cli.errors import InputError, ReadError
 from km_cli.gathering import Cursor, FixedCursor, Gathering, Mapped, raw_of
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Columns, LeftOut, Mapper, Mapping, recognise
+from km_cli.mapping import Columns, EventsSeen, LeftOut, Mapper, Mapping, recognise
 from km_cli.model import Clock, Event, Finding, Gap, Plan, Reject, Row, Sequence
 from km_cli.planning import Planner
 from km_cli.rules import Rules
-from km_cli.strategies import expand
+from km_cli.strategies import Expansion
 from km_cli.tally import Tally
 
 if TYPE_CHECKING:
@@ -114,6 +114,9 @@ class Pipeline:
         self._left = settings.limit
         self._read = self._rejected = 0
         self._rules = Rules()
+        self._expansion = Expansion(settings.personas)
+        self._seen = EventsSeen(settings.part)
+        self._sees_all = True
 
     def run(self, sources: Iterable[Source]) -> None:
         """Take every source in turn.
@@ -133,7 +136,13 @@ class Pipeline:
             finally:
                 self._tally.add_normalised(opened.normalised)
                 opened.close()
+        self._note_unseen()
         self._check_rejects(at_end=True)
+
+    def _note_unseen(self) -> None:
+        """Note which events asked for there are none of; nobody can tell if not all rows were read now."""
+        if self._sees_all and self._left != 0 and (unseen := self._seen.unseen()):
+            self._tally.note(Finding("no-such-event", "; ".join(unseen), "", 0))
 
     def _check_heads(self, sources: Iterable[Source]) -> None:
         """Look at every file's columns before anything is sent: a mistake in the last one shows at once."""
@@ -151,6 +160,7 @@ class Pipeline:
         reading = found.reading
         self._observer.opened(opened.source.name, found.mapping.columns, reading)
         self._tally.rows.skipped += reading.rows
+        self._sees_all = self._sees_all and not reading.rows
         self._tally.rejected_before += reading.rejected + reading.refused
         place = Place(reading.length, reading.line + 1) if reading.length else None
         reader = opened.reader(place)
@@ -199,28 +209,38 @@ class Pipeline:
             known = self._ledger.readings.by_token(opened.token)
             if known is not None:
                 return self._under(opened, Mapping.from_json(known.mapping))
+        settings = self._settings
         columns = recognise(
-            self._settings.wanted, opened.columns, opened.source.name, tabular=opened.format == "delimited"
+            settings.wanted,
+            settings.personas,
+            opened.columns,
+            opened.source.name,
+            tabular=opened.format == "delimited",
+            members=settings.members.personas if settings.members else frozenset(),
         )
-        return Mapping(columns, self._settings.clocking)
+        return Mapping(columns, settings.clocking)
 
     def _under(self, opened: Opened, known: Mapping) -> Mapping:
         """Lay the flags over the mapping of a reading that corrected rejects come from."""
         settings = self._settings
-        return known.under(settings.wanted, settings.clocking, opened.columns, opened.source.name)
+        return known.under(
+            settings.wanted, settings.personas, settings.clocking, opened.columns, opened.source.name
+        )
 
     def _mapper(self, opened: Opened, mapping: Mapping) -> Mapper:
         return Mapper(
             mapping.columns,
             opened.columns,
             tabular=opened.format == "delimited",
-            personas=tuple(persona.name for persona in self._settings.personas),
+            personas=self._settings.personas,
             clocking=mapping.clocking,
             allowed=self._settings.allowed,
             now=self._clock.now(),
             note=self._tally.note,
             normalised=self._tally.normalised,
             part=self._settings.part,
+            members=self._settings.members,
+            seen=self._seen,
         )
 
     # Rows to events
@@ -297,17 +317,24 @@ class Pipeline:
             self._tally.reject(one)
             self._tally.rows.rejected += 1
         if type(one) is LeftOut:
-            self._tally.rows.skipped += 1
-            row = one.row
-            self._tally.note(Finding("left-out", "it is not in the part asked for", row.source, row.line))
+            self._leave_out(one.row, "left-out", "it is not in the part asked for")
         if type(one) is not Event:
+            return None
+        sequence = self._expansion.expand(one)
+        if isinstance(sequence, Reject):
+            return Plan(one.row, rejects=(sequence,))
+        if not sequence.calls:
+            self._leave_out(one.row, "no-persona", f"no persona may do {one.name!r}")
             return None
         for finding in self._rules.look(one):
             self._tally.note(finding)
-        sequence = expand(one, self._settings.personas)
         plan = planner.plan(sequence, self._reading_of(one.row))
         self._observer.planned(sequence, plan)
         return plan
+
+    def _leave_out(self, row: Row, code: str, why: str) -> None:
+        self._tally.rows.skipped += 1
+        self._tally.note(Finding(code, why, row.source, row.line))
 
     def _reading_of(self, row: Row) -> int:
         """Return the reading that a corrected reject belongs to; 0 for rows of this one."""

@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from enum import Enum
 
 from km_cli.model import (
+    NO_SECOND,
+    Alias,
     Claim,
     Filed,
     Finding,
     Guest,
+    Identify,
     Owner,
     Placed,
     Plan,
@@ -23,13 +26,18 @@ from km_cli.model import (
     Reject,
     Row,
     Sequence,
+    Set,
     Slot,
     Slots,
+    Timed,
+    Wired,
 )
-from km_cli.prints import Print, Prints
+from km_cli.prints import NO_EVENT, Print, Prints
 
 MOST_READINGS = 16
 """How many readings are remembered to hold a call: the first and the last ones, so that slots stay small."""
+
+_MOST_KNOWN = 100_000
 
 
 class Collisions(Enum):
@@ -65,24 +73,30 @@ class Planner:
         self._spread = spread if collisions is Collisions.SPREAD else 0
         self._collisions = collisions
         self._prints = Prints(tracker)
+        self._all_set: set[tuple[str, str, str, tuple[str, ...]]] = set()
 
     def plan(self, sequence: Sequence, reading: int = 0) -> Plan:
         """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject."""
         row = sequence.row
         desk = _Desk(row, reading or self.reading)
-        calls = [(call, self._prints.of(call)) for call in sequence.calls if type(call) is Record]
+        calls = [(call, self._prints.of(call)) for call in sequence.calls if not isinstance(call, Identify)]
         try:
             self._check_owners(calls)
         except _NotPlaced as error:
             return Plan(row, rejects=(Reject(row, error.code, str(error)),))
         for call, mark in calls:
             try:
-                self._decide(call, mark, desk)
+                if type(call) is Record:
+                    self._decide(call, mark, desk)
+                elif type(call) is Set:
+                    self._decide_set(call, desk)
+                elif type(call) is Alias:
+                    self._decide_alias(call, mark, desk)
             except _NotPlaced as error:
                 desk.reject(error, call.persona)
         return Plan(row, tuple(desk.placed), tuple(desk.rejects), tuple(desk.findings))
 
-    def _check_owners(self, calls: list[tuple[Record, Print]]) -> None:
+    def _check_owners(self, calls: list[tuple[Wired, Print]]) -> None:
         """Refuse a row that would make one person of two, for good: across rows, files and runs (I2, D4)."""
         for call, mark in calls:
             owner = self._slots.owner(mark.person)
@@ -92,7 +106,8 @@ class Planner:
                 raise _NotPlaced(
                     "I2",
                     f"{call.identity!r} is the {call.persona} here and was the {owner.persona} before: "
-                    "Kissmetrics would make one person of both, for good; give one kind a prefix in the log",
+                    "Kissmetrics would make one person of both, for good; "
+                    "a prefix in km.toml keeps them apart",
                 )
             if owner.identity != mark.identity:
                 raise _NotPlaced(
@@ -110,6 +125,65 @@ class Planner:
             if self._known_alike(mark, kin, desk) or self._known_changed(call, mark, kin, desk):
                 return
         self._place(call, mark, desk)
+
+    def _decide_set(self, call: Set, desk: _Desk) -> None:
+        """Set what was not set before for this identity, each property once."""
+        names = tuple([name for name, _ in call.properties])
+        known = (call.site, call.persona, call.identity, names)
+        if known in self._all_set:
+            return
+        missing = tuple([pair for pair in call.properties if not self._is_set(call, pair[0])])
+        if missing:
+            call = call._replace(properties=missing)
+            mark = self._prints.of(call)
+            self._place(call, mark, desk)
+            for name, _ in missing:
+                self._slots.file_id(self._prints.of_fact(call, name).id, mark.person, mark.second)
+        if len(self._all_set) > _MOST_KNOWN:
+            self._all_set.clear()
+        self._all_set.add(known)
+
+    def _is_set(self, call: Set, name: str) -> bool:
+        """Tell whether this was set before, and not refused by the destination since."""
+        fact = self._prints.of_fact(call, name)
+        home = self._slots.home(fact.id)
+        return home is not None and any(
+            filed.deed == fact.deed and fact.name in (key for key, _ in _split(filed.pairs))
+            for filed in self._slots.slot(*home).filed
+        )
+
+    def _decide_alias(self, call: Alias, mark: Print, desk: _Desk) -> None:
+        """Make two identities one person, if that makes one of no others (I2). Raises _NotPlaced."""
+        leader = self._slots.owner(mark.person)
+        other = self._slots.owner(mark.other)
+        if other is not None and other.leader == mark.person:
+            return
+        if other is not None and other.persona != call.persona:
+            raise _NotPlaced(
+                "I2",
+                f"{call.other!r} is the {other.persona}: an alias of the {call.persona} {call.identity!r} "
+                "would make one person of both, for good",
+            )
+        made = self._prints.of_other(call)
+        if other is not None and other.identity != made.identity:
+            raise _NotPlaced("D4", f"{call.other!r} differs from an identity before only by commas or colons")
+        if (other is not None and other.leader) or self._slots.leads(mark.other):
+            raise _NotPlaced(
+                "I2",
+                f"{call.other!r} is an alias of another {call.persona}, or has aliases of its own: one more, "
+                f"of {call.identity!r}, would make one person of them all, for good",
+            )
+        if leader is not None and leader.leader:
+            raise _NotPlaced(
+                "I2",
+                f"{call.identity!r} is an alias of another {call.persona}: with {call.other!r} as one more "
+                "they would all be one person, for good",
+            )
+        if leader is None:
+            self._slots.own(mark.person, Owner(call.persona, mark.identity))
+        self._slots.own(mark.other, made)
+        filed = Filed(mark.person, NO_SECOND, NO_SECOND, mark.deed, b"", NO_EVENT, b"", b"", ())
+        desk.placed.append(Placed(desk.row, call, filed))
 
     def _known_by_id(self, call: Record, mark: Print, desk: _Desk) -> bool:
         """Tell whether the log's own id was sent before; raises _NotPlaced if it was another deed's."""
@@ -168,6 +242,7 @@ class Planner:
         So exactly alike goes first, whatever the order of the rows.
         """
         call = displaced.call
+        assert type(call) is Record
         mark = self._prints.of(call)
         slot = self._slots.slot(mark.person, mark.second)
         kin = [filed for filed in slot.filed if filed.deed == mark.deed]
@@ -198,7 +273,7 @@ class Planner:
         calls = tuple(by if other == filed else other for other in slot.filed)
         self._slots.put(filed.person, filed.second, Slot(calls, slot.guests))
 
-    def _place(self, call: Record, mark: Print, desk: _Desk) -> None:
+    def _place(self, call: Timed, mark: Print, desk: _Desk) -> None:
         """Choose the second, take it, and put the call on the desk. Raises _NotPlaced."""
         own = self._slots.slot(mark.person, mark.second)
         taken = mark.second
@@ -226,7 +301,7 @@ class Planner:
             self._slots.own(mark.person, Owner(call.persona, mark.identity))
         desk.placed.append(Placed(desk.row, call, filed))
 
-    def _choose(self, call: Record, mark: Print, own: Slot, desk: _Desk) -> int:
+    def _choose(self, call: Timed, mark: Print, own: Slot, desk: _Desk) -> int:
         """Return the first second that is free at this call's turn (promise 6)."""
         first = mark.second
         without_event = -1
@@ -246,7 +321,7 @@ class Planner:
         desk.note_lost(call)
         return without_event
 
-    def _crowded(self, call: Record, clash: str, first: int, desk: _Desk) -> int:
+    def _crowded(self, call: Timed, clash: str, first: int, desk: _Desk) -> int:
         """No second is free: keep the call where it is if that was asked for, else refuse it."""
         if self._collisions is Collisions.KEEP:
             desk.note_merged(call)
@@ -285,7 +360,7 @@ class _Desk:
     def _note(self, code: str, message: str) -> None:
         self.findings.append(Finding(code, message, self.row.source, self.row.line))
 
-    def note_moved(self, rule: str, call: Record, seconds: int) -> None:
+    def note_moved(self, rule: str, call: Timed, seconds: int) -> None:
         """A call was moved so that it does not merge."""
         what = f"{call.event!r}" if rule == "D1" else "another value of a property"
         self._note(
@@ -293,14 +368,14 @@ class _Desk:
             f"{call.persona} {call.identity!r} has {what} in that second already: sent {seconds} s later",
         )
 
-    def note_lost(self, call: Record) -> None:
+    def note_lost(self, call: Timed) -> None:
         """A property value will be lost: no second was free of another value (D2)."""
         self._note(
             "D2-lost",
             f"{call.persona} {call.identity!r} has another value of a property in every second: one survives",
         )
 
-    def note_merged(self, call: Record) -> None:
+    def note_merged(self, call: Timed) -> None:
         """Two events will be counted once, as was asked for (D1)."""
         self._note("D1-merged", f"{call.persona} {call.identity!r}: {call.event!r} will be counted once")
 
@@ -318,7 +393,7 @@ def _clash(slot: Slot, second: int, mark: Print) -> str:
     mine = None
     rule = ""
     for event, pairs in _standing(slot, second):
-        if event == mark.event:
+        if event == mark.event != NO_EVENT:
             return "D1"
         if not rule and pairs != mark.pairs and pairs:
             mine = mine if mine is not None else dict(_split(mark.pairs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import NamedTuple
 
-from km_cli.model import Properties, Record
+from km_cli.model import NO_SECOND, Alias, Owner, Properties, Record, Set, Wired
 from km_cli.names import fold_identity, fold_name
 
 _LONGEST_KEPT = 200
@@ -13,7 +13,7 @@ _LONGEST_KEPT = 200
 
 
 class Print(NamedTuple):
-    """A call's digests, before a second is chosen for it."""
+    """A call's digests, before a second is chosen for it. `other` is the other person of an alias."""
 
     person: bytes
     identity: bytes
@@ -23,6 +23,19 @@ class Print(NamedTuple):
     event: bytes
     pairs: bytes
     id: bytes
+    other: bytes = b""
+
+
+class Fact(NamedTuple):
+    """A property of an identity that is set once: what it is filed under, the deed, and the name there."""
+
+    id: bytes
+    deed: bytes
+    name: bytes
+
+
+NO_EVENT = b"\0\0\0\0"
+"""Stands where a call has no event."""
 
 
 class Prints:
@@ -41,9 +54,16 @@ class Prints:
         self._pairs: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self._last: tuple[Properties | None, bytes, bytes] = (None, b"", b"")
 
-    def of(self, call: Record) -> Print:
+    def of(self, call: Wired) -> Print:
         """Return the digests of `call`."""
-        person, identity = self._persons.get((call.site, call.identity)) or self._person(call)
+        person, identity = self._of_person(call.site, call.identity)
+        if type(call) is Set:
+            alike, pairs = self._of_properties(call.properties)
+            return Print(person, identity, call.second, _deed_of(call), alike, NO_EVENT, pairs, b"")
+        if type(call) is Alias:
+            other, _ = self._of_person(call.site, call.other)
+            return Print(person, identity, NO_SECOND, other, b"", NO_EVENT, b"", b"", other)
+        assert type(call) is Record
         event, folded = self._events.get(call.event) or self._event(call.event)
         done = f"{call.identity}\0{call.actor}\0{folded}\0{call.moment}"
         deed = blake2b(done.encode(), digest_size=8).digest()
@@ -53,12 +73,27 @@ class Prints:
         event_id = _digest(8, self._tracker, call.site, call.persona, call.id) if call.id else b""
         return Print(person, identity, call.second, deed, alike, event, pairs, event_id)
 
-    def _person(self, call: Record) -> tuple[bytes, bytes]:
-        if len(self._persons) > 100_000:
-            self._persons.clear()
-        person = _digest(8, self._tracker, call.site, fold_identity(call.identity))
-        made = self._persons[call.site, call.identity] = (person, _digest(4, call.identity))
-        return made
+    def of_fact(self, call: Set, name: str) -> Fact:
+        """Return what a property that is set once for an identity is known by."""
+        folded = fold_name(name)
+        fact = _digest(8, self._tracker, call.site, call.persona, call.identity, "set", folded)
+        return Fact(fact, _deed_of(call), _digest(4, folded))
+
+    def of_other(self, call: Alias) -> Owner:
+        """Return whose the other identity of an alias becomes."""
+        person, _ = self._of_person(call.site, call.identity)
+        _, other = self._of_person(call.site, call.other)
+        return Owner(call.persona, other, person)
+
+    def _of_person(self, site: str, identity: str) -> tuple[bytes, bytes]:
+        """Return the digests of a person in a site, and of the identity as it is written."""
+        known = self._persons.get((site, identity))
+        if known is None:
+            if len(self._persons) > 100_000:
+                self._persons.clear()
+            person = _digest(8, self._tracker, site, fold_identity(identity))
+            known = self._persons[site, identity] = (person, _digest(4, identity))
+        return known
 
     def _event(self, name: str) -> tuple[bytes, str]:
         if len(self._events) > 100_000:
@@ -82,6 +117,11 @@ class Prints:
         if len(pair[1]) <= _LONGEST_KEPT:
             self._pairs[pair] = made
         return made
+
+
+def _deed_of(call: Set) -> bytes:
+    """Return the deed of setting an identity's properties, whenever that is."""
+    return _digest(8, call.identity, "set")
 
 
 def _digest(size: int, *parts: str) -> bytes:

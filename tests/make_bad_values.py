@@ -40,7 +40,7 @@ NOBODIES = ("null", "None", "UNDEFINED", "anonymous", "guest", "-", "n/a", "miss
 VALUES = [
     n("blank around an id", "blank-around.csv", csv(_row("  cyd\t", "\u00a0Acme ")), sent=(*GOOD, *CYD),
       rows=3).counting(blanks_around_ids=2),
-    n("blank around an id", "blank-around-again.csv", 
+    n("blank around an id", "blank-around-again.csv",
       csv(_row(" cyd") + _row(" cyd", event="Out")), rows=4,
       sent=(*GOOD, *CYD, *did("cyd Acme", "Out", AT + 30, plan="pro"))).counting(blanks_around_ids=2),
     r("blank around an id (of a row that is not sent)", "blank-around-bad.csv", _row(" cyd", event=""),
@@ -113,7 +113,7 @@ VALUES = [
     n("empty or null value", "null-value.jsonl", jsonl(b'"plan":null'),
       sent=(*GOOD, *did("cyd Acme", "In", AT + 30)), rows=3).counting(empty_values=1),
     n("empty or null value (one that is not there is none)", "absent-value.jsonl", jsonl(b'"x":""'),
-      *"--property plan --property x".split(),
+      "--property", "plan", "--property", "x",
       sent=(*GOOD, *did("cyd Acme", "In", AT + 30)), rows=3).counting(empty_values=1),
     Bad(_TWO, "two-values.csv", HEADER + f"ada,Acme,In,{AT},pro\nada,Acme,Out,{AT},free\n".encode(),
         (*did(plan="pro"), *did("ada Acme", "Out", AT + 1, plan="free")), (2, 0, 0), findings=(("D2", 2),),

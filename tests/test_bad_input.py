@@ -160,9 +160,7 @@ def test_a_corrected_reject_is_sent_and_nothing_else(
     assert arrived(tracker) == sorted((*GOOD, *did("cyd Acme", "In", AT + 30, plan="pro")))
 
 
-def test_what_is_normalised_is_counted_where_this_run_read_it(
-    importer: Command, tracker: Tracker, tmp_path: Path
-) -> None:
+def test_what_is_normalised_is_counted_where_this_run_read_it(importer: Command, tmp_path: Path) -> None:
     """A growing file: each blank line and empty value once; then in words, of several files together."""
     path = tmp_path / "growing.csv"
     path.write_bytes(b"\xef\xbb\xbf" + csv(b"\n cyd,Acme,In,1704067230.5,\r\n"))

@@ -6,14 +6,19 @@ import fcntl
 import gzip
 import json
 import os
+import re
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from km_cli.cli import group
+from km_cli.cli.settings import make_settings
 from tests.conftest import SAMPLES
 from tests.support.command import KEY, Command, Result
 from tests.support.logs import COMMANDS, HEADER, ROW, said, written
@@ -24,6 +29,13 @@ from tests.support.tracker import Tracker
 def log(tmp_path: Path) -> Path:
     """A log of one row."""
     return written(tmp_path, ROW)
+
+
+def found(name: str) -> click.Command:
+    """The command of this name."""
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    return command
 
 
 # 0
@@ -58,6 +70,52 @@ def test_quiet_unless_on_a_terminal(importer: Command, tracker: Tracker, log: Pa
     assert len(tracker.seen) == 2
 
 
+LOSSES = (
+    'ada,Acme,"Signed, Up",1704067200,$9\nbob,Acme,"Signed, Up",1704067200,\n'
+    'bob,,In,1704067200,9 €\nbob,,In,1704067260,"[1]"\n'
+)
+TOLD = [
+    "km-cli: D4: the event 'Signed, Up' is filed as 'Signed  Up' ({log}, line 2)",
+    "km-cli: D5: the value of 'plan' has a currency sign: '$9' is no number (the first of 3: {log}, line 2)",
+    "km-cli: D1-merged: account 'Acme': 'Signed, Up' will be counted once ({log}, line 3)",
+]
+
+
+@pytest.mark.parametrize("flags", [(), ("-q",), ("--json",)])
+def test_what_is_lost_or_changed_is_a_problem(
+    importer: Command, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    """A line a code, with its number and the first place; what harms nobody stays quiet."""
+    log = written(tmp_path, LOSSES)
+    result = importer("import", log, "--collisions", "keep", *flags).ended(0)
+    assert sorted(result.err.splitlines()) == sorted(line.format(log=log) for line in TOLD)
+
+
+def test_what_is_lost_is_said_once(importer: Command, tmp_path: Path) -> None:
+    """Where the summary says it, no problem does."""
+    log = written(tmp_path, LOSSES)
+    for words in (("dry-run", log), ("import", log, "-v")):
+        result = importer(*words, "--collisions", "keep").ended(0)
+        assert result.err == ""
+        assert result.out.count("is filed as") == 1
+
+
+def test_a_long_value_makes_no_long_problem(importer: Command, tmp_path: Path) -> None:
+    """Its beginning is enough."""
+    log = written(tmp_path, f"ada,,In,1704067200,${'9' * 400}\n")
+    assert len(importer("import", log).ended(0).err) < 400 + len(str(log))
+
+
+def test_what_skipped_rows_are(importer: Command, log: Path, tmp_path: Path) -> None:
+    """Left out, dealt with before, or both."""
+    importer("import", log).ended(0)
+    known = written(tmp_path, ROW + ROW.replace("Clicked", "Saw"), name="other.csv")
+    out = importer("import", known, "-v", "--skip", "saw").ended(0).out
+    assert "  skipped           2  1 left out, as asked; 1 dealt with before, or alike in everything\n" in out
+    out = importer("dry-run", log).ended(0).out
+    assert "  to skip      1  dealt with before, or alike in everything\n" in out
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_json_is_one_object(importer: Command, tmp_path: Path, command: str) -> None:
     """And nothing else on standard output, even if rows are rejected. Its numbers add up."""
@@ -74,6 +132,17 @@ def test_json_is_one_object(importer: Command, tmp_path: Path, command: str) -> 
     assert result.summary["seconds"] >= 0
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("wrong", [("--limit", "x"), ("--limt", "1"), ("--since", "x"), ("nosuch.csv",)])
+def test_no_object_after_wrong_usage(
+    importer: Command, log: Path, command: str, wrong: tuple[str, ...]
+) -> None:
+    """Nothing was read; a script sees the exit code."""
+    result = importer(command, log, *wrong, "--json").ended(2)
+    said(result)
+    assert result.out == ""
+
+
 @pytest.mark.parametrize("words", [(), *((command,) for command in COMMANDS)])
 def test_help(km: Command, words: tuple[str, ...]) -> None:
     """Every command has one, with an example; the command alone shows it too, as a mistake."""
@@ -82,6 +151,19 @@ def test_help(km: Command, words: tuple[str, ...]) -> None:
     assert result.out.startswith(f"Usage: {' '.join(('km-cli', *words))}")
     assert "km-cli import" in result.out or "km-cli dry-run" in result.out
     assert [command for command in COMMANDS if f"  {command} " not in result.out] == [] or words
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_of_the_help_are_right(km: Command, command: str) -> None:
+    """Their flags exist and go together."""
+    told = km(command, "--help").ended(0).out
+    examples = re.findall(rf"^    .*?km-cli {command} (.*)", told, re.MULTILINE)
+    assert len(examples) >= 4
+    for example in examples:
+        context = found(command).make_context(command, shlex.split(example))
+        assert context.params["files"]
+        context.params["files"] = ()
+        make_settings(context)
 
 
 def test_the_command_alone(km: Command) -> None:
@@ -99,15 +181,34 @@ def test_version(km: Command) -> None:
 # 2
 
 WRONG_USAGE: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
-    ("unknown command", ("imprt", "{log}"), ("'imprt'", "Did you mean 'import'?", "km-cli --help")),
-    ("no file", ("import",), ("FILE", "km-cli import --help")),
-    ("unknown option", ("import", "{log}", "--acount", "x"),
-     ("'--acount'", "--account", "km-cli import --help")),
-    ("no number", ("import", "{log}", "--limit", "x"), ("--limit", "'x'")),
-    ("out of range", ("import", "{log}", "--rate", "0"), ("--rate",)),
-    ("no choice", ("dry-run", "{log}", "--ambiguous", "both"), ("--ambiguous", "earlier")),
-    ("absent", ("import", "{log}x"), ("{log}x: there is no such file",)),
+    ("unknown command", ("imprt", "{log}"),
+     ("no command 'imprt'", "next: did you mean import? see km-cli --help")),
+    ("command like none", ("send", "{log}"), ("no command 'send'", "next: there are: import, dry-run")),
+    ("no file", ("import",), ("FILE... is missing", "km-cli import --help")),
+    ("no value", ("import", "{log}", "--to", "local", "--only"), ("'--only'", "see km-cli import --help")),
+    ("a value for none", ("dry-run", "{log}", "--json=3"), ("'--json'", "see km-cli dry-run --help")),
+    ("unknown option", ("import", "{log}", "--usr", "x"),
+     ("no option '--usr'", "next: did you mean --user? see km-cli import --help")),
+    ("unknown option of another command", ("dry-run", "{log}", "--acount", "x"),
+     ("no option '--acount'", "next: did you mean --account? see km-cli dry-run --help")),
+    ("unknown option of none", ("--vresion",),
+     ("'--vresion'", "next: did you mean --version? see km-cli --help")),
+    ("option like none", ("import", "{log}", "--qqqq"), ("'--qqqq'", "next: see km-cli import --help")),
+    ("no number", ("import", "{log}", "--limit", "x"), ("--limit 'x' is no whole number of 1 or more",)),
+    ("no number, with bounds", ("import", "{log}", "--batch-size", "0"),
+     ("--batch-size '0' is no whole number from 1 to 100,000", "next: see km-cli import --help")),
+    ("out of range", ("import", "{log}", "--rate", "0"), ("--rate '0' is no number above 0",)),
+    ("no choice", ("dry-run", "{log}", "--ambiguous", "both"),
+     ("--ambiguous 'both' is none of earlier, later", "next: see km-cli dry-run --help")),
+    ("nearly a choice", ("import", "{log}", "--format", "CVS"),
+     ("--format 'CVS' is none of csv, tsv, jsonl, ndjson", "next: did you mean csv? see km-cli import")),
+    ("nearly another choice", ("import", "{log}", "--collisions", "kep"), ("next: did you mean keep?",)),
+    ("absent", ("import", "{log}x"), ("{log}x: there is no such file", "next: did you mean {log}?")),
     ("absent, among others", ("import", "{log}", "nowhere.csv"), ("nowhere.csv: there is no such file",)),
+    ("absent, with its folder", ("import", "nowhere/log.csv"),
+     ("no such file", "folder nowhere does not exist")),
+    ("quiet and verbose", ("import", "{log}", "-q", "-v"), ("-q and -v contradict",)),
+    ("nobody allowed", ("import", "{log}", "--allow-id", " "), ("--allow-id is empty", "nobody", "guest")),
     ("folder", ("import", "{home}"), ("{home} is a folder", "{home}/*.csv")),
     ("standard input twice", ("import", "-", "-"), ("standard input", "once")),
     ("missing column", ("import", "{log}", "--user", "usr"),
@@ -145,6 +246,17 @@ def test_wrong_usage(
     assert result.out == ""
     assert not tracker.seen
     assert log.read_bytes() == before
+
+
+def test_every_choice_names_the_nearest(km: Command, log: Path) -> None:
+    """Of every command."""
+    for name in COMMANDS:
+        choices = [param for param in found(name).params if isinstance(param.type, click.Choice)]
+        assert len(choices) >= 4
+        for param in choices:
+            meant = param.type.choices[-1]
+            result = km(name, log, param.opts[0], f"{meant}x").ended(2)
+            said(result, f"{param.opts[0]} '{meant}x' is none of", f"did you mean {meant}?")
 
 
 def test_a_password_in_a_url_is_not_shown(km: Command, log: Path) -> None:

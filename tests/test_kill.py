@@ -80,7 +80,7 @@ def check_rejects(command: Command, log: Path) -> None:
 
 
 def killed_and_resumed(tmp_path: Path, tracker: Tracker, log: Path, seed: int, kills: int) -> None:
-    """Kill it so often, at requests and at moments by turns; whenever it got to its end, check it and start anew."""
+    """Kill it so often, at requests and at moments by turns; when it got to its end, check it, start anew."""
     draw = random.Random(seed)
     share = max(2, len(expected(log, **CSV)) // kills)
     tracker.behave = Kills(seed)

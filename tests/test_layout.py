@@ -26,9 +26,8 @@ MAY_IMPORT = {
     "delivery": FOUNDATION,
     "destinations": FOUNDATION | {"standin"},
     "tally": FOUNDATION,
-    "allowance": FOUNDATION,
     "gathering": FOUNDATION | {"inputs", "ledger", "mapping"},
-    "config": FOUNDATION | {"allowance", "inputs", "mapping", "planning", "destinations"},
+    "config": FOUNDATION | {"inputs", "mapping", "strategies", "planning", "destinations"},
     "dispatch": FOUNDATION | {"delivery", "inputs", "ledger", "tally"},
     "pipeline": FOUNDATION
     | {

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from km_cli.errors import InputError
 from km_cli.inputs.jsonl import parse_object
-from km_cli.mapping import Clocking, Columns, Mapper, Mapping, Wanted, property_columns, recognise
+from km_cli.mapping import Clocking, Columns, Mapper, Mapping, Wanted, Who, property_columns, recognise
 from km_cli.mapping.columns import USUAL
-from km_cli.model import Event, Finding, Reject, Row
+from km_cli.mapping.identities import Identities
+from km_cli.model import Event, Finding, Persona, Reject, Row, Share
 from km_cli.names import PLACEHOLDERS
+from tests.support.running import TOGGLE
 
 NOW = 1_735_689_600  # 2025-01-01
 T = "2024-01-01T00:00:00Z"
@@ -24,13 +26,19 @@ USUAL_COLUMNS = ("user", "account", "event", "timestamp")
 
 
 def understood(found: str, *, tabular: bool = True, **wanted: Any) -> Columns:
-    """The columns of a header such as `user,event`."""
-    return recognise(Wanted(**wanted), tuple(found.split(",")), "log", tabular=tabular)
+    """The columns of a header such as `user,event`; `user` and `account` are asked for too."""
+    personas = asked(wanted)
+    return recognise(Wanted(**wanted), personas, tuple(found.split(",")), "log", tabular=tabular)
+
+
+def asked(wanted: dict[str, Any]) -> tuple[Persona, ...]:
+    """Take the columns of user and account out of what is wanted."""
+    return tuple(persona._replace(column=wanted.pop(persona.name, "")) for persona in TOGGLE)
 
 
 def roles(columns: Columns) -> dict[str, str]:
     """What was chosen, without what was not."""
-    user, account = columns.personas
+    user, account = (who.identity for who in columns.personas)
     chosen = {"user": user, "account": account, "event": columns.event, "timestamp": columns.timestamp}
     return {role: column for role, column in {**chosen, "id": columns.id}.items() if column}
 
@@ -43,6 +51,7 @@ class Mapped:
         values: Any,
         found: tuple[str, ...],
         wanted: Wanted = Wanted(),  # noqa: B008
+        personas: tuple[Persona, ...] = TOGGLE,
         *,
         clocking: Clocking = Clocking(),  # noqa: B008
         allowed: tuple[str, ...] = (),
@@ -52,10 +61,10 @@ class Mapped:
         tabular = isinstance(values, list)
         raw = json.dumps(values).encode()
         mapper = Mapper(
-            recognise(wanted, found, "log", tabular=tabular),
+            recognise(wanted, personas, found, "log", tabular=tabular),
             found,
             tabular=tabular,
-            personas=("user", "account"),
+            personas=personas,
             clocking=clocking,
             allowed=allowed,
             now=NOW,
@@ -70,6 +79,10 @@ class Mapped:
         return self.result
 
     @property
+    def identities(self) -> tuple[str, ...]:
+        return tuple(share.identity for share in self.event.shares)
+
+    @property
     def reject(self) -> Reject:
         assert isinstance(self.result, Reject), self.result
         return self.result
@@ -82,7 +95,8 @@ def cells(user: str = "ada", account: str = "Acme", event: str = "In", time: str
 def with_properties(names: str, *values: str, **wanted: Any) -> Mapped:
     """A CSV row with these properties."""
     found = (*USUAL_COLUMNS, *names.split(","))
-    return Mapped(["ada", "Acme", "In", T, *values], found, Wanted(**wanted))
+    personas = asked(wanted)
+    return Mapped(["ada", "Acme", "In", T, *values], found, Wanted(**wanted), personas)
 
 
 def objects(members: str, *, found: str = "", **wanted: Any) -> Mapped:
@@ -90,7 +104,8 @@ def objects(members: str, *, found: str = "", **wanted: Any) -> Mapped:
     values = parse_object(b'{"user":"ada","event":"In","time":1704067200,' + members.encode() + b"}")
     names = ["user", "event", "time", *filter(None, found.split(","))]
     names += [name for name in values if name not in names and not isinstance(values[name], dict)]
-    return Mapped(values, tuple(names), Wanted(**wanted))
+    personas = asked(wanted)
+    return Mapped(values, tuple(names), Wanted(**wanted), personas)
 
 
 # Columns
@@ -206,7 +221,16 @@ SEVERAL = st.lists(NAMES, max_size=3).map(tuple)
 
 
 @given(
-    st.tuples(st.tuples(NAMES, NAMES), NAMES, NAMES, NAMES, st.none() | SEVERAL, SEVERAL, st.booleans()),
+    st.tuples(
+        st.lists(st.builds(Who, NAMES, NAMES, NAMES, st.none() | SEVERAL, SEVERAL), max_size=3).map(tuple),
+        NAMES,
+        NAMES,
+        NAMES,
+        st.none() | SEVERAL,
+        SEVERAL,
+        st.booleans(),
+        NAMES,
+    ),
     st.tuples(NAMES, NAMES, NAMES),
 )
 def test_mappings_are_kept_as_they_are(columns: tuple[Any, ...], clocking: tuple[str, str, str]) -> None:
@@ -236,7 +260,7 @@ def test_mappings_are_kept_as_they_are(columns: tuple[Any, ...], clocking: tuple
 )
 def test_identities_that_are_sent(persona: str, text: str, identity: str) -> None:
     """Blanks around them go, nothing else."""
-    assert identity in cells(**{persona: text}).event.identities
+    assert identity in cells(**{persona: text}).identities
 
 
 @pytest.mark.parametrize("persona", ["user", "account"])
@@ -271,7 +295,7 @@ def test_identities_that_are_refused(persona: str, text: str, code: str) -> None
 
 def test_a_placeholder_can_be_let_through() -> None:
     """By its name, whatever its case; the others stay out. The reason says how."""
-    assert cells(user="Guest", allowed=("guest",)).event.identities == ("Guest", "Acme")
+    assert cells(user="Guest", allowed=("guest",)).identities == ("Guest", "Acme")
     assert cells(user="none", allowed=("guest",)).reject.code == "I1"
     assert "--allow-id 'Guest'" in cells(user="Guest").reject.reason
 
@@ -282,14 +306,14 @@ def test_a_placeholder_can_be_let_through() -> None:
 def test_an_empty_identity_leaves_out_its_part(user: str, account: str, missing: str) -> None:
     """And is counted."""
     mapped = cells(user, account)
-    assert mapped.event.identities == (user.strip(), account.strip())
+    assert mapped.identities == (user.strip(), account.strip())
     assert [(one.code, one.line) for one in mapped.findings] == [(f"no-{missing}", 7)]
 
 
 def test_a_column_that_is_not_there_leaves_out_its_part() -> None:
     """As if it were empty."""
     mapped = Mapped(["ada", "In", T], ("user", "event", "time"))
-    assert mapped.event.identities == ("ada", "")
+    assert mapped.identities == ("ada", "")
     assert [one.code for one in mapped.findings] == ["no-account"]
 
 
@@ -436,15 +460,17 @@ def test_an_event() -> None:
     """All of it."""
     found = ("id", *USUAL_COLUMNS, "plan")
     mapped = Mapped([" 7 ", "ada", "Acme", " In ", f" {T} ", "pro"], found, Wanted(id="id"))
-    assert mapped.event[1:] == (("ada", "Acme"), " In ", NANOSECONDS, (("plan", "pro"),), "7")
+    plan = (("plan", "pro"),)
+    shares = (Share("ada", plan), Share("Acme", plan))
+    assert mapped.event[1:] == (shares, " In ", NANOSECONDS, plan, "7")
     assert mapped.event.row.line == 7
 
 
 def test_numbers_and_words_as_identities() -> None:
     """JSON's numbers are ids as they were written; null is nobody."""
     mapped = objects('"account":12345678901234567890')
-    assert mapped.event.identities == ("ada", "12345678901234567890")
-    assert objects('"account":null').event.identities == ("ada", "")
+    assert mapped.identities == ("ada", "12345678901234567890")
+    assert objects('"account":null').identities == ("ada", "")
 
 
 def test_a_dotted_name_of_its_own_comes_before_a_path() -> None:
@@ -456,7 +482,7 @@ def test_a_dotted_name_of_its_own_comes_before_a_path() -> None:
         ('"who":"b"', ""),
     ):
         mapped = objects(members, found="who.id", account="who.id", properties=())
-        assert mapped.event.identities == ("ada", user)
+        assert mapped.identities == ("ada", user)
 
 
 def test_times_that_need_a_flag_stop_the_input() -> None:
@@ -471,3 +497,11 @@ def test_a_leap_second_is_found_in_its_row() -> None:
     mapped = cells(time="2016-12-31T23:59:60Z")
     assert [(one.code, one.line) for one in mapped.findings] == [("leap-second", 7)]
     assert mapped.event.moment == 1_483_228_799_000_000_000
+
+
+def test_blanks_around_ids_are_counted_each_time() -> None:
+    """With a prefix too; blanks alone are no id, and there is nothing to count."""
+    trimmed: list[str] = []
+    identities = Identities(prefix="acct ", trimmed=trimmed)
+    assert [identities.clean(text) for text in (" x", "x", " x", "x ", "  ", "")] == [*["acct x"] * 4, "", ""]
+    assert trimmed == [" x", " x", "x "]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from km_cli.errors import UsageError
-from km_cli.mapping import Part, make_part
+from km_cli.mapping import EventsSeen, Part, make_part
+from km_cli.mapping.part import MOST_SEEN
 from km_cli.model import NANOSECONDS
 from tests.support.command import Command
 from tests.support.logs import COMMANDS, said, written
@@ -171,8 +172,64 @@ def test_the_command(importer: Command, tracker: Tracker, log: Path, command: st
     said(importer(command, log, "--since", "x").ended(2), "--since 'x'", "2024-01-31")
     if command == "dry-run":
         out = importer(command, log, *words).ended(0).out
-        assert "3 left out, as asked" in out
+        assert "  to skip      3  left out, as asked\n" in out
         assert "left-out: " in out
+
+
+# Names that no row has
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"only": ["Bougth"]}, "--only 'bougth': no row is of this event; did you mean 'Bought'?"),
+        ({"only": ["bought"], "skip": ["x"]}, "--skip 'x': no row is of this event"),
+        ({"only": ["Im", "LEFT "], "skip": ["signed,Upp"]},
+         "--only 'im': no row is of this event; "
+         "--skip 'signed upp': no row is of this event; did you mean 'Signed Up'?"),
+        ({"only": ["SIGNED UP"], "skip": ["left"]}, ""),
+        ({"since": "2024-01-01"}, ""),
+        ({"only": ["left"], "until": "2024-01-01"}, ""),
+    ],
+)  # fmt: skip
+def test_names_that_no_row_has(tmp_path: Path, log: Path, words: dict[str, Any], said: str) -> None:
+    """They are told of together, with what may be meant; names are those of Kissmetrics (D4)."""
+    _, tally = run([log], tmp_path / "ledger.db", part=part(**words))
+    assert tally.findings["no-such-event"] == bool(said)
+    if said:
+        assert tally.examples["no-such-event"].message == said
+
+
+def test_nothing_is_said_of_rows_that_are_not_read(tmp_path: Path, log: Path) -> None:
+    """A reading that goes on, a limit, and a log without rows do not tell what is in it."""
+    ledger = tmp_path / "ledger.db"
+    words = part(only=["signed up", "lefd"])
+    assert not run([log], ledger, part=words, limit=1)[1].findings["no-such-event"]
+    assert not run([log], ledger, part=words)[1].findings["no-such-event"]
+    assert not run([written(tmp_path, "", HEADER)], ledger, part=words)[1].findings["no-such-event"]
+
+
+def test_the_names_that_are_remembered_are_bounded() -> None:
+    """What is asked for is found behind them all the same."""
+    seen = EventsSeen(part(only=["last", "none"]))
+    for number in range(2 * MOST_SEEN):
+        seen.see(f"Event {number}")
+    seen.see("Last")
+    assert seen.unseen() == ["--only 'none': no row is of this event"]
+    assert len(seen._names) == MOST_SEEN
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_name_that_no_row_has_is_a_problem(importer: Command, log: Path, command: str) -> None:
+    """Also where nobody looks; the exit code stays."""
+    result = importer(command, log, "--only", "Bougth", "--json").ended(0)
+    assert result.summary["findings"] == {"left-out": 4, "no-such-event": 1}
+    assert result.err == (
+        "km-cli: no-such-event: --only 'bougth': no row is of this event; did you mean 'Bought'?\n"
+    )
+    if command == "dry-run":
+        out = importer(command, log, "--only", "Bougth").ended(0).out
+        assert "\n  no-such-event: --only 'bougth': no row is of this event; did you mean 'Bought'?\n" in out
 
 
 # --event-name

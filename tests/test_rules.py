@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from km_cli.model import Event, Row
+from km_cli.model import Event, Row, Share
 from km_cli.rules import RULES, Rules
 
 
 def event(name: str = "Clicked", **properties: str) -> Event:
     pairs = tuple((key.replace("__", " "), value) for key, value in properties.items())
-    return Event(Row("log.csv", 2, b"", []), ("ada", "Acme"), name, 0, pairs, "")
+    return Event(Row("log.csv", 2, b"", []), (Share("ada", pairs), Share("Acme", pairs)), name, 0, pairs, "")
 
 
 def named(name: str) -> Event:

@@ -1,4 +1,4 @@
-"""Event → Sequence: what a person would write by hand, and what holds for every strategy."""
+"""Event → Sequence: what a person would write by hand, and what holds for any personas."""
 
 from __future__ import annotations
 
@@ -6,25 +6,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from km_cli.model import Event, Identify, Origin, Persona, Record, Row, Sequence
-from km_cli.strategies import STRATEGIES, expand
+from km_cli.model import Alias, Event, Identify, Origin, Persona, Record, Reject, Row, Sequence, Set, Share
+from km_cli.strategies import STRATEGIES, Expansion
 
-TOGGLE = STRATEGIES["toggle"]("main")
+TOGGLE = STRATEGIES["toggle"]("main", "accounts")
 MOMENT = 1_704_067_200_500_000_000
+PLAN = (("plan", "pro"),)
 
 
-def event(*identities: str, owed: tuple[str, ...] = ()) -> Event:
+def event(*shares: str | Share, name: str = "Signed Up", owed: tuple[str, ...] = ()) -> Event:
+    """An event of these identities, one a persona, all with the same properties, or of whole shares."""
     origin = Origin("token", owed, (), ",") if owed else None
-    return Event(Row("log.csv", 2, b"", [], origin), identities, "Signed Up", MOMENT, (("plan", "pro"),), "")
+    whole = tuple(Share(one, PLAN) if isinstance(one, str) else one for one in shares)
+    return Event(Row("log.csv", 2, b"", [], origin), whole, name, MOMENT, PLAN, "")
+
+
+def expand(event: Event, personas: tuple[Persona, ...]) -> Sequence:
+    """The sequence, of an event that has one."""
+    sequence = Expansion(personas).expand(event)
+    assert isinstance(sequence, Sequence), sequence
+    return sequence
 
 
 def written(sequence: Sequence) -> list[str]:
-    return [
-        f"identify {call.identity}" if isinstance(call, Identify) else f"{call.identity} did {call.event}"
-        for call in sequence.calls
-    ]
+    """A sequence as one would write it by hand."""
+    return [_line(call) for call in sequence.calls]
 
 
+def _line(call: Identify | Record | Set | Alias) -> str:
+    if isinstance(call, Identify):
+        return f"identify {call.identity}"
+    if isinstance(call, Alias):
+        return f"{call.identity} is {call.other}"
+    said = ", ".join(f"{name} {value}" for name, value in call.properties)
+    return f"{call.identity} has {said}" if isinstance(call, Set) else f"{call.identity} did {call.event}"
+
+
+@pytest.mark.parametrize("name", ["toggle", "sites"])
 @pytest.mark.parametrize(
     ("user", "account", "expected"),
     [
@@ -37,8 +55,25 @@ def written(sequence: Sequence) -> list[str]:
         ("", "Acme", ["identify Acme", "Acme did Signed Up"]),
     ],
 )
-def test_toggle(user: str, account: str, expected: list[str]) -> None:
-    assert written(expand(event(user, account), TOGGLE)) == expected
+def test_users_and_accounts_side_by_side(name: str, user: str, account: str, expected: list[str]) -> None:
+    assert written(expand(event(user, account), STRATEGIES[name]("main", "accounts"))) == expected
+
+
+@pytest.mark.parametrize(("name", "sites"), [("toggle", {"main"}), ("sites", {"main", "accounts"})])
+def test_only_with_sites_are_they_apart(name: str, sites: set[str]) -> None:
+    calls = expand(event("ada", "Acme"), STRATEGIES[name]("main", "accounts")).calls
+    assert {call.site for call in calls if isinstance(call, Record)} == sites
+
+
+def test_property_records_people_alone() -> None:
+    """The link itself is the mapping's."""
+    personas = STRATEGIES["property"]("main", "accounts")
+    assert personas[0].link == (("Account", "account"),)
+    assert written(expand(event("ada", "Acme"), personas)) == ["identify ada", "ada did Signed Up"]
+    assert written(expand(event("ada", ""), personas)) == ["identify ada", "ada did Signed Up"]
+    refused = Expansion(personas).expand(event("", "Acme"))
+    assert isinstance(refused, Reject)
+    assert (refused.code, refused.reason) == ("no-identity", "it names no user")
 
 
 def test_a_corrected_reject_expands_to_what_it_owes() -> None:
@@ -48,15 +83,84 @@ def test_a_corrected_reject_expands_to_what_it_owes() -> None:
     ]
 
 
+DEEP = (
+    Persona("user", "main"),
+    Persona("organisation", "main", events=(("Signed Up", ""), ("Invited", "")), rename="Org {event}"),
+    Persona("contact", "main", events=(("Invited", "Was Invited"),)),
+    Persona("second organisation", "partners", events=(("Invited", ""),)),
+)
+"""User → organisation → contact → second organisation."""
+
+
 def test_deeper_levels_come_in_order_and_return_to_the_actor() -> None:
-    personas = (Persona("user", "main"), Persona("organisation", "main"), Persona("contact", "main"))
-    assert written(expand(event("ada", "Acme", "Bo"), personas)) == [
+    assert written(expand(event("ada", "Acme", "bo", "Beta", name="invited"), DEEP)) == [
+        "identify ada",
+        "ada did invited",
+        "identify Acme",
+        "Acme did Org invited",
+        "identify bo",
+        "bo did Was Invited",
+        "identify Beta",
+        "Beta did invited",
+        "identify ada",
+    ]
+
+
+def test_each_level_does_its_own_events_only() -> None:
+    assert written(expand(event("ada", "Acme", "bo", "Beta"), DEEP)) == [
         "identify ada",
         "ada did Signed Up",
         "identify Acme",
+        "Acme did Org Signed Up",
+        "identify ada",
+    ]
+    assert written(expand(event("ada", "Acme", "bo", "Beta", name="Left"), DEEP)) == [
+        "identify ada",
+        "ada did Left",
+    ]
+    assert written(expand(event("", "", "bo", "Beta", name="Invited"), DEEP)) == [
+        "identify bo",
+        "bo did Was Invited",
+        "identify Beta",
+        "Beta did Invited",
+    ]
+
+
+def test_what_nobody_may_do_has_no_calls() -> None:
+    """It was configured so, and is no fault of the row's."""
+    assert expand(event("Acme", "bo", "Beta", name="Left"), DEEP[1:]).calls == ()
+
+
+def test_what_only_others_may_do_is_refused() -> None:
+    refused = Expansion(DEEP[1:]).expand(event("", "bo", "", name="Signed Up"))
+    assert isinstance(refused, Reject)
+    assert refused.reason == "it names no organisation"
+
+
+def test_a_name_that_grows_too_long_is_refused() -> None:
+    long = Persona("user", "main", rename="x" * 250 + " {event}")
+    refused = Expansion((long,)).expand(event("ada"))
+    assert isinstance(refused, Reject)
+    assert refused.code == "D4"
+
+
+def test_what_is_set_and_aliased_stands_beside_the_record() -> None:
+    account = Persona("account", "main", events=(("Signed Up", ""),), sets=("plan",))
+    ada, acme = Share("ada", (), (), "a@x.com"), Share("Acme", (), PLAN)
+    assert written(expand(event(ada, acme), (TOGGLE[0], account))) == [
+        "identify ada",
+        "ada did Signed Up",
+        "ada is a@x.com",
+        "identify Acme",
+        "Acme has plan pro",
         "Acme did Signed Up",
-        "identify Bo",
-        "Bo did Signed Up",
+        "identify ada",
+    ]
+    assert written(expand(event(Share("ada", ()), acme, name="Left"), (TOGGLE[0], account))) == [
+        "identify ada",
+        "ada did Left",
+        "identify Acme",
+        "Acme has plan pro",
         "identify ada",
     ]
 
@@ -68,23 +172,70 @@ def test_a_record_says_who_acted_and_keeps_the_full_moment() -> None:
     assert (record.moment, record.second) == (MOMENT, 1_704_067_200)
 
 
-identities = st.sampled_from(["", "a", "b", "c"])
+# Whatever the personas
+
+events = st.sampled_from(["In", "Out", "Bought"])
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@st.composite
+def personas(draw: st.DrawFn) -> tuple[Persona, ...]:
+    """Several levels, in one site or more, each with its own events."""
+    return tuple(
+        Persona(
+            f"level {number}",
+            draw(st.sampled_from(["main", "other"])),
+            draw(
+                st.none() | st.lists(st.tuples(events, st.sampled_from(["", "Else"])), unique=True).map(tuple)
+            ),
+            draw(st.sampled_from(["{event}", "Their {event}"])),
+        )
+        for number in range(draw(st.integers(1, 4)))
+    )
+
+
+def share(number: int) -> st.SearchStrategy[Share]:
+    """One persona's share: its identities are its own."""
+    identities = st.sampled_from(["", f"a{number}", f"b{number}"])
+    return st.builds(
+        Share, identities, st.just(PLAN), st.sampled_from([(), PLAN]), st.sampled_from(["", f"c{number}"])
+    )
+
+
 @given(data=st.data())
-def test_every_strategy_keeps_identities_apart(name: str, data: st.DataObject) -> None:
-    personas = STRATEGIES[name]("main")
-    named = data.draw(st.tuples(*[identities for _ in personas]).filter(any))
-    calls = expand(event(*named), personas).calls
-    assert isinstance(calls[0], Identify)
-    if named[0]:
-        identifies = [call for call in calls if isinstance(call, Identify)]
-        assert identifies[0] == identifies[-1], "a sequence ends on the identity it began with"
-    now = ""
-    for call in calls:
+def test_a_sequence_is_somebodys_throughout(data: st.DataObject) -> None:
+    """It ends on the identity it began with, and nobody's call carries another's identity."""
+    levels = data.draw(personas())
+    shares = data.draw(st.tuples(*[share(number) for number in range(len(levels))]))
+    sequence = Expansion(levels).expand(event(*shares, name=data.draw(events)))
+    if isinstance(sequence, Reject) or not sequence.calls:
+        return
+    first, *_, last = sequence.calls
+    assert isinstance(first, Identify)
+    if first.identity == shares[0].identity and len({call.persona for call in sequence.calls}) > 1:
+        assert last == first
+    now = first
+    for call in sequence.calls:
         if isinstance(call, Identify):
-            now = call.identity
-        else:
-            assert call.identity == now, "a record carries the identity that stands before it"
-            assert call.identity == named[[persona.name for persona in personas].index(call.persona)]
+            now = call
+            continue
+        place = [level.name for level in levels].index(call.persona)
+        assert (call.persona, call.identity) == now
+        assert call.identity == shares[place].identity
+        assert call.site == levels[place].site
+        if isinstance(call, Alias):
+            assert call.other == shares[place].alias, "no alias crosses personas"
+
+
+@given(data=st.data())
+def test_another_persona_adds_its_own_calls_only(data: st.DataObject) -> None:
+    """What others do stays what it was."""
+    levels = data.draw(personas())
+    shares = data.draw(st.tuples(*[share(number) for number in range(len(levels))]))
+    name = data.draw(events)
+    fewer = Expansion(levels[:-1] or levels).expand(event(*(shares[:-1] or shares), name=name))
+    more = Expansion(levels).expand(event(*shares, name=name))
+    if isinstance(fewer, Reject) or isinstance(more, Reject):
+        return
+    mine = [call for call in fewer.calls if not isinstance(call, Identify)]
+    others = [call for call in more.calls if not isinstance(call, Identify)]
+    assert [call for call in others if call.persona != levels[-1].name or len(levels) == 1] == mine

@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import termios
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -125,18 +128,22 @@ class Terminal:
         *words: str | Path,
         out: int | None = None,
         stdin: int | None = None,
-        term: str = "dumb",
+        columns: int = 0,
+        environment: dict[str, str] | None = None,
     ) -> None:
         self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         streams = {
             "stdin": slave if stdin is None else stdin,
             "stderr": slave,
             "stdout": slave if out is None else out,
         }
+        kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "km_cli", *map(str, words)],
-            env={**os.environ, "XDG_STATE_HOME": str(km.home / "state"), "KM_API_KEY": KEY, "TERM": term,
-                 "HTTPS_PROXY": "http://127.0.0.1:9"},
+            env={**kept, "XDG_STATE_HOME": str(km.home / "state"), "KM_API_KEY": KEY, "TERM": "dumb",
+                 "HTTPS_PROXY": "http://127.0.0.1:9", **(environment or {})},
+            cwd=km.home,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(2, termios.TIOCSCTTY, 0),
             **streams,
@@ -252,6 +259,77 @@ def test_no_question_if_there_is_nothing_to_send(km: Command, tmp_path: Path) ->
     assert "It can't be taken back" not in terminal.shown
 
 
+# Windows of any width
+
+
+WIDE = "日本語の名前がとても長い" * 4
+ROWS = (
+    f'ada,Acme,"Signed, Up",1704067200,$9\nbob,Acme,"Signed, Up",1704067200,{"x" * 60}\n'
+    f"guest,Acme,In,1704067200,\n{WIDE},Acme,{WIDE},1704067200,{WIDE}\ncyd,Acme,In,never,\n"
+)
+
+
+def cells(text: str) -> int:
+    """The columns that a line takes in a window."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_lines_fit_the_window(km: Command, tmp_path: Path, command: str, columns: int) -> None:
+    """What goes on in a next line stands further in."""
+    written(tmp_path, ROWS)
+    terminal = Terminal(km, command, "log.csv", "--to", "local:x.db", columns=columns)
+    assert terminal.ended() == 65
+    lines = [line.rstrip() for line in terminal.shown.splitlines()]
+    long = [line for line in lines if cells(line) > columns]
+    assert [line for line in long if "rejects-" not in line] == []  # a path stays whole, to be copied
+    findings = lines[lines.index("findings") :]
+    meaning = next(at for at, line in enumerate(findings) if line.startswith("  D4  1")) + 1
+    assert findings[meaning].startswith(" " * 9) == (columns < 120)  # below the column that it is in
+    if command == "import":
+        assert ("calls acknowledged  6" in lines) == (columns == 40)  # no room beside it: the rest is below
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_nothing_is_lost_in_a_narrow_window(km: Command, tmp_path: Path, columns: int) -> None:
+    """Where nobody looks, nothing is wrapped; there are the same words."""
+    written(tmp_path, ROWS)
+    terminal = Terminal(km, "dry-run", "log.csv", columns=columns)
+    terminal.ended()
+    process = km.start("dry-run", "log.csv", cwd=tmp_path)
+    out, _ = process.communicate(timeout=60)
+    assert max(map(cells, out.splitlines())) > 120
+    assert "".join(terminal.shown.split()) == "".join(out.split())
+
+
+def test_problems_fit_the_window(km: Command) -> None:
+    """What to do next goes on under its first word."""
+    terminal = Terminal(km, "import", "nosuch.csv", "--user", "x", "--to", "nowhere", columns=30)
+    assert terminal.ended() == 2
+    assert terminal.shown == (
+        "km-cli: --to 'nowhere' is no\n        destination\n"
+        "  next: use kissmetrics, a\n        URL, or local[:PATH]\n"
+    )
+
+
+# Colour
+
+
+COLOURS = {str(code) for first in (30, 40, 90, 100) for code in range(first, first + 10) if code % 10 != 9}
+"""Parameters of the escape sequence that sets colours (ECMA-48, 8.3.117); 39 and 49 take them back."""
+
+
+@pytest.mark.parametrize(("no_color", "is_coloured"), [(None, True), ("1", False)])
+def test_no_color(km: Command, log: Path, no_color: str | None, is_coloured: bool) -> None:
+    """The bar alone has colour; not where NO_COLOR (no-color.org) is set."""
+    environment = {"TERM": "xterm-256color"} | ({"NO_COLOR": no_color} if no_color else {})
+    terminal = Terminal(km, "import", log, "--to", "local", environment=environment)
+    assert terminal.ended() == 0
+    codes = {code for found in re.findall(r"\x1b\[([\d;]*)m", terminal.shown) for code in found.split(";")}
+    assert bool(codes & COLOURS) == is_coloured
+
+
 # How much is left
 
 
@@ -286,7 +364,8 @@ def test_how_much_there_is_to_read(
 def test_a_share_is_shown_where_it_is_known(km: Command, tmp_path: Path, flags: tuple[str, ...]) -> None:
     """And none where it is not."""
     rows = "".join(f"u{n},Acme,In,{1_704_067_200 + n},\n" for n in range(3000))
-    terminal = Terminal(km, "import", written(tmp_path, rows), "--to", "local", *flags, term="xterm")
+    words = ("import", written(tmp_path, rows), "--to", "local", *flags)
+    terminal = Terminal(km, *words, environment={"TERM": "xterm"})
     assert terminal.ended() == 0
     assert "calls" in terminal.shown
     assert ("%" in terminal.shown) == (not flags)

@@ -7,6 +7,9 @@ import sys
 
 import click
 
+from km_cli.errors import UsageError
+from km_cli.names import nearest
+
 _COMMANDS = {
     "import": "km_cli.cli.import_",
     "dry-run": "km_cli.cli.dry_run",
@@ -30,11 +33,9 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], _COMMANDS, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(_COMMANDS)}."
-            raise click.UsageError(f"there is no command {args[0]!r}.{hint}", ctx)
+            near = nearest(args[0], _COMMANDS)
+            hint = f"did you mean {near}?" if near else f"there are: {', '.join(_COMMANDS)};"
+            raise UsageError(f"there is no command {args[0]!r}", f"{hint} see {ctx.command_path} --help")
         return super().resolve_command(ctx, args)
 
 

@@ -15,11 +15,13 @@ from km_cli.cli import options
 @options.times
 @options.part
 @options.delivery
+@options.config
 @options.ledger
 @options.rejects
 @options.as_json
 @options.output
-def command(**flags: Any) -> int:
+@click.pass_context
+def command(context: click.Context, /, **_flags: Any) -> int:
     """Send what has not been sent.
 
     FILE is a CSV file with a header or JSON lines, also packed (.gz .bz2 .xz .zst), a quoted pattern, or -
@@ -32,9 +34,11 @@ def command(**flags: Any) -> int:
       km-cli import events.csv --to local
       KM_API_KEY=... km-cli import january.csv.gz february.csv.gz
       km-cli import log.jsonl --user user.id --account account.id --no-properties
+      km-cli import log.jsonl --flatten --allow-id guest
+      km-cli import export.csv --encoding cp1252 --delimiter semicolon
       km-cli import events.csv --site test --limit 10
       km-cli import 'logs/**/*.csv.zst' --since 2024-01-01 --only 'Signed Up'
     """
     from km_cli.cli.running import run_import
 
-    return run_import(flags)
+    return run_import(context)

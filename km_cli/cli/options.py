@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+from km_cli.errors import UsageError
+from km_cli.names import nearest
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 InSection = Callable[[str], Callable[[Any], Any]]
 
@@ -17,10 +20,47 @@ class Option(click.Option):
     def __init__(self, *arguments: Any, section: str, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
         self.section = section
+        if not self.multiple and not self.is_flag:
+            self.envvar = f"KM_CLI_{self.opts[-1].lstrip('-').replace('-', '_').upper()}"
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Return the value as what it is. Raises UsageError, which says what it could be."""
+        try:
+            return super().type_cast_value(ctx, value)
+        except click.BadParameter:
+            see = f"see {ctx.command_path} --help"
+            near = nearest(value, self.type.choices) if isinstance(self.type, click.Choice) else ""
+            raise UsageError(
+                f"{self.opts[0]} {value!r} is {_not(self.type)}",
+                f"did you mean {near}? {see}" if near else see,
+            ) from None
+
+
+def _not(kind: object) -> str:
+    """Say what a value is not, if it is not of this kind."""
+    if isinstance(kind, click.Choice):
+        return f"none of {', '.join(kind.choices)}"
+    if isinstance(kind, click.IntRange):
+        return f"no whole number {_range(kind.min, kind.max)}"
+    if isinstance(kind, click.FloatRange):
+        return f"no number above {kind.min}"
+    return "not understood"
+
+
+def _range(least: float | None, most: float | None) -> str:
+    return f"of {least:,} or more" if most is None else f"from {least:,} to {most:,}"
 
 
 class Command(click.Command):
-    """A command whose help lists its options by section."""
+    """A command whose help lists its options by section, and whose mistakes lead to that help."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the words apart; click forgets some of the time whose they were."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections in the order in which the options were given, `--help` in the last."""
@@ -115,6 +155,11 @@ columns = section(
         multiple=True,
         help="Let an identity like 'guest' through (repeatable).",
     ),
+    option(
+        "--allow-alias",
+        is_flag=True,
+        help="Send the aliases that km.toml's personas have: they can't be undone.",
+    ),
 )
 
 times = section(
@@ -167,12 +212,16 @@ delivery = section(
     ),
     option(
         "--strategy",
-        type=click.Choice(["toggle"]),
-        default="toggle",
-        show_default=True,
-        help="How a row becomes calls.",
+        type=click.Choice(["toggle", "property", "sites"]),
+        default=None,
+        help="How a row becomes calls. Default: km.toml's personas, else toggle.",
     ),
-    option("--site", metavar="NAME", default="main", show_default=True, help="Name of the Kissmetrics site."),
+    option(
+        "--site",
+        metavar="NAME",
+        default="",
+        help="Name of the Kissmetrics site. Default: the first in km.toml, else main.",
+    ),
     option(
         "--collisions",
         type=click.Choice(["spread", "keep", "reject"]),
@@ -223,6 +272,26 @@ delivery = section(
     ),
 )
 
+
+def _take_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    """Find km.toml and let its values stand where neither a flag nor the environment says anything."""
+    from km_cli.cli.configured import take
+
+    take(ctx, value)
+
+
+config = section(
+    "Configuration",
+    option(
+        "--config",
+        metavar="PATH",
+        default=None,
+        is_eager=True,
+        expose_value=False,
+        callback=_take_config,
+        help="Where km.toml is. Default: in this folder, if there is one.",
+    ),
+)
 ledger = section(
     "Memory",
     option(

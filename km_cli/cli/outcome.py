@@ -10,6 +10,7 @@ import click
 
 from km_cli.cli.show import complain, say
 from km_cli.errors import Exit, KmError
+from km_cli.names import nearest
 
 
 def exit_code_of(command: click.Command) -> int:
@@ -40,12 +41,20 @@ def exit_code_of(command: click.Command) -> int:
 
 
 def _wrong_usage(error: click.ClickException) -> int:
-    context = error.ctx if isinstance(error, click.UsageError) else None
     if type(error).__name__ == "NoArgsIsHelpError":
         say(error.format_message(), to_stderr=True)
+        return Exit.USAGE
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    see = f"see {context.command_path if context else 'km-cli'} --help"
+    if isinstance(error, click.NoSuchOption):
+        near = nearest(error.option_name, error.possibilities or ())
+        complain(f"there is no option {error.option_name!r}", f"did you mean {near}? {see}" if near else see)
+    elif isinstance(error, click.MissingParameter) and error.param:
+        complain(
+            f"{error.param.human_readable_name} is missing", f"say which; {see}, it begins with examples"
+        )
     else:
-        where = f"km-cli {context.info_name}" if context and context.parent else "km-cli"
-        complain(error.format_message(), f"see {where} --help")
+        complain(error.format_message().rstrip("."), see)
     return Exit.USAGE
 
 

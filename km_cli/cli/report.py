@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from km_cli.cli.show import counted, say, table
+from km_cli.cli.show import complain, counted, say, short, table
 from km_cli.cli.watch import Watch
 from km_cli.config import Settings
 from km_cli.destinations import Target
@@ -25,12 +25,18 @@ MEANINGS = {
     "changed": "sent before with other properties: not sent again",
     "left-out": "rows that --since, --until, --only or --skip leaves out",
     "leap-second": "a second :60, read as :59",
+    "no-such-event": "names after --only or --skip that no row has",
     "no-user": "rows without a user: the account's part alone",
     "no-account": "rows without an account: the user's part alone",
     **{make.about.code: make.about.meaning for make in RULES},
     "time-unit": "times in a unit other than seconds, recognised by magnitude",
 }
 """Findings by code, in words."""
+
+LOSSES = frozenset({"D1-merged", "D2-lost", "changed", "no-such-event", *(make.about.code for make in RULES)})
+"""Findings that say something arrives in Kissmetrics otherwise than it stands in the log, or not at all."""
+
+_LONGEST_MESSAGE = 300
 
 
 def kept_by(target: Target) -> dict[str, Any] | None:
@@ -66,6 +72,16 @@ def print_json(
     if kept is not None:
         summary["kept"] = kept
     print(json.dumps(summary))
+
+
+def print_losses(tally: Tally) -> None:
+    """Print what is lost or changed as problems, a line a code: for where nobody sees the summary."""
+    for code, count in tally.findings.items():
+        if code in LOSSES:
+            finding = tally.examples[code]
+            first = f"the first of {count:,}: " if count > 1 else ""
+            place = f" ({first}{_place(finding)})" if finding.source else ""
+            complain(f"{code}: {short(finding.message, _LONGEST_MESSAGE)}{place}")
 
 
 def reasons(tally: Tally) -> str:
@@ -127,7 +143,7 @@ def print_dry_run(settings: Settings, tally: Tally, watch: Watch) -> None:
     lines = [("rows read", f"{rows.read:,}", "")]
     lines += _lines(
         ("  to send", rows.sent, ""),
-        ("  known", rows.skipped, _skipped(tally)),
+        ("  to skip", rows.skipped, _skipped(tally)),
         ("  to reject", rows.rejected, reasons(tally)),
     )
     lines += [("calls to send", f"{calls.planned:,}", by_persona)]
@@ -179,11 +195,12 @@ def _print_findings(tally: Tally) -> None:
     )
     for code in tally.findings:
         finding = tally.examples[code]
-        say(f"  {code}: {_place(finding)}{finding.message}")
+        place = f"{_place(finding)}: " if finding.source else ""
+        say(f"  {code}: {place}{finding.message}")
 
 
 def _place(finding: Finding) -> str:
-    return f"{finding.source}, line {finding.line}: " if finding.line else f"{finding.source}: "
+    return f"{finding.source}, line {finding.line}" if finding.line else finding.source
 
 
 def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
@@ -191,12 +208,13 @@ def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
 
 
 def _skipped(tally: Tally) -> str:
-    said = "sent before, or alike in everything"
-    if left_out := tally.findings["left-out"]:
-        said += f"; {left_out:,} left out, as asked"
+    left_out = tally.findings["left-out"]
+    known = tally.rows.skipped - left_out
+    both = ((left_out, "left out, as asked"), (known, "dealt with before, or alike in everything"))
+    said = [f"{count:,} {what}" if left_out and known else what for count, what in both if count]
     if tally.rejected_before:
-        said += f" ({tally.rejected_before:,} of them rejected before: see the rejects files)"
-    return said
+        said.append(f"{tally.rejected_before:,} of them rejected before: see the rejects files")
+    return "; ".join(said)
 
 
 def _rate(calls: int, seconds: float) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
-from typing import Any
+
+import click
 
 from km_cli.cli import interrupts, report
 from km_cli.cli.settings import make_settings
@@ -47,9 +48,9 @@ class SystemClock:
         return time.monotonic()
 
 
-def run_dry(flags: dict[str, Any]) -> int:
+def run_dry(context: click.Context) -> int:
     """Rehearse an import and report; the exit code is 65 if rows would be rejected."""
-    settings = make_settings(flags)
+    settings, flags = make_settings(context), context.params
     gc.set_threshold(*_GC)
     sources = _sources(settings, Stop())
     clock, tally = SystemClock(), Tally()
@@ -58,7 +59,7 @@ def run_dry(flags: dict[str, Any]) -> int:
     ledger = Ledger.overlay(settings.ledger)
     try:
         watch = Watcher(settings, asks=False, quiet=flags["as_json"], keep=flags["show"])
-        keys = {persona.site: "" for persona in settings.personas}
+        keys = {site.name: "" for site in settings.people.sites}
         destination = open_destination(settings.target, keys, settings.timeout)
         dispatch = Rehearsal(ledger, settings.target.tracker, destination, tally, Stop())
         with watch:
@@ -71,6 +72,7 @@ def run_dry(flags: dict[str, Any]) -> int:
     seconds = clock.monotonic() - started
     if flags["as_json"]:
         report.print_json(tally, seconds, dry_run=True)
+        report.print_losses(tally)
     elif ended is None or tally.rows.read:
         report.print_dry_run(settings, tally, watch)
     if ended is not None:
@@ -78,10 +80,16 @@ def run_dry(flags: dict[str, Any]) -> int:
     return Exit.REJECTED if tally.rows.rejected else Exit.OK
 
 
-def run_import(flags: dict[str, Any]) -> int:
+def run_import(context: click.Context) -> int:
     """Import and report; the exit code says how it ended."""
-    settings = make_settings(flags)
+    settings, flags = make_settings(context), context.params
     keys = settings.keys()
+    for site in settings.people.sites:
+        if settings.target.needs_key and site.is_exposed:
+            complain(
+                f"the key file {site.key_file} can be read by everyone on this machine",
+                f"unless that is meant: chmod go-r {site.key_file}",
+            )
     gc.set_threshold(*_GC)
     clock, tally, stop = SystemClock(), Tally(), Stop()
     sources = _sources(settings, stop)
@@ -89,8 +97,8 @@ def run_import(flags: dict[str, Any]) -> int:
     rejects = RejectsFile(settings.rejects)
     ledger = Ledger.open(settings.ledger)
     try:
-        for site, key in keys.items():
-            ledger.check_site(settings.target.tracker, site, key)
+        for name, key in keys.items():
+            ledger.check_site(settings.target.tracker, name, key)
         with interrupts.watched(stop) as caught:
             asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
             watch = Watcher(settings, asks=asks, quiet=flags["quiet"] or flags["as_json"])
@@ -104,8 +112,10 @@ def run_import(flags: dict[str, Any]) -> int:
     kept = report.kept_by(settings.target)
     if flags["as_json"]:
         report.print_json(tally, seconds, kept=kept)
-    elif flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"]):
+    if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
         report.print_summary(settings, tally, watch, seconds, kept)
+    else:
+        report.print_losses(tally)
     _tell_of_other_sites(watch.pending, keys)
     return _conclude(tally, rejects, error, caught.signal)
 

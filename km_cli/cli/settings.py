@@ -9,22 +9,33 @@ import time
 from pathlib import Path
 from typing import Any
 
-from km_cli.allowance import make_allowance
-from km_cli.config import Settings, environment, state_folder
+import click
+from click.core import ParameterSource
+
+from km_cli.cli.configured import taken
+from km_cli.config import (
+    People,
+    Settings,
+    environment,
+    make_allowance,
+    people_of,
+    read_members,
+    state_folder,
+)
 from km_cli.destinations import parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_shape
-from km_cli.mapping import Clocking, Wanted, make_part
-from km_cli.names import LONGEST_NAME, fold_name
+from km_cli.mapping import Clocking, Members, Wanted, make_part
+from km_cli.names import LONGEST_NAME, fold_name, nearest
 from km_cli.planning import Collisions
-from km_cli.strategies import STRATEGIES
 
 
-def make_settings(flags: dict[str, Any]) -> Settings:
-    """Return what the flags (by their parameters' names) and the environment say together.
+def make_settings(context: click.Context) -> Settings:
+    """Return what the flags of a command, the environment and km.toml say together.
 
     Raises UsageError for what cannot go together.
     """
+    flags = context.params
     folder = state_folder()
     target = parse_target(flags["to"], folder / "local.db")
     if target.kind == "local" and flags["ledger"]:
@@ -34,24 +45,28 @@ def make_settings(flags: dict[str, Any]) -> Settings:
     for name in ("rate", "timeout"):
         if flags[name] is not None and not math.isfinite(flags[name]):
             raise UsageError(f"--{name} {flags[name]} is no number", "give a number above 0")
-    if not re.fullmatch(r"[\w.-]+", flags["site"]):
+    if flags.get("quiet") and flags.get("verbose"):
+        raise UsageError("-q and -v contradict each other", "give one of them")
+    if not all(value.strip() for value in flags["allowed"]):
         raise UsageError(
-            f"--site {flags['site']!r} is no name", "use letters, digits, dots, dashes and underscores"
+            "--allow-id is empty: without an identity there is nobody who did it",
+            "name the value that stands in the log, as --allow-id guest",
         )
     ledger = Path(flags["ledger"]).expanduser() if flags["ledger"] else folder / "ledger.db"
     if target.kind == "local":
         ledger = Path(target.place)
     rejects = flags.get("rejects")
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    clocking = _clocking(flags)
+    people = _people(context)
     settings = Settings(
         files=expand(flags["files"]),
         shape=make_shape(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         target=target,
-        site=flags["site"],
-        strategy=flags["strategy"],
-        personas=STRATEGIES[flags["strategy"]](flags["site"]),
-        wanted=_wanted(flags),
-        clocking=_clocking(flags),
+        people=people,
+        members=_members(context, people, clocking),
+        wanted=_wanted(context),
+        clocking=clocking,
         part=make_part(flags["since"], flags["until"], flags["only"], flags["skip"], flags["timezone"]),
         allowed=tuple(flags["allowed"]),
         collisions=Collisions(flags["collisions"]),
@@ -73,23 +88,78 @@ def make_settings(flags: dict[str, Any]) -> Settings:
     return settings
 
 
-def _wanted(flags: dict[str, Any]) -> Wanted:
-    if flags["no_properties"] and flags["properties"]:
-        raise UsageError("--no-properties and --property contradict each other", "give one of them")
-    if flags["event"] and flags["event_name"]:
-        raise UsageError("--event and --event-name contradict each other", "give one of them")
-    _check_event_name(flags["event_name"])
+def _people(context: click.Context) -> People:
+    flags = context.params
+    if flags["site"] and not re.fullmatch(r"[\w.-]+", flags["site"]):
+        raise UsageError(
+            f"--site {flags['site']!r} is no name", "use letters, digits, dots, dashes and underscores"
+        )
+    found = taken(context)
+    strategy = flags["strategy"] or ""
+    if found.config.personas:
+        if found.config.strategy:
+            raise UsageError(f"{found.path}: it has both a strategy and personas", "leave one of them out")
+    else:
+        strategy = strategy or "toggle"
+    columns = {name: flags[name] for name in ("user", "account") if flags[name]}
+    return people_of(
+        found.config,
+        found.folder,
+        strategy=strategy,
+        site=flags["site"],
+        columns=columns,
+        allow_alias=flags["allow_alias"],
+    )
+
+
+def _members(context: click.Context, people: People, clocking: Clocking) -> Members | None:
+    found = taken(context)
+    if not found.config.members:
+        return None
+    return read_members(found.config.members, found.folder, people.personas, clocking, time.time())
+
+
+def _wanted(context: click.Context) -> Wanted:
+    flags = context.params
+    no_properties, properties = _stronger(context, "no_properties", "properties")
+    event, event_name = _stronger(context, "event", "event_name")
+    _check_event_name(event_name)
     return Wanted(
-        flags["user"],
-        flags["account"],
-        flags["event"],
+        event,
         flags["timestamp"],
         flags["event_id"],
-        () if flags["no_properties"] else tuple(flags["properties"]) or None,
+        () if no_properties else tuple(properties) or None,
         tuple(flags["exclude"]),
         flags["flatten"],
-        flags["event_name"].strip(),
+        event_name.strip(),
     )
+
+
+_STRENGTH = [
+    ParameterSource.DEFAULT,
+    ParameterSource.DEFAULT_MAP,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.COMMANDLINE,
+]
+
+
+def _stronger(context: click.Context, one: str, other: str) -> tuple[Any, Any]:
+    """Return two values that exclude each other, the weaker one emptied: km.toml gives way to a flag.
+
+    Raises UsageError if both were said in the same place.
+    """
+    flags, source = context.params, context.get_parameter_source
+    first, second = (_STRENGTH.index(source(name) or ParameterSource.DEFAULT) for name in (one, other))
+    if flags[one] and flags[other] and first == second:
+        said = " and ".join(
+            f"--{name.replace('_', '-').replace('properties', 'property')}" for name in (one, other)
+        )
+        raise UsageError(
+            f"{said.replace('no-property', 'no-properties')} contradict each other", "give one of them"
+        )
+    if flags[one] and flags[other]:
+        return (flags[one], type(flags[other])()) if first > second else (type(flags[one])(), flags[other])
+    return flags[one], flags[other]
 
 
 def _check_event_name(name: str) -> None:
@@ -116,10 +186,8 @@ def _check_zone(zone: str) -> None:
     try:
         ZoneInfo(zone)
     except (ValueError, OSError, LookupError):
-        import difflib
-
-        near = difflib.get_close_matches(zone, available_timezones(), 1)
-        hint = f"did you mean {near[0]}?" if near else "for example Europe/Berlin, America/New_York or UTC"
+        near = nearest(zone, available_timezones())
+        hint = f"did you mean {near}?" if near else "for example Europe/Berlin, America/New_York or UTC"
         raise UsageError(f"--timezone {zone!r} is no zone that is known here", hint) from None
 
 

@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import TextIO
@@ -15,7 +14,7 @@ import click
 
 from km_cli.cli import show
 from km_cli.cli.progress import ProgressBar, total_bytes
-from km_cli.cli.show import short
+from km_cli.cli.sequences import lines
 from km_cli.config import Settings
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
@@ -44,7 +43,7 @@ class Watch:
         """Keep the first ones that send something, and the first that toggles if none of them does."""
         if not plan.placed or (self._toggles and len(self.first) >= self._keep):
             return
-        toggles = len(sequence.calls) > 2
+        toggles = sum(isinstance(call, Identify) for call in sequence.calls) > 1
         if len(self.first) < self._keep or (toggles and self._keep):
             self.first.append((sequence, plan))
         self._toggles = self._toggles or toggles
@@ -58,9 +57,8 @@ class Watch:
     def print_inputs(self, *, to_stderr: bool = False) -> None:
         """Show which column was taken for what."""
         say = partial(show.say, to_stderr=to_stderr)
-        names = [persona.name for persona in self._settings.personas]
         for source, columns, reading in self.inputs[:10]:
-            say(f"{source}: {_described(columns, names)}")
+            say(f"{source}: {_described(columns)}")
             if reading.length:
                 say(
                     f"  goes on at line {reading.line + 1:,}: {show.counted(reading.rows, 'row')} read before"
@@ -71,12 +69,13 @@ class Watch:
     def print_first(self, *, to_stderr: bool = False) -> None:
         """Show the first rows as the calls that they become."""
         for sequence, plan in self.first:
-            for line in _lines(sequence, plan):
+            for line in lines(sequence, plan):
                 show.say(line, to_stderr=to_stderr)
 
 
-def _described(columns: Columns, personas: list[str]) -> str:
-    roles = [(name, column) for name, column in zip(personas, columns.personas, strict=True) if column]
+def _described(columns: Columns) -> str:
+    identities = [(who.persona, who.identity) for who in columns.personas]
+    roles = [(name, column) for name, column in identities if column]
     roles += [("event", columns.event)] if columns.event else []
     roles.append(("time", columns.timestamp))
     if columns.id:
@@ -84,34 +83,12 @@ def _described(columns: Columns, personas: list[str]) -> str:
     said = ", ".join(f"{role} from {column!r}" for role, column in roles)
     if columns.event_name:
         said += f"; the event is {columns.event_name!r}"
-    missing = [name for name, column in zip(personas, columns.personas, strict=True) if not column]
+    missing = [name for name, column in identities if not column]
     if missing:
         said += f"; no column for {' and '.join(missing)}"
     if columns.properties is None:
         return f"{said}; all other columns are properties"
     return f"{said}; properties: {', '.join(columns.properties) or 'none'}"
-
-
-def _lines(sequence: Sequence, plan: Plan) -> Iterator[str]:
-    row = sequence.row
-    yield ""
-    yield f"{row.source}, line {row.line}"
-    seconds = {placed.call: placed.filed for placed in plan.placed}
-    for call in sequence.calls:
-        if isinstance(call, Identify):
-            yield f"  identify  {short(call.identity, 60)}  ({call.persona})"
-            continue
-        filed = seconds.get(call)
-        if filed is None:
-            yield f"    record  {short(call.event, 60)}: not sent, known or rejected"
-            continue
-        when = datetime.fromtimestamp(filed.taken, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        moved = f" (moved by {filed.taken - filed.second} s)" if filed.taken != filed.second else ""
-        yield f"    record  {short(call.event, 60)}  {when} UTC{moved}"
-        for name, value in call.properties[:8]:
-            yield f"            {short(name, 30)}: {short(value, 60)}"
-        if len(call.properties) > 8:
-            yield f"            … {len(call.properties) - 8} more properties"
 
 
 def terminal() -> TextIO | None:
@@ -177,7 +154,8 @@ class Watcher(Watch):
         """Show what is about to be sent and ask; standard output is left to the summary."""
         self.print_inputs(to_stderr=True)
         self.print_first(to_stderr=True)
-        question = f"\nSend to Kissmetrics, site {self._settings.site!r}? It can't be taken back"
+        sites = " and ".join(repr(site.name) for site in self._settings.people.sites)
+        question = f"\nSend to Kissmetrics, site {sites}? It can't be taken back"
         # While nothing is in flight Ctrl-C means no.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:

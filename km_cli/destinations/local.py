@@ -8,7 +8,7 @@ from pathlib import Path
 
 from km_cli.destinations.base import QueryEncoder
 from km_cli.errors import LedgerFailed
-from km_cli.model import Answer, Connection, Parcel, Record, Verdict
+from km_cli.model import Answer, Connection, Parcel, Verdict, Wired
 from km_cli.standin import Store
 
 
@@ -22,7 +22,7 @@ class LocalDestination:
         self._path = path
         self._encoder = QueryEncoder()
 
-    def encode(self, call: Record, second: int) -> bytes:
+    def encode(self, call: Wired, second: int) -> bytes:
         """Return path and query without the key, as for the tracker."""
         return self._encoder.encode(call, second)
 

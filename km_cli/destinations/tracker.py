@@ -16,7 +16,7 @@ import urllib3
 from km_cli.destinations.attempt import BoundedAdapter
 from km_cli.destinations.base import LONGEST_GET, QueryEncoder
 from km_cli.errors import UsageError
-from km_cli.model import Answer, Connection, Parcel, Record, Verdict
+from km_cli.model import Answer, Connection, Parcel, Verdict, Wired
 
 KISSMETRICS = "https://trk.kissmetrics.io"
 ALSO_KISSMETRICS = frozenset({KISSMETRICS, "https://trk.kissmetrics.com"})
@@ -93,7 +93,7 @@ class TrackerDestination:
             session.trust_env = not url.startswith("http:")
             self._environ = session.merge_environment_settings(url, {}, None, None, None)
 
-    def encode(self, call: Record, second: int) -> bytes:
+    def encode(self, call: Wired, second: int) -> bytes:
         """Return path and query without the key."""
         return self._encoder.encode(call, second)
 

@@ -7,6 +7,7 @@ import io
 import os
 import stat
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,13 @@ from km_cli.inputs.base import in_shell
 from km_cli.inputs.compression import Bytes, Damaged, TooLarge, unpack
 from km_cli.inputs.encoding import Transcoded, no_such_text
 from km_cli.inputs.shape import Shape
+from km_cli.names import nearest
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 _BLOCK = 1 << 20
+_MOST_BESIDE = 10_000
 _ANY = Shape()
 
 
@@ -71,6 +74,24 @@ class Stream:
         self._raw.close()
 
 
+def _near(path: Path) -> str:
+    """Say which file beside an absent one may be meant."""
+    if not path.parent.is_dir():
+        return f"check the path: the folder {_shown(path.parent)} does not exist"
+    try:
+        with os.scandir(path.parent) as entries:
+            beside = [entry.name for entry in islice(entries, _MOST_BESIDE)]
+    except OSError:
+        beside = []
+    near = nearest(path.name, beside)
+    return f"did you mean {_shown(path.with_name(near))}?" if near else "check the path"
+
+
+def _shown(path: Path | str) -> str:
+    """Return a path as text, which its bytes need not be."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 class Source:
     """One input named on the command line. `-` is standard input, which can be opened once.
 
@@ -80,8 +101,7 @@ class Source:
     def __init__(self, name: str, stdin: io.BufferedReader | None = None, shape: Shape = _ANY) -> None:
         self.shape = shape
         self.path = None if name == "-" else Path(name)
-        # A path's bytes need not be text; its name is shown and kept.
-        self.name = "<stdin>" if name == "-" else os.fsencode(name).decode(errors="backslashreplace")
+        self.name = "<stdin>" if name == "-" else _shown(name)
         self._stdin = stdin
 
     def check(self) -> None:
@@ -93,7 +113,7 @@ class Source:
         try:
             is_folder = stat.S_ISDIR(self.path.stat().st_mode)
         except FileNotFoundError:
-            raise UsageError(f"{self.name}: there is no such file", "check the path") from None
+            raise UsageError(f"{self.name}: there is no such file", _near(self.path)) from None
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
             raise UsageError(f"{self.name}: cannot be opened: {said}", "check the path") from None

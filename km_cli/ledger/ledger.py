@@ -155,10 +155,12 @@ class Ledger:
 
     def _check_other_sites(self, tracker: str, name: str, key: str) -> None:
         """One product under two names would be sent everything twice."""
-        for other, salt, fingerprint in self._database.execute(
+        known = self._database.execute(
             "SELECT name, salt, fingerprint FROM sites WHERE tracker = ?", (tracker,)
-        ):
-            if hmac.compare_digest(fingerprint, _fingerprint(key, salt)):
+        ).fetchall()
+        new = [(other, salt, mark) for at, other, salt, mark in self._new_sites if at == tracker]
+        for other, salt, fingerprint in (*known, *new):
+            if other != name and hmac.compare_digest(fingerprint, _fingerprint(key, salt)):
                 raise UsageError(
                     f"the API key given for the site {name!r} is that of the site {other!r}",
                     f"use --site {other}, or give the key of the other product",

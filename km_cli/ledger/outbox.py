@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from km_cli.ledger.changed import decode_origin
-from km_cli.model import Outcome, Parcel, Placed, Receipt, Row, Seat
+from km_cli.model import NO_SECOND, Outcome, Parcel, Placed, Receipt, Row, Seat
 
 _CHUNK = 2000
+_MOST_A_ROW = 1000
+"""Calls that one row becomes: three a persona at most."""
+
+_COLUMNS = "call, row, site, persona, payload, person, second, taken, deed, alike, tracker"
+
+_Call = tuple[Any, ...]
+"""What is read of a call, in the order of _COLUMNS."""
 
 
 class Outbox:
@@ -65,25 +73,65 @@ class Outbox:
         self._database.executemany("DELETE FROM main.outbox_rows WHERE row = ?", empty)
 
     def pending(self, tracker: str, sites: Sequence[str]) -> Iterator[list[Parcel]]:
-        """Yield what earlier runs left, oldest first, in lists that split no row."""
-        last, end = 0, self._call
-        marks = ",".join("?" * len(sites))
-        while True:
-            found = self._database.execute(
-                "SELECT call, row, site, persona, payload, person, second, taken, deed, alike "
-                "FROM main.outbox WHERE call > ? AND call <= ? AND tracker = ? "
-                f"AND site IN ({marks}) ORDER BY call LIMIT ?",
-                (last, end, tracker, *sites, _CHUNK),
-            ).fetchall()
+        """Yield what earlier runs left, oldest first, in lists that split no row; but for aliases."""
+        for found in self._chunks(0, self._call):
+            for call in found:
+                self._open[call[1]] = self._open.get(call[1], 0) + 1
+            wanted = [
+                _parcel(call)
+                for call in found
+                if call[-1] == tracker and call[2] in sites and not _is_alias(call)
+            ]
+            if wanted:
+                yield wanted
+
+    def aliases(self, tracker: str, sites: Sequence[str]) -> Iterator[list[Parcel]]:
+        """Yield the aliases of these sites, oldest first."""
+        for found in self._chunks(0, self._call, f"AND second = {NO_SECOND}"):
+            if wanted := [_parcel(call) for call in found if call[-1] == tracker and call[2] in sites]:
+                yield wanted
+
+    def has_aliases(self) -> bool:
+        """Tell whether there are any."""
+        query = "SELECT 1 FROM main.outbox WHERE second = ? LIMIT 1"
+        return self._database.execute(query, (NO_SECOND,)).fetchone() is not None
+
+    def holds(self, persons: Iterable[bytes]) -> set[bytes]:
+        """Return those of the persons that have a call here which is no alias."""
+        self._database.execute("CREATE TEMP TABLE IF NOT EXISTS asked (person BLOB PRIMARY KEY)")
+        self._database.execute("DELETE FROM asked")
+        self._database.executemany("INSERT OR IGNORE INTO asked VALUES (?)", [(one,) for one in persons])
+        found = self._database.execute(
+            "SELECT DISTINCT person FROM main.outbox JOIN asked USING (person) WHERE second <> ?",
+            (NO_SECOND,),
+        )
+        return {person for (person,) in found}
+
+    def aliases_beside(self, parcel: Parcel) -> list[Parcel]:
+        """Return the aliases of a call's persona in the same row; a row's calls follow one another."""
+        found = self._database.execute(
+            f"SELECT {_COLUMNS} FROM main.outbox WHERE call BETWEEN ? AND ? AND row = ? AND persona = ? "
+            "AND second = ?",
+            (
+                parcel.number - _MOST_A_ROW,
+                parcel.number + _MOST_A_ROW,
+                parcel.row,
+                parcel.persona,
+                NO_SECOND,
+            ),
+        )
+        return [_parcel(call) for call in found]
+
+    def _chunks(self, last: int, end: int, also: str = "") -> Iterator[list[_Call]]:
+        """Yield all calls in lists that split no row."""
+        query = (
+            f"SELECT {_COLUMNS} FROM main.outbox WHERE call > ? AND call <= ? {also} ORDER BY call LIMIT ?"
+        )
+        while found := self._database.execute(query, (last, end, _CHUNK)).fetchall():
             if len(found) == _CHUNK and found[0][1] != found[-1][1]:
-                found = [row for row in found if row[1] != found[-1][1]]
-            if not found:
-                return
+                found = [call for call in found if call[1] != found[-1][1]]
             last = found[-1][0]
-            parcels = [Parcel._make((*row[:5], Seat._make(row[5:]))) for row in found]
-            for parcel in parcels:
-                self._open[parcel.row] = self._open.get(parcel.row, 0) + 1
-            yield parcels
+            yield found
 
     def count(self, tracker: str) -> dict[str, int]:
         """Return how many calls are pending, by site."""
@@ -99,3 +147,11 @@ class Outbox:
             "SELECT reading, source, line, raw, origin FROM main.outbox_rows WHERE row = ?", (number,)
         ).fetchone()
         return reading, Row(source, line, raw, None, decode_origin(json.loads(origin)) if origin else None)
+
+
+def _parcel(call: _Call) -> Parcel:
+    return Parcel._make((*call[:5], Seat._make(call[5:10])))
+
+
+def _is_alias(call: _Call) -> bool:
+    return bool(call[6] == NO_SECOND)

@@ -27,7 +27,9 @@ CREATE TABLE IF NOT EXISTS {schema}.slots (
     second INTEGER NOT NULL, person BLOB NOT NULL, calls BLOB NOT NULL,
     PRIMARY KEY (second, person)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.persons (
-    person BLOB PRIMARY KEY, persona TEXT NOT NULL, identity BLOB NOT NULL) WITHOUT ROWID;
+    person BLOB PRIMARY KEY, persona TEXT NOT NULL, identity BLOB NOT NULL, leader BLOB NOT NULL
+    ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS {schema}.persons_led ON persons (leader) WHERE leader <> x'';
 CREATE TABLE IF NOT EXISTS {schema}.ids (
     id BLOB PRIMARY KEY, person BLOB NOT NULL, second INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.changed (

@@ -10,7 +10,7 @@ import sqlite3
 from struct import Struct
 
 from km_cli.ledger.changed import ChangedTable
-from km_cli.model import Claim, Filed, Guest, Owner, Placed, Seat, Slot
+from km_cli.model import NO_SECOND, Claim, Filed, Guest, Owner, Placed, Seat, Slot
 
 _FILED, _GUEST = 1, 2
 _HEADER = Struct(">BH8s8s4sBBH")
@@ -97,7 +97,10 @@ class SlotTable:
         self._owners: dict[bytes, Owner] = {}
         self._new_owners: dict[bytes, Owner] = {}
         self._owner_queries = [
-            f"SELECT persona, identity FROM {name}.persons WHERE person = ?" for name in schemas
+            f"SELECT persona, identity, leader FROM {name}.persons WHERE person = ?" for name in schemas
+        ]
+        self._leader_queries = [
+            f"SELECT 1 FROM {name}.persons WHERE leader = ? AND leader <> x''" for name in schemas
         ]
         self._changed = ChangedTable(database, schemas)
         # A log is mostly in order of time: what is younger than all that is on disk need not be looked up.
@@ -147,6 +150,9 @@ class SlotTable:
 
     def free(self, seat: Seat) -> None:
         """Forget a call that its destination rejected: the row is judged anew when it comes again."""
+        if seat.second == NO_SECOND:
+            self._part(seat.deed)
+            return
         slot = self.slot(seat.person, seat.second)
         leaving = next((filed for filed in slot.filed if _sits(filed, seat)), None)
         if leaving is None:
@@ -158,6 +164,12 @@ class SlotTable:
             guests = list(there.guests)
             guests.remove(Guest(leaving.event, leaving.pairs))
             self.put(seat.person, seat.taken, Slot(there.filed, tuple(guests)))
+
+    def _part(self, person: bytes) -> None:
+        """Forget that a person was made one with another."""
+        owner = self.owner(person)
+        if owner is not None:
+            self.own(person, owner._replace(leader=b""))
 
     def owner(self, person: bytes) -> Owner | None:
         """Return whose this person is."""
@@ -174,6 +186,12 @@ class SlotTable:
         """Remember whose this person is, for now in memory."""
         self._owners[person] = owner
         self._new_owners[person] = owner
+
+    def leads(self, person: bytes) -> bool:
+        """Tell whether others were made one with this person by an alias."""
+        if any(owner.leader == person for owner in self._new_owners.values()):
+            return True
+        return any(self._database.execute(query, (person,)).fetchone() for query in self._leader_queries)
 
     def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
         """Keep a call that was taken for `filed` with properties changed meanwhile."""
@@ -198,7 +216,7 @@ class SlotTable:
         self._dirty.clear()
         if self._new_owners:
             self._database.executemany(
-                "INSERT OR REPLACE INTO main.persons VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO main.persons VALUES (?, ?, ?, ?)",
                 [(person, *owner) for person, owner in self._new_owners.items()],
             )
             self._new_owners.clear()

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from km_cli.mapping.columns import Columns, Wanted, property_columns, recognise
+from km_cli.mapping.columns import Columns, Wanted, Who, find, property_columns, recognise
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
-from km_cli.mapping.part import LeftOut, Part, make_part
-from km_cli.mapping.times import Clocking
+from km_cli.mapping.members import Members, Membership
+from km_cli.mapping.part import EventsSeen, LeftOut, Part, make_part
+from km_cli.mapping.properties import Cell, cells
+from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 
 __all__ = [
+    "BadTime",
+    "Cell",
     "Clocking",
     "Columns",
+    "EventsSeen",
     "LeftOut",
     "Mapper",
     "Mapping",
+    "Members",
+    "Membership",
     "Part",
+    "Times",
+    "Unclear",
     "Wanted",
+    "Who",
+    "cells",
+    "find",
     "make_part",
     "property_columns",
     "recognise",

@@ -30,13 +30,17 @@ class BadIdentity(ValueError):
 class Identities:
     """Checks identities, each text once. `allowed` are placeholders that were let through by name.
 
-    `trimmed` counts those that had blanks around them.
+    `prefix` stands before each of them, so that they are nobody else's (I2). Those that had blanks around
+    them are added to `trimmed`.
     """
 
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
+    def __init__(
+        self, allowed: Iterable[str] = (), prefix: str = "", trimmed: list[str] | None = None
+    ) -> None:
+        self._prefix = prefix
+        self._trimmed = [] if trimmed is None else trimmed
         self._allowed = {value.casefold() for value in allowed}
         self._clean: dict[str, str] = {"": ""}
-        self.trimmed = 0
 
     def clean(self, text: str) -> str:
         """Return the identity to send, "" if there is none. Raises BadIdentity."""
@@ -46,9 +50,11 @@ class Identities:
         identity = text.strip()
         if identity != text:
             # Only what has none is kept, so that counting costs nothing where there is nothing to count.
-            self.trimmed += identity != ""
+            if identity:
+                self._trimmed.append(text)
             return self.clean(identity)
         self._check(identity)
+        identity = self._prefix + identity
         if len(self._clean) > 100_000:
             self._clean = {"": ""}
         self._clean[text] = identity
@@ -62,10 +68,8 @@ class Identities:
                 f"the identity {identity!r} stands for nobody: all sent under it becomes one person for "
                 f"good (if it really is somebody: --allow-id {identity!r})",
             )
-        if len(identity) > LONGEST_IDENTITY:
-            raise BadIdentity(
-                "D4", f"the identity {identity[:30]!r}… has {len(identity)} characters, over 255"
-            )
+        if (length := len(self._prefix) + len(identity)) > LONGEST_IDENTITY:
+            raise BadIdentity("D4", f"the identity {identity[:30]!r}… has {length} characters, over 255")
         if invisible := _INVISIBLE.search(identity):
             name = unicodedata.name(invisible[0], "CONTROL CHARACTER")
             raise BadIdentity(

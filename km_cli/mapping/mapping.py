@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from km_cli.mapping.columns import Columns, Wanted, override
+from km_cli.mapping.columns import Columns, Wanted, Who, override
 from km_cli.mapping.times import Clocking
+from km_cli.model import Persona
 
 
 class Mapping(NamedTuple):
@@ -15,13 +17,20 @@ class Mapping(NamedTuple):
     columns: Columns
     clocking: Clocking
 
-    def under(self, wanted: Wanted, clocking: Clocking, found: tuple[str, ...], source: str) -> Mapping:
-        """Return this mapping with what the flags ask for in place of it; what they leave open stays.
+    def under(
+        self,
+        wanted: Wanted,
+        personas: Sequence[Persona],
+        clocking: Clocking,
+        found: tuple[str, ...],
+        source: str,
+    ) -> Mapping:
+        """Return this mapping with what is asked for in place of it; what is left open stays.
 
         Raises InputError if a column that was asked for is not among those `found` in `source`.
         """
         return Mapping(
-            override(self.columns, wanted, found, source),
+            override(self.columns, wanted, personas, found, source),
             Clocking(*(asked or known for asked, known in zip(clocking, self.clocking, strict=True))),
         )
 
@@ -33,17 +42,21 @@ class Mapping(NamedTuple):
     def from_json(cls, text: str) -> Mapping:
         """Return what `to_json` was called on."""
         columns, clocking = json.loads(text)
-        personas, event, timestamp, event_id, properties, exclude, flatten, *event_name = columns
+        personas, event, timestamp, event_id, properties, exclude, flatten, event_name = columns
         return cls(
             Columns(
-                tuple(personas),
+                tuple(_who(*who) for who in personas),
                 event,
                 timestamp,
                 event_id,
                 None if properties is None else tuple(properties),
                 tuple(exclude),
                 flatten,
-                *event_name,
+                event_name,
             ),
             Clocking(*clocking),
         )
+
+
+def _who(persona: str, identity: str, alias: str, properties: list[str] | None, sets: list[str]) -> Who:
+    return Who(persona, identity, alias, None if properties is None else tuple(properties), tuple(sets))

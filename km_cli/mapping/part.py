@@ -9,7 +9,10 @@ from zoneinfo import ZoneInfo
 
 from km_cli.errors import UsageError
 from km_cli.model import Row
-from km_cli.names import fold_name
+from km_cli.names import fold_name, nearest
+
+MOST_SEEN = 5000
+"""Names of events that are remembered, to find the nearest to one that is none of them."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,6 +48,39 @@ class Part(NamedTuple):
     def has_moment(self, moment: int) -> bool:
         """Tell whether this moment is in it."""
         return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
+
+
+class EventsSeen:
+    """Which events the rows read are of, to tell if those named by --only and --skip are none of them.
+
+    Memory is constant: so many names are remembered, and what is named and not seen yet.
+    """
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self._unseen = {*part.only, *part.skip}
+        self._names: dict[str, str] = {}
+
+    def see(self, name: str) -> None:
+        """A row's event has this name."""
+        folded = fold_name(name)
+        if folded not in self._names:
+            self._unseen.discard(folded)
+            if len(self._names) < MOST_SEEN:
+                self._names[folded] = name
+
+    def unseen(self) -> list[str]:
+        """Say of each name that was not seen which flag it is of, and what may be meant by it."""
+        if not self._names:
+            return []
+        flags = [("--only", name) for name in self._part.only] + [
+            ("--skip", name) for name in self._part.skip
+        ]
+        return [self._said(flag, name) for flag, name in flags if name in self._unseen]
+
+    def _said(self, flag: str, name: str) -> str:
+        near = nearest(name, self._names.values())
+        return f"{flag} {name!r}: no row is of this event" + (f"; did you mean {near!r}?" if near else "")
 
 
 def make_part(since: str, until: str, only: Iterable[str], skip: Iterable[str], timezone: str) -> Part:

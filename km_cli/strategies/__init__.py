@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from km_cli.model import Persona
-from km_cli.strategies import toggle
-from km_cli.strategies.base import expand
+from km_cli.strategies import linked, sites, toggle
+from km_cli.strategies.base import Expansion
 
-STRATEGIES: dict[str, Callable[[str], tuple[Persona, ...]]] = {"toggle": toggle.personas}
-"""What `--strategy` knows: a name, and the personas it stands for when given the first site's name."""
+STRATEGIES: dict[str, Callable[[str, str], tuple[Persona, ...]]] = {
+    "toggle": toggle.personas,
+    "property": linked.personas,
+    "sites": sites.personas,
+}
+"""What `--strategy` knows: a name, and the personas it stands for given the first and the accounts' site."""
 
-__all__ = ["STRATEGIES", "expand"]
+__all__ = ["STRATEGIES", "Expansion"]

@@ -2,36 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Listed
 
-from km_cli.model import Call, Event, Identify, Persona, Record, Sequence
+from km_cli.model import Alias, Call, Event, Identify, Persona, Record, Reject, Sequence, Set, Share
+from km_cli.names import LONGEST_NAME, fold_name
+
+_MOST_NAMES = 100_000
 
 
-def expand(event: Event, personas: Listed[Persona]) -> Sequence:
-    """Return the calls for `event`: each persona that the row names records it, under its own identity.
+class Expansion:
+    """Expands events to sequences. The first of the `personas` is the actor."""
 
-    The first persona is the actor. Identity toggles only if another persona had a part, and then
-    returns to the actor. A corrected reject expands only to the parts it still owes.
-    """
-    actor = event.identities[0]
-    owed = event.row.origin.owed if event.row.origin else ()
-    calls: list[Call] = []
-    for persona, identity in zip(personas, event.identities, strict=True):
-        if not identity or (owed and persona.name not in owed):
-            continue
-        calls.append(Identify(persona.name, identity))
-        calls.append(
-            Record(
-                persona.site,
-                persona.name,
-                identity,
-                actor,
-                event.name,
-                event.moment,
-                event.properties,
-                event.id,
-            )
-        )
-    if len(calls) > 2 and calls[0] == (personas[0].name, actor):
-        calls.append(calls[0])
-    return Sequence(event.row, tuple(calls))
+    def __init__(self, personas: Listed[Persona]) -> None:
+        self._actor = personas[0].name
+        self._parts = [(persona, _naming(persona)) for persona in personas]
+
+    def expand(self, event: Event) -> Sequence | Reject:
+        """Return the calls for `event`: each persona that the row names does its part, as itself.
+
+        Identity toggles only if another persona had a part, and then returns to the actor. A corrected
+        reject expands only to the parts it still owes. There are no calls if no persona may do the event;
+        it is a Reject if those who may are not named in the row.
+        """
+        row = event.row
+        owed = row.origin.owed if row.origin else ()
+        actor = event.shares[0].identity
+        calls: list[Call] = []
+        parts = done = 0
+        for (persona, naming), share in zip(self._parts, event.shares, strict=True):
+            if not share.identity or (owed and persona.name not in owed):
+                continue
+            name = naming(event.name)
+            if len(name) > LONGEST_NAME:
+                return Reject(row, "D4", f"the event {name[:30]!r}… has {len(name)} characters, over 254")
+            before = len(calls)
+            calls.extend(_part(persona, share, name, actor, event))
+            parts += len(calls) > before
+            done += name != ""
+        if not done and not owed and (able := self._able(event.name)):
+            return Reject(row, "no-identity", f"it names no {' and no '.join(able)}")
+        if parts > 1 and calls[0] == (self._actor, actor):
+            calls.append(calls[0])
+        return Sequence(row, tuple(calls))
+
+    def _able(self, event: str) -> list[str]:
+        """Return the personas that may do this event."""
+        return [persona.name for persona, naming in self._parts if naming(event)]
+
+
+def _part(persona: Persona, share: Share, name: str, actor: str, event: Event) -> Iterator[Call]:
+    """Yield what one persona does, if anything."""
+    if not (name or share.sets or share.alias):
+        return
+    site, who, identity = persona.site, persona.name, share.identity
+    yield Identify(who, identity)
+    if share.sets:
+        yield Set(site, who, identity, actor, event.moment, share.sets)
+    if name:
+        yield Record(site, who, identity, actor, name, event.moment, share.properties, event.id)
+    if share.alias:
+        yield Alias(site, who, identity, share.alias)
+
+
+def _naming(persona: Persona) -> Callable[[str], str]:
+    """Return what tells how an event is called for this persona; "" if it may not do it."""
+    if persona.events is None and persona.rename == "{event}":
+        return str
+    may_do = None if persona.events is None else {fold_name(name): new for name, new in persona.events}
+    known: dict[str, str] = {}
+
+    def called(event: str) -> str:
+        name = known.get(event)
+        if name is None:
+            if len(known) > _MOST_NAMES:
+                known.clear()
+            name = known[event] = _called(event, may_do, persona.rename)
+        return name
+
+    return called
+
+
+def _called(event: str, may_do: dict[str, str] | None, rename: str) -> str:
+    renamed = "" if may_do is None else may_do.get(fold_name(event))
+    if renamed is None:
+        return ""
+    return renamed or rename.replace("{event}", event)

@@ -5,6 +5,6 @@ from __future__ import annotations
 from km_cli.model import Persona
 
 
-def personas(site: str) -> tuple[Persona, ...]:
+def personas(site: str, _accounts: str) -> tuple[Persona, ...]:
     """Return the user, who acts, and the account, both in `site`."""
     return Persona("user", site), Persona("account", site)

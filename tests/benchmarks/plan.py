@@ -22,7 +22,7 @@ from km_cli.ledger import Ledger
 from km_cli.mapping import Clocking, Mapper, Wanted, recognise
 from km_cli.model import Event, Outcome, Receipt, Row
 from km_cli.planning import Planner
-from km_cli.strategies import STRATEGIES, expand
+from km_cli.strategies import STRATEGIES, Expansion
 
 SAMPLE = Path(__file__).parent.parent.parent / "samples" / "events.csv"
 BATCH = 500
@@ -48,18 +48,20 @@ def chunks(items: list[Any]) -> Iterator[list[Any]]:
         yield items[at : at + BATCH]
 
 
-def measure(path: str, wanted: Wanted, folder: Path) -> tuple[int, Stages]:
+def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages]:
     """Take a file through every stage, batch by batch; return its rows and what they cost."""
     stages = Stages()
     opened = open_reader(Source(path))
     tabular = opened.format == "delimited"
-    columns = recognise(wanted, opened.columns, path, tabular=tabular)
-    personas = STRATEGIES["toggle"]("main")
+    personas = STRATEGIES["toggle"]("main", "accounts")
+    personas = tuple(one._replace(column=named.pop(one.name, "")) for one in personas)
+    columns = recognise(Wanted(**named), personas, opened.columns, path, tabular=tabular)
+    expansion = Expansion(personas)
     mapper = Mapper(
         columns,
         opened.columns,
         tabular=tabular,
-        personas=("user", "account"),
+        personas=personas,
         clocking=Clocking(),
         allowed=(),
         now=time.time(),
@@ -75,7 +77,7 @@ def measure(path: str, wanted: Wanted, folder: Path) -> tuple[int, Stages]:
             "map", lambda some=some: [mapper.map(one) for one in some if isinstance(one, Row)]
         )
         events = [one for one in mapped if isinstance(one, Event)]
-        sequences = stages.time("expand", lambda events=events: [expand(one, personas) for one in events])
+        sequences = stages.time("expand", lambda events=events: [expansion.expand(one) for one in events])
         plans = stages.time("plan", lambda sequences=sequences: [planner.plan(one) for one in sequences])
         placed = [one for plan in plans for one in plan.placed]
         calls = stages.time(
@@ -94,12 +96,11 @@ def main() -> None:
     """Measure the file named, or the sample, three times; print the best."""
     path = sys.argv[1] if len(sys.argv) > 1 else str(SAMPLE)
     names = dict(word.split("=", 1) for word in sys.argv[2:])
-    wanted = Wanted(**names)
     gc.set_threshold(100_000, 50, 50)  # as the command has it
     runs = []
     for _ in range(3):
         with tempfile.TemporaryDirectory() as folder:
-            rows, stages = measure(path, wanted, Path(folder))
+            rows, stages = measure(path, dict(names), Path(folder))
             size = (Path(folder) / "ledger.db").stat().st_size
         runs.append((sum(stages.spent.values()), stages, rows, size))
     total, stages, rows, size = min(runs, key=lambda one: one[0])

@@ -8,6 +8,8 @@ from typing import Any
 
 from km_cli.cli.running import SystemClock
 from km_cli.config import Settings
+from km_cli.config.people import People
+from km_cli.config.sites import Site
 from km_cli.destinations import Target
 from km_cli.destinations.base import QueryEncoder
 from km_cli.dispatch import Batch, Stopped, count_plan
@@ -22,6 +24,7 @@ from km_cli.strategies import STRATEGIES
 from km_cli.tally import Tally
 
 TRACKER = "test"
+TOGGLE = STRATEGIES["toggle"]("main", "accounts")
 
 
 def settings(ledger: Path, **changes: Any) -> Settings:
@@ -30,9 +33,8 @@ def settings(ledger: Path, **changes: Any) -> Settings:
         "files": (),
         "shape": Shape(),
         "target": Target("tracker", TRACKER, "http://127.0.0.1:1"),
-        "site": "main",
-        "strategy": "toggle",
-        "personas": STRATEGIES["toggle"]("main"),
+        "people": People(TOGGLE, (Site("main", "KM_API_KEY"),)),
+        "members": None,
         "wanted": Wanted(),
         "clocking": Clocking(),
         "part": Part(),

@@ -1,7 +1,4 @@
-"""What is in force: flags before the environment before defaults.
-
-The command line and this read os.environ, nobody else.
-"""
+"""One run's settings: what flags, the environment and km.toml say together."""
 
 from __future__ import annotations
 
@@ -12,15 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from km_cli.allowance import Allowance
+from km_cli.config.allowance import Allowance
+from km_cli.config.people import People
 from km_cli.destinations import Target
-from km_cli.errors import UsageError
 from km_cli.inputs import Shape
-from km_cli.mapping import Clocking, Part, Wanted
+from km_cli.mapping import Clocking, Members, Part, Wanted
 from km_cli.model import Persona
 from km_cli.planning import Collisions
-
-KEY_VARIABLE = "KM_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +25,8 @@ class Settings:
     files: tuple[str, ...]
     shape: Shape
     target: Target
-    site: str
-    strategy: str
-    personas: tuple[Persona, ...]
+    people: People
+    members: Members | None
     wanted: Wanted
     clocking: Clocking
     part: Part
@@ -51,6 +45,11 @@ class Settings:
     environment: Mapping[str, str]
 
     @property
+    def personas(self) -> tuple[Persona, ...]:
+        """Who events are recorded as, the actor first."""
+        return self.people.personas
+
+    @property
     def asked(self) -> str:
         """Digest of all that decides what a row becomes: two readings of one file differ in it or not."""
         parts = [
@@ -63,30 +62,15 @@ class Settings:
             sorted(self.allowed),
             self.collisions.value,
             self.spread,
+            self.members.digest if self.members else "",
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def keys(self) -> dict[str, str]:
-        """Return each site's API key. Raises UsageError, naming the variable, if one is missing."""
+        """Return each site's API key. Raises UsageError, naming where it should be, if one is missing."""
         if not self.target.needs_key:
-            return {persona.site: persona.site for persona in self.personas}
-        return {persona.site: read_key(KEY_VARIABLE, self.environment) for persona in self.personas}
-
-
-def read_key(variable: str, environment: Mapping[str, str]) -> str:
-    """Return the API key in an environment variable, checked: it must fit into a URL as it is."""
-    key = environment.get(variable, "").strip()
-    if not key:
-        raise UsageError(
-            f"{variable} is not set: it holds the site's API key",
-            f"export {variable}=…, or try without one: dry-run, or --to local",
-        )
-    if not key.isascii() or not all(letter.isalnum() or letter in "-_." for letter in key):
-        raise UsageError(
-            f"{variable} does not hold an API key: it has blanks, line breaks or other strange characters",
-            "copy the key alone, without quotation marks",
-        )
-    return key
+            return {site.name: site.name for site in self.people.sites}
+        return {site.name: site.key(self.environment) for site in self.people.sites}
 
 
 def environment() -> Mapping[str, str]:

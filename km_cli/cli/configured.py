@@ -1,0 +1,88 @@
+"""km.toml → what stands in for flags that were not given, and the rest of it for whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from km_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from km_cli.config.kmtoml import KmToml
+
+_KEY = "km_cli.config"
+_NAME = "km.toml"
+_PLACES = ("ledger", "rejects")
+
+_BY_KEY = {"id": "event_id", "allow_id": "allowed"}
+"""Keys of km.toml that parameters have another name for."""
+
+
+class Found(NamedTuple):
+    """km.toml, and where it is; None if there is none."""
+
+    path: Path | None
+    config: KmToml
+
+    @property
+    def folder(self) -> Path:
+        """What paths in it are relative to."""
+        return self.path.parent if self.path else Path()
+
+
+def take(ctx: click.Context, value: str | None) -> None:
+    """Read km.toml, the one that was asked for or the one in this folder. Raises UsageError."""
+    path = Path(value).expanduser() if value else Path(_NAME)
+    if value and not path.is_file():
+        raise UsageError(f"--config {value}: there is no such file", "check the path, or leave it out")
+    if not path.is_file():
+        return
+    from km_cli.config.kmtoml import read
+
+    found = Found(path, read(path))
+    ctx.meta[_KEY] = found
+    ctx.default_map = dict(defaults(found))
+
+
+def taken(ctx: click.Context) -> Found:
+    """Return what `take` found."""
+    from km_cli.config.kmtoml import KmToml
+
+    found = ctx.meta.get(_KEY)
+    return found if isinstance(found, Found) else Found(None, KmToml())
+
+
+def defaults(found: Found) -> Iterator[tuple[str, Any]]:
+    """Yield parameters by name with what km.toml says instead of their defaults."""
+    for _, parameter, value in entries(found):
+        if parameter == "properties" and not value:
+            yield "no_properties", True
+        else:
+            yield parameter, value
+
+
+def entries(found: Found) -> Iterator[tuple[str, str, Any]]:
+    """Yield what km.toml sets for parameters: the key there, the parameter's name, and the value."""
+    config = found.config
+    tables = (
+        ("", config, ("strategy", "allow_id")),
+        ("columns.", config.columns, None),
+        ("delivery.", config.delivery, None),
+    )
+    for prefix, table, keys in tables:
+        for key in keys or table.__struct_fields__:
+            value = getattr(table, key)
+            if value is not None:
+                yield prefix + key, _BY_KEY.get(key, key), _placed(key, value, found.folder)
+
+
+def _placed(key: str, value: Any, folder: Path) -> Any:
+    """Return a value, paths relative to the folder of km.toml."""
+    if key in _PLACES:
+        return str(folder / Path(value).expanduser())
+    if key == "to" and value.startswith("local:"):
+        return "local:" + str(folder / Path(value.removeprefix("local:")).expanduser())
+    return str(value) if key == "max_rejects" else value

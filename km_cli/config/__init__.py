@@ -1,0 +1,24 @@
+"""What is in force: flags before the environment before km.toml before defaults.
+
+This and the command line read os.environ, nobody else.
+"""
+
+from __future__ import annotations
+
+from km_cli.config.allowance import Allowance, make_allowance
+from km_cli.config.membership import read_members
+from km_cli.config.people import People, people_of
+from km_cli.config.settings import Settings, environment, state_folder
+from km_cli.config.sites import Site
+
+__all__ = [
+    "Allowance",
+    "People",
+    "Settings",
+    "Site",
+    "environment",
+    "make_allowance",
+    "people_of",
+    "read_members",
+    "state_folder",
+]

@@ -1,0 +1,187 @@
+"""km.toml: what can stand in it, typed and checked. A mistake is told with file, key and what is near."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from km_cli.errors import UsageError
+from km_cli.names import nearest
+
+NAME = "km.toml"
+"""What the file is called where it is looked for."""
+
+Positive = Annotated[int, Meta(ge=1)]
+Above0 = Annotated[float, Meta(gt=0)]
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class _Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of km.toml."""
+
+
+class ColumnsTable(_Table, frozen=True):
+    """Which column is what; dotted names reach into JSON. Without it the usual names are recognised."""
+
+    user: Text | None = None
+    account: Text | None = None
+    event: Text | None = None
+    event_name: Annotated[str, Meta(description="what every row did, if no column says it")] | None = None
+    timestamp: Text | None = None
+    timezone: Annotated[str, Meta(description="zone of times without an offset, as Europe/Berlin")] | None = (
+        None
+    )
+    time_format: Annotated[str, Meta(description="form of unusual times, as %d/%m/%Y %H:%M")] | None = None
+    ambiguous: Literal["earlier", "later"] | None = None
+    id: Annotated[str, Meta(description="the log's own id of the event")] | None = None
+    properties: (
+        Annotated[list[Text], Meta(description="default: every column not named elsewhere")] | None
+    ) = None
+    exclude: list[Text] | None = None
+    flatten: bool | None = None
+
+
+class SiteTable(_Table, frozen=True):
+    """A Kissmetrics product: where its API key is. The key itself never stands here."""
+
+    key_env: Annotated[str, Meta(description="environment variable that holds the API key")] = ""
+    key_file: Annotated[str, Meta(description="file that holds the API key alone")] = ""
+
+
+class PersonaTable(_Table, frozen=True):
+    """A kind of identity that events are recorded as. Order matters: the first is the actor."""
+
+    name: Annotated[str, Meta(pattern=r"^[^\W\d][\w -]*$")]
+    column: Annotated[str, Meta(description="column of its identity; default: the usual names")] = ""
+    events: Annotated[
+        Literal["*"] | list[Text] | dict[str, Text],
+        Meta(description="the events it may do: all, some, or some with a name of their own"),
+    ] = "*"
+    rename: Annotated[str, Meta(pattern=r"\S", description="what it calls an event, as Account {event}")] = (
+        "{event}"
+    )
+    properties: (
+        Annotated[list[Text], Meta(description="columns that its records carry; default: all properties")]
+        | None
+    ) = None
+    link: Annotated[
+        dict[Text, Text], Meta(description="a property, and the persona whose identity it holds")
+    ] = msgspec.field(default_factory=dict)
+    prefix: Annotated[
+        str, Meta(description="stands before every identity, so that none is another persona's")
+    ] = ""
+    site: Annotated[str, Meta(description="default: the first site")] = ""
+    set: Annotated[list[Text], Meta(description="columns set once, when an identity is first seen")] = (
+        msgspec.field(default_factory=list)
+    )
+    alias: Annotated[
+        str, Meta(description="column of another identity of the same person; needs --allow-alias")
+    ] = ""
+
+
+class DeliveryTable(_Table, frozen=True):
+    """Where calls go and how."""
+
+    to: Text | None = None
+    batch_size: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    concurrency: Annotated[int, Meta(ge=1, le=1024)] | None = None
+    rate: Above0 | None = None
+    timeout: Above0 | None = None
+    attempts: Positive | None = None
+    collisions: Literal["spread", "keep", "reject"] | None = None
+    spread: Annotated[int, Meta(ge=0, le=3600)] | None = None
+    ledger: Text | None = None
+    rejects: Text | None = None
+    max_rejects: Annotated[str, Meta(pattern=r"^\d+(\.\d+)?%?$")] | int | None = None
+
+
+class KmToml(_Table, frozen=True):
+    """km.toml, whole."""
+
+    strategy: Literal["toggle", "property", "sites"] | None = None
+    allow_id: list[Text] | None = None
+    columns: ColumnsTable = ColumnsTable()
+    sites: dict[Annotated[str, Meta(pattern=r"^[\w.-]+$")], SiteTable] = msgspec.field(default_factory=dict)
+    personas: list[PersonaTable] = msgspec.field(default_factory=list)
+    members: Annotated[
+        dict[str, Text],
+        Meta(description="a file that says who belongs to whom: its name, and a column for each persona"),
+    ] = msgspec.field(default_factory=dict)
+    delivery: DeliveryTable = DeliveryTable()
+
+
+def read(path: Path) -> KmToml:
+    """Return what stands in the file. Raises UsageError for what cannot be read or understood."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}", "check --config and the file") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is not UTF-8", "save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}", "see README, km.toml; text stands in quotation marks") from None
+    _check_keys(path, found, KmToml, "")
+    try:
+        return msgspec.convert(found, KmToml)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{path}: {_said(error)}", "see README, km.toml, or `km-cli config schema`"
+        ) from None
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the file, for editors."""
+    return msgspec.json.schema(KmToml)
+
+
+def _said(error: msgspec.ValidationError) -> str:
+    """Return an error with its place as it is written in the file: `delivery.rate` for `$.delivery.rate`."""
+    what, _, place = str(error).partition(" - at `")
+    place = place.replace("key` in `", "").rstrip("`").removeprefix("$").lstrip(".").replace("[...]", "")
+    place = re.sub(r"\[(\d+)\]", lambda number: f"[{int(number[1]) + 1}]", place)
+    for word, in_toml in _WORDS.items():
+        what = what.replace(word, in_toml)
+    return f"{place}: {what}" if place else what
+
+
+_WORDS = {" | null": "", "object": "table", "array": "list", "`str`": "text", "Object missing": "missing"}
+"""What msgspec calls things, and what they are called in TOML."""
+
+
+def _check_keys(path: Path, found: Any, table: type[Struct], place: str) -> None:
+    """Raise UsageError for the first key that is not known, naming the nearest that is."""
+    if not isinstance(found, dict):
+        return
+    fields = {field.name: field.type for field in msgspec.structs.fields(table)}
+    for key, value in found.items():
+        if key not in fields:
+            near = nearest(key, fields)
+            raise UsageError(
+                f"{path}: {place}{key} is no key that is known",
+                f"did you mean {place}{near}?" if near else f"there are: {', '.join(fields)}",
+            )
+        for inner, below in _tables(key, value):
+            if kind := _TABLES.get(f"{place}{key}"):
+                _check_keys(path, below, kind, f"{inner}.")
+
+
+def _tables(key: str, value: Any) -> list[tuple[str, Any]]:
+    """Return the tables below a key, and how each is called."""
+    if isinstance(value, list):
+        return [(f"{key}[{at}]", one) for at, one in enumerate(value, start=1)]
+    if key == "sites" and isinstance(value, dict):
+        return [(f"{key}.{name}", one) for name, one in value.items()]
+    return [(key, value)]
+
+
+_TABLES: dict[str, type[Struct]] = {
+    "columns": ColumnsTable,
+    "sites": SiteTable,
+    "personas": PersonaTable,
+    "delivery": DeliveryTable,
+}

@@ -1,0 +1,118 @@
+"""The members' file: who belongs to which account, and from when until when."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from km_cli.errors import InputError, UsageError
+from km_cli.inputs import Opened, Source, open_reader
+from km_cli.mapping import BadTime, Clocking, Members, Membership, Times, Unclear, cells, find
+from km_cli.model import Gap, Persona, Reject, Row
+
+_TIMES = ("since", "until")
+
+
+def read_members(
+    table: Mapping[str, str], folder: Path, personas: Sequence[Persona], clocking: Clocking, now: float
+) -> Members:
+    """Return what km.toml's [members] names: a `file`, columns of the actor and of others, `since`, `until`.
+
+    Times without an offset are in the log's zone, else UTC. Raises UsageError for a wrong table, InputError
+    for a file that says nothing clear.
+    """
+    _check(table, [persona.name for persona in personas])
+    path = folder / Path(table["file"]).expanduser()
+    source = Source(str(path))
+    source.check()
+    opened = open_reader(source)
+    try:
+        return _Reading(table, personas, clocking, now).members(opened)
+    finally:
+        opened.close()
+
+
+def _check(table: Mapping[str, str], personas: Sequence[str]) -> None:
+    actor, *others = personas
+    known = ["file", *personas, *_TIMES]
+    for key in table:
+        if key not in known:
+            raise UsageError(
+                f"km.toml: members.{key} is no key that is known", f"there are: {', '.join(known)}"
+            )
+    if "file" not in table or actor not in table or not set(others).intersection(table):
+        raise UsageError(
+            f"km.toml: [members] needs a file, and columns of the {actor} and of another persona",
+            f'as: file = "users.csv", {actor} = "email", {others[0] if others else "account"} = "company"',
+        )
+
+
+class _Reading:
+    """Reads the file's rows."""
+
+    def __init__(
+        self, table: Mapping[str, str], personas: Sequence[Persona], clocking: Clocking, now: float
+    ) -> None:
+        self._asked = {role: column for role, column in table.items() if role != "file"}
+        self._personas = [persona.name for persona in personas]
+        zone = clocking.timezone or "UTC"
+        self._times = {role: Times(clocking._replace(timezone=zone), now) for role in _TIMES}
+        self._lines: dict[tuple[str, Membership], int] = {}
+
+    def members(self, opened: Opened) -> Members:
+        """Return all memberships."""
+        source, tabular = opened.source.name, opened.format == "delimited"
+        named = find(self._asked, opened.columns, source, tabular=tabular) if not opened.empty else {}
+        cell = cells(opened.columns, tabular=tabular)
+        self._cells = {role: cell(column) for role, column in named.items()}
+        given = tuple(name for name in self._personas[1:] if name in self._asked)
+        members = Members(given, len(self._personas))
+        digest = hashlib.sha256(repr(sorted(self._asked.items())).encode())
+        if not opened.empty:
+            for item in opened.reader().items():
+                digest.update(item.raw if isinstance(item, Gap) else _row(item).raw)
+                if isinstance(item, Reject):
+                    raise InputError(f"{source}, line {item.row.line}: {item.reason}", _MEND)
+                if isinstance(item, Row):
+                    self._add(item, members)
+        members.digest = digest.hexdigest()
+        return members
+
+    def _add(self, row: Row, members: Members) -> None:
+        texts = {role: read(row.values).strip() for role, read in self._cells.items()}
+        actor = texts[self._personas[0]]
+        identities = tuple(texts.get(name, "") if at else "" for at, name in enumerate(self._personas))
+        if not actor or not any(identities):
+            return
+        membership = Membership(
+            identities, *(self._moment(row, role, texts.get(role, "")) for role in _TIMES)
+        )
+        other = members.add(actor, membership)
+        if other is not None:
+            before = self._lines[actor, other]
+            raise InputError(
+                f"{row.source}, line {row.line}: {actor!r} belongs to {_said(identities)}, "
+                f"and by line {before} to {_said(other.identities)} at the same time",
+                "say from when until when, in columns that [members] names as since and until",
+            )
+        self._lines[actor, membership] = row.line
+
+    def _moment(self, row: Row, role: str, text: str) -> int | None:
+        if not text:
+            return None
+        try:
+            return self._times[role].moment(text)
+        except (BadTime, Unclear) as error:
+            raise InputError(f"{row.source}, line {row.line}, {role}: {error}", _MEND) from None
+
+
+_MEND = "mend the members' file: nothing is sent while it is unclear who belongs to whom"
+
+
+def _row(item: Row | Reject) -> Row:
+    return item if isinstance(item, Row) else item.row
+
+
+def _said(identities: tuple[str, ...]) -> str:
+    return " and ".join(repr(identity) for identity in identities if identity)

@@ -1,0 +1,153 @@
+"""Who events are recorded as, and in which sites: from km.toml, or from a strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from km_cli.config.kmtoml import KmToml, PersonaTable
+from km_cli.config.sites import ACCOUNT_KEY_VARIABLE, KEY_VARIABLE, Site
+from km_cli.errors import UsageError
+from km_cli.model import Persona
+from km_cli.names import LONGEST_IDENTITY, LONGEST_NAME, is_reserved, nearest
+from km_cli.strategies import STRATEGIES
+
+
+class People(NamedTuple):
+    """The personas, the actor first, and the sites that any of them is recorded in."""
+
+    personas: tuple[Persona, ...]
+    sites: tuple[Site, ...]
+
+
+def people_of(
+    config: KmToml, folder: Path, *, strategy: str, site: str, columns: Mapping[str, str], allow_alias: bool
+) -> People:
+    """Return who there is.
+
+    `strategy` "" is km.toml's personas, `site` "" the first site, `columns` those that flags give to personas
+    by name, `folder` where km.toml is. Raises UsageError for what contradicts itself.
+    """
+    first, second = _first_two(config, site)
+    if strategy:
+        personas = STRATEGIES[strategy](first, second)
+    else:
+        personas = tuple(_persona(table, config, first) for table in config.personas)
+        _check(personas)
+    personas = _with_columns(personas, columns)
+    for persona in personas:
+        if persona.alias and not allow_alias:
+            raise UsageError(
+                f"km.toml: the persona {persona.name!r} has an alias column; an alias can't be undone (I2)",
+                "say --allow-alias if that is what you want, or take `alias` out",
+            )
+    used = dict.fromkeys(persona.site for persona in personas)
+    return People(personas, tuple(_site(name, config, folder, first, second) for name in used))
+
+
+def _first_two(config: KmToml, site: str) -> tuple[str, str]:
+    """Return the names of the first site and of the one that accounts have in the strategy `sites`."""
+    names = list(config.sites)
+    first = site or (names[0] if names else "main")
+    second = next((name for name in names if name != first), "accounts")
+    return first, second
+
+
+def _site(name: str, config: KmToml, folder: Path, first: str, second: str) -> Site:
+    """Return a site, and where its key is: as km.toml says, else in the usual variable."""
+    table = config.sites.get(name)
+    if table and table.key_env and table.key_file:
+        raise UsageError(f"km.toml: sites.{name} has both key_env and key_file", "leave one of them out")
+    if table and table.key_file:
+        return Site(name, key_file=str(folder / Path(table.key_file).expanduser()))
+    if table and table.key_env:
+        return Site(name, table.key_env)
+    usual = {second: ACCOUNT_KEY_VARIABLE, first: KEY_VARIABLE}
+    if name not in usual:
+        raise UsageError(
+            f"km.toml: sites.{name} does not say where its key is", 'add key_env = "VARIABLE", or key_file'
+        )
+    return Site(name, usual[name])
+
+
+def _persona(table: PersonaTable, config: KmToml, first: str) -> Persona:
+    if table.site and table.site not in config.sites:
+        raise _unknown(f"{table.name}.site", table.site, "site", config.sites)
+    return Persona(
+        table.name,
+        table.site or first,
+        _events(table.events),
+        table.rename,
+        tuple(table.link.items()),
+        table.prefix,
+        table.column,
+        table.alias,
+        None if table.properties is None else tuple(table.properties),
+        tuple(table.set),
+    )
+
+
+def _events(events: str | list[str] | dict[str, str]) -> tuple[tuple[str, str], ...] | None:
+    if isinstance(events, dict):
+        return tuple(events.items())
+    return tuple((name, "") for name in events) if isinstance(events, list) else None
+
+
+def _check(personas: tuple[Persona, ...]) -> None:
+    names = [persona.name for persona in personas]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"km.toml: two personas are called {name!r}", "give one of them another name")
+    for persona in personas:
+        _check_links(persona, names)
+        if len(persona.prefix) >= LONGEST_IDENTITY or not persona.prefix.isprintable():
+            raise UsageError(
+                f"km.toml: the prefix of {persona.name!r} is too long, or has characters that are not shown",
+                'a short word does: prefix = "acct "',
+            )
+        for column in persona.sets:
+            _check_property(f"{persona.name}.set", column)
+
+
+def _check_links(persona: Persona, names: list[str]) -> None:
+    for name, other in persona.link:
+        _check_property(f"{persona.name}.link", name)
+        if other not in names:
+            raise _unknown(f"{persona.name}.link.{name}", other, "persona", names)
+        if other == persona.name:
+            raise UsageError(
+                f"km.toml: {persona.name}.link.{name} holds its own identity", "name another persona"
+            )
+
+
+def _check_property(place: str, name: str) -> None:
+    if is_reserved(name):
+        raise UsageError(
+            f"km.toml: {place}: Kissmetrics reserves the property {name!r}", "give it another name"
+        )
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise UsageError(
+            f"km.toml: {place}: {name[:30]!r} is no name of a property",
+            f"it has 1 to {LONGEST_NAME} characters (D4)",
+        )
+
+
+def _unknown(place: str, name: str, what: str, known: Collection[str]) -> UsageError:
+    near = nearest(name, known)
+    return UsageError(
+        f"km.toml: {place}: there is no {what} {name!r}",
+        f"did you mean {near!r}?" if near else f"there are: {', '.join(known) or 'none'}",
+    )
+
+
+def _with_columns(personas: tuple[Persona, ...], columns: Mapping[str, str]) -> tuple[Persona, ...]:
+    """Lay the columns that flags name over the personas'."""
+    names = [persona.name for persona in personas]
+    for name in columns:
+        if name not in names:
+            raise UsageError(
+                f"--{name} names the column of a persona {name!r}, and km.toml has none",
+                f"there are: {', '.join(names)}; say their columns in km.toml",
+            )
+    return tuple(persona._replace(column=columns.get(persona.name, persona.column)) for persona in personas)

@@ -1,0 +1,224 @@
+"""Values → properties: what of a record is sent, and what of it each persona's records carry."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from km_cli.mapping.columns import Columns, Who, property_columns
+from km_cli.model import Properties
+from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_name, is_reserved
+
+Cell = Callable[[Any], str]
+Select = Callable[[Properties], Properties]
+
+_ABSENT = object()
+
+MOST_PROPERTIES = 5000
+"""Of one event: more are no properties but data that went astray, and D8 has 65,535 for a whole product."""
+
+
+class Bad(ValueError):
+    """A row that can't be sent, and the code for its reason."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def readers(
+    columns: Columns, found: tuple[str, ...], *, tabular: bool
+) -> tuple[Callable[[str], Cell], _CellProperties | _ObjectProperties]:
+    """Return what makes a reader of one column's text by its name, and the reader of all properties."""
+    cell = cells(found, tabular=tabular)
+    if not tabular:
+        return cell, _ObjectProperties(columns)
+    place = {name: index for index, name in enumerate(found)}
+    names = property_columns(columns, found)
+    return cell, _CellProperties(tuple((place[name], name) for name in names))
+
+
+def cells(found: tuple[str, ...], *, tabular: bool) -> Callable[[str], Cell]:
+    """Return what makes a reader of one column's text by its name ("": there is none)."""
+    return _cell_of({name: index for index, name in enumerate(found)}) if tabular else _member
+
+
+def selection(columns: Columns, who: Who) -> Select | None:
+    """Return what picks a persona's properties from all of them; None if it carries them all."""
+    if who.properties is not None:
+        names = who.properties
+    elif columns.properties is not None:
+        names = columns.properties
+    else:
+        others = {name for other in columns.personas for name in other.properties or ()}
+        extra = others.intersection(columns.taken.union(columns.exclude))
+        return _without(frozenset(extra)) if extra else None
+    return None if names == columns.all_properties else _only(names)
+
+
+def _only(names: tuple[str, ...]) -> Select:
+    wanted = frozenset(names)
+    inside = tuple(f"{name}." for name in names)  # with --flatten
+    return lambda pairs: tuple([pair for pair in pairs if pair[0] in wanted or pair[0].startswith(inside)])
+
+
+def _without(names: frozenset[str]) -> Select:
+    return lambda pairs: tuple([pair for pair in pairs if pair[0] not in names])
+
+
+def check_size(properties: Properties) -> None:
+    if len(properties) > MOST_PROPERTIES:
+        raise Bad("too-many-properties", f"it has {len(properties):,} properties, over {MOST_PROPERTIES:,}")
+    for name, value in properties:
+        if len(value) > LONGEST_VALUE // 4 and len(value.encode()) > LONGEST_VALUE:
+            raise Bad("D5", f"the value of {name!r} has more than {LONGEST_VALUE:,} bytes")
+
+
+def _cell_of(place: dict[str, int]) -> Callable[[str], Cell]:
+    def cell(name: str) -> Cell:
+        if not name:
+            return lambda _: ""
+        index = place[name]
+        return lambda cells: str(cells[index])
+
+    return cell
+
+
+class _CellProperties:
+    """Reads the properties of cells. `width` is how many there are if none is empty."""
+
+    def __init__(self, indexes: tuple[tuple[int, str], ...]) -> None:
+        self._indexes = indexes
+        self.width = len(indexes)
+
+    def read(self, cells: list[str]) -> Properties:
+        """Return those that are not empty."""
+        return tuple([(name, cells[index]) for index, name in self._indexes if cells[index]])
+
+
+def _member(name: str) -> Cell:
+    """Return what reads a member of an object: under its whole name, else along its dots."""
+    if not name:
+        return lambda _: ""
+    if "." not in name:
+        return lambda values: _text(name, values.get(name))
+    return lambda values: _text(name, _found(values, name))
+
+
+def _found(values: dict[str, Any], name: str, absent: object = None) -> Any:
+    if name in values:
+        return values[name]
+    found: Any = values
+    for key in name.split("."):
+        found = found.get(key, absent) if isinstance(found, dict) else absent
+    return found
+
+
+def _text(name: str, value: Any) -> str:
+    """Return a JSON value as it is sent: numbers as written, true and false as words, null as nothing."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    raise Bad("nested", f"{name[:60]!r} is nested JSON, no single value")
+
+
+class _ObjectProperties:
+    """Reads the properties of objects, whose keys may differ from one to the next.
+
+    `width` is how many the last one had, empty ones among them.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self._wanted = columns.properties
+        self._exclude = columns.exclude
+        self._flatten = columns.flatten
+        self._taken = columns.taken
+        self._roots = {name.split(".")[0] for name in columns.taken.union(columns.exclude) if "." in name}
+        self._checked: set[tuple[str, ...]] = set()
+        self.width = 0
+
+    def read(self, values: dict[str, Any]) -> Properties:
+        """Return those that are not empty. Raises Bad."""
+        if self._wanted is None:
+            pairs = list(self._rest(values, ""))
+        else:
+            members = [(name, _found(values, name, _ABSENT)) for name in self._wanted]
+            pairs = [
+                pair
+                for name, value in members
+                if value is not _ABSENT
+                for pair in self._named(name, value, apart=False)
+            ]
+        self.width = len(pairs)
+        found = tuple(pair for pair in pairs if pair[1])
+        names = tuple([name for name, _ in found])
+        if names not in self._checked:
+            _check_names(names)
+            if len(self._checked) > 10_000:
+                self._checked.clear()
+            self._checked.add(names)
+        return found
+
+    def _rest(self, values: dict[str, Any], prefix: str) -> Iterable[tuple[str, str]]:
+        for key, value in values.items():
+            name = prefix + key
+            if name in self._taken or name in self._exclude:
+                continue
+            if isinstance(value, str):
+                yield name, value
+            else:
+                yield from self._named(name, value, apart=bool(prefix) or name in self._roots)
+
+    def _named(self, name: str, value: Any, *, apart: bool) -> Iterable[tuple[str, str]]:
+        """Yield one member: an object is taken `apart` if part of it is used, and with --flatten."""
+        if isinstance(value, dict) and (self._flatten or apart):
+            yield from self._inside(value, name)
+        elif isinstance(value, list) and self._flatten:
+            yield from self._inside({str(index): item for index, item in enumerate(value)}, name)
+        elif isinstance(value, dict | list):
+            raise _nested(name)
+        else:
+            yield name, _text(name, value)
+
+    def _inside(self, values: dict[str, Any], name: str) -> Iterable[tuple[str, str]]:
+        """Yield what is in an object; without --flatten there must be nothing left in it."""
+        for inner in self._rest(values, f"{name}."):
+            if not self._flatten and inner[1]:
+                raise _nested(inner[0])
+            yield inner
+
+
+def _nested(name: str) -> Bad:
+    name = name if len(name) <= 60 else name[:60] + "…"
+    return Bad(
+        "nested",
+        f"{name!r} is nested JSON, which Kissmetrics does not take (D5); "
+        f"--flatten sends it, --exclude-property {shlex.quote(name)} leaves it out",
+    )
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    """Refuse a row with a name that can't be sent, or with two that Kissmetrics would make one (D4)."""
+    folded: dict[str, str] = {}
+    for name in names:
+        _check_property(name)
+        other = folded.setdefault(fold_name(name), name)
+        if other is not name:
+            raise Bad("twice", f"two of its members would be one property: {other!r} and {name!r} (D4)")
+
+
+def _check_property(name: str) -> None:
+    if not name.strip():
+        raise Bad("no-property-name", "a property has an empty name")
+    if len(name) > LONGEST_NAME:
+        raise Bad("D4", f"the property name {name[:30]!r}… has {len(name)} characters, over {LONGEST_NAME}")
+    if is_reserved(name):
+        raise Bad(
+            "reserved",
+            f"the property {name!r} is reserved by Kissmetrics; "
+            f"--exclude-property {shlex.quote(name)} leaves it out",
+        )

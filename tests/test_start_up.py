@@ -1,0 +1,34 @@
+"""How fast it starts, and what it does without then."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+HELP = ("-m", "km_cli", "--help")
+ROUNDS = 15
+
+
+def seconds(*words: str) -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def test_help_takes_at_most_twice_as_long_as_click_alone() -> None:
+    """The fastest of several runs each, taken in turns, so that a busy machine slows both alike."""
+    rounds = [(seconds(*HELP), seconds("-c", "import click")) for _ in range(ROUNDS)]
+    help_alone, click_alone = map(min, zip(*rounds, strict=True))
+    assert help_alone <= 2 * click_alone
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Of a command as well: what it needs is imported when it runs."""
+    for words in (HELP, ("-m", "km_cli", "import", "--help"), ("-m", "km_cli", "dry-run", "--help")):
+        told = subprocess.run(
+            [sys.executable, "-X", "importtime", *words], check=True, capture_output=True, text=True
+        ).stderr
+        modules = {line.rpartition("|")[2].strip() for line in told.splitlines()}
+        assert "click" in modules
+        assert not modules & {"requests", "urllib3", "rich", "sqlite3", "km_cli.pipeline"}
