@@ -1,4 +1,4 @@
-"""What shows only over many rows, files and runs: instances, names, spellings, and what Kissmetrics will hold.
+"""What shows only over many rows, files and runs: instances, names, spellings, what Kissmetrics will hold.
 
 A stage after planning: it sees only what is to be sent. What has to be known of earlier runs is in the
 ledger's counts.
@@ -47,7 +47,7 @@ class Census:
                 yield Finding(code, message, placed.row.source, placed.row.line, who)
 
     def _crossover(self, call: Record) -> str:
-        """Tell of an event that two personas of one site do, each once: people and accounts mix in reports."""
+        """Tell, once, of an event that two personas of one site do: people and accounts mix in reports."""
         key = (call.site, call.event)
         first = self._doers.setdefault(key, call.persona)
         if first in (call.persona, ""):
@@ -97,7 +97,7 @@ class Census:
             yield "D8", f"{name!r} is {kind} name number {count:,}; a product has at most {limit}", ""
 
     def _spelled(self, person: bytes, call: Record | Set) -> str:
-        """Tell of an identity that differs from another only in case or Unicode form: two people, perhaps one."""
+        """Tell of an identity that differs from another only in case or Unicode form: perhaps the same."""
         alike = digest(8, self._tracker, call.site, spelling(call.identity))
         if len(self._people) > _MOST_KNOWN:
             self._people.clear()

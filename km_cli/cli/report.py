@@ -59,6 +59,7 @@ def print_json(
     summary: dict[str, Any] = {
         "rows": {"read": tally.rows.read, **asdict(tally.rows)},
         "calls": asdict(tally.calls),
+        "normalised": dict(tally.normalised),
         "findings": dict(tally.findings),
         "reasons": dict(tally.reasons),
         "seconds": round(seconds, 3),
@@ -108,6 +109,7 @@ def print_summary(
         ("  refused", calls.rejected, ""),
     )
     table(lines)
+    _print_normalised(tally)
     _print_findings(tally)
     if kept is not None:
         _print_kept(settings, kept)
@@ -154,6 +156,7 @@ def print_dry_run(settings: Settings, tally: Tally, watch: Watch) -> None:
     moved = tally.findings["D1"] + tally.findings["D2"]
     lines += _lines(("  moved", moved, f"to a free second, by up to {settings.spread} s"))
     table(lines)
+    _print_normalised(tally)
     _print_rejects(tally)
     _print_findings(tally)
     if calls.planned and settings.target.needs_key:
@@ -167,6 +170,25 @@ def _print_rejects(tally: Tally) -> None:
     say("\nthe first to be rejected of each kind")
     for code, reject in tally.rejects.items():
         say(f"  {code}: {reject.row.source}, line {reject.row.line}: {reject.reason}")
+
+
+_NORMALISED = {
+    "byte-order-mark": ("byte order mark", "byte order marks"),
+    "line-ends": ("file with line ends other than LF", "files with line ends other than LF"),
+    "blank-lines": ("blank line", "blank lines"),
+    "blanks-around-ids": ("id with blanks around it", "ids with blanks around them"),
+    "fractions-floored": ("time floored to its second", "times floored to their seconds"),
+    "empty-values": ("empty value left out", "empty values left out"),
+    "parts-without-id": ("part without an id left out", "parts without an id left out"),
+}
+"""What was normalised, by the words of the tally: one of it, several."""
+
+
+def _print_normalised(tally: Tally) -> None:
+    """Say in a line what was normalised."""
+    found = [(tally.normalised[word], names) for word, names in _NORMALISED.items() if tally.normalised[word]]
+    if found:
+        say("normalised: " + ", ".join(f"{number:,} {names[number > 1]}" for number, names in found))
 
 
 def _print_findings(tally: Tally) -> None:

@@ -106,7 +106,8 @@ class Watcher(Watch):
         self._terminal = terminal() if asks else None
         self._asks = self._terminal is not None
         shows = sys.stderr.isatty() and not quiet
-        self._bar = ProgressBar(total_bytes(settings.files)) if shows else None
+        total = partial(total_bytes, settings.files, encoding=settings.shape.encoding, limit=settings.limit)
+        self._bar = ProgressBar(total()) if shows else None
         self._behind = 0
         self._at = 0
 
