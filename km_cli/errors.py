@@ -8,6 +8,7 @@ KmError                      what went wrong, and `hint`: what to do next
 │   └── LedgerFailed    74   it was in use and a write failed (a full disk)
 ├── ReadError           74   reading failed midway
 ├── TooManyRejects      65   more rows are rejected than --max-rejects allows
+├── TooManyFindings     65   there are findings, and --strict allows none
 ├── Unavailable         69   the destination is unavailable or refuses us
 └── ComeBackLater       75   the destination told us to wait longer than a run should
 """
@@ -76,6 +77,12 @@ class ReadError(KmError):
 
 class TooManyRejects(KmError):
     """More rows are rejected than were allowed; what was sent before stands."""
+
+    exit = Exit.REJECTED
+
+
+class TooManyFindings(KmError):
+    """Kissmetrics would lose, merge or change something, and that is not allowed; nothing was sent."""
 
     exit = Exit.REJECTED
 

@@ -21,7 +21,7 @@ from km_cli.gathering import Cursor, FixedCursor, Gathering, Mapped, raw_of
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Columns, EventsSeen, LeftOut, Mapper, Mapping, recognise
-from km_cli.model import Clock, Event, Finding, Gap, Plan, Reject, Row, Sequence
+from km_cli.model import Clock, Event, Finding, Gap, News, Plan, Reject, Row, Sequence
 from km_cli.planning import Planner
 from km_cli.rules import Rules
 from km_cli.strategies import Expansion
@@ -30,11 +30,18 @@ from km_cli.tally import Tally
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+_DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5", "reserved"})
+"""Why a row is rejected that Kissmetrics would answer with 200 all the same (W3)."""
+
 _PREVIEW_ROWS = 1000
 _PREVIEW_BYTES = 16 << 20
 _JUDGED_ROWS = 200
 _FEWEST_JUDGED = 10
 _BATCH_BYTES = 4 << 20
+
+
+Forecast = dict[str, dict[str, News]]
+"""What Kissmetrics will hold, by site and persona."""
 
 
 class Observer(Protocol):
@@ -145,6 +152,13 @@ class Pipeline:
         """Note which events asked for there are none of; nobody can tell if not all rows were read now."""
         if self._sees_all and self._left != 0 and (unseen := self._seen.unseen()):
             self._tally.note(Finding("no-such-event", "; ".join(unseen), "", 0))
+
+    def forecast(self) -> Forecast:
+        """Return what Kissmetrics will hold when all that was planned so far is sent."""
+        return {
+            site.name: self._ledger.counts.total(self._census.site(site.name))
+            for site in self._settings.people.sites
+        }
 
     def _check_heads(self, sources: Iterable[Source]) -> None:
         """Look at every file's columns before anything is sent: a mistake in the last one shows at once."""
@@ -318,6 +332,9 @@ class Pipeline:
         if type(one) is Reject:
             self._tally.reject(one)
             self._tally.rows.rejected += 1
+            if one.code in _DROPPED:
+                said = f"Kissmetrics would answer 200 and drop it: {one.reason}"
+                self._tally.note(Finding("W3", said, one.row.source, one.row.line))
         if type(one) is LeftOut:
             self._leave_out(one.row, "left-out", "it is not in the part asked for")
         if type(one) is not Event:

@@ -182,6 +182,8 @@ class Planner:
             )
         if leader is None:
             self._slots.own(mark.person, Owner(call.persona, mark.identity))
+        if other is None:
+            desk.note_bare(call)
         self._slots.own(mark.other, made)
         filed = Filed(mark.person, NO_SECOND, NO_SECOND, mark.deed, b"", NO_EVENT, b"", b"", ())
         desk.placed.append(Placed(desk.row, call, filed))
@@ -386,6 +388,11 @@ class _Desk:
         self._note(
             "D1-alike", f"{who}: {call.event!r} is in that second already with the same properties", who
         )
+
+    def note_bare(self, call: Alias) -> None:
+        """The other identity has no data of its own yet (I3)."""
+        who = f"{call.persona} {call.identity!r}"
+        self._note("I3", f"{who}: its alias {call.other!r} has no data of its own here", who)
 
     def note_full(self, call: Timed, rule: str) -> None:
         """There was no free second, and the call is rejected."""

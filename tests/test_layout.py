@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "strategies": FOUNDATION,
     "planning": FOUNDATION | {"prints"},
     "prints": FOUNDATION,
+    "census": FOUNDATION | {"prints"},
     "rules": FOUNDATION,
     "ledger": FOUNDATION,
     "delivery": FOUNDATION,
@@ -31,6 +32,7 @@ MAY_IMPORT = {
     "dispatch": FOUNDATION | {"delivery", "inputs", "ledger", "tally"},
     "pipeline": FOUNDATION
     | {
+        "census",
         "config",
         "dispatch",
         "gathering",

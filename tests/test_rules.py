@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from km_cli.model import Event, Row, Share
-from km_cli.rules import RULES, Rules
+from km_cli.rules import Rules
 
 
 def event(name: str = "Clicked", **properties: str) -> Event:
@@ -17,6 +17,10 @@ def named(name: str) -> Event:
     return event()._replace(properties=((name, "v"),))
 
 
+def whose(account: str) -> Event:
+    return event()._replace(shares=(Share("ada", ()), Share(account, ())))
+
+
 @pytest.mark.parametrize(
     ("code", "fires", "near_miss"),
     [
@@ -26,11 +30,25 @@ def named(name: str) -> Event:
         ("set-by-kissmetrics", named("Referrer"), named("Referrer Name")),
         ("set-by-kissmetrics", named("campaign_source".replace("_", " ")), named("campaign_source")),
         ("D5-long", event(note="x" * 513), event(note="x" * 512)),
-        ("D5", event(amount="$49.00"), event(amount="49.00")),
-        ("D5", event(amount="49,00 €"), event(amount="49,00 EUR")),
-        ("D5", event(amount="-$5"), event(amount="-5")),
+        ("D5", event(deposit="$49.00"), event(deposit="49.00")),
+        ("D5", event(deposit="49,00 €"), event(deposit="49,00 EUR")),
+        ("D5", event(deposit="-$5"), event(deposit="-5")),
         ("D5", event(data='{"a": 1}'), event(data="{a}")),
         ("D5", event(data="[1, 2]"), event(data="[draft] title")),
+        ("D5-money", event(Billing__Amount="EUR 5"), event(Billing__Amount="-5.00")),
+        ("D5-money", event(total_price="1.234,50"), event(discount="1.234,50")),
+        ("W6", event(note='say "yes"'), event(note="say 'yes'")),
+        ("W6", event(**{f"p{n}": "v" for n in range(11)}), event(**{f"p{n}": "v" for n in range(10)})),
+        ("D8-name", event("Viewed https://a.example/x"), event("Viewed a.example")),
+        ("D8-name", event("GET /api/users/1"), event("Won 50/50")),
+        ("D8-name", event("Bought SKU-4821"), event("Bought Add-on 3")),
+        ("D8-name", event("Error 10054"), event("Joined in 2024")),
+        ("D8-name", event("Opened 0b1c2d3e-4f50-11ee-be56-0242ac120002"), event("Opened a-b-c")),
+        ("I1-doubt", whose("(not set)"), whose("set")),
+        ("I1-doubt", whose("UNKNOWN"), whose("Unknown Pleasures Ltd")),
+        ("I1-doubt", whose("0"), whose("10")),
+        ("I4", whose("zXw0Zq3C+bPqk2gJrY6yVnXr5dA="), whose("zXw0Zq3CbPqk2gJrY6yVnXr5dA")),
+        ("I4", whose("zXw0Zq3C/bPqk2gJrY6yVnXr5dA="), whose("Acme/Beta")),
     ],
 )
 def test_a_rule_fires_and_has_a_near_miss(code: str, fires: Event, near_miss: Event) -> None:
@@ -41,15 +59,9 @@ def test_a_rule_fires_and_has_a_near_miss(code: str, fires: Event, near_miss: Ev
 
 def test_a_name_is_told_of_once_and_a_value_each_time() -> None:
     rules = Rules()
-    bad = event("a:b", amount="$1")
+    bad = event("a:b", deposit="$1")
     assert [finding.code for finding in rules.look(bad)] == ["D4", "D5"]
     assert [finding.code for finding in rules.look(bad)] == ["D5"]
-
-
-def test_every_rule_says_what_it_means_how_to_cure_it_and_where_it_is_from() -> None:
-    abouts = [make().about for make in RULES]
-    assert all(all(about) for about in abouts)
-    assert len({about.code for about in abouts}) == len(abouts)
 
 
 def test_two_names_that_fold_to_one() -> None:

@@ -199,6 +199,11 @@ part = section(
         default="",
         help="Stop if more rows are rejected. Default: no limit.",
     ),
+    option(
+        "--strict",
+        is_flag=True,
+        help="Send nothing if anything would be lost, merged, changed or rejected: exit 65.",
+    ),
 )
 
 delivery = section(

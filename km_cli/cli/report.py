@@ -11,31 +11,26 @@ from km_cli.cli.show import complain, counted, say, short, table
 from km_cli.cli.watch import Watch
 from km_cli.config import Settings
 from km_cli.destinations import Target
-from km_cli.model import Finding
-from km_cli.rules import RULES
+from km_cli.model import Finding, News
+from km_cli.pipeline import Forecast
+from km_cli.rules import CATALOGUE, is_harmless
 from km_cli.tally import Tally
 
 _ASSUMED_LATENCY = 0.1
 
 MEANINGS = {
-    "D1": "same person, event and second: moved so that both count",
-    "D1-merged": "same person, event and second: Kissmetrics will count them once",
-    "D2": "another value of a property in the same second: moved so that both are kept",
-    "D2-lost": "another value of a property and no free second: one value survives",
     "changed": "sent before with other properties: not sent again",
-    "left-out": "rows that --since, --until, --only or --skip leaves out",
-    "leap-second": "a second :60, read as :59",
     "no-such-event": "names after --only or --skip that no row has",
     "no-persona": "rows that nobody may do: left out, as km.toml says",
-    **{make.about.code: make.about.meaning for make in RULES},
-    "time-unit": "times in a unit other than seconds, recognised by magnitude",
+    **{code: about.meaning for code, about in CATALOGUE.items()},
 }
 """Findings by code, in words."""
 
-LOSSES = frozenset({"D1-merged", "D2-lost", "changed", "no-such-event", *(make.about.code for make in RULES)})
-"""Findings that say something arrives in Kissmetrics otherwise than it stands in the log, or not at all."""
+_TOLD = frozenset({"changed", "no-such-event"})
+"""What is told of off a terminal too, beside what the rules say is lost, merged or changed."""
 
 _LONGEST_MESSAGE = 300
+_WORST = 3
 
 
 def kept_by(target: Target) -> dict[str, Any] | None:
@@ -53,9 +48,9 @@ def kept_by(target: Target) -> dict[str, Any] | None:
 
 
 def print_json(
-    tally: Tally, seconds: float, *, dry_run: bool = False, kept: dict[str, Any] | None = None
+    tally: Tally, seconds: float, *, forecast: Forecast | None = None, kept: dict[str, Any] | None = None
 ) -> None:
-    """Print the summary as one object."""
+    """Print the summary as one object; a dry run's has a forecast."""
     summary: dict[str, Any] = {
         "rows": {"read": tally.rows.read, **asdict(tally.rows)},
         "calls": asdict(tally.calls),
@@ -66,8 +61,12 @@ def print_json(
     }
     if tally.rejected_before:
         summary["rejected_before"] = tally.rejected_before
-    if dry_run:
+    if forecast is not None:
         summary["dry_run"] = True
+        summary["forecast"] = {
+            site: {persona: news._asdict() for persona, news in held.items()}
+            for site, held in forecast.items()
+        }
     if kept is not None:
         summary["kept"] = kept
     print(json.dumps(summary))
@@ -76,7 +75,7 @@ def print_json(
 def print_losses(tally: Tally) -> None:
     """Print what is lost or changed as problems, a line a code: for where nobody sees the summary."""
     for code, count in tally.findings.items():
-        if code in LOSSES:
+        if code in _TOLD or not is_harmless(code):
             finding = tally.examples[code]
             first = f"the first of {count:,}: " if count > 1 else ""
             place = f" ({first}{_place(finding)})" if finding.source else ""
@@ -138,7 +137,7 @@ _KEPT_MEANINGS = {
 }
 
 
-def print_dry_run(settings: Settings, tally: Tally, watch: Watch) -> None:
+def print_dry_run(settings: Settings, tally: Tally, watch: Watch, forecast: Forecast) -> None:
     """Print the first sequences and the totals of a rehearsal."""
     watch.print_inputs()
     watch.print_first()
@@ -158,7 +157,8 @@ def print_dry_run(settings: Settings, tally: Tally, watch: Watch) -> None:
     table(lines)
     _print_normalised(tally)
     _print_rejects(tally)
-    _print_findings(tally)
+    _print_findings(tally, worst=True)
+    _print_forecast(forecast)
     if calls.planned and settings.target.needs_key:
         say(f"\nAn import would take about {_duration(settings, calls.planned)}.")
     say("Nothing was sent, nothing was written.")
@@ -191,7 +191,8 @@ def _print_normalised(tally: Tally) -> None:
         say("normalised: " + ", ".join(f"{number:,} {names[number > 1]}" for number, names in found))
 
 
-def _print_findings(tally: Tally) -> None:
+def _print_findings(tally: Tally, *, worst: bool = False) -> None:
+    """Print the findings by code, the first of each, and with `worst` whom they are about and the cure."""
     if not tally.findings:
         return
     say("\nfindings")
@@ -199,7 +200,36 @@ def _print_findings(tally: Tally) -> None:
     for code in tally.findings:
         finding = tally.examples[code]
         place = f"{_place(finding)}: " if finding.source else ""
-        say(f"  {code}: {place}{finding.message}")
+        say(f"  {code}: {place}{short(finding.message, _LONGEST_MESSAGE)}")
+        if worst and not is_harmless(code):
+            _print_worst(tally, code)
+
+
+def _print_worst(tally: Tally, code: str) -> None:
+    """Print whom most findings of a code are about, and what to do about it."""
+    most = tally.worst[code].most_common(_WORST)
+    if len(tally.worst[code]) > 1:
+        more = len(tally.worst[code]) - len(most)
+        said = "; ".join(f"{short(who, 80)} {count:,}" for who, count in most)
+        say(f"    most: {said}" + (f"; and {more:,} more" if more else ""), hang=6)
+    if code in CATALOGUE:
+        say(f"    cure: {CATALOGUE[code].cure}", hang=6)
+
+
+def _print_forecast(forecast: Forecast) -> None:
+    """Print what Kissmetrics would hold after the import, earlier runs included."""
+    lines = [
+        (f"  {persona}" + (f", {site}" if len(forecast) > 1 else ""), held)
+        for site, personas in forecast.items()
+        for persona, held in personas.items()
+    ]
+    if lines:
+        say("\nwhat Kissmetrics would hold then")
+        table([(label, f"{held.people:,}", _said(held)) for label, held in lines])
+
+
+def _said(held: News) -> str:
+    return f"with {counted(held.events, 'event')}, {counted(held.properties, 'property value')}"
 
 
 def _place(finding: Finding) -> str:

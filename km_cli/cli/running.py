@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
+from typing import NamedTuple
 
 import click
 
@@ -22,10 +23,11 @@ from km_cli.config import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations import open_destination
 from km_cli.dispatch import Rehearsal, Sending, Stop, Stopped
-from km_cli.errors import Exit, KmError
+from km_cli.errors import Exit, KmError, TooManyFindings, UsageError
 from km_cli.inputs import RejectsFile, Source
 from km_cli.ledger import Ledger
-from km_cli.pipeline import Pipeline
+from km_cli.pipeline import Forecast, Pipeline
+from km_cli.rules import is_harmless
 from km_cli.tally import Tally
 
 _GC = (100_000, 50, 50)
@@ -48,36 +50,82 @@ class SystemClock:
         return time.monotonic()
 
 
-def run_dry(context: click.Context) -> int:
-    """Rehearse an import and report; the exit code is 65 if rows would be rejected."""
-    settings, flags = make_settings(context), context.params
-    gc.set_threshold(*_GC)
+class _Rehearsed(NamedTuple):
+    """How a dry run ended, and what Kissmetrics would hold after the import, by site and persona."""
+
+    tally: Tally
+    watch: Watcher
+    forecast: Forecast
+    seconds: float
+    ended: KmError | None
+
+
+def _rehearse(settings: Settings, watch: Watcher) -> _Rehearsed:
+    """Take the whole way up to the ledger, under a temporary overlay: nothing is sent, nothing is written."""
     sources = _sources(settings, Stop())
     clock, tally = SystemClock(), Tally()
     started = clock.monotonic()
     ended: KmError | None = None
+    forecast: Forecast = {}
     ledger = Ledger.overlay(settings.ledger)
     try:
-        watch = Watcher(settings, asks=False, quiet=flags["as_json"], keep=flags["show"])
         keys = {site.name: "" for site in settings.people.sites}
         destination = open_destination(settings.target, keys, settings.timeout)
         dispatch = Rehearsal(ledger, settings.target.tracker, destination, tally, Stop())
+        pipeline = Pipeline(settings, ledger, dispatch, tally, watch, clock)
         with watch:
-            Pipeline(settings, ledger, dispatch, tally, watch, clock).run(sources)
+            pipeline.run(sources)
         watch.pending = ledger.outbox.count(settings.target.tracker)
+        forecast = pipeline.forecast()
     except KmError as error:
         ended = error
     finally:
         ledger.close()
-    seconds = clock.monotonic() - started
+    return _Rehearsed(tally, watch, forecast, clock.monotonic() - started, ended)
+
+
+def run_dry(context: click.Context) -> int:
+    """Rehearse an import and report; the exit code is 65 if rows would be rejected."""
+    settings, flags = make_settings(context), context.params
+    gc.set_threshold(*_GC)
+    watch = Watcher(settings, asks=False, quiet=flags["as_json"], keep=flags["show"])
+    tally, _, forecast, seconds, ended = _rehearse(settings, watch)
     if flags["as_json"]:
-        report.print_json(tally, seconds, dry_run=True)
+        report.print_json(tally, seconds, forecast=forecast)
         report.print_losses(tally)
     elif ended is None or tally.rows.read:
-        report.print_dry_run(settings, tally, watch)
+        report.print_dry_run(settings, tally, watch, forecast)
     if ended is not None:
         raise ended
+    if flags["strict"]:
+        _check_strictly(tally)
     return Exit.REJECTED if tally.rows.rejected else Exit.OK
+
+
+def _check_strictly(tally: Tally) -> None:
+    """Raise TooManyFindings if anything would be lost, merged, changed or rejected (--strict)."""
+    found = {code: count for code, count in tally.findings.items() if not is_harmless(code)}
+    if tally.rows.rejected:
+        found["rejected rows"] = tally.rows.rejected
+    if found:
+        said = ", ".join(f"{code} {count:,}" for code, count in found.items())
+        raise TooManyFindings(
+            f"--strict: Kissmetrics would lose, merge or change something ({said}); nothing was sent",
+            "km-cli dry-run shows what and where, km-cli rules CODE explains it; without --strict it is sent",
+        )
+
+
+def _rehearse_strictly(settings: Settings) -> None:
+    """Go through the files once before anything is sent. Raises TooManyFindings."""
+    if "-" in settings.files:
+        raise UsageError(
+            "--strict reads everything before it sends anything: standard input can be read only once",
+            "write it to a file first, or leave --strict out",
+        )
+    rehearsed = _rehearse(settings, Watcher(settings, asks=False, quiet=True))
+    if rehearsed.ended is not None:
+        raise rehearsed.ended
+    _check_strictly(rehearsed.tally)
 
 
 def run_import(context: click.Context) -> int:
@@ -91,6 +139,8 @@ def run_import(context: click.Context) -> int:
                 f"unless that is meant: chmod go-r {site.key_file}",
             )
     gc.set_threshold(*_GC)
+    if flags["strict"]:
+        _rehearse_strictly(settings)
     clock, tally, stop = SystemClock(), Tally(), Stop()
     sources = _sources(settings, stop)
     started = clock.monotonic()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from typing import Any
 
 from km_cli.model import News
 
@@ -45,7 +46,8 @@ class CountTable:
 
     def _load(self, key: bytes) -> int:
         query = "SELECT n FROM {}.instances WHERE name = ?"
-        return int(next((row[0] for name in self._schemas if (row := self._one(name, query, key))), 0))
+        rows = (self._one(name, query, key) for name in self._schemas)
+        return next((int(row[0]) for row in rows if row), 0)
 
     def spelled(self, alike: bytes, person: bytes) -> bool:
         """Tell whether another person's identity is spelled alike; if not, remember this one's."""
@@ -131,6 +133,6 @@ class CountTable:
         self._new_names.clear()
         self._gains.clear()
 
-    def _one(self, schema: str, query: str, *values: object) -> tuple[object, ...] | None:
-        found: tuple[object, ...] | None = self._database.execute(query.format(schema), values).fetchone()
+    def _one(self, schema: str, query: str, *values: object) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = self._database.execute(query.format(schema), values).fetchone()
         return found

@@ -1,20 +1,41 @@
-"""What a rule is: something that Kissmetrics does without a word, and how it shows in an event."""
+"""What a rule is: something that Kissmetrics does without a word, and how it shows in a log."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import ClassVar, NamedTuple, Protocol
 
 from km_cli.model import Event
 
 
+class Severity(Enum):
+    """What becomes of the data. A note says only what was done about it, or what to think of."""
+
+    DROPS = "drops"
+    MERGES = "merges"
+    CHANGES = "changes"
+    NOTE = "note"
+
+
+class Example(NamedTuple):
+    """A log in which the rule shows, one in which it just does not. `flags` and a km.toml go with both."""
+
+    fires: str
+    near: str
+    flags: tuple[str, ...] = ()
+    km_toml: str = ""
+
+
 class About(NamedTuple):
-    """A rule in words. `code` and `source` are those of the facts about Kissmetrics that it rests on."""
+    """A rule in words. `code` begins with the fact about Kissmetrics it rests on, `source` is its page."""
 
     code: str
+    severity: Severity
     meaning: str
     cure: str
     source: str
+    example: Example
 
 
 class Rule(Protocol):
@@ -22,6 +43,15 @@ class Rule(Protocol):
 
     about: ClassVar[About]
 
-    def look(self, event: Event) -> Iterator[str]:
-        """Yield a message for everything in `event` that falls under the rule."""
+    def look(self, event: Event) -> Iterator[tuple[str, str]]:
+        """Yield a message for everything in `event` that falls under the rule, and whom it is about."""
         ...
+
+
+HEADER = "timestamp,user,account,event"
+
+
+def log(*rows: str, more: str = "") -> str:
+    """Return a small log: rows of time of day, user, account and event, and what columns `more` names."""
+    header = HEADER + (f",{more}" if more else "")
+    return "\n".join([header, *(f"2024-03-01T{row}" for row in rows)]) + "\n"

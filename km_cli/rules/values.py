@@ -1,4 +1,4 @@
-"""Rules about property values (D5): text or numbers, short, no JSON and no currency signs."""
+"""Rules about property values (D5, W6): text or numbers, short, no JSON and no currency signs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from km_cli.model import Event
-from km_cli.rules.base import About
+from km_cli.names import fold_name
+from km_cli.rules.base import About, Example, Severity, log
 
 _NEWER_LIMIT = 512
+_MOST_IN_CSV = 10
 _MONEY = re.compile(r"[-+]?\s*[$€£¥₹₽₩]\s*[-+]?\d[\d.,]*|[-+]?\d[\d.,]*\s*[$€£¥₹₽₩]")
 _SIGNS = frozenset("$€£¥₹₽₩")
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)")
+_REVENUE = re.compile(r"\b(amount|revenue|price|mrr|arr|billing|paid|total|cost|ltv)\b")
+
+Found = Iterator[tuple[str, str]]
 
 
 class LongValues:
@@ -20,16 +26,21 @@ class LongValues:
 
     about: ClassVar[About] = About(
         "D5-long",
-        "a value over 512 characters, which a newer page has as the limit",
+        Severity.CHANGES,
+        "a value over 512 characters, the limit of a newer page (an older one says 8,192 bytes)",
         "leave it out with --exclude-property, or send a shorter form of it",
         "technical-limitations",
+        Example(
+            log("09:00:00Z,ada,Acme,Wrote," + "x" * 513, more="note"),
+            log("09:00:00Z,ada,Acme,Wrote," + "x" * 512, more="note"),
+        ),
     )
 
-    def look(self, event: Event) -> Iterator[str]:
+    def look(self, event: Event) -> Found:
         """Yield the properties whose value is long."""
         for name, value in event.properties:
             if len(value) > _NEWER_LIMIT:
-                yield f"the value of {name!r} has {len(value):,} characters"
+                yield f"the value of {name!r} has {len(value):,} characters", f"property {name!r}"
 
 
 class OddValues:
@@ -37,21 +48,85 @@ class OddValues:
 
     about: ClassVar[About] = About(
         "D5",
+        Severity.CHANGES,
         "JSON or a currency sign in a value: Kissmetrics takes it as mere text",
-        "send the number alone, and the parts of JSON as properties of their own",
+        "send the number alone, and the parts of JSON as properties of their own (--flatten)",
         "technical-limitations",
+        Example(
+            log("09:00:00Z,ada,Acme,Paid,$49.00", more="deposit"),
+            log("09:00:00Z,ada,Acme,Paid,49.00", more="deposit"),
+        ),
     )
 
-    def look(self, event: Event) -> Iterator[str]:
+    def look(self, event: Event) -> Found:
         """Yield the properties whose value is JSON or an amount with its currency."""
         for name, value in event.properties:
             first = value[0]
             if first in "{[" and _is_json(value):
-                yield f"the value of {name!r} is JSON"
+                yield f"the value of {name!r} is JSON", f"property {name!r}"
             elif (first in _SIGNS or value[-1] in _SIGNS or first in "+-") and _MONEY.fullmatch(
                 value.strip()
             ):
-                yield f"the value of {name!r} has a currency sign: {value!r} is no number"
+                yield (
+                    f"the value of {name!r} has a currency sign: {value!r} is no number",
+                    f"property {name!r}",
+                )
+
+
+class TextForMoney:
+    """D5: revenue reports add up numbers; text counts as nothing."""
+
+    about: ClassVar[About] = About(
+        "D5-money",
+        Severity.CHANGES,
+        "a property that is money by its name, and whose value is no number: it adds nothing to revenue",
+        "send the number alone, with a point and without thousands: 1234.50",
+        "technical-limitations, saas-essentials",
+        Example(
+            log('09:00:00Z,ada,Acme,Paid,"1,234.50"', more="amount"),
+            log("09:00:00Z,ada,Acme,Paid,1234.50", more="amount"),
+        ),
+    )
+
+    def __init__(self) -> None:
+        self._is_money: dict[str, bool] = {}
+
+    def look(self, event: Event) -> Found:
+        """Yield the properties that should be numbers and are none."""
+        known = self._is_money
+        for name, value in event.properties:
+            if name not in known:
+                if len(known) > 100_000:
+                    known.clear()
+                known[name] = _REVENUE.search(fold_name(name).replace("_", " ")) is not None
+            if known[name] and not _NUMBER.fullmatch(value.strip()):
+                yield f"the value of {name!r}, {value[:40]!r}, is no number", f"property {name!r}"
+
+
+class NotForCsv:
+    """W6: bulk CSV has ten properties at most and no double quotation marks; JSON has neither limit."""
+
+    about: ClassVar[About] = About(
+        "W6",
+        Severity.NOTE,
+        "more than 10 properties, or a double quotation mark in one: not for Kissmetrics' bulk CSV files",
+        "nothing, unless you make such files yourself: use their JSON form then",
+        "csv-import, json-import",
+        Example(
+            log('09:00:00Z,ada,Acme,Wrote,"a ""word"""', more="note"),
+            log("09:00:00Z,ada,Acme,Wrote,a 'word'", more="note"),
+        ),
+    )
+
+    def look(self, event: Event) -> Found:
+        """Yield the event if it could not stand in such a file."""
+        if len(event.properties) > _MOST_IN_CSV:
+            yield f"it has {len(event.properties)} properties", ""
+            return
+        for name, value in event.properties:
+            if '"' in value:
+                yield f"the value of {name!r} has a double quotation mark", f"property {name!r}"
+                return
 
 
 def _is_json(value: str) -> bool:

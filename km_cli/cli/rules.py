@@ -1,0 +1,119 @@
+"""`km-cli rules`: what Kissmetrics merges, changes or drops, explained."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from contextlib import closing, redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from km_cli.cli import options
+from km_cli.cli.show import put, say, table
+
+if TYPE_CHECKING:
+    from km_cli.rules import About
+
+_MOST_LINES = 36
+_CUT = 6
+_WIDTH = 100
+
+
+@click.command("rules", cls=options.Command)
+@click.argument("code", required=False, metavar="[CODE]")
+def command(code: str | None) -> None:
+    """List what Kissmetrics merges, changes or drops; explain one with CODE.
+
+    A code is what dry-run counts its findings by. An explanation has an example: the log, what a dry run
+    says of it, and what Kissmetrics would hold.
+
+    \b
+    Examples:
+      km-cli rules
+      km-cli rules D1
+    """
+    from km_cli.rules import CATALOGUE
+
+    if code is None:
+        table([(one.code, one.severity.value, one.meaning) for one in CATALOGUE.values()])
+        say("\nkm-cli rules CODE explains one.")
+    else:
+        _explain(_found(code))
+
+
+def _found(code: str) -> About:
+    from km_cli.names import nearest
+    from km_cli.rules import CATALOGUE
+
+    for about in CATALOGUE.values():
+        if about.code.casefold() == code.casefold():
+            return about
+    near = nearest(code, CATALOGUE)
+    raise click.UsageError(
+        f"there is no rule {code!r}; " + (f"did you mean {near}?" if near else "km-cli rules lists them")
+    )
+
+
+def _explain(about: About) -> None:
+    source = f"; source: {about.source}" if about.source else ""
+    say(f"{about.code}: {about.meaning}", hang=2)
+    say(f"  severity: {about.severity.value}{source}")
+    say(f"  cure: {about.cure}", hang=8)
+    log, flags, km_toml = about.example.fires, about.example.flags, about.example.km_toml
+    _show("a log that shows it", log)
+    if km_toml:
+        _show("with km.toml", km_toml)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "log").write_text(log, encoding="utf-8")
+        (folder / "km.toml").write_text(km_toml, encoding="utf-8")
+        _show(" ".join(("km-cli dry-run log", *flags)), _told(folder, flags))
+        _show("what Kissmetrics would hold after the import", _held(folder, flags))
+
+
+def _show(title: str, text: str) -> None:
+    """Print a part of the example, cut if it is long."""
+    say(f"\n{title}")
+    lines = text.strip("\n").splitlines()
+    shown = lines if len(lines) <= _MOST_LINES else lines[:_CUT]
+    for line in shown:
+        put(f"  {line[:_WIDTH]}" + ("…" if len(line) > _WIDTH else ""))
+    if len(shown) < len(lines):
+        say(f"  … {len(lines) - len(shown):,} more lines")
+
+
+def _told(folder: Path, flags: tuple[str, ...]) -> str:
+    """Return what the real dry run says of the example."""
+    from km_cli.cli.dry_run import command as dry_run
+    from km_cli.cli.running import run_dry
+
+    words = [str(folder / "log"), "--config", str(folder / "km.toml"), "--show", "2", *flags]
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        run_dry(dry_run.make_context("dry-run", [*words, "--ledger", str(folder / "ledger.db")]))
+    text = said.getvalue().replace(f"{folder}/", "")
+    return text.partition("\nAn import would take")[0].removesuffix(
+        "Nothing was sent, nothing was written.\n"
+    )
+
+
+def _held(folder: Path, flags: tuple[str, ...]) -> str:
+    """Return what the local store holds after the real import of the example."""
+    from km_cli.cli.import_ import command as importing
+    from km_cli.cli.running import run_import
+    from km_cli.standin import Store
+
+    store = folder / "local.db"
+    words = [str(folder / "log"), "--config", str(folder / "km.toml"), "--to", f"local:{store}", *flags]
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        run_import(importing.make_context("import", words))
+    with closing(Store(store)) as kept:
+        lines = [
+            f"{datetime.fromtimestamp(one.second, UTC):%Y-%m-%d %H:%M:%S}  {one.person} did {one.event}"
+            for one in kept.events()
+        ]
+        values = [f"{one.person} has {one.name}: {one.value}" for one in kept.properties()]
+    return "\n".join([*lines, *values]) or "nothing"

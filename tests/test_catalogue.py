@@ -1,0 +1,58 @@
+"""Every rule: its example's log shows it, and the near miss does not, by the real dry run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from km_cli.cli import group
+from km_cli.rules import CATALOGUE, About, Severity
+
+SHOWS_AS = {"D3": "D1", "D4-ids": "D4", "D5-bytes": "D5", "D6": "time"}
+"""Rules that show under another code: as a finding's, or as the reason of a reject."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with nothing known."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def summary(folder: Path, text: str, about: About) -> dict[str, Any]:
+    """What a dry run of a log says of it."""
+    (folder / "log").write_text(text, encoding="utf-8")
+    (folder / "km.toml").write_text(about.example.km_toml, encoding="utf-8")
+    result = CliRunner().invoke(group, ["dry-run", "log", "--json", *about.example.flags])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_a_rule_fires_and_has_a_near_miss(folder: Path, code: str) -> None:
+    about = CATALOGUE[code]
+    shown = SHOWS_AS.get(code, code)
+    fired = summary(folder, about.example.fires, about)
+    assert shown in {**fired["findings"], **fired["reasons"]}, fired
+    near = summary(folder, about.example.near, about)
+    assert shown not in {**near["findings"], **near["reasons"]}, near
+
+
+def test_every_rule_says_what_it_means_how_to_cure_it_and_where_it_is_from() -> None:
+    for about in CATALOGUE.values():
+        assert about.meaning
+        assert about.cure
+        assert about.source or about.severity is Severity.NOTE
+        assert all(len(text) <= 110 for text in (about.meaning, about.cure)), about.code
+
+
+@pytest.mark.parametrize(
+    "fact", ["W3", "W6", *(f"D{number}" for number in range(1, 9)), "I1", "I2", "I3", "I4", "reserved"]
+)
+def test_every_fact_has_a_rule(fact: str) -> None:
+    assert fact in CATALOGUE

@@ -1,0 +1,166 @@
+"""What the dry run foretells is what the local store then holds; what shows only over many rows is found."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from km_cli.cli import group
+from km_cli.standin import Store, fold
+from tests.conftest import SAMPLES
+from tests.support.command import Command
+
+HEADER = "timestamp,user,account,event,plan,seats"
+
+
+def ran(*words: str | Path) -> dict[str, Any]:
+    """Run a command in this process and return its summary."""
+    result = CliRunner().invoke(group, [str(word) for word in words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    return json.loads(result.stdout)
+
+
+def held(path: Path, accounts: set[str]) -> dict[str, dict[str, int]]:
+    """What the store holds, by persona: who is an account is known by name."""
+    counts: dict[str, Counter[str]] = {"user": Counter(), "account": Counter()}
+    with closing(Store(path)) as store:
+        for person in store.people():
+            counts["account" if person.identities[0] in accounts else "user"]["people"] += 1
+        for event in store.events():
+            counts["account" if event.person in accounts else "user"]["events"] += 1
+        for value in store.properties():
+            counts["account" if value.person in accounts else "user"]["properties"] += 1
+    names = ("people", "events", "properties")
+    return {persona: {name: found[name] for name in names} for persona, found in counts.items() if found}
+
+
+def check_forecast(log: Path, store: Path, accounts: set[str], *flags: str) -> None:
+    """A dry run, then the import: the same, also when something is there already."""
+    flags = (*flags, "--to", f"local:{store}", "--json")
+    told = ran("dry-run", log, *flags)["forecast"]["main"]
+    ran("import", log, *flags, "--rejects", store.with_name("rejects"))
+    assert told == held(store, accounts)
+
+
+rows = st.tuples(
+    st.integers(0, 3),
+    st.sampled_from(["ada", "bo", "cy, x", ""]),
+    st.sampled_from(["Acme", "Beta: one", ""]),
+    st.sampled_from(["In", "in", "Out", "Bought: it"]),
+    st.sampled_from(["", "pro", "free"]),
+    st.sampled_from(["", "1", "2"]),
+)
+flags = st.sampled_from(
+    [(), ("--spread", "1"), ("--spread", "0"), ("--collisions", "keep"), ("--collisions", "reject")]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(first=st.lists(rows, min_size=1, max_size=15), second=st.lists(rows, max_size=15), flags=flags)
+def test_the_forecast_is_what_is_then_held(
+    first: list[Any], second: list[Any], flags: tuple[str, ...]
+) -> None:
+    with TemporaryDirectory() as name:
+        for number, some in enumerate((first, second)):
+            lines = [
+                f'2024-03-01T09:00:0{at}Z,"{user}","{account}",{",".join(rest)}'
+                for at, user, account, *rest in some
+            ]
+            log = Path(name, f"{number}.csv")
+            log.write_text("\n".join([HEADER, *lines]) + "\n")
+            check_forecast(log, Path(name, "local.db"), {fold("Acme"), fold("Beta: one")}, *flags)
+
+
+def test_the_forecast_of_the_samples(tmp_path: Path) -> None:
+    with (SAMPLES / "events.csv").open(encoding="utf-8", newline="") as file:
+        accounts = {row["account_id"].strip() for row in csv.DictReader(file) if row["account_id"]}
+    check_forecast(SAMPLES / "events.csv", tmp_path / "local.db", accounts)
+
+
+def _log(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(["timestamp,user,account,event", *lines]) + "\n")
+    return path
+
+
+def test_instances_are_counted_over_runs(km: Command, tmp_path: Path) -> None:
+    """600 in one run and 401 in another are 1,001 of one event of one account (D7)."""
+    lines = [f"{1_709_283_600 + n},u{n},Acme,In" for n in range(1001)]
+    first, second = _log(tmp_path / "1.csv", *lines[:600]), _log(tmp_path / "2.csv", *lines[600:])
+    local = ("--to", f"local:{tmp_path / 'x.db'}", "--json")
+    assert "D7" not in km("import", first, *local).ended(0).summary["findings"]
+    assert km("dry-run", second, *local).ended(0).summary["findings"]["D7"] == 1
+    assert km("import", second, *local).ended(0).summary["findings"]["D7"] == 1
+
+
+def test_spellings_and_names_are_known_over_runs(km: Command, tmp_path: Path) -> None:
+    local = ("--to", f"local:{tmp_path / 'x.db'}", "--json")
+    km("import", _log(tmp_path / "1.csv", "1709283600,ada@a.example,Acme,In"), *local).ended(0)
+    later = _log(
+        tmp_path / "2.csv", "1709283601,ADA@a.example,Acme,In", "1709283602,bo,\uff21\uff23\uff2d\uff25,In"
+    )
+    found = km("import", later, *local).ended(0)
+    assert found.summary["findings"]["alike-ids"] == 2
+
+
+def test_strict_sends_nothing_if_anything_would_be_lost(
+    importer: Command, tracker: Any, tmp_path: Path
+) -> None:
+    bad = _log(tmp_path / "bad.csv", "1709283600,ada,Acme,Saved: draft")
+    result = importer("import", bad, "--strict").ended(65)
+    assert "--strict" in result.err
+    assert "D4 1" in result.err
+    assert tracker.seen == []
+    importer("dry-run", bad, "--strict").ended(65)
+    importer("dry-run", bad).ended(0)
+    fine = _log(tmp_path / "fine.csv", "1709283600,ada,Acme,Saved", "1709283600,bo,Acme,Saved")
+    importer("import", fine, "--strict").ended(0)
+    assert len(tracker.seen) == 4
+    importer("import", bad).ended(0)
+    assert len(tracker.seen) == 6
+
+
+def test_strict_counts_rejects_too(importer: Command, tracker: Any, tmp_path: Path) -> None:
+    log = _log(tmp_path / "log.csv", "1709283600,ada,Acme,Saved", "1709283600,guest,Acme,Saved")
+    assert "rejected rows 1" in importer("import", log, "--strict").ended(65).err
+    assert tracker.seen == []
+
+
+def test_strict_needs_files(importer: Command) -> None:
+    result = importer("import", "-", "--strict", stdin=b"").ended(2)
+    assert "standard input can be read only once" in result.err
+
+
+def test_the_worst_are_named_with_the_cure(km: Command, tmp_path: Path) -> None:
+    lines = [f"170928{n:04},u{n % 3},EMPTY,In" for n in range(50)] + ["1709290001,u1,unknown,In"]
+    told = km("dry-run", _log(tmp_path / "log.csv", *lines)).ended(0).out
+    assert "most: 'EMPTY' 50; 'unknown' 1" in told
+    assert "cure: take it out of the log" in told
+
+
+@pytest.mark.parametrize("code", ["D1", "d7", "I3", "reserved"])
+def test_a_rule_is_explained_by_a_real_run(km: Command, code: str) -> None:
+    told = km("rules", code).ended(0).out
+    for part in (
+        "cure: ",
+        "a log that shows it",
+        "km-cli dry-run log",
+        "what Kissmetrics would hold after the import",
+    ):
+        assert part in told
+    assert "/tmp" not in told
+
+
+def test_rules_are_listed_and_the_nearest_is_named(km: Command) -> None:
+    listed = km("rules").ended(0).out
+    assert listed.startswith("D1 ")
+    assert "did you mean crossover?" in km("rules", "crosover").ended(2).err
