@@ -52,9 +52,9 @@ def whose(account: str) -> Event:
     ],
 )
 def test_a_rule_fires_and_has_a_near_miss(code: str, fires: Event, near_miss: Event) -> None:
-    (finding,) = Rules().look(fires)
-    assert (finding.code, finding.source, finding.line) == (code, "log.csv", 2)
-    assert list(Rules().look(near_miss)) == []
+    found = {finding.code: finding for finding in Rules().look(fires)}
+    assert (found[code].source, found[code].line) == ("log.csv", 2)
+    assert code not in [finding.code for finding in Rules().look(near_miss)]
 
 
 def test_a_name_is_told_of_once_and_a_value_each_time() -> None:

@@ -85,7 +85,7 @@ class NamesOfKissmetrics:
 
 
 _ODD = re.compile(
-    r"https?://|www\.|^/\S+/|\.(html?|php|aspx?)\b|[?&]\w+="  # a URL
+    r"https?://|www\.|(?:^|\s)/\w[\w.-]*/|\.(html?|php|aspx?)\b|[?&]\w+="  # a URL
     r"|\b[0-9a-f]{8}-[0-9a-f]{4}-|\b(?=\w*\d)[0-9a-f]{16,}\b"  # an id
     r"|\b\d{4,}\b(?<!\b(?:19|20)\d\d)|\b[A-Z]{2,}[-_]\d{2,}|\b0x[0-9a-f]+",  # a SKU, an error code
     re.IGNORECASE,

@@ -16,12 +16,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from km_cli.census import Census
 from km_cli.destinations.base import QueryEncoder
 from km_cli.inputs import Source, open_reader
 from km_cli.ledger import Ledger
 from km_cli.mapping import Clocking, Mapper, Wanted, recognise
 from km_cli.model import Event, Outcome, Receipt, Row
 from km_cli.planning import Planner
+from km_cli.rules import Rules
 from km_cli.strategies import STRATEGIES, Expansion
 
 SAMPLE = Path(__file__).parent.parent.parent / "samples" / "events.csv"
@@ -70,6 +72,7 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
     )
     ledger = Ledger.open(folder / "ledger.db")
     planner, encoder = Planner(ledger.slots, "benchmark", 1), QueryEncoder()
+    rules, census = Rules(), Census(ledger.counts, "benchmark")
     reading = ledger.readings.begin("asked", "{}", path, opened.columns, ",")
     items = stages.time("read", lambda: list(opened.reader().items()))
     for some in chunks(items):
@@ -77,8 +80,13 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
             "map", lambda some=some: [mapper.map(one) for one in some if isinstance(one, Row)]
         )
         events = [one for one in mapped if isinstance(one, Event)]
+        stages.time("rules", lambda events=events: [list(rules.look(one)) for one in events])
         sequences = stages.time("expand", lambda events=events: [expansion.expand(one) for one in events])
         plans = stages.time("plan", lambda sequences=sequences: [planner.plan(one) for one in sequences])
+        stages.time(
+            "census",
+            lambda both=zip(sequences, plans, strict=True): [list(census.take(*one)) for one in both],
+        )
         placed = [one for plan in plans for one in plan.placed]
         calls = stages.time(
             "encode",
