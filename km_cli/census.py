@@ -6,9 +6,9 @@ ledger's counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
 
-from km_cli.model import Alias, Counts, Finding, Placed, Plan, Record, Sequence, Set
+from km_cli.model import Alias, Counts, Finding, Placed, Plan, Properties, Record, Sequence, Set
 from km_cli.names import fold_name
 from km_cli.prints import digest, spelling
 
@@ -27,74 +27,86 @@ class Census:
     def __init__(self, counts: Counts, tracker: str) -> None:
         self._counts = counts
         self._tracker = tracker
-        self._named: set[tuple[str, str, str]] = set()
+        self._names: defaultdict[str, dict[str, set[str]]] = defaultdict(
+            lambda: {"event": set(), "property": set()}
+        )
+        self._sites: dict[str, str] = {}
+        self._last: tuple[str, str, Properties] = ("", "", ())
         self._doers: dict[tuple[str, str], str] = {}
         self._people: dict[bytes, str] = {}
 
     def site(self, name: str) -> str:
         """Return what a site is called in the counts."""
-        return f"{self._tracker} {name}"
+        return self._sites.get(name) or self._sites.setdefault(name, f"{self._tracker} {name}")
 
-    def take(self, sequence: Sequence, plan: Plan) -> Iterator[Finding]:
-        """Count a row's calls; yield what is found in them."""
+    def take(self, sequence: Sequence, plan: Plan) -> list[Finding]:
+        """Count a row's calls; return what is found in them."""
+        found: list[tuple[str, str, str]] = []
         for call in sequence.calls:
-            if type(call) is Record and (found := self._crossover(call)):
-                yield Finding("crossover", found, plan.row.source, plan.row.line, call.event)
+            if type(call) is Record and self._doers.get((call.site, call.event)) not in (call.persona, ""):
+                self._cross(call, found)
         for placed in plan.placed:
-            if isinstance(placed.call, Alias):
-                continue
-            for code, message, who in self._look(placed, placed.call):
-                yield Finding(code, message, placed.row.source, placed.row.line, who)
+            if not isinstance(placed.call, Alias):
+                self._count(placed, placed.call, found)
+        row = plan.row
+        return [Finding(code, message, row.source, row.line, who) for code, message, who in found]
 
-    def _crossover(self, call: Record) -> str:
+    def _cross(self, call: Record, found: list[tuple[str, str, str]]) -> None:
         """Tell, once, of an event that two personas of one site do: people and accounts mix in reports."""
-        key = (call.site, call.event)
-        first = self._doers.setdefault(key, call.persona)
-        if first in (call.persona, ""):
-            return ""
-        self._doers[key] = ""
         if len(self._doers) > _MOST_KNOWN:
             self._doers.clear()
-        return f"{call.event!r} is done by {first} and {call.persona}: reports count both as people"
+        first = self._doers.setdefault((call.site, call.event), call.persona)
+        if first != call.persona:
+            self._doers[call.site, call.event] = ""
+            said = f"{call.event!r} is done by {first} and {call.persona}: reports count both as people"
+            found.append(("crossover", said, call.event))
 
-    def _look(self, placed: Placed, call: Record | Set) -> Iterator[tuple[str, str, str]]:
+    def _count(self, placed: Placed, call: Record | Set, found: list[tuple[str, str, str]]) -> None:
+        """Count a call: whose it is, its names, and its instances of event and properties."""
         self._counts.gain(self.site(call.site), call.persona, placed.news)
-        if placed.news.people and (found := self._spelled(placed.filed.person, call)):
-            yield "alike-ids", found, f"{call.persona} {call.identity!r}"
-        if type(call) is Record:
-            yield from self._name(call.site, "event", call.event)
-            yield from self._instance(placed.filed.person, b"e" + placed.filed.event, call, call.event)
-        pairs = placed.filed.pairs
-        for at, (name, _) in enumerate(call.properties):
-            yield from self._name(call.site, "property", name)
-            mark = b"p" + pairs[8 * at : 8 * at + 4]
-            yield from self._instance(placed.filed.person, mark, call, name)
+        person, pairs = placed.filed.person, placed.filed.pairs
+        if placed.news.people and (said := self._spelled(person, call)):
+            found.append(("alike-ids", said, _who(call)))
+        last = (call.site, call.event, call.properties)
+        if last != self._last:  # two personas mostly do the same
+            self._last = last
+            self._look_at_names(call, found)
+        marks = [person + pairs[at : at + 4] for at in range(0, len(pairs), 8)]
+        marks.append(person + b"event" + placed.filed.event)
+        if self._counts.more(marks) > MOST_INSTANCES:
+            self._tell_instances(marks, call, found)
 
-    def _instance(
-        self, person: bytes, mark: bytes, call: Record | Set, name: str
-    ) -> Iterator[tuple[str, str, str]]:
-        count = self._counts.more(person, mark)
-        if count > MOST_INSTANCES:
-            kind, code = ("event", "D7") if mark[:1] == b"e" else ("property", "D7-property")
-            who = f"{call.persona} {call.identity!r}, {name!r}"
-            yield (
-                code,
-                f"{who}: {kind} number {count:,}, of which Kissmetrics keeps the last {MOST_INSTANCES:,}",
-                who,
-            )
+    def _look_at_names(self, call: Record | Set, found: list[tuple[str, str, str]]) -> None:
+        known = self._names[call.site]
+        if call.event not in known["event"]:
+            self._name(call.site, "event", call.event, found)
+        for name, _ in call.properties:
+            if name not in known["property"]:
+                self._name(call.site, "property", name, found)
 
-    def _name(self, site: str, kind: str, name: str) -> Iterator[tuple[str, str, str]]:
-        if (site, kind, name) in self._named:
-            return
-        if len(self._named) > _MOST_KNOWN:
-            self._named.clear()
-        self._named.add((site, kind, name))
-        count = self._counts.named(self.site(site), kind, digest(8, fold_name(name)))
+    def _tell_instances(
+        self, marks: list[bytes], call: Record | Set, found: list[tuple[str, str, str]]
+    ) -> None:
+        """Tell of each event and property of which there are too many now (D7)."""
+        names = [("D7-property", "property", name) for name, _ in call.properties]
+        for mark, (code, kind, name) in zip(marks, [*names, ("D7", "event", call.event)], strict=True):
+            count = self._counts.instances(mark)
+            if count > MOST_INSTANCES and name:
+                who = f"{_who(call)}, {name!r}"
+                kept = f"of which Kissmetrics keeps the last {MOST_INSTANCES:,}"
+                found.append((code, f"{who}: {kind} number {count:,}, {kept}", who))
+
+    def _name(self, site: str, kind: str, name: str, found: list[tuple[str, str, str]]) -> None:
+        """Count a name that is new in this run (D8)."""
+        known = self._names[site][kind]
+        if len(known) > _MOST_KNOWN:
+            known.clear()
+        known.add(name)
+        count = self._counts.named(self.site(site), kind, digest(8, fold_name(name))) if name else 0
         if count > MANY_NAMES:
-            limit = (
-                f"{MOST_NAMES:,}" if count > MOST_NAMES else f"{MOST_NAMES:,} (an FAQ says {MANY_NAMES:,})"
-            )
-            yield "D8", f"{name!r} is {kind} name number {count:,}; a product has at most {limit}", ""
+            limit = f"{MOST_NAMES:,}" + (f" (an FAQ says {MANY_NAMES:,})" if count <= MOST_NAMES else "")
+            said = f"{name!r} is {kind} name number {count:,}; a product has at most {limit}"
+            found.append(("D8", said, ""))
 
     def _spelled(self, person: bytes, call: Record | Set) -> str:
         """Tell of an identity that differs from another only in case or Unicode form: perhaps the same."""
@@ -106,3 +118,7 @@ class Census:
             return ""
         before = repr(other) if other != call.identity else "one before"
         return f"the {call.persona} {call.identity!r} differs from {before} only in case or Unicode form"
+
+
+def _who(call: Record | Set) -> str:
+    return f"{call.persona} {call.identity!r}"

@@ -402,8 +402,12 @@ class Slots(Protocol):
 class Counts(Protocol):
     """What foresight asks of the ledger about all that was ever planned. Durable as slots are."""
 
-    def more(self, person: bytes, name: bytes) -> int:
-        """Count one more instance of an event or property for a person; return how many that makes."""
+    def more(self, marks: abc.Sequence[bytes]) -> int:
+        """Count one more instance of each, a person's event or property; return how many the most have."""
+        ...
+
+    def instances(self, mark: bytes) -> int:
+        """Return how many there are of one that was just counted."""
         ...
 
     def spelled(self, alike: bytes, person: bytes) -> bool:

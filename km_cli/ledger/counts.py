@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from km_cli.model import News
@@ -34,15 +35,22 @@ class CountTable:
         self._gains: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         self._counts_on_disk = any(self._one(name, "SELECT 1 FROM {}.instances LIMIT 1") for name in schemas)
 
-    def more(self, person: bytes, name: bytes) -> int:
-        """Count one more instance of an event or property for a person; return how many that makes."""
-        key = person + name
-        known = self._instances.get(key)
-        if known is None:
-            known = self._load(key) if self._counts_on_disk else 0
-        self._instances[key] = known + 1
-        self._unwritten.add(key)
-        return known + 1
+    def more(self, marks: Sequence[bytes]) -> int:
+        """Count one more instance of each, a person's event or property; return how many the most have."""
+        known, most = self._instances, 0
+        for mark in marks:
+            count = known.get(mark)
+            if count is None:
+                count = self._load(mark) if self._counts_on_disk else 0
+            known[mark] = count = count + 1
+            if count > most:
+                most = count
+        self._unwritten.update(marks)
+        return most
+
+    def instances(self, mark: bytes) -> int:
+        """Return how many there are of one that was just counted."""
+        return self._instances[mark]
 
     def _load(self, key: bytes) -> int:
         query = "SELECT n FROM {}.instances WHERE name = ?"

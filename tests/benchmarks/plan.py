@@ -83,10 +83,8 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
         stages.time("rules", lambda events=events: [list(rules.look(one)) for one in events])
         sequences = stages.time("expand", lambda events=events: [expansion.expand(one) for one in events])
         plans = stages.time("plan", lambda sequences=sequences: [planner.plan(one) for one in sequences])
-        stages.time(
-            "census",
-            lambda both=zip(sequences, plans, strict=True): [list(census.take(*one)) for one in both],
-        )
+        both = list(zip(sequences, plans, strict=True))
+        stages.time("census", lambda both=both: [census.take(*one) for one in both])
         placed = [one for plan in plans for one in plan.placed]
         calls = stages.time(
             "encode",
