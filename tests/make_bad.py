@@ -269,7 +269,7 @@ TIME = [
       "milliseconds", "one unit"),
     Bad("fraction of a second: floored, kept for telling rows apart", "fractions.csv",
         timed("1704067230.25", "1704067230.75"),
-        (*GOOD, *CYD, *did("cyd Acme", "In", AT + 31, plan="pro")), (4, 0, 0), findings=(("D1", 2),),
+        (*GOOD, *CYD, *did("cyd Acme", "In", AT + 31, plan="pro")), (4, 0, 0), findings=(("D1", 2), ("D1-alike", 2)),
         said=("moved",)).counting(fractions_floored=2),
     x(_NO_OFFSET, "no-offset.csv", timed("2024-01-01 01:00:30"), "line 3", "2024-01-01 01:00:30",
       "--timezone"),

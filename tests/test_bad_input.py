@@ -43,6 +43,9 @@ def counted(out: str) -> tuple[dict[str, int], dict[str, int]]:
     return _numbers(rows), _numbers(findings)
 
 
+EVERYWHERE = {"crossover", "W3"}
+"""Findings that any log has in which an account does what its users do, or a row is rejected."""
+
 NORMALISED = {
     "byte order mark": "byte-order-mark",
     "line ends": "line-ends",
@@ -86,7 +89,7 @@ def test_bad_input(importer: Command, tracker: Tracker, tmp_path: Path, bad: Bad
     rows, findings = counted(result.out)
     assert rows["read"] == sum(rows.get(name, 0) for name in COUNTS)
     assert tuple(rows.get(name, 0) for name in COUNTS) == (*bad.rows, 0, 0)
-    assert findings == dict(bad.findings)
+    assert {code: count for code, count in findings.items() if code not in EVERYWHERE} == dict(bad.findings)
     assert normalised(result.out) == dict(bad.normalised)
     rejects = importer.rejects()
     assert [(reject["code"], reject["line"]) for reject in rejects] == list(bad.reasons)

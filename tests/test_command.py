@@ -128,7 +128,7 @@ def test_json_is_one_object(importer: Command, tmp_path: Path, command: str) -> 
     assert rows == {"read": 3, "sent": 2, "skipped": 0, "rejected": 1, "held": 0, "pending": 0}
     assert set(calls) == {"planned", "acknowledged", "pending", "rejected", "retried", "resumed"}
     assert calls["planned"] == 4
-    assert result.summary["findings"] == {"D1": 1}
+    assert result.summary["findings"] == {"crossover": 1, "D1": 1}
     assert result.summary["seconds"] >= 0
 
 

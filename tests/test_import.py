@@ -74,7 +74,7 @@ def test_dry_run_knows_what_was_sent(importer: Command, tmp_path: Path) -> None:
     )
     told = importer("dry-run", other, "--json").ended(0).summary
     assert told["rows"] == {"read": 2, "sent": 1, "skipped": 1, "rejected": 0, "held": 0, "pending": 0}
-    assert told["findings"] == {"D1": 1}
+    assert told["findings"] == {"crossover": 1, "D1": 1, "D1-alike": 1}
     assert {path: path.read_bytes() for path in before} == before
 
 

@@ -179,7 +179,7 @@ def run_with_room(command: Command, log: Path, size: int) -> tuple[int, str]:
     return process.returncode, err
 
 
-@pytest.mark.parametrize("size", [150_000, 300_000, 450_000])
+@pytest.mark.parametrize("size", [200_000, 350_000, 500_000])
 def test_a_full_disk_loses_nothing(importer: Command, tracker: Tracker, log: Path, size: int) -> None:
     code, err = run_with_room(importer, log, size)
     assert (code, "Traceback" in err) == (74, False), err
@@ -189,7 +189,7 @@ def test_a_full_disk_loses_nothing(importer: Command, tracker: Tracker, log: Pat
     check_arrived(tracker, log)
 
 
-@pytest.mark.parametrize("size", [150_000, 300_000, 450_000])
+@pytest.mark.parametrize("size", [200_000, 350_000, 500_000])
 def test_a_full_disk_beside_the_store_loses_nothing(tmp_path: Path, log: Path, size: int) -> None:
     store = tmp_path / "local.db"
     command = Command(tmp_path, to=f"local:{store}")
