@@ -178,7 +178,9 @@ class _Telling:
             self.line(persona.name, _guess(persona.guess, *_about(persona)))
             if busy := busiest(persona):
                 names = listed(event.name for event in busy)
-                self.line("", f"over 1,000 of one {persona.name}, of which the last 1,000 are kept (D7): {names}")
+                self.line(
+                    "", f"over 1,000 of one {persona.name}, of which the last 1,000 are kept (D7): {names}"
+                )
         if found.properties:
             self.line("properties", listed(found.properties))
         for name, why in found.excluded:

@@ -20,7 +20,7 @@ def busiest(persona: PersonaFound) -> tuple[EventFound, ...]:
 
 
 def _which(role: str, guess: Guess) -> str:
-    perhaps = f"; perhaps {quoted(guess.column)}" if guess.column else ""
+    perhaps = f" Perhaps {quoted(guess.column)}" if guess.column else ""
     return f"which column is the {role}?{perhaps}"
 
 
