@@ -225,7 +225,8 @@ def test_numbers_that_do_not_meet_yet_get_a_prefix() -> None:
     numbers = looked_at(header, [[f"{n}", f"{n % 3 + 50}", "In", time] for n, time in enumerate(times)])
     words = looked_at(header, [[f"u{n}", f"{n % 3 + 50}", "In", time] for n, time in enumerate(times)])
     assert [persona.prefix for persona in numbers.personas] == ["", "account "]
-    assert [persona.prefix for persona in words.personas] == ["", ""]
+    others = looked_at(header, [[f"{n}", f"a{n % 3}", "In", time] for n, time in enumerate(times)])
+    assert [persona.prefix for persona in (*words.personas, *others.personas)] == [""] * 4
 
 
 def test_a_log_of_users_alone(folder: Folder) -> None:
@@ -252,6 +253,34 @@ def test_three_levels(folder: Folder) -> None:
     assert folder("dry-run", "log.csv", "--json").ended(0).summary["calls"]["planned"] == 84 * 4
 
 
+def test_names_as_process_mining_has_them() -> None:
+    """XES: the group beside the resource is the account, another of the same word is a property."""
+    header = [
+        "case:concept:name",
+        "case:group",
+        "concept:name",
+        "org:resource",
+        "org:group",
+        "time:timestamp",
+    ]
+    rows = [
+        [
+            f"case {n % 90}",
+            f"g{n % 3}",
+            f"T0{n % 5}",
+            f"r{n % 20}",
+            f"h{n % 4}",
+            f"2024-01-01T10:00:00.{n:03}Z",
+        ]
+        for n in range(300)
+    ]
+    found = looked_at(header, rows)
+    assert [persona.guess.column for persona in found.personas] == ["org:resource", "org:group"]
+    assert found.personas[1].guess.others == ("case:group",)
+    assert (found.event.column, found.timestamp.column) == ("concept:name", "time:timestamp")
+    assert found.properties == ("case:concept:name", "case:group")
+
+
 def test_what_accounts_have_one_value_of_is_proposed(folder: Folder) -> None:
     """Not what differs within one, nor what all of them share."""
     rows = [[*log(n), ("free", "pro")[n % 2], n % 5, "web"] for n in range(48)]
@@ -261,6 +290,12 @@ def test_what_accounts_have_one_value_of_is_proposed(folder: Folder) -> None:
     assert '# properties = ["plan"]  # carry these alone: each account has one value of them\n' in text
     folder.toml.write_text(text.replace('# set = ["plan"]', 'set = ["plan"]'))
     assert folder("dry-run", "log.csv").ended(0).out.count("set  20") > 0
+
+
+def test_what_accounts_of_one_user_have_is_the_users_own() -> None:
+    """It says nothing about the account."""
+    rows = [[f"u{n % 6}", f"a{n % 6}", "In", f"2024-01-01T10:00:{n:02}Z", f"d{n % 6}"] for n in range(36)]
+    assert looked_at(["user", "account", "event", "time", "device"], rows).personas[1].constant == ()
 
 
 def test_an_account_that_does_too_much_of_one_event(folder: Folder) -> None:

@@ -37,12 +37,6 @@ class Clock(NamedTuple):
     example: str = ""
     units: tuple[str, ...] = ()
 
-    @property
-    def is_known(self) -> bool:
-        """Whether there is nothing to ask."""
-        readable = len(self.forms) < 2 and len(self.units) < 2 and self.strange < max(self.seen, 1)
-        return readable and not self.local
-
 
 class EventFound(NamedTuple):
     """An event: of how many rows, by how many identities of a persona, and the most by one of them."""
