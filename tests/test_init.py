@@ -546,7 +546,7 @@ def test_whatever_is_looked_at_makes_a_file_that_loads(
         config = kmtoml.read(path)
     columns = [config.columns.event, config.columns.timestamp, config.columns.id]
     columns += [persona.column for persona in config.personas]
-    taken = [column for column in columns if column not in (None, "", "?")]
+    taken = [column for column in columns if column and column != "?"]
     assert set(taken) <= set(header)
     assert len(taken) == len(set(taken))
     assert not set(taken) & set(config.columns.exclude or ())

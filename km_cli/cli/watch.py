@@ -13,6 +13,7 @@ from typing import TextIO
 import click
 
 from km_cli.cli import show
+from km_cli.cli.chosen import described
 from km_cli.cli.progress import ProgressBar, total_bytes
 from km_cli.cli.sequences import lines
 from km_cli.config import Settings
@@ -57,8 +58,9 @@ class Watch:
     def print_inputs(self, *, to_stderr: bool = False) -> None:
         """Show which column was taken for what."""
         say = partial(show.say, to_stderr=to_stderr)
+        members = self._settings.members.personas if self._settings.members else ()
         for source, columns, reading in self.inputs[:10]:
-            say(f"{source}: {_described(columns)}")
+            say(f"{source}: {described(columns, members)}")
             if reading.length:
                 say(
                     f"  goes on at line {reading.line + 1:,}: {show.counted(reading.rows, 'row')} read before"
@@ -71,24 +73,6 @@ class Watch:
         for sequence, plan in self.first:
             for line in lines(sequence, plan):
                 show.say(line, to_stderr=to_stderr)
-
-
-def _described(columns: Columns) -> str:
-    identities = [(who.persona, who.identity) for who in columns.personas]
-    roles = [(name, column) for name, column in identities if column]
-    roles += [("event", columns.event)] if columns.event else []
-    roles.append(("time", columns.timestamp))
-    if columns.id:
-        roles.append(("id", columns.id))
-    said = ", ".join(f"{role} from {column!r}" for role, column in roles)
-    if columns.event_name:
-        said += f"; the event is {columns.event_name!r}"
-    missing = [name for name, column in identities if not column]
-    if missing:
-        said += f"; no column for {' and '.join(missing)}"
-    if columns.properties is None:
-        return f"{said}; all other columns are properties"
-    return f"{said}; properties: {', '.join(columns.properties) or 'none'}"
 
 
 def terminal() -> TextIO | None:
@@ -122,7 +106,8 @@ class Watcher(Watch):
         self._terminal = terminal() if asks else None
         self._asks = self._terminal is not None
         shows = sys.stderr.isatty() and not quiet
-        self._bar = ProgressBar(total_bytes(settings.files)) if shows else None
+        total = partial(total_bytes, settings.files, encoding=settings.shape.encoding, limit=settings.limit)
+        self._bar = ProgressBar(total()) if shows else None
         self._behind = 0
         self._at = 0
 
