@@ -14,6 +14,7 @@ _COMMANDS = {
     "import": "km_cli.cli.import_",
     "dry-run": "km_cli.cli.dry_run",
     "rules": "km_cli.cli.rules",
+    "init": "km_cli.cli.init",
     "config": "km_cli.cli.config_",
 }
 """A command's name, and the module that holds it as `command`."""
