@@ -50,7 +50,9 @@ def _first_two(config: KmToml, site: str) -> tuple[str, str]:
     """Return the names of the first site and of the one that accounts have in the strategy `sites`."""
     names = list(config.sites)
     first = site or (names[0] if names else "main")
-    second = next((name for name in names if name != first), "accounts")
+    # Beside a site that km.toml does not know, a test product, accounts must not land among real users.
+    others = names if first in names else names[1:]
+    second = next((name for name in others if name != first), "accounts")
     return first, second
 
 
@@ -63,7 +65,9 @@ def _site(name: str, config: KmToml, folder: Path, first: str, second: str) -> S
         return Site(name, key_file=str(folder / Path(table.key_file).expanduser()))
     if table and table.key_env:
         return Site(name, table.key_env)
+    # A product keeps its key whichever is asked for: the first two of km.toml have the usual ones.
     usual = {second: ACCOUNT_KEY_VARIABLE, first: KEY_VARIABLE}
+    usual.update(zip(config.sites, (KEY_VARIABLE, ACCOUNT_KEY_VARIABLE), strict=False))
     if name not in usual:
         raise UsageError(
             f"km.toml: sites.{name} does not say where its key is", 'add key_env = "VARIABLE", or key_file'
