@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.command import KEY, Command
 from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, told, write
-from tests.support.tracker import BAD, OK, UNAVAILABLE, Hit, Reaction, Tracker
+from tests.support.tracker import BAD, OK, UNAVAILABLE, Behave, Reaction, Tracker
 
 USER_CALLS = [f"u{number} did Clicked" for number in range(3)]
 ACCOUNT_CALLS = [f"a{number} did Clicked @accounts" for number in range(3)]
@@ -23,7 +23,7 @@ def log(tmp_path: Path) -> Path:
     return write(tmp_path / "log.csv", *(f"u{number},a{number},Clicked,@0" for number in range(3)))
 
 
-def only(key: str, reaction: Reaction) -> object:
+def only(key: str, reaction: Reaction) -> Behave:
     """The site with this key reacts so, the other takes everything."""
     return lambda hit, _number: reaction if hit.params["_k"] == key else OK
 
