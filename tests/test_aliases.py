@@ -34,7 +34,9 @@ def people(importer: Command) -> Command:
     return importer
 
 
-def run(command: Command, folder: Path, *rows: str, name: str = "log.csv", more: tuple[str, ...] = ()) -> Result:
+def run(
+    command: Command, folder: Path, *rows: str, name: str = "log.csv", more: tuple[str, ...] = ()
+) -> Result:
     """Import these rows, aliases allowed."""
     return command("import", write(folder / name, *rows, header=HEADER), "--allow-alias", *more)
 
@@ -72,7 +74,7 @@ def test_an_alias_names_both(people: Command, tracker: Tracker, tmp_path: Path) 
 
 def test_aliases_come_after_all_else(people: Command, tracker: Tracker, tmp_path: Path) -> None:
     rows = [f"u{number},Acme,Event {number},@{number},,anon{number}" for number in range(40)]
-    tracker.behave = lambda hit, number: Reaction(delay=0.02 * (number % 3))
+    tracker.behave = lambda _hit, number: Reaction(delay=0.02 * (number % 3))
     run(people, tmp_path, *rows, more=("--batch-size", "3")).ended(0)
     assert [hit.path for hit in tracker.seen] == ["/e"] * 80 + ["/a"] * 40
 
@@ -126,7 +128,9 @@ def test_an_alias_beside_a_prefix_and_a_site(importer: Command, tracker: Tracker
         pytest.param(["ada,,In,@0,,x", "x,,In,@1,,y"], 3, "ada is x", id="an alias of an alias"),
         pytest.param(["ada,,In,@0,,x", "bob,,In,@1,,ada"], 3, "ada is x", id="of one that has aliases"),
         pytest.param(["x,Acme,In,@0,,", "ada,,In,@1,,Acme"], 3, "", id="of an account"),
-        pytest.param(['ada,,In,@0,,"x,y"', "ada,,In,@1,,x:y"], 3, "ada is x,y", id="two that fold to one (D4)"),
+        pytest.param(
+            ['ada,,In,@0,,"x,y"', "ada,,In,@1,,x:y"], 3, "ada is x,y", id="two that fold to one (D4)"
+        ),
     ],
 )
 def test_chains_are_refused(
@@ -296,16 +300,18 @@ def test_killed_and_resumed_every_alias_comes_after_its_data(
         return OK
 
     tracker.behave = kill
-    running.append(
-        people.start("import", log, "--allow-alias", "--batch-size", "5", "--concurrency", "4")
-    )
+    running.append(people.start("import", log, "--allow-alias", "--batch-size", "5", "--concurrency", "4"))
     running[0].communicate(timeout=60)
     assert running[0].returncode == -signal.SIGKILL
     people("import", log, "--allow-alias").ended(0)
     assert arrived(tracker) == sorted(
         call
         for number in range(40)
-        for call in (f"u{number} did Event {number}", f"Acme did Event {number}", f"u{number} is anon{number}")
+        for call in (
+            f"u{number} did Event {number}",
+            f"Acme did Event {number}",
+            f"u{number} is anon{number}",
+        )
     )
     seen: set[str] = set()
     for hit in tracker.hits:
@@ -352,7 +358,12 @@ def test_interrupted_what_was_refused_is_counted_once(
     summary = interrupted(
         importer, tracker, log, lambda hit, _: BAD if hit.params["_p"] == "ada" else slowly
     ).summary
-    assert [summary["calls"][what] for what in ("planned", "acknowledged", "rejected", "pending")] == [4, 1, 2, 1]
+    assert [summary["calls"][what] for what in ("planned", "acknowledged", "rejected", "pending")] == [
+        4,
+        1,
+        2,
+        1,
+    ]
     assert codes(importer) == [(2, "refused", ["user"])]
     tracker.behave = None
     importer("import", log, "--allow-alias").ended(0)

@@ -63,7 +63,11 @@ def test_times_are_in_the_logs_zone(importer: Command, tracker: Tracker, tmp_pat
     belong(tmp_path, "ada,Acme,,2024-06-01 12:00", "ada,Beta,2024-06-01 12:00,")
     rows = ["ada,A,2024-06-01T09:59:59Z", "ada,B,2024-06-01T10:00:00Z", "ada,C,2024-06-01 11:59:59"]
     importer("import", write(tmp_path / "log.csv", *rows, header=HEADER)).ended(0)
-    assert [call for call in arrived(tracker) if "ada" not in call] == ["Acme did A", "Acme did C", "Beta did B"]
+    assert [call for call in arrived(tracker) if "ada" not in call] == [
+        "Acme did A",
+        "Acme did C",
+        "Beta did B",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,13 @@ def test_other_personas_have_members_too(importer: Command, tracker: Tracker, tm
     belong(tmp_path, "ada,1,Acme", "bob,1,", "cyd,guest,Acme", "dee,2,dee", header="email,group,org")
     rows = [f"{name},In,@{at}" for at, name in enumerate(("ada", "bob", "cyd", "dee"))]
     importer("import", write(tmp_path / "log.csv", *rows, header=HEADER)).ended(65)
-    assert sorted(told(tracker.hits)) == ["Acme did In", "ada did In", "bob did In", "team 1 did In", "team 1 did In"]
+    assert sorted(told(tracker.hits)) == [
+        "Acme did In",
+        "ada did In",
+        "bob did In",
+        "team 1 did In",
+        "team 1 did In",
+    ]
     assert [(one["line"], one["code"]) for one in importer.rejects()] == [(4, "I1"), (5, "I2")]
 
 

@@ -43,7 +43,9 @@ LEVELS_HEADER = "user,org,contact,partner,event,timestamp,plan"
 def test_levels_as_one_would_write_them_by_hand(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
     configure(importer, LEVELS)
     rows = ["ada,Acme,bo,Beta,Invited,@0,pro", "ada,Acme,bo,Beta,Left,@1", ",Acme,,,Invited,@2"]
-    importer("import", write(tmp_path / "log.csv", *rows, header=LEVELS_HEADER), "--concurrency", "1").ended(0)
+    importer("import", write(tmp_path / "log.csv", *rows, header=LEVELS_HEADER), "--concurrency", "1").ended(
+        0
+    )
     assert told(tracker.seen) == [
         "ada did Invited, plan pro",
         "Acme did Org Invited, plan pro",
@@ -57,7 +59,8 @@ def test_levels_as_one_would_write_them_by_hand(importer: Command, tracker: Trac
 def test_levels_in_json(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
     configure(
         importer,
-        f'{TWO}column = "company.id"\nset = ["company.name"]\n[columns]\ntimestamp = "at"\nproperties = ["plan"]\n',
+        f'{TWO}column = "company.id"\nset = ["company.name"]\n'
+        '[columns]\ntimestamp = "at"\nproperties = ["plan"]\n',
     )
     log = tmp_path / "log.jsonl"
     company = '"company": {"id": 7, "name": "Acme", "size": 12}'
@@ -69,7 +72,9 @@ def test_levels_in_json(importer: Command, tracker: Tracker, tmp_path: Path) -> 
 def test_a_dry_run_shows_the_levels(km: Command, tmp_path: Path) -> None:
     configure(km, LEVELS)
     log = write(tmp_path / "log.csv", "ada,Acme,bo,Beta,Invited,@0,pro", header=LEVELS_HEADER)
-    lines = [line.split("  (")[0].split("  2")[0].strip() for line in km("dry-run", log).ended(0).out.splitlines()]
+    lines = [
+        line.split("  (")[0].split("  2")[0].strip() for line in km("dry-run", log).ended(0).out.splitlines()
+    ]
     shown = [line for line in lines if line.startswith(("identify", "record"))]
     assert shown == [
         "identify  ada",
@@ -84,9 +89,14 @@ def test_a_dry_run_shows_the_levels(km: Command, tmp_path: Path) -> None:
     ]
 
 
-def test_what_no_persona_may_do_is_skipped_and_said(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+def test_what_no_persona_may_do_is_skipped_and_said(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
     """Skipped rows are no faults, but a row without those who may do its event is rejected."""
-    configure(importer, '[[personas]]\nname = "user"\nevents = ["In"]\n[[personas]]\nname = "account"\nevents = []\n')
+    configure(
+        importer,
+        '[[personas]]\nname = "user"\nevents = ["In"]\n[[personas]]\nname = "account"\nevents = []\n',
+    )
     log = write(tmp_path / "log.csv", "ada,Acme,in,@0", "ada,Acme,Out,@1", ",Acme,In,@2")
     summary = importer("import", log, "--json").ended(65).summary
     assert (summary["rows"]["sent"], summary["rows"]["skipped"], summary["rows"]["rejected"]) == (1, 1, 1)
@@ -113,7 +123,9 @@ def test_a_prefix_that_makes_another_persons_id_does_not(
     importer: Command, tracker: Tracker, tmp_path: Path
 ) -> None:
     configure(importer, f'{TWO}prefix = "acct "\n')
-    importer("import", write(tmp_path / "log.csv", "acct 1,1,In,@0", "acct 2,3,In,@1", "ada,2,In,@2")).ended(65)
+    importer("import", write(tmp_path / "log.csv", "acct 1,1,In,@0", "acct 2,3,In,@1", "ada,2,In,@2")).ended(
+        65
+    )
     assert [(one["line"], one["code"]) for one in importer.rejects()] == [(2, "I2"), (4, "I2")]
     assert arrived(tracker) == ["acct 2 did In", "acct 3 did In"]
 
@@ -127,8 +139,12 @@ def test_a_prefix_does_not_make_somebody_of_nobody(
     assert tracker.seen == []
 
 
-def test_another_persona_sends_its_own_calls_only(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    log = write(tmp_path / "log.csv", "ada,Acme,In,@0,pro,Sales", "bob,Acme,Out,@0,,", header=f"{HEADER},team")
+def test_another_persona_sends_its_own_calls_only(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    log = write(
+        tmp_path / "log.csv", "ada,Acme,In,@0,pro,Sales", "bob,Acme,Out,@0,,", header=f"{HEADER},team"
+    )
     configure(importer, TWO)
     importer("import", log).ended(0)
     tracker.forget()
@@ -169,7 +185,13 @@ def test_it_is_set_when_an_identity_is_first_seen(
 ) -> None:
     """With the first value there is, however often it comes, and changes."""
     configure(importer, SETS)
-    rows = ["ada,Acme,In,@0,", "bob,Acme,In,@1,pro", "ada,Acme,Out,@2,pro", "ada,Acme,Up,@3,max", "bob,Beta,In,@4,x"]
+    rows = [
+        "ada,Acme,In,@0,",
+        "bob,Acme,In,@1,pro",
+        "ada,Acme,Out,@2,pro",
+        "ada,Acme,Up,@3,max",
+        "bob,Beta,In,@4,x",
+    ]
     log = write(tmp_path / "log.csv", *rows)
     importer("import", log, "--batch-size", size, "--concurrency", "1").ended(0)
     assert has(tracker) == ["Acme has plan pro", "Beta has plan x"]
@@ -199,7 +221,9 @@ def test_a_dry_run_knows_what_is_set(importer: Command, tmp_path: Path) -> None:
 
 
 def test_a_column_added_later_sends_only_that(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    log = write(tmp_path / "log.csv", "ada,Acme,In,@0,pro,12", header="user,account,event,timestamp,plan,size")
+    log = write(
+        tmp_path / "log.csv", "ada,Acme,In,@0,pro,12", header="user,account,event,timestamp,plan,size"
+    )
     configure(importer, TWO)
     importer("import", log).ended(0)
     tracker.forget()
@@ -233,12 +257,16 @@ def test_without_a_second_it_is_owed(importer: Command, tracker: Tracker, tmp_pa
     assert has(tracker) == ["Acme has plan pro"]
 
 
-def test_refused_it_is_sent_again_with_the_reject(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+def test_refused_it_is_sent_again_with_the_reject(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
     configure(importer, SETS)
     log = write(tmp_path / "log.csv", "ada,Acme,In,@0,pro", "ada,Acme,Out,@1,pro")
     tracker.behave = lambda hit, _: BAD if hit.path == "/s" else OK
     importer("import", log).ended(65)
-    assert [(one["line"], one["code"], one["owed"]) for one in importer.rejects()] == [(2, "refused", ["account"])]
+    assert [(one["line"], one["code"], one["owed"]) for one in importer.rejects()] == [
+        (2, "refused", ["account"])
+    ]
     tracker.behave = None
     tracker.forget()
     importer("import", next(importer.state.glob("rejects-*"))).ended(0)
@@ -251,8 +279,8 @@ def test_two_personas_have_their_own(importer: Command, tracker: Tracker, tmp_pa
     """Also of one id in two sites."""
     configure(
         importer,
-        f'{SITES}[[personas]]\nname = "user"\nset = ["plan"]\n[[personas]]\nname = "account"\nset = ["plan"]\n'
-        'site = "accounts"\n',
+        f'{SITES}[[personas]]\nname = "user"\nset = ["plan"]\n'
+        '[[personas]]\nname = "account"\nset = ["plan"]\nsite = "accounts"\n',
     )
     importer("import", write(tmp_path / "log.csv", "1,1,In,@0,pro")).ended(0)
     assert sorted(has(tracker)) == ["1 has plan pro", "1 has plan pro @accounts"]

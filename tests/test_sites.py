@@ -197,7 +197,7 @@ def test_sites_are_drained_apart(importer: Command, tracker: Tracker, log: Path,
     configure(importer, SITES)
     more = ("--attempts", "1", "--concurrency", "1")
     if how == "pending":
-        tracker.behave = lambda _hit, number: UNAVAILABLE
+        tracker.behave = lambda _hit, _number: UNAVAILABLE
         importer("import", log, "--strategy", "sites", *more)
     else:
         running: list[object] = []
@@ -218,7 +218,9 @@ def test_sites_are_drained_apart(importer: Command, tracker: Tracker, log: Path,
     assert left(importer) == (0, 0)
 
 
-def test_a_site_that_is_refused_leaves_what_the_other_owes(importer: Command, tracker: Tracker, log: Path) -> None:
+def test_a_site_that_is_refused_leaves_what_the_other_owes(
+    importer: Command, tracker: Tracker, log: Path
+) -> None:
     """Drained apart, one part of a row refused: the reject owes that part, the rest is pending."""
     configure(importer, SITES)
     tracker.behave = lambda _hit, _number: UNAVAILABLE
@@ -260,7 +262,9 @@ def test_integers_for_both_stay_apart_by_site(importer: Command, tracker: Tracke
     )
 
 
-def test_integers_for_both_are_refused_in_one_site(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+def test_integers_for_both_are_refused_in_one_site(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
     log = write(tmp_path / "log.csv", "1,1,Clicked,@0", "1,2,Clicked,@1", "2,3,Clicked,@2")
     importer("import", log).ended(65)
     assert [(one["line"], one["code"]) for one in importer.rejects()] == [(2, "I2"), (4, "I2")]
@@ -271,7 +275,9 @@ def test_property_records_people_with_their_account(
     importer: Command, tracker: Tracker, tmp_path: Path
 ) -> None:
     """Whatever the ids: an account is nobody's identity here."""
-    log = write(tmp_path / "log.csv", "1,1,Clicked,@0,pro", "2,1,Clicked,@0", "3,,Clicked,@0", ",1,Clicked,@0")
+    log = write(
+        tmp_path / "log.csv", "1,1,Clicked,@0,pro", "2,1,Clicked,@0", "3,,Clicked,@0", ",1,Clicked,@0"
+    )
     importer("import", log, "--strategy", "property").ended(65)
     assert arrived(tracker) == [
         "1 did Clicked, plan pro, Account 1",

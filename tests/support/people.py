@@ -56,7 +56,9 @@ def arrived(tracker: Tracker) -> list[str]:
 
 def seconds(tracker: Tracker) -> dict[str, int]:
     """The second of the minute at which each call was sent."""
-    return {call: int(hit.params["_t"]) % 60 for call, hit in zip(told(tracker.hits), tracker.hits, strict=True)}
+    return {
+        call: int(hit.params["_t"]) % 60 for call, hit in zip(told(tracker.hits), tracker.hits, strict=True)
+    }
 
 
 def _told(hit: Hit) -> str:
