@@ -384,6 +384,7 @@ USER = "[[personas]]\nname = 'user'\n"
     ("text", "said"),
     [
         (f"strategy = 'toggle'\n{USER}", "both a strategy and personas"),
+        (f"{USER}events = []", "no persona may do anything"),
         (f"{USER}{USER}", "two personas are called 'user'"),
         (f"{USER}site = 'mian'\n{SITES}", "did you mean 'main'?"),
         (f"{USER}link = {{ Account = 'acount' }}\n[[personas]]\nname = 'account'", "did you mean 'account'?"),

@@ -292,6 +292,14 @@ def test_it_is_set_for_whom_no_event_is_recorded(importer: Command, tracker: Tra
     assert arrived(tracker) == ["Acme has plan pro", "ada did In", "bob did Out"]
 
 
+def test_a_log_may_only_set(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """A list of accounts, say: there is nobody who acts."""
+    configure(importer, '[[personas]]\nname = "account"\nevents = []\nset = ["plan"]\n')
+    log = write(tmp_path / "log.csv", "Acme,Listed,@0,pro", header="account,event,timestamp,plan")
+    importer("import", log).ended(0)
+    assert arrived(tracker) == ["Acme has plan pro"]
+
+
 def test_a_reserved_column_cannot_be_set(km: Command, tmp_path: Path) -> None:
     configure(km, f'{TWO}set = ["KM_PLAN"]\n')
     assert "account.set" in km("dry-run", write(tmp_path / "log.csv", "ada,Acme,In,@0")).ended(2).err

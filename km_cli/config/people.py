@@ -103,6 +103,10 @@ def _check(personas: tuple[Persona, ...]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"km.toml: two personas are called {name!r}", "give one of them another name")
+    if not any(persona.is_recorded for persona in personas):
+        raise UsageError(
+            "km.toml: no persona may do anything", "give one of them events, or leave `events` out for all"
+        )
     for persona in personas:
         _check_links(persona, names)
         if len(persona.prefix) >= LONGEST_IDENTITY or not persona.prefix.isprintable():

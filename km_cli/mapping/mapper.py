@@ -153,7 +153,7 @@ def _together(personas: Sequence[Persona]) -> tuple[tuple[int, ...], ...]:
     """Return the places of personas that share a site, of those that are recorded at all."""
     by_site: dict[str, list[int]] = {}
     for place, persona in enumerate(personas):
-        if persona.events != () or persona.sets or persona.alias:
+        if persona.is_recorded:
             by_site.setdefault(persona.site, []).append(place)
     return tuple(tuple(places) for places in by_site.values() if len(places) > 1)
 
