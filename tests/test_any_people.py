@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from tests.support.running import run
 few = settings(max_examples=25, deadline=None)
 SITES = (Site("main", "KM_API_KEY"), Site("other", "KM_OTHER_KEY"))
 EVENTS = ("In", "Out", "Bought")
-HEADER = "p0,p1,p2,was0,was1,was2,event,timestamp,row,plan\n"
+COLUMNS = ["p0", "p1", "p2", "was0", "was1", "was2", "event", "timestamp", "row", "plan"]
 
 
 class Line(NamedTuple):
@@ -63,7 +64,7 @@ def personas(draw: st.DrawFn) -> tuple[Persona, ...]:
             draw(st.sampled_from(["", f"{place} "])),
             f"p{place}",
             f"was{place}" if draw(st.booleans()) else "",
-            draw(st.sampled_from([None, ("row",), ()])),
+            draw(st.sampled_from([None, ("row",), ("row", "plan"), ("row", "was0"), ()])),
             ("plan",) if draw(st.booleans()) else (),
         )
         for place in range(3)
@@ -73,15 +74,19 @@ def personas(draw: st.DrawFn) -> tuple[Persona, ...]:
 
 
 @contextmanager
-def written(log: Iterable[Line]) -> Iterator[Path]:
+def written(log: Iterable[Line], form: str = "csv") -> Iterator[Path]:
     """The log in a folder of its own. Every row has a moment of its own, in one second or the next."""
+    rows = [
+        [*line.who, *line.was, line.event, f"170406720{at % 2}.0{at:02}", str(at), line.plan]
+        for at, line in enumerate(log)
+    ]
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "log.csv"
-        rows = (
-            ",".join([*line.who, *line.was, line.event, f"170406720{at % 2}.0{at:02}", str(at), line.plan])
-            for at, line in enumerate(log)
-        )
-        path.write_text(HEADER + "".join(f"{row}\n" for row in rows))
+        path = Path(folder) / f"log.{form}"
+        if form == "csv":
+            path.write_text("".join(",".join(row) + "\n" for row in [COLUMNS, *rows]))
+        else:
+            objects = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+            path.write_text("".join(json.dumps(one) + "\n" for one in objects))
         yield path
 
 
@@ -158,9 +163,9 @@ def by_hand(
 
 
 @few
-@given(logs, personas())
-def test_each_persona_does_its_own(log: list[Line], levels: tuple[Persona, ...]) -> None:
-    with written(log) as path:
+@given(logs, personas(), st.sampled_from(["csv", "jsonl"]))
+def test_each_persona_does_its_own(log: list[Line], levels: tuple[Persona, ...], form: str) -> None:
+    with written(log, form) as path:
         sent = send(path, levels)
     assert by_hand(log, levels) == Counter(
         (call.persona, call.site, call.identity, call.event, frozenset(call.properties))
@@ -168,7 +173,7 @@ def test_each_persona_does_its_own(log: list[Line], levels: tuple[Persona, ...])
     )
     for one in sent:
         place = int(one.call.persona[1])
-        line = log[one.row.line - 2]
+        line = log[one.row.line - (2 if form == "csv" else 1)]
         assert one.call.site == levels[place].site
         assert one.call.identity == levels[place].prefix + line.who[place], "nobody acts as another"
         assert not isinstance(one.call, Set) or one.call.properties == (("plan", line.plan),)

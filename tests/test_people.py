@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,41 @@ def test_levels_in_json(importer: Command, tracker: Tracker, tmp_path: Path) -> 
     log.write_text(f'{{"user": "ada", "event": "In", "at": 1704067200, "plan": "pro", {company}}}\n')
     importer("import", log).ended(0)
     assert arrived(tracker) == ["7 did In, plan pro", "7 has company.name Acme", "ada did In, plan pro"]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("everybody", "user", "account", "sent"),
+    [
+        ("", "", 'set = ["plan"]\nproperties = ["plan"]', {"ada": {"size", "note"}, "Acme": {"plan"}}),
+        ("", 'properties = ["size"]', 'properties = ["size"]', {"ada": {"size"}, "Acme": {"size"}}),
+        ("", 'properties = ["size"]', "properties = []", {"ada": {"size"}, "Acme": set()}),
+        ('exclude = ["note"]', "", 'properties = ["note"]', {"ada": {"plan", "size"}, "Acme": {"note"}}),
+        ('properties = ["plan"]', "", 'properties = ["note"]', {"ada": {"plan"}, "Acme": {"note"}}),
+        ("properties = []", "", 'properties = ["note"]', {"ada": set(), "Acme": {"note"}}),
+    ],
+)
+def test_what_each_ones_records_carry(
+    importer: Command,
+    tracker: Tracker,
+    tmp_path: Path,
+    form: str,
+    everybody: str,
+    user: str,
+    account: str,
+    sent: dict[str, set[str]],
+) -> None:
+    """The same in every format."""
+    levels = f'[[personas]]\nname = "user"\n{user}\n[[personas]]\nname = "account"\n{account}\n'
+    configure(importer, f"[columns]\n{everybody}\n{levels}")
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0,a,b,c", header=f"{HEADER},size,note")
+    if form == "jsonl":
+        names, values = (line.split(",") for line in log.read_text().splitlines())
+        log = tmp_path / "log.jsonl"
+        log.write_text(json.dumps(dict(zip(names, values, strict=True))) + "\n")
+    importer("import", log).ended(0)
+    records = [hit.params for hit in tracker.hits if hit.path == "/e"]
+    assert {one["_p"]: {name for name in one if name[0] != "_"} for one in records} == sent
 
 
 def test_a_dry_run_shows_the_levels(km: Command, tmp_path: Path) -> None:
