@@ -286,11 +286,24 @@ def test_data_refused_in_a_later_run_takes_its_alias_along(
     assert codes(people) == [(2, "refused", ["user"])]
 
 
-@pytest.mark.parametrize("at", [1, 40, 79, 81, 90, 119])
+EVERYTHING = f"""{SITES}
+[[personas]]
+name = "user"
+alias = "was"
+[[personas]]
+name = "account"
+site = "accounts"
+set = ["plan"]
+alias = "once"
+"""
+
+
+@pytest.mark.parametrize("at", [1, 30, 61, 62, 75, 90])
 def test_killed_and_resumed_every_alias_comes_after_its_data(
-    people: Command, tracker: Tracker, tmp_path: Path, at: int
+    importer: Command, tracker: Tracker, tmp_path: Path, at: int
 ) -> None:
-    rows = [f"u{number},Acme,Event {number},@{number},,anon{number}" for number in range(40)]
+    configure(importer, EVERYTHING)
+    rows = [f"u{n},a{n % 2},Event {n},@{n},plan {n % 2},anon{n},once{n % 2}" for n in range(30)]
     log = write(tmp_path / "log.csv", *rows, header=HEADER)
     running: list[subprocess.Popen[str]] = []
 
@@ -300,25 +313,48 @@ def test_killed_and_resumed_every_alias_comes_after_its_data(
         return OK
 
     tracker.behave = kill
-    running.append(people.start("import", log, "--allow-alias", "--batch-size", "5", "--concurrency", "4"))
+    more = ("--allow-alias", "--batch-size", "5", "--concurrency", "4")
+    running.append(importer.start("import", log, *more))
     running[0].communicate(timeout=60)
     assert running[0].returncode == -signal.SIGKILL
-    people("import", log, "--allow-alias").ended(0)
+    importer("import", log, "--allow-alias").ended(0)
     assert arrived(tracker) == sorted(
-        call
-        for number in range(40)
-        for call in (
-            f"u{number} did Event {number}",
-            f"Acme did Event {number}",
-            f"u{number} is anon{number}",
-        )
+        [
+            *(f"u{n} did Event {n}" for n in range(30)),
+            *(f"a{n % 2} did Event {n} @accounts" for n in range(30)),
+            *(f"a{n} has plan plan {n} @accounts" for n in range(2)),
+            *(f"u{n} is anon{n}" for n in range(30)),
+            *(f"a{n} is once{n} @accounts" for n in range(2)),
+        ]
     )
-    seen: set[str] = set()
-    for hit in tracker.hits:
-        assert hit.path != "/a" or hit.params["_p"] in seen, "an alias before its data"
-        seen.add(hit.params["_p"])
-    with closing(sqlite3.connect(people.state / "ledger.db")) as ledger:
-        assert ledger.execute("SELECT count(*) FROM outbox_rows").fetchone() == (0,)
+    aliases = [hit.path == "/a" for hit in tracker.seen]
+    assert aliases == sorted(aliases), "an alias before its data"
+    assert left(importer) == 0
+
+
+def left(command: Command) -> int:
+    """How many rows still have something in the outbox."""
+    with closing(sqlite3.connect(command.state / "ledger.db")) as ledger:
+        return int(ledger.execute("SELECT count(*) FROM outbox_rows").fetchone()[0])
+
+
+def test_sites_are_drained_apart(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """One site's aliases do not wait for the other's data, nor leave without its key."""
+    configure(importer, EVERYTHING)
+    tracker.behave = lambda _hit, _number: UNAVAILABLE
+    row = "ada,Acme,In,@0,pro,anon,Acme Ltd"
+    run(importer, tmp_path, row, more=("--attempts", "1")).ended(75)
+    tracker.behave = None
+    tracker.forget()
+    nothing = write(tmp_path / "nothing.csv", header=HEADER)
+    importer("import", nothing, "--strategy", "toggle", "--site", "main").ended(0)
+    assert told(tracker.seen) == ["ada did In", "ada is anon"]
+    tracker.forget()
+    importer("import", nothing, "--allow-alias").ended(0)
+    first, second, last = told(tracker.seen)
+    assert {first, second} == {"Acme did In @accounts", "Acme has plan pro @accounts"}
+    assert last == "Acme is Acme Ltd @accounts"
+    assert left(importer) == 0
 
 
 def interrupted(command: Command, tracker: Tracker, log: Path, behave: Behave) -> Result:

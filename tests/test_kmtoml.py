@@ -385,6 +385,8 @@ USER = "[[personas]]\nname = 'user'\n"
     [
         (f"strategy = 'toggle'\n{USER}", "both a strategy and personas"),
         (f"{USER}events = []", "no persona may do anything"),
+        (f"{USER}[[personas]]\nname = 'event'\ncolumn = 'account'", "no persona can be called 'event'"),
+        (f"{USER}[[personas]]\nname = 'since'", "no persona can be called 'since'"),
         (f"{USER}{USER}", "two personas are called 'user'"),
         (f"{USER}site = 'mian'\n{SITES}", "did you mean 'main'?"),
         (f"{USER}link = {{ Account = 'acount' }}\n[[personas]]\nname = 'account'", "did you mean 'account'?"),

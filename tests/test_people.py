@@ -125,6 +125,21 @@ def test_a_dry_run_shows_the_levels(km: Command, tmp_path: Path) -> None:
     ]
 
 
+def test_what_each_column_is_taken_for_is_shown(km: Command, tmp_path: Path) -> None:
+    configure(
+        km,
+        '[[personas]]\nname = "user"\nalias = "was"\n[[personas]]\nname = "account"\nset = ["plan", "size"]\n'
+        'properties = []\n[[personas]]\nname = "team"\nproperties = ["note"]\n',
+    )
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0", header=f"{HEADER},size,was,team,note")
+    first, *_ = km("dry-run", log, "--allow-alias").ended(0).out.splitlines()
+    assert first.split(": ", 1)[1] == (
+        "user from 'user' with alias 'was', account from 'account' with set 'plan', 'size', "
+        "team from 'team', event from 'event', time from 'timestamp'; "
+        "all other columns are properties, of account none, of team 'note'"
+    )
+
+
 def test_what_no_persona_may_do_is_skipped_and_said(
     importer: Command, tracker: Tracker, tmp_path: Path
 ) -> None:
@@ -202,6 +217,53 @@ def test_a_refused_part_is_owed_by_its_persona(importer: Command, tracker: Track
         "Beta did Invited @accounts",
         "contact bo did Was Invited, plan pro, Invited By ada, Team Acme",
     ]
+
+
+WITH_ALL = f"""{SITES}
+[[personas]]
+name = "user"
+link = {{ Account = "account" }}
+alias = "was"
+[[personas]]
+name = "account"
+site = "accounts"
+prefix = "acct "
+properties = ["size"]
+set = ["plan"]
+alias = "once"
+[[personas]]
+name = "team"
+events = ["In", "Out"]
+rename = "Team {{event}}"
+set = ["size"]
+"""
+
+
+@pytest.mark.parametrize("nth", [2, 3, 5])
+def test_what_is_refused_comes_with_the_rejects(
+    importer: Command, tracker: Tracker, tmp_path: Path, nth: int
+) -> None:
+    """Every so many calls are refused; with the rejects imported it is as if none had been."""
+    configure(importer, WITH_ALL)
+    rows = [
+        f"u{n % 7},a{n % 3},{('In', 'Out', 'Up')[n % 3]},@{n % 5},p{n % 3},t{n % 2},s{n},w{n % 7},o{n % 3}"
+        for n in range(25)
+    ]
+    log = write(tmp_path / "log.csv", *rows, header=f"{HEADER},team,size,was,once")
+    other = tmp_path / "other"
+    Command(other, to=tracker.url, environment=importer.environment)(
+        "import", log, "--allow-alias", "--concurrency", "1"
+    ).ended(0)
+    whole = sorted(told(tracker.hits))
+    tracker.forget()
+    tracker.behave = lambda _hit, number: BAD if number % nth == 0 else OK
+    importer("import", log, "--allow-alias", "--concurrency", "1").ended(65)
+    assert len(tracker.hits) < len(whole)
+    for _ in range(20):
+        rejects = max(importer.state.glob("rejects-*"), key=lambda path: path.stat().st_mtime_ns)
+        if importer("import", rejects, "--allow-alias", "--concurrency", "1").code == 0:
+            break
+    assert sorted(told(tracker.hits)) == whole
 
 
 # What is set once

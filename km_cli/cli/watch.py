@@ -74,21 +74,36 @@ class Watch:
 
 
 def _described(columns: Columns) -> str:
-    identities = [(who.persona, who.identity) for who in columns.personas]
-    roles = [(name, column) for name, column in identities if column]
-    roles += [("event", columns.event)] if columns.event else []
-    roles.append(("time", columns.timestamp))
-    if columns.id:
-        roles.append(("id", columns.id))
-    said = ", ".join(f"{role} from {column!r}" for role, column in roles)
+    said = ", ".join([*_whose(columns), *(f"{role} from {column!r}" for role, column in _others(columns))])
     if columns.event_name:
         said += f"; the event is {columns.event_name!r}"
-    missing = [name for name, column in identities if not column]
+    missing = [who.persona for who in columns.personas if not who.identity]
     if missing:
         said += f"; no column for {' and '.join(missing)}"
     if columns.properties is None:
-        return f"{said}; all other columns are properties"
-    return f"{said}; properties: {', '.join(columns.properties) or 'none'}"
+        said += "; all other columns are properties"
+    else:
+        said += f"; properties: {', '.join(columns.properties) or 'none'}"
+    own = [(who.persona, who.properties) for who in columns.personas if who.properties is not None]
+    return said + "".join(f", of {persona} {_quoted(names) or 'none'}" for persona, names in own)
+
+
+def _whose(columns: Columns) -> Iterator[str]:
+    """Yield what is known of each persona that has a column."""
+    for who in columns.personas:
+        if who.identity:
+            alias = f" with alias {who.alias!r}" if who.alias else ""
+            sets = f" with set {_quoted(who.sets)}" if who.sets else ""
+            yield f"{who.persona} from {who.identity!r}{alias}{sets}"
+
+
+def _others(columns: Columns) -> list[tuple[str, str]]:
+    roles = (("event", columns.event), ("time", columns.timestamp), ("id", columns.id))
+    return [(role, column) for role, column in roles if column]
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def terminal() -> TextIO | None:

@@ -14,6 +14,10 @@ from km_cli.names import LONGEST_IDENTITY, LONGEST_NAME, is_reserved, nearest
 from km_cli.strategies import STRATEGIES
 
 
+_OTHERWISE = frozenset({"event", "timestamp", "id", "file", "since", "until"})
+"""What columns of logs and of members' files are called that are no persona's."""
+
+
 class People(NamedTuple):
     """The personas, the actor first, and the sites that any of them is recorded in."""
 
@@ -101,6 +105,11 @@ def _events(events: str | list[str] | dict[str, str]) -> tuple[tuple[str, str], 
 def _check(personas: tuple[Persona, ...]) -> None:
     names = [persona.name for persona in personas]
     for name in names:
+        if name in _OTHERWISE:
+            raise UsageError(
+                f"km.toml: no persona can be called {name!r}",
+                "that is another column's name: call it otherwise",
+            )
         if names.count(name) > 1:
             raise UsageError(f"km.toml: two personas are called {name!r}", "give one of them another name")
     if not any(persona.is_recorded for persona in personas):
