@@ -13,7 +13,6 @@ from km_cli.model import Persona
 from km_cli.names import LONGEST_IDENTITY, LONGEST_NAME, is_reserved, nearest
 from km_cli.strategies import STRATEGIES
 
-
 _OTHERWISE = frozenset({"event", "timestamp", "id", "file", "since", "until"})
 """What columns of logs and of members' files are called that are no persona's."""
 
