@@ -208,7 +208,7 @@ def test_what_is_set_is_set_once_with_the_first_value(log: list[Line], levels: t
     assert {(call.persona, call.identity): call.properties[0][1] for call in sets} == first
 
 
-@few
+@settings(max_examples=100, deadline=None)
 @given(logs | muddled, personas(), st.integers(1, 9))
 def test_no_alias_makes_one_of_several(log: list[Line], levels: tuple[Persona, ...], size: int) -> None:
     """Each identity is an alias of one at most, and then has none itself; none is of two personas (I2)."""
