@@ -17,6 +17,14 @@ LONGEST_VALUE = 8192
 PLACEHOLDERS = frozenset({"null", "none", "undefined", "anonymous", "guest", "-", "n/a", "missing"})
 """I1: values that stand for nobody; sent as an identity they make many people one, for good."""
 
+_SET_BY_KISSMETRICS = frozenset(
+    {
+        "referrer", "url", "returning", "viewed url", "search engine", "search terms", "campaign source",
+        "campaign medium", "campaign terms", "campaign content", "campaign name", "channel", "origin",
+        "device type", "browser", "continent",
+    }
+)  # fmt: skip
+
 _COMMAS_AND_COLONS = str.maketrans(",:", "  ")
 
 
@@ -46,3 +54,8 @@ def is_reserved(name: str) -> bool:
     """Tell whether a property must never be sent: `_…`, `Customer ID`, `KM_…` and the `km` family."""
     folded = fold_name(name)
     return folded.startswith(("_", "km_")) or folded in {"customer id", "kme", "kmi"}
+
+
+def is_set_by_kissmetrics(name: str) -> bool:
+    """Tell whether Kissmetrics sets a property of this name itself: a log's values mix with its own."""
+    return fold_name(name) in _SET_BY_KISSMETRICS

@@ -134,6 +134,7 @@ class Pipeline:
                 if not opened.empty:
                     self._take(opened)
             finally:
+                self._tally.add_normalised(opened.normalised)
                 opened.close()
         self._note_unseen()
         self._check_rejects(at_end=True)
@@ -236,6 +237,7 @@ class Pipeline:
             allowed=self._settings.allowed,
             now=self._clock.now(),
             note=self._tally.note,
+            normalised=self._tally.normalised,
             part=self._settings.part,
             members=self._settings.members,
             seen=self._seen,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from km_cli.model import Finding, Outcome, Reject
@@ -67,7 +68,10 @@ class OpenRow:
 class Tally:
     """Everything counted. `by_persona` are planned calls.
 
-    `examples` and `rejects` hold the first findings and rejects of each code.
+    `examples` and `rejects` hold the first findings and rejects of each code. `normalised` is what this run
+    read as if it had been written in the usual way (N in bad-input.md): files with a "byte-order-mark" or
+    "line-ends" other than LF; "blank-lines"; and in rows that became events "blanks-around-ids",
+    "fractions-floored" of times, "empty-values" and "parts-without-id" that were left out.
     """
 
     rows: Rows = field(default_factory=Rows)
@@ -77,6 +81,7 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     rejects: dict[str, Reject] = field(default_factory=dict)
     by_persona: Counter[str] = field(default_factory=Counter)
+    normalised: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     rejected_before: int = 0
 
     def note(self, finding: Finding) -> None:
@@ -89,3 +94,8 @@ class Tally:
         self.reasons[reject.code] += 1
         if reject.code not in self.rejects:
             self.rejects[reject.code] = reject._replace(row=reject.row._replace(raw=b"", values=None))
+
+    def add_normalised(self, counts: Mapping[str, int]) -> None:
+        """Add what was normalised in one input before its rows."""
+        for word, number in counts.items():
+            self.normalised[word] += number

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.make_foreign import FOREIGN
 from tests.support.packing import PACKS
 
 AT = 1_704_067_200
@@ -39,6 +40,13 @@ class Bad(NamedTuple):
     findings: tuple[tuple[str, int], ...] = ()
     said: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    normalised: tuple[tuple[str, int], ...] = ()
+
+    def counting(self, **normalised: int) -> Bad:
+        """Return the case with what is normalised in it; `_` in a word is a hyphen."""
+        return self._replace(
+            normalised=tuple((word.replace("_", "-"), count) for word, count in normalised.items())
+        )
 
 
 def did(who: str = "ada Acme", event: str = "In", at: int = AT, /, **properties: str) -> tuple[Call, ...]:
@@ -124,13 +132,18 @@ _HEADERS = "wrong delimiter (one column found), missing column, two headers alik
 _INVALID = "invalid UTF-8; NUL; lone surrogate"
 
 SHAPE = [
-    n(_MARKS, "byte-order-mark.csv", b"\xef\xbb\xbf" + csv()),
-    n(_MARKS, "byte-order-mark.jsonl", b"\xef\xbb\xbf" + JSON_FIRST + JSON_LAST),
-    n(_MARKS, "crlf.csv", csv().replace(b"\n", b"\r\n")),
-    n(_MARKS, "cr.csv", csv().replace(b"\n", b"\r")),
-    n(_MARKS, "mixed-ends.csv", HEADER.replace(b"\n", b"\r") + FIRST.replace(b"\n", b"\r\n") + LAST),
+    n(_MARKS, "byte-order-mark.csv", b"\xef\xbb\xbf" + csv()).counting(byte_order_mark=1),
+    n(_MARKS, "byte-order-mark.jsonl", b"\xef\xbb\xbf" + JSON_FIRST + JSON_LAST).counting(
+      byte_order_mark=1),
+    n(_MARKS, "crlf.csv", csv().replace(b"\n", b"\r\n")).counting(line_ends=1),
+    n(_MARKS, "crlf.jsonl", JSON_FIRST.replace(b"\n", b"\r\n") + b"\n" + JSON_LAST).counting(line_ends=1,
+      blank_lines=1),
+    n(_MARKS, "cr.csv", csv().replace(b"\n", b"\r")).counting(line_ends=1),
+    n(_MARKS, "mixed-ends.csv", HEADER.replace(b"\n", b"\r") + FIRST.replace(b"\n", b"\r\n") + LAST).counting(
+      line_ends=1),
     n(_MARKS, "reordered.csv", REORDERED),
-    n(_MARKS, "blank-lines.csv", b"\n\n" + csv(b"\n  \n\r\n") + b"\n"),
+    n(_MARKS, "blank-lines.csv", b"\n\n" + csv(b"\n  \n\r\n") + b"\n").counting(blank_lines=6,
+      line_ends=1),
     x("UTF-16/32", "utf-16.csv", csv().decode().encode("utf-16"), "UTF-16", "--encoding utf-16"),
     x("UTF-16/32", "utf-16-no-mark.csv", csv().decode().encode("utf-16-le"), "--encoding utf-16le"),
     x("UTF-16/32", "utf-32.csv", csv().decode().encode("utf-32"), "UTF-32", "--encoding utf-32"),
@@ -151,14 +164,20 @@ SHAPE = [
     r(_FIELDS, "infinity.jsonl", b'"plan":-Infinity', "bad-json", "Infinity is not a number"),
     r(_FIELDS, "too-deep.jsonl", DEEP, "too-deep", "nested beyond reason", flags="--flatten"),
     r("unclosed quote", "bad-quoting.csv", b'cyd,Acme,"In"x,1704067230,\n', "bad-quoting", "doubled"),
-    x("unclosed quote", "unclosed.csv", csv(b'cyd,"Acme,In,1704067230,\n'), "line 3", "quotation mark"),
-    x("unclosed quote", "unclosed-long.csv", csv(b'cyd,"Acme,In\n' + LAST * 40_000), "line 3", "1 MiB"),
+    x("unclosed quote", "unclosed.csv", csv(b'cyd,"Acme,In,1704067230,\n'), "line 3: a quotation mark",
+      "by the end of the file", "correct line 3", "not sent twice"),
+    x("unclosed quote", "unclosed-long.csv", csv(b'cyd,"Acme,In\n' + LAST * 40_000), "line 3",
+      "before its record has 1 MiB"),
+    x("unclosed quote", "unclosed-second.csv", csv(b'cyd,"Ac\n""me","I,\nn","1704067230,\n'), "line 5: a",
+      "by the end of the file"),
+    x("unclosed quote", "unclosed-header.csv", csv().replace(b"event", b'"event'), "line 1: a quotation mark",
+      "by the end of the file"),
     Bad(
         "X: else there, and what was sent stands", "unclosed-late.csv", HEADER + MANY + b'cyd,"Acme\n',
         tuple(call for number in range(1100) for call in did(f"u{number}", "In", AT + number)), (1100, 0, 0),
         2,
-        findings=(("no-account", 1100),), said=("line 1102", "what came before stands"),
-    ),
+        findings=(("no-account", 1100),), said=("line 1102", "by the end of the file", "not sent twice"),
+    ).counting(empty_values=1100, parts_without_id=1100),
     n("quoted line breaks", "quoted-line-break.csv", csv(b'cyd,Acme,In,1704067230,"a\r\nb"\n'),
       sent=(*GOOD, *did("cyd Acme", "In", AT + 30, plan="a\r\nb")), rows=3),
     x(_HEADERS, "wrong-delimiter.csv", csv().replace(b",", b"^"), "only one column", "'user^account^event",
@@ -173,12 +192,28 @@ SHAPE = [
       "'STRASSE' and 'Straße'", "rename"),
     x(_HEADERS, "empty-header-name.csv", csv().replace(b"account", b" "), "column 2 has no name", "plan",
       "name every"),
+    *(
+        x(_HEADERS + " (a comment)", f"comment-{number}.csv", first + b"\n" + csv(), "looks like a comment",
+          "tail -n +2 ", " | km-cli import -")
+        for number, first in enumerate((b"# exported today", b"// exported", b"sep=;", b"sep=,", b"SEP=\t",
+          b"#a, b, #a", b"\xef\xbb\xbf# marked"))
+    ),
+    x(_HEADERS + " (a comment)", "comment-late.csv", b"\n\n-- exported\n" + csv(), "line 3",
+      "tail -n +4 "),
+    x(_HEADERS + " (a comment)", "comment-packed.csv.gz", gzip.compress(b"#\n" + csv(), mtime=0),
+      "gzip -dc ", " | tail -n +2 | km-cli import -"),
+    x(_HEADERS + " (a comment)", "comment-columns.csv", b"# May 3, 2024\n" + csv(),
+      "no column was recognised", "if it is a comment", "tail -n +2"),
+    n(_HEADERS, "hash-column.csv", b"#" + csv(), "--user", "#user"),
     n("empty file, header only", "empty.csv", b"", sent=(), rows=0),
     n("empty file, header only", "empty.jsonl", b"\n", sent=(), rows=0),
     n("empty file, header only", "header-only.csv", HEADER, sent=(), rows=0),
     r("a record over 1 MiB", "long-record.csv", LONG, "record-too-long", "over 1 MiB"),
     r("a record over 1 MiB", "long-record.jsonl", b'"plan":"%s"' % (b"x" * (1 << 20)), "record-too-long",
       "over 1 MiB"),
+    x("JSON array instead of JSON lines", "array.json.gz",
+      gzip.compress(b"[" + JSON_FIRST + b"]", mtime=0),
+      "gzip -dc ", "array.json.gz | jq -c '.[]' > lines.jsonl"),
     x("JSON array instead of JSON lines", "array.json", b"[" + JSON_FIRST + b"]", "jq -c '.[]'",
       "lines.jsonl"),
     r("nested JSON value in a property", "nested.jsonl", b'"plan":{"name":"pro"}', "nested",
@@ -192,8 +227,15 @@ SHAPE = [
         said=("cut-short.csv.gz", "cut short", f"{len(csv())} bytes")),
     Bad("gzip, zst that is cut short", "cut-short.csv.zst", PACKS["zst"](csv())[:-9], exit=74,
         said=("cut short", "bytes")),
+    Bad("gzip, zst that is cut short (damaged from its start)", "damaged.csv.gz",
+        gzip.compress(csv(), mtime=0)[:10] + b"\xff" * 40, exit=74,
+        said=("damaged.csv.gz", "damaged", "after 0 bytes", "nothing in it can be read", "a whole copy")),
     n("last line without an end", "no-end.csv", csv()[:-1]),
     n("last line without an end", "no-end.jsonl", (JSON_FIRST + JSON_LAST)[:-1]),
+    *(
+        x("an archive, a document, a picture", name, content, what, cure)
+        for name, (content, what, cure) in FOREIGN.items()
+    ),
 ]  # fmt: skip
 
 _WAYS = "seconds since 1970; ISO 8601 with offset or Z; RFC 2822"
@@ -228,7 +270,7 @@ TIME = [
     Bad("fraction of a second: floored, kept for telling rows apart", "fractions.csv",
         timed("1704067230.25", "1704067230.75"),
         (*GOOD, *CYD, *did("cyd Acme", "In", AT + 31, plan="pro")), (4, 0, 0), findings=(("D1", 2),),
-        said=("moved",)),
+        said=("moved",)).counting(fractions_floored=2),
     x(_NO_OFFSET, "no-offset.csv", timed("2024-01-01 01:00:30"), "line 3", "2024-01-01 01:00:30",
       "--timezone"),
     n(_NO_OFFSET, "no-offset-said.csv", timed("2024-01-01 01:00:30"), *_ZONE.split(), sent=(*GOOD, *CYD),
@@ -247,7 +289,7 @@ TIME = [
       "--time-format"),
     n("03/04/2024 and the like", "day-or-month-said.csv", HEADER + b"ada,Acme,In,03/04/2024,\n",
       "--time-format", "%d/%m/%Y",
-      "--timezone", "UTC", sent=did("ada Acme", "In", 1_712_102_400), rows=1),
+      "--timezone", "UTC", sent=did("ada Acme", "In", 1_712_102_400), rows=1).counting(empty_values=1),
     _no_time("no-time.csv", "", "it has no time"),
     _no_time("not-a-time.csv", "soon", "'soon'", "no form that is understood", "--time-format"),
     _no_time("zero.csv", "0", "'0' is zero or less"),

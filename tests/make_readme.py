@@ -19,17 +19,19 @@ def output(*arguments: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout
 
 
-def commands() -> list[str]:
-    """Return the names of all commands, in the order of the help."""
-    listed = output("--help").partition("Commands:\n")[2]
-    return [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "]
+def commands(*above: str) -> list[str]:
+    """Return the names of all commands below some, in the order of the help: `config show` for one."""
+    listed = output(*above, "--help").partition("Commands:\n")[2]
+    found = [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "]
+    below = ([" ".join((*above, name)), *commands(*above, name)] for name in found)
+    return [name for names in below for name in names]
 
 
 def with_help(text: str) -> str:
     """Return the README with the help text as it is now."""
     before, _, rest = text.partition(_BEGIN)
     after = rest.partition(_END)[2]
-    blocks = [f"### km-cli {name}\n\n```text\n{output(name, '--help')}```\n" for name in commands()]
+    blocks = [f"### km-cli {name}\n\n```text\n{output(*name.split(), '--help')}```\n" for name in commands()]
     return before + _BEGIN + "\n" + "\n".join(blocks) + "\n" + _END + after
 
 

@@ -43,6 +43,29 @@ def counted(out: str) -> tuple[dict[str, int], dict[str, int]]:
     return _numbers(rows), _numbers(findings)
 
 
+NORMALISED = {
+    "byte order mark": "byte-order-mark",
+    "line ends": "line-ends",
+    "blank line": "blank-lines",
+    "blanks around": "blanks-around-ids",
+    "floored": "fractions-floored",
+    "empty value": "empty-values",
+    "without an id": "parts-without-id",
+}
+"""Words of the summary for people, and of the other one."""
+
+
+def normalised(out: str) -> dict[str, int]:
+    """Return what was normalised, of either summary."""
+    if out.startswith("{"):
+        return dict(json.loads(out)["normalised"])
+    line = "".join(re.findall(r"^normalised: (.*)", out, re.MULTILINE))
+    pairs = [part.split(" ", 1) for part in line.split(", ") if part]
+    return _numbers(
+        [(word, number) for number, text in pairs for part, word in NORMALISED.items() if part in text]
+    )
+
+
 def _numbers(pairs: list[tuple[str, str]]) -> dict[str, int]:
     return {name: int(number.replace(",", "")) for name, number in pairs}
 
@@ -64,6 +87,7 @@ def test_bad_input(importer: Command, tracker: Tracker, tmp_path: Path, bad: Bad
     assert rows["read"] == sum(rows.get(name, 0) for name in COUNTS)
     assert tuple(rows.get(name, 0) for name in COUNTS) == (*bad.rows, 0, 0)
     assert findings == dict(bad.findings)
+    assert normalised(result.out) == dict(bad.normalised)
     rejects = importer.rejects()
     assert [(reject["code"], reject["line"]) for reject in rejects] == list(bad.reasons)
     assert {reject["source"] for reject in rejects} <= {str(path)}
@@ -134,6 +158,30 @@ def test_a_corrected_reject_is_sent_and_nothing_else(
         assert (found["sent"], found["skipped"]) == (sent, 1 - sent)
     importer("import", tmp_path / f"log.{form}").ended(0)
     assert arrived(tracker) == sorted((*GOOD, *did("cyd Acme", "In", AT + 30, plan="pro")))
+
+
+def test_what_is_normalised_is_counted_where_this_run_read_it(importer: Command, tmp_path: Path) -> None:
+    """A growing file: each blank line and empty value once; then in words, of several files together."""
+    path = tmp_path / "growing.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + csv(b"\n cyd,Acme,In,1704067230.5,\r\n"))
+    found = normalised(importer("import", path, "--json").ended(0).out)
+    assert found == {
+        "byte-order-mark": 1,
+        "line-ends": 1,
+        "blank-lines": 1,
+        "blanks-around-ids": 1,
+        "fractions-floored": 1,
+        "empty-values": 1,
+    }
+    with path.open("ab") as file:
+        file.write(b"\ncyd,Acme,In,1704067290,\n")
+    found = normalised(importer("import", path, "--json").ended(0).out)
+    assert found == {"blank-lines": 1, "empty-values": 1}
+    assert normalised(importer("import", path, "--json").ended(0).out) == {}
+    (tmp_path / "other.csv").write_bytes(b"\n" + csv().replace(b"\n", b"\r\n"))
+    afresh = ("--to", f"local:{tmp_path / 'store.db'}")
+    both = importer("dry-run", path, tmp_path / "other.csv", *afresh).ended(0).out
+    assert "normalised: 1 byte order mark, 2 files with line ends other than LF, 3 blank lines, " in both
 
 
 # hostile

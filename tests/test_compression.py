@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
+import struct
 import sys
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from tests.support.command import Command
 from tests.support.logs import said
 from tests.support.packing import PACKS
 from tests.support.reading import raw_of, read, read_all, written
+from tests.support.tracker import Tracker
 
 HEADER = b"user,event,timestamp,n\n"
 
@@ -167,11 +171,45 @@ def test_a_bomb_is_read_at_constant_memory(ending: str) -> None:
             stream.close()
 
 
-def test_a_window_that_is_too_large_is_refused() -> None:
-    """A frame may ask for gigabytes of memory in a few bytes."""
-    frame = b"\x28\xb5\x2f\xfd\x00" + bytes([(31 - 10) << 3]) + b"\x01\x00\x00"
-    with written(frame + b"behind", "x.zst") as source, pytest.raises(ReadError, match="too much memory"):
+def greedy_xz() -> bytes:
+    """Return xz whose block asks for a dictionary of a gigabyte (the xz file format, 3.1 and 5.3.1)."""
+    packed = lzma.compress(b"a\n", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 16}])
+    header = packed[12:16] + b"\x24" + packed[17:20]
+    return packed[:12] + header + struct.pack("<I", zlib.crc32(header)) + packed[24:]
+
+
+GREEDY_ZST = b"\x28\xb5\x2f\xfd\x00" + bytes([(31 - 10) << 3]) + b"\x01\x00\x00"
+"""A frame that asks for two gigabytes in a few bytes."""
+
+
+@pytest.mark.parametrize(
+    ("name", "packed", "words", "cure"),
+    [
+        ("log.csv.zst", GREEDY_ZST, "more than 128 MiB of memory", "zstd -dc --long=31 "),
+        ("log.csv.xz", greedy_xz(), "more than 256 MiB of memory", "xz -dc "),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 3])
+def test_what_takes_too_much_memory_is_refused(
+    name: str, packed: bytes, words: str, cure: str, before: int
+) -> None:
+    """A few bytes may ask for gigabytes. It is not damaged: a program that takes them can unpack it."""
+    begun = PACKS[name[-3:].lstrip(".")](b"a\n") * before
+    with written(begun + packed + b"behind", name) as source, pytest.raises(ReadError) as raised:
         whole(source)
+    assert words in str(raised.value)
+    assert "damaged" not in str(raised.value)
+    assert cure in raised.value.hint
+    assert raised.value.hint.endswith(f"{name} | km-cli import -")
+
+
+@pytest.mark.parametrize("ending", PACKS)
+def test_nothing_was_whole_before_what_is_all_damaged(ending: str) -> None:
+    """So nothing is said of it."""
+    damaged = PACKS[ending](log(3))[:12] + b"\xff" * 40
+    with written(damaged, "x.csv") as source, pytest.raises(ReadError, match=r"after 0 bytes") as raised:
+        open_reader(source)
+    assert "nothing in it can be read" in raised.value.hint
 
 
 def test_zst_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +220,26 @@ def test_zst_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "x.csv.zst" in str(raised.value)
     assert "pip install 'km-cli[zst]'" in raised.value.hint
     assert "zstd -dc " in raised.value.hint
+
+
+def test_a_library_is_missed_before_anything_is_sent(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """Also if only the last file needs it."""
+    (tmp_path / "stubs").mkdir()
+    (tmp_path / "stubs" / "zstandard.py").write_text("raise ImportError\n")
+    importer.environment["PYTHONPATH"] = os.pathsep.join(
+        (str(tmp_path / "stubs"), *filter(None, [os.environ.get("PYTHONPATH")]))
+    )
+    plain, packed = tmp_path / "a.csv", tmp_path / "b.csv.zst"
+    plain.write_bytes(log(3))
+    packed.write_bytes(PACKS["zst"](log(5)))
+    result = importer("import", plain, packed, "--json").ended(2)
+    said(result, "b.csv.zst", "pip install 'km-cli[zst]'", "zstd -dc ")
+    assert not tracker.seen
+    assert result.summary["rows"]["read"] == 0
+    importer("import", plain, "--json").ended(0)
+    assert len(tracker.seen) == 3
 
 
 @pytest.mark.parametrize(("module", "ending", "program"), [("bz2", "bz2", "bzip2"), ("lzma", "xz", "xz")])

@@ -17,6 +17,7 @@ from km_cli.errors import InputError, UsageError
 from km_cli.inputs import Shape, open_reader
 from km_cli.inputs.encoding import encoding_named
 from km_cli.model import Reject
+from tests.make_foreign import FOREIGN
 from tests.support.command import Command
 from tests.support.logs import HEADER, ROW, said
 from tests.support.logs import written as log
@@ -229,3 +230,13 @@ def test_rejects_of_an_encoded_file_come_back(importer: Command, tracker: Tracke
 def test_an_encoding_that_is_not_known(importer: Command, tmp_path: Path) -> None:
     """Said before anything is read."""
     said(importer("import", log(tmp_path, ROW), "--encoding", "latn1").ended(2), "'latn1'", "latin1?")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "cp1252", "cp037"])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_is_no_text_in_any_encoding(name: str, encoding: str) -> None:
+    """It is known whatever the flags say of it."""
+    content, what, cure = FOREIGN[name]
+    error = opening_fails(content, name, Shape(encoding=encoding))
+    assert what in str(error)
+    assert cure in error.hint

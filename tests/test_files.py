@@ -183,3 +183,12 @@ def test_the_same_rows_read_in_another_way_are_known(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.db"
     assert len(run([path], ledger)[0]) == 2
     assert not run([path], ledger, shape=Shape(delimiter=";"))[0]
+
+
+@pytest.mark.parametrize(
+    "first", ["PAR1", "PARENT", "Obj", "PK", "GIF", "LZIP", "%PDF", "7z", "<html", "ORC"]
+)
+def test_columns_that_begin_like_something_else(first: str) -> None:
+    """A few letters alike are not enough."""
+    with written(f"{first}x,event\n1,2\n".encode(), "x") as source:
+        assert len(read_all(source)) == 1

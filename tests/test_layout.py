@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "tally": FOUNDATION,
     "gathering": FOUNDATION | {"inputs", "ledger", "mapping"},
     "config": FOUNDATION | {"inputs", "mapping", "strategies", "planning", "destinations"},
+    "scouting": FOUNDATION | {"mapping"},
     "dispatch": FOUNDATION | {"delivery", "inputs", "ledger", "tally"},
     "pipeline": FOUNDATION
     | {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from km_cli.errors import InputError
 from km_cli.inputs.jsonl import parse_object
 from km_cli.mapping import Clocking, Columns, Mapper, Mapping, Wanted, Who, property_columns, recognise
 from km_cli.mapping.columns import USUAL
+from km_cli.mapping.identities import Identities
 from km_cli.model import Event, Finding, Persona, Reject, Row, Share
 from km_cli.names import PLACEHOLDERS
 from tests.support.running import TOGGLE
@@ -55,6 +57,7 @@ class Mapped:
         allowed: tuple[str, ...] = (),
     ) -> None:
         self.findings: list[Finding] = []
+        self.normalised: defaultdict[str, int] = defaultdict(int)
         tabular = isinstance(values, list)
         raw = json.dumps(values).encode()
         mapper = Mapper(
@@ -66,6 +69,7 @@ class Mapped:
             allowed=allowed,
             now=NOW,
             note=self.findings.append,
+            normalised=self.normalised,
         )
         self.result = mapper.map(Row("log", 7, raw, values))
 
@@ -493,3 +497,11 @@ def test_a_leap_second_is_found_in_its_row() -> None:
     mapped = cells(time="2016-12-31T23:59:60Z")
     assert [(one.code, one.line) for one in mapped.findings] == [("leap-second", 7)]
     assert mapped.event.moment == 1_483_228_799_000_000_000
+
+
+def test_blanks_around_ids_are_counted_each_time() -> None:
+    """With a prefix too; blanks alone are no id, and there is nothing to count."""
+    trimmed: list[str] = []
+    identities = Identities(prefix="acct ", trimmed=trimmed)
+    assert [identities.clean(text) for text in (" x", "x", " x", "x ", "  ", "")] == [*["acct x"] * 4, "", ""]
+    assert trimmed == [" x", " x", "x "]

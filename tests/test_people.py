@@ -134,9 +134,9 @@ def test_what_each_column_is_taken_for_is_shown(km: Command, tmp_path: Path) -> 
     log = write(tmp_path / "log.csv", "ada,Acme,In,@0", header=f"{HEADER},size,was,team,note")
     first, *_ = km("dry-run", log, "--allow-alias").ended(0).out.splitlines()
     assert first.split(": ", 1)[1] == (
-        "user from 'user' with alias 'was', account from 'account' with set 'plan', 'size', "
-        "team from 'team', event from 'event', time from 'timestamp'; "
-        "all other columns are properties, of account none, of team 'note'"
+        "user from 'user', alias of the user from 'was', account from 'account', team from 'team', "
+        "event from 'event', time from 'timestamp'; all other columns are properties of the user; "
+        "properties of the account: none; properties of the team: note; set once for each account: plan, size"
     )
 
 

@@ -100,9 +100,10 @@ def test_bytes_that_are_no_text_come_back_the_same() -> None:
 
 def test_what_a_terminal_obeys_is_escaped_in_the_file() -> None:
     """One line a reject for every editor, and the same bytes when it comes back."""
-    raw = "a\x9b2J\x85,\u2028\u202e\x7f\n".encode()
+    raw = "a\x9b2J\x85,\u2028\u202e\x7f\ufe0f\ufeff\u2060\n".encode()
     line = rejected(Row("log.csv", 2, raw, []), ("user", "event"), ",")
     assert line.decode().rstrip("\n").isprintable()
+    assert b"\\ufe0f\\ufeff\\u2060" in line
     (again,) = read_rejects(line)
     assert isinstance(again, Row)
     assert again.raw == raw

@@ -25,7 +25,8 @@ def test_help_takes_at_most_twice_as_long_as_click_alone() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     """Of a command as well: what it needs is imported when it runs."""
-    for words in (HELP, ("-m", "km_cli", "import", "--help"), ("-m", "km_cli", "dry-run", "--help")):
+    commands = [("-m", "km_cli", name, "--help") for name in ("import", "dry-run", "init")]
+    for words in (HELP, *commands):
         told = subprocess.run(
             [sys.executable, "-X", "importtime", *words], check=True, capture_output=True, text=True
         ).stderr

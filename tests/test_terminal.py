@@ -16,11 +16,14 @@ import termios
 import unicodedata
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from km_cli.cli.progress import total_bytes
 from tests.support.command import KEY, Command
 from tests.support.logs import COMMANDS, ROW, said, written
+from tests.support.packing import PACKS
 
 
 @pytest.fixture
@@ -325,3 +328,44 @@ def test_no_color(km: Command, log: Path, no_color: str | None, is_coloured: boo
     assert terminal.ended() == 0
     codes = {code for found in re.findall(r"\x1b\[([\d;]*)m", terminal.shown) for code in found.split(";")}
     assert bool(codes & COLOURS) == is_coloured
+
+
+# How much is left
+
+
+PLAIN = b"user,event,timestamp\nada,In,1704067200\n"
+REJECT = b'{"km_cli_reject": 1, "source": "log.csv", "line": 2, "raw": "x"}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "total"),
+    [
+        (PLAIN, {}, len(PLAIN)),
+        (PLAIN, {"encoding": "utf_16_le"}, None),
+        (PLAIN, {"limit": 1}, None),
+        (REJECT, {}, None),
+        *((pack(PLAIN), {}, None) for pack in PACKS.values()),
+        (PACKS["zst"](PLAIN) * 2, {}, None),
+        (b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + PACKS["zst"](PLAIN), {}, None),
+    ],
+)
+def test_how_much_there_is_to_read(
+    tmp_path: Path, content: bytes, flags: dict[str, Any], total: int | None
+) -> None:
+    """Only what the size of a file says: of what is unpacked or turned into UTF-8 there is another number."""
+    (tmp_path / "plain.csv").write_bytes(PLAIN)
+    (tmp_path / "log").write_bytes(content)
+    files = [str(tmp_path / "plain.csv"), str(tmp_path / "log")]
+    assert total_bytes(files, **flags) == (None if total is None else total + len(PLAIN))
+    assert total_bytes([*files, "-"], **flags) is None
+
+
+@pytest.mark.parametrize("flags", [(), ("--encoding", "cp1252")])
+def test_a_share_is_shown_where_it_is_known(km: Command, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """And none where it is not."""
+    rows = "".join(f"u{n},Acme,In,{1_704_067_200 + n},\n" for n in range(3000))
+    words = ("import", written(tmp_path, rows), "--to", "local", *flags)
+    terminal = Terminal(km, *words, environment={"TERM": "xterm"})
+    assert terminal.ended() == 0
+    assert "calls" in terminal.shown
+    assert ("%" in terminal.shown) == (not flags)

@@ -13,6 +13,8 @@ from km_cli.names import nearest
 _COMMANDS = {
     "import": "km_cli.cli.import_",
     "dry-run": "km_cli.cli.dry_run",
+    "init": "km_cli.cli.init",
+    "config": "km_cli.cli.config_",
 }
 """A command's name, and the module that holds it as `command`."""
 

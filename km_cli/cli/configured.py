@@ -55,28 +55,30 @@ def taken(ctx: click.Context) -> Found:
     return found if isinstance(found, Found) else Found(None, KmToml())
 
 
+def keys() -> Iterator[tuple[str, str, str]]:
+    """Yield what km.toml can say instead of a flag: table ("": the top), key, and the parameter's name."""
+    from km_cli.config.kmtoml import ColumnsTable, DeliveryTable
+
+    tables = {
+        "": ("strategy", "allow_id"),
+        "columns": ColumnsTable.__struct_fields__,
+        "delivery": DeliveryTable.__struct_fields__,
+    }
+    for table, names in tables.items():
+        for key in names:
+            yield table, key, _BY_KEY.get(key, key)
+
+
 def defaults(found: Found) -> Iterator[tuple[str, Any]]:
     """Yield parameters by name with what km.toml says instead of their defaults."""
-    for _, parameter, value in entries(found):
-        if parameter == "properties" and not value:
+    from msgspec import UNSET
+
+    for table, key, parameter in keys():
+        value = getattr(getattr(found.config, table) if table else found.config, key)
+        if parameter == "properties" and value == []:
             yield "no_properties", True
-        else:
-            yield parameter, value
-
-
-def entries(found: Found) -> Iterator[tuple[str, str, Any]]:
-    """Yield what km.toml sets for parameters: the key there, the parameter's name, and the value."""
-    config = found.config
-    tables = (
-        ("", config, ("strategy", "allow_id")),
-        ("columns.", config.columns, None),
-        ("delivery.", config.delivery, None),
-    )
-    for prefix, table, keys in tables:
-        for key in keys or table.__struct_fields__:
-            value = getattr(table, key)
-            if value is not None:
-                yield prefix + key, _BY_KEY.get(key, key), _placed(key, value, found.folder)
+        elif value is not UNSET:
+            yield parameter, _placed(key, value, found.folder)
 
 
 def _placed(key: str, value: Any, folder: Path) -> Any:

@@ -114,6 +114,22 @@ def files(command: Decorated) -> Decorated:
     return _arguments(_shape(command))
 
 
+def file(command: Decorated) -> Decorated:
+    """Give a command one FILE, and the options that say how it is written."""
+    return click.argument("file", metavar="FILE")(_shape(command))
+
+
+written_to = section(
+    "Output",
+    option(
+        "--output",
+        metavar="PATH",
+        default="km.toml",
+        show_default=True,
+        help="Where to write; - is standard output.",
+    ),
+)
+
 columns = section(
     "Columns",
     option("--user", metavar="NAME", default="", help="Column of the user. Default: user, user_id, email, …"),

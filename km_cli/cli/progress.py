@@ -7,25 +7,34 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from km_cli.inputs.compression import is_packed
+from km_cli.inputs.rejects import is_reject
 from km_cli.tally import Tally
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+_HEAD = 1 << 13
 _SMOOTH = 0.2
 
 
-def total_bytes(files: Iterable[str]) -> int | None:
-    """Return how many bytes of content there are to read; None if nobody can know before."""
+def total_bytes(files: Iterable[str], *, encoding: str = "", limit: int | None = None) -> int | None:
+    """Return how many bytes of content there are to read; None if nobody can know before.
+
+    Content is unpacked and in UTF-8, and a rejects file is read without counting it: where a file's size
+    says nothing of it, or a limit ends the run before, no share of it is shown rather than a wrong one.
+    """
+    if encoding or limit is not None:
+        return None
     total = 0
     for name in files:
         path = Path(name)
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            if file.read(6).startswith(_PACKED):
-                return None
+            head = file.read(_HEAD)
+        if is_packed(head) or is_reject(head):
+            return None
         total += path.stat().st_size
     return total
 

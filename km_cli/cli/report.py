@@ -26,8 +26,7 @@ MEANINGS = {
     "left-out": "rows that --since, --until, --only or --skip leaves out",
     "leap-second": "a second :60, read as :59",
     "no-such-event": "names after --only or --skip that no row has",
-    "no-user": "rows without a user: the account's part alone",
-    "no-account": "rows without an account: the user's part alone",
+    "no-persona": "rows that nobody may do: left out, as km.toml says",
     **{make.about.code: make.about.meaning for make in RULES},
     "time-unit": "times in a unit other than seconds, recognised by magnitude",
 }
@@ -60,6 +59,7 @@ def print_json(
     summary: dict[str, Any] = {
         "rows": {"read": tally.rows.read, **asdict(tally.rows)},
         "calls": asdict(tally.calls),
+        "normalised": dict(tally.normalised),
         "findings": dict(tally.findings),
         "reasons": dict(tally.reasons),
         "seconds": round(seconds, 3),
@@ -109,6 +109,7 @@ def print_summary(
         ("  refused", calls.rejected, ""),
     )
     table(lines)
+    _print_normalised(tally)
     _print_findings(tally)
     if kept is not None:
         _print_kept(settings, kept)
@@ -121,6 +122,12 @@ def _print_kept(settings: Settings, kept: dict[str, Any]) -> None:
         if count:
             lines.append((f"  {code}", f"{count:,}", _KEPT_MEANINGS.get(code, "")))
     table(lines)
+
+
+def _meaning(code: str) -> str:
+    """Return what a finding says; `no-NAME` is about a persona's part."""
+    name = code.removeprefix("no-")
+    return MEANINGS.get(code) or (f"rows that name no {name}: its part is left out" if name != code else "")
 
 
 _KEPT_MEANINGS = {
@@ -149,6 +156,7 @@ def print_dry_run(settings: Settings, tally: Tally, watch: Watch) -> None:
     moved = tally.findings["D1"] + tally.findings["D2"]
     lines += _lines(("  moved", moved, f"to a free second, by up to {settings.spread} s"))
     table(lines)
+    _print_normalised(tally)
     _print_rejects(tally)
     _print_findings(tally)
     if calls.planned and settings.target.needs_key:
@@ -164,13 +172,30 @@ def _print_rejects(tally: Tally) -> None:
         say(f"  {code}: {reject.row.source}, line {reject.row.line}: {reject.reason}")
 
 
+_NORMALISED = {
+    "byte-order-mark": ("byte order mark", "byte order marks"),
+    "line-ends": ("file with line ends other than LF", "files with line ends other than LF"),
+    "blank-lines": ("blank line", "blank lines"),
+    "blanks-around-ids": ("id with blanks around it", "ids with blanks around them"),
+    "fractions-floored": ("time floored to its second", "times floored to their seconds"),
+    "empty-values": ("empty value left out", "empty values left out"),
+    "parts-without-id": ("part without an id left out", "parts without an id left out"),
+}
+"""What was normalised, by the words of the tally: one of it, several."""
+
+
+def _print_normalised(tally: Tally) -> None:
+    """Say in a line what was normalised."""
+    found = [(tally.normalised[word], names) for word, names in _NORMALISED.items() if tally.normalised[word]]
+    if found:
+        say("normalised: " + ", ".join(f"{number:,} {names[number > 1]}" for number, names in found))
+
+
 def _print_findings(tally: Tally) -> None:
     if not tally.findings:
         return
     say("\nfindings")
-    table(
-        [(f"  {code}", f"{count:,}", MEANINGS.get(code, "")) for code, count in tally.findings.most_common()]
-    )
+    table([(f"  {code}", f"{count:,}", _meaning(code)) for code, count in tally.findings.most_common()])
     for code in tally.findings:
         finding = tally.examples[code]
         place = f"{_place(finding)}: " if finding.source else ""

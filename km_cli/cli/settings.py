@@ -97,7 +97,7 @@ def _people(context: click.Context) -> People:
     found = taken(context)
     strategy = flags["strategy"] or ""
     if found.config.personas:
-        if found.config.strategy:
+        if isinstance(found.config.strategy, str):
             raise UsageError(f"{found.path}: it has both a strategy and personas", "leave one of them out")
     else:
         strategy = strategy or "toggle"

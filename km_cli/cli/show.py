@@ -38,6 +38,11 @@ def say(text: str = "", *, to_stderr: bool = False, hang: int | None = None, who
             click.echo(part, err=to_stderr)
 
 
+def put(text: str) -> None:
+    """Print text that is for a program or a file as much as for a person: never wrapped."""
+    click.echo(escaped(text))
+
+
 def _width(*, to_stderr: bool = False) -> int:
     """Return the columns of the terminal that is printed to; 0 if it is none, or does not tell."""
     try:

@@ -13,6 +13,7 @@ from typing import TextIO
 import click
 
 from km_cli.cli import show
+from km_cli.cli.chosen import described
 from km_cli.cli.progress import ProgressBar, total_bytes
 from km_cli.cli.sequences import lines
 from km_cli.config import Settings
@@ -57,8 +58,9 @@ class Watch:
     def print_inputs(self, *, to_stderr: bool = False) -> None:
         """Show which column was taken for what."""
         say = partial(show.say, to_stderr=to_stderr)
+        members = self._settings.members.personas if self._settings.members else ()
         for source, columns, reading in self.inputs[:10]:
-            say(f"{source}: {_described(columns)}")
+            say(f"{source}: {described(columns, members)}")
             if reading.length:
                 say(
                     f"  goes on at line {reading.line + 1:,}: {show.counted(reading.rows, 'row')} read before"
@@ -71,39 +73,6 @@ class Watch:
         for sequence, plan in self.first:
             for line in lines(sequence, plan):
                 show.say(line, to_stderr=to_stderr)
-
-
-def _described(columns: Columns) -> str:
-    said = ", ".join([*_whose(columns), *(f"{role} from {column!r}" for role, column in _others(columns))])
-    if columns.event_name:
-        said += f"; the event is {columns.event_name!r}"
-    missing = [who.persona for who in columns.personas if not who.identity]
-    if missing:
-        said += f"; no column for {' and '.join(missing)}"
-    if columns.properties is None:
-        said += "; all other columns are properties"
-    else:
-        said += f"; properties: {', '.join(columns.properties) or 'none'}"
-    own = [(who.persona, who.properties) for who in columns.personas if who.properties is not None]
-    return said + "".join(f", of {persona} {_quoted(names) or 'none'}" for persona, names in own)
-
-
-def _whose(columns: Columns) -> Iterator[str]:
-    """Yield what is known of each persona that has a column."""
-    for who in columns.personas:
-        if who.identity:
-            alias = f" with alias {who.alias!r}" if who.alias else ""
-            sets = f" with set {_quoted(who.sets)}" if who.sets else ""
-            yield f"{who.persona} from {who.identity!r}{alias}{sets}"
-
-
-def _others(columns: Columns) -> list[tuple[str, str]]:
-    roles = (("event", columns.event), ("time", columns.timestamp), ("id", columns.id))
-    return [(role, column) for role, column in roles if column]
-
-
-def _quoted(names: tuple[str, ...]) -> str:
-    return ", ".join(map(repr, names))
 
 
 def terminal() -> TextIO | None:
@@ -137,7 +106,8 @@ class Watcher(Watch):
         self._terminal = terminal() if asks else None
         self._asks = self._terminal is not None
         shows = sys.stderr.isatty() and not quiet
-        self._bar = ProgressBar(total_bytes(settings.files)) if shows else None
+        total = partial(total_bytes, settings.files, encoding=settings.shape.encoding, limit=settings.limit)
+        self._bar = ProgressBar(total()) if shows else None
         self._behind = 0
         self._at = 0
 

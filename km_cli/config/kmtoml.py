@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from km_cli.errors import UsageError
 from km_cli.names import nearest
@@ -42,22 +42,20 @@ class _Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class ColumnsTable(_Table, frozen=True):
     """Which column is what; dotted names reach into JSON. Without it the usual names are recognised."""
 
-    user: Text | None = None
-    account: Text | None = None
-    event: Text | None = None
-    event_name: Annotated[str, Meta(description="what every row did, if no column says it")] | None = None
-    timestamp: Text | None = None
-    timezone: Annotated[str, Meta(description="zone of times without an offset, as Europe/Berlin")] | None = (
-        None
-    )
-    time_format: Annotated[str, Meta(description="form of unusual times, as %d/%m/%Y %H:%M")] | None = None
-    ambiguous: Literal["earlier", "later"] | None = None
-    id: Annotated[str, Meta(description="the log's own id of the event")] | None = None
+    user: Text | UnsetType = UNSET
+    account: Text | UnsetType = UNSET
+    event: Text | UnsetType = UNSET
+    event_name: Annotated[str, Meta(description="what every row did")] | UnsetType = UNSET
+    timestamp: Text | UnsetType = UNSET
+    timezone: Annotated[str, Meta(description="zone of times that have no offset")] | UnsetType = UNSET
+    time_format: Annotated[str, Meta(description="form of times, as %d/%m/%Y %H:%M")] | UnsetType = UNSET
+    ambiguous: Literal["earlier", "later"] | UnsetType = UNSET
+    id: Annotated[str, Meta(description="the log's own id of the event")] | UnsetType = UNSET
     properties: (
-        Annotated[list[Text], Meta(description="default: every column not named elsewhere")] | None
-    ) = None
-    exclude: list[Text] | None = None
-    flatten: bool | None = None
+        Annotated[list[Text], Meta(description="default: every column not named elsewhere")] | UnsetType
+    ) = UNSET
+    exclude: list[Text] | UnsetType = UNSET
+    flatten: bool | UnsetType = UNSET
 
 
 class SiteTable(_Table, frozen=True):
@@ -83,8 +81,8 @@ class PersonaTable(_Table, frozen=True):
     )
     properties: (
         Annotated[list[Text], Meta(description="columns that its records carry; default: all properties")]
-        | None
-    ) = None
+        | UnsetType
+    ) = UNSET
     link: Annotated[
         dict[Text, Text], Meta(description="a property, and the persona whose identity it holds")
     ] = msgspec.field(default_factory=dict)
@@ -103,24 +101,24 @@ class PersonaTable(_Table, frozen=True):
 class DeliveryTable(_Table, frozen=True):
     """Where calls go and how."""
 
-    to: Text | None = None
-    batch_size: Annotated[int, Meta(ge=1, le=100_000)] | None = None
-    concurrency: Annotated[int, Meta(ge=1, le=1024)] | None = None
-    rate: Above0 | None = None
-    timeout: Above0 | None = None
-    attempts: Positive | None = None
-    collisions: Literal["spread", "keep", "reject"] | None = None
-    spread: Annotated[int, Meta(ge=0, le=3600)] | None = None
-    ledger: Text | None = None
-    rejects: Text | None = None
-    max_rejects: Annotated[str, Meta(pattern=_ALLOWANCE)] | int | None = None
+    to: Text | UnsetType = UNSET
+    batch_size: Annotated[int, Meta(ge=1, le=100_000)] | UnsetType = UNSET
+    concurrency: Annotated[int, Meta(ge=1, le=1024)] | UnsetType = UNSET
+    rate: Above0 | UnsetType = UNSET
+    timeout: Above0 | UnsetType = UNSET
+    attempts: Positive | UnsetType = UNSET
+    collisions: Literal["spread", "keep", "reject"] | UnsetType = UNSET
+    spread: Annotated[int, Meta(ge=0, le=3600)] | UnsetType = UNSET
+    ledger: Text | UnsetType = UNSET
+    rejects: Text | UnsetType = UNSET
+    max_rejects: Annotated[str, Meta(pattern=_ALLOWANCE)] | int | UnsetType = UNSET
 
 
 class KmToml(_Table, frozen=True):
     """km.toml, whole."""
 
-    strategy: Literal["toggle", "property", "sites"] | None = None
-    allow_id: list[Text] | None = None
+    strategy: Literal["toggle", "property", "sites"] | UnsetType = UNSET
+    allow_id: list[Text] | UnsetType = UNSET
     columns: ColumnsTable = ColumnsTable()
     sites: dict[Annotated[str, Meta(pattern=_SITE)], SiteTable] = msgspec.field(default_factory=dict)
     personas: list[PersonaTable] = msgspec.field(default_factory=list)

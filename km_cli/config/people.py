@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec import UNSET
+
 from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.config.sites import ACCOUNT_KEY_VARIABLE, KEY_VARIABLE, Site
 from km_cli.errors import UsageError
@@ -90,7 +92,7 @@ def _persona(table: PersonaTable, config: KmToml, first: str) -> Persona:
         table.prefix,
         table.column,
         table.alias,
-        None if table.properties is None else tuple(table.properties),
+        None if table.properties is UNSET else tuple(table.properties),
         tuple(table.set),
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO, NamedTuple, cast
 
 from km_cli.errors import InputError, ReadError
-from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Item, Reader, in_shell
+from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Item, Reader, piped
 from km_cli.inputs.delimited import DelimitedReader, parse_header
 from km_cli.inputs.encoding import check_encoding
+from km_cli.inputs.foreign import check_kind
 from km_cli.inputs.globs import expand
 from km_cli.inputs.jsonl import JsonLinesReader, array_error, parse_object
 from km_cli.inputs.lines import split_lines
@@ -71,11 +73,13 @@ class _Rejoined(io.RawIOBase):
 class Opened:
     """An input whose format and columns are known, ready to be read from its start or from a place.
 
-    `empty` if there is nothing in it, `token` names the reading that the rejects in it come from.
+    `empty` if there is nothing in it, `token` names the reading that the rejects in it come from,
+    `normalised` counts what was read as if it had been written in the usual way (tally.py has the words).
     """
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.normalised: defaultdict[str, int] = defaultdict(int)
         self._encoding = source.shape.encoding or UTF8
         self._broken: ReadError | None = None
         self._stream = source.open()
@@ -88,6 +92,7 @@ class Opened:
     def _look(self) -> None:
         name = self.source.name
         head = self._read_head(_HEAD)
+        check_kind(name, head)
         check_encoding(name, head, self.source.shape.encoding)
         filename = self.source.path.name if self.source.path else ""
         self.format, self.delimiter = recognise(self.source.shape, filename, head)
@@ -102,9 +107,11 @@ class Opened:
         self._lines = split_lines(cast(BinaryIO, _Rejoined(head, self._stream, self._broken)), longest)
         self.token = first_token(head) if self.format == "rejects" else ""
         self._preamble, self._line = b"", 1
+        if head.startswith(BOM):
+            self.normalised["byte-order-mark"] = 1
         if self.format == "delimited":
             self.columns, self._preamble, self._line = parse_header(
-                name, self._lines, self.delimiter, self._encoding
+                name, self._lines, self.delimiter, self._encoding, self.normalised
             )
         elif self.format == "rejects":
             self.columns = _keys(head, sample_columns, longest)
@@ -132,6 +139,7 @@ class Opened:
             within = self._stream.skip(place.length) > LONGEST_RECORD
             self._lines = split_lines(cast(BinaryIO, self._stream), overlong=within)
             self._preamble, self._line = b"", place.line + within
+            self.normalised.clear()
         if self.format == "delimited":
             return DelimitedReader(
                 self.source.name,
@@ -141,6 +149,7 @@ class Opened:
                 line=self._line,
                 delimiter=self.delimiter,
                 encoding=self._encoding,
+                normalised=self.normalised,
             )
         if self.format == "rejects":
             return RejectsReader(self.source.name, self._lines, self.columns)
@@ -151,6 +160,7 @@ class Opened:
             self._preamble,
             line=self._line,
             encoding=self._encoding,
+            normalised=self.normalised,
         )
 
     def close(self) -> None:
@@ -182,7 +192,7 @@ def _no_objects(name: str, head: bytes) -> InputError:
         return array_error(name)
     return InputError(
         f"{name}: none of its first lines is a JSON object with a key",
-        f"JSON lines have one whole object a line: jq -c . {in_shell(name)} > lines.jsonl",
+        f"JSON lines have one whole object a line: {piped(name, 'jq -c .')} > lines.jsonl",
     )
 
 

@@ -7,6 +7,7 @@ for a rejects file, which is no reading of its own: there a row's raw is that of
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from typing import Protocol
@@ -23,6 +24,9 @@ MOST_BLANK = 1 << 12
 
 UTF8 = "UTF-8"
 """What every input is in, unless `--encoding` says otherwise."""
+
+OTHER_ENDS = (b"\r\n", b"\r")
+"""Ends of lines that are not LF, and are read as if they were."""
 
 BOM = b"\xef\xbb\xbf"
 """UTF-8's byte order mark."""
@@ -46,6 +50,16 @@ def shown(text: str, width: int = 40) -> str:
 def in_shell(source: str) -> str:
     """Return an input's name as a word of a command that the reader could copy."""
     return "FILE" if source == "<stdin>" else shlex.quote(source)
+
+
+_UNPACKERS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+
+
+def piped(source: str, command: str) -> str:
+    """Return what has a command read an input, in a shell: unpacked if its name says that it is packed."""
+    program = _UNPACKERS.get(os.path.splitext(source)[1].lower())
+    word = in_shell(source)
+    return f"{program} -dc {word} | {command}" if program else f"{command} {word}"
 
 
 class Reader(Protocol):

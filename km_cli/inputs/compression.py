@@ -36,21 +36,42 @@ class Damaged(Exception):
     """What is packed cannot be unpacked any further; str() says why."""
 
 
+class TooLarge(Damaged):
+    """It is whole, for all we know, but needs more memory than we give it; `program` takes what it needs."""
+
+    def __init__(self, message: str, program: str) -> None:
+        super().__init__(message)
+        self.program = program
+
+
 def unpack(name: str, raw: io.BufferedReader) -> Bytes:
     """Return the content of `raw`, which is `raw` itself if it is not packed.
 
     Raises InputError if what it is packed with cannot be unpacked here.
     """
     head, raw = _begun(raw)
-    if head.startswith(b"\x1f\x8b"):
+    packer = _packer(head)
+    if packer == "gzip":
         return _Gunzip(raw)
+    return _Unpacked(raw, _UNPACKINGS[packer](name)) if packer else raw
+
+
+def is_packed(head: bytes) -> bool:
+    """Tell whether a file that begins like this is unpacked when it is read."""
+    return _packer(head[:_MAGIC]) != ""
+
+
+def _packer(head: bytes) -> str:
+    """Return what a file that begins with these bytes is packed by, "" if by nothing that is known."""
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
     if head[:3] == b"BZh" and head[4:] in (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"):
-        return _Unpacked(raw, _bz2(name))
+        return "bzip2"
     if head.startswith(b"\xfd7zXZ\0"):
-        return _Unpacked(raw, _xz(name))
+        return "xz"
     if head.startswith(b"\x28\xb5\x2f\xfd") or (head[:1] <= b"\x5f" and head[1:4] == b"\x2a\x4d\x18"):
-        return _Unpacked(raw, _zst(name))
-    return raw
+        return "zstd"
+    return ""
 
 
 def _begun(raw: io.BufferedReader) -> tuple[bytes, io.BufferedReader]:
@@ -121,11 +142,24 @@ class _Member(Protocol):
 
 
 class _Unpacking:
-    """How the members of one format are unpacked, and what its library raises if they are damaged."""
+    """How the members of one format are unpacked, and what its library raises if they are damaged.
 
-    def __init__(self, begin: Callable[[], _Member], error: type[Exception]) -> None:
+    `memory` are the bytes that it may take for one, `program` what takes as much as one needs.
+    """
+
+    def __init__(
+        self, begin: Callable[[], _Member], error: type[Exception], memory: int = 0, program: str = ""
+    ) -> None:
         self.begin = begin
         self.error = error
+        self.memory = memory
+        self.program = program
+
+    def failed(self, error: Exception) -> Damaged:
+        """Return what an error of the library means; it tells only in words that memory is what it lacks."""
+        if self.memory and "memory" in str(error).lower():
+            return TooLarge(f"to unpack it takes more than {self.memory >> 20} MiB of memory", self.program)
+        return _damaged(error)
 
 
 class _Unpacked:
@@ -152,7 +186,7 @@ class _Unpacked:
             try:
                 self._ready = memoryview(self._member.decompress(rest, size))
             except self._unpacking.error as error:
-                raise _damaged(error) from None
+                raise self._unpacking.failed(error) from None
         data, self._ready = bytes(self._ready[:size]), self._ready[size:]
         return data
 
@@ -189,7 +223,7 @@ def _xz(name: str) -> _Unpacking:
         from lzma import FORMAT_XZ, LZMADecompressor, LZMAError
     except ImportError:
         raise _not_here(name, "xz") from None
-    return _Unpacking(lambda: LZMADecompressor(FORMAT_XZ, _MOST_MEMORY), LZMAError)
+    return _Unpacking(lambda: LZMADecompressor(FORMAT_XZ, _MOST_MEMORY), LZMAError, _MOST_MEMORY, "xz -dc")
 
 
 def _not_here(name: str, program: str) -> InputError:
@@ -208,7 +242,12 @@ def _zst(name: str) -> _Unpacking:
             f"pip install 'km-cli[zst]', or unpack it: zstd -dc {in_shell(name)} | km-cli … -",
         ) from None
     window = ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
-    return _Unpacking(lambda: _ZstMember(window.decompressobj()), ZstdError)
+    return _Unpacking(
+        lambda: _ZstMember(window.decompressobj()), ZstdError, _LARGEST_WINDOW, "zstd -dc --long=31"
+    )
+
+
+_UNPACKINGS = {"bzip2": _bz2, "xz": _xz, "zstd": _zst}
 
 
 class _Decompressing(Protocol):

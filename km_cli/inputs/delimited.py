@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import BOM, LONGEST_RECORD, MOST_BLANK, UTF8, Item, not_text, too_long
+from km_cli.inputs.base import (
+    BOM,
+    LONGEST_RECORD,
+    MOST_BLANK,
+    OTHER_ENDS,
+    Item,
+    not_text,
+    piped,
+    shown,
+    too_long,
+)
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+
+_NO_HEADER = re.compile(r"#|//|--|sep=", re.IGNORECASE)
+"""What begins a comment, or the line by which Excel names the delimiter. A column may be named so too."""
 
 csv.field_size_limit(2 * LONGEST_RECORD)
 
@@ -19,9 +34,18 @@ csv.field_size_limit(2 * LONGEST_RECORD)
 class _Feed:
     """The lines of one input as text for `csv.reader`, and the bytes behind the record at hand."""
 
-    def __init__(self, source: str, lines: Iterator[bytes], line: int) -> None:
+    def __init__(
+        self,
+        source: str,
+        lines: Iterator[bytes],
+        line: int,
+        delimiter: str,
+        normalised: defaultdict[str, int],
+    ) -> None:
         self._source = source
         self._lines = lines
+        self._delimiter = delimiter
+        self._normalised = normalised
         self._size = 0
         self.line = line
         self.raw: list[bytes] = []
@@ -39,7 +63,7 @@ class _Feed:
         if len(self.raw) > 1:
             self._size = (self._size or len(self.raw[0])) + len(line)
             if self._size > LONGEST_RECORD:
-                raise _unclosed(self._source, self.line)
+                raise self.unclosed("before its record has 1 MiB")
         try:
             return line.decode()
         except UnicodeDecodeError:
@@ -49,14 +73,34 @@ class _Feed:
     def take(self) -> bytes:
         """Return the bytes of the record that was just read, and begin the next."""
         raw = self.raw[0] if len(self.raw) == 1 else b"".join(self.raw)
+        if raw.endswith(OTHER_ENDS):
+            self._normalised["line-ends"] = 1
         self.line += len(self.raw)
         self.raw = []
         self._size = 0
         return raw
 
+    def unclosed(self, where: str = "by the end of the file") -> InputError:
+        """Return the error for a quotation mark of the record at hand that is not closed so far."""
+        line = self.line + self._last_opening()
+        return InputError(
+            f"{self._source}, line {line}: a quotation mark is opened here and not closed {where}",
+            f"correct line {line} (a quotation mark inside a quoted field is doubled) and run again: "
+            "what was sent is not sent twice",
+        )
+
+    def _last_opening(self) -> int:
+        """Return in which line of the record the field that is still open begins, counted from 0."""
+        for number in range(len(self.raw) - 1, 0, -1):
+            # Each line but the first begins inside a quoted field; with a second field the first was closed.
+            inside = '"' + self.raw[number].decode(errors="replace")
+            if len(next(csv.reader([inside], delimiter=self._delimiter))) > 1:
+                return number
+        return 0
+
 
 def parse_header(
-    source: str, lines: Iterator[bytes], delimiter: str, encoding: str = UTF8
+    source: str, lines: Iterator[bytes], delimiter: str, encoding: str, normalised: defaultdict[str, int]
 ) -> tuple[tuple[str, ...], bytes, int]:
     """Return the header's columns, its bytes, and the number of the line after it.
 
@@ -68,7 +112,7 @@ def parse_header(
     # Before a quotation mark the mark would be a character of its own.
     bare = first.removeprefix(BOM)
     preamble = first[: len(first) - len(bare)]
-    feed = _Feed(source, chain([bare], lines), 1)
+    feed = _Feed(source, chain(filter(None, [bare]), lines), 1, delimiter, normalised)
     try:
         for cells in csv.reader(feed, delimiter=delimiter, strict=True):
             line = feed.line
@@ -76,22 +120,39 @@ def parse_header(
             if any(cell.strip() for cell in cells):
                 if feed.fault or b"\0" in preamble:
                     raise _unreadable(source, encoding)
-                columns = tuple(cell.strip() for cell in cells)
-                _check_header(f"{source}, line {line}", columns, delimiter)
-                return columns, preamble, feed.line
+                return _columns(source, line, cells, delimiter), preamble, feed.line
+            normalised["blank-lines"] += 1
     except csv.Error as error:
         if feed.fault == "record-too-long":
             raise _no_header(source, feed.line, "is over 1 MiB long") from None
         if _is_unclosed(error):
-            raise _unclosed(source, feed.line) from None
+            raise feed.unclosed() from None
         raise _no_header(source, feed.line, f"is not CSV: {BAD_QUOTING}") from None
     return (), preamble, feed.line
+
+
+def _columns(source: str, line: int, cells: list[str], delimiter: str) -> tuple[str, ...]:
+    columns = tuple(cell.strip() for cell in cells)
+    try:
+        _check_header(f"{source}, line {line}", columns, delimiter)
+    except InputError:
+        if _NO_HEADER.match(columns[0]):
+            raise _comment(source, line, columns[0]) from None
+        raise
+    return columns
 
 
 def _no_header(source: str, line: int, why: str) -> InputError:
     return InputError(
         f"{source}, line {line}: what should be the header {why}",
         "give a file whose first line names its columns",
+    )
+
+
+def _comment(source: str, line: int, text: str) -> InputError:
+    return InputError(
+        f"{source}, line {line}: what should be the header looks like a comment: {shown(text)}",
+        f"drop it: {piped(source, f'tail -n +{line + 1}')} | km-cli import -",
     )
 
 
@@ -139,26 +200,28 @@ class DelimitedReader:
         *,
         line: int,
         delimiter: str,
-        encoding: str = UTF8,
+        encoding: str,
+        normalised: defaultdict[str, int],
     ) -> None:
         self.source = source
         self.columns = columns
         self.preamble = preamble
         self.delimiter = delimiter
         self._encoding = encoding
+        self._normalised = normalised
         self._lines = lines
         self._line = line
 
     def items(self) -> Iterator[Item]:
         """Yield a Row for every record with as many cells as the header, a Reject for any other."""
-        feed = _Feed(self.source, self._lines, self._line)
+        feed = _Feed(self.source, self._lines, self._line, self.delimiter, self._normalised)
         records = csv.reader(feed, delimiter=self.delimiter, strict=True)
         while True:
             try:
                 yield from self._whole(feed, records)
             except csv.Error as error:
                 if _is_unclosed(error):
-                    raise _unclosed(self.source, feed.line) from None
+                    raise feed.unclosed() from None
                 yield self._reject(feed)
             else:
                 return
@@ -172,6 +235,7 @@ class DelimitedReader:
                     not cells or (width > 1 and len(cells) == 1 and not cells[0].strip())
                 ):
                     blank += feed.take()
+                    self._normalised["blank-lines"] += 1
                     line = feed.line
                     if len(blank) > MOST_BLANK:
                         yield Gap(blank)
@@ -219,10 +283,3 @@ BAD_QUOTING = "text follows a closing quotation mark (inside a quoted field they
 
 def _is_unclosed(error: csv.Error) -> bool:
     return "unexpected end of data" in str(error)
-
-
-def _unclosed(source: str, line: int) -> InputError:
-    return InputError(
-        f"{source}, line {line}: a quotation mark is opened in this record and not closed within 1 MiB",
-        f"correct line {line} (a quotation mark inside a quoted field is doubled); what came before stands",
-    )

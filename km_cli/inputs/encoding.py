@@ -8,6 +8,7 @@ import difflib
 from km_cli.errors import InputError, UsageError
 from km_cli.inputs.base import UTF8, in_shell
 from km_cli.inputs.compression import Bytes
+from km_cli.inputs.foreign import check_kind
 from km_cli.inputs.rejects import is_reject
 
 _BLOCK = 1 << 16
@@ -65,10 +66,11 @@ codecs.register_error(_MARKED, _marked)
 class Transcoded:
     """Bytes in some encoding as UTF-8. A rejects file is UTF-8 already: km-cli wrote it.
 
-    Raises UnicodeError where the encoding does not allow to go on.
+    Raises UnicodeError where the encoding does not allow to go on, InputError for what is no text at all.
     """
 
-    def __init__(self, raw: Bytes, encoding: str) -> None:
+    def __init__(self, name: str, raw: Bytes, encoding: str) -> None:
+        self._name = name
         self._raw = raw
         self._decoder = codecs.getincrementaldecoder(encoding)(_MARKED)
         self._ready = memoryview(b"")
@@ -94,6 +96,8 @@ class Transcoded:
             if not (data := self._raw.read1(_BLOCK)):
                 break
             head += data
+        # Decoded it would not be known any more.
+        check_kind(self._name, head)
         self._is_plain = is_reject(head.lstrip())
         return head
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import BOM, MOST_BLANK, UTF8, Item, in_shell, not_text, shown, too_long
+from km_cli.inputs.base import BOM, MOST_BLANK, OTHER_ENDS, Item, not_text, piped, shown, too_long
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
 
@@ -50,12 +50,14 @@ class JsonLinesReader:
         preamble: bytes,
         *,
         line: int,
-        encoding: str = UTF8,
+        encoding: str,
+        normalised: defaultdict[str, int],
     ) -> None:
         self.source = source
         self.columns = columns
         self.preamble = preamble
         self._encoding = encoding
+        self._normalised = normalised
         self._lines = lines
         self._line = line
         self._at_start = line == 1
@@ -69,8 +71,11 @@ class JsonLinesReader:
                 yield Gap(bytes(raw))
                 continue
             number += 1
+            if raw.endswith(OTHER_ENDS):
+                self._normalised["line-ends"] = 1
             if raw.isspace() and type(raw) is bytes:
                 blank += raw
+                self._normalised["blank-lines"] += 1
                 if len(blank) > MOST_BLANK:
                     yield Gap(blank)
                     blank = b""
@@ -147,5 +152,5 @@ def array_error(source: str) -> InputError:
     """Return the error for an input that is one JSON array."""
     return InputError(
         f"{source} is one JSON array, not one object a line",
-        f"turn it into JSON lines: jq -c '.[]' {in_shell(source)} > lines.jsonl",
+        f"""turn it into JSON lines: {piped(source, "jq -c '.[]'")} > lines.jsonl""",
     )

@@ -27,7 +27,14 @@ LONGEST_REJECT = 8 * LONGEST_RECORD
 
 _UNSEEN = {
     code: f"\\u{code:04x}"
-    for code in (*range(0x7F, 0xA0), *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+    for code in (
+        *range(0x7F, 0xA0),
+        *(0xAD, 0x034F, 0xFEFF),
+        *range(0x200B, 0x2010),
+        *range(0x2028, 0x202F),
+        *range(0x2060, 0x2070),
+        *range(0xFE00, 0xFE10),
+    )
 }
 """What a terminal obeys, or an editor ends a line at or does not show, as JSON escapes it."""
 

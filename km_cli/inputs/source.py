@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from km_cli.errors import ReadError, UsageError
-from km_cli.inputs.compression import Bytes, Damaged, unpack
+from km_cli.inputs.base import in_shell
+from km_cli.inputs.compression import Bytes, Damaged, TooLarge, unpack
 from km_cli.inputs.encoding import Transcoded, no_such_text
 from km_cli.inputs.shape import Shape
 from km_cli.names import nearest
@@ -39,8 +40,7 @@ class Stream:
             data = self._raw.read1(size)
         except Damaged as error:
             raise ReadError(
-                f"{self._name}: {error}, after {self._offset:,} bytes of content",
-                "what was whole before is dealt with; get a whole copy of the file and run again",
+                f"{self._name}: {error}, after {self._offset:,} bytes of content", self._cure(error)
             ) from None
         except UnicodeError as error:
             raise no_such_text(self._name, self._offset, error) from None
@@ -51,6 +51,14 @@ class Stream:
             ) from None
         self._offset += len(data)
         return data
+
+    def _cure(self, error: Damaged) -> str:
+        """Return what to do about content that can't be unpacked any further."""
+        if isinstance(error, TooLarge):
+            return f"unpack it before: {error.program} {in_shell(self._name)} | km-cli import -"
+        if not self._offset:
+            return "nothing in it can be read; get a whole copy of the file and run again"
+        return "what was whole before is dealt with; get a whole copy of the file and run again"
 
     def skip(self, size: int) -> int:
         """Go on `size` bytes further; return how many bytes of a line are behind us then."""
@@ -127,7 +135,7 @@ class Source:
         try:
             content = unpack(self.name, raw)
             if self.shape.encoding:
-                content = Transcoded(content, self.shape.encoding)
+                content = Transcoded(self.name, content, self.shape.encoding)
             return Stream(self.name, content)
         except BaseException:
             raw.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from km_cli.mapping.columns import Columns, Wanted, Who, find, property_columns, recognise
+from km_cli.mapping.columns import USUAL, Columns, Wanted, Who, find, property_columns, recognise
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
@@ -11,6 +11,7 @@ from km_cli.mapping.properties import Cell, cells
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 
 __all__ = [
+    "USUAL",
     "BadTime",
     "Cell",
     "Clocking",

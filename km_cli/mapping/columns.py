@@ -274,6 +274,8 @@ class _Found:
         hint = "say which it is: " + " or ".join(f"{_flag(role)} NAME" for role in roles)
         if near:
             hint += f"; perhaps {_flag(near[0][0])} {shlex.quote(near[0][1])}?"
+        if self._tabular and self._names[:1] and self._names[0].startswith("#"):
+            hint += "; or drop the first line if it is a comment: tail -n +2"
         what = " or ".join(roles)
         return InputError(f"{self._source}: no column was recognised as {what}; {self._said()}", hint)
 

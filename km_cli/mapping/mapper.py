@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from km_cli.mapping.members import Members
 from km_cli.mapping.part import EventsSeen, LeftOut, Part
 from km_cli.mapping.properties import Bad, check_size, readers, selection
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
-from km_cli.model import Event, Finding, Persona, Properties, Reject, Row, Share
+from km_cli.model import NANOSECONDS, Event, Finding, Persona, Properties, Reject, Row, Share
 from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
 
 _WHOLE = Part()
@@ -21,7 +22,8 @@ _WHOLE = Part()
 class Mapper:
     """Maps the rows of one input. Findings about single rows go to `note`.
 
-    `members` say whose account a user is where a row does not.
+    `members` say whose account a user is where a row does not. `normalised` counts what was made of rows that
+    became events, without a finding (tally.py has the words).
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Mapper:
         allowed: Iterable[str],
         now: float,
         note: Callable[[Finding], None],
+        normalised: defaultdict[str, int],
         part: Part = _WHOLE,
         seen: EventsSeen | None = None,
         members: Members | None = None,
@@ -43,12 +46,15 @@ class Mapper:
         self._seen = seen or EventsSeen(part)
         self._personas = tuple(persona.name for persona in personas)
         self._note = note
+        self._normalised = normalised
+        self._trimmed: list[str] = []
+        self._is_expected = tuple(bool(who.identity or members) for who in columns.personas)
         self._times = Times(clocking, now)
         self._members = members
         cell, self._properties = readers(columns, found, tabular=tabular)
         allowed = tuple(allowed)
         self._who = tuple(
-            (cell(who.identity), Identities(allowed, persona.prefix).clean)
+            (cell(who.identity), Identities(allowed, persona.prefix, self._trimmed).clean)
             for who, persona in zip(columns.personas, personas, strict=True)
         )
         self._event, self._timestamp, self._id = (
@@ -57,7 +63,9 @@ class Mapper:
         if columns.event_name:
             self._event = lambda _: columns.event_name
         self._together = _together(personas)
-        self._shares = _Shares(columns, personas, cell, Identities(allowed), tabular=tabular)
+        self._shares = _Shares(
+            columns, personas, cell, Identities(allowed, trimmed=self._trimmed), tabular=tabular
+        )
 
     def map(self, row: Row) -> Event | Reject | LeftOut:
         """Return the event that `row` is, or why it can't be sent; LeftOut if it is not to be sent.
@@ -68,6 +76,7 @@ class Mapper:
         try:
             if self._part != _WHOLE and self._is_outside(values):
                 return LeftOut(row)
+            self._trimmed.clear()
             identities = [clean(cell(values)) for cell, clean in self._who]
             is_part = "" in identities
             if is_part and self._members is None:
@@ -80,7 +89,7 @@ class Mapper:
                 self._check_any(identities)
                 is_part = "" in identities
             self._check_apart(identities)
-            properties = self._properties(values)
+            properties = self._properties.read(values)
             if len(row.raw) > LONGEST_VALUE // 4:
                 check_size(properties)
             shares = self._shares.of(values, identities, properties)
@@ -93,6 +102,7 @@ class Mapper:
             raise InputError(f"{row.source}, line {row.line}: {error}", error.cure) from None
         if is_part or self._times.leap_second:
             self._note_on(row, identities)
+        self._count(moment, self._properties.width - len(properties))
         return Event(row, shares, name, moment, properties, event_id)
 
     def _is_outside(self, values: Any) -> bool:
@@ -139,10 +149,21 @@ class Mapper:
             for identity, other, (_, clean) in zip(identities, known, self._who, strict=True)
         ]
 
+    def _count(self, moment: int, empty: int) -> None:
+        """Count what was normalised in a row that is sent."""
+        if empty:
+            self._normalised["empty-values"] += empty
+        if moment % NANOSECONDS:
+            self._normalised["fractions-floored"] += 1
+        if self._trimmed:
+            self._normalised["blanks-around-ids"] += len(self._trimmed)
+
     def _note_on(self, row: Row, identities: list[str]) -> None:
         """Note what was made of a row that is sent."""
-        for persona, identity in zip(self._personas, identities, strict=True):
+        for persona, is_expected, identity in zip(self._personas, self._is_expected, identities, strict=True):
             if not identity:
+                if is_expected:
+                    self._normalised["parts-without-id"] += 1
                 said = f"a row without {persona}: that part is left out"
                 self._note(Finding(f"no-{persona}", said, row.source, row.line))
         if self._times.leap_second:

@@ -14,6 +14,8 @@ from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_name, is_reserved
 Cell = Callable[[Any], str]
 Select = Callable[[Properties], Properties]
 
+_ABSENT = object()
+
 MOST_PROPERTIES = 5000
 """Of one event: more are no properties but data that went astray, and D8 has 65,535 for a whole product."""
 
@@ -28,14 +30,14 @@ class Bad(ValueError):
 
 def readers(
     columns: Columns, found: tuple[str, ...], *, tabular: bool
-) -> tuple[Callable[[str], Cell], Callable[[Any], Properties]]:
+) -> tuple[Callable[[str], Cell], _CellProperties | _ObjectProperties]:
     """Return what makes a reader of one column's text by its name, and the reader of all properties."""
     cell = cells(found, tabular=tabular)
     if not tabular:
         return cell, _ObjectProperties(columns)
     place = {name: index for index, name in enumerate(found)}
     names = property_columns(columns, found)
-    return cell, _cells_reader(tuple((place[name], name) for name in names))
+    return cell, _CellProperties(tuple((place[name], name) for name in names))
 
 
 def cells(found: tuple[str, ...], *, tabular: bool) -> Callable[[str], Cell]:
@@ -89,8 +91,16 @@ def _cell_of(place: dict[str, int]) -> Callable[[str], Cell]:
     return cell
 
 
-def _cells_reader(indexes: tuple[tuple[int, str], ...]) -> Callable[[list[str]], Properties]:
-    return lambda cells: tuple([(name, cells[index]) for index, name in indexes if cells[index]])
+class _CellProperties:
+    """Reads the properties of cells. `width` is how many there are if none is empty."""
+
+    def __init__(self, indexes: tuple[tuple[int, str], ...]) -> None:
+        self._indexes = indexes
+        self.width = len(indexes)
+
+    def read(self, cells: list[str]) -> Properties:
+        """Return those that are not empty."""
+        return tuple([(name, cells[index]) for index, name in self._indexes if cells[index]])
 
 
 def _member(name: str) -> Cell:
@@ -102,12 +112,12 @@ def _member(name: str) -> Cell:
     return lambda values: _text(name, _found(values, name))
 
 
-def _found(values: dict[str, Any], name: str) -> Any:
+def _found(values: dict[str, Any], name: str, absent: object = None) -> Any:
     if name in values:
         return values[name]
     found: Any = values
     for key in name.split("."):
-        found = found.get(key) if isinstance(found, dict) else None
+        found = found.get(key, absent) if isinstance(found, dict) else absent
     return found
 
 
@@ -123,7 +133,10 @@ def _text(name: str, value: Any) -> str:
 
 
 class _ObjectProperties:
-    """Reads the properties of objects, whose keys may differ from one to the next."""
+    """Reads the properties of objects, whose keys may differ from one to the next.
+
+    `width` is how many the last one had, empty ones among them.
+    """
 
     def __init__(self, columns: Columns) -> None:
         self._wanted = columns.all_properties
@@ -133,11 +146,16 @@ class _ObjectProperties:
         self._roots = {name.split(".")[0] for name in columns.taken.union(columns.exclude) if "." in name}
         self._beside = sorted(_asked_beside(columns))
         self._checked: set[tuple[str, ...]] = set()
+        self.width = 0
 
-    def __call__(self, values: dict[str, Any]) -> Properties:
+    def read(self, values: dict[str, Any]) -> Properties:
+        """Return those that are not empty. Raises Bad."""
         rest = self._rest(values, "") if self._wanted is None else ()
         wanted = self._beside if self._wanted is None else self._wanted
-        pairs = [*rest, *chain.from_iterable(self._named(name, _found(values, name)) for name in wanted)]
+        members = [(name, _found(values, name, _ABSENT)) for name in wanted]
+        named = [self._named(name, value) for name, value in members if value is not _ABSENT]
+        pairs = [*rest, *chain.from_iterable(named)]
+        self.width = len(pairs)
         found = tuple(pair for pair in pairs if pair[1])
         names = tuple([name for name, _ in found])
         if names not in self._checked:

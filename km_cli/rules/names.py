@@ -6,16 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from km_cli.model import Event
-from km_cli.names import fold_name
+from km_cli.names import fold_name, is_set_by_kissmetrics
 from km_cli.rules.base import About
-
-_SET_BY_KISSMETRICS = frozenset(
-    {
-        "referrer", "url", "returning", "viewed url", "search engine", "search terms", "campaign source",
-        "campaign medium", "campaign terms", "campaign content", "campaign name", "channel", "origin",
-        "device type", "browser", "continent",
-    }
-)  # fmt: skip
 
 
 class FoldedNames:
@@ -72,5 +64,5 @@ class NamesOfKissmetrics:
                 continue
             if len(self._seen) < 100_000:
                 self._seen.add(name)
-            if fold_name(name) in _SET_BY_KISSMETRICS:
+            if is_set_by_kissmetrics(name):
                 yield f"the property {name!r} is one that Kissmetrics sets itself"

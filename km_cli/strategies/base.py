@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Sequence as Listed
 
-from km_cli.model import Alias, Call, Event, Identify, Persona, Record, Reject, Sequence, Set, Share
+from km_cli.model import Alias, Call, Event, Identify, Persona, Record, Reject, Sequence, Set
 from km_cli.names import LONGEST_NAME, fold_name
 
 _MOST_NAMES = 100_000
@@ -29,18 +29,27 @@ class Expansion:
         owed = row.origin.owed if row.origin else ()
         actor = event.shares[0].identity
         calls: list[Call] = []
-        parts = done = 0
+        parts = records = 0
         for (persona, naming), share in zip(self._parts, event.shares, strict=True):
-            if not share.identity or (owed and persona.name not in owed):
+            identity, properties, sets, alias = share
+            who, site, *_ = persona
+            if not identity or (owed and who not in owed):
                 continue
             name = naming(event.name)
             if len(name) > LONGEST_NAME:
                 return Reject(row, "D4", f"the event {name[:30]!r}… has {len(name)} characters, over 254")
-            before = len(calls)
-            calls.extend(_part(persona, share, name, actor, event))
-            parts += len(calls) > before
-            done += name != ""
-        if not done and not owed and (able := self._able(event.name)):
+            if not (name or sets or alias):
+                continue
+            parts += 1
+            calls.append(Identify(who, identity))
+            if sets:
+                calls.append(Set(site, who, identity, actor, event.moment, sets))
+            if name:
+                records += 1
+                calls.append(Record(site, who, identity, actor, name, event.moment, properties, event.id))
+            if alias:
+                calls.append(Alias(site, who, identity, alias))
+        if not records and not owed and (able := self._able(event.name)):
             return Reject(row, "no-identity", f"it names no {' and no '.join(able)}")
         if parts > 1 and calls[0] == (self._actor, actor):
             calls.append(calls[0])
@@ -49,20 +58,6 @@ class Expansion:
     def _able(self, event: str) -> list[str]:
         """Return the personas that may do this event."""
         return [persona.name for persona, naming in self._parts if naming(event)]
-
-
-def _part(persona: Persona, share: Share, name: str, actor: str, event: Event) -> Iterator[Call]:
-    """Yield what one persona does, if anything."""
-    if not (name or share.sets or share.alias):
-        return
-    site, who, identity = persona.site, persona.name, share.identity
-    yield Identify(who, identity)
-    if share.sets:
-        yield Set(site, who, identity, actor, event.moment, share.sets)
-    if name:
-        yield Record(site, who, identity, actor, name, event.moment, share.properties, event.id)
-    if share.alias:
-        yield Alias(site, who, identity, share.alias)
 
 
 def _naming(persona: Persona) -> Callable[[str], str]:

@@ -11,6 +11,7 @@ import gc
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
         allowed=(),
         now=time.time(),
         note=lambda _finding: None,
+        normalised=defaultdict(int),
     )
     ledger = Ledger.open(folder / "ledger.db")
     planner, encoder = Planner(ledger.slots, "benchmark", 1), QueryEncoder()

@@ -1,0 +1,116 @@
+"""`km-cli config`: what is in force and from where, and the schema of km.toml."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from km_cli.config import kmtoml
+from tests.support.command import KEY, Command
+
+WHOLE = """
+allow_id = ["guest"]
+
+[columns]
+event = "what"
+timestamp = "when"
+timezone = "Europe/Berlin"
+properties = ["plan"]
+
+[sites.main]
+key_env = "KM_API_KEY"
+[sites."a.b"]
+key_file = "key"
+
+[[personas]]
+name = "user"
+column = "who"
+link = { "The Account" = "account" }
+
+[[personas]]
+name = "account"
+events = { "Signed \\"Up\\"" = "Account Signed Up" }
+properties = []
+prefix = "acct "
+site = "a.b"
+set = ["plan"]
+
+[members]
+file = "users.csv"
+user = "email"
+account = "company"
+
+[delivery]
+concurrency = 32
+rate = 2.5
+"""
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """A km.toml with something in every table."""
+    path = tmp_path / "km.toml"
+    path.write_text(WHOLE)
+    return path
+
+
+def test_what_is_shown_is_the_same_km_toml(km: Command, whole: Path, tmp_path: Path) -> None:
+    """Shown, read and shown again."""
+    shown = km("config", "show", "--config", whole).ended(0).out
+    again = tmp_path / "again.toml"
+    again.write_text(shown)
+    first, second = kmtoml.read(whole), kmtoml.read(again)
+    assert (second.personas, second.sites, second.members) == (first.personas, first.sites, first.members)
+    assert second.allow_id == first.allow_id
+    assert km("config", "show", "--config", again).ended(0).out.splitlines()[1:3] == [
+        "# strategy =                              # not said",
+        'allow_id = ["guest"]                      # km.toml',
+    ]
+
+
+def test_every_value_says_where_it_is_from(tmp_path: Path, whole: Path) -> None:
+    km = Command(tmp_path, environment={"KM_CLI_CONCURRENCY": "7", "KM_CLI_TO": "local"})
+    told = json.loads(km("config", "show", "--config", whole, "--json").ended(0).out)
+    assert told["delivery.concurrency"] == {"value": 7, "source": "environment, KM_CLI_CONCURRENCY"}
+    assert told["delivery.to"] == {"value": "local", "source": "environment, KM_CLI_TO"}
+    assert told["delivery.rate"] == {"value": 2.5, "source": "km.toml"}
+    assert told["delivery.attempts"] == {"value": 10, "source": "default"}
+    assert told["columns.properties"] == {"value": ["plan"], "source": "km.toml"}
+    assert told["columns.user"] == {"value": None, "source": "not said"}
+
+
+def test_a_key_is_told_to_be_there_and_never_shown(km: Command, whole: Path) -> None:
+    (whole.parent / "key").write_text("a-secret-of-a-file")
+    shown = km("config", "show", "--config", whole).ended(0).out
+    assert "the key is in KM_API_KEY, which is set" in shown
+    assert "the key is in key" in shown
+    assert KEY not in shown
+    assert "a-secret-of-a-file" not in shown
+
+
+def test_nothing_there_is_no_error(km: Command) -> None:
+    shown = km("config", "show", "--config", "").ended(0).out
+    assert shown.startswith("# there is no km.toml here")
+    assert tomllib.loads(shown)["delivery"]["to"] == "kissmetrics"
+
+
+def test_what_is_wrong_in_it_is_told(km: Command, tmp_path: Path) -> None:
+    path = tmp_path / "km.toml"
+    path.write_text("[delivery]\nconcurency = 3\n")
+    result = km("config", "show", "--config", path).ended(2)
+    assert "delivery.concurency is no key that is known" in result.err
+    assert "did you mean delivery.concurrency?" in result.err
+
+
+def test_the_schema_knows_every_table(km: Command) -> None:
+    """An editor reads it; it has the words that km.toml has, and forbids others."""
+    schema = json.loads(km("config", "schema").ended(0).out)
+    top = schema["$defs"]["KmToml"]
+    assert set(top["properties"]) == set(kmtoml.KmToml.__struct_fields__)
+    assert top["additionalProperties"] is False
+    persona = schema["$defs"]["PersonaTable"]
+    assert persona["required"] == ["name"]
+    assert "link" in persona["properties"]
