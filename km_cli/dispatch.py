@@ -187,7 +187,11 @@ class Sending:
         self._collect(self._pool.close())
         if self._has_aliases:
             for parcels in self._ledger.outbox.aliases(self._tracker, self._sites):
-                mine = [parcel for parcel in parcels if parcel.row in self._open]
+                mine = [
+                    parcel
+                    for parcel in parcels
+                    if parcel.row in self._open and parcel.number not in self._dropped
+                ]
                 self._collect([Receipt(parcel, Outcome.PENDING) for parcel in mine])
         self._settle()
 

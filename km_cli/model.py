@@ -96,6 +96,11 @@ class Persona(NamedTuple):
     properties: tuple[str, ...] | None = None
     sets: tuple[str, ...] = ()
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether anything is ever sent for it; one that is not may still be a property of others."""
+        return bool(self.events != () or self.sets or self.alias)
+
 
 class Share(NamedTuple):
     """What of an event is one persona's: its identity ("" if the row has none), and what goes with it.

@@ -85,6 +85,7 @@ class Planner:
             self._check_owners(calls)
         except _NotPlaced as error:
             return Plan(row, rejects=(Reject(row, error.code, str(error)),))
+        aliases: list[tuple[Alias, Print]] = []
         for call, mark in calls:
             try:
                 if type(call) is Record:
@@ -92,9 +93,11 @@ class Planner:
                 elif type(call) is Set:
                     self._decide_set(call, desk)
                 elif type(call) is Alias:
-                    self._decide_alias(call, mark, desk)
+                    aliases.append((call, mark))
             except _NotPlaced as error:
                 desk.reject(error, call.persona)
+        for call, mark in aliases:  # Now all in the row have their owners, and what is refused is known.
+            self._try_alias(call, mark, desk)
         return Plan(row, tuple(desk.placed), tuple(desk.rejects), tuple(desk.findings))
 
     def _check_owners(self, calls: list[tuple[Wired, Print]]) -> None:
@@ -153,19 +156,28 @@ class Planner:
             for filed in self._slots.slot(*home).filed
         )
 
+    def _try_alias(self, call: Alias, mark: Print, desk: _Desk) -> None:
+        """Decide on an alias, unless its persona owes something of the row: then it comes with that (I3)."""
+        if desk.owes(call.persona):
+            return
+        try:
+            self._decide_alias(call, mark, desk)
+        except _NotPlaced as error:
+            desk.reject(error, call.persona)
+
     def _decide_alias(self, call: Alias, mark: Print, desk: _Desk) -> None:
         """Make two identities one person, if that makes one of no others (I2). Raises _NotPlaced."""
         leader = self._slots.owner(mark.person)
         other = self._slots.owner(mark.other)
-        if other is not None and other.leader == mark.person:
-            return
+        made = self._prints.of_other(call)
+        if other == made or (leader is not None and leader.leader == mark.other):
+            return  # Known, whichever way round: its order does not matter.
         if other is not None and other.persona != call.persona:
             raise _NotPlaced(
                 "I2",
                 f"{call.other!r} is the {other.persona}: an alias of the {call.persona} {call.identity!r} "
                 "would make one person of both, for good",
             )
-        made = self._prints.of_other(call)
         if other is not None and other.identity != made.identity:
             raise _NotPlaced("D4", f"{call.other!r} differs from an identity before only by commas or colons")
         if (other is not None and other.leader) or self._slots.leads(mark.other):
@@ -372,6 +384,10 @@ class _Desk:
                 self.rejects[at] = reject._replace(reason=both, owed=(*reject.owed, persona))
                 return
         self.rejects.append(Reject(self.row, error.code, str(error), (persona,)))
+
+    def owes(self, persona: str) -> bool:
+        """Tell whether a part of this row is refused that is this persona's."""
+        return any(persona in reject.owed for reject in self.rejects if reject.row is self.row)
 
     def _note(self, code: str, message: str, who: str) -> None:
         self.findings.append(Finding(code, message, self.row.source, self.row.line, who))

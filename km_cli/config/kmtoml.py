@@ -20,6 +20,20 @@ Positive = Annotated[int, Meta(ge=1)]
 Above0 = Annotated[float, Meta(gt=0)]
 Text = Annotated[str, Meta(min_length=1)]
 
+_NAME = r"^[^\W\d][\w -]*$"
+_SITE = r"^[\w.-]+$"
+_VARIABLE = r"^(?![0-9a-f]{32,}$)[A-Za-z_]\w*$"
+_ALLOWANCE = r"^\d+(\.\d+)?%?$"
+_SOME = r"\S"
+_FORMS = {
+    _NAME: "that begins with a letter and has letters, digits, blanks, dashes and underscores",
+    _SITE: "of letters, digits, dots, dashes and underscores",
+    _VARIABLE: "that names an environment variable; the key itself stands there, never here",
+    _ALLOWANCE: "as 10 or 5%",
+    _SOME: "that is not blank",
+}
+"""Patterns that texts must match, in words."""
+
 
 class _Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of km.toml."""
@@ -47,20 +61,22 @@ class ColumnsTable(_Table, frozen=True):
 class SiteTable(_Table, frozen=True):
     """A Kissmetrics product: where its API key is. The key itself never stands here."""
 
-    key_env: Annotated[str, Meta(description="environment variable that holds the API key")] = ""
+    key_env: Annotated[
+        str, Meta(pattern=_VARIABLE, description="environment variable that holds the API key")
+    ] = ""
     key_file: Annotated[str, Meta(description="file that holds the API key alone")] = ""
 
 
 class PersonaTable(_Table, frozen=True):
     """A kind of identity that events are recorded as. Order matters: the first is the actor."""
 
-    name: Annotated[str, Meta(pattern=r"^[^\W\d][\w -]*$")]
+    name: Annotated[str, Meta(pattern=_NAME)]
     column: Annotated[str, Meta(description="column of its identity; default: the usual names")] = ""
     events: Annotated[
         Literal["*"] | list[Text] | dict[str, Text],
         Meta(description="the events it may do: all, some, or some with a name of their own"),
     ] = "*"
-    rename: Annotated[str, Meta(pattern=r"\S", description="what it calls an event, as Account {event}")] = (
+    rename: Annotated[str, Meta(pattern=_SOME, description="what it calls an event, as Account {event}")] = (
         "{event}"
     )
     properties: (
@@ -95,7 +111,7 @@ class DeliveryTable(_Table, frozen=True):
     spread: Annotated[int, Meta(ge=0, le=3600)] | UnsetType = UNSET
     ledger: Text | UnsetType = UNSET
     rejects: Text | UnsetType = UNSET
-    max_rejects: Annotated[str, Meta(pattern=r"^\d+(\.\d+)?%?$")] | int | UnsetType = UNSET
+    max_rejects: Annotated[str, Meta(pattern=_ALLOWANCE)] | int | UnsetType = UNSET
 
 
 class KmToml(_Table, frozen=True):
@@ -104,7 +120,7 @@ class KmToml(_Table, frozen=True):
     strategy: Literal["toggle", "property", "sites"] | UnsetType = UNSET
     allow_id: list[Text] | UnsetType = UNSET
     columns: ColumnsTable = ColumnsTable()
-    sites: dict[Annotated[str, Meta(pattern=r"^[\w.-]+$")], SiteTable] = msgspec.field(default_factory=dict)
+    sites: dict[Annotated[str, Meta(pattern=_SITE)], SiteTable] = msgspec.field(default_factory=dict)
     personas: list[PersonaTable] = msgspec.field(default_factory=list)
     members: Annotated[
         dict[str, Text],
@@ -140,15 +156,27 @@ def schema() -> dict[str, Any]:
 def _said(error: msgspec.ValidationError) -> str:
     """Return an error with its place as it is written in the file: `delivery.rate` for `$.delivery.rate`."""
     what, _, place = str(error).partition(" - at `")
-    place = place.replace("key` in `", "").rstrip("`").removeprefix("$").lstrip(".").replace("[...]", "")
+    place = place.replace("key` in `", "").rstrip("`").removeprefix("$").lstrip(".").replace("[...]", ".*")
     place = re.sub(r"\[(\d+)\]", lambda number: f"[{int(number[1]) + 1}]", place)
-    for word, in_toml in _WORDS.items():
-        what = what.replace(word, in_toml)
+    for pattern, form in _FORMS.items():
+        what = what.replace(f"matching regex {pattern!r}", form)
+    what = re.sub("`([^`]*)`", _in_toml, what.replace("Object missing", "missing"))
     return f"{place}: {what}" if place else what
 
 
-_WORDS = {"object": "table", "array": "list", "`str`": "text", "Object missing": "missing"}
-"""What msgspec calls things, and what they are called in TOML."""
+def _in_toml(kinds: re.Match[str]) -> str:
+    """Return what msgspec calls kinds of values as one says in TOML."""
+    return " or ".join(_KINDS.get(kind, kind) for kind in kinds[1].split(" | ") if kind != "null")
+
+
+_KINDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "a table",
+    "array": "a list",
+}
 
 
 def _check_keys(path: Path, found: Any, table: type[Struct], place: str) -> None:

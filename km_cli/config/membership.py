@@ -10,6 +10,7 @@ from km_cli.errors import InputError, UsageError
 from km_cli.inputs import Opened, Source, open_reader
 from km_cli.mapping import BadTime, Clocking, Members, Membership, Times, Unclear, cells, find
 from km_cli.model import Gap, Persona, Reject, Row
+from km_cli.names import nearest
 
 _TIMES = ("since", "until")
 
@@ -38,8 +39,10 @@ def _check(table: Mapping[str, str], personas: Sequence[str]) -> None:
     known = ["file", *personas, *_TIMES]
     for key in table:
         if key not in known:
+            near = nearest(key, known)
             raise UsageError(
-                f"km.toml: members.{key} is no key that is known", f"there are: {', '.join(known)}"
+                f"km.toml: members.{key} is no key that is known",
+                f"did you mean members.{near}?" if near else f"there are: {', '.join(known)}",
             )
     if "file" not in table or actor not in table or not set(others).intersection(table):
         raise UsageError(

@@ -15,6 +15,9 @@ from km_cli.model import Persona
 from km_cli.names import LONGEST_IDENTITY, LONGEST_NAME, is_reserved, nearest
 from km_cli.strategies import STRATEGIES
 
+_OTHERWISE = frozenset({"event", "timestamp", "id", "file", "since", "until"})
+"""What columns of logs and of members' files are called that are no persona's."""
+
 
 class People(NamedTuple):
     """The personas, the actor first, and the sites that any of them is recorded in."""
@@ -52,7 +55,9 @@ def _first_two(config: KmToml, site: str) -> tuple[str, str]:
     """Return the names of the first site and of the one that accounts have in the strategy `sites`."""
     names = list(config.sites)
     first = site or (names[0] if names else "main")
-    second = next((name for name in names if name != first), "accounts")
+    # Beside a site that km.toml does not know, a test product, accounts must not land among real users.
+    others = names if first in names else names[1:]
+    second = next((name for name in others if name != first), "accounts")
     return first, second
 
 
@@ -65,7 +70,9 @@ def _site(name: str, config: KmToml, folder: Path, first: str, second: str) -> S
         return Site(name, key_file=str(folder / Path(table.key_file).expanduser()))
     if table and table.key_env:
         return Site(name, table.key_env)
+    # A product keeps its key whichever is asked for: the first two of km.toml have the usual ones.
     usual = {second: ACCOUNT_KEY_VARIABLE, first: KEY_VARIABLE}
+    usual.update(zip(config.sites, (KEY_VARIABLE, ACCOUNT_KEY_VARIABLE), strict=False))
     if name not in usual:
         raise UsageError(
             f"km.toml: sites.{name} does not say where its key is", 'add key_env = "VARIABLE", or key_file'
@@ -99,8 +106,17 @@ def _events(events: str | list[str] | dict[str, str]) -> tuple[tuple[str, str], 
 def _check(personas: tuple[Persona, ...]) -> None:
     names = [persona.name for persona in personas]
     for name in names:
+        if name in _OTHERWISE:
+            raise UsageError(
+                f"km.toml: no persona can be called {name!r}",
+                "that is another column's name: call it otherwise",
+            )
         if names.count(name) > 1:
             raise UsageError(f"km.toml: two personas are called {name!r}", "give one of them another name")
+    if not any(persona.is_recorded for persona in personas):
+        raise UsageError(
+            "km.toml: no persona may do anything", "give one of them events, or leave `events` out for all"
+        )
     for persona in personas:
         _check_links(persona, names)
         if len(persona.prefix) >= LONGEST_IDENTITY or not persona.prefix.isprintable():

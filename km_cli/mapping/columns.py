@@ -111,7 +111,7 @@ def recognise(
     for role in ("event", "timestamp"):
         if not (chosen[role] or (role == "event" and wanted.event_name)):
             raise columns.missing(role)
-    able = [persona.name for persona in personas if persona.events != ()]
+    able = [persona.name for persona in personas if persona.is_recorded]
     if not any(chosen[name] or name in members for name in able):
         raise columns.missing(*able)
     made = Columns(

@@ -174,7 +174,7 @@ def _together(personas: Sequence[Persona]) -> tuple[tuple[int, ...], ...]:
     """Return the places of personas that share a site, of those that are recorded at all."""
     by_site: dict[str, list[int]] = {}
     for place, persona in enumerate(personas):
-        if persona.events != () or persona.sets or persona.alias:
+        if persona.is_recorded:
             by_site.setdefault(persona.site, []).append(place)
     return tuple(tuple(places) for places in by_site.values() if len(places) > 1)
 
@@ -199,6 +199,8 @@ class _Shares:
         tabular: bool,
     ) -> None:
         place = {persona.name: index for index, persona in enumerate(personas)}
+        self._names = tuple(persona.name for persona in personas)
+        self._together = _together(personas)
         self._selections = tuple(selection(columns, who) for who in columns.personas)
         self._links = tuple(
             tuple((name, place[other]) for name, other in persona.link) for persona in personas
@@ -219,7 +221,7 @@ class _Shares:
                 identity,
                 self._carried(place, identities, properties),
                 self._set(place, values),
-                self._alias(place, values, identity),
+                self._alias(place, values, identities),
             )
             if identity
             else Share("", ())
@@ -240,11 +242,25 @@ class _Shares:
         check_size(pairs)
         return pairs
 
-    def _alias(self, place: int, values: Any, identity: str) -> str:
-        """Return the other identity that a row has for the same person, if it is another."""
+    def _alias(self, place: int, values: Any, identities: Sequence[str]) -> str:
+        """Return the other identity that a row has for the same person, if it is another.
+
+        One that the row has for another persona of the site would make one person of both (I2).
+        """
         cell = self._aliases[place]
         other = self._others.clean(cell(values)) if cell else ""
-        return "" if fold_identity(other) == fold_identity(identity) else other
+        folded = fold_identity(other)
+        if not other or folded == fold_identity(identities[place]):
+            return ""
+        for places in self._together:
+            for at in places if place in places else ():
+                if fold_identity(identities[at]) == folded:
+                    raise Bad(
+                        "I2",
+                        f"{other!r} is the {self._names[at]} and an alias of the {self._names[place]}: "
+                        "one person for good",
+                    )
+        return other
 
 
 def _check_links(links: Properties, carried: Properties) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 from km_cli.mapping.columns import Columns, Who, property_columns
@@ -51,10 +52,15 @@ def selection(columns: Columns, who: Who) -> Select | None:
     elif columns.properties is not None:
         names = columns.properties
     else:
-        others = {name for other in columns.personas for name in other.properties or ()}
-        extra = others.intersection(columns.taken.union(columns.exclude))
-        return _without(frozenset(extra)) if extra else None
+        extra = _asked_beside(columns)
+        return _without(extra) if extra else None
     return None if names == columns.all_properties else _only(names)
+
+
+def _asked_beside(columns: Columns) -> frozenset[str]:
+    """Return what some persona's records carry by name that is no property of everybody's."""
+    asked = {name for who in columns.personas for name in who.properties or ()}
+    return frozenset(asked.intersection(columns.taken.union(columns.exclude)))
 
 
 def _only(names: tuple[str, ...]) -> Select:
@@ -133,26 +139,22 @@ class _ObjectProperties:
     """
 
     def __init__(self, columns: Columns) -> None:
-        self._wanted = columns.properties
+        self._wanted = columns.all_properties
         self._exclude = columns.exclude
         self._flatten = columns.flatten
         self._taken = columns.taken
         self._roots = {name.split(".")[0] for name in columns.taken.union(columns.exclude) if "." in name}
+        self._beside = sorted(_asked_beside(columns))
         self._checked: set[tuple[str, ...]] = set()
         self.width = 0
 
     def read(self, values: dict[str, Any]) -> Properties:
         """Return those that are not empty. Raises Bad."""
-        if self._wanted is None:
-            pairs = list(self._rest(values, ""))
-        else:
-            members = [(name, _found(values, name, _ABSENT)) for name in self._wanted]
-            pairs = [
-                pair
-                for name, value in members
-                if value is not _ABSENT
-                for pair in self._named(name, value, apart=False)
-            ]
+        rest = self._rest(values, "") if self._wanted is None else ()
+        wanted = self._beside if self._wanted is None else self._wanted
+        members = [(name, _found(values, name, _ABSENT)) for name in wanted]
+        named = [self._named(name, value) for name, value in members if value is not _ABSENT]
+        pairs = [*rest, *chain.from_iterable(named)]
         self.width = len(pairs)
         found = tuple(pair for pair in pairs if pair[1])
         names = tuple([name for name, _ in found])
@@ -173,7 +175,7 @@ class _ObjectProperties:
             else:
                 yield from self._named(name, value, apart=bool(prefix) or name in self._roots)
 
-    def _named(self, name: str, value: Any, *, apart: bool) -> Iterable[tuple[str, str]]:
+    def _named(self, name: str, value: Any, *, apart: bool = False) -> Iterable[tuple[str, str]]:
         """Yield one member: an object is taken `apart` if part of it is used, and with --flatten."""
         if isinstance(value, dict) and (self._flatten or apart):
             yield from self._inside(value, name)

@@ -1,0 +1,403 @@
+"""Personas of one's own from file to wire: their events, names, properties, and what is set once for them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Command
+from tests.support.people import HEADER, SITES, arrived, configure, seconds, told, write
+from tests.support.tracker import BAD, OK, Tracker
+
+TWO = '[[personas]]\nname = "user"\n[[personas]]\nname = "account"\n'
+
+
+# Levels
+
+
+LEVELS = f"""
+{SITES}
+[[personas]]
+name = "user"
+[[personas]]
+name = "organisation"
+column = "org"
+events = ["Invited"]
+rename = "Org {{event}}"
+[[personas]]
+name = "contact"
+events = {{ invited = "Was Invited" }}
+link = {{ "Invited By" = "user", Team = "organisation" }}
+prefix = "contact "
+[[personas]]
+name = "second organisation"
+column = "partner"
+events = ["Invited"]
+site = "accounts"
+properties = []
+"""
+LEVELS_HEADER = "user,org,contact,partner,event,timestamp,plan"
+
+
+def test_levels_as_one_would_write_them_by_hand(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    configure(importer, LEVELS)
+    rows = ["ada,Acme,bo,Beta,Invited,@0,pro", "ada,Acme,bo,Beta,Left,@1", ",Acme,,,Invited,@2"]
+    importer("import", write(tmp_path / "log.csv", *rows, header=LEVELS_HEADER), "--concurrency", "1").ended(
+        0
+    )
+    assert told(tracker.seen) == [
+        "ada did Invited, plan pro",
+        "Acme did Org Invited, plan pro",
+        "contact bo did Was Invited, plan pro, Invited By ada, Team Acme",
+        "Beta did Invited @accounts",
+        "ada did Left",
+        "Acme did Org Invited",
+    ]
+
+
+def test_levels_in_json(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    configure(
+        importer,
+        f'{TWO}column = "company.id"\nset = ["company.name"]\n'
+        '[columns]\ntimestamp = "at"\nproperties = ["plan"]\n',
+    )
+    log = tmp_path / "log.jsonl"
+    company = '"company": {"id": 7, "name": "Acme", "size": 12}'
+    log.write_text(f'{{"user": "ada", "event": "In", "at": 1704067200, "plan": "pro", {company}}}\n')
+    importer("import", log).ended(0)
+    assert arrived(tracker) == ["7 did In, plan pro", "7 has company.name Acme", "ada did In, plan pro"]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("everybody", "user", "account", "sent"),
+    [
+        ("", "", 'set = ["plan"]\nproperties = ["plan"]', {"ada": {"size", "note"}, "Acme": {"plan"}}),
+        ("", 'properties = ["size"]', 'properties = ["size"]', {"ada": {"size"}, "Acme": {"size"}}),
+        ("", 'properties = ["size"]', "properties = []", {"ada": {"size"}, "Acme": set()}),
+        ('exclude = ["note"]', "", 'properties = ["note"]', {"ada": {"plan", "size"}, "Acme": {"note"}}),
+        ('properties = ["plan"]', "", 'properties = ["note"]', {"ada": {"plan"}, "Acme": {"note"}}),
+        ("properties = []", "", 'properties = ["note"]', {"ada": set(), "Acme": {"note"}}),
+    ],
+)
+def test_what_each_ones_records_carry(
+    importer: Command,
+    tracker: Tracker,
+    tmp_path: Path,
+    form: str,
+    everybody: str,
+    user: str,
+    account: str,
+    sent: dict[str, set[str]],
+) -> None:
+    """The same in every format."""
+    levels = f'[[personas]]\nname = "user"\n{user}\n[[personas]]\nname = "account"\n{account}\n'
+    configure(importer, f"[columns]\n{everybody}\n{levels}")
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0,a,b,c", header=f"{HEADER},size,note")
+    if form == "jsonl":
+        names, values = (line.split(",") for line in log.read_text().splitlines())
+        log = tmp_path / "log.jsonl"
+        log.write_text(json.dumps(dict(zip(names, values, strict=True))) + "\n")
+    importer("import", log).ended(0)
+    records = [hit.params for hit in tracker.hits if hit.path == "/e"]
+    assert {one["_p"]: {name for name in one if name[0] != "_"} for one in records} == sent
+
+
+def test_a_dry_run_shows_the_levels(km: Command, tmp_path: Path) -> None:
+    configure(km, LEVELS)
+    log = write(tmp_path / "log.csv", "ada,Acme,bo,Beta,Invited,@0,pro", header=LEVELS_HEADER)
+    lines = [
+        line.split("  (")[0].split("  2")[0].strip() for line in km("dry-run", log).ended(0).out.splitlines()
+    ]
+    shown = [line for line in lines if line.startswith(("identify", "record"))]
+    assert shown == [
+        "identify  ada",
+        "record  Invited",
+        "identify  Acme",
+        "record  Org Invited",
+        "identify  contact bo",
+        "record  Was Invited",
+        "identify  Beta",
+        "record  Invited",
+        "identify  ada",
+    ]
+
+
+def test_what_each_column_is_taken_for_is_shown(km: Command, tmp_path: Path) -> None:
+    configure(
+        km,
+        '[[personas]]\nname = "user"\nalias = "was"\n[[personas]]\nname = "account"\nset = ["plan", "size"]\n'
+        'properties = []\n[[personas]]\nname = "team"\nproperties = ["note"]\n',
+    )
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0", header=f"{HEADER},size,was,team,note")
+    first, *_ = km("dry-run", log, "--allow-alias").ended(0).out.splitlines()
+    assert first.split(": ", 1)[1] == (
+        "user from 'user', alias of the user from 'was', account from 'account', team from 'team', "
+        "event from 'event', time from 'timestamp'; all other columns are properties of the user; "
+        "properties of the account: none; properties of the team: note; set once for each account: plan, size"
+    )
+
+
+def test_what_no_persona_may_do_is_skipped_and_said(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """Skipped rows are no faults, but a row without those who may do its event is rejected."""
+    configure(
+        importer,
+        '[[personas]]\nname = "user"\nevents = ["In"]\n[[personas]]\nname = "account"\nevents = []\n',
+    )
+    log = write(tmp_path / "log.csv", "ada,Acme,in,@0", "ada,Acme,Out,@1", ",Acme,In,@2")
+    summary = importer("import", log, "--json").ended(65).summary
+    assert (summary["rows"]["sent"], summary["rows"]["skipped"], summary["rows"]["rejected"]) == (1, 1, 1)
+    assert summary["findings"]["no-persona"] == 1
+    assert arrived(tracker) == ["ada did in"]
+
+
+def test_a_prefix_keeps_equal_ids_apart(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """Integers for both in one site."""
+    configure(importer, f'{TWO}prefix = "acct "\nlink = {{ "Last User" = "user" }}\n')
+    log = write(tmp_path / "log.csv", "1,1,In,@0", "2,1,In,@1", "1,2,In,@2")
+    importer("import", log).ended(0)
+    assert sorted(told(tracker.hits)) == [
+        "1 did In",
+        "1 did In",
+        "2 did In",
+        "acct 1 did In, Last User 1",
+        "acct 1 did In, Last User 2",
+        "acct 2 did In, Last User 1",
+    ]
+
+
+def test_a_prefix_that_makes_another_persons_id_does_not(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    configure(importer, f'{TWO}prefix = "acct "\n')
+    importer("import", write(tmp_path / "log.csv", "acct 1,1,In,@0", "acct 2,3,In,@1", "ada,2,In,@2")).ended(
+        65
+    )
+    assert [(one["line"], one["code"]) for one in importer.rejects()] == [(2, "I2"), (4, "I2")]
+    assert arrived(tracker) == ["acct 2 did In", "acct 3 did In"]
+
+
+@pytest.mark.parametrize("placeholder", ["guest", "null"])
+def test_a_prefix_does_not_make_somebody_of_nobody(
+    importer: Command, tracker: Tracker, tmp_path: Path, placeholder: str
+) -> None:
+    configure(importer, f'{TWO}prefix = "acct "\n')
+    importer("import", write(tmp_path / "log.csv", f"ada,{placeholder},In,@0")).ended(65)
+    assert tracker.seen == []
+
+
+def test_another_persona_sends_its_own_calls_only(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    log = write(
+        tmp_path / "log.csv", "ada,Acme,In,@0,pro,Sales", "bob,Acme,Out,@0,,", header=f"{HEADER},team"
+    )
+    configure(importer, TWO)
+    importer("import", log).ended(0)
+    tracker.forget()
+    configure(importer, f'{TWO}[[personas]]\nname = "team"\nrename = "Team {{event}}"\n')
+    importer("import", log).ended(0)
+    assert arrived(tracker) == ["Sales did Team In, plan pro"]
+
+
+def test_a_refused_part_is_owed_by_its_persona(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    configure(importer, LEVELS)
+    log = write(tmp_path / "log.csv", "ada,Acme,bo,Beta,Invited,@0,pro", header=LEVELS_HEADER)
+    tracker.behave = lambda hit, _: BAD if hit.params["_p"] in ("contact bo", "Beta") else OK
+    importer("import", log).ended(65)
+    assert [sorted(one["owed"]) for one in importer.rejects()] == [["contact", "second organisation"]]
+    tracker.behave = None
+    tracker.forget()
+    importer("import", next(importer.state.glob("rejects-*"))).ended(0)
+    assert arrived(tracker) == [
+        "Beta did Invited @accounts",
+        "contact bo did Was Invited, plan pro, Invited By ada, Team Acme",
+    ]
+
+
+WITH_ALL = f"""{SITES}
+[[personas]]
+name = "user"
+link = {{ Account = "account" }}
+alias = "was"
+[[personas]]
+name = "account"
+site = "accounts"
+prefix = "acct "
+properties = ["size"]
+set = ["plan"]
+alias = "once"
+[[personas]]
+name = "team"
+events = ["In", "Out"]
+rename = "Team {{event}}"
+set = ["size"]
+"""
+
+
+@pytest.mark.parametrize("nth", [2, 3, 5])
+def test_what_is_refused_comes_with_the_rejects(
+    importer: Command, tracker: Tracker, tmp_path: Path, nth: int
+) -> None:
+    """Every so many calls are refused; with the rejects imported it is as if none had been."""
+    configure(importer, WITH_ALL)
+    rows = [
+        f"u{n % 7},a{n % 3},{('In', 'Out', 'Up')[n % 3]},@{n % 5},p{n % 3},t{n % 2},s{n},w{n % 7},o{n % 3}"
+        for n in range(25)
+    ]
+    log = write(tmp_path / "log.csv", *rows, header=f"{HEADER},team,size,was,once")
+    other = tmp_path / "other"
+    Command(other, to=tracker.url, environment=importer.environment)(
+        "import", log, "--allow-alias", "--concurrency", "1"
+    ).ended(0)
+    whole = sorted(told(tracker.hits))
+    tracker.forget()
+    tracker.behave = lambda _hit, number: BAD if number % nth == 0 else OK
+    importer("import", log, "--allow-alias", "--concurrency", "1").ended(65)
+    assert len(tracker.hits) < len(whole)
+    for _ in range(20):
+        rejects = max(importer.state.glob("rejects-*"), key=lambda path: path.stat().st_mtime_ns)
+        if importer("import", rejects, "--allow-alias", "--concurrency", "1").code == 0:
+            break
+    assert sorted(told(tracker.hits)) == whole
+
+
+# What is set once
+
+
+SETS = f'{TWO}set = ["plan"]\n'
+
+
+def has(tracker: Tracker) -> list[str]:
+    """What was set, in the order of arrival."""
+    return [call for call in told(tracker.seen) if " has " in call]
+
+
+@pytest.mark.parametrize("size", ["1", "500"])
+def test_it_is_set_when_an_identity_is_first_seen(
+    importer: Command, tracker: Tracker, tmp_path: Path, size: str
+) -> None:
+    """With the first value there is, however often it comes, and changes."""
+    configure(importer, SETS)
+    rows = [
+        "ada,Acme,In,@0,",
+        "bob,Acme,In,@1,pro",
+        "ada,Acme,Out,@2,pro",
+        "ada,Acme,Up,@3,max",
+        "bob,Beta,In,@4,x",
+    ]
+    log = write(tmp_path / "log.csv", *rows)
+    importer("import", log, "--batch-size", size, "--concurrency", "1").ended(0)
+    assert has(tracker) == ["Acme has plan pro", "Beta has plan x"]
+    assert "Acme did In" in told(tracker.seen), "the column is no property of records"
+    assert seconds(tracker)["Acme has plan pro"] == 1
+
+
+def test_it_is_known_across_runs_files_and_rewritten_logs(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    configure(importer, SETS)
+    first = write(tmp_path / "first.csv", "ada,Acme,In,@0,pro")
+    importer("import", first).ended(0)
+    importer("import", write(tmp_path / "second.csv", "ada,Acme,Out,@1,pro", "bob,Acme,In,@2,max")).ended(0)
+    importer("import", write(first, "bob,Acme,Up,@3,free", "ada,Acme,In,@0,pro")).ended(0)
+    importer("import", first).ended(0)
+    assert has(tracker) == ["Acme has plan pro"]
+
+
+def test_a_dry_run_knows_what_is_set(importer: Command, tmp_path: Path) -> None:
+    configure(importer, SETS)
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0,pro")
+    assert "set " in importer("dry-run", log).ended(0).out
+    importer("import", log).ended(0)
+    again = write(tmp_path / "again.csv", "ada,Acme,Out,@1,pro")
+    assert importer("dry-run", again, "--json").ended(0).summary["calls"]["planned"] == 2
+
+
+def test_a_column_added_later_sends_only_that(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "log.csv", "ada,Acme,In,@0,pro,12", header="user,account,event,timestamp,plan,size"
+    )
+    configure(importer, TWO)
+    importer("import", log).ended(0)
+    tracker.forget()
+    for columns in ('["plan"]', '["plan", "size"]'):
+        configure(importer, f"{TWO}set = {columns}\n")
+        importer("import", log).ended(0)
+    assert told(tracker.seen) == ["Acme has plan pro", "Acme has size 12"]
+
+
+def test_a_value_that_clashes_moves(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """Another value of the property stands in that second already (D2)."""
+    configure(importer, f'{TWO}properties = ["plan"]\n')
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0,free")
+    importer("import", log).ended(0)
+    configure(importer, f'{TWO}properties = []\nset = ["plan"]\n')
+    other = write(tmp_path / "other.csv", "bob,Acme,Out,@0,pro")
+    result = importer("import", other, "--json").ended(0)
+    assert seconds(tracker)["Acme has plan pro"] == 1
+    assert result.summary["findings"]["D2"] == 1
+
+
+def test_without_a_second_it_is_owed(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    configure(importer, f'{TWO}properties = ["plan"]\n')
+    importer("import", write(tmp_path / "log.csv", "ada,Acme,In,@0,free")).ended(0)
+    configure(importer, f'{TWO}properties = []\nset = ["plan"]\n')
+    other = write(tmp_path / "other.csv", "bob,Acme,Out,@0,pro")
+    importer("import", other, "--collisions", "reject").ended(65)
+    assert [(one["code"], one["owed"]) for one in importer.rejects()] == [("D2", ["account"])]
+    assert has(tracker) == []
+    importer("import", next(importer.state.glob("rejects-*"))).ended(0)
+    assert has(tracker) == ["Acme has plan pro"]
+
+
+def test_refused_it_is_sent_again_with_the_reject(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    configure(importer, SETS)
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0,pro", "ada,Acme,Out,@1,pro")
+    tracker.behave = lambda hit, _: BAD if hit.path == "/s" else OK
+    importer("import", log).ended(65)
+    assert [(one["line"], one["code"], one["owed"]) for one in importer.rejects()] == [
+        (2, "refused", ["account"])
+    ]
+    tracker.behave = None
+    tracker.forget()
+    importer("import", next(importer.state.glob("rejects-*"))).ended(0)
+    assert told(tracker.seen) == ["Acme has plan pro"]
+    importer("import", log).ended(0)
+    assert len(tracker.seen) == 1
+
+
+def test_two_personas_have_their_own(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """Also of one id in two sites."""
+    configure(
+        importer,
+        f'{SITES}[[personas]]\nname = "user"\nset = ["plan"]\n'
+        '[[personas]]\nname = "account"\nset = ["plan"]\nsite = "accounts"\n',
+    )
+    importer("import", write(tmp_path / "log.csv", "1,1,In,@0,pro")).ended(0)
+    assert sorted(has(tracker)) == ["1 has plan pro", "1 has plan pro @accounts"]
+
+
+def test_it_is_set_for_whom_no_event_is_recorded(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    configure(importer, f'{TWO}events = []\nset = ["plan"]\n')
+    importer("import", write(tmp_path / "log.csv", "ada,Acme,In,@0,pro", "bob,Acme,Out,@0,pro")).ended(0)
+    assert arrived(tracker) == ["Acme has plan pro", "ada did In", "bob did Out"]
+
+
+def test_a_log_may_only_set(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """A list of accounts, say: there is nobody who acts."""
+    configure(importer, '[[personas]]\nname = "account"\nevents = []\nset = ["plan"]\n')
+    log = write(tmp_path / "log.csv", "Acme,Listed,@0,pro", header="account,event,timestamp,plan")
+    importer("import", log).ended(0)
+    assert arrived(tracker) == ["Acme has plan pro"]
+
+
+def test_a_reserved_column_cannot_be_set(km: Command, tmp_path: Path) -> None:
+    configure(km, f'{TWO}set = ["KM_PLAN"]\n')
+    assert "account.set" in km("dry-run", write(tmp_path / "log.csv", "ada,Acme,In,@0")).ended(2).err
