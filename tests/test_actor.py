@@ -20,7 +20,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def km_toml(tmp_path: Path, *names: str, site: str = "") -> Path:
+def km_toml(tmp_path: Path, *names: str) -> Path:
     """Write a km.toml with these personas."""
     path = tmp_path / "km.toml"
     path.write_text("\n".join(f'[[personas]]\nname = "{name}"\n' for name in names))
