@@ -15,8 +15,8 @@ class Reading(NamedTuple):
 
     `asked` digests what the flags asked for and `mapping` is what came of it (JSON). `length` bytes of
     content in `line` lines are behind the cursor, `digest` is theirs. `rows` were read, of which
-    `rejected` were rejected, and later `refused` by a destination. `token` is its name in rejects files. `actor`
-    says who acted: tracker, site and persona.
+    `rejected` were rejected, and later `refused` by a destination. `token` is its name in rejects
+    files. `actor` says who acted: tracker, site and persona.
     """
 
     number: int
