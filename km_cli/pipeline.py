@@ -6,6 +6,7 @@ input's order and the ledger: not on its size, not on how fast it is sent.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -213,11 +214,34 @@ class Pipeline:
                 if reading is not None:
                     mapping = Mapping.from_json(reading.mapping)
                     return _Found(reading._replace(source=opened.source.name), mapping, state)
+            self._check_actor(opened)
         mapping = self._mapping(opened)
         reading = self._ledger.readings.begin(
-            asked, mapping.to_json(), opened.source.name, opened.columns, opened.delimiter
+            asked,
+            mapping.to_json(),
+            opened.source.name,
+            opened.columns,
+            opened.delimiter,
+            self._settings.actor,
         )
         return _Found(reading, mapping, sha256())
+
+    def _check_actor(self, opened: Opened) -> None:
+        """Refuse a file that was read with another actor before: all that others did would be sent again.
+
+        Who acted is part of what a call is known by (promise 5).
+        """
+        *where, actor = json.loads(self._settings.actor)
+        readings = self._ledger.readings
+        for length, state in opened.source.longest_known(readings.all_lengths()):
+            for before in readings.actors(length, state.digest()):
+                *there, known = json.loads(before)
+                if where == there and actor != known:
+                    raise InputError(
+                        f"{opened.source.name}: it was read before with {known!r} as the first persona, who "
+                        f"acts; with {actor!r} first, all that others did would be sent again",
+                        f"put {known!r} first in km.toml, or give this import a site of its own",
+                    )
 
     def _mapping(self, opened: Opened) -> Mapping:
         """Recognise the columns; those of a rejects file are known from the readings it came from."""

@@ -111,7 +111,7 @@ class Planner:
                     "I2",
                     f"{call.identity!r} is the {call.persona} here and was the {owner.persona} before: "
                     "Kissmetrics would make one person of both, for good; "
-                    "a prefix in km.toml keeps them apart",
+                    "a prefix in km.toml keeps them apart (if it was only renamed, keep the old name)",
                 )
             if owner.identity != mark.identity:
                 raise _NotPlaced(

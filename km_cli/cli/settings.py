@@ -99,6 +99,12 @@ def _people(context: click.Context) -> People:
     if found.config.personas:
         if isinstance(found.config.strategy, str):
             raise UsageError(f"{found.path}: it has both a strategy and personas", "leave one of them out")
+        for name in ("user", "account"):
+            if isinstance(getattr(found.config.columns, name), str):
+                raise UsageError(
+                    f"{found.path}: columns.{name} beside personas",
+                    "say it in the persona: column = …",
+                )
     else:
         strategy = strategy or "toggle"
     columns = {name: flags[name] for name in ("user", "account") if flags[name]}

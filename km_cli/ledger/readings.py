@@ -15,7 +15,8 @@ class Reading(NamedTuple):
 
     `asked` digests what the flags asked for and `mapping` is what came of it (JSON). `length` bytes of
     content in `line` lines are behind the cursor, `digest` is theirs. `rows` were read, of which
-    `rejected` were rejected, and later `refused` by a destination. `token` is its name in rejects files.
+    `rejected` were rejected, and later `refused` by a destination. `token` is its name in rejects
+    files. `actor` says who acted: tracker, site and persona.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Reading(NamedTuple):
     rejected: int = 0
     digest: bytes = b""
     refused: int = 0
+    actor: str = ""
 
     @property
     def origin(self) -> Origin:
@@ -40,7 +42,7 @@ class Reading(NamedTuple):
 
 _COLUMNS = (
     "reading, token, asked, mapping, source, columns, delimiter, length, line, rows, rejected, digest, "
-    "refused"
+    "refused, actor"
 )
 
 
@@ -61,6 +63,22 @@ class ReadingTable:
         for name in self._schemas:
             rows = self._database.execute(f"SELECT length FROM {name}.readings WHERE asked = ?", (asked,))
             found.update(length for (length,) in rows if length)
+        return found
+
+    def all_lengths(self) -> set[int]:
+        """Return how far any reading got, however it was asked for."""
+        found: set[int] = set()
+        for name in self._schemas:
+            rows = self._database.execute(f"SELECT DISTINCT length FROM {name}.readings WHERE length > 0")
+            found.update(length for (length,) in rows)
+        return found
+
+    def actors(self, length: int, digest: bytes) -> set[str]:
+        """Return who acted in readings of exactly these bytes, however they were asked for."""
+        found: set[str] = set()
+        for name in self._schemas:
+            query = f"SELECT DISTINCT actor FROM {name}.readings WHERE length = ? AND digest = ?"
+            found.update(actor for (actor,) in self._database.execute(query, (length, digest)) if actor)
         return found
 
     def known(self, asked: str, length: int, digest: bytes) -> Reading | None:
@@ -87,11 +105,18 @@ class ReadingTable:
         return None
 
     def begin(
-        self, asked: str, mapping: str, source: str, columns: tuple[str, ...], delimiter: str
+        self,
+        asked: str,
+        mapping: str,
+        source: str,
+        columns: tuple[str, ...],
+        delimiter: str,
+        actor: str = "",
     ) -> Reading:
         """Return a new reading; it is written with its first batch."""
         self._last += 1
-        return Reading(self._last, secrets.token_hex(8), asked, mapping, source, columns, delimiter)
+        token = secrets.token_hex(8)
+        return Reading(self._last, token, asked, mapping, source, columns, delimiter, actor=actor)
 
     def write(self, reading: Reading) -> None:
         """Write how far it got; the caller's transaction makes it durable."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from km_cli.errors import LedgerError
 
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS {schema}.readings (
     reading INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE, asked TEXT NOT NULL, mapping TEXT NOT NULL,
     source TEXT NOT NULL, columns TEXT NOT NULL, delimiter TEXT NOT NULL,
     length INTEGER NOT NULL, line INTEGER NOT NULL, rows INTEGER NOT NULL, rejected INTEGER NOT NULL,
-    digest BLOB NOT NULL, refused INTEGER NOT NULL DEFAULT 0);
+    digest BLOB NOT NULL, refused INTEGER NOT NULL DEFAULT 0, actor TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS {schema}.readings_asked ON readings (asked, length);
 CREATE TABLE IF NOT EXISTS {schema}.slots (
     second INTEGER NOT NULL, person BLOB NOT NULL, calls BLOB NOT NULL,
@@ -151,7 +151,7 @@ def check_safe(path: Path) -> None:
 
 
 def check_version(database: sqlite3.Connection, path: Path, schema: str) -> None:
-    """Raise LedgerError for a ledger that a newer km-cli has written."""
+    """Raise LedgerError for a ledger of another format than this km-cli's."""
     if not database.execute(f"SELECT 1 FROM {schema}.sqlite_master WHERE name = 'meta'").fetchone():
         return
     found = database.execute(f"SELECT value FROM {schema}.meta WHERE key = 'version'").fetchone()
@@ -159,6 +159,11 @@ def check_version(database: sqlite3.Connection, path: Path, schema: str) -> None
         raise LedgerError(
             f"the ledger {path} was written by a newer km-cli (format {found[0]}, this one knows {VERSION})",
             "update km-cli; nothing was changed",
+        )
+    if found and int(found[0]) < VERSION:
+        raise LedgerError(
+            f"the ledger {path} is of a format from before the first release ({found[0]}; now {VERSION})",
+            "nothing was changed; begin a new one: --ledger PATH",
         )
 
 
