@@ -1,0 +1,130 @@
+"""Which second a call gets: the first, from its own on, in which Kissmetrics merges it with nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+
+from km_cli.model import Claim, Filed, Guest, News, Owner, Placed, Slot, Slots, Timed
+from km_cli.planning.desk import Desk, NotPlaced
+from km_cli.prints import NO_EVENT, Print
+
+
+class Collisions(Enum):
+    """What happens to a call that Kissmetrics would merge with another (D1, D2)."""
+
+    SPREAD = "spread"
+    KEEP = "keep"
+    REJECT = "reject"
+
+
+class Seconds:
+    """Gives calls their seconds. `spread` is how many seconds a call may be moved by."""
+
+    def __init__(self, slots: Slots, spread: int, collisions: Collisions) -> None:
+        self._slots = slots
+        self._spread = spread if collisions is Collisions.SPREAD else 0
+        self._collisions = collisions
+
+    def place(self, call: Timed, mark: Print, desk: Desk) -> None:
+        """Choose the second, take it, and put the call on the desk. Raises NotPlaced."""
+        own = self._slots.slot(mark.person, mark.second)
+        taken = mark.second
+        events, properties = int(mark.event != NO_EVENT), mark.names
+        if own.filed or own.guests:
+            taken = self._choose(call, mark, own, desk)
+            events, properties = self._more(mark, taken)
+        filed = Filed(
+            mark.person,
+            mark.second,
+            taken,
+            mark.deed,
+            mark.alike,
+            mark.event,
+            mark.pairs,
+            mark.id,
+            (Claim(desk.reading, mark.id != b""),),
+        )
+        self._slots.put(mark.person, mark.second, Slot((*own.filed, filed), own.guests))
+        if taken != mark.second:
+            there = self._slots.slot(mark.person, taken)
+            guest = Guest(mark.event, mark.pairs)
+            self._slots.put(mark.person, taken, Slot(there.filed, (*there.guests, guest)))
+        if mark.id:
+            self._slots.file_id(mark.id, mark.person, mark.second)
+        is_new = self._slots.owner(mark.person) is None
+        if is_new:
+            self._slots.own(mark.person, Owner(call.persona, mark.identity))
+        desk.placed.append(Placed(desk.row, call, filed, News(is_new, events, properties)))
+
+    def _more(self, mark: Print, second: int) -> tuple[int, int]:
+        """Return how many events and property values a call adds to what stands in a second."""
+        standing = list(_standing(self._slots.slot(mark.person, second), second))
+        is_new = mark.event != NO_EVENT and all(event != mark.event for event, _ in standing)
+        known = {name for _, pairs in standing for name, _ in split(pairs)}
+        return int(is_new), len({name for name, _ in split(mark.pairs)} - known)
+
+    def _choose(self, call: Timed, mark: Print, own: Slot, desk: Desk) -> int:
+        """Return the first second that is free at this call's turn (promise 6)."""
+        first = mark.second
+        without_event = -1
+        clash = ""
+        for second in range(first, first + self._spread + 1):
+            slot = own if second == first else self._slots.slot(mark.person, second)
+            rule = _clash(slot, second, mark)
+            if second == first and rule == "D1" and (mark.event, mark.pairs) in _standing(slot, second):
+                desk.note_alike(call)
+            clash = clash or rule
+            if not rule:
+                if second != first:
+                    desk.note_moved(clash, call, second - first)
+                return second
+            if rule == "D2" and without_event < 0:
+                without_event = second
+        if self._collisions is Collisions.REJECT or without_event < 0:
+            return self._crowded(call, clash, first, desk)
+        desk.note_lost(call)
+        return without_event
+
+    def _crowded(self, call: Timed, clash: str, first: int, desk: Desk) -> int:
+        """No second is free: keep the call where it is if that was asked for, else refuse it."""
+        if self._collisions is Collisions.KEEP:
+            desk.note_merged(call)
+            return first
+        desk.note_full(call, clash)
+        what = (
+            f"{call.identity!r} did {call.event!r}" if clash == "D1" else f"{call.identity!r} has properties"
+        )
+        span = (
+            f"in the same second and in the {self._spread} after it" if self._spread else "in the same second"
+        )
+        raise NotPlaced(
+            clash,
+            f"{what} already {span}: Kissmetrics would merge them (a larger --spread, or --collisions keep)",
+        )
+
+
+def _clash(slot: Slot, second: int, mark: Print) -> str:
+    """Name the rule by which Kissmetrics would merge the call with one that stands there, or ""."""
+    mine = None
+    rule = ""
+    for event, pairs in _standing(slot, second):
+        if event == mark.event != NO_EVENT:
+            return "D1"
+        if not rule and pairs != mark.pairs and pairs:
+            mine = mine if mine is not None else dict(split(mark.pairs))
+            if any(mine.get(name, value) != value for name, value in split(pairs)):
+                rule = "D2"
+    return rule
+
+
+def _standing(slot: Slot, second: int) -> Iterator[tuple[bytes, bytes]]:
+    yield from slot.guests
+    for filed in slot.filed:
+        if filed.taken == second:
+            yield filed.event, filed.pairs
+
+
+def split(pairs: bytes) -> Iterator[tuple[bytes, bytes]]:
+    for at in range(0, len(pairs), 8):
+        yield pairs[at : at + 4], pairs[at + 4 : at + 8]
