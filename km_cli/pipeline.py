@@ -6,13 +6,10 @@ input's order and the ledger: not on its size, not on how fast it is sent.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from hashlib import sha256
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Protocol
 
 from km_cli.census import Census
 from km_cli.config import Settings
@@ -21,15 +18,13 @@ from km_cli.errors import InputError, ReadError
 from km_cli.gathering import Cursor, FixedCursor, Gathering, Mapped, raw_of
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Columns, EventsSeen, LeftOut, Mapper, Mapping, recognise
+from km_cli.mapping import Columns, EventsSeen, LeftOut
 from km_cli.model import Clock, Event, Finding, Gap, News, Plan, Reject, Row, Sequence
 from km_cli.planning import Planner
 from km_cli.rules import Rules
 from km_cli.strategies import Expansion
 from km_cli.tally import Tally
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
+from km_cli.understanding import Mappers, Understanding
 
 _DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5", "reserved"})
 """Why a row is rejected that Kissmetrics would answer with 200 all the same (W3)."""
@@ -65,43 +60,6 @@ class Observer(Protocol):
         ...
 
 
-class _Mappers:
-    """The mapper of an input, and those of the readings that corrected rejects come from."""
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        make: Callable[[Mapping], Mapper],
-        own: Mapping,
-        under: Callable[[Mapping], Mapping],
-    ) -> None:
-        self._ledger = ledger
-        self._make = make
-        self._under = under
-        self._mapping = own
-        self._known: dict[str, Mapper] = {}
-        self.own = make(own)
-
-    def of(self, row: Row) -> Mapper:
-        """Return the mapper for a row; what the flags ask for goes before what its reading knew."""
-        if row.origin is None:
-            return self.own
-        token = row.origin.reading
-        if token not in self._known:
-            reading = self._ledger.readings.by_token(token)
-            mapping = self._under(Mapping.from_json(reading.mapping)) if reading else self._mapping
-            self._known[token] = self._make(mapping)
-        return self._known[token]
-
-
-class _Found(NamedTuple):
-    """A reading that an input goes on with (or a new one), and the hash of what is behind it."""
-
-    reading: Reading
-    mapping: Mapping
-    state: _Hash
-
-
 class Pipeline:
     """Takes sources one after the other and ships them in batches."""
 
@@ -126,6 +84,7 @@ class Pipeline:
         self._expansion = Expansion(settings.personas)
         self._census = Census(ledger.counts, settings.target.tracker)
         self._seen = EventsSeen(settings.part)
+        self._understanding = Understanding(settings, ledger, self._seen, tally, clock.now())
         self._sees_all = True
 
     def run(self, sources: Iterable[Source]) -> None:
@@ -168,22 +127,19 @@ class Pipeline:
                 opened = open_reader(source)
                 try:
                     if not opened.empty:
-                        self._mapping(opened)
+                        self._understanding.mapping(opened)
                 finally:
                     opened.close()
 
     def _take(self, opened: Opened) -> None:
-        found = self._find(opened)
-        reading = found.reading
-        self._observer.opened(opened.source.name, found.mapping.columns, reading)
+        reading, mapping, state = self._understanding.of(opened)
+        self._observer.opened(opened.source.name, mapping.columns, reading)
         self._tally.rows.skipped += reading.rows
         self._sees_all = self._sees_all and not reading.rows
         self._tally.rejected_before += reading.rejected + reading.refused
         place = Place(reading.length, reading.line + 1) if reading.length else None
         reader = opened.reader(place)
-        mappers = _Mappers(
-            self._ledger, partial(self._mapper, opened), found.mapping, partial(self._under, opened)
-        )
+        mappers = Mappers(self._understanding, opened, mapping)
         planner = Planner(
             self._ledger.slots,
             self._settings.target.tracker,
@@ -195,97 +151,13 @@ class Pipeline:
         if opened.format == "rejects":
             self._ship(mapped, planner, FixedCursor(reading))
             return
-        cursor = Cursor(reading, found.state)
+        cursor = Cursor(reading, state)
         cursor.begin(reader.preamble)
         self._ship(self._preview(mapped, opened, judge=not reading.rows), planner, cursor)
 
-    # Which reading is this?
-
-    def _find(self, opened: Opened) -> _Found:
-        """Know a file again by the bytes already read under the same mapping, whatever its name (promise 5).
-
-        A rejects file has no reading to go on with: its rows belong to the readings they came from.
-        """
-        asked = self._settings.asked
-        if opened.source.path is not None and opened.format != "rejects":
-            lengths = self._ledger.readings.lengths(asked)
-            for length, state in reversed(opened.source.longest_known(lengths)):
-                reading = self._ledger.readings.known(asked, length, state.digest())
-                if reading is not None:
-                    mapping = Mapping.from_json(reading.mapping)
-                    return _Found(reading._replace(source=opened.source.name), mapping, state)
-            self._check_actor(opened)
-        mapping = self._mapping(opened)
-        reading = self._ledger.readings.begin(
-            asked,
-            mapping.to_json(),
-            opened.source.name,
-            opened.columns,
-            opened.delimiter,
-            self._settings.actor,
-        )
-        return _Found(reading, mapping, sha256())
-
-    def _check_actor(self, opened: Opened) -> None:
-        """Refuse a file that was read with another actor before: all that others did would be sent again.
-
-        Who acted is part of what a call is known by (promise 5).
-        """
-        *where, actor = json.loads(self._settings.actor)
-        readings = self._ledger.readings
-        for length, state in opened.source.longest_known(readings.all_lengths()):
-            for before in readings.actors(length, state.digest()):
-                *there, known = json.loads(before)
-                if where == there and actor != known:
-                    raise InputError(
-                        f"{opened.source.name}: it was read before with {known!r} as the first persona, who "
-                        f"acts; with {actor!r} first, all that others did would be sent again",
-                        f"put {known!r} first in km.toml, or give this import a site of its own",
-                    )
-
-    def _mapping(self, opened: Opened) -> Mapping:
-        """Recognise the columns; those of a rejects file are known from the readings it came from."""
-        if opened.token:
-            known = self._ledger.readings.by_token(opened.token)
-            if known is not None:
-                return self._under(opened, Mapping.from_json(known.mapping))
-        settings = self._settings
-        columns = recognise(
-            settings.wanted,
-            settings.personas,
-            opened.columns,
-            opened.source.name,
-            tabular=opened.format == "delimited",
-            members=settings.members.personas if settings.members else frozenset(),
-        )
-        return Mapping(columns, settings.clocking)
-
-    def _under(self, opened: Opened, known: Mapping) -> Mapping:
-        """Lay the flags over the mapping of a reading that corrected rejects come from."""
-        settings = self._settings
-        return known.under(
-            settings.wanted, settings.personas, settings.clocking, opened.columns, opened.source.name
-        )
-
-    def _mapper(self, opened: Opened, mapping: Mapping) -> Mapper:
-        return Mapper(
-            mapping.columns,
-            opened.columns,
-            tabular=opened.format == "delimited",
-            personas=self._settings.personas,
-            clocking=mapping.clocking,
-            allowed=self._settings.allowed,
-            now=self._clock.now(),
-            note=self._tally.note,
-            normalised=self._tally.normalised,
-            part=self._settings.part,
-            members=self._settings.members,
-            seen=self._seen,
-        )
-
     # Rows to events
 
-    def _map(self, items: Iterable[Item], mappers: _Mappers, opened: Opened) -> Iterator[Mapped]:
+    def _map(self, items: Iterable[Item], mappers: Mappers, opened: Opened) -> Iterator[Mapped]:
         """Map every row; stop after --limit rows of the part that is asked for."""
         for item in items:
             if isinstance(item, Gap):

@@ -35,8 +35,8 @@ def test_another_actor_for_the_same_log_is_refused(
     sent = len(tracker.seen)
     config = km_toml(tmp_path, "contact", "user", "account")
     result = importer(command, log, "--config", config).ended(2)
-    assert "read before with 'user' as the first persona" in result.err
-    assert "put 'user' first" in result.err
+    assert "it was read before with 'user' from 'user' as the one who acts; with 'contact'" in result.err
+    assert "let the same persona act" in result.err
     assert len(tracker.seen) == sent
 
 
@@ -66,3 +66,25 @@ def test_other_logs_and_other_sites_may_have_other_actors(
     importer.environment["KM_API_KEY"] = "another-key"
     config = km_toml(tmp_path, "contact", "user", "account")
     importer("import", log, "--config", config, "--site", "test").ended(0)
+
+
+def test_another_column_or_prefix_for_the_actor_is_another_actor(
+    importer: Command, tracker: Tracker, tmp_path: Path, log: Path
+) -> None:
+    """The accounts' calls would be sent again in either case."""
+    importer("import", log).ended(0)
+    sent = len(tracker.seen)
+    assert "'user' from 'contact'" in importer("import", log, "--user", "contact").ended(2).err
+    config = km_toml(tmp_path, "user", "account")
+    config.write_text(config.read_text().replace('name = "user"', 'name = "user"\nprefix = "u "'))
+    assert "the prefix 'u '" in importer("import", log, "--config", config).ended(2).err
+    assert len(tracker.seen) == sent
+
+
+def test_a_header_alone_is_no_log_that_was_read(importer: Command, tmp_path: Path, log: Path) -> None:
+    """A last row without its end is not behind the cursor: only the header is."""
+    log.write_text(LOG.rstrip("\n"))
+    importer("import", log).ended(0)
+    other = tmp_path / "other.csv"
+    other.write_text(LOG.replace("ada", "bo"))
+    importer("import", other, "--config", km_toml(tmp_path, "contact", "user", "account")).ended(0)

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "config": FOUNDATION | {"inputs", "mapping", "strategies", "planning", "destinations"},
     "scouting": FOUNDATION | {"mapping"},
     "dispatch": FOUNDATION | {"delivery", "inputs", "ledger", "tally"},
+    "understanding": FOUNDATION | {"config", "inputs", "ledger", "mapping", "tally"},
     "pipeline": FOUNDATION
     | {
         "census",
@@ -44,6 +45,7 @@ MAY_IMPORT = {
         "rules",
         "strategies",
         "tally",
+        "understanding",
     },
 }
 """Part → parts of km_cli it may import. `cli` may import anything."""

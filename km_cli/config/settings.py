@@ -50,12 +50,6 @@ class Settings:
         return self.people.personas
 
     @property
-    def actor(self) -> str:
-        """Who acts: tracker, site and persona."""
-        first = self.people.personas[0]
-        return json.dumps([self.target.tracker, first.site, first.name])
-
-    @property
     def asked(self) -> str:
         """Digest of all that decides what a row becomes: two readings of one file differ in it or not."""
         parts = [

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from km_cli.ledger.ledger import Ledger
-from km_cli.ledger.readings import Reading
+from km_cli.ledger.readings import Head, Reading
 
-__all__ = ["Ledger", "Reading"]
+__all__ = ["Head", "Ledger", "Reading"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+from collections import defaultdict
 from typing import NamedTuple
 
 from km_cli.model import Origin
@@ -46,6 +47,16 @@ _COLUMNS = (
 )
 
 
+class Head(NamedTuple):
+    """What knows a reading's bytes again: their digest, how it was asked for, who acted, and its rows."""
+
+    number: int
+    asked: str
+    digest: bytes
+    actor: str
+    rows: int
+
+
 class ReadingTable:
     """The readings of a ledger."""
 
@@ -57,33 +68,17 @@ class ReadingTable:
             for name in schemas
         )
 
-    def lengths(self, asked: str) -> set[int]:
-        """Return how far the readings got that were asked for in the same way."""
-        found: set[int] = set()
+    def heads(self) -> dict[int, list[Head]]:
+        """Return how far all readings got, the latest first, by length."""
+        found: defaultdict[int, list[Head]] = defaultdict(list)
         for name in self._schemas:
-            rows = self._database.execute(f"SELECT length FROM {name}.readings WHERE asked = ?", (asked,))
-            found.update(length for (length,) in rows if length)
+            rows = self._database.execute(
+                f"SELECT reading, asked, digest, actor, rows, length FROM {name}.readings WHERE length > 0 "
+                "ORDER BY reading DESC"
+            )
+            for *fields, length in rows:
+                found[length].append(Head(*fields))
         return found
-
-    def all_lengths(self) -> set[int]:
-        """Return how far any reading got, however it was asked for."""
-        found: set[int] = set()
-        for name in self._schemas:
-            rows = self._database.execute(f"SELECT DISTINCT length FROM {name}.readings WHERE length > 0")
-            found.update(length for (length,) in rows)
-        return found
-
-    def actors(self, length: int, digest: bytes) -> set[str]:
-        """Return who acted in readings of exactly these bytes, however they were asked for."""
-        found: set[str] = set()
-        for name in self._schemas:
-            query = f"SELECT DISTINCT actor FROM {name}.readings WHERE length = ? AND digest = ?"
-            found.update(actor for (actor,) in self._database.execute(query, (length, digest)) if actor)
-        return found
-
-    def known(self, asked: str, length: int, digest: bytes) -> Reading | None:
-        """Return the reading that read exactly these bytes."""
-        return self._one("asked = ? AND length = ? AND digest = ?", asked, length, digest)
 
     def by_token(self, token: str) -> Reading | None:
         """Return the reading that a reject names."""

@@ -22,7 +22,6 @@ CREATE TABLE IF NOT EXISTS {schema}.readings (
     source TEXT NOT NULL, columns TEXT NOT NULL, delimiter TEXT NOT NULL,
     length INTEGER NOT NULL, line INTEGER NOT NULL, rows INTEGER NOT NULL, rejected INTEGER NOT NULL,
     digest BLOB NOT NULL, refused INTEGER NOT NULL DEFAULT 0, actor TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS {schema}.readings_asked ON readings (asked, length);
 CREATE TABLE IF NOT EXISTS {schema}.slots (
     second INTEGER NOT NULL, person BLOB NOT NULL, calls BLOB NOT NULL,
     PRIMARY KEY (second, person)) WITHOUT ROWID;
