@@ -79,7 +79,7 @@ class Understanding:
         return Understood(reading, mapping, sha256())
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
-        """Return the readings, however they were asked for, whose bytes the file begins with, longest first."""
+        """Return the readings whose bytes the file begins with, however they were asked for, longest first."""
         heads = self._ledger.readings.heads()
         known = reversed(opened.source.longest_known(heads))
         return [
@@ -102,8 +102,8 @@ class Understanding:
                 raise InputError(
                     f"{opened.source.name}: it was read before with {before.said} as the one who acts; with "
                     f"{actor.said} all that others did would be sent again",
-                    "let the same persona act, as it was; if all is to be sent again, give this import a site "
-                    "or a ledger of its own",
+                    "let the same persona act, as it was; if all is to be sent again, give this import a "
+                    "site or a ledger of its own",
                 )
 
     def mapping(self, opened: Opened) -> Mapping:
