@@ -259,7 +259,7 @@ class Sending:
         lines = []
         for number, mates in refused.items():
             reading_number, row = self._ledger.outbox.row(number)
-            owed = tuple(dict.fromkeys(mate.parcel.persona for mate in mates))
+            owed = tuple(dict.fromkeys(mate.parcel.part for mate in mates))
             reject = Reject(row, "refused", f"the destination refused it: {mates[0].reason}", owed)
             self._tally.reject(reject)
             reading = self._ledger.readings.by_number(reading_number)

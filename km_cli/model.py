@@ -20,7 +20,7 @@ Properties = tuple[tuple[str, str], ...]
 class Origin(NamedTuple):
     """Where a corrected reject comes from.
 
-    `reading` is its reading's token; `owed` the personas whose parts are still to be sent (empty: all);
+    `reading` is its reading's token; `owed` the parts that are still to be sent (empty: all), see `part_of`;
     `columns` and `delimiter` tell how its raw is read ("" as delimiter: as a JSON object).
     """
 
@@ -171,7 +171,7 @@ class Set(NamedTuple):
 
     @property
     def event(self) -> str:
-        """None."""
+        """Blank: nothing was done."""
         return ""
 
 
@@ -191,6 +191,15 @@ Wired = Record | Set | Alias
 """Calls that go on the wire."""
 
 Call = Identify | Wired
+
+_PARTS: dict[type, str] = {Set: ".set", Alias: ".alias"}
+_PARTS_BY_PATH = {b"/s": ".set", b"/a": ".alias"}
+
+
+def part_of(call: Wired) -> str:
+    """Return what a reject calls this part of a row: `account` its record, `account.set`, `account.alias`."""
+    return call.persona + _PARTS.get(type(call), "")
+
 
 NO_SECOND = 0
 """The second of an alias, which stands in none; nothing that has one is so old (D6)."""
@@ -320,6 +329,11 @@ class Parcel(NamedTuple):
     seat: Seat
 
     @property
+    def part(self) -> str:
+        """What a reject calls this part of its row, as `part_of` does."""
+        return self.persona + _PARTS_BY_PATH.get(self.payload[:2], "")
+
+    @property
     def is_alias(self) -> bool:
         """Whether it is an alias, which waits until what makes it visible is acknowledged (I3)."""
         return self.seat.second == NO_SECOND
@@ -366,6 +380,9 @@ class Answer(NamedTuple):
 
 class Slots(Protocol):
     """What planning asks of the ledger. Changes are seen at once and become durable with the batch."""
+
+    refused: int
+    """How many calls were taken out again, because their destination refused them."""
 
     def slot(self, person: bytes, second: int) -> Slot:
         """Return the slot; an empty one if nothing is known of that person in that second."""

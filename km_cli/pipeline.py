@@ -149,11 +149,11 @@ class Pipeline:
         )
         mapped = self._map(reader.items(), mappers, opened)
         if opened.format == "rejects":
-            self._ship(mapped, planner, FixedCursor(reading))
+            self._ship(mapped, mappers, planner, FixedCursor(reading))
             return
         cursor = Cursor(reading, state)
         cursor.begin(reader.preamble)
-        self._ship(self._preview(mapped, opened, judge=not reading.rows), planner, cursor)
+        self._ship(self._preview(mapped, opened, judge=not reading.rows), mappers, planner, cursor)
 
     # Rows to events
 
@@ -205,7 +205,9 @@ class Pipeline:
 
     # Events to batches
 
-    def _ship(self, mapped: Iterator[Mapped], planner: Planner, cursor: Cursor | FixedCursor) -> None:
+    def _ship(
+        self, mapped: Iterator[Mapped], mappers: Mappers, planner: Planner, cursor: Cursor | FixedCursor
+    ) -> None:
         """Plan in order and ship in batches; what was planned before an error stands."""
         batch = Gathering()
         while True:
@@ -216,7 +218,7 @@ class Pipeline:
                 raise
             if one is None:
                 break
-            batch.add(one, self._plan(one, planner))
+            batch.add(one, self._plan(one, mappers, planner))
             if batch.rows >= self._settings.batch_size or batch.size >= _BATCH_BYTES:
                 self._send(batch, cursor, at_end=False)
                 self._check_rejects(at_end=False)
@@ -224,7 +226,7 @@ class Pipeline:
         self._send(batch, cursor, at_end=self._left != 0)
         self._check_rejects(at_end=False)
 
-    def _plan(self, one: Mapped, planner: Planner) -> Plan | None:
+    def _plan(self, one: Mapped, mappers: Mappers, planner: Planner) -> Plan | None:
         if type(one) is Reject:
             self._tally.reject(one)
             self._tally.rows.rejected += 1
@@ -243,7 +245,7 @@ class Pipeline:
             return None
         for finding in self._rules.look(one):
             self._tally.note(finding)
-        plan = planner.plan(sequence, self._reading_of(one.row))
+        plan = planner.plan(sequence, mappers.reading_of(one.row))
         for finding in self._census.take(sequence, plan):
             self._tally.note(finding)
         self._observer.planned(sequence, plan)
@@ -252,13 +254,6 @@ class Pipeline:
     def _leave_out(self, row: Row, code: str, why: str) -> None:
         self._tally.rows.skipped += 1
         self._tally.note(Finding(code, why, row.source, row.line))
-
-    def _reading_of(self, row: Row) -> int:
-        """Return the reading that a corrected reject belongs to; 0 for rows of this one."""
-        if row.origin is None:
-            return 0
-        known = self._ledger.readings.by_token(row.origin.reading)
-        return known.number if known else 0
 
     def _check_rejects(self, *, at_end: bool) -> None:
         """Raise TooManyRejects if there are; those that the destination refuses count when it is known."""

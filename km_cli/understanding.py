@@ -79,7 +79,7 @@ class Understanding:
         return Understood(reading, mapping, sha256())
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
-        """Return the readings whose bytes the file begins with, however they were asked for, longest first."""
+        """Return the readings, however they were asked for, that the file begins with; the longest first."""
         heads = self._ledger.readings.heads()
         known = reversed(opened.source.longest_known(heads))
         return [
@@ -121,19 +121,26 @@ class Understanding:
             tabular=opened.format == "delimited",
             members=settings.members.personas if settings.members else frozenset(),
         )
-        return Mapping(columns, settings.clocking)
+        return Mapping(columns, settings.clocking, settings.people.digest)
 
     def under(self, opened: Opened, known: Mapping) -> Mapping:
-        """Lay what is asked for over the mapping of a reading that corrected rejects come from."""
+        """Lay what is asked for over the mapping of a reading that corrected rejects come from.
+
+        Raises InputError if other personas would do what is owed: it would go to other people or sites.
+        """
         settings = self._settings
+        if known.people != settings.people.digest:
+            raise InputError(
+                f"{opened.source.name}: its rejects come from an import with other personas",
+                "import it with the --strategy, --site and --config that the log was imported with",
+            )
         return known.under(
             settings.wanted, settings.personas, settings.clocking, opened.columns, opened.source.name
         )
 
-    def of_token(self, token: str) -> Mapping | None:
-        """Return the mapping of the reading that a reject names."""
-        reading = self._ledger.readings.by_token(token)
-        return Mapping.from_json(reading.mapping) if reading else None
+    def of_token(self, token: str) -> Reading | None:
+        """Return the reading that a reject names."""
+        return self._ledger.readings.by_token(token)
 
     def mapper(self, opened: Opened, mapping: Mapping) -> Mapper:
         """Return what maps an input's rows."""
@@ -161,16 +168,31 @@ class Mappers:
         self._understanding = understanding
         self._opened = opened
         self._mapping = mapping
-        self._known: dict[str, Mapper] = {}
+        self._known: dict[str, tuple[Mapper, int]] = {}
         self.own = understanding.mapper(opened, mapping)
 
     def of(self, row: Row) -> Mapper:
         """Return the mapper for a row; what is asked for goes before what its reading knew."""
-        if row.origin is None:
-            return self.own
-        token = row.origin.reading
-        if token not in self._known:
-            known = self._understanding.of_token(token)
-            mapping = self._understanding.under(self._opened, known) if known else self._mapping
-            self._known[token] = self._understanding.mapper(self._opened, mapping)
-        return self._known[token]
+        return self._of(row.origin.reading)[0] if row.origin else self.own
+
+    def reading_of(self, row: Row) -> int:
+        """Return the reading that a corrected reject belongs to; 0 for rows of this one.
+
+        With other properties than then it is matched like another reading of the same log (promise 5).
+        """
+        return self._of(row.origin.reading)[1] if row.origin else 0
+
+    def _of(self, token: str) -> tuple[Mapper, int]:
+        found = self._known.get(token)
+        if found is None:
+            found = self._known[token] = self._made(token)
+        return found
+
+    def _made(self, token: str) -> tuple[Mapper, int]:
+        reading = self._understanding.of_token(token)
+        if reading is None:
+            return self._understanding.mapper(self._opened, self._mapping), 0
+        before = Mapping.from_json(reading.mapping)
+        mapping = self._understanding.under(self._opened, before)
+        is_same = mapping.columns.carried == before.columns.carried
+        return self._understanding.mapper(self._opened, mapping), reading.number if is_same else 0

@@ -151,7 +151,7 @@ def test_chains_are_refused(
     people("import", texts[-1], "--allow-alias").ended(65)
     assert [one for one in told(tracker.seen) if " is " in one] == ([alias] if alias else [])
     ((where, code, owed),) = codes(people)
-    assert (where, owed) == (2 if apart else line, ["user"])
+    assert (where, owed) == (2 if apart else line, ["user.alias"])
     assert code in ("I2", "D4")
 
 
@@ -247,7 +247,7 @@ def test_an_alias_without_its_data_is_not_sent_and_owed(
         "retried": 0,
         "resumed": 0,
     }
-    assert codes(people) == [(2, "refused", ["user"])]
+    assert codes(people) == [(2, "refused", ["user", "user.alias"])]
     tracker.behave = None
     tracker.forget()
     people("import", reject_file(people), "--allow-alias").ended(0)
@@ -259,7 +259,7 @@ def test_a_refused_alias_is_owed_and_sent_with_the_reject(
 ) -> None:
     tracker.behave = lambda hit, _: BAD if hit.path == "/a" else OK
     run(people, tmp_path, ALIASED).ended(65)
-    assert codes(people) == [(2, "refused", ["user"])]
+    assert codes(people) == [(2, "refused", ["user.alias"])]
     tracker.behave = None
     tracker.forget()
     people("import", reject_file(people), "--allow-alias").ended(0)
@@ -283,7 +283,7 @@ def test_data_refused_in_a_later_run_takes_its_alias_along(
     result = run(people, tmp_path, ALIASED, more=("--json",)).ended(65)
     assert result.summary["calls"]["resumed"] == result.summary["calls"]["rejected"] == 2
     assert "ada is anon" not in arrived(tracker)
-    assert codes(people) == [(2, "refused", ["user"])]
+    assert codes(people) == [(2, "refused", ["user", "user.alias"])]
 
 
 EVERYTHING = f"""{SITES}
@@ -400,7 +400,7 @@ def test_interrupted_what_was_refused_is_counted_once(
         2,
         1,
     ]
-    assert codes(importer) == [(2, "refused", ["user"])]
+    assert codes(importer) == [(2, "refused", ["user", "user.alias"])]
     tracker.behave = None
     importer("import", log, "--allow-alias").ended(0)
     assert arrived(tracker) == ["Acme did Clicked", "Acme is Acme Ltd"]

@@ -349,7 +349,7 @@ def test_without_a_second_it_is_owed(importer: Command, tracker: Tracker, tmp_pa
     configure(importer, f'{TWO}properties = []\nset = ["plan"]\n')
     other = write(tmp_path / "other.csv", "bob,Acme,Out,@0,pro")
     importer("import", other, "--collisions", "reject").ended(65)
-    assert [(one["code"], one["owed"]) for one in importer.rejects()] == [("D2", ["account"])]
+    assert [(one["code"], one["owed"]) for one in importer.rejects()] == [("D2", ["account.set"])]
     assert has(tracker) == []
     importer("import", next(importer.state.glob("rejects-*"))).ended(0)
     assert has(tracker) == ["Acme has plan pro"]
@@ -363,7 +363,7 @@ def test_refused_it_is_sent_again_with_the_reject(
     tracker.behave = lambda hit, _: BAD if hit.path == "/s" else OK
     importer("import", log).ended(65)
     assert [(one["line"], one["code"], one["owed"]) for one in importer.rejects()] == [
-        (2, "refused", ["account"])
+        (2, "refused", ["account.set"])
     ]
     tracker.behave = None
     tracker.forget()
@@ -371,6 +371,45 @@ def test_refused_it_is_sent_again_with_the_reject(
     assert told(tracker.seen) == ["Acme has plan pro"]
     importer("import", log).ended(0)
     assert len(tracker.seen) == 1
+
+
+def test_corrected_it_is_sent_alone(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """The record carries the same column and was sent as it was: it is not owed, and not sent again."""
+    configure(importer, f'{TWO}properties = ["plan"]\nset = ["plan"]\n')
+    tracker.behave = lambda hit, _: BAD if hit.path == "/s" else OK
+    importer("import", write(tmp_path / "log.csv", "ada,Acme,In,@0,wrong")).ended(65)
+    tracker.behave = None
+    tracker.forget()
+    rejects = next(importer.state.glob("rejects-*"))
+    rejects.write_text(rejects.read_text().replace(",wrong", ",right"))
+    importer("import", rejects).ended(0)
+    assert told(tracker.seen) == ["Acme has plan right"]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_refused_it_is_sent_with_a_later_row(
+    importer: Command, tracker: Tracker, tmp_path: Path, apart: bool
+) -> None:
+    """However the rows are divided among files."""
+    configure(importer, SETS)
+    tracker.behave = lambda hit, _: BAD if "wrong" in hit.query else OK
+    rows = ["ada,Acme,In,@0,wrong", *(f"ada,Beta,In,@{n},pro" for n in range(1, 40)), "ada,Acme,In,@50,right"]
+    files = [rows[:-1], rows[-1:]] if apart else [rows]
+    logs = [write(tmp_path / f"{at}.csv", *some) for at, some in enumerate(files)]
+    importer("import", *logs, "--batch-size", "1", "--concurrency", "1").ended(65)
+    assert "Acme has plan right" in has(tracker)
+
+
+def test_what_no_persona_has_any_more_stays_owed(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    tracker.behave = lambda hit, _: BAD if "Acme" in hit.query else OK
+    importer("import", write(tmp_path / "log.csv", "ada,Acme,In,@0,pro")).ended(65)
+    rejects = next(importer.state.glob("rejects-*"))
+    rejects.write_text(rejects.read_text().replace('"owed": ["account"]', '"owed": ["company"]'))
+    tracker.behave = None
+    again = tmp_path / "again.jsonl"
+    importer("import", rejects, "--rejects", again).ended(65)
+    (reject,) = [json.loads(line) for line in again.read_text().splitlines()]
+    assert (reject["code"], reject["owed"]) == ("owed", ["company"])
 
 
 def test_two_personas_have_their_own(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
@@ -401,3 +440,40 @@ def test_a_log_may_only_set(importer: Command, tracker: Tracker, tmp_path: Path)
 def test_a_reserved_column_cannot_be_set(km: Command, tmp_path: Path) -> None:
     configure(km, f'{TWO}set = ["KM_PLAN"]\n')
     assert "account.set" in km("dry-run", write(tmp_path / "log.csv", "ada,Acme,In,@0")).ended(2).err
+
+
+# Corrected rejects, whoever does them
+
+
+def _corrected(command: Command, tmp_path: Path, *flags: str) -> Path:
+    """Import a log with one bad row; return the rejects, corrected."""
+    log = tmp_path / "log.csv"
+    log.write_text("user,account,event,time,plan\nu1,a1,In,1709283600,x\nguest,a1,In,1709283600,x\n")
+    command("import", log, *flags).ended(65)
+    (rejects,) = command.state.glob("rejects-*")
+    rejects.write_text(rejects.read_text().replace('"raw": "guest', '"raw": "u2'))
+    return rejects
+
+
+def test_other_personas_than_the_logs_are_refused(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """The account would become a person of the first site."""
+    rejects = _corrected(importer, tmp_path, "--strategy", "property")
+    sent = len(tracker.seen)
+    for command in ("import", "dry-run"):
+        result = importer(command, rejects).ended(2)
+        assert "come from an import with other personas" in result.err
+        assert "--strategy, --site and --config" in result.err
+    assert len(tracker.seen) == sent
+    importer("import", rejects, "--strategy", "property").ended(0)
+    assert [hit.params["_p"] for hit in tracker.seen[sent:]] == ["u2"]
+
+
+def test_other_properties_do_not_send_it_twice(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    rejects = _corrected(importer, tmp_path)
+    importer("import", rejects).ended(0)
+    sent = len(tracker.seen)
+    summary = importer("import", rejects, "--no-properties", "--json").ended(0).summary
+    assert summary["findings"]["changed"] == 2
+    assert len(tracker.seen) == sent

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +26,12 @@ class People(NamedTuple):
 
     personas: tuple[Persona, ...]
     sites: tuple[Site, ...]
+
+    @property
+    def digest(self) -> str:
+        """What tells these personas from others, whatever column each is recognised by."""
+        plain = [persona._replace(column="") for persona in self.personas]
+        return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
 
 
 def people_of(

@@ -87,6 +87,7 @@ class SlotTable:
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
+        self.refused = 0
         self._queries = [
             f"SELECT calls FROM {name}.slots WHERE second = ? AND person = ?" for name in schemas
         ]
@@ -96,6 +97,7 @@ class SlotTable:
         self._ids: dict[bytes, Key] = {}
         self._owners: dict[bytes, Owner] = {}
         self._new_owners: dict[bytes, Owner] = {}
+        self._new_leaders: set[bytes] = set()
         self._owner_queries = [
             f"SELECT persona, identity, leader FROM {name}.persons WHERE person = ?" for name in schemas
         ]
@@ -150,6 +152,7 @@ class SlotTable:
 
     def free(self, seat: Seat) -> None:
         """Forget a call that its destination rejected: the row is judged anew when it comes again."""
+        self.refused += 1
         if seat.second == NO_SECOND:
             self._part(seat.deed)
             return
@@ -186,12 +189,14 @@ class SlotTable:
         """Remember whose this person is, for now in memory."""
         self._owners[person] = owner
         self._new_owners[person] = owner
+        if owner.leader:
+            self._new_leaders.add(owner.leader)
 
     def leads(self, person: bytes) -> bool:
         """Tell whether others were made one with this person by an alias."""
-        if any(owner.leader == person for owner in self._new_owners.values()):
-            return True
-        return any(self._database.execute(query, (person,)).fetchone() for query in self._leader_queries)
+        return person in self._new_leaders or any(
+            self._database.execute(query, (person,)).fetchone() for query in self._leader_queries
+        )
 
     def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
         """Keep a call that was taken for `filed` with properties changed meanwhile."""
@@ -220,6 +225,7 @@ class SlotTable:
                 [(person, *owner) for person, owner in self._new_owners.items()],
             )
             self._new_owners.clear()
+            self._new_leaders.clear()
         if self._ids:
             self._database.executemany(
                 "INSERT OR REPLACE INTO main.ids (id, person, second) VALUES (?, ?, ?)",
@@ -242,6 +248,7 @@ class SlotTable:
         self._ids.clear()
         self._owners.clear()
         self._new_owners.clear()
+        self._new_leaders.clear()
         self._changed.discard()
 
 

@@ -76,6 +76,12 @@ class Columns(NamedTuple):
         return frozenset(filter(None, names))
 
     @property
+    def carried(self) -> tuple[object, ...]:
+        """What decides which properties records carry."""
+        own = tuple((who.persona, who.properties) for who in self.personas)
+        return self.properties, frozenset(self.exclude), self.flatten, own
+
+    @property
     def all_properties(self) -> tuple[str, ...] | None:
         """The columns that records carry, whoever's; None for every column not named elsewhere."""
         asked = [self.properties if who.properties is None else who.properties for who in self.personas]

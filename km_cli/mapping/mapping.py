@@ -12,10 +12,14 @@ from km_cli.model import Persona
 
 
 class Mapping(NamedTuple):
-    """All that decides which event a row is. The ledger keeps it with a reading."""
+    """All that decides which event a row is. The ledger keeps it with a reading.
+
+    `people` is a digest of the personas who do what comes of it.
+    """
 
     columns: Columns
     clocking: Clocking
+    people: str = ""
 
     def under(
         self,
@@ -32,6 +36,7 @@ class Mapping(NamedTuple):
         return Mapping(
             override(self.columns, wanted, personas, found, source),
             Clocking(*(asked or known for asked, known in zip(clocking, self.clocking, strict=True))),
+            self.people,
         )
 
     def to_json(self) -> str:
@@ -41,7 +46,7 @@ class Mapping(NamedTuple):
     @classmethod
     def from_json(cls, text: str) -> Mapping:
         """Return what `to_json` was called on."""
-        columns, clocking = json.loads(text)
+        columns, clocking, people = json.loads(text)
         personas, event, timestamp, event_id, properties, exclude, flatten, event_name = columns
         return cls(
             Columns(
@@ -55,6 +60,7 @@ class Mapping(NamedTuple):
                 event_name,
             ),
             Clocking(*clocking),
+            people,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from km_cli.model import NO_SECOND, Alias, Filed, Owner, Placed, Slots
+from km_cli.model import NO_SECOND, Alias, Filed, Owner, Placed, Slots, part_of
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.prints import NO_EVENT, Print, Prints
 
@@ -15,13 +15,13 @@ class Aliases:
         self._prints = prints
 
     def decide(self, call: Alias, mark: Print, desk: Desk) -> None:
-        """Decide on an alias, unless its persona owes something of the row: then it comes with that (I3)."""
-        if desk.owes(call.persona):
+        """Decide on an alias, unless its persona owes something of the row: then it waits for that (I3)."""
+        if desk.withholds(call):
             return
         try:
             self._decide(call, mark, desk)
         except NotPlaced as error:
-            desk.reject(error, call.persona)
+            desk.reject(error, part_of(call))
 
     def _decide(self, call: Alias, mark: Print, desk: Desk) -> None:
         """Make two identities one person, if that makes one of no others (I2). Raises NotPlaced."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from km_cli.model import Alias, Finding, Placed, Record, Reject, Row, Timed
+from km_cli.model import Alias, Finding, Placed, Record, Reject, Row, Timed, part_of
 
 
 class NotPlaced(Exception):
@@ -23,18 +23,22 @@ class Desk:
         self.rejects: list[Reject] = []
         self.findings: list[Finding] = []
 
-    def reject(self, error: NotPlaced, persona: str) -> None:
+    def reject(self, error: NotPlaced, part: str) -> None:
         """Part of the row is not sent; several parts for one reason are one reject."""
         for at, reject in enumerate(self.rejects):
             if reject.code == error.code and reject.row is self.row:
                 both = f"{reject.reason}; {error}"
-                self.rejects[at] = reject._replace(reason=both, owed=(*reject.owed, persona))
+                self.rejects[at] = reject._replace(reason=both, owed=(*reject.owed, part))
                 return
-        self.rejects.append(Reject(self.row, error.code, str(error), (persona,)))
+        self.rejects.append(Reject(self.row, error.code, str(error), (part,)))
 
-    def owes(self, persona: str) -> bool:
-        """Tell whether a part of this row is refused that is this persona's."""
-        return any(persona in reject.owed for reject in self.rejects if reject.row is self.row)
+    def withholds(self, alias: Alias) -> bool:
+        """Tell whether its persona's other parts in this row are refused; then the alias is owed too."""
+        for at, reject in enumerate(self.rejects):
+            if reject.row is self.row and {alias.persona, f"{alias.persona}.set"}.intersection(reject.owed):
+                self.rejects[at] = reject._replace(owed=(*reject.owed, part_of(alias)))
+                return True
+        return False
 
     def _note(self, code: str, message: str, who: str) -> None:
         self.findings.append(Finding(code, message, self.row.source, self.row.line, who))

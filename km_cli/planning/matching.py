@@ -7,7 +7,7 @@ one for one as the same call whose properties changed meanwhile; what is left ov
 
 from __future__ import annotations
 
-from km_cli.model import Claim, Filed, Placed, Record, Reject, Slot, Slots
+from km_cli.model import Claim, Filed, Placed, Record, Reject, Slot, Slots, part_of
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.planning.seconds import Seconds
 from km_cli.prints import Print, Prints
@@ -101,7 +101,7 @@ class Matching:
                 self._seconds.place(call, mark, own)
                 desk.findings += own.findings
         except NotPlaced as error:
-            desk.rejects.append(Reject(displaced.row, error.code, str(error), (call.persona,)))
+            desk.rejects.append(Reject(displaced.row, error.code, str(error), (part_of(call),)))
         desk.placed += own.placed
 
     def _claim(self, filed: Filed, claim: Claim, event_id: bytes = b"") -> Filed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from km_cli.model import Alias, Identify, Plan, Record, Reject, Sequence, Set, Slots, Wired
+from km_cli.model import Alias, Identify, Plan, Record, Reject, Sequence, Set, Slots, Wired, part_of
 from km_cli.planning.aliases import Aliases
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.planning.matching import Matching
@@ -30,6 +30,7 @@ class Planner:
         self._seconds = Seconds(slots, spread, collisions)
         self._matching = Matching(slots, self._prints, self._seconds)
         self._aliases = Aliases(slots, self._prints)
+        self._refused = slots.refused
         self._all_set: set[tuple[str, str, str, tuple[str, ...]]] = set()
 
     def plan(self, sequence: Sequence, reading: int = 0) -> Plan:
@@ -52,7 +53,7 @@ class Planner:
                 elif type(call) is Alias:
                     aliases.append((call, mark))
             except NotPlaced as error:
-                desk.reject(error, call.persona)
+                desk.reject(error, part_of(call))
         for call, mark in aliases:  # Now all in the row have their owners, and what is refused is known.
             self._aliases.decide(call, mark, desk)
         return Plan(row, tuple(desk.placed), tuple(desk.rejects), tuple(desk.findings))
@@ -81,6 +82,9 @@ class Planner:
         """Set what was not set before for this identity, each property once."""
         names = tuple([name for name, _ in call.properties])
         known = (call.site, call.persona, call.identity, names)
+        if self._slots.refused != self._refused:
+            self._refused = self._slots.refused
+            self._all_set.clear()
         if known in self._all_set:
             return
         missing = tuple([pair for pair in call.properties if not self._is_set(call, pair[0])])

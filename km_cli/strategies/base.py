@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence as Listed
 
-from km_cli.model import Alias, Call, Event, Identify, Persona, Record, Reject, Sequence, Set
+from km_cli.model import Alias, Call, Event, Identify, Persona, Record, Reject, Sequence, Set, Share
 from km_cli.names import LONGEST_NAME, fold_name
 
 _MOST_NAMES = 100_000
@@ -27,37 +27,59 @@ class Expansion:
         """
         row = event.row
         owed = row.origin.owed if row.origin else ()
-        actor = event.shares[0].identity
         calls: list[Call] = []
-        parts = records = 0
+        people = 0
         for (persona, naming), share in zip(self._parts, event.shares, strict=True):
-            identity, properties, sets, alias = share
-            who, site, *_ = persona
-            if not identity or (owed and who not in owed):
-                continue
-            name = naming(event.name)
-            if len(name) > LONGEST_NAME:
-                return Reject(row, "D4", f"the event {name[:30]!r}… has {len(name)} characters, over 254")
-            if not (name or sets or alias):
-                continue
-            parts += 1
-            calls.append(Identify(who, identity))
-            if sets:
-                calls.append(Set(site, who, identity, actor, event.moment, sets))
-            if name:
-                records += 1
-                calls.append(Record(site, who, identity, actor, name, event.moment, properties, event.id))
-            if alias:
-                calls.append(Alias(site, who, identity, alias))
-        if not records and not owed and (able := self._able(event.name)):
-            return Reject(row, "no-identity", f"it names no {' and no '.join(able)}")
-        if parts > 1 and calls[0] == (self._actor, actor):
+            if share.identity and (part := _part(persona, naming(event.name), share, event, owed)):
+                people += 1
+                calls += part
+        for call in calls:
+            if type(call) is Record:
+                if len(call.event) > LONGEST_NAME:
+                    said = f"the event {call.event[:30]!r}… has {len(call.event)} characters, over 254"
+                    return Reject(row, "D4", said)
+                break
+        else:
+            if refused := self._without_record(event, owed, calls):
+                return refused
+        if people > 1 and calls[0] == Identify(self._actor, event.shares[0].identity):
             calls.append(calls[0])
         return Sequence(row, tuple(calls))
+
+    def _without_record(self, event: Event, owed: tuple[str, ...], calls: list[Call]) -> Reject | None:
+        """Refuse a row in which nobody does what others may do, or that owes what nobody has now."""
+        if owed and not calls:
+            said = f"no persona has now what it owes, {' and '.join(owed)}, or it names nobody"
+            return Reject(event.row, "owed", said, owed)
+        able = self._able(event.name)
+        if able and not owed:
+            return Reject(event.row, "no-identity", f"it names no {' and no '.join(able)}")
+        return None
 
     def _able(self, event: str) -> list[str]:
         """Return the personas that may do this event."""
         return [persona.name for persona, naming in self._parts if naming(event)]
+
+
+def _part(persona: Persona, name: str, share: Share, event: Event, owed: tuple[str, ...]) -> list[Call]:
+    """Return what one persona does, of a corrected reject only what it still owes; empty for nothing."""
+    identity, properties, sets, alias = share
+    who, site, *_ = persona
+    if owed:
+        name = name if who in owed else ""
+        sets = sets if f"{who}.set" in owed else ()
+        alias = alias if f"{who}.alias" in owed else ""
+    if not (name or sets or alias):
+        return []
+    actor, moment = event.shares[0].identity, event.moment
+    calls: list[Call] = [Identify(who, identity)]
+    if sets:
+        calls.append(Set(site, who, identity, actor, moment, sets))
+    if name:
+        calls.append(Record(site, who, identity, actor, name, moment, properties, event.id))
+    if alias:
+        calls.append(Alias(site, who, identity, alias))
+    return calls
 
 
 def _naming(persona: Persona) -> Callable[[str], str]:
