@@ -25,6 +25,11 @@ class People(NamedTuple):
     personas: tuple[Persona, ...]
     sites: tuple[Site, ...]
 
+    def with_personas(self, personas: tuple[Persona, ...]) -> People:
+        """Return other personas, and of the sites those that any of them is recorded in."""
+        used = {persona.site for persona in personas if persona.is_recorded}
+        return People(personas, tuple(site for site in self.sites if site.name in used))
+
 
 def people_of(
     config: KmToml, folder: Path, *, strategy: str, site: str, columns: Mapping[str, str], allow_alias: bool
@@ -40,6 +45,7 @@ def people_of(
     else:
         personas = tuple(_persona(table, config, first) for table in config.personas)
         _check(personas)
+        _check_trial(personas, config, site)
     personas = _with_columns(personas, columns)
     for persona in personas:
         if persona.alias and not allow_alias:
@@ -47,18 +53,21 @@ def people_of(
                 f"km.toml: the persona {persona.name!r} has an alias column; an alias can't be undone (I2)",
                 "say --allow-alias if that is what you want, or take `alias` out",
             )
-    used = dict.fromkeys(persona.site for persona in personas)
+    used = dict.fromkeys(persona.site for persona in personas if persona.is_recorded)
     return People(personas, tuple(_site(name, config, folder, first, second) for name in used))
 
 
 def _first_two(config: KmToml, site: str) -> tuple[str, str]:
-    """Return the names of the first site and of the one that accounts have in the strategy `sites`."""
-    names = list(config.sites)
-    first = site or (names[0] if names else "main")
-    # Beside a site that km.toml does not know, a test product, accounts must not land among real users.
-    others = names if first in names else names[1:]
-    second = next((name for name in others if name != first), "accounts")
-    return first, second
+    """Return the names of the first site and of the one that accounts have in the strategy `sites`.
+
+    Beside a site that km.toml does not know, a trial, accounts must not land among real ones: they have a
+    site of the trial's own, and the ledger refuses a key that is tied to another name.
+    """
+    names = list(config.sites) or ["main"]
+    if site and site not in names:
+        return site, f"{site}-accounts"
+    first = site or names[0]
+    return first, next((name for name in names if name != first), "accounts")
 
 
 def _site(name: str, config: KmToml, folder: Path, first: str, second: str) -> Site:
@@ -126,6 +135,18 @@ def _check(personas: tuple[Persona, ...]) -> None:
             )
         for column in persona.sets:
             _check_property(f"{persona.name}.set", column)
+
+
+def _check_trial(personas: tuple[Persona, ...], config: KmToml, site: str) -> None:
+    """Raise UsageError if a trial in a site that km.toml does not know would record someone elsewhere."""
+    if not site or site in config.sites:
+        return
+    for persona in personas:
+        if persona.is_recorded and persona.site != site:
+            raise UsageError(
+                f"--site {site} leaves {persona.name!r} in the site {persona.site!r}",
+                "give the trial a km.toml of its own (--config), in which every site is a test product",
+            )
 
 
 def _check_links(persona: Persona, names: list[str]) -> None:
