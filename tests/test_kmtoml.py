@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+from km_cli.cli.report import MEANINGS
+from km_cli.config import kmtoml, people_of
+from km_cli.errors import UsageError
+from km_cli.pipeline import _DROPPED
+from km_cli.rules import CATALOGUE
 from tests.support.command import KEY, Command
 from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, write
 from tests.support.tracker import OK, UNAVAILABLE, Tracker
@@ -332,7 +337,18 @@ def test_an_unknown_key_names_the_nearest(
         ("[columns]\nuser = ''", "columns.user", "length"),
         ("[sites]\nkey_env = 'X'", "sites", "table"),
         ("[sites.main]\nkey_env = 'a b'", "sites.*.key_env", "names an environment variable"),
-        ("[[personas]]\nname = 'a'\nrename = ' '", "personas[1].rename", "not blank"),
+        ("[[personas]]\nname = 'a'\nrename = ' '", "personas[1].rename", "with {event}"),
+        ("[[personas]]\nname = 'a'\nrename = 'Account'", "personas[1].rename", "with {event}"),
+        ("[[personas]]\nname = 'a'\nrename = '{event} {x}'", "personas[1].rename", "no other braces"),
+        ("[[personas]]\nname = 'a'\nevents = {In = ' '}", "personas[1].events", "not blank"),
+        ("[[personas]]\nname = 'a'\nevents = [' ']", "personas[1].events", "not blank"),
+        ("[sites.main]\nkey_file = 'a\\u0000b'".replace("'", '"'), "sites.*.key_file", "names a file"),
+        ('[members]\nfile = "a\\u0000b"', "members", "without NUL"),
+        *(
+            (f'[delivery]\n{key} = "local:{bad}"', f"delivery.{key}", "none of them a control character")
+            for key in ("to", "ledger", "rejects")
+            for bad in ("\\u0000", "x\\n", "\\u007f")
+        ),
         ("[sites.'a b']\nkey_env = 'X'", "sites", "of letters, digits"),
         ("[[personas]]\ncolumn = 'x'", "personas[1]", "missing required field name"),
         ("[[personas]]\nname = '1'", "personas[1].name", "begins with a letter"),
@@ -366,6 +382,7 @@ def test_a_wrong_type_names_file_and_key(
         (b"a = ", "end of document"),
         (b"event = Clicked", "line 1"),
         (b"\xff", "is not UTF-8"),
+        (b"x = " + b"[" * 5000 + b"]" * 5000, "nested too deep"),
         (b"[sites.main]\nkey_env = 'A'\n[sites.main]\nkey_env = 'B'", "line 3"),
     ],
 )
@@ -375,6 +392,12 @@ def test_what_is_no_toml(km: Command, tmp_path: Path, text: bytes, said: str) ->
     result = km("dry-run", write(tmp_path / "log.csv", "ada,Acme,In,@0")).ended(2)
     assert result.err.startswith(f"km-cli: {path}: ")
     assert said in result.err
+
+
+def test_a_byte_order_mark_is_no_matter(km: Command, tmp_path: Path) -> None:
+    configure(km, '\ufeffstrategy = "property"\n')
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0")
+    assert "Account: Acme" in km("dry-run", log).ended(0).out
 
 
 USER = "[[personas]]\nname = 'user'\n"
@@ -387,6 +410,10 @@ USER = "[[personas]]\nname = 'user'\n"
         (f"{USER}events = []", "no persona may do anything"),
         (f"{USER}[[personas]]\nname = 'event'\ncolumn = 'account'", "no persona can be called 'event'"),
         (f"{USER}[[personas]]\nname = 'since'", "no persona can be called 'since'"),
+        (f"{USER}[[personas]]\nname = 'persona'", "no persona can be called 'persona'"),
+        (f"{USER}link = {{ Team = 'a', 'team:' = 'a' }}\n[[personas]]\nname = 'a'", "'Team' and 'team:'"),
+        (f"{USER}column = 'u'\nalias = 'U'", "the column of its own identity: 'u'"),
+        (f"{USER}alias = 'a'\n[[personas]]\nname = 'team'\ncolumn = 'a'", "the identity of 'team': 'a'"),
         (f"{USER}{USER}", "two personas are called 'user'"),
         (f"{USER}site = 'mian'\n{SITES}", "did you mean 'main'?"),
         (f"{USER}link = {{ Account = 'acount' }}\n[[personas]]\nname = 'account'", "did you mean 'account'?"),
@@ -410,9 +437,26 @@ def test_what_cannot_go_together(km: Command, tmp_path: Path, text: str, said: s
     assert said in result.err
 
 
-@pytest.mark.parametrize("key", [KEY, KEY[::-1]])
+def test_no_persona_has_the_code_of_a_finding(tmp_path: Path) -> None:
+    """`no-NAME` says of a persona's part that it is left out."""
+    codes = {*MEANINGS, *CATALOGUE, *_DROPPED}
+    names = [code.removeprefix("no-") for code in codes if code.startswith("no-")]
+    assert len(names) == 5
+    for name in names:
+        config = kmtoml.KmToml(personas=[kmtoml.PersonaTable(name=name)])
+        with pytest.raises(UsageError, match="no persona can be called"):
+            people_of(config, tmp_path, strategy="", site="", columns={}, allow_alias=False)
+
+
+@pytest.mark.parametrize("key", [KEY, KEY[::-1], KEY.upper(), KEY[:32], f" {KEY}"])
 @pytest.mark.parametrize(
-    "line", ["[sites.main]\nkey_env = '{}'", "[sites.main]\nkey = '{}'", "[sites]\nmain = '{}'"]
+    "line",
+    [
+        "[sites.main]\nkey_env = '{}'",
+        "[sites.main]\nkey_file = '{}'",
+        "[sites.main]\nkey = '{}'",
+        "[sites]\nmain = '{}'",
+    ],
 )
 def test_a_key_is_never_printed(importer: Command, tmp_path: Path, key: str, line: str) -> None:
     """Not even where someone wrote it into the file."""

@@ -12,11 +12,14 @@ from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.config.sites import ACCOUNT_KEY_VARIABLE, KEY_VARIABLE, Site
 from km_cli.errors import UsageError
 from km_cli.model import Persona
-from km_cli.names import LONGEST_IDENTITY, LONGEST_NAME, is_reserved, nearest
+from km_cli.names import LONGEST_IDENTITY, LONGEST_NAME, fold_name, is_reserved, nearest
 from km_cli.strategies import STRATEGIES
 
 _OTHERWISE = frozenset({"event", "timestamp", "id", "file", "since", "until"})
 """What columns of logs and of members' files are called that are no persona's."""
+
+_CODED = frozenset({"such-event", "persona", "identity", "property-name"})
+"""Names that `no-NAME` would say of what it already says something else of: it is the code of a finding."""
 
 
 class People(NamedTuple):
@@ -47,6 +50,7 @@ def people_of(
         _check(personas)
         _check_trial(personas, config, site)
     personas = _with_columns(personas, columns)
+    _check_aliases(personas)
     for persona in personas:
         if persona.alias and not allow_alias:
             raise UsageError(
@@ -120,6 +124,11 @@ def _check(personas: tuple[Persona, ...]) -> None:
                 f"km.toml: no persona can be called {name!r}",
                 "that is another column's name: call it otherwise",
             )
+        if name in _CODED:
+            raise UsageError(
+                f"km.toml: no persona can be called {name!r}",
+                f"no-{name} is the code of another finding: call it otherwise",
+            )
         if names.count(name) > 1:
             raise UsageError(f"km.toml: two personas are called {name!r}", "give one of them another name")
     if not any(persona.is_recorded for persona in personas):
@@ -150,14 +159,33 @@ def _check_trial(personas: tuple[Persona, ...], config: KmToml, site: str) -> No
 
 
 def _check_links(persona: Persona, names: list[str]) -> None:
+    folded: dict[str, str] = {}
     for name, other in persona.link:
         _check_property(f"{persona.name}.link", name)
+        twin = folded.setdefault(fold_name(name), name)
+        if twin != name:
+            raise UsageError(
+                f"km.toml: {persona.name}.link: {twin!r} and {name!r} would be one property (D4)",
+                "give one of them another name",
+            )
         if other not in names:
             raise _unknown(f"{persona.name}.link.{name}", other, "persona", names)
         if other == persona.name:
             raise UsageError(
                 f"km.toml: {persona.name}.link.{name} holds its own identity", "name another persona"
             )
+
+
+def _check_aliases(personas: tuple[Persona, ...]) -> None:
+    """Raise UsageError for an alias that is taken from a column of identities: two would be made one."""
+    for persona in personas:
+        for other in personas:
+            if persona.alias and persona.alias.casefold() == other.column.casefold():
+                whose = "its own identity" if other is persona else f"the identity of {other.name!r}"
+                raise UsageError(
+                    f"km.toml: the alias of {persona.name!r} is the column of {whose}: {other.column!r}",
+                    "name a column that holds another identity of the same person",
+                )
 
 
 def _check_property(place: str, name: str) -> None:
