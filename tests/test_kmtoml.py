@@ -255,6 +255,70 @@ def test_properties_and_none(
     assert {name for call in tracker.calls() for name in call if not name.startswith("_")} == sent
 
 
+PRIVATE = """
+[columns]
+{everybody}
+[[personas]]
+name = "user"
+{user}
+[[personas]]
+name = "account"
+{account}
+"""
+
+
+@pytest.mark.parametrize(
+    ("everybody", "user", "account", "words", "sent"),
+    [
+        ("", "", "", ["--property", "plan", "--property", "Note", "--exclude-property", "note"], {"plan"}),
+        ("", "", "", ["--property", "note", "--exclude-property", "note"], set()),
+        ('properties = ["plan", "note"]', "", "", ["--exclude-property", "NOTE"], {"plan"}),
+        ("", 'properties = ["plan", "note"]', "", ["--exclude-property", "note"], {"plan", "size"}),
+        ("", "", 'set = ["note"]', ["--exclude-property", "note"], {"plan", "size"}),
+        ("", 'properties = ["plan"]', 'set = ["note"]', ["--no-properties"], set()),
+    ],
+)
+def test_a_flag_keeps_in_what_km_toml_would_send(
+    importer: Command,
+    tracker: Tracker,
+    tmp_path: Path,
+    everybody: str,
+    user: str,
+    account: str,
+    words: list[str],
+    sent: set[str],
+) -> None:
+    """What is private stays so whoever lists it."""
+    configure(importer, PRIVATE.format(everybody=everybody, user=user, account=account))
+    header = "user,account,event,timestamp,plan,size,note"
+    importer("import", write(tmp_path / "log.csv", "ada,Acme,In,@0,a,b,c", header=header), *words).ended(0)
+    assert {name for call in tracker.calls() for name in call if not name.startswith("_")} == sent
+
+
+@pytest.mark.parametrize(
+    ("account", "words", "said"),
+    [
+        ("properties = []", ["--property", "plan"], "--property beside the properties"),
+        ('events = []\nset = ["plan"]', ["--exclude-property", "plan"], "nothing to send"),
+        ('events = []\nset = ["plan"]', ["--no-properties"], "nothing to send"),
+    ],
+)
+def test_flags_that_km_tomls_personas_leave_no_room_for(
+    km: Command, tmp_path: Path, account: str, words: list[str], said: str
+) -> None:
+    configure(km, PRIVATE.format(everybody="", user="events = []", account=account))
+    assert said in km("dry-run", write(tmp_path / "log.csv", "ada,Acme,In,@0,a"), *words).ended(2).err
+
+
+def test_an_object_that_is_excluded_goes_with_all_in_it(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"user": "ada", "event": "In", "time": 1704067200, "at": {"ip": 1, "os": "x"}}\n')
+    importer("import", log, "--property", "at.ip", "--property", "at.os", "--exclude-property", "at").ended(0)
+    assert arrived(tracker) == ["ada did In"]
+
+
 def test_contradictions_in_one_place(km: Command, tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", "ada,Acme,In,@0")
     for words in (["--event", "event", "--event-name", "X"], ["--no-properties", "--property", "plan"]):

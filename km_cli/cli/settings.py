@@ -6,6 +6,7 @@ import math
 import os
 import re
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from km_cli.destinations import parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_shape
 from km_cli.mapping import Clocking, Members, Wanted, make_part
+from km_cli.model import Persona
 from km_cli.names import LONGEST_NAME, fold_name, nearest
 from km_cli.planning import Collisions
 
@@ -108,13 +110,61 @@ def _people(context: click.Context) -> People:
     else:
         strategy = strategy or "toggle"
     columns = {name: flags[name] for name in ("user", "account") if flags[name]}
-    return people_of(
+    people = people_of(
         found.config,
         found.folder,
         strategy=strategy,
         site=flags["site"],
         columns=columns,
         allow_alias=flags["allow_alias"],
+    )
+    return _with_properties(context, people)
+
+
+def _with_properties(context: click.Context, people: People) -> People:
+    """Lay what flags say of properties over what km.toml's personas list: no flag sends more than it says.
+
+    Raises UsageError if --property stands beside such a list, and if nothing is left to send.
+    """
+    flags = {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    if "properties" in flags:
+        for persona in people.personas:
+            if persona.properties is not None:
+                raise UsageError(
+                    f"--property beside the properties that km.toml lists for the persona {persona.name!r}",
+                    "say it in the persona: properties = […]",
+                )
+    if "no_properties" in flags:
+        personas = tuple(persona._replace(properties=(), sets=()) for persona in people.personas)
+    elif excluded := flags.get("exclude", ()):
+        personas = tuple(_without(persona, excluded) for persona in people.personas)
+    else:
+        return people
+    if not any(persona.is_recorded for persona in personas):
+        raise UsageError("without the properties there is nothing to send", "leave the flag out")
+    return people.with_personas(personas)
+
+
+def _without(persona: Persona, excluded: Collection[str]) -> Persona:
+    properties = persona.properties
+    return persona._replace(
+        properties=properties if properties is None else _left(properties, excluded),
+        sets=_left(persona.sets, excluded),
+    )
+
+
+def _left(columns: Iterable[str], excluded: Collection[str]) -> tuple[str, ...]:
+    """Return the columns that are not excluded, nor inside of what is, named as columns are: in any case."""
+    names = {name.casefold() for name in excluded}
+    inside = tuple(f"{name}." for name in names)
+    return tuple(
+        column
+        for column in columns
+        if column.casefold() not in names and not column.casefold().startswith(inside)
     )
 
 
@@ -134,7 +184,7 @@ def _wanted(context: click.Context) -> Wanted:
         event,
         flags["timestamp"],
         flags["event_id"],
-        () if no_properties else tuple(properties) or None,
+        () if no_properties else _left(properties, flags["exclude"]) if properties else None,
         tuple(flags["exclude"]),
         flags["flatten"],
         event_name.strip(),
