@@ -357,6 +357,55 @@ def test_another_config(km: Command, tmp_path: Path) -> None:
     assert "none.toml" in result.err
 
 
+# Where rejects must not go
+
+
+KEPT = """
+[sites.main]
+key_file = "key"
+[members]
+file = "members.csv"
+user = "user"
+account = "account"
+[delivery]
+ledger = "ledger.db"
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "km.toml", "key", "members.csv"),
+        "notes.txt",
+        "log.csv",
+        "../home/key",
+    ],
+)
+def test_rejects_are_not_written_into_what_is_kept(
+    importer: Command, tracker: Tracker, tmp_path: Path, name: str
+) -> None:
+    """Whether it is there or not."""
+    folder = configure(importer, KEPT, tmp_path / "home").parent
+    (folder / "key").write_text(ACCOUNT_KEY)
+    (folder / "notes.txt").write_text("mine\n")
+    (folder / "members.csv").write_text("user,account\nada,Acme\n")
+    log = write(folder / "log.csv", "guest,,In,@0")
+    result = importer("import", log, "--rejects", folder / name).ended(2)
+    assert "--rejects" in result.err
+    assert tracker.seen == []
+    assert not (folder / "ledger.db").exists()
+
+
+def test_rejects_go_behind_rejects(importer: Command, tmp_path: Path) -> None:
+    """And into a file that is empty."""
+    log = write(tmp_path / "log.csv", "guest,,In,@0")
+    (tmp_path / "bad.jsonl").touch()
+    importer("import", log, "--rejects", tmp_path / "bad.jsonl").ended(65)
+    write(log, "null,,In,@0")
+    importer("import", log, "--rejects", tmp_path / "bad.jsonl").ended(65)
+    assert len((tmp_path / "bad.jsonl").read_text().splitlines()) == 2
+
+
 # Mistakes
 
 

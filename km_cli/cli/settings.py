@@ -6,7 +6,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def make_settings(context: click.Context) -> Settings:
         else ledger.with_name(f"rejects-{stamp}-{os.getpid()}.jsonl"),
         environment=environment(),
     )
-    _check_files(settings)
+    _check_files(context, settings)
     return settings
 
 
@@ -268,17 +268,53 @@ def _check_form(form: str) -> None:
         )
 
 
-def _check_files(settings: Settings) -> None:
+def _check_files(context: click.Context, settings: Settings) -> None:
     if settings.files.count("-") > 1:
         raise UsageError("standard input (-) can be read only once", "name it once")
     for name in settings.files:
-        if (
-            name != "-"
-            and settings.rejects.exists()
-            and Path(name).exists()
-            and settings.rejects.samefile(name)
-        ):
-            raise UsageError(
-                f"{name} is read and would be written to as the rejects file",
-                "give another place: --rejects PATH",
-            )
+        if name != "-" and _is_same(settings.rejects, Path(name)):
+            raise UsageError(f"{name} is read and would be written to as the rejects file", _ELSEWHERE)
+    for place, what in _kept_places(context, settings):
+        if _is_same(settings.rejects, place):
+            raise UsageError(f"--rejects {settings.rejects} is {what}", _ELSEWHERE)
+    if not _may_hold_rejects(settings.rejects):
+        raise UsageError(
+            f"--rejects {settings.rejects} is there and holds something else than rejects", _ELSEWHERE
+        )
+
+
+_ELSEWHERE = "give another place: --rejects PATH"
+_REJECTS_BEGIN = b'{"km_cli_reject"'
+
+
+def _kept_places(context: click.Context, settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Yield the files of one's own that rejects must not be written into, and what they are."""
+    ledger, found = settings.ledger, taken(context)
+    for ending in ("", "-wal", "-shm", "-journal", ".lock"):
+        yield ledger.with_name(ledger.name + ending), "the ledger, or beside it and part of it"
+    if found.path:
+        yield found.path, "km.toml"
+    for table in found.config.sites.values():
+        if table.key_file:
+            yield found.folder / Path(table.key_file).expanduser(), "a key file"
+    if "file" in found.config.members:
+        yield found.folder / Path(found.config.members["file"]).expanduser(), "the members' file"
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to the same file, whether or not it is there yet."""
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except (OSError, RuntimeError):
+        return False
+
+
+def _may_hold_rejects(path: Path) -> bool:
+    try:
+        if not path.is_file():
+            return True
+        with path.open("rb") as file:
+            start = file.read(len(_REJECTS_BEGIN))
+    except OSError:
+        return True  # whoever writes there says what is wrong with it
+    return start in (b"", _REJECTS_BEGIN)
