@@ -83,7 +83,7 @@ class Pipeline:
         self._rules = Rules()
         self._expansion = Expansion(settings.personas)
         self._census = Census(ledger.counts, settings.target.tracker)
-        self._seen = EventsSeen(settings.part)
+        self._seen = EventsSeen(settings.part, settings.personas)
         self._understanding = Understanding(settings, ledger, self._seen, tally, clock.now())
         self._sees_all = True
 
