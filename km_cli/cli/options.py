@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from km_cli.errors import UsageError
 from km_cli.names import nearest
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 InSection = Callable[[str], Callable[[Any], Any]]
@@ -91,7 +94,14 @@ def section(title: str, *options: InSection) -> Callable[[Decorated], Decorated]
     return decorate
 
 
-_arguments = click.argument("files", nargs=-1, required=True, metavar="FILE...")
+def paths(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Have a shell complete names of files. Their type stays text: what is no path, as -, is none here."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+_arguments = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=paths)
 _shape = section(
     "Files",
     option(
@@ -116,7 +126,7 @@ def files(command: Decorated) -> Decorated:
 
 def file(command: Decorated) -> Decorated:
     """Give a command one FILE, and the options that say how it is written."""
-    return click.argument("file", metavar="FILE")(_shape(command))
+    return click.argument("file", metavar="FILE", shell_complete=paths)(_shape(command))
 
 
 written_to = section(
@@ -124,6 +134,7 @@ written_to = section(
     option(
         "--output",
         metavar="PATH",
+        shell_complete=paths,
         default="km.toml",
         show_default=True,
         help="Where to write; - is standard output.",
@@ -306,6 +317,7 @@ config = section(
     option(
         "--config",
         metavar="PATH",
+        shell_complete=paths,
         default=None,
         is_eager=True,
         expose_value=False,
@@ -316,7 +328,10 @@ config = section(
 ledger = section(
     "Memory",
     option(
-        "--ledger", metavar="PATH", help="Where it is remembered what was sent. Default: the state folder."
+        "--ledger",
+        metavar="PATH",
+        shell_complete=paths,
+        help="Where it is remembered what was sent. Default: the state folder.",
     ),
 )
 rejects = section(
@@ -324,6 +339,7 @@ rejects = section(
     option(
         "--rejects",
         metavar="PATH",
+        shell_complete=paths,
         help="Where rejected rows go, to be corrected. Default: beside the ledger.",
     ),
 )
