@@ -490,6 +490,30 @@ def test_a_wrong_type_names_file_and_key(
 
 
 @pytest.mark.parametrize(
+    ("text", "variables", "words", "said"),
+    [
+        ("[columns]\ntimezone = 'Mars'", {}, [], "km.toml, columns.timezone: 'Mars' is no zone"),
+        ("[delivery]\nrate = inf", {}, [], "km.toml, delivery.rate: inf is no number"),
+        ("[delivery]\ntimeout = inf", {}, ["--timeout", "nan"], "--timeout nan is no number"),
+        ("", {"KM_CLI_TIMEZONE": "Mars"}, [], "KM_CLI_TIMEZONE: 'Mars' is no zone"),
+        ("", {"KM_CLI_TIMEZONE": "Mars"}, ["--timezone", "Venus"], "--timezone 'Venus' is no zone"),
+        ("", {"KM_CLI_CONCURRENCY": "few"}, [], "KM_CLI_CONCURRENCY: 'few' is no whole number from 1"),
+        ("", {"KM_CLI_RATE": "0"}, ["--attempts", "2"], "KM_CLI_RATE: '0' is no number above 0"),
+        ("", {}, ["--rate", "0"], "--rate '0' is no number above 0"),
+    ],
+)
+def test_a_mistake_is_told_where_it_was_said(
+    km: Command, tmp_path: Path, text: str, variables: dict[str, str], words: list[str], said: str
+) -> None:
+    configure(km, text)
+    km.environment |= variables
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0")
+    assert km("dry-run", log, *words).ended(2).err.startswith(f"km-cli: {said}")
+    if "KM_CLI_RATE" in variables:
+        assert km("config", "show").ended(2).err.startswith(f"km-cli: {said}")
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         (b"a = ", "end of document"),

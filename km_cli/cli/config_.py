@@ -84,6 +84,7 @@ def _values(context: click.Context) -> Iterator[_Value]:
     for table, key, name in keys():
         param = params[name]
         value, source = param.consume_value(context, {})
+        context.set_parameter_source(name, source)
         missing = param.value_is_missing(value) or value in ("", ())
         value = None if missing else param.type_cast_value(context, value)
         if key == "to" and value is not None:

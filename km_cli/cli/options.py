@@ -31,10 +31,12 @@ class Option(click.Option):
         try:
             return super().type_cast_value(ctx, value)
         except click.BadParameter:
+            from km_cli.cli.configured import said
+
             see = f"see {ctx.command_path} --help"
             near = nearest(value, self.type.choices) if isinstance(self.type, click.Choice) else ""
             raise UsageError(
-                f"{self.opts[0]} {value!r} is {_not(self.type)}",
+                f"{said(ctx, self)} {value!r} is {_not(self.type)}",
                 f"did you mean {near}? {see}" if near else see,
             ) from None
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from km_cli.cli.configured import taken
+from km_cli.cli.configured import said, taken
 from km_cli.config import (
     People,
     Settings,
@@ -23,7 +23,7 @@ from km_cli.config import (
     read_members,
     state_folder,
 )
-from km_cli.destinations import parse_target
+from km_cli.destinations import Target, parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_shape
 from km_cli.mapping import Clocking, Members, Wanted, make_part
@@ -38,28 +38,10 @@ def make_settings(context: click.Context) -> Settings:
     Raises UsageError for what cannot go together.
     """
     flags = context.params
-    folder = state_folder()
-    target = parse_target(flags["to"], folder / "local.db")
-    if target.kind == "local" and flags["ledger"]:
-        raise UsageError(
-            "--to local keeps its own ledger in its file", "leave --ledger out, or use --to local:PATH"
-        )
-    for name in ("rate", "timeout"):
-        if flags[name] is not None and not math.isfinite(flags[name]):
-            raise UsageError(f"--{name} {flags[name]} is no number", "give a number above 0")
-    if flags.get("quiet") and flags.get("verbose"):
-        raise UsageError("-q and -v contradict each other", "give one of them")
-    if not all(value.strip() for value in flags["allowed"]):
-        raise UsageError(
-            "--allow-id is empty: without an identity there is nobody who did it",
-            "name the value that stands in the log, as --allow-id guest",
-        )
-    ledger = Path(flags["ledger"]).expanduser() if flags["ledger"] else folder / "ledger.db"
-    if target.kind == "local":
-        ledger = Path(target.place)
-    rejects = flags.get("rejects")
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    clocking = _clocking(flags)
+    target = parse_target(flags["to"], state_folder() / "local.db")
+    _check_flags(context, target)
+    ledger, rejects = _places(flags, target)
+    clocking = _clocking(context)
     people = _people(context)
     settings = Settings(
         files=expand(flags["files"]),
@@ -81,13 +63,45 @@ def make_settings(context: click.Context) -> Settings:
         timeout=flags["timeout"],
         attempts=flags["attempts"],
         ledger=ledger,
-        rejects=Path(rejects).expanduser()
-        if rejects
-        else ledger.with_name(f"rejects-{stamp}-{os.getpid()}.jsonl"),
+        rejects=rejects,
         environment=environment(),
     )
     _check_files(context, settings)
     return settings
+
+
+def _check_flags(context: click.Context, target: Target) -> None:
+    """Raise UsageError for flags that mean nothing, or contradict each other."""
+    flags = context.params
+    if target.kind == "local" and flags["ledger"]:
+        raise UsageError(
+            "--to local keeps its own ledger in its file", "leave --ledger out, or use --to local:PATH"
+        )
+    for name in ("rate", "timeout"):
+        if flags[name] is not None and not math.isfinite(flags[name]):
+            raise UsageError(f"{_said(context, name)} {flags[name]} is no number", "give a number above 0")
+    if flags.get("quiet") and flags.get("verbose"):
+        raise UsageError("-q and -v contradict each other", "give one of them")
+    if not all(value.strip() for value in flags["allowed"]):
+        raise UsageError(
+            "--allow-id is empty: without an identity there is nobody who did it",
+            "name the value that stands in the log, as --allow-id guest",
+        )
+
+
+def _said(context: click.Context, name: str) -> str:
+    return said(context, next(param for param in context.command.params if param.name == name))
+
+
+def _places(flags: dict[str, Any], target: Target) -> tuple[Path, Path]:
+    """Return where the ledger is, and where rejects go."""
+    ledger = Path(flags["ledger"]).expanduser() if flags["ledger"] else state_folder() / "ledger.db"
+    if target.kind == "local":
+        ledger = Path(target.place)
+    if rejects := flags.get("rejects"):
+        return ledger, Path(rejects).expanduser()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    return ledger, ledger.with_name(f"rejects-{stamp}-{os.getpid()}.jsonl")
 
 
 def _people(context: click.Context) -> People:
@@ -207,11 +221,11 @@ def _stronger(context: click.Context, one: str, other: str) -> tuple[Any, Any]:
     flags, source = context.params, context.get_parameter_source
     first, second = (_STRENGTH.index(source(name) or ParameterSource.DEFAULT) for name in (one, other))
     if flags[one] and flags[other] and first == second:
-        said = " and ".join(
+        both = " and ".join(
             f"--{name.replace('_', '-').replace('properties', 'property')}" for name in (one, other)
         )
         raise UsageError(
-            f"{said.replace('no-property', 'no-properties')} contradict each other", "give one of them"
+            f"{both.replace('no-property', 'no-properties')} contradict each other", "give one of them"
         )
     if flags[one] and flags[other]:
         return (flags[one], type(flags[other])()) if first > second else (type(flags[one])(), flags[other])
@@ -227,16 +241,17 @@ def _check_event_name(name: str) -> None:
         )
 
 
-def _clocking(flags: dict[str, Any]) -> Clocking:
+def _clocking(context: click.Context) -> Clocking:
+    flags = context.params
     zone, form = flags["timezone"], flags["time_format"]
     if zone:
-        _check_zone(zone)
+        _check_zone(zone, _said(context, "timezone"))
     if form:
         _check_form(form)
     return Clocking(zone, form, flags["ambiguous"] or "")
 
 
-def _check_zone(zone: str) -> None:
+def _check_zone(zone: str, place: str) -> None:
     from zoneinfo import ZoneInfo, available_timezones
 
     try:
@@ -244,7 +259,7 @@ def _check_zone(zone: str) -> None:
     except (ValueError, OSError, LookupError):
         near = nearest(zone, available_timezones())
         hint = f"did you mean {near}?" if near else "for example Europe/Berlin, America/New_York or UTC"
-        raise UsageError(f"--timezone {zone!r} is no zone that is known here", hint) from None
+        raise UsageError(f"{place} {zone!r} is no zone that is known here", hint) from None
 
 
 def _check_form(form: str) -> None:
