@@ -41,12 +41,15 @@ def fold_identity(identity: str) -> str:
     return identity
 
 
-def nearest(word: str, names: Iterable[str]) -> str:
-    """Return the name that was probably meant by `word`, whatever the case of its letters; "" if none."""
+def nearest(word: str, names: Iterable[str], least: float = 0.6) -> str:
+    """Return the name that was probably meant by `word`, whatever the case of its letters; "" if none.
+
+    `least` is how alike they must be, from 0 to 1.
+    """
     import difflib
 
     folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(word.casefold(), folded, 1)
+    near = difflib.get_close_matches(word.casefold(), folded, 1, least)
     return folded[near[0]] if near else ""
 
 

@@ -83,7 +83,7 @@ class Pipeline:
         self._rules = Rules()
         self._expansion = Expansion(settings.personas)
         self._census = Census(ledger.counts, settings.target.tracker)
-        self._seen = EventsSeen(settings.part)
+        self._seen = EventsSeen(settings.part, settings.personas)
         self._understanding = Understanding(settings, ledger, self._seen, tally, clock.now())
         self._sees_all = True
 
@@ -135,7 +135,7 @@ class Pipeline:
         reading, mapping, state = self._understanding.of(opened)
         self._observer.opened(opened.source.name, mapping.columns, reading)
         self._tally.rows.skipped += reading.rows
-        self._sees_all = self._sees_all and not reading.rows
+        self._sees_all = self._sees_all and not reading.rows and opened.format != "rejects"
         self._tally.rejected_before += reading.rejected + reading.refused
         place = Place(reading.length, reading.line + 1) if reading.length else None
         reader = opened.reader(place)

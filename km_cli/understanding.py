@@ -79,7 +79,7 @@ class Understanding:
         return Understood(reading, mapping, sha256())
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
-        """Return the readings, however they were asked for, that the file begins with; the longest first."""
+        """Return the readings that the file begins with, however asked for, the longest first."""
         heads = self._ledger.readings.heads()
         known = reversed(opened.source.longest_known(heads))
         return [

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 import pytest
+from click.shell_completion import BashComplete
 
 from km_cli.cli import group
 from km_cli.cli.settings import make_settings
@@ -550,3 +551,23 @@ def test_the_samples_read_without_a_flag(km: Command, tmp_path: Path) -> None:
     path = shutil.copy(SAMPLES / "events.csv", tmp_path)
     summary: dict[str, Any] = km("import", path, "--to", "local", "--json").ended(65).summary
     assert summary["calls"]["acknowledged"] == summary["calls"]["planned"] > 1000
+
+
+# Completion
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        *((["import", flag], "file") for flag in ("--config", "--ledger", "--rejects")),
+        (["import"], "file"),
+        (["import", "a.csv"], "file"),
+        (["dry-run", "-"], "file"),
+        (["init", "--output"], "file"),
+        (["init"], "file"),
+        (["import", "--strategy"], "plain"),
+    ],
+)
+def test_a_shell_completes_names_of_files(words: list[str], kind: str) -> None:
+    complete = BashComplete(group, {}, "km-cli", "_KM_CLI_COMPLETE")
+    assert {item.type for item in complete.get_completions(words, "")} == {kind}

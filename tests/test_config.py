@@ -91,6 +91,15 @@ def test_a_key_is_told_to_be_there_and_never_shown(km: Command, whole: Path) -> 
     assert "a-secret-of-a-file" not in shown
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_password_in_a_url_is_not_shown(km: Command, tmp_path: Path, form: list[str]) -> None:
+    path = tmp_path / "km.toml"
+    path.write_text('[delivery]\nto = "https://ada:hush@hush/x@example.com"\n')
+    shown = km("config", "show", "--config", path, *form).ended(0).out
+    assert "https://***@example.com" in shown
+    assert "hush" not in shown
+
+
 def test_nothing_there_is_no_error(km: Command) -> None:
     shown = km("config", "show", "--config", "").ended(0).out
     assert shown.startswith("# there is no km.toml here")

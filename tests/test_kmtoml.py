@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+from km_cli.cli.report import MEANINGS
+from km_cli.config import kmtoml, people_of
+from km_cli.errors import UsageError
+from km_cli.pipeline import _DROPPED
+from km_cli.rules import CATALOGUE
 from tests.support.command import KEY, Command
 from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, write
 from tests.support.tracker import OK, UNAVAILABLE, Tracker
@@ -250,6 +255,70 @@ def test_properties_and_none(
     assert {name for call in tracker.calls() for name in call if not name.startswith("_")} == sent
 
 
+PRIVATE = """
+[columns]
+{everybody}
+[[personas]]
+name = "user"
+{user}
+[[personas]]
+name = "account"
+{account}
+"""
+
+
+@pytest.mark.parametrize(
+    ("everybody", "user", "account", "words", "sent"),
+    [
+        ("", "", "", ["--property", "plan", "--property", "Note", "--exclude-property", "note"], {"plan"}),
+        ("", "", "", ["--property", "note", "--exclude-property", "note"], set()),
+        ('properties = ["plan", "note"]', "", "", ["--exclude-property", "NOTE"], {"plan"}),
+        ("", 'properties = ["plan", "note"]', "", ["--exclude-property", "note"], {"plan", "size"}),
+        ("", "", 'set = ["note"]', ["--exclude-property", "note"], {"plan", "size"}),
+        ("", 'properties = ["plan"]', 'set = ["note"]', ["--no-properties"], set()),
+    ],
+)
+def test_a_flag_keeps_in_what_km_toml_would_send(
+    importer: Command,
+    tracker: Tracker,
+    tmp_path: Path,
+    everybody: str,
+    user: str,
+    account: str,
+    words: list[str],
+    sent: set[str],
+) -> None:
+    """What is private stays so whoever lists it."""
+    configure(importer, PRIVATE.format(everybody=everybody, user=user, account=account))
+    header = "user,account,event,timestamp,plan,size,note"
+    importer("import", write(tmp_path / "log.csv", "ada,Acme,In,@0,a,b,c", header=header), *words).ended(0)
+    assert {name for call in tracker.calls() for name in call if not name.startswith("_")} == sent
+
+
+@pytest.mark.parametrize(
+    ("account", "words", "said"),
+    [
+        ("properties = []", ["--property", "plan"], "--property beside the properties"),
+        ('events = []\nset = ["plan"]', ["--exclude-property", "plan"], "nothing to send"),
+        ('events = []\nset = ["plan"]', ["--no-properties"], "nothing to send"),
+    ],
+)
+def test_flags_that_km_tomls_personas_leave_no_room_for(
+    km: Command, tmp_path: Path, account: str, words: list[str], said: str
+) -> None:
+    configure(km, PRIVATE.format(everybody="", user="events = []", account=account))
+    assert said in km("dry-run", write(tmp_path / "log.csv", "ada,Acme,In,@0,a"), *words).ended(2).err
+
+
+def test_an_object_that_is_excluded_goes_with_all_in_it(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"user": "ada", "event": "In", "time": 1704067200, "at": {"ip": 1, "os": "x"}}\n')
+    importer("import", log, "--property", "at.ip", "--property", "at.os", "--exclude-property", "at").ended(0)
+    assert arrived(tracker) == ["ada did In"]
+
+
 def test_contradictions_in_one_place(km: Command, tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", "ada,Acme,In,@0")
     for words in (["--event", "event", "--event-name", "X"], ["--no-properties", "--property", "plan"]):
@@ -286,6 +355,55 @@ def test_another_config(km: Command, tmp_path: Path) -> None:
     assert "Account: Acme" in km("dry-run", log, "--config", other).ended(0).out
     result = km("dry-run", log, "--config", tmp_path / "none.toml").ended(2)
     assert "none.toml" in result.err
+
+
+# Where rejects must not go
+
+
+KEPT = """
+[sites.main]
+key_file = "key"
+[members]
+file = "members.csv"
+user = "user"
+account = "account"
+[delivery]
+ledger = "ledger.db"
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock", "km.toml", "key", "members.csv"),
+        "notes.txt",
+        "log.csv",
+        "../home/key",
+    ],
+)
+def test_rejects_are_not_written_into_what_is_kept(
+    importer: Command, tracker: Tracker, tmp_path: Path, name: str
+) -> None:
+    """Whether it is there or not."""
+    folder = configure(importer, KEPT, tmp_path / "home").parent
+    (folder / "key").write_text(ACCOUNT_KEY)
+    (folder / "notes.txt").write_text("mine\n")
+    (folder / "members.csv").write_text("user,account\nada,Acme\n")
+    log = write(folder / "log.csv", "guest,,In,@0")
+    result = importer("import", log, "--rejects", folder / name).ended(2)
+    assert "--rejects" in result.err
+    assert tracker.seen == []
+    assert not (folder / "ledger.db").exists()
+
+
+def test_rejects_go_behind_rejects(importer: Command, tmp_path: Path) -> None:
+    """And into a file that is empty."""
+    log = write(tmp_path / "log.csv", "guest,,In,@0")
+    (tmp_path / "bad.jsonl").touch()
+    importer("import", log, "--rejects", tmp_path / "bad.jsonl").ended(65)
+    write(log, "null,,In,@0")
+    importer("import", log, "--rejects", tmp_path / "bad.jsonl").ended(65)
+    assert len((tmp_path / "bad.jsonl").read_text().splitlines()) == 2
 
 
 # Mistakes
@@ -332,7 +450,18 @@ def test_an_unknown_key_names_the_nearest(
         ("[columns]\nuser = ''", "columns.user", "length"),
         ("[sites]\nkey_env = 'X'", "sites", "table"),
         ("[sites.main]\nkey_env = 'a b'", "sites.*.key_env", "names an environment variable"),
-        ("[[personas]]\nname = 'a'\nrename = ' '", "personas[1].rename", "not blank"),
+        ("[[personas]]\nname = 'a'\nrename = ' '", "personas[1].rename", "with {event}"),
+        ("[[personas]]\nname = 'a'\nrename = 'Account'", "personas[1].rename", "with {event}"),
+        ("[[personas]]\nname = 'a'\nrename = '{event} {x}'", "personas[1].rename", "no other braces"),
+        ("[[personas]]\nname = 'a'\nevents = {In = ' '}", "personas[1].events", "not blank"),
+        ("[[personas]]\nname = 'a'\nevents = [' ']", "personas[1].events", "not blank"),
+        ("[sites.main]\nkey_file = 'a\\u0000b'".replace("'", '"'), "sites.*.key_file", "names a file"),
+        ('[members]\nfile = "a\\u0000b"', "members", "without NUL"),
+        *(
+            (f'[delivery]\n{key} = "local:{bad}"', f"delivery.{key}", "none of them a control character")
+            for key in ("to", "ledger", "rejects")
+            for bad in ("\\u0000", "x\\n", "\\u007f")
+        ),
         ("[sites.'a b']\nkey_env = 'X'", "sites", "of letters, digits"),
         ("[[personas]]\ncolumn = 'x'", "personas[1]", "missing required field name"),
         ("[[personas]]\nname = '1'", "personas[1].name", "begins with a letter"),
@@ -361,11 +490,36 @@ def test_a_wrong_type_names_file_and_key(
 
 
 @pytest.mark.parametrize(
+    ("text", "variables", "words", "said"),
+    [
+        ("[columns]\ntimezone = 'Mars'", {}, [], "km.toml, columns.timezone: 'Mars' is no zone"),
+        ("[delivery]\nrate = inf", {}, [], "km.toml, delivery.rate: inf is no number"),
+        ("[delivery]\ntimeout = inf", {}, ["--timeout", "nan"], "--timeout nan is no number"),
+        ("", {"KM_CLI_TIMEZONE": "Mars"}, [], "KM_CLI_TIMEZONE: 'Mars' is no zone"),
+        ("", {"KM_CLI_TIMEZONE": "Mars"}, ["--timezone", "Venus"], "--timezone 'Venus' is no zone"),
+        ("", {"KM_CLI_CONCURRENCY": "few"}, [], "KM_CLI_CONCURRENCY: 'few' is no whole number from 1"),
+        ("", {"KM_CLI_RATE": "0"}, ["--attempts", "2"], "KM_CLI_RATE: '0' is no number above 0"),
+        ("", {}, ["--rate", "0"], "--rate '0' is no number above 0"),
+    ],
+)
+def test_a_mistake_is_told_where_it_was_said(
+    km: Command, tmp_path: Path, text: str, variables: dict[str, str], words: list[str], said: str
+) -> None:
+    configure(km, text)
+    km.environment |= variables
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0")
+    assert km("dry-run", log, *words).ended(2).err.startswith(f"km-cli: {said}")
+    if "KM_CLI_RATE" in variables:
+        assert km("config", "show").ended(2).err.startswith(f"km-cli: {said}")
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         (b"a = ", "end of document"),
         (b"event = Clicked", "line 1"),
         (b"\xff", "is not UTF-8"),
+        (b"x = " + b"[" * 5000 + b"]" * 5000, "nested too deep"),
         (b"[sites.main]\nkey_env = 'A'\n[sites.main]\nkey_env = 'B'", "line 3"),
     ],
 )
@@ -375,6 +529,12 @@ def test_what_is_no_toml(km: Command, tmp_path: Path, text: bytes, said: str) ->
     result = km("dry-run", write(tmp_path / "log.csv", "ada,Acme,In,@0")).ended(2)
     assert result.err.startswith(f"km-cli: {path}: ")
     assert said in result.err
+
+
+def test_a_byte_order_mark_is_no_matter(km: Command, tmp_path: Path) -> None:
+    configure(km, '\ufeffstrategy = "property"\n')
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0")
+    assert "Account: Acme" in km("dry-run", log).ended(0).out
 
 
 USER = "[[personas]]\nname = 'user'\n"
@@ -387,6 +547,10 @@ USER = "[[personas]]\nname = 'user'\n"
         (f"{USER}events = []", "no persona may do anything"),
         (f"{USER}[[personas]]\nname = 'event'\ncolumn = 'account'", "no persona can be called 'event'"),
         (f"{USER}[[personas]]\nname = 'since'", "no persona can be called 'since'"),
+        (f"{USER}[[personas]]\nname = 'persona'", "no persona can be called 'persona'"),
+        (f"{USER}link = {{ Team = 'a', 'team:' = 'a' }}\n[[personas]]\nname = 'a'", "'Team' and 'team:'"),
+        (f"{USER}column = 'u'\nalias = 'U'", "the column of its own identity: 'u'"),
+        (f"{USER}alias = 'a'\n[[personas]]\nname = 'team'\ncolumn = 'a'", "the identity of 'team': 'a'"),
         (f"{USER}{USER}", "two personas are called 'user'"),
         (f"{USER}site = 'mian'\n{SITES}", "did you mean 'main'?"),
         (f"{USER}link = {{ Account = 'acount' }}\n[[personas]]\nname = 'account'", "did you mean 'account'?"),
@@ -410,9 +574,26 @@ def test_what_cannot_go_together(km: Command, tmp_path: Path, text: str, said: s
     assert said in result.err
 
 
-@pytest.mark.parametrize("key", [KEY, KEY[::-1]])
+def test_no_persona_has_the_code_of_a_finding(tmp_path: Path) -> None:
+    """`no-NAME` says of a persona's part that it is left out."""
+    codes = {*MEANINGS, *CATALOGUE, *_DROPPED}
+    names = [code.removeprefix("no-") for code in codes if code.startswith("no-")]
+    assert len(names) == 5
+    for name in names:
+        config = kmtoml.KmToml(personas=[kmtoml.PersonaTable(name=name)])
+        with pytest.raises(UsageError, match="no persona can be called"):
+            people_of(config, tmp_path, strategy="", site="", columns={}, allow_alias=False)
+
+
+@pytest.mark.parametrize("key", [KEY, KEY[::-1], KEY.upper(), KEY[:32], f" {KEY}"])
 @pytest.mark.parametrize(
-    "line", ["[sites.main]\nkey_env = '{}'", "[sites.main]\nkey = '{}'", "[sites]\nmain = '{}'"]
+    "line",
+    [
+        "[sites.main]\nkey_env = '{}'",
+        "[sites.main]\nkey_file = '{}'",
+        "[sites.main]\nkey = '{}'",
+        "[sites]\nmain = '{}'",
+    ],
 )
 def test_a_key_is_never_printed(importer: Command, tmp_path: Path, key: str, line: str) -> None:
     """Not even where someone wrote it into the file."""

@@ -11,9 +11,10 @@ import pytest
 from km_cli.errors import UsageError
 from km_cli.mapping import EventsSeen, Part, make_part
 from km_cli.mapping.part import MOST_SEEN
-from km_cli.model import NANOSECONDS
+from km_cli.model import NANOSECONDS, Persona
 from tests.support.command import Command
 from tests.support.logs import COMMANDS, said, written
+from tests.support.people import configure
 from tests.support.running import run, settings, wire
 from tests.support.tracker import Tracker
 
@@ -230,6 +231,46 @@ def test_a_name_that_no_row_has_is_a_problem(importer: Command, log: Path, comma
     if command == "dry-run":
         out = importer(command, log, "--only", "Bougth").ended(0).out
         assert "\n  no-such-event: --only 'bougth': no row is of this event; did you mean 'Bought'?\n" in out
+
+
+LISTS: list[tuple[list[str], list[str]]] = [
+    (["Bought", "Refunded"], []),
+    (
+        ["Refunded", "Sigend Up"],
+        [
+            "km.toml, persona 'account': no row is of the event 'Refunded'",
+            "km.toml, persona 'account': no row is of the event 'Sigend Up'; did you mean 'Signed Up'?",
+        ],
+    ),
+    (
+        ["Bought", "Sigend Up"],
+        ["km.toml, persona 'account': no row is of the event 'Sigend Up'; did you mean 'Signed Up'?"],
+    ),
+    (["Bought", "Signed In"], []),
+    (["SIGNED,UP", "Signed Upp"], []),
+    ([], []),
+]
+
+
+@pytest.mark.parametrize(("events", "said"), LISTS)
+def test_names_in_personas_lists(events: list[str], said: list[str]) -> None:
+    """A small log need not have all of a list: told is what is misspelt, or of which it has nothing."""
+    lists = [Persona("user", "main"), Persona("account", "main", tuple((name, "") for name in events))]
+    seen = EventsSeen(part(), lists)
+    assert seen.has_lists == bool(events)
+    for name in EVENTS:
+        seen.see(name)
+    assert seen.unseen() == said
+
+
+@pytest.mark.parametrize("events", ['["Bougth"]', '{ Bougth = "Paid" }'])
+def test_a_misspelt_name_in_km_toml_is_a_problem(
+    importer: Command, tracker: Tracker, log: Path, events: str
+) -> None:
+    configure(importer, f'[[personas]]\nname = "user"\nevents = {events}\n')
+    result = importer("import", log).ended(0)
+    assert "km.toml, persona 'user': no row is of the event 'Bougth'; did you mean 'Bought'?" in result.err
+    assert tracker.seen == []
 
 
 # --event-name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -149,9 +150,16 @@ def test_what_no_persona_may_do_is_skipped_and_said(
         '[[personas]]\nname = "user"\nevents = ["In"]\n[[personas]]\nname = "account"\nevents = []\n',
     )
     log = write(tmp_path / "log.csv", "ada,Acme,in,@0", "ada,Acme,Out,@1", ",Acme,In,@2")
-    summary = importer("import", log, "--json").ended(65).summary
+    out = importer("dry-run", log).ended(65).out
+    assert re.search(r"to skip +1  1 that no persona may do\n", out)
+    result = importer("import", log, "--json").ended(65)
+    summary = result.summary
     assert (summary["rows"]["sent"], summary["rows"]["skipped"], summary["rows"]["rejected"]) == (1, 1, 1)
     assert summary["findings"]["no-persona"] == 1
+    assert "no-persona: no persona may do 'Out'" in result.err
+    write(log, "ada,Acme,in,@0", "ada,Acme,Out,@1", "bob,Acme,Up,@2", "eve,Acme,In,@3")
+    out = importer("dry-run", log, "--skip", "Up").ended(0).out
+    assert "1 left out, as asked; 1 that no persona may do; 1 dealt with before" in out
     assert arrived(tracker) == ["ada did in"]
 
 

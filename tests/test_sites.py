@@ -134,13 +134,49 @@ def test_a_test_site_has_the_usual_key(importer: Command, tracker: Tracker, log:
     assert {hit.params["_k"] for hit in tracker.hits} == {KEY}
 
 
-@pytest.mark.parametrize("sites", [SITES, '[sites.main]\nkey_env = "KM_API_KEY"\n'])
-def test_beside_a_test_site_accounts_have_their_own(
-    importer: Command, tracker: Tracker, log: Path, sites: str
+@pytest.mark.parametrize("sites", [SITES, '[sites.main]\nkey_env = "KM_API_KEY"\n', ""])
+def test_a_trial_has_a_site_of_its_own_for_accounts_too(
+    importer: Command, tracker: Tracker, log: Path, tmp_path: Path, sites: str
 ) -> None:
+    """With the key of the real one it is refused."""
     configure(importer, sites)
-    importer("import", log, "--strategy", "sites", "--site", "test").ended(0)
-    assert arrived(tracker) == sorted(USER_CALLS + ACCOUNT_CALLS)
+    store = f"local:{tmp_path / 'store.db'}"
+    out = importer("dry-run", log, "--strategy", "sites", "--site", "test", "--to", store).ended(0).out
+    assert "site test-accounts" in out
+    importer("import", log, "--strategy", "sites").ended(0)
+    tracker.forget()
+    importer.environment["KM_API_KEY"] = KEY[::-1]
+    result = importer("import", log, "--strategy", "sites", "--site", "test").ended(2)
+    assert "'test-accounts' is that of the site 'accounts'" in result.err
+    assert tracker.seen == []
+
+
+@pytest.mark.parametrize(("site", "code"), [("test", 2), ("main", 0), ("accounts", 0)])
+def test_a_trial_is_refused_if_a_persona_stays_elsewhere(
+    importer: Command, tracker: Tracker, log: Path, site: str, code: int
+) -> None:
+    configure(
+        importer,
+        f'{SITES}[[personas]]\nname = "user"\n[[personas]]\nname = "account"\nsite = "accounts"\n',
+    )
+    result = importer("import", log, "--site", site).ended(code)
+    if code:
+        assert "--site test leaves 'account' in the site 'accounts'" in result.err
+        assert "--config" in result.err
+        assert tracker.seen == []
+
+
+def test_a_site_in_which_nothing_is_recorded_needs_no_key(
+    importer: Command, tracker: Tracker, log: Path
+) -> None:
+    configure(
+        importer,
+        f'{SITES}[[personas]]\nname = "user"\nlink = {{ Account = "account" }}\n'
+        '[[personas]]\nname = "account"\nevents = []\nsite = "accounts"\n',
+    )
+    importer.environment["KM_ACCOUNT_API_KEY"] = ""
+    importer("import", log).ended(0)
+    assert arrived(tracker) == [f"u{number} did Clicked, Account a{number}" for number in range(3)]
 
 
 # A row under two sites
@@ -210,6 +246,8 @@ def test_sites_are_drained_apart(importer: Command, tracker: Tracker, log: Path,
     nothing = write(log.with_name("nothing.csv"))
     result = importer("import", nothing, "--strategy", "toggle", "--site", "main").ended(0)
     assert "3 calls of the site 'accounts' still pending" in result.err
+    assert "run the command that planned them again" in result.err
+    assert "--site" not in result.err
     assert arrived(tracker) == USER_CALLS
     assert left(importer) == (3, 3)
     importer("import", nothing, "--strategy", "sites").ended(0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from km_cli.errors import UsageError
 
@@ -79,6 +80,17 @@ def defaults(found: Found) -> Iterator[tuple[str, Any]]:
             yield "no_properties", True
         elif value is not UNSET:
             yield parameter, _placed(key, value, found.folder)
+
+
+def said(ctx: click.Context, param: click.Parameter) -> str:
+    """Return where a value was said, to begin a message: a flag, `KM_CLI_RATE:`, `km.toml, columns.id:`."""
+    source = ctx.get_parameter_source(param.name or "")
+    if source is ParameterSource.ENVIRONMENT:
+        return f"{param.envvar}:"
+    if source is ParameterSource.DEFAULT_MAP:
+        places = {name: f"{table}.{key}".lstrip(".") for table, key, name in keys()}
+        return f"km.toml, {places[param.name or '']}:"
+    return param.opts[0]
 
 
 def _placed(key: str, value: Any, folder: Path) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from km_cli.errors import UsageError
 from km_cli.names import nearest
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 InSection = Callable[[str], Callable[[Any], Any]]
@@ -28,10 +31,12 @@ class Option(click.Option):
         try:
             return super().type_cast_value(ctx, value)
         except click.BadParameter:
+            from km_cli.cli.configured import said
+
             see = f"see {ctx.command_path} --help"
             near = nearest(value, self.type.choices) if isinstance(self.type, click.Choice) else ""
             raise UsageError(
-                f"{self.opts[0]} {value!r} is {_not(self.type)}",
+                f"{said(ctx, self)} {value!r} is {_not(self.type)}",
                 f"did you mean {near}? {see}" if near else see,
             ) from None
 
@@ -91,7 +96,14 @@ def section(title: str, *options: InSection) -> Callable[[Decorated], Decorated]
     return decorate
 
 
-_arguments = click.argument("files", nargs=-1, required=True, metavar="FILE...")
+def paths(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Have a shell complete names of files. Their type stays text: what is no path, as -, is none here."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+_arguments = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=paths)
 _shape = section(
     "Files",
     option(
@@ -116,7 +128,7 @@ def files(command: Decorated) -> Decorated:
 
 def file(command: Decorated) -> Decorated:
     """Give a command one FILE, and the options that say how it is written."""
-    return click.argument("file", metavar="FILE")(_shape(command))
+    return click.argument("file", metavar="FILE", shell_complete=paths)(_shape(command))
 
 
 written_to = section(
@@ -124,6 +136,7 @@ written_to = section(
     option(
         "--output",
         metavar="PATH",
+        shell_complete=paths,
         default="km.toml",
         show_default=True,
         help="Where to write; - is standard output.",
@@ -306,6 +319,7 @@ config = section(
     option(
         "--config",
         metavar="PATH",
+        shell_complete=paths,
         default=None,
         is_eager=True,
         expose_value=False,
@@ -316,7 +330,10 @@ config = section(
 ledger = section(
     "Memory",
     option(
-        "--ledger", metavar="PATH", help="Where it is remembered what was sent. Default: the state folder."
+        "--ledger",
+        metavar="PATH",
+        shell_complete=paths,
+        help="Where it is remembered what was sent. Default: the state folder.",
     ),
 )
 rejects = section(
@@ -324,6 +341,7 @@ rejects = section(
     option(
         "--rejects",
         metavar="PATH",
+        shell_complete=paths,
         help="Where rejected rows go, to be corrected. Default: beside the ledger.",
     ),
 )

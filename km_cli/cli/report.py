@@ -20,13 +20,13 @@ _ASSUMED_LATENCY = 0.1
 
 MEANINGS = {
     "changed": "sent before with other properties: not sent again",
-    "no-such-event": "names after --only or --skip that no row has",
+    "no-such-event": "names after --only or --skip, or in km.toml, that no row has",
     "no-persona": "rows that nobody may do: left out, as km.toml says",
     **{code: about.meaning for code, about in CATALOGUE.items()},
 }
 """Findings by code, in words."""
 
-_TOLD = frozenset({"changed", "no-such-event"})
+_TOLD = frozenset({"changed", "no-such-event", "no-persona"})
 """What is told of off a terminal too, beside what the rules say is lost, merged or changed."""
 
 _LONGEST_MESSAGE = 300
@@ -242,9 +242,17 @@ def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
 
 def _skipped(tally: Tally) -> str:
     left_out = tally.findings["left-out"]
-    known = tally.rows.skipped - left_out
-    both = ((left_out, "left out, as asked"), (known, "dealt with before, or alike in everything"))
-    said = [f"{count:,} {what}" if left_out and known else what for count, what in both if count]
+    of_nobody = tally.findings["no-persona"]
+    known = tally.rows.skipped - left_out - of_nobody
+    kinds = (
+        (left_out, "left out, as asked"),
+        (of_nobody, "that no persona may do"),
+        (known, "dealt with before, or alike in everything"),
+    )
+    several = tally.rows.skipped not in (left_out, of_nobody, known)
+    said = [
+        f"{count:,} {what}" if several or what.startswith("that") else what for count, what in kinds if count
+    ]
     if tally.rejected_before:
         said.append(f"{tally.rejected_before:,} of them rejected before: see the rejects files")
     return "; ".join(said)

@@ -248,7 +248,7 @@ def _tell_of_other_sites(pending: dict[str, int], keys: dict[str, str]) -> None:
         if site not in keys:
             complain(
                 f"{counted(calls, 'call')} of the site {site!r} still pending",
-                f"send them with --site {site}",
+                "run the command that planned them again, with the same --strategy or --config",
             )
 
 

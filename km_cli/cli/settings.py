@@ -6,13 +6,14 @@ import math
 import os
 import re
 import time
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from km_cli.cli.configured import taken
+from km_cli.cli.configured import said, taken
 from km_cli.config import (
     People,
     Settings,
@@ -22,10 +23,11 @@ from km_cli.config import (
     read_members,
     state_folder,
 )
-from km_cli.destinations import parse_target
+from km_cli.destinations import Target, parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_shape
 from km_cli.mapping import Clocking, Members, Wanted, make_part
+from km_cli.model import Persona
 from km_cli.names import LONGEST_NAME, fold_name, nearest
 from km_cli.planning import Collisions
 
@@ -36,28 +38,10 @@ def make_settings(context: click.Context) -> Settings:
     Raises UsageError for what cannot go together.
     """
     flags = context.params
-    folder = state_folder()
-    target = parse_target(flags["to"], folder / "local.db")
-    if target.kind == "local" and flags["ledger"]:
-        raise UsageError(
-            "--to local keeps its own ledger in its file", "leave --ledger out, or use --to local:PATH"
-        )
-    for name in ("rate", "timeout"):
-        if flags[name] is not None and not math.isfinite(flags[name]):
-            raise UsageError(f"--{name} {flags[name]} is no number", "give a number above 0")
-    if flags.get("quiet") and flags.get("verbose"):
-        raise UsageError("-q and -v contradict each other", "give one of them")
-    if not all(value.strip() for value in flags["allowed"]):
-        raise UsageError(
-            "--allow-id is empty: without an identity there is nobody who did it",
-            "name the value that stands in the log, as --allow-id guest",
-        )
-    ledger = Path(flags["ledger"]).expanduser() if flags["ledger"] else folder / "ledger.db"
-    if target.kind == "local":
-        ledger = Path(target.place)
-    rejects = flags.get("rejects")
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    clocking = _clocking(flags)
+    target = parse_target(flags["to"], state_folder() / "local.db")
+    _check_flags(context, target)
+    ledger, rejects = _places(flags, target)
+    clocking = _clocking(context)
     people = _people(context)
     settings = Settings(
         files=expand(flags["files"]),
@@ -79,13 +63,45 @@ def make_settings(context: click.Context) -> Settings:
         timeout=flags["timeout"],
         attempts=flags["attempts"],
         ledger=ledger,
-        rejects=Path(rejects).expanduser()
-        if rejects
-        else ledger.with_name(f"rejects-{stamp}-{os.getpid()}.jsonl"),
+        rejects=rejects,
         environment=environment(),
     )
-    _check_files(settings)
+    _check_files(context, settings)
     return settings
+
+
+def _check_flags(context: click.Context, target: Target) -> None:
+    """Raise UsageError for flags that mean nothing, or contradict each other."""
+    flags = context.params
+    if target.kind == "local" and flags["ledger"]:
+        raise UsageError(
+            "--to local keeps its own ledger in its file", "leave --ledger out, or use --to local:PATH"
+        )
+    for name in ("rate", "timeout"):
+        if flags[name] is not None and not math.isfinite(flags[name]):
+            raise UsageError(f"{_said(context, name)} {flags[name]} is no number", "give a number above 0")
+    if flags.get("quiet") and flags.get("verbose"):
+        raise UsageError("-q and -v contradict each other", "give one of them")
+    if not all(value.strip() for value in flags["allowed"]):
+        raise UsageError(
+            "--allow-id is empty: without an identity there is nobody who did it",
+            "name the value that stands in the log, as --allow-id guest",
+        )
+
+
+def _said(context: click.Context, name: str) -> str:
+    return said(context, next(param for param in context.command.params if param.name == name))
+
+
+def _places(flags: dict[str, Any], target: Target) -> tuple[Path, Path]:
+    """Return where the ledger is, and where rejects go."""
+    ledger = Path(flags["ledger"]).expanduser() if flags["ledger"] else state_folder() / "ledger.db"
+    if target.kind == "local":
+        ledger = Path(target.place)
+    if rejects := flags.get("rejects"):
+        return ledger, Path(rejects).expanduser()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    return ledger, ledger.with_name(f"rejects-{stamp}-{os.getpid()}.jsonl")
 
 
 def _people(context: click.Context) -> People:
@@ -108,13 +124,61 @@ def _people(context: click.Context) -> People:
     else:
         strategy = strategy or "toggle"
     columns = {name: flags[name] for name in ("user", "account") if flags[name]}
-    return people_of(
+    people = people_of(
         found.config,
         found.folder,
         strategy=strategy,
         site=flags["site"],
         columns=columns,
         allow_alias=flags["allow_alias"],
+    )
+    return _with_properties(context, people)
+
+
+def _with_properties(context: click.Context, people: People) -> People:
+    """Lay what flags say of properties over what km.toml's personas list: no flag sends more than it says.
+
+    Raises UsageError if --property stands beside such a list, and if nothing is left to send.
+    """
+    flags = {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    if "properties" in flags:
+        for persona in people.personas:
+            if persona.properties is not None:
+                raise UsageError(
+                    f"--property beside the properties that km.toml lists for the persona {persona.name!r}",
+                    "say it in the persona: properties = […]",
+                )
+    if "no_properties" in flags:
+        personas = tuple(persona._replace(properties=(), sets=()) for persona in people.personas)
+    elif excluded := flags.get("exclude", ()):
+        personas = tuple(_without(persona, excluded) for persona in people.personas)
+    else:
+        return people
+    if not any(persona.is_recorded for persona in personas):
+        raise UsageError("without the properties there is nothing to send", "leave the flag out")
+    return people.with_personas(personas)
+
+
+def _without(persona: Persona, excluded: Collection[str]) -> Persona:
+    properties = persona.properties
+    return persona._replace(
+        properties=properties if properties is None else _left(properties, excluded),
+        sets=_left(persona.sets, excluded),
+    )
+
+
+def _left(columns: Iterable[str], excluded: Collection[str]) -> tuple[str, ...]:
+    """Return the columns that are not excluded, nor inside of what is, named as columns are: in any case."""
+    names = {name.casefold() for name in excluded}
+    inside = tuple(f"{name}." for name in names)
+    return tuple(
+        column
+        for column in columns
+        if column.casefold() not in names and not column.casefold().startswith(inside)
     )
 
 
@@ -134,7 +198,7 @@ def _wanted(context: click.Context) -> Wanted:
         event,
         flags["timestamp"],
         flags["event_id"],
-        () if no_properties else tuple(properties) or None,
+        () if no_properties else _left(properties, flags["exclude"]) if properties else None,
         tuple(flags["exclude"]),
         flags["flatten"],
         event_name.strip(),
@@ -157,11 +221,11 @@ def _stronger(context: click.Context, one: str, other: str) -> tuple[Any, Any]:
     flags, source = context.params, context.get_parameter_source
     first, second = (_STRENGTH.index(source(name) or ParameterSource.DEFAULT) for name in (one, other))
     if flags[one] and flags[other] and first == second:
-        said = " and ".join(
+        both = " and ".join(
             f"--{name.replace('_', '-').replace('properties', 'property')}" for name in (one, other)
         )
         raise UsageError(
-            f"{said.replace('no-property', 'no-properties')} contradict each other", "give one of them"
+            f"{both.replace('no-property', 'no-properties')} contradict each other", "give one of them"
         )
     if flags[one] and flags[other]:
         return (flags[one], type(flags[other])()) if first > second else (type(flags[one])(), flags[other])
@@ -177,16 +241,17 @@ def _check_event_name(name: str) -> None:
         )
 
 
-def _clocking(flags: dict[str, Any]) -> Clocking:
+def _clocking(context: click.Context) -> Clocking:
+    flags = context.params
     zone, form = flags["timezone"], flags["time_format"]
     if zone:
-        _check_zone(zone)
+        _check_zone(zone, _said(context, "timezone"))
     if form:
         _check_form(form)
     return Clocking(zone, form, flags["ambiguous"] or "")
 
 
-def _check_zone(zone: str) -> None:
+def _check_zone(zone: str, place: str) -> None:
     from zoneinfo import ZoneInfo, available_timezones
 
     try:
@@ -194,7 +259,7 @@ def _check_zone(zone: str) -> None:
     except (ValueError, OSError, LookupError):
         near = nearest(zone, available_timezones())
         hint = f"did you mean {near}?" if near else "for example Europe/Berlin, America/New_York or UTC"
-        raise UsageError(f"--timezone {zone!r} is no zone that is known here", hint) from None
+        raise UsageError(f"{place} {zone!r} is no zone that is known here", hint) from None
 
 
 def _check_form(form: str) -> None:
@@ -218,17 +283,53 @@ def _check_form(form: str) -> None:
         )
 
 
-def _check_files(settings: Settings) -> None:
+def _check_files(context: click.Context, settings: Settings) -> None:
     if settings.files.count("-") > 1:
         raise UsageError("standard input (-) can be read only once", "name it once")
     for name in settings.files:
-        if (
-            name != "-"
-            and settings.rejects.exists()
-            and Path(name).exists()
-            and settings.rejects.samefile(name)
-        ):
-            raise UsageError(
-                f"{name} is read and would be written to as the rejects file",
-                "give another place: --rejects PATH",
-            )
+        if name != "-" and _is_same(settings.rejects, Path(name)):
+            raise UsageError(f"{name} is read and would be written to as the rejects file", _ELSEWHERE)
+    for place, what in _kept_places(context, settings):
+        if _is_same(settings.rejects, place):
+            raise UsageError(f"--rejects {settings.rejects} is {what}", _ELSEWHERE)
+    if not _may_hold_rejects(settings.rejects):
+        raise UsageError(
+            f"--rejects {settings.rejects} is there and holds something else than rejects", _ELSEWHERE
+        )
+
+
+_ELSEWHERE = "give another place: --rejects PATH"
+_REJECTS_BEGIN = b'{"km_cli_reject"'
+
+
+def _kept_places(context: click.Context, settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Yield the files of one's own that rejects must not be written into, and what they are."""
+    ledger, found = settings.ledger, taken(context)
+    for ending in ("", "-wal", "-shm", "-journal", ".lock"):
+        yield ledger.with_name(ledger.name + ending), "the ledger, or beside it and part of it"
+    if found.path:
+        yield found.path, "km.toml"
+    for table in found.config.sites.values():
+        if table.key_file:
+            yield found.folder / Path(table.key_file).expanduser(), "a key file"
+    if "file" in found.config.members:
+        yield found.folder / Path(found.config.members["file"]).expanduser(), "the members' file"
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to the same file, whether or not it is there yet."""
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except (OSError, RuntimeError):
+        return False
+
+
+def _may_hold_rejects(path: Path) -> bool:
+    try:
+        if not path.is_file():
+            return True
+        with path.open("rb") as file:
+            start = file.read(len(_REJECTS_BEGIN))
+    except OSError:
+        return True  # whoever writes there says what is wrong with it
+    return start in (b"", _REJECTS_BEGIN)

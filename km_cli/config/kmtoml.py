@@ -13,26 +13,33 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from km_cli.errors import UsageError
 from km_cli.names import nearest
 
-NAME = "km.toml"
-"""What the file is called where it is looked for."""
-
 Positive = Annotated[int, Meta(ge=1)]
 Above0 = Annotated[float, Meta(gt=0)]
-Text = Annotated[str, Meta(min_length=1)]
-
 _NAME = r"^[^\W\d][\w -]*$"
 _SITE = r"^[\w.-]+$"
-_VARIABLE = r"^(?![0-9a-f]{32,}$)[A-Za-z_]\w*$"
+_VARIABLE = r"^(?![0-9A-Fa-f]{32,}$)[A-Za-z_]\w*$"
+_KEY_FILE = r"^(?!\s*[0-9A-Fa-f]{32,}\s*$)[^\x00-\x1f\x7f]*$(?!\n)"
+_PLACE = r"^[^\x00-\x1f\x7f]+$(?!\n)"
+_CALLED = r"^[^{}]*(\{event\}[^{}]*)+$"
+_NO_NUL = r"^[^\x00]*$"
 _ALLOWANCE = r"^\d+(\.\d+)?%?$"
 _SOME = r"\S"
 _FORMS = {
     _NAME: "that begins with a letter and has letters, digits, blanks, dashes and underscores",
     _SITE: "of letters, digits, dots, dashes and underscores",
     _VARIABLE: "that names an environment variable; the key itself stands there, never here",
+    _KEY_FILE: "that names a file; the key itself stands in that file, never here",
+    _PLACE: "of one character or more, none of them a control character",
+    _CALLED: "with {event}, the event's name in the log, and no other braces",
+    _NO_NUL: "without NUL",
     _ALLOWANCE: "as 10 or 5%",
     _SOME: "that is not blank",
 }
 """Patterns that texts must match, in words."""
+
+Text = Annotated[str, Meta(min_length=1, pattern=_NO_NUL)]
+EventName = Annotated[str, Meta(pattern=_SOME)]
+PlaceName = Annotated[str, Meta(pattern=_PLACE)]
 
 
 class _Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,7 +71,7 @@ class SiteTable(_Table, frozen=True):
     key_env: Annotated[
         str, Meta(pattern=_VARIABLE, description="environment variable that holds the API key")
     ] = ""
-    key_file: Annotated[str, Meta(description="file that holds the API key alone")] = ""
+    key_file: Annotated[str, Meta(pattern=_KEY_FILE, description="file that holds the API key alone")] = ""
 
 
 class PersonaTable(_Table, frozen=True):
@@ -73,12 +80,12 @@ class PersonaTable(_Table, frozen=True):
     name: Annotated[str, Meta(pattern=_NAME)]
     column: Annotated[str, Meta(description="column of its identity; default: the usual names")] = ""
     events: Annotated[
-        Literal["*"] | list[Text] | dict[str, Text],
+        Literal["*"] | list[EventName] | dict[EventName, EventName],
         Meta(description="the events it may do: all, some, or some with a name of their own"),
     ] = "*"
-    rename: Annotated[str, Meta(pattern=_SOME, description="what it calls an event, as Account {event}")] = (
-        "{event}"
-    )
+    rename: Annotated[
+        str, Meta(pattern=_CALLED, description="what it calls an event, as Account {event}")
+    ] = "{event}"
     properties: (
         Annotated[list[Text], Meta(description="columns that its records carry; default: all properties")]
         | UnsetType
@@ -101,7 +108,7 @@ class PersonaTable(_Table, frozen=True):
 class DeliveryTable(_Table, frozen=True):
     """Where calls go and how."""
 
-    to: Text | UnsetType = UNSET
+    to: PlaceName | UnsetType = UNSET
     batch_size: Annotated[int, Meta(ge=1, le=100_000)] | UnsetType = UNSET
     concurrency: Annotated[int, Meta(ge=1, le=1024)] | UnsetType = UNSET
     rate: Above0 | UnsetType = UNSET
@@ -109,8 +116,8 @@ class DeliveryTable(_Table, frozen=True):
     attempts: Positive | UnsetType = UNSET
     collisions: Literal["spread", "keep", "reject"] | UnsetType = UNSET
     spread: Annotated[int, Meta(ge=0, le=3600)] | UnsetType = UNSET
-    ledger: Text | UnsetType = UNSET
-    rejects: Text | UnsetType = UNSET
+    ledger: PlaceName | UnsetType = UNSET
+    rejects: PlaceName | UnsetType = UNSET
     max_rejects: Annotated[str, Meta(pattern=_ALLOWANCE)] | int | UnsetType = UNSET
 
 
@@ -132,13 +139,15 @@ class KmToml(_Table, frozen=True):
 def read(path: Path) -> KmToml:
     """Return what stands in the file. Raises UsageError for what cannot be read or understood."""
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}", "check --config and the file") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: is not UTF-8", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: {error}", "see README, km.toml; text stands in quotation marks") from None
+    except RecursionError:
+        raise UsageError(f"{path}: it is nested too deep", "see README, km.toml") from None
     _check_keys(path, found, KmToml, "")
     try:
         return msgspec.convert(found, KmToml)

@@ -14,24 +14,30 @@ from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.config.sites import ACCOUNT_KEY_VARIABLE, KEY_VARIABLE, Site
 from km_cli.errors import UsageError
 from km_cli.model import Persona
-from km_cli.names import LONGEST_IDENTITY, LONGEST_NAME, is_reserved, nearest
+from km_cli.names import LONGEST_IDENTITY, LONGEST_NAME, fold_name, is_reserved, nearest
 from km_cli.strategies import STRATEGIES
 
 _OTHERWISE = frozenset({"event", "timestamp", "id", "file", "since", "until"})
 """What columns of logs and of members' files are called that are no persona's."""
 
+_CODED = frozenset({"such-event", "persona", "identity", "property-name"})
+"""Names that `no-NAME` would say of what it already says something else of: it is the code of a finding."""
+
 
 class People(NamedTuple):
-    """The personas, the actor first, and the sites that any of them is recorded in."""
+    """The personas, the actor first, and the sites that any of them is recorded in.
+
+    `digest` tells them from others, whatever flags say of their columns and properties.
+    """
 
     personas: tuple[Persona, ...]
     sites: tuple[Site, ...]
+    digest: str = ""
 
-    @property
-    def digest(self) -> str:
-        """What tells these personas from others, whatever column each is recognised by."""
-        plain = [persona._replace(column="") for persona in self.personas]
-        return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
+    def with_personas(self, personas: tuple[Persona, ...]) -> People:
+        """Return other personas, and of the sites those that any of them is recorded in."""
+        used = {persona.site for persona in personas if persona.is_recorded}
+        return self._replace(personas=personas, sites=tuple(site for site in self.sites if site.name in used))
 
 
 def people_of(
@@ -48,25 +54,32 @@ def people_of(
     else:
         personas = tuple(_persona(table, config, first) for table in config.personas)
         _check(personas)
+        _check_trial(personas, config, site)
     personas = _with_columns(personas, columns)
+    _check_aliases(personas)
     for persona in personas:
         if persona.alias and not allow_alias:
             raise UsageError(
                 f"km.toml: the persona {persona.name!r} has an alias column; an alias can't be undone (I2)",
                 "say --allow-alias if that is what you want, or take `alias` out",
             )
-    used = dict.fromkeys(persona.site for persona in personas)
-    return People(personas, tuple(_site(name, config, folder, first, second) for name in used))
+    used = dict.fromkeys(persona.site for persona in personas if persona.is_recorded)
+    sites = tuple(_site(name, config, folder, first, second) for name in used)
+    plain = json.dumps([persona._replace(column="") for persona in personas])
+    return People(personas, sites, hashlib.sha256(plain.encode()).hexdigest()[:16])
 
 
 def _first_two(config: KmToml, site: str) -> tuple[str, str]:
-    """Return the names of the first site and of the one that accounts have in the strategy `sites`."""
-    names = list(config.sites)
-    first = site or (names[0] if names else "main")
-    # Beside a site that km.toml does not know, a test product, accounts must not land among real users.
-    others = names if first in names else names[1:]
-    second = next((name for name in others if name != first), "accounts")
-    return first, second
+    """Return the names of the first site and of the one that accounts have in the strategy `sites`.
+
+    Beside a site that km.toml does not know, a trial, accounts must not land among real ones: they have a
+    site of the trial's own, and the ledger refuses a key that is tied to another name.
+    """
+    names = list(config.sites) or ["main"]
+    if site and site not in names:
+        return site, f"{site}-accounts"
+    first = site or names[0]
+    return first, next((name for name in names if name != first), "accounts")
 
 
 def _site(name: str, config: KmToml, folder: Path, first: str, second: str) -> Site:
@@ -119,6 +132,11 @@ def _check(personas: tuple[Persona, ...]) -> None:
                 f"km.toml: no persona can be called {name!r}",
                 "that is another column's name: call it otherwise",
             )
+        if name in _CODED:
+            raise UsageError(
+                f"km.toml: no persona can be called {name!r}",
+                f"no-{name} is the code of another finding: call it otherwise",
+            )
         if names.count(name) > 1:
             raise UsageError(f"km.toml: two personas are called {name!r}", "give one of them another name")
     if not any(persona.is_recorded for persona in personas):
@@ -136,15 +154,46 @@ def _check(personas: tuple[Persona, ...]) -> None:
             _check_property(f"{persona.name}.set", column)
 
 
+def _check_trial(personas: tuple[Persona, ...], config: KmToml, site: str) -> None:
+    """Raise UsageError if a trial in a site that km.toml does not know would record someone elsewhere."""
+    if not site or site in config.sites:
+        return
+    for persona in personas:
+        if persona.is_recorded and persona.site != site:
+            raise UsageError(
+                f"--site {site} leaves {persona.name!r} in the site {persona.site!r}",
+                "give the trial a km.toml of its own (--config), in which every site is a test product",
+            )
+
+
 def _check_links(persona: Persona, names: list[str]) -> None:
+    folded: dict[str, str] = {}
     for name, other in persona.link:
         _check_property(f"{persona.name}.link", name)
+        twin = folded.setdefault(fold_name(name), name)
+        if twin != name:
+            raise UsageError(
+                f"km.toml: {persona.name}.link: {twin!r} and {name!r} would be one property (D4)",
+                "give one of them another name",
+            )
         if other not in names:
             raise _unknown(f"{persona.name}.link.{name}", other, "persona", names)
         if other == persona.name:
             raise UsageError(
                 f"km.toml: {persona.name}.link.{name} holds its own identity", "name another persona"
             )
+
+
+def _check_aliases(personas: tuple[Persona, ...]) -> None:
+    """Raise UsageError for an alias that is taken from a column of identities: two would be made one."""
+    for persona in personas:
+        for other in personas:
+            if persona.alias and persona.alias.casefold() == other.column.casefold():
+                whose = "its own identity" if other is persona else f"the identity of {other.name!r}"
+                raise UsageError(
+                    f"km.toml: the alias of {persona.name!r} is the column of {whose}: {other.column!r}",
+                    "name a column that holds another identity of the same person",
+                )
 
 
 def _check_property(place: str, name: str) -> None:

@@ -44,6 +44,7 @@ class Mapper:
     ) -> None:
         self._part = part
         self._seen = seen or EventsSeen(part)
+        self._looks = part != _WHOLE or self._seen.has_lists
         self._personas = tuple(persona.name for persona in personas)
         self._note = note
         self._normalised = normalised
@@ -74,7 +75,7 @@ class Mapper:
         """
         values = row.values
         try:
-            if self._part != _WHOLE and self._is_outside(values):
+            if self._looks and self._is_outside(values):
                 return LeftOut(row)
             self._trimmed.clear()
             identities = [clean(cell(values)) for cell, clean in self._who]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from km_cli.errors import UsageError
-from km_cli.model import Row
+from km_cli.model import Persona, Row
 from km_cli.names import fold_name, nearest
 
 MOST_SEEN = 5000
 """Names of events that are remembered, to find the nearest to one that is none of them."""
+
+_ALIKE = 0.6
+_MISSPELT = 0.85
+"""How near names must be: "Signed Up" is no misspelt "Signed In"."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,15 +55,27 @@ class Part(NamedTuple):
 
 
 class EventsSeen:
-    """Which events the rows read are of, to tell if those named by --only and --skip are none of them.
+    """Which events the rows read are of, to tell if those that are named somewhere are none of them.
 
-    Memory is constant: so many names are remembered, and what is named and not seen yet.
+    Named by --only and --skip, and in km.toml's lists of what a persona may do. Memory is constant: so many
+    names are remembered, and what is named and not seen yet.
     """
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, personas: Sequence[Persona] = ()) -> None:
         self._part = part
-        self._unseen = {*part.only, *part.skip}
+        self._lists = [
+            (persona.name, {fold_name(event): event for event, _ in persona.events})
+            for persona in personas
+            if persona.events
+        ]
+        self._named = {name for _, events in self._lists for name in events}
+        self._unseen = {*part.only, *part.skip, *self._named}
         self._names: dict[str, str] = {}
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether km.toml lists events, so that every row's counts."""
+        return bool(self._lists)
 
     def see(self, name: str) -> None:
         """A row's event has this name."""
@@ -70,17 +86,38 @@ class EventsSeen:
                 self._names[folded] = name
 
     def unseen(self) -> list[str]:
-        """Say of each name that was not seen which flag it is of, and what may be meant by it."""
+        """Say of each name that was not seen where it is named, and what may be meant by it."""
         if not self._names:
             return []
         flags = [("--only", name) for name in self._part.only] + [
             ("--skip", name) for name in self._part.skip
         ]
-        return [self._said(flag, name) for flag, name in flags if name in self._unseen]
+        return [
+            *(
+                _said(f"{flag} {name!r}: no row is of this event", nearest(name, self._names.values()))
+                for flag, name in flags
+                if name in self._unseen
+            ),
+            *self._unseen_of_lists(),
+        ]
 
-    def _said(self, flag: str, name: str) -> str:
-        near = nearest(name, self._names.values())
-        return f"{flag} {name!r}: no row is of this event" + (f"; did you mean {near!r}?" if near else "")
+    def _unseen_of_lists(self) -> Iterator[str]:
+        """Say what of personas' lists was not seen; a small log need not have all events.
+
+        A name is told of only if another one is near that no list has, or if nothing of its list was seen.
+        """
+        others = [name for folded, name in self._names.items() if folded not in self._named]
+        for persona, events in self._lists:
+            unseen = [name for folded, name in events.items() if folded in self._unseen]
+            is_whole = len(unseen) == len(events)
+            for name in unseen:
+                near = nearest(name, others, _ALIKE if is_whole else _MISSPELT)
+                if near or is_whole:
+                    yield _said(f"km.toml, persona {persona!r}: no row is of the event {name!r}", near)
+
+
+def _said(message: str, near: str) -> str:
+    return message + (f"; did you mean {near!r}?" if near else "")
 
 
 def make_part(since: str, until: str, only: Iterable[str], skip: Iterable[str], timezone: str) -> Part:
