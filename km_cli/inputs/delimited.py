@@ -23,6 +23,7 @@ from km_cli.inputs.base import (
 )
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
+from km_cli.names import LONGEST_NAME
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
@@ -37,7 +38,7 @@ _VALUE = re.compile(
     r"|.*\b(?:19|20)\d\d\b.*\b\d\d?:\d\d\b.*",  # a date in words, and a clock
     re.ASCII,
 )
-"""What stands in rows and is no column's name. Of small numbers that is not sure: columns are called 2024, 404."""
+"""What stands in rows and is no column's name. Small numbers may be: columns are called 2024, or 404."""
 
 csv.field_size_limit(2 * LONGEST_RECORD)
 
@@ -148,7 +149,7 @@ def _columns(source: str, line: int, cells: list[str], delimiter: str, end: byte
     columns = tuple(cell.strip() for cell in cells)
     place = f"{source}, line {line}"
     try:
-        if len(columns) > 1 and any(map(_VALUE.fullmatch, columns)):
+        if len(columns) > 1 and any(map(_is_value, columns)):
             raise _row_first(source, place, columns, delimiter)
         if len(columns) > 2 and columns[-1] == "" and "" not in columns[:-1]:
             raise _delimiter_last(source, place, delimiter, end)
@@ -160,11 +161,16 @@ def _columns(source: str, line: int, cells: list[str], delimiter: str, end: byte
     return columns
 
 
+def _is_value(cell: str) -> bool:
+    return len(cell) <= LONGEST_NAME and bool(_VALUE.fullmatch(cell))
+
+
 def _row_first(source: str, place: str, columns: tuple[str, ...], delimiter: str) -> InputError:
     """Return the error for a file that begins with a row: it would be taken for names, and lost."""
-    value = next(filter(_VALUE.fullmatch, columns))
+    value = next(filter(_is_value, columns))
     names = delimiter.join(("user", "account", "event", "..."))
-    echo = f"printf {names!r}'\\n'" if delimiter == "\t" else f"echo {shlex.quote(names)}"
+    tabs = names.replace("\t", "\\t")
+    echo = f"printf '{tabs}\\n'" if delimiter == "\t" else f"echo {shlex.quote(names)}"
     return InputError(
         f"{place}: there is no header: its first line looks like a row, with {shown(value)} in it",
         f"add one that names each of the {len(columns)} columns: "
