@@ -148,7 +148,8 @@ SHAPE = [
     x("UTF-16/32", "utf-16-no-mark.csv", csv().decode().encode("utf-16-le"), "--encoding utf-16le"),
     x("UTF-16/32", "utf-32.csv", csv().decode().encode("utf-32"), "UTF-32", "--encoding utf-32"),
     n("UTF-16/32", "utf-16-said.csv", csv().decode().encode("utf-16"), "--encoding", "utf-16"),
-    r(_INVALID, "invalid-utf8.csv", b"c\xffd,Acme,In,1704067230,\n", "invalid-utf8", "not valid UTF-8"),
+    r(_INVALID, "invalid-utf8.csv", b"c\xffd,Acme,In,1704067230,\n", "invalid-utf8", "not valid UTF-8",
+      "import it again with --encoding"),
     r(_INVALID, "invalid-utf8.jsonl", b'"plan":"\xff"', "invalid-utf8", "not valid UTF-8"),
     r(_INVALID, "nul.csv", b"cyd,Acme,I\0n,1704067230,\n", "nul", "NUL byte"),
     r(_INVALID, "nul.jsonl", b'"plan":"\\u0000"', "bad-json", "NUL character"),
@@ -204,6 +205,29 @@ SHAPE = [
       "gzip -dc ", " | tail -n +2 | km-cli import -"),
     x(_HEADERS + " (a comment)", "comment-columns.csv", b"# May 3, 2024\n" + csv(),
       "no column was recognised", "if it is a comment", "tail -n +2"),
+    *(
+        x("no header", f"no-header-{number}.csv", first + LAST, "line 1", "there is no header", shown,
+          "each of the 5 columns", f"(echo {columns}; cat ", "| km-cli import -")
+        for number, (first, columns, shown) in enumerate(
+            (
+                (FIRST, "user,account,event,...", "1704067200"),
+                (b"a@x.example,Acme,In,now,\n", "user,account,event,...", "a@x.example"),
+                (b"ada,,,2024-01-01T00:00:00Z,\n", "user,account,event,...", "2024-01-01T00"),
+                (b"ada;;In;1/2/24 10:00 PM;5\n", "'user;account;event;...'", "1/2/24 10:00 PM"),
+                (b'ada,Acme,In,"Jan 3, 2024 10:00",pro\n', "user,account,event,...", "Jan 3, 2024 10:00"),
+                (b"ada,Acme,In,20240131,pro\n", "user,account,event,...", "20240131"),
+            )
+        )
+    ),
+    x("no header", "no-header.csv.gz", gzip.compress(FIRST + LAST, mtime=0), "there is no header",
+      "gzip -dc ", "| km-cli import -"),
+    Bad("a column may be called as a number", "number-column.csv", csv().replace(b"plan", b"2024", 1),
+        (*did(**{"2024": "pro"}), *did("bob Acme", "Out", AT + 60, **{"2024": "free"})), (2, 0, 0)),
+    x(_HEADERS + " (a delimiter at the end)", "delimiter-last.csv",
+      csv().replace(b",", b";").replace(b"\n", b";\n"), "ends with a semicolon", "sed 's/;$//' ",
+      "| km-cli import -"),
+    x(_HEADERS + " (a delimiter at the end)", "delimiter-last-crlf.csv",
+      csv().replace(b"\n", b",\r\n"), "ends with a comma", "| tr -d '\\r' | sed 's/,$//' | km-cli import -"),
     n(_HEADERS, "hash-column.csv", b"#" + csv(), "--user", "#user"),
     n("empty file, header only", "empty.csv", b"", sent=(), rows=0),
     n("empty file, header only", "empty.jsonl", b"\n", sent=(), rows=0),

@@ -196,6 +196,53 @@ def test_times_of_no_known_form_are_asked_for() -> None:
     assert any('"the ides of March" is in none that is known' in question for question in questions(found))
 
 
+@pytest.mark.parametrize("day", ["2024-01-{:02}", "{:02}/01/2024", "2024-01-{:02} 00:00:00"])
+@pytest.mark.parametrize("clock", ["10:{}", "9:{}:05.25", "10:{} PM"])
+def test_a_time_of_day_in_a_column_of_its_own_is_asked_for(day: str, clock: str) -> None:
+    """The day alone would be chosen otherwise, and the time of day lost."""
+    rows = [[f"u{n}", "In", day.format(n), clock.format(n)] for n in range(10, 29)]
+    for names in (["user", "event", "date", "time"], ["user", "event", "date", "clock"]):
+        found = looked_at(names, rows)
+        assert (found.timestamp.column, found.timestamp.clock) == ("date", names[3])
+        assert not found.timestamp.is_known
+        (asked, *_) = questions(found)
+        assert f'"date" has the one and "{names[3]}" the other' in asked
+        assert 'timestamp = "?"' in written(found, "log.csv")
+    found = looked_at(
+        ["user", "event", "ts", "took"], [[*row[:2], f"{row[2][:10]} 10:20", "0:05"] for row in rows]
+    )
+    assert (found.timestamp.column, found.timestamp.clock) == ("ts", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "apart", "command"),
+    [
+        ("log.csv", "u{0},In,2024-01-02,10:{0}", ",",
+         """mlr --csv put '${timestamp} = ${date} . " " . ${time}' log.csv"""),
+        ("log.tsv", "u{0}\tIn\t2024-01-02\t10:{0}", "\t", "mlr --csv --fs tab put "),
+        ("log.jsonl", '{{"user":"u{0}","event":"In","date":"2024-01-02","time":"10:{0}"}}', "",
+         """jq -c '.timestamp = .["date"] + " " + .["time"]' log.jsonl"""),
+    ],
+)  # fmt: skip
+def test_day_and_time_of_day_are_joined_by_a_command(
+    folder: Folder, name: str, row: str, apart: str, command: str
+) -> None:
+    """And what was written can't be used before."""
+    header = [apart.join(("user", "event", "date", "time"))] if apart else []
+    folder.write(name, "\n".join([*header, *(row.format(n) for n in range(10, 30)), ""]))
+    out = folder("init", name).ended(0).out
+    assert f"for instance: {command}" in out
+    said(folder("dry-run", name, "--timezone", "UTC").ended(2), "no column '?'")
+
+
+def test_what_is_next_is_a_sentence(folder: Folder) -> None:
+    """Also if it is written to standard output."""
+    folder.write("log.csv", table("user,account,event,time", [log(n) for n in range(20)]))
+    result = folder("init", "log.csv", "--output", "-").ended(0)
+    assert "next: save it as km.toml, look it through, then km-cli dry-run log.csv\n" in result.err
+    assert "next: look km.toml through, then km-cli dry-run" in folder("init", "log.csv").ended(0).out
+
+
 def test_units_that_are_mixed_are_asked_for() -> None:
     """No import can read them."""
     rows = [["ada", "In", "1704067200"], ["bob", "In", "1704067200000"]]

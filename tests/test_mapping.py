@@ -154,6 +154,75 @@ def test_flags_name_columns(found: str, wanted: dict[str, str], expected: dict[s
 
 
 @pytest.mark.parametrize(
+    ("found", "personas", "expected"),
+    [
+        ("user_id,email,event,ts", ({"name": "user", "alias": "user_id"},), "email"),
+        ("user,company,event,ts", ({"name": "user", "sets": ("company",)}, {"name": "account"}), "user "),
+        ("user,company,event,ts", ({"name": "user"}, {"name": "account"}, {"name": "company"}),
+         "user  company"),
+        ("user,org,company,event,ts", ({"name": "company"}, {"name": "account"}), "company org"),
+        ("user,contact,event,ts", ({"name": "user"}, {"name": "contact"}, {"name": "Contact"}),
+         "user contact "),
+        ("email,event,ts", ({"name": "user", "sets": ("email",)},), "email"),
+    ],
+)  # fmt: skip
+def test_no_column_is_two_things(found: str, personas: tuple[dict[str, Any], ...], expected: str) -> None:
+    """Whoever has the column's name goes first; what one names beside its identity is no other's."""
+    people = [Persona(site="main", **persona) for persona in personas]
+    columns = recognise(Wanted(), people, tuple(found.split(",")), "log", tabular=True)
+    assert [who.identity for who in columns.personas] == expected.split(" ")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (
+            {"user": "email", "account": "Email"},
+            ("'email' is asked for as user and as account", "--user NAME or"),
+        ),
+        ({"user": "email", "id": "email"}, ("as id and as user", "--id NAME or --user NAME")),
+        ({"account": "what", "event": "what"}, ("as event and as account",)),
+        ({"user": "ts", "timestamp": "ts"}, ("as timestamp and as user",)),
+    ],
+)
+def test_one_column_asked_for_as_two_things(wanted: dict[str, str], said: tuple[str, ...]) -> None:
+    """One of them is wrong."""
+    with pytest.raises(InputError) as raised:
+        understood("email,what,event,ts", **wanted)
+    whole = f"{raised.value} {raised.value.hint}"
+    assert [part for part in said if part not in whole] == []
+
+
+def test_members_of_objects_that_the_first_ones_lack() -> None:
+    """Personas may name them: a member is often left out. In a header a column is there, or is not."""
+    people = [Persona("user", "main", alias="mail.work", properties=("plan", "Seats"), sets=("born",))]
+    found = ("user", "event", "ts", "seats")
+    (who,) = recognise(Wanted(), people, found, "log", tabular=False).personas
+    assert who == Who("user", "user", "mail.work", ("plan", "seats"), ("born",))
+    for persona in (people[0]._replace(alias=name, properties=None, sets=()) for name in ("plan", "usre")):
+        with pytest.raises(InputError, match=r"km.toml, user's alias"):
+            recognise(Wanted(), [persona], found, "log", tabular=True)
+    with pytest.raises(InputError, match=r"no column 'plan' \(--property\)"):
+        recognise(Wanted(properties=("plan",)), people, found, "log", tabular=False)
+
+
+def test_columns_of_personas_of_ones_own_are_said_in_km_toml() -> None:
+    """They have no flag."""
+    people = [Persona("contact", "main")]
+    with pytest.raises(InputError) as raised:
+        recognise(Wanted(), people, ("contacts", "event", "ts"), "log", tabular=True)
+    cure = "in km.toml's persona 'contact'"
+    assert raised.value.hint == (
+        f'say which it is: column = "NAME" {cure}; perhaps column = "contacts" {cure}?'
+    )
+    for wrong, hint in (({"column": "contct"}, "'contacts'"), ({"column": "x"}, f'column = "x.id" {cure}')):
+        with pytest.raises(InputError) as raised:
+            recognise(Wanted(), [people[0]._replace(**wrong)], ("contacts", "x.id"), "log", tabular=False)
+        assert "(km.toml, the persona 'contact')" in str(raised.value)
+        assert hint in raised.value.hint
+
+
+@pytest.mark.parametrize(
     ("found", "wanted", "said"),
     [
         ("usr,what,ts", {}, ("no column was recognised as event", "usr, what, ts", "--event NAME")),

@@ -126,6 +126,51 @@ def test_members_that_change_send_the_new_accounts_only(
     assert len(tracker.seen) == 1
 
 
+def test_a_header_that_is_corrected_changes_the_members(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """Though its rows are the same to the byte."""
+    configure(importer, MEMBERS)
+    log = write(tmp_path / "log.csv", "ada,In,@0", header=HEADER)
+    belong(tmp_path, "ada,Acme,Beta", header="email,company,x")
+    importer("import", log).ended(0)
+    tracker.forget()
+    belong(tmp_path, "ada,Acme,Beta", header="email,x,company")
+    importer("import", log).ended(0)
+    assert told(tracker.seen) == ["Beta did In"]
+
+
+def test_the_form_of_the_logs_times_is_not_that_of_the_members(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """Their zone is."""
+    zone = 'time_format = "%d/%m/%Y %H:%M"\ntimezone = "Europe/Berlin"'
+    configure(importer, f"[columns]\n{zone}\n{TIMED}")
+    belong(tmp_path, "ada,Acme,,2024-06-01 12:00", "ada,Beta,2024-06-01T10:00:00Z,")
+    rows = ["ada,A,01/06/2024 11:59", "ada,B,01/06/2024 12:00"]
+    log = write(tmp_path / "log.csv", *rows, header=HEADER)
+    importer("import", log).ended(0)
+    assert [call for call in arrived(tracker) if "ada" not in call] == ["Acme did A", "Beta did B"]
+    belong(tmp_path, "ada,Acme,,01/06/2024 12:00")
+    result = importer("import", log).ended(2)
+    assert "as 2024-01-31" in " ".join(result.err.split())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("", "the members' file is empty"), ("\n \n", "is empty"), ("ada@x.example,Acme\n", "no header")],
+)
+def test_a_members_file_without_a_header(
+    importer: Command, tracker: Tracker, tmp_path: Path, content: str, said: str
+) -> None:
+    """An export that failed: nobody would belong to anybody."""
+    configure(importer, MEMBERS)
+    (tmp_path / "users.csv").write_text(content)
+    result = importer("import", write(tmp_path / "log.csv", "ada,In,@0", header=HEADER)).ended(2)
+    assert said in " ".join(result.err.split())
+    assert tracker.seen == []
+
+
 def test_other_personas_have_members_too(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
     """Prefixed like any identity, and checked like one."""
     configure(

@@ -14,6 +14,7 @@ import click
 from km_cli.cli.show import say
 from km_cli.errors import Exit, InputError, UsageError
 from km_cli.inputs import Source, make_shape, open_reader
+from km_cli.inputs.base import piped
 from km_cli.model import Reject, Row
 from km_cli.scouting import (
     Guess,
@@ -30,6 +31,8 @@ from km_cli.scouting import (
 
 _STDOUT = "-"
 _ROLE = 11
+_APART = {"\t": "tab", "|": "pipe", ";": "semicolon"}
+"""Miller's words for delimiters."""
 
 
 def run_init(context: click.Context) -> int:
@@ -52,7 +55,7 @@ def run_init(context: click.Context) -> int:
         _write(target, text)
     telling = _Telling(to_stderr=target is None)
     telling.found(found, log)
-    telling.next(found, _dry_run(context), target)
+    telling.next(found, log, _dry_run(context), target)
     return Exit.OK
 
 
@@ -74,6 +77,7 @@ class _Log:
                 "look at the log itself; rejects are imported without any flags",
             )
         self.columns = opened.columns
+        self.delimiter = opened.delimiter
         self.tabular = opened.format == "delimited"
         self.bad: list[Reject] = []
         self.bad_count = 0
@@ -186,7 +190,7 @@ class _Telling:
         for name, why in found.excluded:
             self.line("left out", f"{quoted(name)}: {why}")
 
-    def next(self, found: Scouted, command: list[str], target: Path | None) -> None:
+    def next(self, found: Scouted, log: _Log, command: list[str], target: Path | None) -> None:
         """Say what has to be answered, if anything, and what to do next."""
         if target is not None:
             self.say(f"\nwrote {target}")
@@ -195,13 +199,35 @@ class _Telling:
         asked = questions(found)
         for question in asked:
             self.say(f"asked: {question}")
-        first = "answer what is asked" if asked else "look it through"
-        self.say(f"next: {first} in {target or 'it'}, then {shlex.join(command)}")
+        if found.timestamp.clock:
+            self.say(
+                f"  for instance: {_joined(found.timestamp, log)}, and km-cli init with what comes of it"
+            )
+        if target is None:
+            first = f"save it as km.toml, {'answer what is asked' if asked else 'look it through'}"
+        else:
+            first = f"answer what is asked in {target}" if asked else f"look {target} through"
+        self.say(f"next: {first}, then {shlex.join(command)}")
+
+
+def _joined(guess: Guess, log: _Log) -> str:
+    """Return a command that joins day and time of day to one column."""
+    if log.tabular:
+        apart = "" if log.delimiter == "," else f" --fs {_APART[log.delimiter]}"
+        join = f'${{timestamp}} = ${{{guess.column}}} . " " . ${{{guess.clock}}}'
+        return piped(log.source.name, f"mlr --csv{apart} put {shlex.quote(join)}")
+    day, clock = (
+        "." + "".join(f"[{quoted(key)}]" for key in name.split(".")) for name in (guess.column, guess.clock)
+    )
+    join = f'.timestamp = {day} + " " + {clock}'
+    return piped(log.source.name, f"jq -c {shlex.quote(join)}")
 
 
 def _guess(guess: Guess, *more: str) -> str:
     if not guess.column:
         return "not found"
+    if guess.clock:
+        return f"not sure: {quoted(guess.column)} is the day alone, {quoted(guess.clock)} the time of day"
     if not guess.sure:
         return f"not sure; perhaps {quoted(guess.column)}: {guess.why}"
     others = f"or is it {listed(guess.others)}?" if guess.others else ""

@@ -263,18 +263,27 @@ def _check_zone(zone: str, place: str) -> None:
 
 
 def _check_form(form: str) -> None:
-    """Raise UsageError for a form that can't be read back, has no date, or a zone that would be lost."""
+    """Raise UsageError for a form that can't be read back, has no date, or loses a zone or half a day."""
+    import re
     from datetime import UTC, datetime
 
-    if "%Z" in form.replace("%%", ""):
+    plain = form.replace("%%", "")
+    if "%Z" in plain:
         raise UsageError(
             "--time-format with %Z: names of zones can't be told apart",
             "write the name as it stands, as in '%H:%M UTC', and say --timezone",
         )
+    halves = re.search(r"%[HIMSfTX]\s*[ap]\.?m\b", plain, re.IGNORECASE)
+    if halves or ("%p" in plain) != ("%I" in plain) or ("%p" in plain and "%H" in plain):
+        raise UsageError(
+            f"--time-format {form!r} does not tell morning from afternoon",
+            "%I is the hour beside AM or PM, which is %p, as in '%m/%d/%Y %I:%M %p'; %H is one of 24",
+        )
     moment = datetime(2019, 11, 23, 21, 45, 56, tzinfo=UTC)
     try:
         day = datetime.strptime(moment.strftime(form), form).date()
-    except ValueError:
+    except (ValueError, LookupError, TypeError, ArithmeticError, re.error):
+        # What strptime does not foresee, as one directive twice, it lets fall through from below.
         day = None
     if day != moment.date():
         raise UsageError(

@@ -20,8 +20,8 @@ def read_members(
 ) -> Members:
     """Return what km.toml's [members] names: a `file`, columns of the actor and of others, `since`, `until`.
 
-    Times without an offset are in the log's zone, else UTC. Raises UsageError for a wrong table, InputError
-    for a file that says nothing clear.
+    Its times are in no form of the log's; without an offset they are in the log's zone, else UTC. Raises
+    UsageError for a wrong table, InputError for a file that says nothing clear.
     """
     _check(table, [persona.name for persona in personas])
     path = folder / Path(table["file"]).expanduser()
@@ -60,25 +60,29 @@ class _Reading:
         self._asked = {role: column for role, column in table.items() if role != "file"}
         self._personas = [persona.name for persona in personas]
         zone = clocking.timezone or "UTC"
-        self._times = {role: Times(clocking._replace(timezone=zone), now) for role in _TIMES}
+        self._times = {role: Times(clocking._replace(timezone=zone, format=""), now) for role in _TIMES}
         self._lines: dict[tuple[str, Membership], int] = {}
 
     def members(self, opened: Opened) -> Members:
         """Return all memberships."""
         source, tabular = opened.source.name, opened.format == "delimited"
-        named = find(self._asked, opened.columns, source, tabular=tabular) if not opened.empty else {}
+        if opened.empty:
+            raise InputError(
+                f"{source}: the members' file is empty",
+                "give one with a header, or take [members] out of km.toml if nobody belongs to anybody",
+            )
+        named = find(self._asked, opened.columns, source, tabular=tabular)
         cell = cells(opened.columns, tabular=tabular)
         self._cells = {role: cell(column) for role, column in named.items()}
         given = tuple(name for name in self._personas[1:] if name in self._asked)
         members = Members(given, len(self._personas))
-        digest = hashlib.sha256(repr(sorted(self._asked.items())).encode())
-        if not opened.empty:
-            for item in opened.reader().items():
-                digest.update(item.raw if isinstance(item, Gap) else _row(item).raw)
-                if isinstance(item, Reject):
-                    raise InputError(f"{source}, line {item.row.line}: {item.reason}", _MEND)
-                if isinstance(item, Row):
-                    self._add(item, members)
+        digest = hashlib.sha256(repr((sorted(self._asked.items()), opened.columns)).encode())
+        for item in opened.reader().items():
+            digest.update(item.raw if isinstance(item, Gap) else _row(item).raw)
+            if isinstance(item, Reject):
+                raise InputError(f"{source}, line {item.row.line}: {item.reason}", _MEND)
+            if isinstance(item, Row):
+                self._add(item, members)
         members.digest = digest.hexdigest()
         return members
 
@@ -106,8 +110,14 @@ class _Reading:
             return None
         try:
             return self._times[role].moment(text)
-        except (BadTime, Unclear) as error:
+        except BadTime as error:
             raise InputError(f"{row.source}, line {row.line}, {role}: {error}", _MEND) from None
+        except Unclear as error:
+            raise InputError(
+                f"{row.source}, line {row.line}, {role}: {error}",
+                "write the times of the members' file as 2024-01-31 or 2024-01-31 10:20 (--time-format is "
+                "for the log)",
+            ) from None
 
 
 _MEND = "mend the members' file: nothing is sent while it is unclear who belongs to whom"

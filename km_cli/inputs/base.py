@@ -39,7 +39,12 @@ def too_long(kept: bytes) -> str:
 
 def not_text(encoding: str) -> tuple[str, str]:
     """Return code and reason for a record with bytes that are no text in its encoding."""
-    return "invalid-utf8" if encoding == UTF8 else "invalid-text", f"not valid {encoding}"
+    if encoding != UTF8:
+        return "invalid-text", f"not valid {encoding}"
+    return "invalid-utf8", (
+        "not valid UTF-8; if the file is not in UTF-8, import it again with --encoding (as cp1252): only "
+        "these rows are sent then"
+    )
 
 
 def shown(text: str, width: int = 40) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
@@ -22,11 +23,22 @@ from km_cli.inputs.base import (
 )
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
+from km_cli.names import LONGEST_NAME
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
 _NO_HEADER = re.compile(r"#|//|--|sep=", re.IGNORECASE)
 """What begins a comment, or the line by which Excel names the delimiter. A column may be named so too."""
+
+_VALUE = re.compile(
+    r"[^@\s]+@[^@\s]+\.[^@\s]+"  # an e-mail address
+    r"|[+-]?(?:\d{9,}|\d+\.\d+)(?:[eE]\d+)?"  # seconds since 1970, an amount
+    r"|(?:19|20)\d\d(?:\d{4}|-\d\d-\d\d|/\d\d?/\d\d?)(?:[T ,].*)?"  # a date, with a clock or without
+    r"|\d\d?([/.-])\d\d?\1(?:\d{4}|\d\d)(?:[T ,].*)?"
+    r"|.*\b(?:19|20)\d\d\b.*\b\d\d?:\d\d\b.*",  # a date in words, and a clock
+    re.ASCII,
+)
+"""What stands in rows and is no column's name. Small numbers may be: columns are called 2024, or 404."""
 
 csv.field_size_limit(2 * LONGEST_RECORD)
 
@@ -104,7 +116,8 @@ def parse_header(
 ) -> tuple[tuple[str, ...], bytes, int]:
     """Return the header's columns, its bytes, and the number of the line after it.
 
-    Raises InputError if it can't be read, two columns are alike, one has no name, or there is only one.
+    Raises InputError if it can't be read or is a row, two columns are alike, one has no name, or there is
+    only one.
     """
     first = next(lines, b"")
     if type(first) is Overlong:
@@ -120,7 +133,8 @@ def parse_header(
             if any(cell.strip() for cell in cells):
                 if feed.fault or b"\0" in preamble:
                     raise _unreadable(source, encoding)
-                return _columns(source, line, cells, delimiter), preamble, feed.line
+                columns = _columns(source, line, cells, delimiter, preamble[-2:])
+                return columns, preamble, feed.line
             normalised["blank-lines"] += 1
     except csv.Error as error:
         if feed.fault == "record-too-long":
@@ -131,15 +145,47 @@ def parse_header(
     return (), preamble, feed.line
 
 
-def _columns(source: str, line: int, cells: list[str], delimiter: str) -> tuple[str, ...]:
+def _columns(source: str, line: int, cells: list[str], delimiter: str, end: bytes) -> tuple[str, ...]:
     columns = tuple(cell.strip() for cell in cells)
+    place = f"{source}, line {line}"
     try:
-        _check_header(f"{source}, line {line}", columns, delimiter)
+        if len(columns) > 1 and any(map(_is_value, columns)):
+            raise _row_first(source, place, columns, delimiter)
+        if len(columns) > 2 and columns[-1] == "" and "" not in columns[:-1]:
+            raise _delimiter_last(source, place, delimiter, end)
+        _check_header(place, columns, delimiter)
     except InputError:
         if _NO_HEADER.match(columns[0]):
             raise _comment(source, line, columns[0]) from None
         raise
     return columns
+
+
+def _is_value(cell: str) -> bool:
+    return len(cell) <= LONGEST_NAME and bool(_VALUE.fullmatch(cell))
+
+
+def _row_first(source: str, place: str, columns: tuple[str, ...], delimiter: str) -> InputError:
+    """Return the error for a file that begins with a row: it would be taken for names, and lost."""
+    value = next(filter(_is_value, columns))
+    names = delimiter.join(("user", "account", "event", "..."))
+    tabs = names.replace("\t", "\\t")
+    echo = f"printf '{tabs}\\n'" if delimiter == "\t" else f"echo {shlex.quote(names)}"
+    return InputError(
+        f"{place}: there is no header: its first line looks like a row, with {shown(value)} in it",
+        f"add one that names each of the {len(columns)} columns: "
+        f"({echo}; {piped(source, 'cat')}) | km-cli import -",
+    )
+
+
+def _delimiter_last(source: str, place: str, delimiter: str, end: bytes) -> InputError:
+    """Return the error for a header that ends with a delimiter; in many exports every row does."""
+    cut = "sed $'s/\\t$//'" if delimiter == "\t" else f"sed 's/{delimiter}$//'"
+    command = f"{piped(source, 'cat')} | tr -d '\\r' | {cut}" if end == b"\r\n" else piped(source, cut)
+    return InputError(
+        f"{place}: the header ends with a {DELIMITERS[delimiter]}, so that its last column has no name",
+        f"name that column; or if every line ends so, cut it off: {command} | km-cli import -",
+    )
 
 
 def _no_header(source: str, line: int, why: str) -> InputError:

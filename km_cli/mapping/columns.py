@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -21,6 +22,11 @@ USUAL = {
 
 
 _FLAGS = frozenset({*USUAL, "id", "property", "exclude-property"})
+
+
+_MEMBERS = "members."
+_ALIAS, _PROPERTIES, _SET = "'s alias", "'s properties", "'s set"
+_IN_PERSONAS = (_ALIAS, _PROPERTIES, _SET)
 
 
 class Wanted(NamedTuple):
@@ -82,6 +88,11 @@ class Columns(NamedTuple):
         return self.properties, frozenset(self.exclude), self.flatten, own
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """Every column that has a name here, each once."""
+        return tuple(dict.fromkeys((*sorted(self.taken), *(self.all_properties or ()), *self.exclude)))
+
+    @property
     def all_properties(self) -> tuple[str, ...] | None:
         """The columns that records carry, whoever's; None for every column not named elsewhere."""
         asked = [self.properties if who.properties is None else who.properties for who in self.personas]
@@ -109,9 +120,9 @@ def recognise(
     for persona in personas:
         if persona.column:
             asked[persona.name] = columns.value(persona.column, persona.name)
-    named = frozenset(asked.values())
-    roles = ("event", "timestamp", *(persona.name for persona in personas))
-    chosen = {role: asked.get(role) or columns.usual(role, named) for role in roles}
+    _check_apart(asked, personas, source)
+    people = tuple(_who(persona, "", columns) for persona in personas)
+    chosen = _Choice(columns, people, asked).chosen()
     if wanted.event_name:
         chosen["event"] = ""
     for role in ("event", "timestamp"):
@@ -121,7 +132,7 @@ def recognise(
     if not any(chosen[name] or name in members for name in able):
         raise columns.missing(*able)
     made = Columns(
-        tuple(_who(persona, chosen[persona.name], columns) for persona in personas),
+        tuple(who._replace(identity=chosen[who.persona]) for who in people),
         chosen["event"],
         chosen["timestamp"],
         asked.get("id", ""),
@@ -137,9 +148,9 @@ def recognise(
 
 
 def find(names: Mapping[str, str], found: tuple[str, ...], source: str, *, tabular: bool) -> dict[str, str]:
-    """Return the columns that are asked for by role. Raises InputError if one is not there."""
+    """Return the columns of a members' file by role. Raises InputError if one is not there."""
     columns = _Found(found, source, tabular=tabular)
-    return {role: columns.value(name, role) for role, name in names.items()}
+    return {role: columns.value(name, f"{_MEMBERS}{role}") for role, name in names.items()}
 
 
 def override(
@@ -149,13 +160,14 @@ def override(
 
     Raises InputError if a column that was asked for is not there.
     """
-    columns = _Found(found, source, tabular=False)
+    # What was a column of the log is one, though none of its rejects at hand has it.
+    columns = _Found((*found, *(name for name in known.named if name not in found)), source, tabular=False)
     asked = {role: columns.value(name, role) for role, name in _asked(wanted) if name}
     before = {who.persona: who.identity for who in known.personas}
     identities = {
         persona.name: columns.value(persona.column, persona.name)
         if persona.column
-        else before.get(persona.name) or columns.usual(persona.name, known.taken)
+        else before.get(persona.name) or columns.usual(_usual(persona.name), known.taken)
         for persona in personas
     }
     event_name = wanted.event_name or ("" if "event" in asked else known.event_name)
@@ -173,14 +185,57 @@ def override(
 
 
 def _who(persona: Persona, identity: str, columns: _Found) -> Who:
-    """Return a persona's columns, given that of its identity."""
+    """Return a persona's columns, given that of its identity.
+
+    Objects may lack a member that some have, even all of the first: there a name stands as it is.
+    """
     return Who(
         persona.name,
         identity,
-        columns.value(persona.alias, f"{persona.name}'s alias") if persona.alias else "",
-        columns.all_named(persona.properties, f"{persona.name}'s properties"),
-        columns.all_named(persona.sets, f"{persona.name}'s set") or (),
+        columns.value(persona.alias, f"{persona.name}{_ALIAS}", sparse=True) if persona.alias else "",
+        columns.all_named(persona.properties, f"{persona.name}{_PROPERTIES}", sparse=True),
+        columns.all_named(persona.sets, f"{persona.name}{_SET}", sparse=True) or (),
     )
+
+
+def _check_apart(asked: Mapping[str, str], personas: Sequence[Persona], source: str) -> None:
+    """Raise InputError if a persona and something else are asked to be one column."""
+    for persona in personas:
+        column = asked.get(persona.name)
+        roles = [role for role, name in asked.items() if column and name == column]
+        if len(roles) > 1:
+            raise InputError(
+                f"{source}: the column {column!r} is asked for as {' and as '.join(roles)}",
+                f"name another column for one of them: {' or '.join(_saying(role) for role in roles)}",
+            )
+
+
+class _Choice:
+    """Chooses the columns of roles that were not `asked` for, so that none is taken twice."""
+
+    def __init__(self, columns: _Found, people: Sequence[Who], asked: Mapping[str, str]) -> None:
+        self._columns = columns
+        self._asked = asked
+        self._beside = {who.persona: frozenset(filter(None, (who.alias, *who.sets))) for who in people}
+
+    def chosen(self) -> dict[str, str]:
+        """Return the column of event, timestamp and each persona; "" for none."""
+        chosen = dict(self._asked)
+        for role in ("event", "timestamp"):
+            self._choose(chosen, role, _usual(role))
+        for name in self._beside:
+            self._choose(chosen, name, (_normal(name),))
+        for name in self._beside:
+            self._choose(chosen, name, _usual(name))
+        return chosen
+
+    def _choose(self, chosen: dict[str, str], role: str, usual: tuple[str, ...]) -> None:
+        if not chosen.get(role):
+            taken = frozenset(chosen.values())
+            others = taken.union(*(names for name, names in self._beside.items() if name != role))
+            beside = others | self._beside.get(role, frozenset())
+            # What a persona itself names beside its identity may be its identity, if nothing else is.
+            chosen[role] = self._columns.usual(usual, beside) or self._columns.usual(usual, others)
 
 
 def _asked(wanted: Wanted) -> tuple[tuple[str, str], ...]:
@@ -238,48 +293,57 @@ class _Found:
         self._source = source
         self._tabular = tabular
 
-    def value(self, name: str, role: str) -> str:
+    def value(self, name: str, role: str, *, sparse: bool = False) -> str:
         """Return the column of a role, which must hold values: no object."""
-        column = self.named(name, role)
-        if column not in self._names:
-            inside = self._inside(column)
+        column = self.named(name, role, sparse=sparse)
+        if inside := [] if column in self._names else self._inside(column):
+            held = ", ".join(inside[:12])
             raise InputError(
-                f"{self._source}: {column!r} ({_flag(role)}) is an object; it holds {', '.join(inside[:12])}",
-                f"name what is in it: {_flag(role)} {shlex.quote(inside[0])}",
+                f"{self._source}: {column!r} ({_place(role)}) is an object; it holds {held}",
+                f"name what is in it: {_saying(role, inside[0])}",
             )
         return column
 
-    def named(self, name: str, role: str) -> str:
-        """Return the column that a flag names: exactly, or but for upper and lower case."""
+    def named(self, name: str, role: str, *, sparse: bool = False) -> str:
+        """Return the column of this name: exactly, or but for upper and lower case.
+
+        If it may be `sparse`, objects need not have it.
+        """
         if name in self._names or (not self._tabular and self._inside(name)):
             return name
         alike = [path for path in self._names if path.casefold() == name.casefold()]
         if len(alike) == 1:
             return alike[0]
+        if sparse and not self._tabular:
+            return name
         near = nearest(name, self._names)
         raise InputError(
-            f"{self._source}: there is no column {name!r} ({_flag(role)}); {self._said()}",
+            f"{self._source}: there is no column {name!r} ({_place(role)}); {self._said()}",
             f"did you mean {near!r}?" if near else "name one of the columns found",
         )
 
-    def all_named(self, names: tuple[str, ...] | None, role: str) -> tuple[str, ...] | None:
+    def all_named(
+        self, names: tuple[str, ...] | None, role: str, *, sparse: bool = False
+    ) -> tuple[str, ...] | None:
         """Return the columns with these names, each once; None for None."""
-        return None if names is None else tuple(dict.fromkeys(self.named(name, role) for name in names))
+        if names is None:
+            return None
+        return tuple(dict.fromkeys(self.named(name, role, sparse=sparse) for name in names))
 
-    def usual(self, role: str, named: frozenset[str]) -> str:
-        """Return the column with the first usual name, "" if there is none; not what a flag named."""
+    def usual(self, words: tuple[str, ...], taken: frozenset[str]) -> str:
+        """Return the column with the first of the usual names, "" if there is none; not one that is taken."""
         by_name: dict[str, str] = {}
         for name in self._names:
-            if name not in named:
+            if name not in taken:
                 by_name.setdefault(_normal(name), name)
-        return next((by_name[usual] for usual in _usual(role) if usual in by_name), "")
+        return next((by_name[word] for word in words if word in by_name), "")
 
     def missing(self, *roles: str) -> InputError:
         """Return the error for an input in which none of these roles was recognised."""
         near = [(role, close) for role in roles for close in self._near(role)]
-        hint = "say which it is: " + " or ".join(f"{_flag(role)} NAME" for role in roles)
+        hint = "say which it is: " + " or ".join(_saying(role) for role in roles)
         if near:
-            hint += f"; perhaps {_flag(near[0][0])} {shlex.quote(near[0][1])}?"
+            hint += f"; perhaps {_saying(*near[0])}?"
         if self._tabular and self._names[:1] and self._names[0].startswith("#"):
             hint += "; or drop the first line if it is a comment: tail -n +2"
         what = " or ".join(roles)
@@ -307,9 +371,27 @@ def _usual(role: str) -> tuple[str, ...]:
     return USUAL.get(role) or (_normal(role), f"{_normal(role)}_id")
 
 
-def _flag(role: str) -> str:
-    """Return how a column is asked for: by a flag, or for personas of one's own in km.toml."""
-    return f"--{role}" if role in _FLAGS else f"km.toml, personas: {role}"
+def _place(role: str) -> str:
+    """Return where a column is asked for: by a flag, or in km.toml."""
+    if role in _FLAGS:
+        return f"--{role}"
+    if role.startswith(_MEMBERS):
+        return f"km.toml, {role}"
+    return f"km.toml, {role}" if role.endswith(_IN_PERSONAS) else f"km.toml, the persona {role!r}"
+
+
+def _saying(role: str, column: str = "NAME") -> str:
+    """Return how a column is asked for."""
+    if role in _FLAGS:
+        return f"--{role} {shlex.quote(column)}"
+    if role.startswith(_MEMBERS):
+        return f"{role.removeprefix(_MEMBERS)} = {_toml(column)} in km.toml's [members]"
+    persona, _, key = role.rpartition("'s ") if role.endswith(_IN_PERSONAS) else (role, "", "column")
+    return f"{key} = {_toml(column)} in km.toml's persona {persona!r}"
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _normal(name: str) -> str:

@@ -40,6 +40,8 @@ _SEVERAL_WAYS = re.compile(
 )
 _APART = re.compile(r"(.*:\d\d(?:[.,]\d+)?) ?(UTC|GMT|Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
 _AFTER_CLOCK = re.compile(r"\d:\d\d\s+(\S.*)")
+_CLOCK = re.compile(r"\b\d{1,2}(:\d\d)?(:\d\d)?([.,]\d+)?(?:(\s*)([AP]M)\b)?", re.IGNORECASE)
+_OFFSET = re.compile(r"[+-]\d\d:?\d\d$")
 _FLOORED = Context(prec=60, rounding=ROUND_FLOOR)
 
 
@@ -221,11 +223,20 @@ def _of_mail(text: str) -> datetime:
 def _ways(unclear: re.Match[str]) -> str:
     """Return the flags that would say which, in the form of the text at hand."""
     _, apart, year, year_first, rest = unclear.groups()
-    clock = re.sub(r"\d\d:\d\d(:\d\d)?", lambda found: "%H:%M:%S" if found[1] else "%H:%M", rest)
+    clock = _OFFSET.sub("%z", _CLOCK.sub(_clock, rest.replace("%", "%%")))
     if year_first:
         return f"say how: --time-format '%Y{year_first}%m{year_first}%d{clock}' (or %d{year_first}%m)"
     full = "%Y" if len(year) == 4 else "%y"
     return f"say how: --time-format '%d{apart}%m{apart}{full}{clock}' (or %m{apart}%d)"
+
+
+def _clock(found: re.Match[str]) -> str:
+    """Return the form of a time of day. Beside AM or PM its hour is one of twelve."""
+    minute, second, fraction, apart, half = found.groups(default="")
+    if not (minute or half):
+        return found[0]
+    form = ("%I" if half else "%H") + (":%M" if minute else "") + (":%S" if second else "")
+    return form + (f"{fraction[0]}%f" if fraction else "") + apart + ("%p" if half else "")
 
 
 def _nanoseconds(span: timedelta) -> int:

@@ -33,6 +33,8 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _NUMBER = re.compile(r"[+-]?[\d.,]+")
 _LIKE_EVENT = re.compile(r"event|action|activity|verb|operation|task|step|what|type")
 _LIKE_TIME = re.compile(r"time|date|stamp|when|_at$|_on$")
+_DAY = re.compile(r"(\d{1,4}([/.-])\d{1,2}\2\d{1,4}|\d{8})([T ]0?0:00(:00([.,]0+)?)?)?", re.ASCII)
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(\s?[AP]M)?", re.ASCII | re.IGNORECASE)
 _MOST_EVENTS = 200
 _LONGEST_EVENT = 80
 _MOSTLY = 0.9
@@ -98,6 +100,7 @@ class _Choice:
         """By names first, then by content what is left: the surest first."""
         named = {role: self._by_name(role) for role in ("timestamp", "event", "user", "account")}
         timestamp = named["timestamp"] or self._take(self._by_times()) or self._take(self._by_name_alone())
+        timestamp = timestamp and self._by_day(timestamp)
         user = named["user"] or self._take(self._by_emails())
         event = named["event"] or self._take(self._by_words())
         event_id = self._take(self._unique_id())
@@ -192,6 +195,16 @@ class _Choice:
         """Return the column that is called like a time, whatever is in it."""
         found = _first(USUAL["timestamp"], [name for name, _ in self._free()], _plain)
         return Guess(found[0], "a usual name") if found else None
+
+    def _by_day(self, guess: Guess) -> Guess:
+        """Return a guess that has to be asked if it is the day alone, and another column the time of day."""
+        if self._columns[guess.column].share(_DAY.fullmatch) < _MOSTLY:
+            return guess
+        clocks = [name for name, column in self._free() if column.share(_TIME_OF_DAY.fullmatch) >= _MOSTLY]
+        if not clocks:
+            return guess
+        clocks.sort(key=lambda name: not _LIKE_TIME.search(_plain(name)))
+        return Guess(guess.column, "it is the day alone", sure=False, clock=clocks[0])
 
     def _by_emails(self) -> Guess | None:
         found = [name for name, column in self._free() if column.share(_EMAIL.fullmatch) >= _MOSTLY]

@@ -8,13 +8,15 @@ from typing import NamedTuple
 class Guess(NamedTuple):
     """The column that is taken for something ("": none), and why; `others` might be it as well.
 
-    If it is not `sure`, a person has to say so: nothing sent can be taken back.
+    If it is not `sure`, a person has to say so: nothing sent can be taken back. Of a column with the day
+    alone `clock` is that with the time of day.
     """
 
     column: str = ""
     why: str = ""
     others: tuple[str, ...] = ()
     sure: bool = True
+    clock: str = ""
 
     @property
     def is_known(self) -> bool:

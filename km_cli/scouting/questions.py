@@ -20,6 +20,11 @@ def busiest(persona: PersonaFound) -> tuple[EventFound, ...]:
 
 
 def _which(role: str, guess: Guess) -> str:
+    if guess.clock:
+        return (
+            f"how are day and time of day to be joined? {quoted(guess.column)} has the one and "
+            f'{quoted(guess.clock)} the other; bring both into one column, "timestamp", as 2024-01-31 10:20'
+        )
     perhaps = f" Perhaps {quoted(guess.column)}" if guess.column else ""
     return f"which column is the {role}?{perhaps}"
 

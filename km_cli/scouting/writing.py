@@ -94,6 +94,10 @@ def _column(key: str, guess: Guess, found: Scouted, more: str = "") -> str:
     """Return the line for a role's column, as a comment if a person has to answer it."""
     if not guess.column:
         return f'# {key} = "?"  # {missing(found)}'
+    if guess.clock:
+        # Not a comment: the day alone would be imported, unasked.
+        day, clock = quoted(guess.column), quoted(guess.clock)
+        return f'{key} = "?"  # {day} is the day alone, {clock} the time of day: join them into one column'
     others = f"; or is it {listed(guess.others)}?" if guess.others else ""
     reasons = f"{guess.why}{f'; {more}' if more else ''}{others}"
     return f"{'' if guess.sure else '# '}{key} = {quoted(guess.column)}  # {reasons}"
