@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from km_cli.model import Alias, Counts, Finding, Placed, Plan, Properties, Record, Sequence, Set
+from km_cli.model import Alias, Finding, Placed, Plan, Properties, Record, Sequence, Set
 from km_cli.names import fold_name
 from km_cli.prints import digest, spelling
+from km_cli.protocols import Counts
 
 MOST_INSTANCES = 1000
 """D7: of each event and each property, per person, that Kissmetrics keeps."""

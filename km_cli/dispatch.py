@@ -14,7 +14,8 @@ from km_cli.delivery import Pool
 from km_cli.errors import KmError
 from km_cli.inputs import RejectsFile, format_reject
 from km_cli.ledger import Ledger, Reading
-from km_cli.model import Destination, Outcome, Parcel, Plan, Receipt, Reject
+from km_cli.model import Outcome, Parcel, Plan, Receipt, Reject
+from km_cli.protocols import Destination
 from km_cli.tally import OpenRow, Tally
 
 _TICK = 0.2

@@ -1,4 +1,4 @@
-"""The frozen values that flow through the pipeline, and the protocols between its stages.
+"""The frozen values that flow through the pipeline; the protocols between its stages are in `protocols`.
 
     Row ─► Event ─► Sequence of Calls ─► Plan ─► Parcels, in a Batch ─► Receipts
 
@@ -7,9 +7,8 @@ Everything here is a named tuple: immutable, cheap to make by the million, equal
 
 from __future__ import annotations
 
-from collections import abc
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 NANOSECONDS = 1_000_000_000
 
@@ -376,112 +375,3 @@ class Answer(NamedTuple):
     reason: str = ""
     retry_after: float = 0.0
     hint: str = ""
-
-
-class Slots(Protocol):
-    """What planning asks of the ledger. Changes are seen at once and become durable with the batch."""
-
-    refused: int
-    """How many calls were taken out again, because their destination refused them."""
-
-    def slot(self, person: bytes, second: int) -> Slot:
-        """Return the slot; an empty one if nothing is known of that person in that second."""
-        ...
-
-    def put(self, person: bytes, second: int, slot: Slot) -> None:
-        """Replace the slot."""
-        ...
-
-    def home(self, event_id: bytes) -> tuple[bytes, int] | None:
-        """Return person and second of the slot in which the call with this id is filed."""
-        ...
-
-    def file_id(self, event_id: bytes, person: bytes, second: int) -> None:
-        """Remember where the call with this id is filed."""
-        ...
-
-    def owner(self, person: bytes) -> Owner | None:
-        """Return who has this person in Kissmetrics already, if anybody."""
-        ...
-
-    def own(self, person: bytes, owner: Owner) -> None:
-        """Remember whose this person is."""
-        ...
-
-    def leads(self, person: bytes) -> bool:
-        """Tell whether others were made one with this person by an alias."""
-        ...
-
-    def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
-        """Keep a call that was taken for `filed` with properties changed meanwhile."""
-        ...
-
-    def take_changed(self, reading: int, filed: Filed) -> Placed | None:
-        """Return and forget the call that this reading took for `filed`, if there is one."""
-        ...
-
-
-class Counts(Protocol):
-    """What foresight asks of the ledger about all that was ever planned. Durable as slots are."""
-
-    def more(self, marks: abc.Sequence[bytes]) -> int:
-        """Count one more instance of each, a person's event or property; return how many the most have."""
-        ...
-
-    def instances(self, mark: bytes) -> int:
-        """Return how many there are of one that was just counted."""
-        ...
-
-    def spelled(self, alike: bytes, person: bytes) -> bool:
-        """Tell whether another person's identity is spelled alike; if not, remember this one's."""
-        ...
-
-    def named(self, site: str, kind: str, name: bytes) -> int:
-        """Count a name of an event or property if it is new in a site; return how many there are, else 0."""
-        ...
-
-    def gain(self, site: str, persona: str, news: News) -> None:
-        """Add to what Kissmetrics will hold of a persona."""
-        ...
-
-
-class Connection(Protocol):
-    """One worker's way to a destination."""
-
-    def send(self, parcels: abc.Sequence[Parcel]) -> Answer:
-        """Send these (at most the destination's `at_once`); the answer goes for all of them."""
-        ...
-
-    def close(self) -> None:
-        """Let go of sockets and files."""
-        ...
-
-
-class Destination(Protocol):
-    """Where calls go: a pure `encode`, and connections that send what was encoded."""
-
-    at_once: int
-    """How many parcels one `send` takes."""
-
-    workers: int
-    """How many connections make sense at most."""
-
-    def encode(self, call: Wired, second: int) -> bytes:
-        """Return the call's final bytes but for the key; the same for the same arguments, always."""
-        ...
-
-    def connect(self) -> Connection:
-        """Open a connection for one worker."""
-        ...
-
-
-class Clock(Protocol):
-    """Time, passed in so that tests need not wait."""
-
-    def now(self) -> float:
-        """Seconds since 1970."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds from an arbitrary start; never goes back."""
-        ...

@@ -19,8 +19,9 @@ from km_cli.gathering import Cursor, FixedCursor, Gathering, Mapped, raw_of
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Columns, EventsSeen, LeftOut
-from km_cli.model import Clock, Event, Finding, Gap, News, Plan, Reject, Row, Sequence
+from km_cli.model import Event, Finding, Gap, News, Plan, Reject, Row, Sequence
 from km_cli.planning import Planner
+from km_cli.protocols import Clock
 from km_cli.rules import Rules
 from km_cli.strategies import Expansion
 from km_cli.tally import Tally

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from km_cli.destinations import open_destination, parse_target
 from km_cli.destinations.tracker import TrackerDestination
 from km_cli.errors import LedgerFailed
-from km_cli.model import NANOSECONDS, Destination, Record, Verdict
+from km_cli.model import NANOSECONDS, Record, Verdict
+from km_cli.protocols import Destination
 from km_cli.standin import Store
 from tests.support.delivering import KEY, SECOND, parcel, record
 from tests.support.tracker import GIF, Tracker

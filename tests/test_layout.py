@@ -9,12 +9,13 @@ import km_cli
 
 ROOT = Path(km_cli.__file__).parent
 
-FOUNDATION = {"model", "errors", "names"}
+FOUNDATION = {"model", "protocols", "errors", "names"}
 
 MAY_IMPORT = {
     "model": set(),
     "errors": set(),
     "names": set(),
+    "protocols": {"model"},
     "standin": set(),
     "inputs": FOUNDATION,
     "mapping": FOUNDATION,

@@ -10,7 +10,8 @@ import pytest
 
 from km_cli.destinations.tracker import TrackerDestination
 from km_cli.errors import LedgerFailed, Unavailable
-from km_cli.model import Answer, Connection, Outcome, Parcel, Record, Verdict
+from km_cli.model import Answer, Outcome, Parcel, Record, Verdict
+from km_cli.protocols import Connection
 from tests.support import tracker as t
 from tests.support.delivering import KEY, QUICK, always, delivering, identities, parcel, record
 from tests.support.tracker import Tracker

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from km_cli.delivery.policy import Breaker, Budget, Pacing, Policy, backoff
 from km_cli.delivery.stops import RESUME, Stops
 from km_cli.errors import KmError, Unavailable
-from km_cli.model import Answer, Clock, Connection, Destination, Outcome, Parcel, Receipt, Verdict
+from km_cli.model import Answer, Outcome, Parcel, Receipt, Verdict
+from km_cli.protocols import Clock, Connection, Destination
 
 _TICK = 0.2
 

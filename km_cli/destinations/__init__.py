@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from km_cli.errors import UsageError
-from km_cli.model import Destination
+from km_cli.protocols import Destination
 
 
 class Target(NamedTuple):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from km_cli.destinations.base import QueryEncoder
 from km_cli.errors import LedgerFailed
-from km_cli.model import Answer, Connection, Parcel, Verdict, Wired
+from km_cli.model import Answer, Parcel, Verdict, Wired
+from km_cli.protocols import Connection
 from km_cli.standin import Store
 
 

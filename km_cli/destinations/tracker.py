@@ -16,7 +16,8 @@ import urllib3
 from km_cli.destinations.attempt import BoundedAdapter
 from km_cli.destinations.base import LONGEST_GET, QueryEncoder
 from km_cli.errors import UsageError
-from km_cli.model import Answer, Connection, Parcel, Verdict, Wired
+from km_cli.model import Answer, Parcel, Verdict, Wired
+from km_cli.protocols import Connection
 
 KISSMETRICS = "https://trk.kissmetrics.io"
 ALSO_KISSMETRICS = frozenset({KISSMETRICS, "https://trk.kissmetrics.com"})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from km_cli.model import NO_SECOND, Alias, Filed, Owner, Placed, Slots, part_of
+from km_cli.model import NO_SECOND, Alias, Filed, Owner, Placed, part_of
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.prints import NO_EVENT, Print, Prints
+from km_cli.protocols import Slots
 
 
 class Aliases:

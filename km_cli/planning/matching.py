@@ -7,10 +7,11 @@ one for one as the same call whose properties changed meanwhile; what is left ov
 
 from __future__ import annotations
 
-from km_cli.model import Claim, Filed, Placed, Record, Reject, Slot, Slots, part_of
+from km_cli.model import Claim, Filed, Placed, Record, Reject, Slot, part_of
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.planning.seconds import Seconds
 from km_cli.prints import Print, Prints
+from km_cli.protocols import Slots
 
 MOST_READINGS = 16
 """How many readings are remembered to hold a call: the first and the last ones, so that slots stay small."""

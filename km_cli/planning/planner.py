@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from km_cli.model import Alias, Identify, Plan, Record, Reject, Sequence, Set, Slots, Wired, part_of
+from km_cli.model import Alias, Identify, Plan, Record, Reject, Sequence, Set, Wired, part_of
 from km_cli.planning.aliases import Aliases
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.planning.matching import Matching
 from km_cli.planning.seconds import Collisions, Seconds, split
 from km_cli.prints import Print, Prints
+from km_cli.protocols import Slots
 
 _MOST_KNOWN = 100_000
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 
-from km_cli.model import Claim, Filed, Guest, News, Owner, Placed, Slot, Slots, Timed
+from km_cli.model import Claim, Filed, Guest, News, Owner, Placed, Slot, Timed
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.prints import NO_EVENT, Print
+from km_cli.protocols import Slots
 
 
 class Collisions(Enum):

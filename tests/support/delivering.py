@@ -14,7 +14,8 @@ from km_cli.cli.running import SystemClock
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations.tracker import TrackerDestination
 from km_cli.errors import KmError
-from km_cli.model import NANOSECONDS, Destination, Outcome, Parcel, Receipt, Record, Seat
+from km_cli.model import NANOSECONDS, Outcome, Parcel, Receipt, Record, Seat
+from km_cli.protocols import Destination
 from tests.support.tracker import OK, Behave, Hit, Reaction, Tracker
 
 KEY = "0123456789abcdef"
