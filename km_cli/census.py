@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from km_cli.model import Alias, Finding, Placed, Plan, Properties, Record, Sequence, Set
+from km_cli.model import Alias, Finding, Placed, Plan, Properties, Record, Sequence, Set, instance_marks
 from km_cli.names import fold_name
 from km_cli.prints import digest, spelling
 from km_cli.protocols import Counts
@@ -47,8 +47,10 @@ class Census:
             if type(call) is Record and self._doers.get((call.site, call.event)) not in (call.persona, ""):
                 self._cross(call, found)
         for placed in plan.placed:
-            if not isinstance(placed.call, Alias):
-                self._count(placed, placed.call, found)
+            call = placed.call
+            self._counts.gain(self.site(call.site), call.persona, placed.news)
+            if not isinstance(call, Alias):
+                self._count(placed, call, found)
         row = plan.row
         return [Finding(code, message, row.source, row.line, who) for code, message, who in found]
 
@@ -64,16 +66,14 @@ class Census:
 
     def _count(self, placed: Placed, call: Record | Set, found: list[tuple[str, str, str]]) -> None:
         """Count a call: whose it is, its names, and its instances of event and properties."""
-        self._counts.gain(self.site(call.site), call.persona, placed.news)
-        person, pairs = placed.filed.person, placed.filed.pairs
+        person = placed.filed.person
         if placed.news.people and (said := self._spelled(person, call)):
             found.append(("alike-ids", said, _who(call)))
         last = (call.site, call.event, call.properties)
         if last != self._last:  # two personas mostly do the same
             self._last = last
             self._look_at_names(call, found)
-        marks = [person + pairs[at : at + 4] for at in range(0, len(pairs), 8)]
-        marks.append(person + b"event" + placed.filed.event)
+        marks = instance_marks(placed.filed)
         if self._counts.more(marks) > MOST_INSTANCES:
             self._tell_instances(marks, call, found)
 

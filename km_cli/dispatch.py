@@ -247,7 +247,7 @@ class Sending:
 
     def _settle(self) -> None:
         if receipts := self._take_unsettled():
-            self._ledger.settle(receipts)
+            self._ledger.settle(self._tracker, receipts)
 
     def _take_unsettled(self) -> list[Receipt]:
         """Return the receipts to make durable, the refused ones written to the rejects file before."""

@@ -7,6 +7,7 @@ Everything here is a named tuple: immutable, cheap to make by the million, equal
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -281,19 +282,51 @@ class Guest(NamedTuple):
     pairs: bytes
 
 
-class Slot(NamedTuple):
-    """One person's one second in one site: the calls filed here, and the guests moved here."""
-
-    filed: tuple[Filed, ...] = ()
-    guests: tuple[Guest, ...] = ()
-
-
 class News(NamedTuple):
     """What Kissmetrics will hold more than before once it has a call: people, events, property values."""
 
     people: int = 0
     events: int = 0
     properties: int = 0
+
+
+NO_EVENT = b"\0\0\0\0"
+"""Stands where a call has no event."""
+
+
+def instance_marks(filed: Filed) -> list[bytes]:
+    """Return what a call's instances are counted under (D7): its properties', and its event's at the end."""
+    person, pairs = filed.person, filed.pairs
+    marks = [person + pairs[at : at + 4] for at in range(0, len(pairs), 8)]
+    marks.append(person + b"event" + filed.event)
+    return marks
+
+
+class Slot(NamedTuple):
+    """One person's one second in one site: the calls filed here, and the guests moved here."""
+
+    filed: tuple[Filed, ...] = ()
+    guests: tuple[Guest, ...] = ()
+
+    def standing(self, second: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield event and pairs of all that stands in this second, moved here or not moved away."""
+        yield from self.guests
+        for filed in self.filed:
+            if filed.taken == second:
+                yield filed.event, filed.pairs
+
+    def more(self, event: bytes, pairs: bytes, second: int) -> News:
+        """Return what a call adds to all that stands in this second."""
+        standing = list(self.standing(second))
+        is_new = event != NO_EVENT and all(event != other for other, _ in standing)
+        known = {name for _, others in standing for name, _ in split_pairs(others)}
+        return News(0, int(is_new), len({name for name, _ in split_pairs(pairs)} - known))
+
+
+def split_pairs(pairs: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the digests of name and value of each property, 4 bytes each."""
+    for at in range(0, len(pairs), 8):
+        yield pairs[at : at + 4], pairs[at + 4 : at + 8]
 
 
 class Placed(NamedTuple):

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from unicodedata import normalize
 
-from km_cli.model import NO_SECOND, Alias, Owner, Properties, Record, Set, Wired
+from km_cli.model import NO_EVENT, NO_SECOND, Alias, Owner, Properties, Record, Set, Wired
 from km_cli.names import fold_identity, fold_name
 
 _LONGEST_KEPT = 200
@@ -35,10 +35,6 @@ class Fact(NamedTuple):
     id: bytes
     deed: bytes
     name: bytes
-
-
-NO_EVENT = b"\0\0\0\0"
-"""Stands where a call has no event."""
 
 
 class Prints:

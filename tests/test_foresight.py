@@ -19,6 +19,7 @@ from km_cli.cli import group
 from km_cli.standin import Store, fold
 from tests.conftest import SAMPLES
 from tests.support.command import Command
+from tests.support.tracker import BAD, OK
 
 HEADER = "timestamp,user,account,event,plan,seats"
 
@@ -164,3 +165,48 @@ def test_rules_are_listed_and_the_nearest_is_named(km: Command) -> None:
     listed = km("rules").ended(0).out
     assert listed.startswith("D1 ")
     assert "did you mean crossover?" in km("rules", "crosover").ended(2).err
+
+
+def test_instances_are_counted_however_a_run_ends(km: Command, tmp_path: Path) -> None:
+    """Parts of a log, 500 rows a run (D7)."""
+    log = _log(tmp_path / "log.csv", *[f"{1_709_283_600 + n},u{n},Acme,In" for n in range(1200)])
+    flags = ("--to", f"local:{tmp_path / 'x.db'}", "--limit", "500", "--json")
+    found = [km("import", log, *flags).ended(0).summary["findings"].get("D7", 0) for _ in range(3)]
+    assert found == [0, 0, 200]
+
+
+def test_what_is_refused_is_not_foretold_any_more(importer: Command, tracker: Any, tmp_path: Path) -> None:
+    log = _log(tmp_path / "log.csv", "1709283600,ada,Acme,In", "1709283601,ada,Acme,Bad")
+    tracker.behave = lambda hit, _: BAD if "Bad" in hit.query else OK
+    importer("import", log).ended(65)
+    told = importer("dry-run", _log(tmp_path / "none.csv"), "--json").ended(0).summary["forecast"]["main"]
+    assert {persona: held["events"] for persona, held in told.items()} == {"user": 1, "account": 1}
+    tracker.behave = None
+    (rejects,) = importer.state.glob("rejects-*")
+    importer("import", rejects).ended(0)
+    told = importer("dry-run", tmp_path / "none.csv", "--json").ended(0).summary["forecast"]["main"]
+    assert {persona: held["events"] for persona, held in told.items()} == {"user": 2, "account": 2}
+
+
+def test_an_alias_makes_one_person_of_two(km: Command, tmp_path: Path) -> None:
+    (tmp_path / "km.toml").write_text('[[personas]]\nname = "user"\nalias = "other"\n')
+    log = tmp_path / "log.csv"
+    log.write_text("timestamp,user,other,event\n1709283600,anon,,In\n1709283700,ada,anon,Paid\n")
+    flags = (
+        "--config",
+        tmp_path / "km.toml",
+        "--allow-alias",
+        "--to",
+        f"local:{tmp_path / 'x.db'}",
+        "--json",
+    )
+    told = km("dry-run", log, *flags).ended(0).summary["forecast"]["main"]["user"]
+    kept = km("import", log, *flags).ended(0).summary["kept"]
+    assert (told["people"], told["events"]) == (kept["people"], kept["events"]) == (1, 2)
+
+
+def test_values_that_merge_are_told_when_calls_are_kept(km: Command, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("timestamp,user,event,plan\n1709283600,ada,In,pro\n1709283600,ada,in,free\n")
+    found = km("dry-run", log, "--collisions", "keep", "--json").ended(0).summary["findings"]
+    assert (found["D1-merged"], found["D2-lost"]) == (1, 1)

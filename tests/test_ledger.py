@@ -89,7 +89,7 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
     assert (head.asked, head.digest) == ("asked", b"seven")
     assert again.readings.by_number(head.number) == reading
     assert again.outbox.row(parcels[1].row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))
-    again.settle([Receipt(parcels[0], Outcome.ACKNOWLEDGED), Receipt(parcels[1], Outcome.PENDING)])
+    again.settle("t", [Receipt(parcels[0], Outcome.ACKNOWLEDGED), Receipt(parcels[1], Outcome.PENDING)])
     assert list(again.outbox.pending("t", ("main",))) == [parcels[1:]]
     again.close()
 
@@ -100,7 +100,7 @@ def test_a_rejected_call_gives_up_its_seat_and_its_guest(tmp_path: Path) -> None
     put(ledger, *calls)
     parcels = ledger.commit("t", begun(ledger), calls)
     assert ledger.slots.slot(PERSON, SECOND + 1).guests
-    ledger.settle([Receipt(parcels[1], Outcome.REJECTED)])
+    ledger.settle("t", [Receipt(parcels[1], Outcome.REJECTED)])
     assert ledger.slots.slot(PERSON, SECOND).filed == (calls[0][0].filed,)
     assert ledger.slots.slot(PERSON, SECOND + 1) == Slot()
     ledger.close()

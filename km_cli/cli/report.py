@@ -196,8 +196,9 @@ def _print_findings(tally: Tally, *, worst: bool = False) -> None:
     if not tally.findings:
         return
     say("\nfindings")
-    table([(f"  {code}", f"{count:,}", _meaning(code)) for code, count in tally.findings.most_common()])
-    for code in tally.findings:
+    codes = sorted(tally.findings, key=lambda code: (is_harmless(code), -tally.findings[code]))
+    table([(f"  {code}", f"{tally.findings[code]:,}", _meaning(code)) for code in codes])
+    for code in codes:
         finding = tally.examples[code]
         place = f"{_place(finding)}: " if finding.source else ""
         say(f"  {code}: {place}{short(finding.message, _LONGEST_MESSAGE)}")

@@ -11,10 +11,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from km_cli.model import News
+from km_cli.model import Filed, News, instance_marks
 
 _MOST_CACHED = 200_000
 _MOST_UNWRITTEN = 100_000
+_MOST_NAMES = 70_000
 
 Total = dict[tuple[str, str], News]
 """What Kissmetrics holds, by site and persona."""
@@ -47,6 +48,14 @@ class CountTable:
                 most = count
         self._unwritten.update(marks)
         return most
+
+    def take_back(self, site: str, persona: str, filed: Filed, news: News) -> None:
+        """Count a call no more: its destination refused it."""
+        self.gain(site, persona, News(0, -news.events, -news.properties))
+        for mark in instance_marks(filed):
+            count = self._instances.get(mark)
+            self._instances[mark] = (self._load(mark) if count is None else count) - 1
+            self._unwritten.add(mark)
 
     def instances(self, mark: bytes) -> int:
         """Return how many there are of one that was just counted."""
@@ -83,6 +92,8 @@ class CountTable:
             }
         if name in names:
             return 0
+        if len(names) >= _MOST_NAMES:
+            return len(names) + 1  # too many for any product: which they are does not matter any more
         names.add(name)
         self._new_names.append((site, kind, name))
         return len(names)

@@ -7,7 +7,7 @@ import hmac
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from km_cli.errors import LedgerError, LedgerFailed, UsageError
@@ -69,7 +69,10 @@ class Ledger:
         return overlay
 
     def close(self) -> None:
-        """Close the file and let go of the lock."""
+        """Close the file and let go of the lock; what was only counted so far is written."""
+        if self._lock and not self._failed:
+            with suppress(LedgerFailed), self._transaction():
+                self.counts.write(at_end=True)
         self._database.close()
         if self._lock:
             self._lock.release()
@@ -91,7 +94,7 @@ class Ledger:
         (promise 1). Raises LedgerFailed; then nothing of the batch stands.
         """
         with self._transaction():
-            self._settle(receipts)
+            self._settle(tracker, receipts)
             if calls:
                 self._tie_sites()
             parcels = self.outbox.post(tracker, reading.number, calls) if self._lock else []
@@ -102,20 +105,22 @@ class Ledger:
             self.readings.write(reading)
         return parcels
 
-    def settle(self, receipts: Iterable[Receipt]) -> None:
+    def settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         """Make receipts durable: what was acknowledged or rejected leaves the outbox."""
         with self._transaction():
-            self._settle(receipts)
+            self._settle(tracker, receipts)
             self.slots.write()
+            self.counts.write(at_end=False)
 
-    def _settle(self, receipts: Iterable[Receipt]) -> None:
+    def _settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         receipts = list(receipts)
         refused = [receipt.parcel for receipt in receipts if receipt.outcome is Outcome.REJECTED]
         for row in {parcel.row for parcel in refused}:
             self.readings.count_refused(self.outbox.row(row)[0], 1)
         self.outbox.settle(receipts)
         for parcel in refused:
-            self.slots.free(parcel.seat)
+            if freed := self.slots.free(parcel.seat):
+                self.counts.take_back(f"{tracker} {parcel.site}", parcel.persona, *freed)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ import sqlite3
 from struct import Struct
 
 from km_cli.ledger.changed import ChangedTable
-from km_cli.model import NO_SECOND, Claim, Filed, Guest, Owner, Placed, Seat, Slot
+from km_cli.model import NO_SECOND, Claim, Filed, Guest, News, Owner, Placed, Seat, Slot
 
 _FILED, _GUEST = 1, 2
 _HEADER = Struct(">BH8s8s4sBBH")
@@ -150,16 +150,19 @@ class SlotTable:
         """Remember where the call with this id is filed, for now in memory."""
         self._ids[event_id] = (person, second)
 
-    def free(self, seat: Seat) -> None:
-        """Forget a call that its destination rejected: the row is judged anew when it comes again."""
+    def free(self, seat: Seat) -> tuple[Filed, News] | None:
+        """Forget a call that its destination rejected: the row is judged anew when it comes again.
+
+        Return it and what Kissmetrics has less without it; None for an alias, or what is not known.
+        """
         self.refused += 1
         if seat.second == NO_SECOND:
             self._part(seat.deed)
-            return
+            return None
         slot = self.slot(seat.person, seat.second)
         leaving = next((filed for filed in slot.filed if _sits(filed, seat)), None)
         if leaving is None:
-            return
+            return None
         rest = tuple(filed for filed in slot.filed if filed is not leaving)
         self.put(seat.person, seat.second, Slot(rest, slot.guests))
         if seat.taken != seat.second:
@@ -167,6 +170,8 @@ class SlotTable:
             guests = list(there.guests)
             guests.remove(Guest(leaving.event, leaving.pairs))
             self.put(seat.person, seat.taken, Slot(there.filed, tuple(guests)))
+        left = self.slot(seat.person, seat.taken)
+        return leaving, left.more(leaving.event, leaving.pairs, seat.taken)
 
     def _part(self, person: bytes) -> None:
         """Forget that a person was made one with another."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from km_cli.model import NO_SECOND, Alias, Filed, Owner, Placed, part_of
+from km_cli.model import NO_EVENT, NO_SECOND, Alias, Filed, News, Owner, Placed, part_of
 from km_cli.planning.desk import Desk, NotPlaced
-from km_cli.prints import NO_EVENT, Print, Prints
+from km_cli.prints import Print, Prints
 from km_cli.protocols import Slots
 
 
@@ -57,4 +57,5 @@ class Aliases:
             desk.note_bare(call)
         self._slots.own(mark.other, made)
         filed = Filed(mark.person, NO_SECOND, NO_SECOND, mark.deed, b"", NO_EVENT, b"", b"", ())
-        desk.placed.append(Placed(desk.row, call, filed))
+        both = leader is not None and other is not None
+        desk.placed.append(Placed(desk.row, call, filed, News(people=-both)))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from km_cli.model import Alias, Identify, Plan, Record, Reject, Sequence, Set, Wired, part_of
+from km_cli.model import Alias, Identify, Plan, Record, Reject, Sequence, Set, Wired, part_of, split_pairs
 from km_cli.planning.aliases import Aliases
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.planning.matching import Matching
-from km_cli.planning.seconds import Collisions, Seconds, split
+from km_cli.planning.seconds import Collisions, Seconds
 from km_cli.prints import Print, Prints
 from km_cli.protocols import Slots
 
@@ -104,6 +104,6 @@ class Planner:
         fact = self._prints.of_fact(call, name)
         home = self._slots.home(fact.id)
         return home is not None and any(
-            filed.deed == fact.deed and fact.name in (key for key, _ in split(filed.pairs))
+            filed.deed == fact.deed and fact.name in (key for key, _ in split_pairs(filed.pairs))
             for filed in self._slots.slot(*home).filed
         )

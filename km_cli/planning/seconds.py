@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import Enum
 
-from km_cli.model import Claim, Filed, Guest, News, Owner, Placed, Slot, Timed
+from km_cli.model import NO_EVENT, Claim, Filed, Guest, News, Owner, Placed, Slot, Timed, split_pairs
 from km_cli.planning.desk import Desk, NotPlaced
-from km_cli.prints import NO_EVENT, Print
+from km_cli.prints import Print
 from km_cli.protocols import Slots
 
 
@@ -31,10 +30,10 @@ class Seconds:
         """Choose the second, take it, and put the call on the desk. Raises NotPlaced."""
         own = self._slots.slot(mark.person, mark.second)
         taken = mark.second
-        events, properties = int(mark.event != NO_EVENT), mark.names
+        news = News(0, int(mark.event != NO_EVENT), mark.names)
         if own.filed or own.guests:
             taken = self._choose(call, mark, own, desk)
-            events, properties = self._more(mark, taken)
+            news = self._slots.slot(mark.person, taken).more(mark.event, mark.pairs, taken)
         filed = Filed(
             mark.person,
             mark.second,
@@ -56,14 +55,7 @@ class Seconds:
         is_new = self._slots.owner(mark.person) is None
         if is_new:
             self._slots.own(mark.person, Owner(call.persona, mark.identity))
-        desk.placed.append(Placed(desk.row, call, filed, News(is_new, events, properties)))
-
-    def _more(self, mark: Print, second: int) -> tuple[int, int]:
-        """Return how many events and property values a call adds to what stands in a second."""
-        standing = list(_standing(self._slots.slot(mark.person, second), second))
-        is_new = mark.event != NO_EVENT and all(event != mark.event for event, _ in standing)
-        known = {name for _, pairs in standing for name, _ in split(pairs)}
-        return int(is_new), len({name for name, _ in split(mark.pairs)} - known)
+        desk.placed.append(Placed(desk.row, call, filed, news._replace(people=int(is_new))))
 
     def _choose(self, call: Timed, mark: Print, own: Slot, desk: Desk) -> int:
         """Return the first second that is free at this call's turn (promise 6)."""
@@ -73,7 +65,7 @@ class Seconds:
         for second in range(first, first + self._spread + 1):
             slot = own if second == first else self._slots.slot(mark.person, second)
             rule = _clash(slot, second, mark)
-            if second == first and rule == "D1" and (mark.event, mark.pairs) in _standing(slot, second):
+            if second == first and rule == "D1" and (mark.event, mark.pairs) in slot.standing(second):
                 desk.note_alike(call)
             clash = clash or rule
             if not rule:
@@ -83,14 +75,17 @@ class Seconds:
             if rule == "D2" and without_event < 0:
                 without_event = second
         if self._collisions is Collisions.REJECT or without_event < 0:
-            return self._crowded(call, clash, first, desk)
+            return self._crowded(call, mark, clash, desk)
         desk.note_lost(call)
         return without_event
 
-    def _crowded(self, call: Timed, clash: str, first: int, desk: Desk) -> int:
+    def _crowded(self, call: Timed, mark: Print, clash: str, desk: Desk) -> int:
         """No second is free: keep the call where it is if that was asked for, else refuse it."""
+        first = mark.second
         if self._collisions is Collisions.KEEP:
             desk.note_merged(call)
+            if _differs(self._slots.slot(mark.person, first), first, mark):
+                desk.note_lost(call)
             return first
         desk.note_full(call, clash)
         what = (
@@ -107,25 +102,17 @@ class Seconds:
 
 def _clash(slot: Slot, second: int, mark: Print) -> str:
     """Name the rule by which Kissmetrics would merge the call with one that stands there, or ""."""
-    mine = None
-    rule = ""
-    for event, pairs in _standing(slot, second):
-        if event == mark.event != NO_EVENT:
-            return "D1"
-        if not rule and pairs != mark.pairs and pairs:
-            mine = mine if mine is not None else dict(split(mark.pairs))
-            if any(mine.get(name, value) != value for name, value in split(pairs)):
-                rule = "D2"
-    return rule
+    if mark.event != NO_EVENT and any(event == mark.event for event, _ in slot.standing(second)):
+        return "D1"
+    return "D2" if _differs(slot, second, mark) else ""
 
 
-def _standing(slot: Slot, second: int) -> Iterator[tuple[bytes, bytes]]:
-    yield from slot.guests
-    for filed in slot.filed:
-        if filed.taken == second:
-            yield filed.event, filed.pairs
-
-
-def split(pairs: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for at in range(0, len(pairs), 8):
-        yield pairs[at : at + 4], pairs[at + 4 : at + 8]
+def _differs(slot: Slot, second: int, mark: Print) -> bool:
+    """Tell whether a property of the call has another value there (D2)."""
+    mine: dict[bytes, bytes] | None = None
+    for _, pairs in slot.standing(second):
+        if pairs != mark.pairs and pairs:
+            mine = mine if mine is not None else dict(split_pairs(mark.pairs))
+            if any(mine.get(name, value) != value for name, value in split_pairs(pairs)):
+                return True
+    return False

@@ -92,7 +92,7 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
         )
         parcels = stages.time("commit", lambda calls=calls: ledger.commit("benchmark", reading, calls))
         receipts = [Receipt(parcel, Outcome.ACKNOWLEDGED) for parcel in parcels]
-        stages.time("settle", lambda receipts=receipts: ledger.settle(receipts))
+        stages.time("settle", lambda receipts=receipts: ledger.settle("benchmark", receipts))
     ledger.close()
     opened.close()
     return len(items), stages

@@ -91,7 +91,7 @@ class Acknowledging:
         placed = [one for plan in batch.plans for one in plan.placed]
         calls = [(one, self._encoder.encode(one.call, one.filed.taken)) for one in placed]
         parcels = self._ledger.commit(TRACKER, batch.reading, calls, at_end=batch.at_end)
-        self._ledger.settle([Receipt(parcel, Outcome.ACKNOWLEDGED) for parcel in parcels])
+        self._ledger.settle(TRACKER, [Receipt(parcel, Outcome.ACKNOWLEDGED) for parcel in parcels])
         self.sent.extend(placed)
         for plan in batch.plans:
             count_plan(self._tally, plan)
