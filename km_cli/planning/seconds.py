@@ -30,10 +30,13 @@ class Seconds:
         """Choose the second, take it, and put the call on the desk. Raises NotPlaced."""
         own = self._slots.slot(mark.person, mark.second)
         taken = mark.second
-        news = News(0, int(mark.event != NO_EVENT), mark.names)
+        is_new = self._slots.owner(mark.person) is None
         if own.filed or own.guests:
             taken = self._choose(call, mark, own, desk)
-            news = self._slots.slot(mark.person, taken).more(mark.event, mark.pairs, taken)
+            more = self._slots.slot(mark.person, taken).more(mark.event, mark.pairs, taken)
+            news = more._replace(people=int(is_new))
+        else:
+            news = News(int(is_new), int(mark.event != NO_EVENT), mark.names)
         filed = Filed(
             mark.person,
             mark.second,
@@ -52,10 +55,9 @@ class Seconds:
             self._slots.put(mark.person, taken, Slot(there.filed, (*there.guests, guest)))
         if mark.id:
             self._slots.file_id(mark.id, mark.person, mark.second)
-        is_new = self._slots.owner(mark.person) is None
         if is_new:
             self._slots.own(mark.person, Owner(call.persona, mark.identity))
-        desk.placed.append(Placed(desk.row, call, filed, news._replace(people=int(is_new))))
+        desk.placed.append(Placed(desk.row, call, filed, news))
 
     def _choose(self, call: Timed, mark: Print, own: Slot, desk: Desk) -> int:
         """Return the first second that is free at this call's turn (promise 6)."""
