@@ -7,6 +7,11 @@ import pytest
 from km_cli.model import Event, Row, Share
 from km_cli.rules import Rules
 
+DECORATED = ("(null)", "<none>", "[anonymous]", "_guest_", "{undefined}")
+BARE = ("null", "None", "anonymous", "GUEST", "undefined")
+"""Identities that get to the rules only if --allow-id says that they are somebody."""
+MORE_DOUBTFUL = ("n.a.", "#N/A", "\\N", "anon", "Anonymous User", "guest_user")
+
 
 def event(name: str = "Clicked", **properties: str) -> Event:
     pairs = tuple((key.replace("__", " "), value) for key, value in properties.items())
@@ -47,6 +52,9 @@ def whose(account: str) -> Event:
         ("I1-doubt", whose("(not set)"), whose("set")),
         ("I1-doubt", whose("UNKNOWN"), whose("Unknown Pleasures Ltd")),
         ("I1-doubt", whose("0"), whose("10")),
+        *[("I1-doubt", whose(text), whose(text.strip("()<>[]{}_") + " Ltd")) for text in DECORATED],
+        *[("I1-doubt", whose(text), whose(bare)) for text, bare in zip(DECORATED, BARE, strict=True)],
+        *[("I1-doubt", whose(text), whose(f"{text}a")) for text in MORE_DOUBTFUL],
         ("I4", whose("zXw0Zq3C+bPqk2gJrY6yVnXr5dA="), whose("zXw0Zq3CbPqk2gJrY6yVnXr5dA")),
         ("I4", whose("zXw0Zq3C/bPqk2gJrY6yVnXr5dA="), whose("Acme/Beta")),
     ],
