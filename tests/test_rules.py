@@ -18,8 +18,8 @@ def event(name: str = "Clicked", **properties: str) -> Event:
     return Event(Row("log.csv", 2, b"", []), (Share("ada", pairs), Share("Acme", pairs)), name, 0, pairs, "")
 
 
-def named(name: str) -> Event:
-    return event()._replace(properties=((name, "v"),))
+def named(name: str, value: str = "v") -> Event:
+    return event()._replace(properties=((name, value),))
 
 
 def whose(account: str) -> Event:
@@ -36,12 +36,45 @@ def whose(account: str) -> Event:
         ("set-by-kissmetrics", named("campaign_source".replace("_", " ")), named("campaign_source")),
         ("D5-long", event(note="x" * 513), event(note="x" * 512)),
         ("D5", event(deposit="$49.00"), event(deposit="49.00")),
-        ("D5", event(deposit="49,00 €"), event(deposit="49,00 EUR")),
+        ("D5", event(deposit="49,00 €"), event(deposit="49,00 EURO")),
         ("D5", event(deposit="-$5"), event(deposit="-5")),
+        *[
+            ("D5", event(deposit=text), event(deposit=near))
+            for text, near in (
+                ("US$49", "US49"),
+                ("A$49", "ABCD$49"),
+                ("R$ 10", "R 10"),
+                ("49 USD", "49 seats"),
+                ("CHF 49", "CH 49"),
+                ("EUR 5", "EUR"),
+                ("1.234,50 €", "1.234,50"),
+                ("49 US$", "49 eur"),
+                ("-5.00GBP", "GB5"),
+                (" $5", " 5"),
+            )
+        ],
         ("D5", event(data='{"a": 1}'), event(data="{a}")),
         ("D5", event(data="[1, 2]"), event(data="[draft] title")),
         ("D5-money", event(Billing__Amount="EUR 5"), event(Billing__Amount="-5.00")),
-        ("D5-money", event(total_price="1.234,50"), event(discount="1.234,50")),
+        ("D5-money", event(total_price="1.234,50"), event(total_price="1234.50")),
+        *[
+            ("D5-money", named(name, "1,50"), named(near, "1,50"))
+            for name, near in (
+                ("totalAmount", "total_amount_type"),
+                ("unitPrice", "Price ID"),
+                ("fee", "coffee"),
+                ("Sales Tax", "taxonomy"),
+                ("discount", "discount_code"),
+                ("totalMRR", "arr_time"),
+                ("ARR", "paid_at"),
+                ("Billing Amount", "billing_country"),
+                ("cost", "cost_center"),
+            )
+        ],
+        *[
+            ("D5-money", named("amount", text), named("amount", near))
+            for text, near in (("5 each", "each"), ("٤٩", "49"), ("1.2e3.4", "1.2e3"), ("--5", "-.5"))
+        ],
         ("W6", event(note='say "yes"'), event(note="say 'yes'")),
         ("W6", event(**{f"p{n}": "v" for n in range(11)}), event(**{f"p{n}": "v" for n in range(10)})),
         ("D8-name", event("Viewed https://a.example/x"), event("Viewed a.example")),
