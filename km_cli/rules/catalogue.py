@@ -206,7 +206,7 @@ NOTICED: tuple[About, ...] = (
         "alike-ids",
         Severity.CHANGES,
         "an id that differs from another only in case or Unicode form: two people, perhaps one",
-        "write the id in one way; an alias column can make them one",
+        "write the id in one way",
         "troubleshooting-identities",
         Example(
             log("09:00:00Z,ada@a.example,Acme,Paid", "09:01:00Z,Ada@a.example,Acme,Paid"),

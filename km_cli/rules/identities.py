@@ -21,7 +21,9 @@ _DOUBTFUL = frozenset(
 )  # fmt: skip
 """Words that mostly stand for nobody, and that Kissmetrics does not name (I1)."""
 
-_ANONYMOUS = re.compile(r"(?=.*[+/=])[A-Za-z0-9+/]{20,40}={0,2}")
+_ANONYMOUS = re.compile(r"(?=.*[+/=])(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9+/]{20,40}={0,2}")
+_WORD = re.compile(r"(?:^|[+/])(?:[A-Z]?[a-z]{3,}[0-9]*|[A-Z]{4,}[0-9]*|[0-9]{4,})(?=[+/]|$)")
+"""A word or a number in a path such as sales/Team7; what is made at random has none."""
 _MOST_KNOWN = 100_000
 
 
@@ -90,4 +92,6 @@ class AnonymousIds:
 
     @staticmethod
     def _judge(identity: str) -> str:
-        return f"the identity {identity!r} looks like a visitor's" if _ANONYMOUS.fullmatch(identity) else ""
+        if _ANONYMOUS.fullmatch(identity) and not _WORD.search(identity):
+            return f"the identity {identity!r} looks like a visitor's"
+        return ""
