@@ -161,6 +161,44 @@ def test_a_rule_is_explained_by_a_real_run(km: Command, code: str) -> None:
     assert "/tmp" not in told
 
 
+@pytest.mark.parametrize(
+    ("code", "first", "shown"),
+    [
+        ("time", "D6: ", "time"),
+        ("No-Event", "W3: ", "W3, no-event, no-identity, no-property-name"),
+        ("no-identity", "W3: ", "W3, no-event, no-identity, no-property-name"),
+        ("D4-ids", "D4-ids: ", "D4"),
+    ],
+)
+def test_a_rule_is_found_by_what_it_shows_as(km: Command, code: str, first: str, shown: str) -> None:
+    told = km("rules", code).ended(0).out
+    assert told.startswith(first)
+    assert f"  shows as: {shown}\n" in told
+
+
+def test_a_rule_comes_before_one_that_shows_as_it(km: Command) -> None:
+    told = km("rules", "d4").ended(0).out
+    assert told.startswith("D4: ")
+    assert "shows as" not in told
+
+
+@pytest.mark.parametrize("code", ["changed", "refused"])
+def test_a_rule_without_an_example_is_explained(km: Command, code: str) -> None:
+    told = km("rules", code).ended(0).out
+    assert told.startswith(f"{code}: ")
+    assert "cure: " in told
+    assert "a log that shows it" not in told
+
+
+@pytest.mark.parametrize("code", ["D2-full", "D7-property", "D5-bytes"])
+def test_a_long_example_shows_the_finding(km: Command, code: str) -> None:
+    told = km("rules", code).ended(0).out
+    dry, _, held = told.partition("km-cli dry-run log")[2].partition("what Kissmetrics would hold")
+    assert f"{code.removesuffix('-bytes')}: " in dry
+    assert held
+    assert max(map(len, told.splitlines())) <= 410
+
+
 def test_rules_are_listed_and_the_nearest_is_named(km: Command) -> None:
     listed = km("rules").ended(0).out
     assert listed.startswith("D1 ")

@@ -7,14 +7,19 @@ import pytest
 from km_cli.model import Event, Row, Share
 from km_cli.rules import Rules
 
+DECORATED = ("(null)", "<none>", "[anonymous]", "_guest_", "{undefined}")
+BARE = ("null", "None", "anonymous", "GUEST", "undefined")
+"""Identities that get to the rules only if --allow-id says that they are somebody."""
+MORE_DOUBTFUL = ("n.a.", "#N/A", "\\N", "anon", "Anonymous User", "guest_user")
+
 
 def event(name: str = "Clicked", **properties: str) -> Event:
     pairs = tuple((key.replace("__", " "), value) for key, value in properties.items())
     return Event(Row("log.csv", 2, b"", []), (Share("ada", pairs), Share("Acme", pairs)), name, 0, pairs, "")
 
 
-def named(name: str) -> Event:
-    return event()._replace(properties=((name, "v"),))
+def named(name: str, value: str = "v") -> Event:
+    return event()._replace(properties=((name, value),))
 
 
 def whose(account: str) -> Event:
@@ -31,30 +36,106 @@ def whose(account: str) -> Event:
         ("set-by-kissmetrics", named("campaign_source".replace("_", " ")), named("campaign_source")),
         ("D5-long", event(note="x" * 513), event(note="x" * 512)),
         ("D5", event(deposit="$49.00"), event(deposit="49.00")),
-        ("D5", event(deposit="49,00 €"), event(deposit="49,00 EUR")),
+        ("D5", event(deposit="49,00 €"), event(deposit="49,00 EURO")),
         ("D5", event(deposit="-$5"), event(deposit="-5")),
+        *[
+            ("D5", event(deposit=text), event(deposit=near))
+            for text, near in (
+                ("US$49", "US49"),
+                ("A$49", "ABCD$49"),
+                ("R$ 10", "R 10"),
+                ("49 USD", "49 seats"),
+                ("CHF 49", "CH 49"),
+                ("EUR 5", "EUR"),
+                ("1.234,50 €", "1.234,50"),
+                ("49 US$", "49 eur"),
+                ("-5.00GBP", "GB5"),
+                (" $5", " 5"),
+            )
+        ],
         ("D5", event(data='{"a": 1}'), event(data="{a}")),
         ("D5", event(data="[1, 2]"), event(data="[draft] title")),
         ("D5-money", event(Billing__Amount="EUR 5"), event(Billing__Amount="-5.00")),
-        ("D5-money", event(total_price="1.234,50"), event(discount="1.234,50")),
+        ("D5-money", event(total_price="1.234,50"), event(total_price="1234.50")),
+        *[
+            ("D5-money", named(name, "1,50"), named(near, "1,50"))
+            for name, near in (
+                ("totalAmount", "total_amount_type"),
+                ("unitPrice", "Price ID"),
+                ("fee", "coffee"),
+                ("Sales Tax", "taxonomy"),
+                ("discount", "discount_code"),
+                ("totalMRR", "arr_time"),
+                ("ARR", "paid_at"),
+                ("Billing Amount", "billing_country"),
+                ("cost", "cost_center"),
+            )
+        ],
+        *[
+            ("D5-money", named("amount", text), named("amount", near))
+            for text, near in (("5 each", "each"), ("٤٩", "49"), ("1.2e3.4", "1.2e3"), ("--5", "-.5"))
+        ],
         ("W6", event(note='say "yes"'), event(note="say 'yes'")),
         ("W6", event(**{f"p{n}": "v" for n in range(11)}), event(**{f"p{n}": "v" for n in range(10)})),
         ("D8-name", event("Viewed https://a.example/x"), event("Viewed a.example")),
         ("D8-name", event("GET /api/users/1"), event("Won 50/50")),
-        ("D8-name", event("Bought SKU-4821"), event("Bought Add-on 3")),
-        ("D8-name", event("Error 10054"), event("Joined in 2024")),
-        ("D8-name", event("Opened 0b1c2d3e-4f50-11ee-be56-0242ac120002"), event("Opened a-b-c")),
         ("I1-doubt", whose("(not set)"), whose("set")),
         ("I1-doubt", whose("UNKNOWN"), whose("Unknown Pleasures Ltd")),
         ("I1-doubt", whose("0"), whose("10")),
+        *[("I1-doubt", whose(text), whose(text.strip("()<>[]{}_") + " Ltd")) for text in DECORATED],
+        *[("I1-doubt", whose(text), whose(bare)) for text, bare in zip(DECORATED, BARE, strict=True)],
+        *[("I1-doubt", whose(text), whose(f"{text}a")) for text in MORE_DOUBTFUL],
         ("I4", whose("zXw0Zq3C+bPqk2gJrY6yVnXr5dA="), whose("zXw0Zq3CbPqk2gJrY6yVnXr5dA")),
         ("I4", whose("zXw0Zq3C/bPqk2gJrY6yVnXr5dA="), whose("Acme/Beta")),
+        *[
+            ("I4", whose("zXw0Zq3C/bPqk2gJrY6yVnXr5dA="), whose(near))
+            for near in (
+                "facebook/10158765432109876",
+                "engineering/platform/core",
+                "Engineering/Platform/Core2",
+                "engineering/Platform2/B2",
+                "FACEBOOK/a10158765432109876",
+                "zxw0zq3c/bpqk2gjry6yvnxr5da=",
+                "ZXW0ZQ3C/BPQK2GJRY6YVNXR5DA=",
+                "zXwoZqeC/bPqkogJrYgyVnXrfdA=",
+            )
+        ],
     ],
 )
 def test_a_rule_fires_and_has_a_near_miss(code: str, fires: Event, near_miss: Event) -> None:
     found = {finding.code: finding for finding in Rules().look(fires)}
     assert (found[code].source, found[code].line) == ("log.csv", 2)
     assert code not in [finding.code for finding in Rules().look(near_miss)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "codes"),
+    [
+        ("Bought SKU-{}", ("4821", "4822", "99")),
+        ("Error {}", ("10054", "10055", "E1001")),
+        ("error_{}", ("10054", "10055", "10056")),
+        ("Opened {}", ("0b1c2d3e-4f50-11ee-be56-0242ac120002", "B08N5WRWNW", "0x7f")),
+        ("Upgraded to {} seats", ("1000", "2500", "5000")),
+    ],
+)
+def test_names_that_differ_by_a_code_are_told_of_from_the_third_on(
+    shape: str, codes: tuple[str, ...]
+) -> None:
+    rules = Rules()
+    found = [
+        [one.code for one in rules.look(event(shape.format(code)))] for code in (*codes, *codes, "12345")
+    ]
+    assert found == [[], [], ["D8-name"], [], [], [], ["D8-name"]]
+
+
+def test_names_that_are_no_codes_or_stand_alone() -> None:
+    rules = Rules()
+    for name in (
+        "Upgraded to 1000 seats", "COVID-19 Banner", "Form 1040 Submitted", "Joined in 2022",
+        "Joined in 2023", "Joined in 2024", "Step 1", "Step 2", "Step 3", "Bought Add-on 3", "Opened a-b-c",
+        "Saw mp3", "Saw mp4", "Saw h264",
+    ):  # fmt: skip
+        assert list(rules.look(event(name))) == []
 
 
 def test_a_name_is_told_of_once_and_a_value_each_time() -> None:

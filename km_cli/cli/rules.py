@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 import click
 
 from km_cli.cli import options
-from km_cli.cli.show import put, say, table
+from km_cli.cli.show import say, short, table
 
 if TYPE_CHECKING:
     from km_cli.rules import About
 
 _MOST_LINES = 36
-_CUT = 6
-_WIDTH = 100
+_FIRST_LINES = 6
+_LAST_LINES = 12
+_LONGEST_LINE = 400
 
 
 @click.command("rules", cls=options.Command)
@@ -48,10 +49,12 @@ def _found(code: str) -> About:
     from km_cli.names import nearest
     from km_cli.rules import CATALOGUE
 
-    for about in CATALOGUE.values():
-        if about.code.casefold() == code.casefold():
-            return about
-    near = nearest(code, CATALOGUE)
+    # A rule's own code comes before one that others show as.
+    by_code = {shown.casefold(): about for about in CATALOGUE.values() for shown in about.shows_as}
+    by_code |= {about.code.casefold(): about for about in CATALOGUE.values()}
+    if about := by_code.get(code.casefold()):
+        return about
+    near = nearest(code, [*CATALOGUE, *(shown for about in CATALOGUE.values() for shown in about.shows_as)])
     raise click.UsageError(
         f"there is no rule {code!r}; " + (f"did you mean {near}?" if near else "km-cli rules lists them")
     )
@@ -61,8 +64,12 @@ def _explain(about: About) -> None:
     source = f"; source: {about.source}" if about.source else ""
     say(f"{about.code}: {about.meaning}", hang=2)
     say(f"  severity: {about.severity.value}{source}")
+    if about.shows_as:
+        say(f"  shows as: {', '.join(about.shows_as)}", hang=12)
     say(f"  cure: {about.cure}", hang=8)
     log, flags, km_toml = about.example.fires, about.example.flags, about.example.km_toml
+    if not log:
+        return
     _show("a log that shows it", log)
     if km_toml:
         _show("with km.toml", km_toml)
@@ -75,14 +82,14 @@ def _explain(about: About) -> None:
 
 
 def _show(title: str, text: str) -> None:
-    """Print a part of the example, cut if it is long."""
+    """Print a part of the example; the middle is cut if it is long: what is found stands at the end."""
     say(f"\n{title}")
     lines = text.strip("\n").splitlines()
-    shown = lines if len(lines) <= _MOST_LINES else lines[:_CUT]
-    for line in shown:
-        put(f"  {line[:_WIDTH]}" + ("…" if len(line) > _WIDTH else ""))
-    if len(shown) < len(lines):
-        say(f"  … {len(lines) - len(shown):,} more lines")
+    if len(lines) > _MOST_LINES:
+        more = len(lines) - _FIRST_LINES - _LAST_LINES
+        lines = [*lines[:_FIRST_LINES], f"… {more:,} more lines", *lines[-_LAST_LINES:]]
+    for line in lines:
+        say(f"  {short(line, _LONGEST_LINE)}".rstrip(), hang=4)
 
 
 def _told(folder: Path, flags: tuple[str, ...]) -> str:

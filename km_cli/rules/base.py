@@ -19,7 +19,10 @@ class Severity(Enum):
 
 
 class Example(NamedTuple):
-    """A log in which the rule shows, one in which it just does not. `flags` and a km.toml go with both."""
+    """A log in which the rule shows, one in which it just does not. `flags` and a km.toml go with both.
+
+    Both are "" where no single log can show it.
+    """
 
     fires: str
     near: str
@@ -28,7 +31,10 @@ class Example(NamedTuple):
 
 
 class About(NamedTuple):
-    """A rule in words. `code` begins with the fact about Kissmetrics it rests on, `source` is its page."""
+    """A rule in words. `code` begins with the fact about Kissmetrics it rests on, `source` is its page.
+
+    `shows_as` has the codes of findings and reasons of rejects that it shows as, if not as `code`.
+    """
 
     code: str
     severity: Severity
@@ -36,6 +42,7 @@ class About(NamedTuple):
     cure: str
     source: str
     example: Example
+    shows_as: tuple[str, ...] = ()
 
 
 class Rule(Protocol):

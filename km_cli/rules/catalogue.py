@@ -11,6 +11,8 @@ _SAME_SECOND = log("09:05:00Z,bo,Acme,Invited", "09:05:00Z,cy,Acme,Invited")
 _NEXT_SECOND = log("09:05:00Z,bo,Acme,Invited", "09:05:01Z,cy,Acme,Invited")
 _TWO_PLANS = log("09:05:00Z,bo,Acme,Paid,pro", "09:05:00Z,cy,Acme,Left,free", more="plan")
 _ONE_PLAN = log("09:05:00Z,bo,Acme,Paid,pro", "09:05:00Z,cy,Acme,Left,pro", more="plan")
+_NO_EXAMPLE = Example("", "")
+"""It takes what was sent before, or what a destination answers, to show it."""
 
 
 def _many(rows: int, event: str, more: str = "", cell: str = "") -> str:
@@ -28,6 +30,7 @@ NOTICED: tuple[About, ...] = (
         "correct the row in the rejects file: km-cli rejects what Kissmetrics would drop",
         "specifications",
         Example(log("09:00:00Z,ada,Acme,"), log("09:00:00Z,ada,Acme,Paid")),
+        ("W3", "no-event", "no-identity", "no-property-name"),
     ),
     About(
         "D1",
@@ -92,6 +95,7 @@ NOTICED: tuple[About, ...] = (
         "nothing: km-cli does it, the first free second within --spread",
         "ecommerce-essentials",
         Example(_SAME_SECOND, _NEXT_SECOND),
+        ("D1", "D2"),
     ),
     About(
         "D4-ids",
@@ -103,6 +107,7 @@ NOTICED: tuple[About, ...] = (
             log('09:00:00Z,"lee, ada",Acme,Paid', "09:01:00Z,lee  ada,Acme,Paid"),
             log('09:00:00Z,"lee, ada",Acme,Paid', "09:01:00Z,lee ada,Acme,Paid"),
         ),
+        ("D4",),
     ),
     About(
         "D5-bytes",
@@ -114,6 +119,7 @@ NOTICED: tuple[About, ...] = (
             log("09:00:00Z,ada,Acme,Wrote," + "x" * 8193, more="note"),
             log("09:00:00Z,ada,Acme,Wrote," + "x" * 8192, more="note"),
         ),
+        ("D5",),
     ),
     About(
         "D6",
@@ -125,6 +131,7 @@ NOTICED: tuple[About, ...] = (
             f"{HEADER}\n2008-12-31T23:59:59Z,ada,Acme,In\n",
             f"{HEADER}\n2009-01-01T00:00:00Z,ada,Acme,In\n",
         ),
+        ("time",),
     ),
     About(
         "D7",
@@ -206,7 +213,7 @@ NOTICED: tuple[About, ...] = (
         "alike-ids",
         Severity.CHANGES,
         "an id that differs from another only in case or Unicode form: two people, perhaps one",
-        "write the id in one way; an alias column can make them one",
+        "write the id in one way",
         "troubleshooting-identities",
         Example(
             log("09:00:00Z,ada@a.example,Acme,Paid", "09:01:00Z,Ada@a.example,Acme,Paid"),
@@ -240,5 +247,21 @@ NOTICED: tuple[About, ...] = (
             log("09:00:00Z,ada,Acme,Paid"),
             ("--only", "Paid"),
         ),
+    ),
+    About(
+        "changed",
+        Severity.NOTE,
+        "sent before with other properties: not sent again",
+        "nothing, if the first values are the right ones; what was sent cannot be taken back",
+        "",
+        _NO_EXAMPLE,
+    ),
+    About(
+        "refused",
+        Severity.NOTE,
+        "the destination did not take a call: what is still owed of the row is in the rejects file",
+        "see what it answered, then import the rejects file: only what is owed is sent",
+        "",
+        _NO_EXAMPLE,
     ),
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from km_cli.model import Event
+from km_cli.names import PLACEHOLDERS
 from km_cli.rules.base import About, Example, Severity, log
 
 _DOUBTFUL = frozenset(
@@ -15,11 +16,14 @@ _DOUBTFUL = frozenset(
         "todo", "nil", "nan", "na", "void", "blank", "not set", "not available", "not applicable",
         "no account", "no company", "no user", "no name", "false", "true", "0", "-1", "?", "--", "---", "xxx",
         ".", "*", "0000", "[object object]", "00000000-0000-0000-0000-000000000000", "dummy",
+        "n.a.", "n.a", "#n/a", "\\n", "anon", "anonymous user", "guest user",
     }
 )  # fmt: skip
 """Words that mostly stand for nobody, and that Kissmetrics does not name (I1)."""
 
-_ANONYMOUS = re.compile(r"(?=.*[+/=])[A-Za-z0-9+/]{20,40}={0,2}")
+_ANONYMOUS = re.compile(r"(?=.*[+/=])(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9+/]{20,40}={0,2}")
+_WORD = re.compile(r"(?:^|[+/])(?:[A-Z]?[a-z]{3,}[0-9]*|[A-Z]{4,}[0-9]*|[0-9]{4,})(?=[+/]|$)")
+"""A word or a number in a path such as sales/Team7; what is made at random has none."""
 _MOST_KNOWN = 100_000
 
 
@@ -59,8 +63,11 @@ class DoubtfulIdentities:
 
     @staticmethod
     def _judge(identity: str) -> str:
-        plain = identity.strip(" ()[]<>{}_-.").casefold().replace("_", " ").replace("-", " ")
-        if plain in _DOUBTFUL or identity.casefold() in _DOUBTFUL:
+        folded = identity.casefold()
+        if folded in PLACEHOLDERS:  # such a one is rejected unless --allow-id says that it is somebody
+            return ""
+        plain = folded.strip(" ()[]<>{}_-.").replace("_", " ").replace("-", " ")
+        if plain in _DOUBTFUL or plain in PLACEHOLDERS or folded in _DOUBTFUL:
             return f"the identity {identity!r} may stand for nobody"
         return ""
 
@@ -85,4 +92,6 @@ class AnonymousIds:
 
     @staticmethod
     def _judge(identity: str) -> str:
-        return f"the identity {identity!r} looks like a visitor's" if _ANONYMOUS.fullmatch(identity) else ""
+        if _ANONYMOUS.fullmatch(identity) and not _WORD.search(identity):
+            return f"the identity {identity!r} looks like a visitor's"
+        return ""

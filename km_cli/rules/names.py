@@ -76,34 +76,63 @@ class NamesOfKissmetrics:
                 yield f"the property {name!r} is one that Kissmetrics sets itself", name
 
 
-_ODD = re.compile(
-    r"https?://|www\.|(?:^|\s)/\w[\w.-]*/|\.(html?|php|aspx?)\b|[?&]\w+="  # a URL
-    r"|\b[0-9a-f]{8}-[0-9a-f]{4}-|\b(?=\w*\d)[0-9a-f]{16,}\b"  # an id
-    r"|\b\d{4,}\b(?<!\b(?:19|20)\d\d)|\b[A-Z]{2,}[-_]\d{2,}|\b0x[0-9a-f]+",  # a SKU, an error code
+_URL = re.compile(
+    r"https?://|www\.|(?:^|\s)/\w[\w.-]*/|\.(html?|php|aspx?)\b|[?&]\w+=",
     re.IGNORECASE,
 )
+_CODE = re.compile(
+    r"(?<![a-z0-9])(?:"
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # a UUID
+    r"|[a-z]{2,}[-_]\d{2,}|0x[0-9a-f]+"  # an SKU, an error code
+    r"|(?=\d*[a-z])(?=(?:[a-z]*\d){2})[a-z0-9]{5,}"  # letters and digits: E1001, B08N5WRWNW, an id
+    r"|(?!(?:19|20)\d\d(?!\d))\d{4,}"  # a number that is no year
+    r")(?![a-z0-9])",
+    re.IGNORECASE,
+)
+_FIRST_TOLD = 3
+_MOST_SHAPES = 10_000
 
 
 class OddNames:
-    """D8: a product has so many names of events; URLs, SKUs and error codes use them up."""
+    """D8: a product has so many names of events; URLs, SKUs and error codes use them up.
+
+    A URL is told of at once. One name with a number or a code in it may be all there is, as "Form 1040 Sent":
+    names are told of from the third on that differ by it alone.
+    """
 
     about: ClassVar[About] = About(
         "D8-name",
         Severity.DROPS,
-        "an event's name with a URL, an SKU or an error code in it: such names are never enough",
+        "an event's name with a URL in it, or three that differ by an SKU or a code: they use up the names",
         "name the kind of event, and send what differs as a property",
         "technical-limitations, faq",
-        Example(log("09:00:00Z,ada,Acme,Bought SKU-48213"), log("09:00:00Z,ada,Acme,Bought Add-on")),
+        Example(
+            log(*(f"09:00:0{n}Z,ada,Acme,Bought SKU-4821{n}" for n in range(3))),
+            log(*(f"09:00:0{n}Z,ada,Acme,Bought SKU-4821{n}" for n in range(2))),
+        ),
     )
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
+        self._shapes: dict[str, int] = {}
 
     def look(self, event: Event) -> Iterator[tuple[str, str]]:
         """Yield the event's name if it is such, once."""
         name = event.name
-        if name not in self._seen:
-            if len(self._seen) < 100_000:
-                self._seen.add(name)
-            if _ODD.search(name):
-                yield f"the event {name[:60]!r} has a URL, an SKU or a code in it", name
+        if name in self._seen:
+            return
+        if is_counted := len(self._seen) < 100_000:
+            self._seen.add(name)
+        if _URL.search(name):
+            yield f"the event {name[:60]!r} has a URL in it", name
+            return
+        shape = _CODE.sub("#", name)
+        if shape != name and self._is_often(shape, is_counted=is_counted):
+            yield f"the event {name[:60]!r} differs from others by a number or a code only", name
+
+    def _is_often(self, shape: str, *, is_counted: bool) -> bool:
+        """Count a new name of a shape; tell whether so many have it that it is told of."""
+        names = self._shapes.get(shape, 0)
+        if is_counted and names < _FIRST_TOLD and (names or len(self._shapes) < _MOST_SHAPES):
+            names = self._shapes[shape] = names + 1
+        return names == _FIRST_TOLD

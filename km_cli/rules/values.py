@@ -8,15 +8,24 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from km_cli.model import Event
-from km_cli.names import fold_name
 from km_cli.rules.base import About, Example, Severity, log
 
 _NEWER_LIMIT = 512
 _MOST_IN_CSV = 10
-_MONEY = re.compile(r"[-+]?\s*[$€£¥₹₽₩]\s*[-+]?\d[\d.,]*|[-+]?\d[\d.,]*\s*[$€£¥₹₽₩]")
-_SIGNS = frozenset("$€£¥₹₽₩")
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)")
-_REVENUE = re.compile(r"\b(amount|revenue|price|mrr|arr|billing|paid|total|cost|ltv)\b")
+_LONGEST_AMOUNT = 40
+_SIGN = r"(?:[A-Za-z]{0,3}[$€£¥₹₽₩][A-Za-z]{0,3})"  # US$, R$, $CAD
+_ISO = r"(?:USD|EUR|GBP|CHF|JPY|CAD|AUD|SEK|NOK|DKK|PLN|CZK|INR|BRL|MXN|CNY)"
+_MONEY = re.compile(
+    rf"[-+]?\s*(?:{_SIGN}|(?P<before>{_ISO}))\s*[-+]?\d[\d.,]*+"
+    rf"|[-+]?\s*\d[\d.,]*+\s*(?:{_SIGN}|(?P<after>{_ISO}))"
+)
+_SIGNS = frozenset("$€£¥₹₽₩+-")
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_DIGIT = re.compile(r"\d")
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of snake_case, camelCase and plain names
+_REVENUE = frozenset(
+    {"amount", "revenue", "price", "mrr", "arr", "total", "cost", "ltv", "fee", "tax", "discount"}
+)
 
 Found = Iterator[tuple[str, str]]
 
@@ -61,14 +70,11 @@ class OddValues:
     def look(self, event: Event) -> Found:
         """Yield the properties whose value is JSON or an amount with its currency."""
         for name, value in event.properties:
-            first = value[0]
-            if first in "{[" and _is_json(value):
+            if value[0] in "{[" and _is_json(value):
                 yield f"the value of {name!r} is JSON", f"property {name!r}"
-            elif (first in _SIGNS or value[-1] in _SIGNS or first in "+-") and _MONEY.fullmatch(
-                value.strip()
-            ):
+            elif currency := _currency(value):
                 yield (
-                    f"the value of {name!r} has a currency sign: {value!r} is no number",
+                    f"the value of {name!r} has a currency {currency}: {value!r} is no number",
                     f"property {name!r}",
                 )
 
@@ -98,8 +104,8 @@ class TextForMoney:
             if name not in known:
                 if len(known) > 100_000:
                     known.clear()
-                known[name] = _REVENUE.search(fold_name(name).replace("_", " ")) is not None
-            if known[name] and not _NUMBER.fullmatch(value.strip()):
+                known[name] = _is_money(name)
+            if known[name] and not _NUMBER.fullmatch(value.strip()) and _DIGIT.search(value):
                 yield f"the value of {name!r}, {value[:40]!r}, is no number", f"property {name!r}"
 
 
@@ -127,6 +133,25 @@ class NotForCsv:
             if '"' in value:
                 yield f"the value of {name!r} has a double quotation mark", f"property {name!r}"
                 return
+
+
+def _currency(value: str) -> str:
+    """Return by what a value tells its currency: "sign" or "code"; "" if it is no amount with one."""
+    if len(value) > _LONGEST_AMOUNT:
+        return ""
+    text = value.strip()
+    if not text or not (text[0].isdigit() or text[-1].isdigit() or text[0] in _SIGNS):
+        return ""
+    found = _MONEY.fullmatch(text)
+    if found is None:
+        return ""
+    return "code" if found["before"] or found["after"] else "sign"
+
+
+def _is_money(name: str) -> bool:
+    """Tell whether a property's name ends in a word for money: totalAmount is, "Price ID" is not."""
+    words = _WORDS.findall(name)
+    return bool(words) and words[-1].casefold() in _REVENUE
 
 
 def _is_json(value: str) -> bool:
