@@ -19,7 +19,6 @@ from km_cli.tally import Tally
 _ASSUMED_LATENCY = 0.1
 
 MEANINGS = {
-    "changed": "sent before with other properties: not sent again",
     "no-such-event": "names after --only or --skip, or in km.toml, that no row has",
     "no-persona": "rows that nobody may do: left out, as km.toml says",
     **{code: about.meaning for code, about in CATALOGUE.items()},
@@ -198,6 +197,7 @@ def _print_findings(tally: Tally, *, worst: bool = False) -> None:
     say("\nfindings")
     codes = sorted(tally.findings, key=lambda code: (is_harmless(code), -tally.findings[code]))
     table([(f"  {code}", f"{tally.findings[code]:,}", _meaning(code)) for code in codes])
+    say()
     for code in codes:
         finding = tally.examples[code]
         place = f"{_place(finding)}: " if finding.source else ""
