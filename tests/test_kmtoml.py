@@ -273,6 +273,7 @@ name = "account"
         ("", "", "", ["--property", "plan", "--property", "Note", "--exclude-property", "note"], {"plan"}),
         ("", "", "", ["--property", "note", "--exclude-property", "note"], set()),
         ('properties = ["plan", "note"]', "", "", ["--exclude-property", "NOTE"], {"plan"}),
+        ('exclude = ["size"]', "", "", ["--exclude-property", "note"], {"plan"}),
         ("", 'properties = ["plan", "note"]', "", ["--exclude-property", "note"], {"plan", "size"}),
         ("", "", 'set = ["note"]', ["--exclude-property", "note"], {"plan", "size"}),
         ("", 'properties = ["plan"]', 'set = ["note"]', ["--no-properties"], set()),

@@ -194,12 +194,16 @@ def _wanted(context: click.Context) -> Wanted:
     no_properties, properties = _stronger(context, "no_properties", "properties")
     event, event_name = _stronger(context, "event", "event_name")
     _check_event_name(event_name)
+    # What km.toml keeps in stays in: a flag adds to it.
+    kept_in = taken(context).config.columns.exclude
+    before = kept_in if isinstance(kept_in, list) else []
+    excluded = tuple(dict.fromkeys((*before, *flags["exclude"])))
     return Wanted(
         event,
         flags["timestamp"],
         flags["event_id"],
-        () if no_properties else _left(properties, flags["exclude"]) if properties else None,
-        tuple(flags["exclude"]),
+        () if no_properties else _left(properties, excluded) if properties else None,
+        excluded,
         flags["flatten"],
         event_name.strip(),
     )
