@@ -102,7 +102,8 @@ def profile(
     readers = [(reader(name, found, tabular=tabular), one) for name, one in columns.items()]
     nested: dict[str, set[str]] = {}
     ahead, count = iter(rows), 0
-    for count, row in enumerate(islice(ahead, MOST_ROWS), start=1):  # noqa: B007
+    for row in islice(ahead, MOST_ROWS):
+        count += 1
         for text, column in readers:
             if value := text(row.values):
                 column.see(value)
