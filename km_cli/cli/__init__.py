@@ -13,6 +13,7 @@ from km_cli.names import nearest
 _COMMANDS = {
     "import": "km_cli.cli.import_",
     "dry-run": "km_cli.cli.dry_run",
+    "backfill": "km_cli.cli.backfill",
     "rules": "km_cli.cli.rules",
     "init": "km_cli.cli.init",
     "config": "km_cli.cli.config_",

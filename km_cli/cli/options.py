@@ -104,7 +104,7 @@ def paths(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 
 
 _arguments = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=paths)
-_shape = section(
+shape = section(
     "Files",
     option(
         "--format",
@@ -123,12 +123,12 @@ _shape = section(
 
 def files(command: Decorated) -> Decorated:
     """Give a command FILE, and the options that say how it is written."""
-    return _arguments(_shape(command))
+    return _arguments(shape(command))
 
 
 def file(command: Decorated) -> Decorated:
     """Give a command one FILE, and the options that say how it is written."""
-    return click.argument("file", metavar="FILE", shell_complete=paths)(_shape(command))
+    return click.argument("file", metavar="FILE", shell_complete=paths)(shape(command))
 
 
 written_to = section(
@@ -365,4 +365,46 @@ output = section(
     option("--yes", is_flag=True, help="Do not ask before sending to Kissmetrics itself."),
     option("-v", "--verbose", is_flag=True, help="Print the summary even if this is no terminal."),
     option("-q", "--quiet", is_flag=True, help="Print problems only."),
+)
+sources = click.argument("names", nargs=-1, metavar="[NAME]...")
+unattended = section(
+    "Running",
+    option(
+        "--wait",
+        type=click.FloatRange(0),
+        default=0.0,
+        metavar="SECONDS",
+        help="Wait so long for a run that holds the ledger. Default: end with 75.",
+    ),
+    option(
+        "--max-time",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help="End after so long, at a batch; the next run goes on there.",
+    ),
+)
+told = section(
+    "Output",
+    option(
+        "--log",
+        metavar="FILE",
+        shell_complete=paths,
+        help="Append what happened as JSON lines; logrotate may move it away.",
+    ),
+    option("--ping", metavar="URL", default="", help="Tell a monitor: URL/start, then URL or URL/EXIT-CODE."),
+    option(
+        "--metrics",
+        metavar="FILE",
+        shell_complete=paths,
+        help="Write Prometheus metrics (FILE.prom) for node-exporter.",
+    ),
+)
+install = section(
+    "Install",
+    option(
+        "--print",
+        "form",
+        type=click.Choice(["crontab", "systemd"]),
+        help="Print what has it run every night, with the other options given, and do nothing else.",
+    ),
 )

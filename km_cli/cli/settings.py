@@ -44,7 +44,7 @@ def make_settings(context: click.Context) -> Settings:
     clocking = _clocking(context)
     people = _people(context)
     settings = Settings(
-        files=expand(flags["files"]),
+        files=expand(flags.get("files", ())),
         shape=make_shape(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         target=target,
         people=people,

@@ -121,6 +121,22 @@ class DeliveryTable(_Table, frozen=True):
     max_rejects: Annotated[str, Meta(pattern=_ALLOWANCE)] | int | UnsetType = UNSET
 
 
+class BackfillTable(_Table, frozen=True):
+    """What `km-cli backfill` reads."""
+
+    name: Annotated[str, Meta(pattern=_NAME)]
+    files: Annotated[
+        list[PlaceName],
+        Meta(
+            min_length=1,
+            description="files, folders, patterns as logs/**/*.csv, days as logs/%Y/%m/%d/*.jsonl",
+        ),
+    ]
+    since: Annotated[str, Meta(description="from this time on, as 2024-01-31")] = ""
+    until: Annotated[str, Meta(description="before this time")] = ""
+    optional: Annotated[bool, Meta(description="that there is no file is no error")] = False
+
+
 class KmToml(_Table, frozen=True):
     """km.toml, whole."""
 
@@ -134,6 +150,7 @@ class KmToml(_Table, frozen=True):
         Meta(description="a file that says who belongs to whom: its name, and a column for each persona"),
     ] = msgspec.field(default_factory=dict)
     delivery: DeliveryTable = DeliveryTable()
+    backfill: list[BackfillTable] = msgspec.field(default_factory=list)
 
 
 def read(path: Path) -> KmToml:
@@ -219,4 +236,5 @@ _TABLES: dict[str, type[Struct]] = {
     "sites": SiteTable,
     "personas": PersonaTable,
     "delivery": DeliveryTable,
+    "backfill": BackfillTable,
 }
