@@ -78,17 +78,17 @@ class Stream:
 def _near(path: Path) -> str:
     """Say which file beside an absent one may be meant."""
     if not path.parent.is_dir():
-        return f"check the path: the folder {_shown(path.parent)} does not exist"
+        return f"check the path: the folder {shown(path.parent)} does not exist"
     try:
         with os.scandir(path.parent) as entries:
             beside = [entry.name for entry in islice(entries, _MOST_BESIDE)]
     except OSError:
         beside = []
     near = nearest(path.name, beside)
-    return f"did you mean {_shown(path.with_name(near))}?" if near else "check the path"
+    return f"did you mean {shown(path.with_name(near))}?" if near else "check the path"
 
 
-def _shown(path: Path | str) -> str:
+def shown(path: Path | str) -> str:
     """Return a path as text, which its bytes need not be."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
@@ -132,7 +132,7 @@ class Source:
     def __init__(self, name: str, stdin: io.BufferedReader | None = None, shape: Shape = _ANY) -> None:
         self.shape = shape
         self.path = None if name == "-" else Path(name)
-        self.name = "<stdin>" if name == "-" else _shown(name)
+        self.name = "<stdin>" if name == "-" else shown(name)
         self._stdin = stdin
         self._file = -1
         self.stamp: Stamp | None = None
