@@ -1,7 +1,8 @@
 """`--log`: what unattended runs did, as JSON lines that any log shipper reads.
 
-A line is `{"time": "2026-11-24T03:00:00.123Z", "run": …, "what": …, …}`, in ASCII. A value that is no Unicode,
-as the name of a file can be, is in it with backslashes. Neither keys nor property values belong into it.
+A line is `{"time": "2026-11-24T03:00:00.123Z", "run": …, "what": …, …}`, in ASCII. A value that is no
+Unicode, as the name of a file can be, is in it with backslashes. Neither keys nor property values belong
+into it.
 """
 
 from __future__ import annotations
@@ -121,14 +122,16 @@ def _ends_whole(file: int) -> bool:
 
     It looks twice: half a line can be one that another run is writing right now.
     """
-    if _ends_torn(file):
+    torn_at = _torn_at(file)
+    if torn_at:
         time.sleep(_PAUSE)
-    return not _ends_torn(file)
+    return not torn_at or torn_at != _torn_at(file)
 
 
-def _ends_torn(file: int) -> bool:
+def _torn_at(file: int) -> int:
+    """Return the size of a file that ends within a line, 0 of any other."""
     size = os.fstat(file).st_size
-    return size > 0 and os.pread(file, 1, size - 1) != b"\n"
+    return size if size and os.pread(file, 1, size - 1) != b"\n" else 0
 
 
 def _line(fields: Mapping[str, Any]) -> bytes:
