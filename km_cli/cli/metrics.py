@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,10 +47,12 @@ def check_metrics(path: Path) -> None:
     if path.suffix != ".prom":
         raise UsageError(
             f"--metrics {path} does not end in .prom: node-exporter would not read it",
-            f"name it {path.with_suffix('.prom').name}" if path.name else "name a file",
+            f"name it {path.stem or 'km-cli'}.prom",
         )
-    if find_spec("prometheus_client") is None:
-        raise UsageError("--metrics needs prometheus-client", "pip install 'km-cli[metrics]'")
+    try:
+        import prometheus_client  # noqa: F401
+    except ImportError:
+        raise UsageError("--metrics needs prometheus-client", "pip install 'km-cli[metrics]'") from None
     _check_folder(path, path.absolute().parent)
 
 
