@@ -47,9 +47,9 @@ class Limits(NamedTuple):
     strict: bool = False
 
 
-def run_backfill(context: click.Context) -> int:
+def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
     """Send what is new since last time, or print what has that done every night."""
-    flags, clock = context.params, SystemClock()
+    flags, clock = context.params, clock or SystemClock()
     if flags["form"]:
         from km_cli.cli.install import print_install
 
