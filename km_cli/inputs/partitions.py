@@ -147,7 +147,8 @@ def _step(text: str) -> Step:
     is_dated = _MARK in marked
     if text == "**" or (not is_dated and glob.escape(marked) == marked):
         return Step(marked)
-    return Step(text, re.compile(_digits(fnmatch.translate(marked))), is_dated)
+    regex = fnmatch.translate(marked)
+    return Step(text, re.compile(_digits(regex) if is_dated else regex), is_dated)
 
 
 def _written(token: re.Match[str], instead: str) -> str:
