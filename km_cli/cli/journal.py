@@ -73,7 +73,7 @@ class Journal:
         data = line if self._is_whole else b"\n" + line
         written = os.write(file, data)
         if written:
-            self._is_whole = written == len(data)
+            self._is_whole = data[:written].endswith(b"\n")
         if written < len(data):
             raise OSError(0, "only a part of a line could be written")
 
