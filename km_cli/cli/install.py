@@ -46,7 +46,7 @@ class Job(NamedTuple):
         if self.file:
             values = " ".join(f'{name} "${{{name}:?}}"' for name in self.secrets)
             folder, file = (shlex.quote(str(path)) for path in (self.file.parent, self.file))
-            yield "It reads what is secret from a file for you alone. Write it once, where it is set in the shell:"
+            yield "What is secret is in a file for you alone. Write it once, from a shell that has it set:"
             yield f"""  (umask 077; mkdir -p {folder}; printf "%s='%s'\\n" {values} > {file})"""
 
 
@@ -210,7 +210,7 @@ def _complain_of(job: Job) -> None:
 def _complain_of_variable(file: Path, name: str, value: str) -> None:
     if not value:
         complain(f"{file} does not say {name}", "write it with the command that the comments show")
-    elif value != environment().get(name, value).strip():
+    elif value != (environment().get(name) or value).strip():
         complain(f"{file} has another {name} than is set here", "see which one is right, and correct it")
 
 

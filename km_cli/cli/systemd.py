@@ -26,7 +26,7 @@ def lines(job: Job) -> Iterator[str]:
     yield "# km-cli backfill, every night at 3, by systemd. Read this, then run it: … --print systemd … | sh"
     for line in job.told():
         yield f"# {line}"
-    yield f"# If it fails, `mail` (of bsd-mailx or mailutils) tells {user()}: put an address there, if you like."
+    yield f"# If it fails, `mail` (bsd-mailx or mailutils) tells {user()}: put an address there if you like"
     yield f"# What it does is shown by: {control} list-timers; journalctl{of_user} -u {job.name}"
     if not is_root:
         yield "# Have it run while you are not logged in, too: loginctl enable-linger"
