@@ -16,7 +16,7 @@ from km_cli.config.backfill import BackfillSource
 from km_cli.dispatch import Stop, Stopped
 from km_cli.errors import CutShort, KmError, ReadError, Unclosed, UsageError
 from km_cli.inputs import Source, Stamp, open_reader
-from km_cli.inputs.places import find
+from km_cli.inputs.places import Missing, find
 from km_cli.ledger import Ledger
 from km_cli.pipeline import Pipeline
 from km_cli.protocols import Clock
@@ -102,18 +102,27 @@ class Backfill:
     def _take_source(self, source: BackfillSource) -> None:
         settings = replace(self._settings, part=source.part)
         self._pipeline.turn_to(settings)
-        part, zone = source.part, settings.clocking.timezone
-        places = find(source.patterns, part.since, part.until, zone)
-        self._found.files.outside += places.outside
-        for missing in () if source.optional else places.missing:
-            self._note(source, missing.pattern, "missing", _missing(source, missing.pattern, missing.hint))
         asked = settings.asked
-        for file in places.files:
+        for file in self._files(source, settings):
             if self._pipeline.is_full:
                 return
             if self._stop.requested:
                 raise Stopped(self._stop.error)
             self._look_at(source, file, asked)
+
+    def _files(self, source: BackfillSource, settings: Settings) -> tuple[str, ...]:
+        """Return the files there are now; what there should be and is not is noted."""
+        part = source.part
+        try:
+            places = find(source.patterns, part.since, part.until, settings.clocking.timezone)
+        except UsageError as error:
+            self._note(source, ", ".join(source.patterns), "missing", error)
+            return ()
+        self._found.files.outside += places.outside
+        for missing in places.missing:
+            if missing.unreadable or not source.optional:
+                self._note(source, missing.pattern, "missing", _missing(source, missing))
+        return places.files
 
     def _look_at(self, source: BackfillSource, file: str, asked: str) -> None:
         problem: KmError | None = None
@@ -174,10 +183,12 @@ class Backfill:
         return "read" if is_whole or self._pipeline.is_full else "held"
 
 
-def _missing(source: BackfillSource, pattern: str, hint: str) -> UsageError:
+def _missing(source: BackfillSource, missing: Missing) -> UsageError:
+    if missing.unreadable:
+        return UsageError(f"backfill {source.name!r}: {missing.pattern} cannot be read", missing.hint)
     return UsageError(
-        f"backfill {source.name!r}: there is nothing at {pattern}",
-        f"{hint}; if that may be, say optional = true",
+        f"backfill {source.name!r}: there is nothing at {missing.pattern}",
+        f"{missing.hint}; if that may be so, say optional = true",
     )
 
 

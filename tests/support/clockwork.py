@@ -2,8 +2,8 @@
 
 For each line on standard input, a JSON object `{"now": SECONDS, "kill": SECONDS or null}`, one run of
 `km-cli backfill ARGUMENTS` at that time, in a process of its own that is killed after so long; a line with
-its exit code is written when it has ended (negative: the signal). No interpreter is started for a run, so that
-a day of minutely runs takes minutes.
+its exit code is written when it has ended (negative: the signal). No interpreter is started for a run, so
+that a day of minutely runs takes minutes.
 """
 
 from __future__ import annotations
