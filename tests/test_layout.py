@@ -33,6 +33,8 @@ MAY_IMPORT = {
     "scouting": FOUNDATION | {"mapping"},
     "dispatch": FOUNDATION | {"delivery", "inputs", "ledger", "tally"},
     "understanding": FOUNDATION | {"config", "inputs", "ledger", "mapping", "tally"},
+    "outages": FOUNDATION | {"ledger", "tally"},
+    "backfill": FOUNDATION | {"config", "dispatch", "inputs", "ledger", "pipeline"},
     "pipeline": FOUNDATION
     | {
         "census",

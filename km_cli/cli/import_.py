@@ -19,6 +19,7 @@ from km_cli.cli import options
 @options.ledger
 @options.rejects
 @options.as_json
+@options.asking
 @options.output
 @click.pass_context
 def command(context: click.Context, /, **_flags: Any) -> int:

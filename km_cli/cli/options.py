@@ -360,9 +360,12 @@ as_json = section(
     "Output",
     option("--json", "as_json", is_flag=True, help="Print one summary object, and nothing else there."),
 )
-output = section(
+asking = section(
     "Output",
     option("--yes", is_flag=True, help="Do not ask before sending to Kissmetrics itself."),
+)
+output = section(
+    "Output",
     option("-v", "--verbose", is_flag=True, help="Print the summary even if this is no terminal."),
     option("-q", "--quiet", is_flag=True, help="Print problems only."),
 )

@@ -28,6 +28,17 @@ MEANINGS = {
 _TOLD = frozenset({"changed", "no-such-event", "no-persona"})
 """What is told of off a terminal too, beside what the rules say is lost, merged or changed."""
 
+FILES = {
+    "read": "to their end",
+    "held": "their last line is left to a later run",
+    "unchanged": "since they were read",
+    "failed": "see below",
+    "gone": "since they were listed",
+    "outside": "of since and until, by their dates",
+    "missing": "see below",
+}
+"""Files of a backfill by what became of them, in words."""
+
 _LONGEST_MESSAGE = 300
 _WORST = 3
 
@@ -93,16 +104,23 @@ def reasons(tally: Tally) -> str:
 
 
 def print_summary(
-    settings: Settings, tally: Tally, watch: Watch, seconds: float, kept: dict[str, Any] | None
+    settings: Settings,
+    tally: Tally,
+    watch: Watch,
+    seconds: float,
+    kept: dict[str, Any] | None,
+    files: dict[str, int] | None = None,
 ) -> None:
-    """Print how an import went."""
+    """Print how an import went; of a backfill also its files, by what became of them."""
     watch.print_inputs()
     rows, calls = tally.rows, tally.calls
-    lines = [("rows read", f"{rows.read:,}", "")]
+    lines = _lines(*((f"files {state}", count, FILES[state]) for state, count in (files or {}).items()))
+    lines += [("rows read", f"{rows.read:,}", "")]
     lines += _lines(
         ("  sent", rows.sent, ""),
         ("  skipped", rows.skipped, _skipped(tally)),
         ("  rejected", rows.rejected, reasons(tally)),
+        ("  held", rows.held, "last lines that may still grow"),
         ("  pending", rows.pending, "not acknowledged yet: run again"),
     )
     lines += [("calls acknowledged", f"{calls.acknowledged:,}", _rate(calls.acknowledged, seconds))]

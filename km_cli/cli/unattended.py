@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import NamedTuple
 
@@ -189,7 +190,8 @@ def _report(context: click.Context, settings: Settings, done: Backfilled, teller
     tally, watch = run.tally, run.watch
     assert isinstance(watch, Watched)
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
-        report.print_summary(settings, tally, watch, teller.seconds, report.kept_by(settings.target))
+        kept, files = report.kept_by(settings.target), asdict(found.files)
+        report.print_summary(settings, tally, watch, teller.seconds, kept, files)
     for problem in found.problems[:MOST_TOLD]:
         complain(str(problem), problem.hint)
     if found.trouble > MOST_TOLD:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.command import Command
+
+_END = re.compile(r"(-?\d+) (\d+)\n")
+"""What is written when a run has ended: exit code and memory."""
 
 
 class _SetClock:
@@ -68,30 +72,42 @@ def _serve(arguments: Sequence[str]) -> None:
                 sys.stderr.flush()
                 os._exit(code)
         timer = threading.Timer(asked["kill"], os.kill, (child, signal.SIGKILL)) if asked["kill"] else None
-        _, status = _waited(child, timer)
-        print(json.dumps(os.waitstatus_to_exitcode(status)), file=sys.__stderr__, flush=True)
+        code, memory = _waited(child, timer)
+        print(f"{code} {memory}", file=sys.__stderr__, flush=True)
 
 
 def _waited(child: int, timer: threading.Timer | None) -> tuple[int, int]:
-    """Wait for the child; the timer is a thread, so it begins behind the fork and is over before the next."""
-    if timer is None:
-        return os.waitpid(child, 0)
+    """Wait for the child; return its exit code and the most memory it had, in KiB.
+
+    The timer is a thread, so it begins behind the fork and is over before the next.
+    """
+    if timer is not None:
+        _kill_in_time(child, timer)
+    _, status, used = os.wait4(child, 0)
+    return os.waitstatus_to_exitcode(status), used.ru_maxrss
+
+
+def _kill_in_time(child: int, timer: threading.Timer) -> None:
     timer.start()
     # It is not reaped before the timer is over: its number must not go to another process.
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
     timer.cancel()
     timer.join()
-    return os.waitpid(child, 0)
 
 
 class Clockwork:
-    """The process that runs backfills, and the clock. `out` is what they printed."""
+    """The process that runs backfills, and the clock.
+
+    `said` is what the last run printed as problems, `memory` the most it took, in KiB.
+    """
 
     def __init__(self, command: Command, *arguments: str | Path, now: float) -> None:
         self._command = command
         self._arguments = arguments
         self._out = command.home / "clockwork.out"
         self.now = now
+        self.said = ""
+        self.memory = 0
 
     def __enter__(self) -> Self:
         words = [str(word) for word in (*self._arguments, "--to", self._command.to)]
@@ -124,10 +140,11 @@ class Clockwork:
         self.said = ""
         self._process.stdin.write(json.dumps({"now": self.now, "kill": kill}) + "\n")
         self._process.stdin.flush()
-        while not (line := self._process.stderr.readline()).strip().lstrip("-").isdigit():
+        while not (found := _END.fullmatch(line := self._process.stderr.readline())):
             assert line, f"the clockwork stopped: {self.said}"
             self.said += line
-        return int(line)
+        self.memory = int(found[2])
+        return int(found[1])
 
     @property
     def out(self) -> str:

@@ -1,0 +1,533 @@
+"""`km-cli backfill`: what is new is sent once, whatever becomes of the files between two runs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import KEY, Command
+from tests.support.nightly import DAY, Logs, Nights, aged, arrived, line
+from tests.support.tracker import Tracker, refuse, too_many
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Logs:
+    return Logs(tmp_path / "logs")
+
+
+@pytest.fixture
+def nights(importer: Command, logs: Logs) -> Nights:
+    return Nights(importer, logs)
+
+
+def check(tracker: Tracker, logs: Logs) -> None:
+    """All that was written arrived, each call once."""
+    assert arrived(tracker) == logs.calls()
+
+
+# Silent when all is well
+
+
+def test_it_is_silent_when_all_is_well(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    logs.append("app.log", logs.lines(20))
+    result = nights().ended(0)
+    assert (result.out, result.err) == ("", "")
+    check(tracker, logs)
+
+
+def test_nothing_to_read_is_nothing_to_say(nights: Nights) -> None:
+    nights.configure('files = ["logs/"]')
+    result = nights().ended(0)
+    assert (result.out, result.err) == ("", "")
+
+
+def test_a_finding_is_for_the_log_and_json_only(nights: Nights, logs: Logs, tmp_path: Path) -> None:
+    """A name with a comma (D4): an import says so, a backfill only to who asks."""
+    row = {"user": "u", "account": "a", "event": "Up, and away", "timestamp": 1_700_000_000}
+    logs.append("app.log", json.dumps(row).encode() + b"\n")
+    result = nights("--log", tmp_path / "log").ended(0)
+    assert (result.out, result.err) == ("", "")
+    written = [json.loads(text) for text in (tmp_path / "log").read_text().splitlines()]
+    (found,) = [entry for entry in written if entry["what"] == "finding" and entry["code"] == "D4"]
+    assert (found["file"], found["line"]) == (str(logs.path("app.log")), 1)
+
+
+# Growing, rotated, late, overlapping, exported anew
+
+
+def test_a_growing_file(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    for _ in range(3):
+        logs.append("app.log", logs.lines(10))
+        nights().ended(0)
+        check(tracker, logs)
+
+
+def test_rotation_by_renaming(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """What was added just before the rotation is found under the new name; packed it is the same still."""
+    logs.append("app.log", logs.lines(10))
+    nights().ended(0)
+    logs.append("app.log", logs.lines(5))
+    logs.path("app.log").rename(logs.path("app.log.1"))
+    logs.append("app.log", logs.lines(5))
+    nights().ended(0)
+    check(tracker, logs)
+    logs.path("app.log.2.gz").write_bytes(gzip.compress(logs.path("app.log.1").read_bytes()))
+    logs.path("app.log").rename(logs.path("app.log.1"))
+    nights().ended(0)
+    check(tracker, logs)
+
+
+def test_rotation_by_copying_and_truncating(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    logs.append("app.log", logs.lines(10))
+    nights().ended(0)
+    logs.append("app.log", logs.lines(5))
+    shutil.copy(logs.path("app.log"), logs.path("app.log.1"))
+    os.truncate(logs.path("app.log"), 0)
+    logs.append("app.log", logs.lines(12))
+    nights().ended(0)
+    check(tracker, logs)
+
+
+def test_a_copy_that_is_not_whole_yet(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """Rotation is met in the middle of its copying, in the middle of a line."""
+    logs.append("app.log", logs.lines(10))
+    nights().ended(0)
+    whole = logs.path("app.log").read_bytes()
+    logs.path("app.log.1").write_bytes(whole[:-20])
+    assert nights.files()["held"] == 1
+    logs.path("app.log.1").write_bytes(whole)
+    nights().ended(0)
+    check(tracker, logs)
+
+
+def test_late_and_overlapping_files_and_those_exported_anew(
+    nights: Nights, logs: Logs, tracker: Tracker
+) -> None:
+    logs.path("b.csv").write_bytes(logs.csv(range(10, 20)))
+    nights().ended(0)
+    logs.path("a.csv").write_bytes(logs.csv(range(12)))
+    logs.path("b.csv").write_bytes(logs.csv(range(25)))
+    logs.rows = 25
+    nights().ended(0)
+    check(tracker, logs)
+
+
+def test_a_file_that_is_moved_while_it_is_read_is_read_to_its_end(tmp_path: Path) -> None:
+    """What is open stays what it is, whatever its name leads to by now."""
+    from km_cli.inputs import Place, Source, open_reader
+
+    path = tmp_path / "app.log"
+    path.write_bytes(line(0) + line(1))
+    opened = open_reader(Source(str(path)))
+    path.rename(tmp_path / "app.log.1")
+    path.write_bytes(line(2) + line(3))
+    rows = list(opened.reader(Place(len(line(0)), 2)).items())
+    opened.close()
+    assert [row.raw for row in rows] == [line(1)]  # type: ignore[union-attr]
+
+
+# A file that was not touched
+
+
+def swapped(path: Path, old: bytes, new: bytes) -> None:
+    """Change bytes in place, so that nothing of device, inode, size and time tells."""
+    times = os.stat(path)
+    data = path.read_bytes()
+    assert data.count(old) == 1
+    assert len(old) == len(new)
+    with path.open("r+b") as file:
+        file.write(data.replace(old, new))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_file_that_was_not_touched_is_not_opened(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """If it were, what changed in it would be seen."""
+    logs.append("app.log", logs.lines(3))
+    aged(logs.path("app.log"))
+    assert nights.files() == {"read": 1}
+    swapped(logs.path("app.log"), b'"n": 2', b'"n": 9')
+    assert nights.files() == {"unchanged": 1}
+    logs.path("app.log").rename(logs.path("other.log"))
+    assert nights.files() == {"unchanged": 1}
+    os.utime(logs.path("other.log"))
+    assert nights.files() == {"read": 1}
+    check(tracker, logs)
+
+
+def test_one_touched_a_moment_ago_is_looked_at_again(nights: Nights, logs: Logs) -> None:
+    """A second change in the same tick of a clock would leave no trace."""
+    logs.append("app.log", logs.lines(3))
+    assert nights.files() == {"read": 1}
+    assert nights.files() == {"read": 1}
+
+
+def test_other_personas_have_it_read_again(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    logs.append("app.log", logs.lines(3))
+    aged(logs.path("app.log"))
+    nights().ended(0)
+    nights.configure(
+        'files = ["logs/*"]',
+        more='[[personas]]\nname = "user"\n[[personas]]\nname = "account"\n'
+        '[[personas]]\nname = "team"\ncolumn = "n"\nprefix = "team "\n',
+    )
+    assert nights.files() == {"read": 1}
+    assert len(tracker.hits) == 9
+    assert nights.files() == {"unchanged": 1}
+
+
+def test_a_file_with_a_rejected_row_is_done_too(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """The row is in the rejects file; it is not told of every night."""
+    logs.append("app.log", logs.lines(3) + b"{}\n")
+    aged(logs.path("app.log"))
+    assert nights.files(code=65) == {"read": 1}
+    assert nights.files() == {"unchanged": 1}
+    check(tracker, logs)
+
+
+# Held lines
+
+
+def held(nights: Nights) -> tuple[int, int]:
+    """Run; return how many rows and files are held."""
+    summary = nights("--json").ended(0).summary
+    return summary["rows"]["held"], summary["files"]["held"]
+
+
+def test_a_last_line_is_held_until_it_ends(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    whole = logs.lines(4)
+    logs.append("app.log", whole[:-15])
+    assert held(nights) == (1, 1)
+    assert arrived(tracker) == logs.calls(range(3))
+    logs.append("app.log", whole[-15:-1])
+    assert held(nights) == (1, 1)
+    logs.append("app.log", b"\n")
+    assert held(nights) == (0, 0)
+    check(tracker, logs)
+
+
+def test_a_last_line_is_not_held_for_ever(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """After 24 hours in which nobody touched it the file has ended."""
+    logs.append("app.log", logs.lines(3).rstrip())
+    aged(logs.path("app.log"), DAY - 60)
+    assert held(nights) == (1, 1)
+    aged(logs.path("app.log"), 120)
+    assert held(nights) == (0, 0)
+    check(tracker, logs)
+    assert nights.files() == {"unchanged": 1}
+
+
+def test_a_last_line_of_what_is_packed_is_not_held(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    logs.path("app.log.gz").write_bytes(gzip.compress(logs.lines(3).rstrip()))
+    assert held(nights) == (0, 0)
+    check(tracker, logs)
+
+
+@pytest.mark.parametrize("cut", [1, 10, 31, 34, 40, 75])
+def test_a_csv_file_met_in_the_middle_of_its_writing(
+    nights: Nights, logs: Logs, tracker: Tracker, cut: int
+) -> None:
+    """In its header, in a row, within quotation marks."""
+    whole = b'user,account,event,timestamp,n\n"u0",a0,"E",1730000000,"0"\nu1,a1,E,1730000060,1\n'
+    logs.rows = 2
+    logs.path("app.csv").write_bytes(whole[:cut])
+    nights().ended(0)
+    logs.path("app.csv").write_bytes(whole)
+    nights().ended(0)
+    check(tracker, logs)
+
+
+def test_an_open_quotation_mark_is_held_and_then_told(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    logs.path("app.csv").write_bytes(b'user,account,event,timestamp,n\nu0,a0,E,1730000000,"0')
+    assert held(nights) == (1, 1)
+    aged(logs.path("app.csv"), DAY + 60)
+    assert "line 2: a quotation mark is opened here" in nights().ended(2).err
+    logs.rows = 1
+    logs.path("app.csv").write_bytes(logs.csv(range(1)))
+    nights().ended(0)
+    check(tracker, logs)
+
+
+def test_what_is_packed_right_now_is_held(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """A gzip that is cut short is an error only when nobody writes it any more."""
+    packed = gzip.compress(logs.lines(300), mtime=0)
+    logs.path("app.log.gz").write_bytes(packed[: len(packed) // 2])
+    assert nights.files() == {"held": 1}
+    aged(logs.path("app.log.gz"), 2 * 3600)
+    assert "cut short" in nights().ended(74).err
+    logs.path("app.log.gz").write_bytes(packed)
+    assert nights.files() == {"read": 1}
+    check(tracker, logs)
+
+
+# What is wrong with one file holds up no other
+
+
+def test_a_damaged_file_holds_up_no_other(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    logs.path("a.log.gz").write_bytes(gzip.compress(logs.lines(3))[:-4])
+    aged(logs.path("a.log.gz"), 2 * 3600)
+    logs.path("b.csv").write_bytes(b"one\ntwo\n")
+    logs.append("c.log", logs.lines(3))
+    result = nights("--json").ended(74)
+    assert result.summary["files"] | {"read": 1, "failed": 2} == result.summary["files"]
+    assert [problem["exit"] for problem in result.summary["problems"]] == [74, 2]
+    assert "a.log.gz" in result.err
+    assert "only one column was found" in result.err
+    check(tracker, logs)
+
+
+def test_a_missing_source_is_an_error_and_the_others_are_read(
+    nights: Nights, logs: Logs, tracker: Tracker
+) -> None:
+    logs.append("app.log", logs.lines(3))
+    nights.configure('files = ["nowhere/*.log"]', 'files = ["logs/*"]')
+    result = nights().ended(2)
+    assert "'s1': there is nothing at" in result.err
+    assert "optional = true" in result.err
+    check(tracker, logs)
+    nights.configure('files = ["nowhere/*.log"]\noptional = true', 'files = ["logs/*"]')
+    assert nights().ended(0).err == ""
+
+
+def test_many_bad_files_are_not_told_one_by_one(nights: Nights, logs: Logs) -> None:
+    for number in range(30):
+        logs.path(f"{number}.csv").write_bytes(b"one\ntwo\n")
+    result = nights("--json").ended(2)
+    assert result.err.count("only one column") == 10
+    assert "20 more problems" in result.err
+    assert len(result.summary["problems"]) == 30
+
+
+# Parts
+
+
+def test_a_source_has_its_own_part(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """Since and until of a source; a flag goes before them."""
+    logs.append("app.log", logs.lines(120))
+    nights.configure('files = ["logs/*"]\nsince = "2024-10-27T04:00"\nuntil = "2024-10-27T05:00"')
+    nights().ended(0)
+    assert arrived(tracker) == logs.calls(range(27, 87))
+    nights("--since", "2024-10-27T03:50").ended(0)
+    assert arrived(tracker) == logs.calls(range(17, 87))
+    nights("--since", "2024-01-01", "--until", "2025-01-01").ended(0)
+    check(tracker, logs)
+
+
+def test_only_the_sources_that_are_named(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    nights.configure('files = ["logs/a.log"]', 'files = ["logs/b.log"]')
+    logs.append("a.log", logs.lines(3))
+    logs.append("b.log", logs.lines(3))
+    nights("s2").ended(0)
+    assert arrived(tracker) == logs.calls(range(3, 6))
+    assert "did you mean 's2'" in nights("s22").ended(2).err
+
+
+def test_limit_is_for_all_sources(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    nights.configure('files = ["logs/a.log"]', 'files = ["logs/b.log"]')
+    logs.append("a.log", logs.lines(3))
+    logs.append("b.log", logs.lines(3))
+    nights("--limit", "4").ended(0)
+    assert arrived(tracker) == logs.calls(range(4))
+    nights().ended(0)
+    check(tracker, logs)
+
+
+def test_strict_sends_nothing_if_anything_is_bad(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    logs.append("a.log", logs.lines(3) + b"{}\n")
+    assert "--strict" in nights("--strict").ended(65).err
+    assert not tracker.seen
+    nights().ended(65)
+    check(tracker, logs)
+
+
+# One at a time, so long and no longer
+
+
+def busy(importer: Command, nights: Nights, tracker: Tracker) -> subprocess.Popen[str]:
+    """Start a run that takes a while, and wait until it sends."""
+    tracker.latency = 0.02
+    process = importer.start(*nights.words, "--concurrency", "1")
+    while not tracker.seen:
+        time.sleep(0.01)
+    return process
+
+
+def test_two_at_once(importer: Command, nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """The second ends with 75, or waits for the first."""
+    logs.append("app.log", logs.lines(60))
+    process = busy(importer, nights, tracker)
+    assert f"process {process.pid}" in nights().ended(75).err
+    assert nights("--wait", "60").ended(0).err == ""
+    process.communicate()
+    assert process.returncode == 0
+    check(tracker, logs)
+
+
+def pairs(importer: Command, nights: Nights, logs: Logs, tracker: Tracker, count: int) -> None:
+    """Start two runs at once, so many times; exactly one of each pair sends what is new."""
+    for _ in range(count):
+        logs.append("app.log", logs.lines(5))
+        pair = [importer.start(*nights.words, "--json") for _ in range(2)]
+        sent = []
+        for process in pair:
+            out, err = process.communicate()
+            assert process.returncode == (0 if out else 75), err
+            sent.append(json.loads(out)["calls"]["acknowledged"] if out else 0)
+        assert sorted(sent) == [0, 10]
+        check(tracker, logs)
+
+
+def test_a_pair_started_at_once(importer: Command, nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    pairs(importer, nights, logs, tracker, 4)
+
+
+@pytest.mark.slow
+def test_fifty_pairs_started_at_once(importer: Command, nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    pairs(importer, nights, logs, tracker, 50)
+
+
+def test_it_ends_when_its_time_is_up(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """At a batch; the next run goes on there."""
+    logs.append("app.log", logs.lines(200))
+    tracker.latency = 0.03
+    result = nights("--max-time", "1", "--concurrency", "2", "--batch-size", "20").ended(75)
+    assert "the time is up (--max-time 1)" in result.err
+    assert 0 < len(tracker.hits) < 400
+    tracker.latency = 0.0
+    nights("--max-time", "100").ended(0)
+    check(tracker, logs)
+
+
+# Requests to wait and outages
+
+
+def test_a_request_to_wait_outlives_the_run(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    logs.append("app.log", logs.lines(3))
+    tracker.behave = lambda _hit, _number: too_many("3600")
+    assert "asks to wait 3600 s" in nights("--concurrency", "1").ended(75).err
+    asked = len(tracker.seen)
+    tracker.behave = None
+    assert "wants to be left alone until" in nights().ended(75).err
+    assert len(tracker.seen) == asked
+    other = nights("--to", f"{tracker.url}/elsewhere").ended(0)
+    assert other.err == ""
+
+
+def test_an_outage_outlives_the_run(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """The next minute's run does not knock again at once."""
+    logs.append("app.log", logs.lines(3))
+    tracker.stop()
+    assert "check the address and the network" in nights().ended(69).err
+    tracker.start()
+    assert "is left alone until" in nights().ended(69).err
+    assert not tracker.seen
+
+
+# What is told elsewhere
+
+
+def test_neither_key_nor_values_are_told(nights: Nights, logs: Logs, tmp_path: Path) -> None:
+    """Bad rows, bad files and findings, with a value that must not be seen in the log, JSON or metrics."""
+    secret = "s3cr3t-value"
+    for n in range(20):
+        row = {"user": f"u{n}", "account": "a", "event": "E", "timestamp": secret, secret: secret}
+        logs.append("a.log", json.dumps(row).encode() + b"\n")
+    logs.path("b.csv").write_bytes(f"user,{secret}@example.com,event\n".encode())
+    logs.append(
+        "c.log",
+        json.dumps(
+            {"user": "u", "account": "a", "event": "E", "timestamp": 1_700_000_000, "x": secret * 60}
+        ).encode()
+        + b"\n"
+        + json.dumps(
+            {"user": "u", "account": "a", "event": "E", "timestamp": 1_700_000_000, "x": secret}
+        ).encode()
+        + b"\n"
+        + json.dumps({"user": "u", "account": "a", "event": "E", "timestamp": secret}).encode()
+        + b"\n",
+    )
+    log, metrics = tmp_path / "log", tmp_path / "km.prom"
+    result = nights("--log", log, "--metrics", metrics, "--json")
+    assert result.code == 2
+    for text in (log.read_text(), metrics.read_text(), result.out):
+        assert secret not in text
+        assert KEY not in text
+    assert any("bad" in problem["message"] for problem in result.summary["problems"])
+
+
+def test_metrics_and_log_of_a_run(nights: Nights, logs: Logs, tmp_path: Path) -> None:
+    logs.append("app.log", logs.lines(3))
+    log, metrics = tmp_path / "log", tmp_path / "km.prom"
+    nights("--log", log, "--metrics", metrics).ended(0)
+    assert 'km_cli_backfill_rows{outcome="sent"} 3.0' in metrics.read_text()
+    written = [json.loads(text) for text in log.read_text().splitlines()]
+    assert [entry["what"] for entry in written] == ["start", "input", "file", "finding", "end"]
+    assert (written[-1]["exit"], written[-1]["rows"]["sent"], written[-1]["files"]["read"]) == (0, 3, 1)
+    log.rename(tmp_path / "log.1")
+    nights("--log", log).ended(0)
+    assert log.exists()
+
+
+def test_a_monitor_is_told(nights: Nights, logs: Logs) -> None:
+    """Start and success; then failure with the exit code, its words in the body."""
+    logs.append("app.log", logs.lines(3))
+    with Tracker() as monitor:
+        nights("--ping", f"{monitor.url}/uuid").ended(0)
+        assert [hit.path for hit in monitor.seen] == ["/uuid/start", "/uuid"]
+        monitor.forget()
+        nights.configure('files = ["nowhere/*"]')
+        nights("--ping", f"{monitor.url}/uuid").ended(2)
+        assert [hit.path for hit in monitor.seen] == ["/uuid/start", "/uuid/2"]
+        assert b"there is nothing at" in monitor.seen[-1].body
+        monitor.forget()
+        monitor.behave = lambda _hit, _number: refuse(404)
+        assert "404" in nights("--ping", f"{monitor.url}/uuid").ended(2).err
+
+
+def test_who_could_not_begin_tells_no_monitor(
+    importer: Command, nights: Nights, logs: Logs, tracker: Tracker
+) -> None:
+    """The run that holds the ledger has told that it began, and will tell how it ended."""
+    logs.append("app.log", logs.lines(60))
+    process = busy(importer, nights, tracker)
+    with Tracker() as monitor:
+        nights("--ping", f"{monitor.url}/uuid").ended(75)
+        assert not monitor.seen
+        process.communicate()
+
+
+def test_a_key_that_is_missing_is_told_to_the_monitor(nights: Nights, importer: Command) -> None:
+    importer.environment["KM_API_KEY"] = ""
+    with Tracker() as monitor:
+        nights("--ping", f"{monitor.url}/uuid").ended(2)
+        assert [hit.path for hit in monitor.seen] == ["/uuid/2"]
+        assert b"KM_API_KEY" in monitor.seen[-1].body
+
+
+def test_nothing_to_do_is_said(km: Command, tmp_path: Path) -> None:
+    """Without a km.toml, or without a source in it."""
+    (tmp_path / "km.toml").write_text("")
+    assert "[[backfill]]" in km("backfill", "--config", tmp_path / "km.toml").ended(2).err
+
+
+# The ledger stays small
+
+
+def test_runs_that_find_nothing_leave_nothing(nights: Nights, logs: Logs, importer: Command) -> None:
+    """Neither files that are not touched nor those that are read again make the ledger grow."""
+    logs.append("a.log", logs.lines(50))
+    aged(logs.path("a.log"))
+    logs.append("b.log", logs.lines(50) + b'{"user": "u')
+    for _ in range(2):
+        nights().ended(0)
+    ledger = importer.state / "ledger.db"
+    size = ledger.stat().st_size
+    for _ in range(8):
+        nights().ended(0)
+    assert ledger.stat().st_size == size
