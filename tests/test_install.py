@@ -7,22 +7,19 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from km_cli.cli.install import _program
 from tests.support.command import KEY, Command, Result
+from tests.support.installing import PROXIED, printed
 from tests.support.tracker import Tracker
 
 AWKWARD = "a b %H 100% \"c\" 'd' $HOME `e` \\%f \\\\ ü; &#"
 ROW = '{"user": "ada", "account": "7", "event": "Signed Up", "timestamp": "2024-03-01T09:00:00Z"}\n'
 SOURCE = '[[backfill]]\nname = "logs"\nfiles = ["app.log*"]\n'
-PROXIED = {
-    name: ""
-    for stem in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-    for name in (stem, stem.upper())
-} | dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"), "")
-"""Whatever this machine has set is none of the tests'."""
 
 
 @pytest.fixture
@@ -39,13 +36,6 @@ def there(tmp_path: Path) -> Path:
 def km(tmp_path: Path) -> Command:
     """The command, with an environment that says nothing of proxies and keys."""
     return Command(tmp_path, environment={**PROXIED, "KM_API_KEY": ""})
-
-
-def printed(km: Command, folder: Path, *words: str | Path, form: str = "crontab") -> Result:
-    """Print from within a folder, so that all paths are relative to it."""
-    process = km.start("backfill", *words, "--print", form, cwd=folder)
-    out, err = process.communicate(timeout=60)
-    return Result(process.returncode, out, err)
 
 
 def command_of(crontab: str) -> str:
@@ -153,6 +143,13 @@ def test_what_cannot_work_is_not_printed(
     assert result.out == ""
     assert said in result.err
     assert "next:" in result.err
+
+
+def test_without_a_script_the_interpreter_runs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python3"))
+    assert _program() == (str(tmp_path / "python3"), "-m", "km_cli")
+    (tmp_path / "km-cli").touch(0o700)
+    assert _program() == (str(tmp_path / "km-cli"),)
 
 
 # What is secret
