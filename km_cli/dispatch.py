@@ -24,9 +24,10 @@ _GRACE = 10.0
 
 
 class Stop:
-    """Set from a signal handler: finish what is in flight, then end."""
+    """Asks a run to finish what is in flight and end; `error` is why, if it was no signal."""
 
     requested = False
+    error: KmError | None = None
 
 
 class Stopped(Exception):
@@ -205,7 +206,7 @@ class Sending:
 
     def _check(self) -> None:
         if self._stop.requested:
-            raise Stopped
+            raise Stopped(self._stop.error)
         if self._pool.failure is not None:
             raise Stopped(self._pool.failure)
 

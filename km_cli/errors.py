@@ -3,14 +3,18 @@
 KmError                      what went wrong, and `hint`: what to do next
 ├── UsageError           2   wrong flags, an absent file, a key that is missing
 │   └── InputError       2   an input that can't be understood (X in bad-input.md)
+│       └── Unclosed     2   its last quotation mark is not closed
 ├── LedgerError         73   the ledger cannot be used
 │   ├── LedgerBusy      75   another run holds it
 │   └── LedgerFailed    74   it was in use and a write failed (a full disk)
 ├── ReadError           74   reading failed midway
+│   └── CutShort        74   what is packed ends in the middle
 ├── TooManyRejects      65   more rows are rejected than --max-rejects allows
 ├── TooManyFindings     65   there are findings, and --strict allows none
 ├── Unavailable         69   the destination is unavailable or refuses us
-└── ComeBackLater       75   the destination told us to wait longer than a run should
+│   └── Outage          69   it does not answer at present
+├── ComeBackLater       75   the destination told us to wait longer than a run should
+└── TimeIsUp            75   the run took as long as it may (--max-time)
 """
 
 from __future__ import annotations
@@ -34,13 +38,17 @@ class Exit(IntEnum):
 
 
 class KmError(Exception):
-    """Base of the tree. `str(error)` is what went wrong, `hint` is what to do next."""
+    """Base of the tree. `str(error)` is what went wrong, `hint` is what to do next.
+
+    `plain` is the same without what stands in a log's rows, for files that others read.
+    """
 
     exit: Exit = Exit.USAGE
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, hint: str, *, plain: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.plain = plain or message
 
 
 class UsageError(KmError):
@@ -49,6 +57,10 @@ class UsageError(KmError):
 
 class InputError(UsageError):
     """An input as a whole can't be understood; nothing more of it is sent."""
+
+
+class Unclosed(InputError):
+    """An input ends inside of quotation marks; if it grows it may still be closed."""
 
 
 class LedgerError(KmError):
@@ -75,6 +87,10 @@ class ReadError(KmError):
     exit = Exit.IO
 
 
+class CutShort(ReadError):
+    """What is packed ends in the middle: it is damaged, or still being written."""
+
+
 class TooManyRejects(KmError):
     """More rows are rejected than were allowed; what was sent before stands."""
 
@@ -93,7 +109,21 @@ class Unavailable(KmError):
     exit = Exit.UNAVAILABLE
 
 
+class Outage(Unavailable):
+    """The destination does not answer at present; later it may."""
+
+
 class ComeBackLater(KmError):
-    """The destination asked for a longer pause (Retry-After) than a run waits."""
+    """The destination asked for a longer pause (Retry-After, in seconds) than a run waits."""
+
+    exit = Exit.TEMPORARY
+
+    def __init__(self, message: str, hint: str, seconds: float = 0.0) -> None:
+        super().__init__(message, hint)
+        self.seconds = seconds
+
+
+class TimeIsUp(KmError):
+    """The run took as long as it may; what is left is for the next one."""
 
     exit = Exit.TEMPORARY

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from km_cli.errors import Unclosed
+from km_cli.inputs import Item
 from km_cli.inputs.base import LONGEST_RECORD
 from km_cli.ledger import Reading
 from km_cli.mapping import LeftOut
-from km_cli.model import Event, Gap, Plan, Reject
+from km_cli.model import Event, Gap, Plan, Reject, Row
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -52,6 +55,33 @@ class Cursor:
         )
 
 
+class Holding:
+    """Items of a file that is still being written, without a last one that may still grow.
+
+    `held` tells if there was one: it has no line end, or a quotation mark in it is not closed. `rows` is 1
+    if it was a record, and no blank line.
+    """
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = items
+        self.held = False
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[Item]:
+        last: Item | None = None
+        try:
+            for item in self._items:
+                if last is not None:
+                    yield last
+                last = item
+        except Unclosed:
+            self.held, self.rows = True, 1
+        if last is not None and is_open(raw_of(last)):
+            self.held, self.rows = True, int(not isinstance(last, Gap))
+        elif last is not None:
+            yield last
+
+
 class FixedCursor:
     """The cursor of a rejects file, which is judged anew each time: it stays where it is."""
 
@@ -87,7 +117,7 @@ class Gathering:
         if type(one) is Gap:
             return
         self.rows += 1
-        self.is_open = len(raw) <= LONGEST_RECORD and not raw.endswith(_LINE_ENDS)
+        self.is_open = is_open(raw)
         self.last_rejected = type(one) is Reject or bool(plan and plan.rejects)
         self.rejected += self.last_rejected
         if type(one) is Reject:
@@ -96,6 +126,11 @@ class Gathering:
             self.plans.append(plan)
 
 
-def raw_of(one: Mapped) -> bytes:
+def is_open(raw: bytes) -> bool:
+    """Tell whether a record may still grow: it has no line end, and is not too long for one."""
+    return len(raw) <= LONGEST_RECORD and not raw.endswith(_LINE_ENDS)
+
+
+def raw_of(one: Mapped | Item) -> bytes:
     """Return the bytes of the input that it stands for."""
-    return one.raw if isinstance(one, Gap) else one.row.raw
+    return one.raw if isinstance(one, Gap | Row) else one.row.raw

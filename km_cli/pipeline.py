@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import chain
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from km_cli.census import Census
 from km_cli.config import Settings
 from km_cli.dispatch import Batch, Dispatch, Stopped
 from km_cli.errors import InputError, ReadError
-from km_cli.gathering import Cursor, FixedCursor, Gathering, Mapped, raw_of
+from km_cli.gathering import Cursor, FixedCursor, Gathering, Holding, Mapped, raw_of
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Columns, EventsSeen, LeftOut
@@ -62,7 +63,10 @@ class Observer(Protocol):
 
 
 class Pipeline:
-    """Takes sources one after the other and ships them in batches."""
+    """Takes sources one after the other and ships them in batches.
+
+    `counts_known` says whether rows that earlier runs read of a file count as read and skipped.
+    """
 
     def __init__(
         self,
@@ -72,20 +76,32 @@ class Pipeline:
         tally: Tally,
         observer: Observer,
         clock: Clock,
+        *,
+        counts_known: bool = True,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._dispatch = dispatch
         self._tally = tally
         self._observer = observer
-        self._clock = clock
+        self._counts_known = counts_known
         self._left = settings.limit
         self._read = self._rejected = 0
         self._rules = Rules()
         self._expansion = Expansion(settings.personas)
         self._census = Census(ledger.counts, settings.target.tracker)
+        self._now = clock.now()
+        self._begin(settings)
+
+    def turn_to(self, settings: Settings) -> None:
+        """Take what comes under these settings, which are others than before in `part` only."""
+        self._note_unseen()
+        self._begin(settings)
+
+    def _begin(self, settings: Settings) -> None:
+        self._settings = settings
         self._seen = EventsSeen(settings.part, settings.personas)
-        self._understanding = Understanding(settings, ledger, self._seen, tally, clock.now())
+        self._understanding = Understanding(settings, self._ledger, self._seen, self._tally, self._now)
         self._sees_all = True
 
     def run(self, sources: Iterable[Source]) -> None:
@@ -97,15 +113,30 @@ class Pipeline:
         if len(sources) > 1:
             self._check_heads(sources)
         for source in sources:
-            if self._left == 0:
+            if self.is_full:
                 break
-            opened = open_reader(source)
-            try:
-                if not opened.empty:
-                    self._take(opened)
-            finally:
-                self._tally.add_normalised(opened.normalised)
-                opened.close()
+            with closing(open_reader(source)) as opened:
+                self.take(opened)
+        self.end()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many rows were taken as may be (--limit)."""
+        return self._left == 0
+
+    def take(self, opened: Opened, *, holds: bool = False) -> bool:
+        """Take an input that was opened; tell whether nothing of it is left to take.
+
+        With `holds` it is still being written: a last record that may still grow is left to a later run.
+        Raises as `run` does.
+        """
+        try:
+            return opened.empty or (self._take(opened, holds=holds) and not self.is_full)
+        finally:
+            self._tally.add_normalised(opened.normalised)
+
+    def end(self) -> None:
+        """Say what can only be said at the end. Raises TooManyRejects."""
         self._note_unseen()
         self._check_rejects(at_end=True)
 
@@ -132,12 +163,13 @@ class Pipeline:
                 finally:
                     opened.close()
 
-    def _take(self, opened: Opened) -> None:
+    def _take(self, opened: Opened, *, holds: bool) -> bool:
         reading, mapping, state = self._understanding.of(opened)
         self._observer.opened(opened.source.name, mapping.columns, reading)
-        self._tally.rows.skipped += reading.rows
         self._sees_all = self._sees_all and not reading.rows and opened.format != "rejects"
-        self._tally.rejected_before += reading.rejected + reading.refused
+        if self._counts_known:
+            self._tally.rows.skipped += reading.rows
+            self._tally.rejected_before += reading.rejected + reading.refused
         place = Place(reading.length, reading.line + 1) if reading.length else None
         reader = opened.reader(place)
         mappers = Mappers(self._understanding, opened, mapping)
@@ -148,13 +180,17 @@ class Pipeline:
             spread=self._settings.spread,
             collisions=self._settings.collisions,
         )
-        mapped = self._map(reader.items(), mappers, opened)
+        items = reader.items()
+        holding = Holding(items)
+        mapped = self._map(holding if holds else items, mappers, opened)
         if opened.format == "rejects":
             self._ship(mapped, mappers, planner, FixedCursor(reading))
-            return
+            return True
         cursor = Cursor(reading, state)
         cursor.begin(reader.preamble)
         self._ship(self._preview(mapped, opened, judge=not reading.rows), mappers, planner, cursor)
+        self._tally.rows.held += holding.rows
+        return not holding.held
 
     # Rows to events
 
@@ -198,10 +234,11 @@ class Pipeline:
         """Raise InputError if most of the first rows are bad: the mapping is wrong, not the rows."""
         bad = [one for one in first if type(one) is Reject]
         if len(first) >= _FEWEST_JUDGED and len(bad) * 2 > len(first):
+            said = f"{opened.source.name}: {len(bad)} of the first {len(first)} rows are bad"
             raise InputError(
-                f"{opened.source.name}: {len(bad)} of the first {len(first)} rows are bad, "
-                f"line {bad[0].row.line} for one: {bad[0].reason}",
+                f"{said}, line {bad[0].row.line} for one: {bad[0].reason}",
                 _what_to_do(bad, opened.columns),
+                plain=f"{said} ({bad[0].code})",
             )
 
     # Events to batches

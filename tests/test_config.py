@@ -46,6 +46,17 @@ account = "company"
 [delivery]
 concurrency = 32
 rate = 2.5
+
+[[backfill]]
+name = "exports"
+files = ["exports/*.csv.gz", 'a\\b "c"']
+since = "2024-01-31"
+
+[[backfill]]
+name = "app logs"
+files = ["logs/%Y/%m/%d/"]
+until = "2025-01-01T00:00:00+01:00"
+optional = true
 """
 
 
@@ -65,6 +76,8 @@ def test_what_is_shown_is_the_same_km_toml(km: Command, whole: Path, tmp_path: P
     first, second = kmtoml.read(whole), kmtoml.read(again)
     assert (second.personas, second.sites, second.members) == (first.personas, first.sites, first.members)
     assert second.allow_id == first.allow_id
+    assert second.backfill == first.backfill
+    assert "optional = false" not in shown
     assert km("config", "show", "--config", again).ended(0).out.splitlines()[1:3] == [
         "# strategy =                              # not said",
         'allow_id = ["guest"]                      # km.toml',
@@ -123,3 +136,6 @@ def test_the_schema_knows_every_table(km: Command) -> None:
     persona = schema["$defs"]["PersonaTable"]
     assert persona["required"] == ["name"]
     assert "link" in persona["properties"]
+    backfill = schema["$defs"]["BackfillTable"]
+    assert backfill["required"] == ["name", "files"]
+    assert backfill["properties"]["files"]["minItems"] == 1

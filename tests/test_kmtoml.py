@@ -426,6 +426,12 @@ def test_rejects_go_behind_rejects(importer: Command, tmp_path: Path) -> None:
         ("[delivery]\nconcurency = 3", "delivery.concurency", "delivery.concurrency?"),
         ("[members]\nflie = 'x'", "members.flie is no key", "did you mean members.file?"),
         ("zzz = 1", "zzz is no key", "there are: strategy"),
+        ("[[backfil]]", "backfil is no key", "did you mean backfill?"),
+        (
+            "[[backfill]]\nname = 'a'\nfiles = ['a']\n[[backfill]]\nfile = ['b']",
+            "backfill[2].file is no key",
+            "did you mean backfill[2].files?",
+        ),
     ],
 )
 def test_an_unknown_key_names_the_nearest(
@@ -477,6 +483,16 @@ def test_an_unknown_key_names_the_nearest(
         ("[delivery]\nrate = 0", "delivery.rate", "> 0"),
         ("[delivery]\nmax_rejects = 'few'", "delivery.max_rejects", "as 10 or 5%"),
         ("[delivery]\nspread = true", "delivery.spread", "got true or false"),
+        ("[backfill]\nname = 'a'", "backfill", "list"),
+        ("[[backfill]]\nname = 'a'", "backfill[1]", "missing required field files"),
+        ("[[backfill]]\nfiles = ['a']", "backfill[1]", "missing required field name"),
+        ("[[backfill]]\nname = ''", "backfill[1].name", "begins with a letter"),
+        ("[[backfill]]\nname = 'a'\nfiles = []", "backfill[1].files", "length >= 1"),
+        ("[[backfill]]\nname = 'a'\nfiles = 'a.csv'", "backfill[1].files", "a list, got text"),
+        ("[[backfill]]\nname = 'a'\nfiles = ['a', '']", "backfill[1].files", "one character or more"),
+        ("[[backfill]]\nname = 'a'\nfiles = ['a']\noptional = 'no'", "backfill[1].optional", "true or false"),
+        ("[[backfill]]\nname = 'a'\nfiles = ['a']\nsince = 2024", "backfill[1].since", "text"),
+        ("[[backfill]]\nname = 'a'\nfiles = ['a']\nsince = 2024-01-31", "backfill[1].since", "text"),
     ],
 )
 def test_a_wrong_type_names_file_and_key(

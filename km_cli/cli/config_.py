@@ -115,13 +115,16 @@ def _rest(found: Found) -> Iterator[str]:
     if found.config.members:
         yield "\n[members]"
         yield from _table(found.config.members)
+    for source in found.config.backfill:
+        yield "\n[[backfill]]"
+        yield from _table(msgspec.structs.asdict(source))
 
 
 def _table(values: dict[str, Any]) -> Iterator[str]:
     from msgspec import UNSET
 
     for key, value in values.items():
-        if value not in (UNSET, "", {}) and (value != [] or key == "properties"):
+        if value not in (UNSET, "", {}, False) and (value != [] or key == "properties"):
             yield f"{_key(key)} = {_toml(value)}"
 
 

@@ -47,9 +47,14 @@ def kept_by(target: Target) -> dict[str, Any] | None:
 
 
 def print_json(
-    tally: Tally, seconds: float, *, forecast: Forecast | None = None, kept: dict[str, Any] | None = None
+    tally: Tally,
+    seconds: float,
+    *,
+    forecast: Forecast | None = None,
+    kept: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> None:
-    """Print the summary as one object; a dry run's has a forecast."""
+    """Print the summary as one object; a dry run's has a forecast, a backfill's has `more`."""
     summary: dict[str, Any] = {
         "rows": {"read": tally.rows.read, **asdict(tally.rows)},
         "calls": asdict(tally.calls),
@@ -68,6 +73,7 @@ def print_json(
         }
     if kept is not None:
         summary["kept"] = kept
+    summary |= more or {}
     print(json.dumps(summary))
 
 

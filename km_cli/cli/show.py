@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -81,6 +82,15 @@ def complain(message: str, hint: str = "") -> None:
     say(_one_line(f"km-cli: {message}"), to_stderr=True, hang=8, whole=True)
     if hint:
         say(_one_line(f"  next: {hint}"), to_stderr=True, hang=8, whole=True)
+
+
+def mention(message: str, hint: str = "") -> None:
+    """Complain, unless that fails too: about what must never stop a run.
+
+    A full disk has the standard error on it as well, if cron's line sends it to a file.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        complain(message, hint)
 
 
 def _one_line(text: str) -> str:

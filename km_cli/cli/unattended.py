@@ -1,17 +1,212 @@
-"""What `backfill` does."""
+"""What `backfill` does: an import with nobody looking. It is silent when all is well, and tells when not."""
 
 from __future__ import annotations
 
+import gc
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
+
 import click
+from click.core import ParameterSource
 
+from km_cli import outages
+from km_cli.backfill import Backfill, Found
+from km_cli.cli import interrupts, report
+from km_cli.cli.configured import taken
+from km_cli.cli.running import (
+    check_strictly,
+    conclude,
+    opened_to_send,
+    rehearse,
+    tell_exposed,
+    tell_of_other_sites,
+)
+from km_cli.cli.sending import GC, Ended, Run, SystemClock, send
 from km_cli.cli.settings import make_settings
+from km_cli.cli.show import complain
+from km_cli.cli.telling import MOST_TOLD, Outcome, Teller, Watched, more
+from km_cli.config import Settings
+from km_cli.config.backfill import BackfillSource, backfill_sources
+from km_cli.dispatch import Stop
+from km_cli.errors import Exit, KmError, LedgerFailed, TimeIsUp
+from km_cli.ledger import Ledger
+from km_cli.pipeline import Pipeline
+from km_cli.protocols import Clock
+from km_cli.tally import Tally
 
 
-def run_backfill(context: click.Context) -> int:
-    """Read what is new since last time and send it; with --print, print what has that done every night."""
-    if context.params["form"]:
+class Limits(NamedTuple):
+    """How long (seconds) a run waits for the ledger and may take, and whether it allows no finding."""
+
+    wait: float = 0.0
+    max_time: float | None = None
+    strict: bool = False
+
+
+def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
+    """Send what is new since last time, or print what has that done every night."""
+    flags, clock = context.params, clock or SystemClock()
+    if flags["form"]:
         from km_cli.cli.install import print_install
 
         return print_install(context)
-    make_settings(context)
-    return 0
+    teller = Teller.of(flags, clock)
+    with _told(teller):
+        settings = make_settings(context)
+        sources = _sources(context, settings)
+        limits = Limits(flags["wait"], flags["max_time"], flags["strict"])
+        is_told = sys.stderr.isatty() or flags["verbose"]
+        if is_told and not flags["quiet"]:
+            tell_exposed(settings)
+        run = backfill(settings, sources, limits, clock, teller, quiet=flags["quiet"] or flags["as_json"])
+        return _report(context, settings, run, teller)
+
+
+def _sources(context: click.Context, settings: Settings) -> tuple[BackfillSource, ...]:
+    found, where = taken(context), context.get_parameter_source
+    given = {name: where(name) is not ParameterSource.DEFAULT for name in ("since", "until")}
+    return backfill_sources(
+        found.config,
+        found.folder,
+        context.params["names"],
+        settings.part,
+        given["since"],
+        given["until"],
+        settings.clocking.timezone,
+    )
+
+
+@contextmanager
+def _told(teller: Teller) -> Iterator[None]:
+    """Tell of a run that ends in an error before it has an outcome."""
+    try:
+        yield
+    except BaseException as error:
+        code = error.exit if isinstance(error, KmError) else _code_of(error)
+        if isinstance(error, KmError):
+            teller.problem(error)
+        teller.end(Outcome(code, Tally(), Found(), 0), error)
+        raise
+
+
+def _code_of(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return Exit.INTERRUPTED
+    return Exit.IO if isinstance(error, OSError) else Exit.BUG
+
+
+class Backfilled(NamedTuple):
+    """A backfill that got to its end, early or not."""
+
+    run: Run
+    found: Found
+    ended: Ended
+    signal: int
+    rejected: int
+
+
+def backfill(
+    settings: Settings,
+    sources: Sequence[BackfillSource],
+    limits: Limits,
+    clock: Clock,
+    teller: Teller,
+    *,
+    quiet: bool = True,
+) -> Backfilled:
+    """Take what is new in the sources and send it. Raises KmError if it could not begin."""
+    keys, stop = settings.keys(), Stop()
+    gc.set_threshold(*GC)
+    if limits.strict:
+        _rehearse_strictly(settings, sources, teller)
+    watch = Watched(settings, teller, quiet=quiet)
+    with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
+        tracker = settings.target.tracker
+        run = Run(settings, keys, ledger, rejects, Tally(), stop, watch, clock)
+        found = Found()
+        teller.start(sources)
+        pause = ledger.pauses.of(tracker)
+        outages.check(pause, clock.now())
+        work = partial(_work, run, found, sources)
+        with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), watch:
+            outage = bool(pause and pause.failures)
+            ended = send(run, work, outage=outage, counts_known=False)
+        if not isinstance(ended.error, LedgerFailed):
+            ledger.pause(tracker, outages.after(pause, ended.error, ended.pause, run.tally, clock.now()))
+        watch.pending = ledger.outbox.count(tracker)
+    return Backfilled(run, found, ended, caught.signal, rejects.count)
+
+
+def _work(run: Run, found: Found, sources: Sequence[BackfillSource], pipeline: Pipeline) -> None:
+    watch = run.watch
+    assert isinstance(watch, Watched)
+    Backfill(run.settings, pipeline, run.ledger, run.clock, run.stop, found, watch).run(sources)
+
+
+def _rehearse_strictly(settings: Settings, sources: Sequence[BackfillSource], teller: Teller) -> None:
+    """Go through the files once before anything is sent. Raises TooManyFindings."""
+    watch = Watched(settings, teller, quiet=True)
+
+    def work(pipeline: Pipeline, ledger: Ledger) -> None:
+        Backfill(settings, pipeline, ledger, SystemClock(), Stop(), Found(), watch).run(sources)
+
+    rehearsed = rehearse(settings, watch, work)
+    if rehearsed.ended is not None:
+        raise rehearsed.ended
+    check_strictly(rehearsed.tally)
+
+
+@contextmanager
+def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
+    """Ask the run to end after so long."""
+    if seconds is None:
+        yield
+        return
+
+    def end() -> None:
+        stop.error = TimeIsUp(
+            f"the time is up (--max-time {seconds:g}); not all was looked at",
+            "nothing is lost: the next run goes on there",
+        )
+        stop.requested = True
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _report(context: click.Context, settings: Settings, done: Backfilled, teller: Teller) -> int:
+    """Say how it went to whoever is there, and to those who are not; return the exit code."""
+    flags, run, found, error = context.params, done.run, done.found, done.ended.error
+    tally, watch = run.tally, run.watch
+    assert isinstance(watch, Watched)
+    if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
+        report.print_summary(settings, tally, watch, teller.seconds, report.kept_by(settings.target))
+    for problem in found.problems[:MOST_TOLD]:
+        complain(str(problem), problem.hint)
+    if found.trouble > MOST_TOLD:
+        complain(f"{found.trouble - MOST_TOLD:,} more problems", "see --log or --json, or mend these first")
+    tell_of_other_sites(watch.pending, run.keys)
+    code = conclude(tally, run.rejects, error, done.signal)
+    if not done.signal and error is None and found.problems:
+        code = max(problem.exit for problem in found.problems)
+    if error is not None:
+        teller.problem(error)
+    for finding_code, count in tally.findings.items():
+        finding = tally.examples[finding_code]
+        teller.journal.write(
+            "finding", code=finding_code, count=count, file=finding.source, line=finding.line
+        )
+    outcome = Outcome(code, tally, found, sum(watch.pending.values()))
+    if flags["as_json"]:
+        report.print_json(tally, teller.seconds, more=more(outcome, watch))
+    teller.end(outcome, error)
+    return code

@@ -6,6 +6,7 @@ This and the command line read os.environ, nobody else.
 from __future__ import annotations
 
 from km_cli.config.allowance import Allowance, make_allowance
+from km_cli.config.backfill import BackfillSource, backfill_sources
 from km_cli.config.membership import read_members
 from km_cli.config.people import People, people_of
 from km_cli.config.settings import Settings, environment, state_folder
@@ -13,9 +14,11 @@ from km_cli.config.sites import Site
 
 __all__ = [
     "Allowance",
+    "BackfillSource",
     "People",
     "Settings",
     "Site",
+    "backfill_sources",
     "environment",
     "make_allowance",
     "people_of",

@@ -68,16 +68,17 @@ class Budget:
 class Breaker:
     """Stops sending when the destination fails as a whole; then lets one call through at a time: the probe.
 
-    Only the probe's own failure opens it anew; calls that were in flight before it don't count.
+    Only the probe's own failure opens it anew; calls that were in flight before it don't count. After an
+    outage that an earlier run met it begins open, and the probe goes at once.
     """
 
-    def __init__(self, policy: Policy, now: float) -> None:
+    def __init__(self, policy: Policy, now: float, *, is_open: bool = False) -> None:
         self._policy = policy
         self._recent: deque[bool] = deque(maxlen=policy.breaker_window)
         self._in_a_row = 0
-        self._in_force = False
-        self._opened = 0
-        self._until = 0.0
+        self._in_force = is_open
+        self._opened = int(is_open)
+        self._until = now
         self._probing = False
         self._last_acknowledged = now
 

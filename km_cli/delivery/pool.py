@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from km_cli.delivery.policy import Breaker, Budget, Pacing, Policy, backoff
 from km_cli.delivery.stops import RESUME, Stops
-from km_cli.errors import KmError, Unavailable
+from km_cli.errors import KmError, Outage, Unavailable
 from km_cli.model import Answer, Outcome, Parcel, Receipt, Verdict
 from km_cli.protocols import Clock, Connection, Destination
 
@@ -40,7 +40,7 @@ class Pool:
     """Sends parcels with `concurrency` workers.
 
     `window` bounds how many parcels are unresolved at a time: that bounds memory, and leaves room for
-    others beside a call that cannot be delivered.
+    others beside a call that cannot be delivered. After an `outage` one call goes first, alone.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Pool:
         clock: Clock,
         random: Random,
         rate: float | None = None,
+        outage: bool = False,
     ) -> None:
         now = clock.monotonic()
         self._destination = destination
@@ -73,7 +74,7 @@ class Pool:
         self._watched_until = math.inf
         self._has_news = False
         self._budget = Budget(policy, now)
-        self._breaker = Breaker(policy, now)
+        self._breaker = Breaker(policy, now, is_open=outage)
         self._pacing = Pacing(rate, now)
         self._stops = Stops(policy)
         self._paused_until = now
@@ -96,6 +97,11 @@ class Pool:
             self._unresolved.update((parcel.number, parcel) for parcel in parcels)
             self._ready.extend(_Job(parcel, 0) for parcel in parcels)
             self._turn.notify(len(parcels))
+
+    @property
+    def pause(self) -> float:
+        """How many seconds the destination still wants to be left alone (Retry-After)."""
+        return max(0.0, self._paused_until - self._clock.monotonic())
 
     def has_room(self) -> bool:
         """Tell whether more parcels are welcome."""
@@ -167,7 +173,7 @@ class Pool:
                 patience = self._breaker.patience(now) if self._unresolved else math.inf
                 if not patience:
                     minutes = self._policy.patience / 60
-                    self._fail(Unavailable(f"nothing was acknowledged for {minutes:.0f} minutes", RESUME))
+                    self._fail(Outage(f"nothing was acknowledged for {minutes:.0f} minutes", RESUME))
                     break
                 wait = self._held(now)
                 if not wait:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from km_cli.delivery.policy import Policy
-from km_cli.errors import ComeBackLater, KmError, Unavailable
+from km_cli.errors import ComeBackLater, KmError, Outage, Unavailable
 from km_cli.model import Answer, Verdict
 
 RESUME = "nothing is lost: run the same command again and it goes on where it stopped"
@@ -52,10 +52,11 @@ class Stops:
         if answer.verdict is Verdict.UNREACHED and not self._acknowledged:
             self._unreached += 1
             if self._unreached >= self._policy.unreached:
-                return Unavailable(answer.reason, "check the address and the network; " + RESUME)
+                return Outage(answer.reason, "check the address and the network; " + RESUME)
         if answer.retry_after > self._policy.longest_pause:
             return ComeBackLater(
                 f"the destination asks to wait {answer.retry_after:.0f} s ({answer.reason})",
                 "run the same command again after that; it goes on where it stopped",
+                answer.retry_after,
             )
         return None

@@ -25,7 +25,7 @@ from km_cli.inputs.rejects import (
     sample_columns,
 )
 from km_cli.inputs.shape import FORMATS, Shape, make_shape, recognise
-from km_cli.inputs.source import Source, Stream
+from km_cli.inputs.source import Source, Stamp, Stream
 
 __all__ = [
     "FORMATS",
@@ -36,6 +36,7 @@ __all__ = [
     "RejectsFile",
     "Shape",
     "Source",
+    "Stamp",
     "expand",
     "format_reject",
     "make_shape",
@@ -82,11 +83,16 @@ class Opened:
         self.normalised: defaultdict[str, int] = defaultdict(int)
         self._encoding = source.shape.encoding or UTF8
         self._broken: ReadError | None = None
-        self._stream = source.open()
+        source.pin()
+        try:
+            self._stream = source.open()
+        except BaseException:
+            source.unpin()
+            raise
         try:
             self._look()
         except BaseException:
-            self._stream.close()
+            self.close()
             raise
 
     def _look(self) -> None:
@@ -166,6 +172,7 @@ class Opened:
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
+        self.source.unpin()
 
 
 def open_reader(source: Source) -> Opened:

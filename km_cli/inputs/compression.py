@@ -36,6 +36,10 @@ class Damaged(Exception):
     """What is packed cannot be unpacked any further; str() says why."""
 
 
+class EndsEarly(Damaged):
+    """What there is of it is sound; the rest is missing, or not written yet."""
+
+
 class TooLarge(Damaged):
     """It is whole, for all we know, but needs more memory than we give it; `program` takes what it needs."""
 
@@ -203,7 +207,7 @@ class _Unpacked:
 
 
 def _cut_short() -> Damaged:
-    return Damaged("the compressed data is cut short")
+    return EndsEarly("the compressed data is cut short")
 
 
 def _damaged(error: Exception) -> Damaged:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
 
-from km_cli.errors import InputError
+from km_cli.errors import InputError, Unclosed
 from km_cli.inputs.base import (
     BOM,
     LONGEST_RECORD,
@@ -75,7 +75,7 @@ class _Feed:
         if len(self.raw) > 1:
             self._size = (self._size or len(self.raw[0])) + len(line)
             if self._size > LONGEST_RECORD:
-                raise self.unclosed("before its record has 1 MiB")
+                raise self.unclosed("before its record has 1 MiB", InputError)
         try:
             return line.decode()
         except UnicodeDecodeError:
@@ -92,10 +92,12 @@ class _Feed:
         self._size = 0
         return raw
 
-    def unclosed(self, where: str = "by the end of the file") -> InputError:
+    def unclosed(
+        self, where: str = "by the end of the file", kind: type[InputError] = Unclosed
+    ) -> InputError:
         """Return the error for a quotation mark of the record at hand that is not closed so far."""
         line = self.line + self._last_opening()
-        return InputError(
+        return kind(
             f"{self._source}, line {line}: a quotation mark is opened here and not closed {where}",
             f"correct line {line} (a quotation mark inside a quoted field is doubled) and run again: "
             "what was sent is not sent twice",
@@ -175,6 +177,7 @@ def _row_first(source: str, place: str, columns: tuple[str, ...], delimiter: str
         f"{place}: there is no header: its first line looks like a row, with {shown(value)} in it",
         f"add one that names each of the {len(columns)} columns: "
         f"({echo}; {piped(source, 'cat')}) | km-cli import -",
+        plain=f"{place}: there is no header: its first line looks like a row",
     )
 
 
@@ -199,6 +202,7 @@ def _comment(source: str, line: int, text: str) -> InputError:
     return InputError(
         f"{source}, line {line}: what should be the header looks like a comment: {shown(text)}",
         f"drop it: {piped(source, f'tail -n +{line + 1}')} | km-cli import -",
+        plain=f"{source}, line {line}: what should be the header looks like a comment",
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from km_cli.errors import UsageError
+from km_cli.inputs.source import shown
 
 
 def expand(names: Iterable[str]) -> tuple[str, ...]:
@@ -28,23 +29,24 @@ def expand(names: Iterable[str]) -> tuple[str, ...]:
 def _matches(pattern: str) -> list[str]:
     matches = sorted(path for path in set(glob.glob(pattern, recursive=True)) if not os.path.isdir(path))
     if not matches:
-        raise UsageError(f"no file matches {pattern!r}", _hint(pattern))
+        raise UsageError(f"no file matches {pattern!r}", hint(pattern))
     return matches
 
 
-def _hint(pattern: str) -> str:
-    """Say what there is, in the last folder of the pattern that is named outright."""
-    folder = Path(pattern)
+def hint(pattern: str) -> str:
+    """Say what there is instead, in the last folder of a pattern, or of a name, that is named outright."""
+    is_name = glob.escape(pattern) == pattern
+    folder = Path(pattern).parent if is_name else Path(pattern)
     while glob.escape(str(folder)) != str(folder):
         folder = folder.parent
-    where = "the current folder" if folder == Path() else f"the folder {folder}"
-    if not folder.is_dir():
-        return f"check the path: {where} does not exist"
+    where = "the current folder" if folder == Path() else f"the folder {shown(folder)}"
     try:
-        inside = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+        if not folder.is_dir():
+            return f"check the path: {where} does not exist"
+        inside = sorted(shown(path.name) + "/" * path.is_dir() for path in folder.iterdir())
     except OSError as error:
         return f"check its permissions: {where} cannot be read: {error.strerror}"
     if not inside:
         return f"check the path: {where} is empty"
     more = f" and {len(inside) - 5:,} more" if len(inside) > 5 else ""
-    return f"check the pattern: {where} holds {', '.join(inside[:5])}{more}"
+    return f"check the {'name' if is_name else 'pattern'}: {where} holds {', '.join(inside[:5])}{more}"

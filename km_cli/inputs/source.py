@@ -9,11 +9,11 @@ import stat
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from km_cli.errors import ReadError, UsageError
+from km_cli.errors import CutShort, ReadError, UsageError
 from km_cli.inputs.base import in_shell
-from km_cli.inputs.compression import Bytes, Damaged, TooLarge, unpack
+from km_cli.inputs.compression import Bytes, Damaged, EndsEarly, TooLarge, is_packed, unpack
 from km_cli.inputs.encoding import Transcoded, no_such_text
 from km_cli.inputs.shape import Shape
 from km_cli.names import nearest
@@ -39,7 +39,8 @@ class Stream:
         try:
             data = self._raw.read1(size)
         except Damaged as error:
-            raise ReadError(
+            kind = CutShort if isinstance(error, EndsEarly) else ReadError
+            raise kind(
                 f"{self._name}: {error}, after {self._offset:,} bytes of content", self._cure(error)
             ) from None
         except UnicodeError as error:
@@ -77,32 +78,94 @@ class Stream:
 def _near(path: Path) -> str:
     """Say which file beside an absent one may be meant."""
     if not path.parent.is_dir():
-        return f"check the path: the folder {_shown(path.parent)} does not exist"
+        return f"check the path: the folder {shown(path.parent)} does not exist"
     try:
         with os.scandir(path.parent) as entries:
             beside = [entry.name for entry in islice(entries, _MOST_BESIDE)]
     except OSError:
         beside = []
     near = nearest(path.name, beside)
-    return f"did you mean {_shown(path.with_name(near))}?" if near else "check the path"
+    return f"did you mean {shown(path.with_name(near))}?" if near else "check the path"
 
 
-def _shown(path: Path | str) -> str:
+def shown(path: Path | str) -> str:
     """Return a path as text, which its bytes need not be."""
     return os.fsencode(path).decode(errors="backslashreplace")
+
+
+class Stamp(NamedTuple):
+    """What tells that a file was not touched: device, inode, size in bytes, time in ns since 1970."""
+
+    device: int
+    inode: int
+    size: int
+    time: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Stamp:
+        """Return the stamp of a file as it was found."""
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+class _Pinned(io.RawIOBase):
+    """A file from its start, read through a descriptor that others read through too."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        size = os.preadv(self._file, [buffer], self._at)
+        self._at += size
+        return size
 
 
 class Source:
     """One input named on the command line. `-` is standard input, which can be opened once.
 
-    `shape` is how it is written, as far as the flags say.
+    `shape` is how it is written, as far as the flags say. `stamp` is of the file that is pinned.
     """
 
     def __init__(self, name: str, stdin: io.BufferedReader | None = None, shape: Shape = _ANY) -> None:
         self.shape = shape
         self.path = None if name == "-" else Path(name)
-        self.name = "<stdin>" if name == "-" else _shown(name)
+        self.name = "<stdin>" if name == "-" else shown(name)
         self._stdin = stdin
+        self._file = -1
+        self.stamp: Stamp | None = None
+
+    def pin(self) -> None:
+        """Hold on to the file that the name leads to now, so that all reading is of this one.
+
+        Names are given to other files while logs are rotated. What is no regular file can't be held on to.
+        """
+        if self._file >= 0 or self.path is None or not self.path.is_file():
+            return
+        try:
+            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._unopened(error) from None
+        self.stamp = Stamp.of(os.fstat(self._file))
+
+    def unpin(self) -> None:
+        """Let go of the file."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self.stamp = -1, None
+
+    @property
+    def has_line(self) -> bool:
+        """Whether the first MiB of the pinned file has the end of a line in it."""
+        head = os.pread(self._file, _BLOCK, 0)
+        return len(head) == _BLOCK or b"\n" in head or b"\r" in head
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the pinned file is packed: then it has ended, nobody adds a line to it."""
+        return self._file >= 0 and is_packed(os.pread(self._file, 1 << 5, 0))
 
     def check(self) -> None:
         """Raise UsageError if there is no such file."""
@@ -122,16 +185,7 @@ class Source:
 
     def open(self) -> Stream:
         """Return its content from the start: unpacked (as its bytes say, not its name), and in UTF-8."""
-        if self.path is None:
-            assert self._stdin is not None
-            raw = self._stdin
-        else:
-            try:
-                raw = self.path.open("rb")
-            except OSError as error:
-                raise UsageError(
-                    f"{self.name}: cannot be opened: {error.strerror}", "check its permissions"
-                ) from None
+        raw = self._raw()
         try:
             content = unpack(self.name, raw)
             if self.shape.encoding:
@@ -141,12 +195,26 @@ class Source:
             raw.close()
             raise
 
+    def _raw(self) -> io.BufferedReader:
+        if self.path is None:
+            assert self._stdin is not None
+            return self._stdin
+        if self._file >= 0:
+            return io.BufferedReader(_Pinned(self._file))
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise self._unopened(error) from None
+
+    def _unopened(self, error: OSError) -> UsageError:
+        return UsageError(f"{self.name}: cannot be opened: {error.strerror}", "check its permissions")
+
     def longest_known(self, lengths: Iterable[int]) -> list[tuple[int, _Hash]]:
         """Hash the content's beginnings: for each length it has, ascending, the hash state there.
 
         None for what can be read only once: standard input, pipes.
         """
-        if self.path is None or not self.path.is_file():
+        if self._file < 0:
             return []
         stream, done, found = self.open(), 0, []
         state = hashlib.sha256()

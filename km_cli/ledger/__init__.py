@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from km_cli.ledger.ledger import Ledger
+from km_cli.ledger.pauses import Pause
 from km_cli.ledger.readings import Head, Reading
 
-__all__ = ["Head", "Ledger", "Reading"]
+__all__ = ["Head", "Ledger", "Pause", "Reading"]

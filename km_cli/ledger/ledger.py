@@ -12,8 +12,10 @@ from pathlib import Path
 
 from km_cli.errors import LedgerError, LedgerFailed, UsageError
 from km_cli.ledger.counts import CountTable
+from km_cli.ledger.files import FileTable
 from km_cli.ledger.lock import Lock
 from km_cli.ledger.outbox import Outbox
+from km_cli.ledger.pauses import Pause, PauseTable
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.schema import leave_no_trace, open_ledger, open_overlay
 from km_cli.ledger.slots import SlotTable
@@ -41,10 +43,15 @@ class Ledger:
         self.counts = CountTable(database, schemas)
         self.readings = ReadingTable(database, schemas)
         self.outbox = Outbox(database, schemas)
+        self.files = FileTable(database, schemas)
+        self.pauses = PauseTable(database, schemas)
 
     @classmethod
-    def open(cls, path: Path) -> Ledger:
-        """Open the ledger for a run. Raises LedgerBusy if another run holds it, else LedgerError."""
+    def open(cls, path: Path, wait: float = 0.0) -> Ledger:
+        """Open the ledger for a run, waiting so many seconds for another one that holds it.
+
+        Raises LedgerBusy if that holds it still, else LedgerError.
+        """
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -53,7 +60,7 @@ class Ledger:
                 "give another place: --ledger PATH",
             ) from None
         lock = Lock(path)
-        lock.acquire()
+        lock.acquire(wait)
         try:
             return cls(path, open_ledger(path), ("main",), lock)
         except BaseException:
@@ -104,6 +111,23 @@ class Ledger:
                 self.slots.forget_old_changed()
             self.readings.write(reading)
         return parcels
+
+    def keep_file(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> None:
+        """Remember a file (device, inode, size, time) that was read to its end under these settings."""
+        with self._transaction():
+            self.files.keep(stamp, asked, now)
+
+    def tidy_files(self, now: float) -> None:
+        """Forget files that no run has met for long."""
+        if self.files.is_stale:
+            with self._transaction():
+                self.files.tidy(now)
+
+    def pause(self, tracker: str, pause: Pause | None) -> None:
+        """Remember until when a tracker is to be left alone, or that it need not be."""
+        if pause != self.pauses.of(tracker):
+            with self._transaction():
+                self.pauses.put(tracker, pause)
 
     def settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         """Make receipts durable: what was acknowledged or rejected leaves the outbox."""

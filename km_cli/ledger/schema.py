@@ -22,6 +22,12 @@ CREATE TABLE IF NOT EXISTS {schema}.readings (
     source TEXT NOT NULL, columns TEXT NOT NULL, delimiter TEXT NOT NULL,
     length INTEGER NOT NULL, line INTEGER NOT NULL, rows INTEGER NOT NULL, rejected INTEGER NOT NULL,
     digest BLOB NOT NULL, refused INTEGER NOT NULL DEFAULT 0, actor TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS {schema}.files (
+    file BLOB PRIMARY KEY, size INTEGER NOT NULL, time INTEGER NOT NULL, seen INTEGER NOT NULL
+    ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.pauses (
+    tracker TEXT PRIMARY KEY, until REAL NOT NULL, failures INTEGER NOT NULL, reason TEXT NOT NULL
+    ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.slots (
     second INTEGER NOT NULL, person BLOB NOT NULL, calls BLOB NOT NULL,
     PRIMARY KEY (second, person)) WITHOUT ROWID;
@@ -110,6 +116,15 @@ def open_overlay(path: Path) -> tuple[sqlite3.Connection, tuple[str, ...]]:
         raise
     has_ledger = database.execute("SELECT 1 FROM known.sqlite_master WHERE name = 'slots'").fetchone()
     return database, ("main", "known") if has_ledger else ("main",)
+
+
+def that_have(database: sqlite3.Connection, schemas: tuple[str, ...], table: str) -> list[str]:
+    """Return the schemas with this table; an older ledger gets it when it is written."""
+    return [
+        name
+        for name in schemas
+        if database.execute(f"SELECT 1 FROM {name}.sqlite_master WHERE name = ?", (table,)).fetchone()
+    ]
 
 
 def _attach(database: sqlite3.Connection, path: Path) -> None:

@@ -6,13 +6,14 @@ from km_cli.mapping.columns import USUAL, Columns, Wanted, Who, find, property_c
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
-from km_cli.mapping.part import EventsSeen, LeftOut, Part, make_part
+from km_cli.mapping.part import Bound, EventsSeen, LeftOut, Part, check_order, make_bound, make_part
 from km_cli.mapping.properties import Cell, cells
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 
 __all__ = [
     "USUAL",
     "BadTime",
+    "Bound",
     "Cell",
     "Clocking",
     "Columns",
@@ -28,7 +29,9 @@ __all__ = [
     "Wanted",
     "Who",
     "cells",
+    "check_order",
     "find",
+    "make_bound",
     "make_part",
     "property_columns",
     "recognise",

@@ -100,7 +100,10 @@ class Mapper:
         except BadTime as error:
             return Reject(row, "time", str(error))
         except Unclear as error:
-            raise InputError(f"{row.source}, line {row.line}: {error}", error.cure) from None
+            place = f"{row.source}, line {row.line}"
+            raise InputError(
+                f"{place}: {error}", error.cure, plain=f"{place}: its time is not clear"
+            ) from None
         if is_part or self._times.leap_second:
             self._note_on(row, identities)
         self._count(moment, self._properties.width - len(properties))

@@ -54,6 +54,14 @@ class Part(NamedTuple):
         return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
 
 
+class Bound(NamedTuple):
+    """Where a part begins or ends: the flag or key that says so, in its words, and the moment if any."""
+
+    place: str
+    text: str
+    moment: int | None
+
+
 class EventsSeen:
     """Which events the rows read are of, to tell if those that are named somewhere are none of them.
 
@@ -125,29 +133,34 @@ def make_part(since: str, until: str, only: Iterable[str], skip: Iterable[str], 
 
     Raises UsageError for what is no time, and if nothing can be in the part.
     """
-    zone = ZoneInfo(timezone or "UTC")
-    part = Part(
-        _moment("--since", since, zone) if since else None,
-        _moment("--until", until, zone) if until else None,
-        _folded("--only", only),
-        _folded("--skip", skip),
-    )
-    if part.since is not None and part.until is not None and part.since >= part.until:
-        raise UsageError(
-            f"nothing is from {since} on (--since) and before {until} (--until)",
-            "--since must be the earlier one; a whole day ends where the next one begins",
-        )
+    begin, end = make_bound("--since", since, timezone), make_bound("--until", until, timezone)
+    check_order(begin, end)
+    part = Part(begin.moment, end.moment, _folded("--only", only), _folded("--skip", skip))
     if part.only and set(part.only) <= set(part.skip):
         raise UsageError("--only and --skip name the same events: nothing is left", "leave one of them out")
     return part
 
 
-def _moment(flag: str, text: str, zone: ZoneInfo) -> int:
+def make_bound(place: str, text: str, timezone: str) -> Bound:
+    """Return the bound that a text means, "" for none; `timezone` "" is UTC. Raises UsageError."""
+    return Bound(place, text, _moment(place, text, ZoneInfo(timezone or "UTC")) if text else None)
+
+
+def check_order(since: Bound, until: Bound) -> None:
+    """Raise UsageError if nothing can be between the two."""
+    if since.moment is not None and until.moment is not None and since.moment >= until.moment:
+        raise UsageError(
+            f"nothing is from {since.text} on ({since.place}) and before {until.text} ({until.place})",
+            "since must be the earlier one; a whole day ends where the next one begins",
+        )
+
+
+def _moment(place: str, text: str, zone: ZoneInfo) -> int:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise UsageError(
-            f"{flag} {text!r} is no time that is understood",
+            f"{place}{'' if place.startswith('--') else ':'} {text!r} is no time that is understood",
             "write it as 2024-01-31, 2024-01-31T18:00 or 2024-01-31T18:00:00+01:00",
         ) from None
     if moment.tzinfo is None:

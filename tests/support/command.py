@@ -49,18 +49,21 @@ class Command:
         words = [str(word) for word in arguments]
         if self.to and "--to" not in words:
             words += ["--to", self.to]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("KM_", "XDG_"))}
-        environment = {**kept, "HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state")}
-        environment |= {"KM_API_KEY": KEY, "PYTHONWARNINGS": "error"} | self.environment
         return subprocess.Popen(
             [sys.executable, "-m", "km_cli", *words],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=self.surroundings(),
             text=True,
             **more,
         )
+
+    def surroundings(self) -> dict[str, str]:
+        """Return the environment in which it runs."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("KM_", "XDG_"))}
+        home = {"HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state")}
+        return {**kept, **home, "KM_API_KEY": KEY, "PYTHONWARNINGS": "error", **self.environment}
 
     def __call__(self, *arguments: str | Path, stdin: bytes | None = None) -> Result:
         """Run the command to its end."""

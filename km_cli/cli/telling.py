@@ -1,0 +1,160 @@
+"""How those are told who are not there: a journal, a monitor, metrics, one JSON object.
+
+Neither keys nor property values go to any of them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from km_cli.backfill import Found
+from km_cli.cli.chosen import described
+from km_cli.cli.journal import Journal
+from km_cli.cli.metrics import Measured, check_metrics, write_metrics
+from km_cli.cli.ping import Ping, check_ping
+from km_cli.cli.watch import Watcher
+from km_cli.config import Settings
+from km_cli.config.backfill import BackfillSource
+from km_cli.errors import KmError, LedgerBusy
+from km_cli.ledger import Reading
+from km_cli.mapping import Columns
+from km_cli.protocols import Clock
+from km_cli.tally import Tally
+
+MOST_TOLD = 10
+"""Problems that are told one by one."""
+
+
+class Outcome(NamedTuple):
+    """What a backfill came to, before anybody is told."""
+
+    code: int
+    tally: Tally
+    found: Found
+    pending: int
+
+
+class Teller:
+    """Tells a journal, a monitor and metrics of one run."""
+
+    def __init__(self, journal: Journal, ping: Ping, metrics: Path | None, clock: Clock) -> None:
+        self.journal = journal
+        self._ping = ping
+        self._metrics = metrics
+        self._clock = clock
+        self._started = clock.now()
+        self._began = clock.monotonic()
+
+    @classmethod
+    def of(cls, flags: dict[str, Any], clock: Clock) -> Teller:
+        """Return what the flags ask for. Raises UsageError if it can't be told there."""
+        metrics = Path(flags["metrics"]).expanduser() if flags["metrics"] else None
+        if flags["ping"]:
+            check_ping(flags["ping"])
+        if metrics:
+            check_metrics(metrics)
+        run = str(uuid.uuid4())
+        journal = Journal.open(Path(flags["log"]).expanduser() if flags["log"] else None, clock.now, run)
+        return cls(journal, Ping(flags["ping"], run), metrics, clock)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run takes so far."""
+        return self._clock.monotonic() - self._began
+
+    def start(self, sources: Sequence[BackfillSource]) -> None:
+        """Tell that a run begins."""
+        self.journal.write("start", sources=[source.name for source in sources])
+        self._ping.start()
+
+    def end(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        """Tell how it ended.
+
+        One that could not even begin, since another holds the ledger, leaves monitor and metrics to that.
+        """
+        self.journal.write("end", exit=outcome.code, seconds=round(self.seconds, 3), **summary(outcome))
+        if not isinstance(error, LedgerBusy):
+            self._ping.end(outcome.code, self._said(outcome, error))
+            if self._metrics:
+                write_metrics(self._metrics, self._measured(outcome))
+        self.journal.close()
+
+    def problem(self, error: KmError) -> None:
+        """Write a problem into the journal."""
+        self.journal.write("problem", exit=int(error.exit), message=error.plain, next=error.hint)
+
+    def _said(self, outcome: Outcome, error: BaseException | None) -> str:
+        errors = [*outcome.found.problems[:MOST_TOLD], *([error] if isinstance(error, KmError) else [])]
+        rows = ", ".join(f"{count:,} {what}" for what, count in _rows(outcome.tally).items())
+        return "\n".join(
+            [f"km-cli backfill: exit {outcome.code}; rows: {rows}", *(one.plain for one in errors)]
+        )
+
+    def _measured(self, outcome: Outcome) -> Measured:
+        tally = outcome.tally
+        return Measured(
+            exit_code=outcome.code,
+            started=self._started,
+            seconds=self.seconds,
+            rows=_rows(tally),
+            calls=asdict(tally.calls),
+            findings=tally.findings,
+            files=asdict(outcome.found.files),
+            pending=outcome.pending,
+        )
+
+
+class Watched(Watcher):
+    """Watches a backfill: which columns were chosen for how many files, and what became of each."""
+
+    def __init__(self, settings: Settings, teller: Teller, *, quiet: bool) -> None:
+        super().__init__(settings, asks=False, quiet=quiet)
+        self._teller = teller
+        self._members = settings.members.personas if settings.members else frozenset()
+        self.columns: dict[str, int] = {}
+
+    def opened(self, source: str, columns: Columns, reading: Reading) -> None:
+        """Keep what was chosen, and tell the journal."""
+        super().opened(source, columns, reading)
+        said = described(columns, self._members)
+        self.columns[said] = self.columns.get(said, 0) + 1
+        self._teller.journal.write("input", file=source, columns=said, behind=reading.length)
+
+    def looked(self, source: str, file: str, state: str, problem: KmError | None = None) -> None:
+        """Tell the journal what became of a file."""
+        self._teller.journal.write("file", source=source, file=file, state=state)
+        if problem is not None:
+            self._teller.problem(problem)
+
+
+def _rows(tally: Tally) -> dict[str, int]:
+    return {"read": tally.rows.read, **asdict(tally.rows)}
+
+
+def summary(outcome: Outcome) -> dict[str, Any]:
+    """Return what a run counted, for the journal."""
+    return {
+        "rows": _rows(outcome.tally),
+        "calls": asdict(outcome.tally.calls),
+        "files": asdict(outcome.found.files),
+        "reasons": dict(outcome.tally.reasons),
+        "pending": outcome.pending,
+    }
+
+
+def more(outcome: Outcome, watch: Watched) -> dict[str, Any]:
+    """Return what a backfill's summary has beside an import's."""
+    examples = outcome.tally.examples
+    return {
+        "exit": outcome.code,
+        "files": asdict(outcome.found.files),
+        "columns": watch.columns,
+        "places": {code: {"file": one.source, "line": one.line} for code, one in examples.items()},
+        "problems": [
+            {"exit": int(one.exit), "message": one.plain, "next": one.hint} for one in outcome.found.problems
+        ],
+    }

@@ -1,0 +1,102 @@
+"""km.toml's [[backfill]]: what `km-cli backfill` reads, and which part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from km_cli.config.kmtoml import BackfillTable, KmToml
+from km_cli.errors import UsageError
+from km_cli.inputs.places import placed
+from km_cli.mapping import Bound, Part, check_order, make_bound
+from km_cli.model import NANOSECONDS
+from km_cli.names import nearest
+
+_ADD = 'add the three lines: [[backfill]] and below it name = "exports" and files = ["exports/*.csv.gz"]'
+
+
+class BackfillSource(NamedTuple):
+    """A [[backfill]] of km.toml: patterns that can be looked for from here, and the part to take of it.
+
+    `optional` if it may have no file.
+    """
+
+    name: str
+    patterns: tuple[str, ...]
+    part: Part
+    optional: bool
+
+
+class _Flags(NamedTuple):
+    """What flags and the environment say: the part, and which of its ends they say something of."""
+
+    part: Part
+    since_given: bool
+    until_given: bool
+    timezone: str
+
+
+def backfill_sources(
+    config: KmToml,
+    folder: Path,
+    names: Collection[str],
+    part: Part,
+    since_given: bool,
+    until_given: bool,
+    timezone: str,
+) -> tuple[BackfillSource, ...]:
+    """Return the sources of these names, all if there are none, in the order of km.toml.
+
+    `folder` is km.toml's. A source's own since and until stand where flags (or the environment) say nothing;
+    `timezone`, for both, "" is UTC. Raises UsageError for what makes no sense in km.toml, or of names.
+    """
+    _check_names([table.name for table in config.backfill], names)
+    flags = _Flags(part, since_given, until_given, timezone)
+    return tuple(
+        BackfillSource(
+            table.name,
+            tuple(placed(folder, entry) for entry in table.files),
+            _part(f"km.toml, backfill[{at}]", table, flags),
+            table.optional,
+        )
+        for at, table in enumerate(config.backfill, start=1)
+        if not names or table.name in names
+    )
+
+
+def _check_names(known: Sequence[str], asked: Collection[str]) -> None:
+    if not known:
+        raise UsageError("km.toml has no [[backfill]]: nothing says what to read", _ADD)
+    for at, name in enumerate(known):
+        if name in known[:at]:
+            raise UsageError(
+                f"km.toml, backfill[{at + 1}].name: backfill[{known.index(name) + 1}] is called {name!r} too",
+                "give each a name of its own, or put the files of both into one",
+            )
+    for name in asked:
+        if name not in known:
+            near = nearest(name, known)
+            raise UsageError(
+                f"km.toml has no [[backfill]] called {name!r}",
+                f"did you mean {near!r}?" if near else f"there are: {', '.join(known)}",
+            )
+
+
+def _part(place: str, table: BackfillTable, flags: _Flags) -> Part:
+    since = make_bound(f"{place}.since", table.since, flags.timezone)
+    until = make_bound(f"{place}.until", table.until, flags.timezone)
+    if flags.since_given:
+        since = _said("--since", flags.part.since)
+    if flags.until_given:
+        until = _said("--until", flags.part.until)
+    check_order(since, until)
+    return flags.part._replace(since=since.moment, until=until.moment)
+
+
+def _said(flag: str, moment: int | None) -> Bound:
+    """Return a bound that a flag set, in words of our own."""
+    if moment is None:
+        return Bound(flag, "", None)
+    return Bound(flag, datetime.fromtimestamp(moment // NANOSECONDS, UTC).isoformat(), moment)

@@ -1,0 +1,173 @@
+"""Patterns of paths with dates in them, as `logs/%Y/%m/%d/*.jsonl`: their steps, and what period one is."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import re
+from calendar import monthrange
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from km_cli.errors import UsageError
+
+KNOWN = {
+    "Y": r"(?!0000)[0-9]{4}",
+    "m": r"0[1-9]|1[0-2]",
+    "d": r"0[1-9]|[12][0-9]|3[01]",
+    "H": r"[01][0-9]|2[0-3]",
+}
+"""Directives, each with the digits that it stands for. One makes sense with all before it."""
+
+_TOKEN = re.compile(r"(?P<set>\[!?\]?[^\]/]*\])|%(?P<directive>.?)", re.DOTALL)
+_MARK = "\0"
+"""Stands before a directive while a pattern becomes a regular expression; no path has it."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+
+Stamp = Mapping[str, str]
+"""What the directives of a path were: `{"Y": "2024", "m": "01"}`."""
+
+
+class Period(NamedTuple):
+    """From `begin` on and before `end`, in nanoseconds since 1970."""
+
+    begin: int
+    end: int
+
+
+class Step(NamedTuple):
+    """A part of a pattern, between two slashes. `name` is what matches it, None if it is named outright."""
+
+    text: str
+    name: re.Pattern[str] | None = None
+    is_dated: bool = False
+
+    @property
+    def is_end(self) -> bool:
+        """Whether this is what comes after the last slash: all in the folder."""
+        return not self.text
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether this is `**`."""
+        return self.text == "**"
+
+    def match(self, name: str, stamp: Stamp) -> Stamp | None:
+        """Return the date so far, if a name fits and says no other than `stamp`."""
+        assert self.name is not None
+        if name.startswith(".") and not self.text.startswith("."):
+            return None
+        found = self.name.match(name)
+        if found is None:
+            return None
+        if not self.is_dated:
+            return stamp
+        read = found.groupdict()
+        return {**stamp, **read} if all(stamp.get(key, read[key]) == read[key] for key in read) else None
+
+
+def parse(pattern: str) -> tuple[str, tuple[Step, ...]]:
+    """Return where a pattern begins ("" is the current folder) and its steps, one at least.
+
+    Raises UsageError for directives that mean nothing.
+    """
+    _check(pattern)
+    *parts, last = pattern.split("/")
+    texts = [*(part for part in parts if part), last]
+    texts = [text for before, text in pairwise(["", *texts]) if text != "**" or before != "**"]
+    if last == "**":
+        texts.append("*")
+    return "/" if pattern.startswith("/") else "", tuple(map(_step, texts))
+
+
+def as_glob(pattern: str) -> str:
+    """Return a pattern with `*` for every directive."""
+    return _TOKEN.sub(lambda token: _written(token, "*"), pattern)
+
+
+def period_of(stamp: Stamp, zone: ZoneInfo) -> Period | None:
+    """Return the year, month, day or hour; None as long as the year is not known.
+
+    Raises ValueError if there is no such day.
+    """
+    known = [int(stamp[key]) for key in _first(stamp)]
+    if not known:
+        return None
+    year, month, day, hour = (*known, *(1, 1, 0)[len(known) - 1 :])
+    begin = datetime(year, month, day, hour)
+    # An hour that comes twice begins the first time and ends the second time.
+    last = _last(begin, len(known)).replace(tzinfo=zone, fold=1)
+    return Period(_nanoseconds(begin.replace(tzinfo=zone)), _nanoseconds(last) + 1000)
+
+
+def _last(begin: datetime, known: int) -> datetime:
+    """Return the last moment of a year, month, day or hour."""
+    month = 12 if known < 2 else begin.month
+    day = monthrange(begin.year, month)[1] if known < 3 else begin.day
+    hour = 23 if known < 4 else begin.hour
+    return datetime(begin.year, month, day, hour, 59, 59, 999_999)
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // _TICK * 1000
+
+
+def _first(directives: Mapping[str, str] | set[str]) -> Iterator[str]:
+    """Yield the directives from the year on, up to one that is not there."""
+    for key in KNOWN:
+        if key not in directives:
+            return
+        yield key
+
+
+def _check(pattern: str) -> None:
+    used = {token["directive"] for token in _TOKEN.finditer(pattern) if token["directive"] is not None}
+    for directive in sorted(used - {*KNOWN, "%"}):
+        raise UsageError(
+            f"{pattern!r}: %{directive.strip('/')} stands for nothing",
+            "there are %Y (year, as 2024), %m (month), %d (day), %H (hour), and %% for a % itself",
+        )
+    dated = used - {"%"}
+    lost = dated - set(_first(dated))
+    if lost:
+        absent = next(key for key in KNOWN if key not in dated)
+        raise UsageError(
+            f"{pattern!r}: %{min(lost, key=list(KNOWN).index)} says no date without %{absent}",
+            "write the whole date, as logs/%Y/%m/%d/*.jsonl, or * for what does not matter",
+        )
+
+
+def _step(text: str) -> Step:
+    marked = _TOKEN.sub(lambda token: _written(token, _MARK + (token["directive"] or "")), text)
+    is_dated = _MARK in marked
+    if text == "**" or (not is_dated and glob.escape(marked) == marked):
+        return Step(marked)
+    regex = fnmatch.translate(marked)
+    return Step(text, re.compile(_digits(regex) if is_dated else regex), is_dated)
+
+
+def _written(token: re.Match[str], instead: str) -> str:
+    """Return what stands for a token: a set `[...]` stays, even if it has a `%`."""
+    if token["set"]:
+        return token["set"]
+    return "%" if token["directive"] == "%" else instead
+
+
+def _digits(regex: str) -> str:
+    """Put digits where directives are marked; those of one directive are the same each time."""
+    seen: set[str] = set()
+
+    def digits(mark: re.Match[str]) -> str:
+        key = mark[1]
+        if key in seen:
+            return f"(?P={key})"
+        seen.add(key)
+        return f"(?P<{key}>{KNOWN[key]})"
+
+    # Atomic groups would not try a second place where a date may stand.
+    return re.sub(f"{_MARK}(.)", digits, regex.replace("(?>", "(?:"))

@@ -1,0 +1,68 @@
+"""Files that were read to their end: one that was not touched since is not opened again.
+
+It only saves work. A file that is not known here is known by its bytes, and its calls one by one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from struct import Struct
+
+from km_cli.ledger.schema import that_have
+
+_FILE = Struct(">QQ16s")
+_DAY = 86_400
+_KEPT = 30 * _DAY
+_REFRESHED = 7 * _DAY
+
+
+class FileTable:
+    """Files that were read to their end, with how they were asked for.
+
+    A file is its device, inode, size, and time in ns since 1970. What no run has met for 30 days is
+    forgotten. Times of runs are in seconds since 1970.
+    """
+
+    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
+        self._database = database
+        self._query = " UNION ALL ".join(
+            f"SELECT size, time, seen FROM {name}.files WHERE file = :file"
+            for name in that_have(database, schemas, "files")
+        )
+        self._met: list[bytes] = []
+
+    def is_read(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> bool:
+        """Tell whether the file was read to its end under the same settings and not touched since."""
+        device, inode, size, time = stamp
+        file = _key(device, inode, asked)
+        for found_size, found_time, seen in self._database.execute(self._query, {"file": file}):
+            if (found_size, found_time) == (size, time):
+                if now - seen > _REFRESHED:
+                    self._met.append(file)
+                return True
+        return False
+
+    def keep(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> None:
+        """Remember that it was read to its end; the caller's transaction makes it durable."""
+        device, inode, size, time = stamp
+        self._database.execute(
+            "INSERT OR REPLACE INTO main.files VALUES (?, ?, ?, ?)",
+            (_key(device, inode, asked), size, time, int(now)),
+        )
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether files that were met are not noted as such yet."""
+        return bool(self._met)
+
+    def tidy(self, now: float) -> None:
+        """Note which files were met, forget those that were not for long; the caller's transaction."""
+        self._database.executemany(
+            "UPDATE main.files SET seen = ? WHERE file = ?", [(int(now), file) for file in self._met]
+        )
+        self._met.clear()
+        self._database.execute("DELETE FROM main.files WHERE seen < ?", (int(now) - _KEPT,))
+
+
+def _key(device: int, inode: int, asked: str) -> bytes:
+    return _FILE.pack(device, inode, bytes.fromhex(asked)[:16])

@@ -1,0 +1,40 @@
+"""Outages and requests to wait outlive a run: what it leaves to the next one, and what that makes of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from km_cli.errors import ComeBackLater, KmError, Outage
+from km_cli.ledger import Pause
+from km_cli.tally import Tally
+
+_WAITS = (30.0, 60.0, 120.0, 240.0, 300.0)
+"""Seconds for which a destination that did not answer is left alone, by how many runs found it so."""
+
+
+def check(pause: Pause | None, now: float) -> None:
+    """Leave a destination alone as long as that is to last. Raises ComeBackLater, Outage."""
+    if pause is None or now >= pause.until:
+        return
+    when = datetime.fromtimestamp(pause.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    hint = "nothing is lost: the first run after that goes on; `km-cli import` does not wait for it"
+    if pause.failures:
+        raise Outage(f"the destination is left alone until {when}: {pause.reason}", hint)
+    raise ComeBackLater(f"the destination wants to be left alone until {when}: {pause.reason}", hint)
+
+
+def after(
+    before: Pause | None, error: KmError | None, asked: float, tally: Tally, now: float
+) -> Pause | None:
+    """Return what the next run is to know of one that ended with this error.
+
+    `asked` is for how many seconds the destination still wants to be left alone (Retry-After).
+    """
+    if isinstance(error, ComeBackLater):
+        return Pause(now + max(error.seconds, asked), 0, error.plain)
+    if isinstance(error, Outage):
+        failures = before.failures + 1 if before and not tally.calls.acknowledged else 1
+        return Pause(now + _WAITS[min(failures, len(_WAITS)) - 1], failures, error.plain)
+    if asked:
+        return Pause(now + asked, 0, "it said so in its last answers (Retry-After)")
+    return None if tally.calls.acknowledged else before

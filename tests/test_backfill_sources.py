@@ -1,0 +1,120 @@
+"""[[backfill]] in km.toml: which sources there are, where their files are, and which part is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from km_cli.config import BackfillSource, backfill_sources
+from km_cli.config.kmtoml import BackfillTable, KmToml
+from km_cli.errors import UsageError
+from km_cli.mapping import Part, make_part
+
+HOUR = 3600 * 10**9
+NEW_YEAR = 1704067200 * 10**9
+
+
+def source(name: str, *files: str, **said: Any) -> BackfillTable:
+    return BackfillTable(name=name, files=list(files or ("a.csv",)), **said)
+
+
+def sources(*tables: BackfillTable, names: tuple[str, ...] = (), **said: Any) -> tuple[BackfillSource, ...]:
+    """Return what the tables mean in etc/km.toml beside the flags in `said`."""
+    words = {"since": "", "until": "", "only": (), "skip": (), "timezone": "", **said}
+    return backfill_sources(
+        KmToml(backfill=list(tables)),
+        Path("etc"),
+        names,
+        make_part(**words),
+        "since" in said,
+        "until" in said,
+        words["timezone"],
+    )
+
+
+def test_all_of_them_or_those_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In km.toml's order, whichever order they are named in."""
+    monkeypatch.setenv("HOME", "/home/ada")
+    exports = source("exports", "exports/*.csv", "~/more/", optional=True)
+    tables = (exports, source("logs", "/var/log/%Y.jsonl"), source("old"))
+    first, second, third = sources(*tables)
+    assert first == BackfillSource("exports", ("etc/exports/*.csv", "/home/ada/more/"), Part(), True)
+    assert second == BackfillSource("logs", ("/var/log/%Y.jsonl",), Part(), False)
+    assert sources(*tables, names=("old", "exports", "old")) == (first, third)
+
+
+@pytest.mark.parametrize(
+    ("said", "since", "until"),
+    [
+        ({}, NEW_YEAR, NEW_YEAR + 24 * HOUR),
+        ({"timezone": "Europe/Berlin"}, NEW_YEAR - HOUR, NEW_YEAR + 23 * HOUR),
+        ({"since": "2024-01-01T12:00"}, NEW_YEAR + 12 * HOUR, NEW_YEAR + 24 * HOUR),
+        ({"until": "2024-01-01T12:00"}, NEW_YEAR, NEW_YEAR + 12 * HOUR),
+        ({"since": "2024-01-03", "until": "2024-01-04"}, NEW_YEAR + 48 * HOUR, NEW_YEAR + 72 * HOUR),
+        ({"since": ""}, None, NEW_YEAR + 24 * HOUR),
+    ],
+)
+def test_a_flag_stands_before_a_sources_own_times(
+    said: dict[str, str], since: int | None, until: int | None
+) -> None:
+    """In the log's zone both of them; events come from flags alone."""
+    table = source("a", since="2024-01-01", until="2024-01-02")
+    (one,) = sources(table, only=["In"], skip=["Out"], **said)
+    assert one.part == Part(since, until, ("in",), ("out",))
+
+
+@pytest.mark.parametrize(
+    ("tables", "said", "message", "hint"),
+    [
+        ([], {}, "km.toml has no [[backfill]]", '[[backfill]] and below it name = "exports" and files = ['),
+        (
+            [source("a"), source("b"), source("a")],
+            {"names": ("b",)},
+            "km.toml, backfill[3].name: backfill[1] is called 'a' too",
+            "a name of its own",
+        ),
+        ([source("exports")], {"names": ("exprots",)}, "called 'exprots'", "did you mean 'exports'?"),
+        ([source("a"), source("b")], {"names": ("zzz",)}, "called 'zzz'", "there are: a, b"),
+        (
+            [source("a"), source("b", since="soon")],
+            {},
+            "km.toml, backfill[2].since: 'soon' is no time",
+            "2024-01-31",
+        ),
+        (
+            [source("a", until="2024-02-30")],
+            {"until": "2024-01-01"},
+            "km.toml, backfill[1].until: '2024-02-30' is no time",
+            "2024-01-31",
+        ),
+        (
+            [source("a", since="2024-01-02", until="2024-01-02")],
+            {},
+            "nothing is from 2024-01-02 on (km.toml, backfill[1].since) and before 2024-01-02 (km.toml, "
+            "backfill[1].until)",
+            "earlier",
+        ),
+        (
+            [source("a", until="2024-01-01")],
+            {"since": "2024-06-01"},
+            "from 2024-06-01T00:00:00+00:00 on (--since) and before 2024-01-01 (km.toml, backfill[1].until)",
+            "earlier",
+        ),
+    ],
+)
+def test_what_makes_no_sense(
+    tables: list[BackfillTable], said: dict[str, Any], message: str, hint: str
+) -> None:
+    """It is told with its place, and what to do."""
+    with pytest.raises(UsageError) as raised:
+        sources(*tables, **said)
+    assert message in str(raised.value)
+    assert hint in raised.value.hint
+
+
+def test_a_source_that_is_not_asked_for_is_no_matter() -> None:
+    """Its times may lie outside of those that a flag names."""
+    old, new = source("old", until="2020-01-01"), source("new")
+    assert [one.name for one in sources(old, new, names=("new",), since="2024-01-01")] == ["new"]
