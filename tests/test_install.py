@@ -122,13 +122,15 @@ def test_the_environment_of_now_is_carried_over(km: Command, there: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "words", "said"),
     [
-        (SOURCE, ["nosuch"], "no [[backfill]] of the name 'nosuch'"),
+        (SOURCE, ["nosuch"], "no [[backfill]] called 'nosuch'"),
         (SOURCE, ["--only", "a\nb"], "can't be printed"),
         (SOURCE, ["--only", "a\u200bb"], "can't be printed"),
         (SOURCE, ["--only", "x" * 999], "cron takes 998"),
         (SOURCE, ["--rate", "inf"], "no number"),
         (SOURCE + '[sites.main]\nkey_file = "nosuch.key"\n', [], "cannot be read"),
-        ("", [], "does not say what a backfill reads"),
+        (SOURCE, ["--ping", "ftp://x"], "--ping"),
+        (SOURCE, ["--metrics", "x.txt"], "does not end in .prom"),
+        ("", [], "no [[backfill]]"),
         (None, [], "there is no km.toml"),
     ],
 )
@@ -195,6 +197,17 @@ def test_a_proxys_password_is_a_secret_too(km: Command, there: Path) -> None:
         result = printed(km, there, form=form).ended(0)
         assert "hidden" not in result.out + result.err
         assert 'HTTPS_PROXY "${HTTPS_PROXY:?}"' in result.out
+
+
+def test_a_ping_of_the_environment_is_a_secret_too(km: Command, there: Path) -> None:
+    """Who has its URL can report success."""
+    km.environment["KM_CLI_PING"] = "https://monitor.example/hidden"
+    result = printed(km, there, "--to", "local").ended(0)
+    assert "hidden" not in result.out + result.err
+    assert 'KM_CLI_PING "${KM_CLI_PING:?}"' in result.out
+    km.environment["KM_CLI_PING"] = ""
+    words = words_of(printed(km, there, "--to", "local", "--ping", "https://m.example/1%2").out, km.home)
+    assert "--ping=https://m.example/1%2" in words
 
 
 def test_another_km_toml_has_other_secrets(km: Command, there: Path, tmp_path: Path) -> None:
