@@ -7,22 +7,19 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from km_cli.cli.install import _program
 from tests.support.command import KEY, Command, Result
+from tests.support.installing import PROXIED, printed
 from tests.support.tracker import Tracker
 
 AWKWARD = "a b %H 100% \"c\" 'd' $HOME `e` \\%f \\\\ ü; &#"
 ROW = '{"user": "ada", "account": "7", "event": "Signed Up", "timestamp": "2024-03-01T09:00:00Z"}\n'
 SOURCE = '[[backfill]]\nname = "logs"\nfiles = ["app.log*"]\n'
-PROXIED = {
-    name: ""
-    for stem in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-    for name in (stem, stem.upper())
-} | dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"), "")
-"""Whatever this machine has set is none of the tests'."""
 
 
 @pytest.fixture
@@ -39,13 +36,6 @@ def there(tmp_path: Path) -> Path:
 def km(tmp_path: Path) -> Command:
     """The command, with an environment that says nothing of proxies and keys."""
     return Command(tmp_path, environment={**PROXIED, "KM_API_KEY": ""})
-
-
-def printed(km: Command, folder: Path, *words: str | Path, form: str = "crontab") -> Result:
-    """Print from within a folder, so that all paths are relative to it."""
-    process = km.start("backfill", *words, "--print", form, cwd=folder)
-    out, err = process.communicate(timeout=60)
-    return Result(process.returncode, out, err)
 
 
 def command_of(crontab: str) -> str:
@@ -132,13 +122,15 @@ def test_the_environment_of_now_is_carried_over(km: Command, there: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "words", "said"),
     [
-        (SOURCE, ["nosuch"], "no [[backfill]] of the name 'nosuch'"),
+        (SOURCE, ["nosuch"], "no [[backfill]] called 'nosuch'"),
         (SOURCE, ["--only", "a\nb"], "can't be printed"),
         (SOURCE, ["--only", "a\u200bb"], "can't be printed"),
         (SOURCE, ["--only", "x" * 999], "cron takes 998"),
         (SOURCE, ["--rate", "inf"], "no number"),
         (SOURCE + '[sites.main]\nkey_file = "nosuch.key"\n', [], "cannot be read"),
-        ("", [], "does not say what a backfill reads"),
+        (SOURCE, ["--ping", "ftp://x"], "--ping"),
+        (SOURCE, ["--metrics", "x.txt"], "does not end in .prom"),
+        ("", [], "no [[backfill]]"),
         (None, [], "there is no km.toml"),
     ],
 )
@@ -153,6 +145,13 @@ def test_what_cannot_work_is_not_printed(
     assert result.out == ""
     assert said in result.err
     assert "next:" in result.err
+
+
+def test_without_a_script_the_interpreter_runs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python3"))
+    assert _program() == (str(tmp_path / "python3"), "-m", "km_cli")
+    (tmp_path / "km-cli").touch(0o700)
+    assert _program() == (str(tmp_path / "km-cli"),)
 
 
 # What is secret
@@ -198,6 +197,17 @@ def test_a_proxys_password_is_a_secret_too(km: Command, there: Path) -> None:
         result = printed(km, there, form=form).ended(0)
         assert "hidden" not in result.out + result.err
         assert 'HTTPS_PROXY "${HTTPS_PROXY:?}"' in result.out
+
+
+def test_a_ping_of_the_environment_is_a_secret_too(km: Command, there: Path) -> None:
+    """Who has its URL can report success."""
+    km.environment["KM_CLI_PING"] = "https://monitor.example/hidden"
+    result = printed(km, there, "--to", "local").ended(0)
+    assert "hidden" not in result.out + result.err
+    assert 'KM_CLI_PING "${KM_CLI_PING:?}"' in result.out
+    km.environment["KM_CLI_PING"] = ""
+    words = words_of(printed(km, there, "--to", "local", "--ping", "https://m.example/1%2").out, km.home)
+    assert "--ping=https://m.example/1%2" in words
 
 
 def test_another_km_toml_has_other_secrets(km: Command, there: Path, tmp_path: Path) -> None:

@@ -14,12 +14,11 @@ from typing import NamedTuple
 import click
 from click.core import ParameterSource
 
-from km_cli.cli.configured import Found, taken
+from km_cli.cli.configured import taken
 from km_cli.cli.settings import make_settings
 from km_cli.cli.show import complain, escaped, put
 from km_cli.config import Settings, environment
 from km_cli.errors import UsageError
-from km_cli.names import nearest
 
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -67,12 +66,11 @@ def print_install(context: click.Context) -> int:
 
 
 def _job(context: click.Context, settings: Settings) -> Job:
-    found = taken(context)
-    config = _config(found, context.params["names"])
+    config = _config(context, settings)
     carried = _carried()
     # A password in a proxy's URL is as secret as a key: it is not printed, the file holds it.
     secret = [name for name in carried if name not in ("NO_PROXY", "no_proxy") and "@" in carried[name]]
-    secrets = (*_key_variables(settings), *secret)
+    secrets = (*_key_variables(settings), *_option_variables(context), *secret)
     job = Job(
         name=f"km-cli-backfill-{_tag(config, context.params['names'])}",
         words=(*_program(), "backfill", *_arguments(context, settings, config)),
@@ -85,25 +83,23 @@ def _job(context: click.Context, settings: Settings) -> Job:
     return job
 
 
-def _config(found: Found, names: Sequence[str]) -> Path:
-    """Return where km.toml is. Raises UsageError if there is none, or it does not say what to read."""
-    if not found.path:
+def _config(context: click.Context, settings: Settings) -> Path:
+    """Return where km.toml is. Raises UsageError for what a backfill itself would complain of."""
+    from km_cli.cli.metrics import check_metrics
+    from km_cli.cli.ping import check_ping
+    from km_cli.cli.unattended import sources_of
+
+    path = taken(context).path
+    if not path:
         raise UsageError(
             "there is no km.toml in this folder: it says what a backfill reads",
             "go where it is, or say --config PATH; `km-cli init FILE` writes one",
         )
-    known = [source.name for source in found.config.backfill]
-    if not known:
-        raise UsageError(
-            f"{found.path} does not say what a backfill reads",
-            'add [[backfill]], name = "logs", files = ["logs/*.jsonl"]',
-        )
-    for name in names:
-        if name not in known:
-            near = nearest(name, known)
-            hint = f"did you mean {near}?" if near else f"there are: {', '.join(known)}"
-            raise UsageError(f"{found.path} has no [[backfill]] of the name {name!r}", hint)
-    return found.path.absolute()
+    sources_of(context, settings)
+    check_ping(context.params["ping"])
+    if context.params["metrics"]:
+        check_metrics(Path(context.params["metrics"]).expanduser())
+    return path.absolute()
 
 
 def _program() -> tuple[str, ...]:
@@ -128,7 +124,8 @@ def _arguments(context: click.Context, settings: Settings, config: Path) -> Iter
     given = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     for param in context.command.params:
         name = param.name or ""
-        if name not in done and context.get_parameter_source(name) in given:
+        is_given = name not in done and context.get_parameter_source(name) in given
+        if is_given and param.envvar not in _option_variables(context):
             yield from _words(param, context.params[name])
 
 
@@ -160,6 +157,15 @@ def _key_variables(settings: Settings) -> tuple[str, ...]:
         if site.key_file:
             site.key(settings.environment)
     return tuple(dict.fromkeys(site.key_env for site in settings.people.sites if not site.key_file))
+
+
+def _option_variables(context: click.Context) -> tuple[str, ...]:
+    """Return the variables of options that are secret: who has the URL of --ping can report success.
+
+    On a command line it is no secret any more, in the environment it may be one.
+    """
+    is_hidden = context.get_parameter_source("ping") is ParameterSource.ENVIRONMENT
+    return ("KM_CLI_PING",) if is_hidden else ()
 
 
 def _file(config: Path) -> Path:

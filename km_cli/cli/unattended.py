@@ -58,7 +58,7 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
     teller = Teller.of(flags, clock)
     with _told(teller):
         settings = make_settings(context)
-        sources = _sources(context, settings)
+        sources = sources_of(context, settings)
         limits = Limits(flags["wait"], flags["max_time"], flags["strict"])
         is_told = sys.stderr.isatty() or flags["verbose"]
         if is_told and not flags["quiet"]:
@@ -67,7 +67,7 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
         return _report(context, settings, run, teller)
 
 
-def _sources(context: click.Context, settings: Settings) -> tuple[BackfillSource, ...]:
+def sources_of(context: click.Context, settings: Settings) -> tuple[BackfillSource, ...]:
     found, where = taken(context), context.get_parameter_source
     given = {name: where(name) is not ParameterSource.DEFAULT for name in ("since", "until")}
     return backfill_sources(
