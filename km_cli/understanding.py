@@ -80,14 +80,9 @@ class Understanding:
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
         """Return the readings that the file begins with, however asked for, the longest first."""
-        heads = self._ledger.readings.heads()
-        known = reversed(opened.source.longest_known(heads))
-        return [
-            (head, state)
-            for length, state in known
-            for head in heads[length]
-            if head.digest == state.digest()
-        ]
+        heads = self._ledger.readings.heads
+        known = reversed(opened.source.longest_known(heads.lengths))
+        return [(head, state) for length, state in known for head in heads.of(length, state.digest())]
 
     def _actor(self, mapping: Mapping) -> Actor:
         first, columns = self._settings.personas[0], mapping.columns.personas[0]

@@ -85,7 +85,8 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
     assert list(again.outbox.pending("other", ("main",))) == []
     assert list(again.outbox.pending("t", ("test",))) == []
     assert again.slots.slot(PERSON, SECOND).filed == tuple(placed.filed for placed, _ in calls)
-    (head,) = again.readings.heads()[7]
+    assert list(again.readings.heads.lengths) == [7]
+    (head,) = again.readings.heads.of(7, b"seven")
     assert (head.asked, head.digest) == ("asked", b"seven")
     assert again.readings.by_number(head.number) == reading
     assert again.outbox.row(parcels[1].row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))

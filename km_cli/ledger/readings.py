@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from km_cli.model import Origin
@@ -57,28 +57,61 @@ class Head(NamedTuple):
     rows: int
 
 
+class Heads:
+    """All heads by how many bytes are behind them, and by the digest of those."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, dict[bytes, list[Head]]] = {}
+        self._places: dict[int, tuple[int, Head]] = {}
+
+    @property
+    def lengths(self) -> Iterable[int]:
+        """How many bytes are behind a head, of any."""
+        return self._found
+
+    def of(self, length: int, digest: bytes) -> list[Head]:
+        """Return those with so many bytes of this digest behind them, the latest first."""
+        return self._found[length].get(digest, [])[::-1]
+
+    def put(self, head: Head, length: int) -> None:
+        """Add a head, in the place of the one its reading had before."""
+        before, old = self._places.pop(head.number, (0, head))
+        if before:
+            alike = self._found[before]
+            alike[old.digest].remove(old)
+            if not alike[old.digest]:
+                del alike[old.digest]
+            if not alike:
+                del self._found[before]
+        self._found.setdefault(length, {}).setdefault(head.digest, []).append(head)
+        self._places[head.number] = length, head
+
+
 class ReadingTable:
     """The readings of a ledger."""
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
         self._schemas = schemas
+        self._heads: Heads | None = None
         self._last = max(
             database.execute(f"SELECT coalesce(max(reading), 0) FROM {name}.readings").fetchone()[0]
             for name in schemas
         )
 
-    def heads(self) -> dict[int, list[Head]]:
-        """Return how far all readings got, the latest first, by length."""
-        found: defaultdict[int, list[Head]] = defaultdict(list)
-        for name in self._schemas:
-            rows = self._database.execute(
-                f"SELECT reading, asked, digest, actor, rows, length FROM {name}.readings WHERE length > 0 "
-                "ORDER BY reading DESC"
-            )
-            for *fields, length in rows:
-                found[length].append(Head(*fields))
-        return found
+    @property
+    def heads(self) -> Heads:
+        """How far all readings got. Looked up once: a run may meet thousands of files, and readings."""
+        if self._heads is None:
+            self._heads = Heads()
+            for name in self._schemas:
+                rows = self._database.execute(
+                    f"SELECT reading, asked, digest, actor, rows, length FROM {name}.readings "
+                    "WHERE length > 0 ORDER BY reading"
+                )
+                for *fields, length in rows:
+                    self._heads.put(Head(*fields), length)
+        return self._heads
 
     def by_token(self, token: str) -> Reading | None:
         """Return the reading that a reject names."""
@@ -124,6 +157,9 @@ class ReadingTable:
             "rejected = excluded.rejected, digest = excluded.digest",
             values,
         )
+        if self._heads is not None and reading.length:
+            head = Head(reading.number, reading.asked, reading.digest, reading.actor, reading.rows)
+            self._heads.put(head, reading.length)
 
     def count_refused(self, number: int, rows: int) -> None:
         """Count rows that a destination refused; the caller's transaction makes it durable."""
