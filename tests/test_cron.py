@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,14 +70,22 @@ class Cron:
             SENDMAIL.unlink()
 
 
+def is_running() -> bool:
+    """Tell whether there is a daemon already: a second one would not start."""
+    for name in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):  # it ended meanwhile
+            if name.read_text(encoding="utf-8") == "cron\n":
+                return True
+    return False
+
+
 @pytest.fixture
 def cron(tmp_path: Path) -> Iterator[Cron]:
     """The daemon; whatever crontab there was is back afterwards."""
     if SENDMAIL.exists():
         pytest.skip("mails would leave: there is a sendmail here")
     kept = subprocess.run(["crontab", "-l"], capture_output=True, timeout=30)
-    is_there = not subprocess.run(["pgrep", "-x", "cron"], capture_output=True, timeout=30).returncode
-    daemon = None if is_there else subprocess.Popen(["cron", "-f"])
+    daemon = None if is_running() else subprocess.Popen(["cron", "-f"])
     one = Cron(tmp_path)
     try:
         with one.mailing():

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.cli.install import _program
+from km_cli.cli import systemd
+from km_cli.cli.install import Job, _program
 from tests.support.command import KEY, Command, Result
 from tests.support.installing import PROXIED, printed
 from tests.support.tracker import Tracker
@@ -258,6 +259,22 @@ def test_systemd_runs_the_same_command(km: Command, there: Path, tmp_path: Path)
     told = (tmp_path / "told").read_text(encoding="utf-8").replace("--user ", "").splitlines()
     assert told == ["daemon-reload", f"enable --now {timer}"]
     assert "OnCalendar=*-*-* 03:00:00" in units[timer]
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_root_has_the_units_of_the_system_others_their_own(
+    user: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    job = Job("km-cli-backfill-x", ("/bin/km-cli", "backfill"), {}, (), None)
+    script = "\n".join(systemd.lines(job))
+    subprocess.run(["/bin/sh", "-n"], input=script, text=True, check=True, timeout=60)
+    assert ("systemctl --user enable" in script) is (user != 0)
+    assert ("/etc/systemd/system" in script) is (user == 0)
+    assert ("enable-linger" in script) is (user != 0)
+    units = written(script, tmp_path)
+    assert ("network-online.target" in units["km-cli-backfill-x.service"]) is (user == 0)
+    assert "EnvironmentFile" not in units["km-cli-backfill-x.service"]
 
 
 @pytest.mark.slow
