@@ -12,6 +12,10 @@ _WAITS = (30.0, 60.0, 120.0, 240.0, 300.0)
 """Seconds for which a destination that did not answer is left alone, by how many runs found it so."""
 
 
+_RECENT = 3600.0
+"""Seconds; last night's outage is nothing to go by."""
+
+
 def check(pause: Pause | None, now: float) -> None:
     """Leave a destination alone as long as that is to last. Raises ComeBackLater, Outage."""
     if pause is None or now >= pause.until:
@@ -23,18 +27,24 @@ def check(pause: Pause | None, now: float) -> None:
     raise ComeBackLater(f"the destination wants to be left alone until {when}: {pause.reason}", hint)
 
 
+def is_recent(pause: Pause | None, now: float) -> bool:
+    """Tell whether a destination may still be as it was: then one call goes first, and its failure counts."""
+    return pause is not None and pause.failures > 0 and now - pause.until < _RECENT
+
+
 def after(
     before: Pause | None, error: KmError | None, asked: float, tally: Tally, now: float
 ) -> Pause | None:
     """Return what the next run is to know of one that ended with this error.
 
-    `asked` is for how many seconds the destination still wants to be left alone (Retry-After).
+    `asked` is for how many seconds the destination still wants to be left alone (Retry-After): if all went
+    out, there is nothing to wait for.
     """
     if isinstance(error, ComeBackLater):
         return Pause(now + max(error.seconds, asked), 0, error.plain)
     if isinstance(error, Outage):
         failures = before.failures + 1 if before and not tally.calls.acknowledged else 1
         return Pause(now + _WAITS[min(failures, len(_WAITS)) - 1], failures, error.plain)
-    if asked:
+    if asked and tally.calls.pending:
         return Pause(now + asked, 0, "it said so in its last answers (Retry-After)")
     return None if tally.calls.acknowledged else before

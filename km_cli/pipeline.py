@@ -300,6 +300,8 @@ class Pipeline:
             self._settings.max_rejects.check(rejected, self._read, at_end=at_end)
 
     def _send(self, batch: Gathering, cursor: Cursor | FixedCursor, *, at_end: bool) -> None:
+        if not batch.raws and not cursor.reading.length:
+            return  # nothing was read yet: no reading begins
         self._read += batch.rows
         self._rejected += batch.rejected
         cursor.advance(batch)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from km_cli.cli.journal import Journal
 from km_cli.errors import UsageError
+from tests.support.permissions import refusable
 
 RUN = "5f4a3c2e-0000-4000-8000-000000000001"
 NIGHT = 1795489200.1239
@@ -180,13 +181,13 @@ def test_what_can_not_be_opened_is_said_before_anything_is_sent(kind: str, tmp_p
     assert hint in caught.value.hint
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_file_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "km.log"
-    path.touch()
-    path.chmod(0o400)
-    with pytest.raises(UsageError, match="Permission denied") as caught:
-        opened(path)
+def test_a_file_that_may_not_be_written_is_refused() -> None:
+    with refusable() as folder:
+        path = folder / "km.log"
+        path.touch()
+        path.chmod(0o400)
+        with pytest.raises(UsageError, match="Permission denied") as caught:
+            opened(path)
     assert "let the user that runs this" in caught.value.hint
 
 

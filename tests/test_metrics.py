@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from km_cli.cli.metrics import Measured, check_metrics, write_metrics
 from km_cli.errors import UsageError
+from tests.support.permissions import refusable
 
 NIGHT = 1795489200.5
 WELL = Measured(
@@ -212,11 +213,11 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         check_metrics(tmp_path / "km.prom")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(UsageError, match="no file can be made"):
-        check_metrics(tmp_path / "km.prom")
+def test_a_folder_that_may_not_be_written_is_refused() -> None:
+    with refusable() as folder:
+        folder.chmod(0o500)
+        with pytest.raises(UsageError, match="no file can be made"):
+            check_metrics(folder / "km.prom")
 
 
 def test_without_the_library_it_is_said_how_to_install_it(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from km_cli.errors import UsageError
 from km_cli.inputs.partitions import KNOWN, parse, period_of
 from km_cli.inputs.places import Found, find, placed
+from tests.support.permissions import refusable
 
 DAY = 86_400 * 10**9
 
@@ -157,40 +158,17 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     assert "holds caf\\xe9-2024-01-31.csv" in missing.hint
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 @pytest.mark.parametrize("pattern", ["", "**/*.csv", "*/b.csv", "shut/b.csv", "shut/*", "shut"])
-def test_a_folder_that_is_shut_is_told(tmp_path: Path, pattern: str) -> None:
-    lay(tmp_path, "a.csv", "shut/b.csv")
-    (tmp_path / "shut").chmod(0)
-    try:
-        found, told = look(tmp_path, pattern)
-    finally:
-        (tmp_path / "shut").chmod(0o700)
+def test_a_folder_that_is_shut_is_told(pattern: str) -> None:
+    with refusable() as folder:
+        lay(folder, "a.csv", "shut/b.csv")
+        (folder / "shut").chmod(0)
+        found, told = look(folder, pattern)
+        (folder / "shut").chmod(0o700)
     assert found == (["a.csv"] if pattern in ("", "**/*.csv") else [])
     (missing,) = told.missing
     assert missing.unreadable
     assert missing.hint.endswith("cannot be read: Permission denied")
-
-
-def test_what_the_system_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As above, whoever runs this; and what is gone meanwhile is no matter."""
-    lay(tmp_path, "a.csv", "shut/b.csv", "gone/c.csv")
-    scandir = os.scandir
-
-    def refusing(folder: str) -> os._ScandirIterator[str]:
-        if folder.endswith("shut"):
-            raise PermissionError(13, "Permission denied")
-        if folder.endswith("gone"):
-            raise FileNotFoundError(2, "No such file or directory")
-        return scandir(folder)
-
-    monkeypatch.setattr(os, "scandir", refusing)
-    for pattern in ("", "**/*.csv", "*/"):
-        found, told = look(tmp_path, pattern)
-        assert found == ([] if pattern == "*/" else ["a.csv"])
-        (missing,) = told.missing
-        assert missing.hint == f"check its permissions: {tmp_path}/shut cannot be read: Permission denied"
-        assert missing.unreadable
 
 
 # Partitions by date

@@ -67,7 +67,8 @@ def send(
 ) -> Ended:
     """Drain the outbox, work, and wait for the last receipt; what is known is durable then.
 
-    After an `outage` the first call goes alone. `counts_known` as Pipeline has it.
+    After an `outage` the first call goes alone, and it is over if that is not even taken. `counts_known` as
+    Pipeline has it.
     """
     settings = run.settings
     destination = open_destination(settings.target, run.keys, settings.timeout)
@@ -77,7 +78,7 @@ def send(
         destination,
         concurrency=settings.concurrency,
         window=max(_LEAST_WINDOW, 4 * settings.concurrency),
-        policy=Policy(attempts=settings.attempts),
+        policy=Policy(attempts=settings.attempts, unreached=1 if outage else Policy().unreached),
         clock=run.clock,
         random=SystemRandom(),
         rate=settings.rate,

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
 from typing import NamedTuple
 
 import click
@@ -104,10 +103,10 @@ class Backfilled(NamedTuple):
     """A backfill that got to its end, early or not."""
 
     run: Run
+    watch: Watched
     found: Found
     ended: Ended
     signal: int
-    rejected: int
 
 
 def backfill(
@@ -132,20 +131,16 @@ def backfill(
         teller.start(sources)
         pause = ledger.pauses.of(tracker)
         outages.check(pause, clock.now())
-        work = partial(_work, run, found, sources)
+
+        def work(pipeline: Pipeline) -> None:
+            Backfill(settings, pipeline, ledger, clock, stop, found, watch).run(sources)
+
         with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), watch:
-            outage = bool(pause and pause.failures)
-            ended = send(run, work, outage=outage, counts_known=False)
+            ended = send(run, work, outage=outages.is_recent(pause, clock.now()), counts_known=False)
         if not isinstance(ended.error, LedgerFailed):
             ledger.pause(tracker, outages.after(pause, ended.error, ended.pause, run.tally, clock.now()))
         watch.pending = ledger.outbox.count(tracker)
-    return Backfilled(run, found, ended, caught.signal, rejects.count)
-
-
-def _work(run: Run, found: Found, sources: Sequence[BackfillSource], pipeline: Pipeline) -> None:
-    watch = run.watch
-    assert isinstance(watch, Watched)
-    Backfill(run.settings, pipeline, run.ledger, run.clock, run.stop, found, watch).run(sources)
+    return Backfilled(run, watch, found, ended, caught.signal)
 
 
 def _rehearse_strictly(settings: Settings, sources: Sequence[BackfillSource], teller: Teller) -> None:
@@ -186,9 +181,8 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
 
 def _report(context: click.Context, settings: Settings, done: Backfilled, teller: Teller) -> int:
     """Say how it went to whoever is there, and to those who are not; return the exit code."""
-    flags, run, found, error = context.params, done.run, done.found, done.ended.error
-    tally, watch = run.tally, run.watch
-    assert isinstance(watch, Watched)
+    flags, run, watch = context.params, done.run, done.watch
+    tally, found, error = run.tally, done.found, done.ended.error
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
         kept, files = report.kept_by(settings.target), asdict(found.files)
         report.print_summary(settings, tally, watch, teller.seconds, kept, files)
