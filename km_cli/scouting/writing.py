@@ -13,6 +13,13 @@ MOST_KEPT = 1000
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
+_BACKFILL = (
+    "# [[backfill]]  # what `km-cli backfill` is to read, every night",
+    '# name = "logs"',
+    '# files = ["logs/*.csv"]  # files, folders, patterns, days as logs/%Y/%m/%d/*.csv',
+)
+
+
 def quoted(text: str) -> str:
     """Return text as a TOML string, on one line, with nothing invisible in it."""
     return f'"{"".join(map(_escaped, text))}"'
@@ -62,6 +69,7 @@ def written(found: Scouted, source: str) -> str:
     ]
     for place, persona in enumerate(found.personas):
         lines += ["", *_persona(persona, found, is_actor=place == 0)]
+    lines += ["", *_BACKFILL]
     return "\n".join(lines) + "\n"
 
 
