@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 from km_cli.config import Settings
@@ -32,44 +33,46 @@ _SETTLED = 2.0
 
 MOST_PROBLEMS = 100
 
+STATES = ("read", "begun", "held", "unchanged", "failed", "gone", "outside", "missing")
+"""What becomes of files.
 
-@dataclass(slots=True)
-class Files:
-    """Files by what became of them.
-
-    `read` to their end; `held`: a last line is left to a later run; `unchanged` since they were read, and
-    not opened; `failed`; `gone` since they were listed, as happens in rotation; `outside` of since and
-    until, by the date in their path. `missing` are patterns that match nothing.
-    """
-
-    read: int = 0
-    held: int = 0
-    unchanged: int = 0
-    failed: int = 0
-    gone: int = 0
-    outside: int = 0
-    missing: int = 0
+`read` to their end; `begun`, as far as --limit goes; `held`: a last line is left to a later run; `unchanged`
+since they were read, and not opened; `failed`; `gone` since they were listed, as happens in rotation;
+`outside` of since and until, by the date in their path. `missing` are patterns that match nothing.
+"""
 
 
 @dataclass(slots=True)
-class Found:
-    """What a backfill met: files, and the first problems with them, of `trouble` in all."""
+class Met:
+    """What a backfill met: how many files in which state, and the first problems, of `trouble` in all."""
 
-    files: Files = field(default_factory=Files)
+    files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     problems: list[KmError] = field(default_factory=list)
     trouble: int = 0
+
+    def note(self, state: str, problem: KmError | None) -> None:
+        """Count a file in its state, and keep what is wrong with it."""
+        self.files[state] += 1
+        if problem is not None:
+            self.trouble += 1
+            if len(self.problems) < MOST_PROBLEMS:
+                self.problems.append(problem)
 
 
 class Watching(Protocol):
     """Is told what becomes of each file that is looked into."""
 
     def looked(self, source: str, file: str, state: str, problem: KmError | None = None) -> None:
-        """A file, or a pattern that is missing, is in this state: one of the fields of Files."""
+        """A file, or a pattern that is missing, is in this state: one of STATES."""
         ...
 
 
 class Backfill:
-    """Goes through sources and takes what is new in them."""
+    """Goes through sources and takes what is new in them.
+
+    `own` are files that runs write, or rejects of earlier ones: they are in no source, even if its pattern
+    matches them, or what is rejected would be read and rejected again.
+    """
 
     def __init__(
         self,
@@ -78,15 +81,18 @@ class Backfill:
         ledger: Ledger,
         clock: Clock,
         stop: Stop,
-        found: Found,
+        met: Met,
         watching: Watching,
+        own: Iterable[Path] = (),
     ) -> None:
         self._settings = settings
         self._pipeline = pipeline
         self._ledger = ledger
         self._clock = clock
         self._stop = stop
-        self._found = found
+        self._met = met
+        self._own = {os.path.realpath(path) for path in own}
+        self._own_names = {os.path.basename(path) for path in self._own}
         self._watching = watching
 
     def run(self, sources: Iterable[BackfillSource]) -> None:
@@ -118,11 +124,23 @@ class Backfill:
         except UsageError as error:
             self._note(source, ", ".join(source.patterns), "missing", error)
             return ()
-        self._found.files.outside += places.outside
+        self._met.files["outside"] += places.outside
         for missing in places.missing:
             if missing.unreadable or not source.optional:
                 self._note(source, missing.pattern, "missing", _missing(source, missing))
-        return places.files
+        return tuple(file for file in places.files if not self._is_own(source, file))
+
+    def _is_own(self, source: BackfillSource, file: str) -> bool:
+        """Tell whether a file is one that runs write; named outright, that is a mistake."""
+        if os.path.basename(file) not in self._own_names or os.path.realpath(file) not in self._own:
+            return False
+        if file in source.patterns:
+            error = UsageError(
+                f"backfill {source.name!r}: {file} is read and would be written to",
+                "give another place for it: --rejects, --log, --metrics or --ledger PATH",
+            )
+            self._note(source, file, "failed", error)
+        return True
 
     def _look_at(self, source: BackfillSource, file: str, asked: str) -> None:
         problem: KmError | None = None
@@ -133,11 +151,7 @@ class Backfill:
         self._note(source, file, state, problem)
 
     def _note(self, source: BackfillSource, file: str, state: str, problem: KmError | None) -> None:
-        found = self._found
-        setattr(found.files, state, getattr(found.files, state) + 1)
-        if problem is not None:
-            found.trouble += 1
-            found.problems += [problem] if len(found.problems) < MOST_PROBLEMS else []
+        self._met.note(state, problem)
         if state != "unchanged":
             self._watching.looked(source.name, file, state, problem)
 
@@ -162,7 +176,11 @@ class Backfill:
     def _take(self, source: Source, asked: str, now: float) -> str:
         stamp = source.stamp
         if stamp is None:
-            return "gone" if source.path and not source.path.exists() else _refuse(source)
+            if source.path is None or not source.path.exists():
+                return "gone"
+            raise UsageError(
+                f"{source.name} is no regular file", "name files that can be read more than once"
+            )
         age = now - stamp.time / 1e9
         has_ended = source.is_packed or age >= _HELD
         if not has_ended and stamp.size and not source.has_line:
@@ -180,7 +198,9 @@ class Backfill:
             return "held"
         if is_whole and age > _SETTLED:
             self._ledger.keep_file(stamp, asked, now)
-        return "read" if is_whole or self._pipeline.is_full else "held"
+        if self._pipeline.is_full:
+            return "begun"
+        return "read" if is_whole else "held"
 
 
 def _missing(source: BackfillSource, missing: Missing) -> UsageError:
@@ -190,7 +210,3 @@ def _missing(source: BackfillSource, missing: Missing) -> UsageError:
         f"backfill {source.name!r}: there is nothing at {missing.pattern}",
         f"{missing.hint}; if that may be so, say optional = true",
     )
-
-
-def _refuse(source: Source) -> str:
-    raise UsageError(f"{source.name} is no regular file", "name files that can be read more than once")

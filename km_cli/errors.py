@@ -40,7 +40,8 @@ class Exit(IntEnum):
 class KmError(Exception):
     """Base of the tree. `str(error)` is what went wrong, `hint` is what to do next.
 
-    `plain` is the same without what stands in a log's rows, for files that others read.
+    `plain` is the same without what stands in a log, for files that others read; the hint is in those only if
+    there is nothing to leave out.
     """
 
     exit: Exit = Exit.USAGE
@@ -49,6 +50,7 @@ class KmError(Exception):
         super().__init__(message)
         self.hint = hint
         self.plain = plain or message
+        self.plain_hint = "`km-cli dry-run` of that file shows what and where" if plain else hint
 
 
 class UsageError(KmError):

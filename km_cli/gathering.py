@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from km_cli.errors import Unclosed
+from km_cli.errors import KmError, Unclosed
 from km_cli.inputs import Item
 from km_cli.inputs.base import LONGEST_RECORD
 from km_cli.ledger import Reading
@@ -76,6 +76,10 @@ class Holding:
                 last = item
         except Unclosed:
             self.held, self.rows = True, 1
+        except KmError:
+            if last is not None:
+                yield last
+            raise
         if last is not None and is_open(raw_of(last)):
             self.held, self.rows = True, int(not isinstance(last, Gap))
         elif last is not None:

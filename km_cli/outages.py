@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from km_cli.errors import ComeBackLater, KmError, Outage
+from km_cli.errors import ComeBackLater, KmError, Outage, TimeIsUp
 from km_cli.ledger import Pause
 from km_cli.tally import Tally
 
@@ -12,13 +12,16 @@ _WAITS = (30.0, 60.0, 120.0, 240.0, 300.0)
 """Seconds for which a destination that did not answer is left alone, by how many runs found it so."""
 
 
+LONGEST = 24 * 3600.0
+"""Seconds; who asks for more is asked again, and a clock that was set back does not stop us for years."""
+
 _RECENT = 3600.0
 """Seconds; last night's outage is nothing to go by."""
 
 
 def check(pause: Pause | None, now: float) -> None:
     """Leave a destination alone as long as that is to last. Raises ComeBackLater, Outage."""
-    if pause is None or now >= pause.until:
+    if pause is None or not 0 < pause.until - now <= LONGEST:
         return
     when = datetime.fromtimestamp(pause.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     hint = "nothing is lost: the first run after that goes on; `km-cli import` does not wait for it"
@@ -41,10 +44,18 @@ def after(
     out, there is nothing to wait for.
     """
     if isinstance(error, ComeBackLater):
-        return Pause(now + max(error.seconds, asked), 0, error.plain)
-    if isinstance(error, Outage):
+        return Pause(now + min(max(error.seconds, asked), LONGEST), 0, error.plain)
+    if isinstance(error, Outage) or _was_in_vain(error, tally):
         failures = before.failures + 1 if before and not tally.calls.acknowledged else 1
-        return Pause(now + _WAITS[min(failures, len(_WAITS)) - 1], failures, error.plain)
+        wait = max(_WAITS[min(failures, len(_WAITS)) - 1], min(asked, LONGEST))
+        return Pause(now + wait, failures, error.plain if isinstance(error, Outage) else "it took no call")
     if asked and tally.calls.pending:
-        return Pause(now + asked, 0, "it said so in its last answers (Retry-After)")
+        return Pause(now + min(asked, LONGEST), 0, "it said so in its last answers (Retry-After)")
     return None if tally.calls.acknowledged else before
+
+
+def _was_in_vain(error: KmError | None, tally: Tally) -> bool:
+    """Tell whether calls were sent again and again, and none was taken until it was given up."""
+    calls = tally.calls
+    gave_up = error is None or isinstance(error, TimeIsUp)
+    return gave_up and calls.pending > 0 and calls.retried > 0 and not calls.acknowledged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from km_cli.model import Finding, Outcome, Reject
 
@@ -26,6 +26,11 @@ class Rows:
     def read(self) -> int:
         """All rows read, those that were dealt with in earlier runs among them (they are skipped)."""
         return self.sent + self.skipped + self.rejected + self.held + self.pending
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """All by name, `read` first."""
+        return {"read": self.read, **asdict(self)}
 
 
 @dataclass(slots=True)

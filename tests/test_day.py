@@ -98,8 +98,8 @@ class Passed(NamedTuple):
     kills: int
 
 
-def minutes(tmp_path: Path, tracker: Tracker, count: int, seed: int) -> Passed:
-    """Let so many minutes pass, with a run in each."""
+def minutes(tmp_path: Path, tracker: Tracker, count: int, seed: int, share: float) -> Passed:
+    """Let so many minutes pass, with a run in each; a share of them is killed, if they last that long."""
     draw = random.Random(seed)
     command = Command(tmp_path, to=tracker.url)
     logs = Logs(tmp_path / "logs")
@@ -109,7 +109,7 @@ def minutes(tmp_path: Path, tracker: Tracker, count: int, seed: int) -> Passed:
     with Clockwork(command, *nights.words[1:], now=MIDNIGHT) as clockwork:
         for number in range(count):
             writer.minute(number, clockwork.now)
-            code = clockwork.run(kill=draw.uniform(0.0, 0.1) if draw.random() < 0.05 else None)
+            code = clockwork.run(kill=draw.uniform(0.0, clockwork.took) if draw.random() < share else None)
             assert code in _ALLOWED, clockwork.said
             assert clockwork.said == "" or code != 0
             kills += code == -9
@@ -130,7 +130,7 @@ def check(tracker: Tracker, logs: Logs) -> None:
 
 
 def test_two_hours(tmp_path: Path, tracker: Tracker) -> None:
-    _, _, logs, kills = minutes(tmp_path, tracker, 120, seed=1)
+    _, _, logs, kills = minutes(tmp_path, tracker, 120, seed=1, share=0.2)
     check(tracker, logs)
     assert kills
 
@@ -138,7 +138,7 @@ def test_two_hours(tmp_path: Path, tracker: Tracker) -> None:
 @pytest.mark.slow
 def test_a_day(tmp_path: Path, tracker: Tracker) -> None:
     """And neither memory nor the ledger grows by more than what is new."""
-    sizes, memory, logs, kills = minutes(tmp_path, tracker, 1440, seed=2)
+    sizes, memory, logs, kills = minutes(tmp_path, tracker, 1440, seed=2, share=0.05)
     check(tracker, logs)
     assert kills > 10
     morning, evening = sizes[719], sizes[1439] - sizes[719]

@@ -264,3 +264,23 @@ def test_the_ledger_is_for_its_owner_alone(tmp_path: Path) -> None:
     for path in [tmp_path / "state", *(tmp_path / "state").iterdir()]:
         assert path.stat().st_mode & 0o077 == 0, path
     assert os.listdir(tmp_path / "state")
+
+
+def test_files_that_no_run_meets_are_forgotten(tmp_path: Path) -> None:
+    """Three new ones a day, each met for a week, one for ever: so many days are remembered, and no more."""
+    day, asked = 86_400, "ab" * 32
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    ledger.keep_file((1, 0, 10, 10), asked, 0.0)
+    for number in range(100):
+        now = float(number * day)
+        for file in range(3):
+            ledger.keep_file((1, 1 + 3 * number + file, 10, 10), asked, now)
+        for known in range(max(0, 3 * number - 21), 3 * number):
+            assert ledger.files.is_read((1, 1 + known, 10, 10), asked, now)
+        assert ledger.files.is_read((1, 0, 10, 10), asked, now)
+        assert not ledger.files.is_read((1, 0, 11, 10), asked, now)
+        assert not ledger.files.is_read((1, 0, 10, 10), "cd" * 32, now)
+        ledger.tidy_files(now)
+    known = sum(ledger.files.is_read((1, file, 10, 10), asked, now) for file in range(301))
+    assert known <= 3 * 40
+    ledger.close()

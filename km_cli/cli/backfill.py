@@ -8,9 +8,54 @@ import click
 
 from km_cli.cli import options
 
+_sources = click.argument("names", nargs=-1, metavar="[NAME]...")
+_unattended = options.section(
+    "Running",
+    options.option(
+        "--wait",
+        type=click.FloatRange(0),
+        default=0.0,
+        metavar="SECONDS",
+        help="Wait so long for a run that holds the ledger. Default: end with 75.",
+    ),
+    options.option(
+        "--max-time",
+        type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
+        help="End after so long, at a batch; the next run goes on there.",
+    ),
+)
+_told = options.section(
+    "Output",
+    options.option(
+        "--log",
+        metavar="FILE",
+        shell_complete=options.paths,
+        help="Append what happened as JSON lines; logrotate may move it away.",
+    ),
+    options.option(
+        "--ping", metavar="URL", default="", help="Tell a monitor: URL/start, then URL or URL/EXIT-CODE."
+    ),
+    options.option(
+        "--metrics",
+        metavar="FILE",
+        shell_complete=options.paths,
+        help="Write Prometheus metrics (FILE.prom) for node-exporter.",
+    ),
+)
+_install = options.section(
+    "Install",
+    options.option(
+        "--print",
+        "form",
+        type=click.Choice(["crontab", "systemd"]),
+        help="Print what has it run every night, with the other options given, and do nothing else.",
+    ),
+)
+
 
 @click.command("backfill", cls=options.Command)
-@options.sources
+@_sources
 @options.shape
 @options.columns
 @options.times
@@ -19,11 +64,11 @@ from km_cli.cli import options
 @options.config
 @options.ledger
 @options.rejects
-@options.unattended
-@options.told
+@_unattended
+@_told
 @options.as_json
 @options.output
-@options.install
+@_install
 @click.pass_context
 def command(context: click.Context, /, **_flags: Any) -> int:
     """Send what is new since last time: the form for cron.

@@ -30,6 +30,7 @@ _TOLD = frozenset({"changed", "no-such-event", "no-persona"})
 
 FILES = {
     "read": "to their end",
+    "begun": "as far as --limit goes",
     "held": "their last line is left to a later run",
     "unchanged": "since they were read",
     "failed": "see below",
@@ -67,7 +68,7 @@ def print_json(
 ) -> None:
     """Print the summary as one object; a dry run's has a forecast, a backfill's has `more`."""
     summary: dict[str, Any] = {
-        "rows": {"read": tally.rows.read, **asdict(tally.rows)},
+        "rows": tally.rows.counted,
         "calls": asdict(tally.calls),
         "normalised": dict(tally.normalised),
         "findings": dict(tally.findings),

@@ -75,11 +75,11 @@ def run_dry(context: click.Context) -> int:
     if ended is not None:
         raise ended
     if flags["strict"]:
-        check_strictly(tally)
+        _check_strictly(tally)
     return Exit.REJECTED if tally.rows.rejected else Exit.OK
 
 
-def check_strictly(tally: Tally) -> None:
+def _check_strictly(tally: Tally) -> None:
     """Raise TooManyFindings if anything would be lost, merged, changed or rejected (--strict)."""
     found = {code: count for code, count in tally.findings.items() if not is_harmless(code)}
     if tally.rows.rejected:
@@ -92,8 +92,15 @@ def check_strictly(tally: Tally) -> None:
         )
 
 
-def _rehearse_strictly(settings: Settings) -> None:
-    """Go through the files once before anything is sent. Raises TooManyFindings."""
+def rehearse_strictly(settings: Settings, watch: Watcher, work: Callable[[Pipeline, Ledger], None]) -> None:
+    """Go through everything once before anything is sent. Raises TooManyFindings."""
+    rehearsed = rehearse(settings, watch, work)
+    if rehearsed.ended is not None:
+        raise rehearsed.ended
+    _check_strictly(rehearsed.tally)
+
+
+def _rehearse_import(settings: Settings) -> None:
     if "-" in settings.files:
         raise UsageError(
             "--strict reads everything before it sends anything: standard input can be read only once",
@@ -101,10 +108,7 @@ def _rehearse_strictly(settings: Settings) -> None:
         )
     sources = _sources(settings, Stop())
     watch = Watcher(settings, asks=False, quiet=True)
-    rehearsed = rehearse(settings, watch, lambda pipeline, _: pipeline.run(sources))
-    if rehearsed.ended is not None:
-        raise rehearsed.ended
-    check_strictly(rehearsed.tally)
+    rehearse_strictly(settings, watch, lambda pipeline, _: pipeline.run(sources))
 
 
 def run_import(context: click.Context) -> int:
@@ -114,7 +118,7 @@ def run_import(context: click.Context) -> int:
     tell_exposed(settings)
     gc.set_threshold(*GC)
     if flags["strict"]:
-        _rehearse_strictly(settings)
+        _rehearse_import(settings)
     clock, tally, stop = SystemClock(), Tally(), Stop()
     sources = _sources(settings, stop)
     started = clock.monotonic()
@@ -186,8 +190,13 @@ def tell_of_other_sites(pending: dict[str, int], keys: dict[str, str]) -> None:
             )
 
 
-def conclude(tally: Tally, rejects: RejectsFile, error: KmError | None, signal: int) -> int:
-    """Say what is left to do, the most urgent last, and return the exit code."""
+def conclude(
+    tally: Tally, rejects: RejectsFile, error: KmError | None, signal: int, worst: int = Exit.OK
+) -> int:
+    """Say what is left to do, the most urgent last, and return the exit code.
+
+    `worst` is that of what was wrong with single files, and was told.
+    """
     if rejects.count:
         complain(
             f"{counted(rejects.count, 'row')} rejected ({report.reasons(tally)}), in {rejects.path}",
@@ -205,6 +214,8 @@ def conclude(tally: Tally, rejects: RejectsFile, error: KmError | None, signal: 
         return 128 + signal
     if error is not None:
         return error.exit
+    if worst:
+        return worst
     if tally.calls.pending:
         return Exit.TEMPORARY
     return Exit.REJECTED if rejects.count else Exit.OK

@@ -67,7 +67,7 @@ def send(
 ) -> Ended:
     """Drain the outbox, work, and wait for the last receipt; what is known is durable then.
 
-    After an `outage` the first call goes alone, and it is over if that is not even taken. `counts_known` as
+    After an `outage` the first call goes alone, and if that fails it is over. `counts_known` as
     Pipeline has it.
     """
     settings = run.settings
@@ -78,7 +78,7 @@ def send(
         destination,
         concurrency=settings.concurrency,
         window=max(_LEAST_WINDOW, 4 * settings.concurrency),
-        policy=Policy(attempts=settings.attempts, unreached=1 if outage else Policy().unreached),
+        policy=Policy(attempts=settings.attempts),
         clock=run.clock,
         random=SystemRandom(),
         rate=settings.rate,

@@ -77,8 +77,8 @@ def _check_flags(context: click.Context, target: Target) -> None:
         raise UsageError(
             "--to local keeps its own ledger in its file", "leave --ledger out, or use --to local:PATH"
         )
-    for name in ("rate", "timeout"):
-        if flags[name] is not None and not math.isfinite(flags[name]):
+    for name in ("rate", "timeout", "wait", "max_time"):
+        if flags.get(name) is not None and not math.isfinite(flags[name]):
             raise UsageError(f"{_said(context, name)} {flags[name]} is no number", "give a number above 0")
     if flags.get("quiet") and flags.get("verbose"):
         raise UsageError("-q and -v contradict each other", "give one of them")

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from km_cli.backfill import Found
+from km_cli.backfill import Met
 from km_cli.cli.chosen import described
 from km_cli.cli.journal import Journal
 from km_cli.cli.metrics import Measured, check_metrics, write_metrics
@@ -29,20 +29,23 @@ MOST_TOLD = 10
 """Problems that are told one by one."""
 
 
-class Outcome(NamedTuple):
+class Ending(NamedTuple):
     """What a backfill came to, before anybody is told."""
 
     code: int
     tally: Tally
-    found: Found
+    met: Met
     pending: int
 
 
 class Teller:
     """Tells a journal, a monitor and metrics of one run."""
 
-    def __init__(self, journal: Journal, ping: Ping, metrics: Path | None, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, ping: Ping, metrics: Path | None, clock: Clock, log: Path | None = None
+    ) -> None:
         self.journal = journal
+        self._log = log
         self._ping = ping
         self._metrics = metrics
         self._clock = clock
@@ -58,8 +61,18 @@ class Teller:
         if metrics:
             check_metrics(metrics)
         run = str(uuid.uuid4())
-        journal = Journal.open(Path(flags["log"]).expanduser() if flags["log"] else None, clock.now, run)
-        return cls(journal, Ping(flags["ping"], run), metrics, clock)
+        log = Path(flags["log"]).expanduser() if flags["log"] else None
+        return cls(Journal.open(log, clock.now, run), Ping(flags["ping"], run), metrics, clock, log)
+
+    @classmethod
+    def silent(cls, clock: Clock) -> Teller:
+        """Return one that tells nobody."""
+        return cls(Journal.open(None, clock.now, ""), Ping("", ""), None, clock)
+
+    @property
+    def places(self) -> list[Path]:
+        """The files that it writes."""
+        return [place for place in (self._log, self._metrics) if place]
 
     @property
     def seconds(self) -> float:
@@ -71,40 +84,40 @@ class Teller:
         self.journal.write("start", sources=[source.name for source in sources])
         self._ping.start()
 
-    def end(self, outcome: Outcome, error: BaseException | None = None) -> None:
+    def end(self, ending: Ending, error: BaseException | None = None) -> None:
         """Tell how it ended.
 
         One that could not even begin, since another holds the ledger, leaves monitor and metrics to that.
         """
-        self.journal.write("end", exit=outcome.code, seconds=round(self.seconds, 3), **summary(outcome))
+        self.journal.write("end", exit=ending.code, seconds=round(self.seconds, 3), **summary(ending))
         if not isinstance(error, LedgerBusy):
-            self._ping.end(outcome.code, self._said(outcome, error))
+            self._ping.end(ending.code, self._said(ending, error))
             if self._metrics:
-                write_metrics(self._metrics, self._measured(outcome))
+                write_metrics(self._metrics, self._measured(ending))
         self.journal.close()
 
     def problem(self, error: KmError) -> None:
         """Write a problem into the journal."""
-        self.journal.write("problem", exit=int(error.exit), message=error.plain, next=error.hint)
+        self.journal.write("problem", **_problem(error))
 
-    def _said(self, outcome: Outcome, error: BaseException | None) -> str:
-        errors = [*outcome.found.problems[:MOST_TOLD], *([error] if isinstance(error, KmError) else [])]
-        rows = ", ".join(f"{count:,} {what}" for what, count in _rows(outcome.tally).items())
+    def _said(self, ending: Ending, error: BaseException | None) -> str:
+        errors = [*ending.met.problems[:MOST_TOLD], *([error] if isinstance(error, KmError) else [])]
+        rows = ", ".join(f"{count:,} {what}" for what, count in ending.tally.rows.counted.items())
         return "\n".join(
-            [f"km-cli backfill: exit {outcome.code}; rows: {rows}", *(one.plain for one in errors)]
+            [f"km-cli backfill: exit {ending.code}; rows: {rows}", *(one.plain for one in errors)]
         )
 
-    def _measured(self, outcome: Outcome) -> Measured:
-        tally = outcome.tally
+    def _measured(self, ending: Ending) -> Measured:
+        tally = ending.tally
         return Measured(
-            exit_code=outcome.code,
+            exit_code=ending.code,
             started=self._started,
             seconds=self.seconds,
-            rows=_rows(tally),
+            rows=tally.rows.counted,
             calls=asdict(tally.calls),
             findings=tally.findings,
-            files=asdict(outcome.found.files),
-            pending=outcome.pending,
+            files=ending.met.files,
+            pending=ending.pending,
         )
 
 
@@ -131,30 +144,28 @@ class Watched(Watcher):
             self._teller.problem(problem)
 
 
-def _rows(tally: Tally) -> dict[str, int]:
-    return {"read": tally.rows.read, **asdict(tally.rows)}
-
-
-def summary(outcome: Outcome) -> dict[str, Any]:
+def summary(ending: Ending) -> dict[str, Any]:
     """Return what a run counted, for the journal."""
     return {
-        "rows": _rows(outcome.tally),
-        "calls": asdict(outcome.tally.calls),
-        "files": asdict(outcome.found.files),
-        "reasons": dict(outcome.tally.reasons),
-        "pending": outcome.pending,
+        "rows": ending.tally.rows.counted,
+        "calls": asdict(ending.tally.calls),
+        "files": ending.met.files,
+        "reasons": dict(ending.tally.reasons),
+        "pending": ending.pending,
     }
 
 
-def more(outcome: Outcome, watch: Watched) -> dict[str, Any]:
+def more(ending: Ending, watch: Watched) -> dict[str, Any]:
     """Return what a backfill's summary has beside an import's."""
-    examples = outcome.tally.examples
+    examples = ending.tally.examples
     return {
-        "exit": outcome.code,
-        "files": asdict(outcome.found.files),
+        "exit": ending.code,
+        "files": ending.met.files,
         "columns": watch.columns,
         "places": {code: {"file": one.source, "line": one.line} for code, one in examples.items()},
-        "problems": [
-            {"exit": int(one.exit), "message": one.plain, "next": one.hint} for one in outcome.found.problems
-        ],
+        "problems": [_problem(error) for error in ending.met.problems],
     }
+
+
+def _problem(error: KmError) -> dict[str, Any]:
+    return {"exit": int(error.exit), "message": error.plain, "next": error.plain_hint}

@@ -6,29 +6,28 @@ import gc
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import click
 from click.core import ParameterSource
 
 from km_cli import outages
-from km_cli.backfill import Backfill, Found
+from km_cli.backfill import Backfill, Met
 from km_cli.cli import interrupts, report
 from km_cli.cli.configured import taken
 from km_cli.cli.running import (
-    check_strictly,
     conclude,
     opened_to_send,
-    rehearse,
+    rehearse_strictly,
     tell_exposed,
     tell_of_other_sites,
 )
 from km_cli.cli.sending import GC, Ended, Run, SystemClock, send
 from km_cli.cli.settings import make_settings
 from km_cli.cli.show import complain
-from km_cli.cli.telling import MOST_TOLD, Outcome, Teller, Watched, more
+from km_cli.cli.telling import MOST_TOLD, Ending, Teller, Watched, more
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource, backfill_sources
 from km_cli.dispatch import Stop
@@ -82,14 +81,14 @@ def sources_of(context: click.Context, settings: Settings) -> tuple[BackfillSour
 
 @contextmanager
 def _told(teller: Teller) -> Iterator[None]:
-    """Tell of a run that ends in an error before it has an outcome."""
+    """Tell of a run that ends in an error before it has an ending."""
     try:
         yield
     except BaseException as error:
         code = error.exit if isinstance(error, KmError) else _code_of(error)
         if isinstance(error, KmError):
             teller.problem(error)
-        teller.end(Outcome(code, Tally(), Found(), 0), error)
+        teller.end(Ending(code, Tally(), Met(), 0), error)
         raise
 
 
@@ -104,7 +103,7 @@ class Backfilled(NamedTuple):
 
     run: Run
     watch: Watched
-    found: Found
+    met: Met
     ended: Ended
     signal: int
 
@@ -121,39 +120,46 @@ def backfill(
     """Take what is new in the sources and send it. Raises KmError if it could not begin."""
     keys, stop = settings.keys(), Stop()
     gc.set_threshold(*GC)
+    own = _own(settings, teller)
     if limits.strict:
-        _rehearse_strictly(settings, sources, teller)
+        _rehearse(settings, sources, clock, own)
     watch = Watched(settings, teller, quiet=quiet)
     with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
         tracker = settings.target.tracker
         run = Run(settings, keys, ledger, rejects, Tally(), stop, watch, clock)
-        found = Found()
+        met = Met()
         teller.start(sources)
         pause = ledger.pauses.of(tracker)
         outages.check(pause, clock.now())
 
         def work(pipeline: Pipeline) -> None:
-            Backfill(settings, pipeline, ledger, clock, stop, found, watch).run(sources)
+            Backfill(settings, pipeline, ledger, clock, stop, met, watch, own).run(sources)
 
         with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), watch:
             ended = send(run, work, outage=outages.is_recent(pause, clock.now()), counts_known=False)
-        if not isinstance(ended.error, LedgerFailed):
+        with suppress(LedgerFailed):  # it is told by whatever else could not be written
             ledger.pause(tracker, outages.after(pause, ended.error, ended.pause, run.tally, clock.now()))
         watch.pending = ledger.outbox.count(tracker)
-    return Backfilled(run, watch, found, ended, caught.signal)
+    return Backfilled(run, watch, met, ended, caught.signal)
 
 
-def _rehearse_strictly(settings: Settings, sources: Sequence[BackfillSource], teller: Teller) -> None:
-    """Go through the files once before anything is sent. Raises TooManyFindings."""
-    watch = Watched(settings, teller, quiet=True)
+def _rehearse(
+    settings: Settings, sources: Sequence[BackfillSource], clock: Clock, own: Sequence[Path]
+) -> None:
+    """Go through the files once before anything is sent, and tell nobody. Raises TooManyFindings."""
+    watch = Watched(settings, Teller.silent(clock), quiet=True)
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(settings, pipeline, ledger, SystemClock(), Stop(), Found(), watch).run(sources)
+        Backfill(settings, pipeline, ledger, clock, Stop(), Met(), watch, own).run(sources)
 
-    rehearsed = rehearse(settings, watch, work)
-    if rehearsed.ended is not None:
-        raise rehearsed.ended
-    check_strictly(rehearsed.tally)
+    rehearse_strictly(settings, watch, work)
+
+
+def _own(settings: Settings, teller: Teller) -> list[Path]:
+    """Return the files that runs write, so that none reads them."""
+    ledger = settings.ledger
+    beside = [ledger.with_name(ledger.name + ending) for ending in ("", "-wal", "-shm", ".lock")]
+    return [settings.rejects, *beside, *ledger.parent.glob("rejects-*.jsonl"), *teller.places]
 
 
 @contextmanager
@@ -170,7 +176,7 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
         )
         stop.requested = True
 
-    timer = threading.Timer(seconds, end)
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), end)
     timer.daemon = True
     timer.start()
     try:
@@ -182,18 +188,17 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
 def _report(context: click.Context, settings: Settings, done: Backfilled, teller: Teller) -> int:
     """Say how it went to whoever is there, and to those who are not; return the exit code."""
     flags, run, watch = context.params, done.run, done.watch
-    tally, found, error = run.tally, done.found, done.ended.error
+    tally, met, error = run.tally, done.met, done.ended.error
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
-        kept, files = report.kept_by(settings.target), asdict(found.files)
+        kept, files = report.kept_by(settings.target), met.files
         report.print_summary(settings, tally, watch, teller.seconds, kept, files)
-    for problem in found.problems[:MOST_TOLD]:
+    for problem in met.problems[:MOST_TOLD]:
         complain(str(problem), problem.hint)
-    if found.trouble > MOST_TOLD:
-        complain(f"{found.trouble - MOST_TOLD:,} more problems", "see --log or --json, or mend these first")
+    if met.trouble > MOST_TOLD:
+        complain(f"{met.trouble - MOST_TOLD:,} more problems", "see --log or --json, or mend these first")
     tell_of_other_sites(watch.pending, run.keys)
-    code = conclude(tally, run.rejects, error, done.signal)
-    if not done.signal and error is None and found.problems:
-        code = max(problem.exit for problem in found.problems)
+    worst = max((problem.exit for problem in met.problems), default=Exit.OK)
+    code = conclude(tally, run.rejects, error, done.signal, worst)
     if error is not None:
         teller.problem(error)
     for finding_code, count in tally.findings.items():
@@ -201,8 +206,8 @@ def _report(context: click.Context, settings: Settings, done: Backfilled, teller
         teller.journal.write(
             "finding", code=finding_code, count=count, file=finding.source, line=finding.line
         )
-    outcome = Outcome(code, tally, found, sum(watch.pending.values()))
+    ending = Ending(code, tally, met, sum(watch.pending.values()))
     if flags["as_json"]:
-        report.print_json(tally, teller.seconds, more=more(outcome, watch))
-    teller.end(outcome, error)
+        report.print_json(tally, teller.seconds, more=more(ending, watch))
+    teller.end(ending, error)
     return code

@@ -23,6 +23,7 @@ from km_cli.model import Identify, Plan, Sequence
 from km_cli.tally import Tally
 
 _FIRST = 3
+_MOST_INPUTS = 10
 
 
 class Watch:
@@ -32,13 +33,16 @@ class Watch:
         self._settings = settings
         self._keep = keep
         self.inputs: list[tuple[str, Columns, Reading]] = []
+        self.opened_inputs = 0
         self.first: list[tuple[Sequence, Plan]] = []
         self.pending: dict[str, int] = {}
         self._toggles = False
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
         """Keep what was chosen."""
-        self.inputs.append((source, columns, reading))
+        self.opened_inputs += 1
+        if len(self.inputs) < _MOST_INPUTS:
+            self.inputs.append((source, columns, reading))
 
     def planned(self, sequence: Sequence, plan: Plan) -> None:
         """Keep the first ones that send something, and the first that toggles if none of them does."""
@@ -59,14 +63,14 @@ class Watch:
         """Show which column was taken for what."""
         say = partial(show.say, to_stderr=to_stderr)
         members = self._settings.members.personas if self._settings.members else ()
-        for source, columns, reading in self.inputs[:10]:
+        for source, columns, reading in self.inputs:
             say(f"{source}: {described(columns, members)}")
             if reading.length:
                 say(
                     f"  goes on at line {reading.line + 1:,}: {show.counted(reading.rows, 'row')} read before"
                 )
-        if len(self.inputs) > 10:
-            say(f"… and {len(self.inputs) - 10} more")
+        if self.opened_inputs > len(self.inputs):
+            say(f"… and {self.opened_inputs - len(self.inputs):,} more")
 
     def print_first(self, *, to_stderr: bool = False) -> None:
         """Show the first rows as the calls that they become."""

@@ -40,7 +40,8 @@ class Pool:
     """Sends parcels with `concurrency` workers.
 
     `window` bounds how many parcels are unresolved at a time: that bounds memory, and leaves room for
-    others beside a call that cannot be delivered. After an `outage` one call goes first, alone.
+    others beside a call that cannot be delivered. After an `outage` one call goes first, alone, and its
+    failure ends the run.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Pool:
         self._has_news = False
         self._budget = Budget(policy, now)
         self._breaker = Breaker(policy, now, is_open=outage)
+        self._outage = outage
         self._pacing = Pacing(rate, now)
         self._stops = Stops(policy)
         self._paused_until = now
@@ -244,6 +246,7 @@ class Pool:
                 self._news.notify()
 
     def _acknowledge(self, errand: _Errand, now: float) -> None:
+        self._outage = False
         self._stops.acknowledged()
         self._budget.acknowledged(len(errand.jobs))
         if self._breaker.is_open:
@@ -261,6 +264,8 @@ class Pool:
     def _retry(self, errand: _Errand, answer: Answer, now: float) -> None:
         self._breaker.failed(now, probe=errand.is_probe)
         self._fail(self._stops.failed(answer))
+        if self._outage:
+            self._fail(Outage(f"it still does not take calls: {answer.reason}", RESUME))
         self._paused_until = max(self._paused_until, now + answer.retry_after)
         for job in errand.jobs:
             failed = job.failed + 1

@@ -124,7 +124,7 @@ class Opened:
         else:
             self.columns = _keys(head, _paths, longest)
             if not self.columns and not self.empty:
-                raise _no_objects(name, head)
+                raise self._broken or _no_objects(name, head)
 
     def _read_head(self, size: int) -> bytes:
         """Return the next `size` bytes; what breaks the reading is kept until its turn comes."""

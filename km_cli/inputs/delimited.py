@@ -220,11 +220,13 @@ def _check_header(place: str, columns: tuple[str, ...], delimiter: str) -> None:
             f"{place}: only one column was found ({columns[0]!r}), separated by {DELIMITERS[delimiter]}",
             "give a file with a header, its columns separated by comma, semicolon, tab or pipe "
             "(--delimiter says which)",
+            plain=f"{place}: only one column was found",
         )
     if "" in columns:
         raise InputError(
             f"{place}: column {columns.index('') + 1} has no name ({found})",
             "name every column in the header",
+            plain=f"{place}: column {columns.index('') + 1} has no name",
         )
     seen: dict[str, str] = {}
     for column in columns:
@@ -232,6 +234,7 @@ def _check_header(place: str, columns: tuple[str, ...], delimiter: str) -> None:
             raise InputError(
                 f"{place}: two columns are alike: {seen[folded]!r} and {column!r} ({found})",
                 "rename one of them; Kissmetrics does not tell upper from lower case (D4)",
+                plain=f"{place}: two columns are alike",
             )
         seen[folded] = column
 

@@ -29,7 +29,7 @@ _MARK = "\0"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
-Stamp = Mapping[str, str]
+Date = Mapping[str, str]
 """What the directives of a path were: `{"Y": "2024", "m": "01"}`."""
 
 
@@ -57,8 +57,8 @@ class Step(NamedTuple):
         """Whether this is `**`."""
         return self.text == "**"
 
-    def match(self, name: str, stamp: Stamp) -> Stamp | None:
-        """Return the date so far, if a name fits and says no other than `stamp`."""
+    def match(self, name: str, date: Date) -> Date | None:
+        """Return the date so far, if a name fits and says no other than `date`."""
         assert self.name is not None
         if name.startswith(".") and not self.text.startswith("."):
             return None
@@ -66,9 +66,9 @@ class Step(NamedTuple):
         if found is None:
             return None
         if not self.is_dated:
-            return stamp
+            return date
         read = found.groupdict()
-        return {**stamp, **read} if all(stamp.get(key, read[key]) == read[key] for key in read) else None
+        return {**date, **read} if all(date.get(key, read[key]) == read[key] for key in read) else None
 
 
 def parse(pattern: str) -> tuple[str, tuple[Step, ...]]:
@@ -90,12 +90,12 @@ def as_glob(pattern: str) -> str:
     return _TOKEN.sub(lambda token: _written(token, "*"), pattern)
 
 
-def period_of(stamp: Stamp, zone: ZoneInfo) -> Period | None:
+def period_of(date: Date, zone: ZoneInfo) -> Period | None:
     """Return the year, month, day or hour; None as long as the year is not known.
 
     Raises ValueError if there is no such day.
     """
-    known = [int(stamp[key]) for key in _first(stamp)]
+    known = [int(date[key]) for key in _first(date)]
     if not known:
         return None
     year, month, day, hour = (*known, *(1, 1, 0)[len(known) - 1 :])

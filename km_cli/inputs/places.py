@@ -17,7 +17,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from km_cli.inputs.globs import hint
-from km_cli.inputs.partitions import Period, Stamp, Step, as_glob, parse, period_of
+from km_cli.inputs.partitions import Date, Period, Step, as_glob, parse, period_of
 from km_cli.inputs.source import shown
 
 _DAY = 86_400 * 10**9
@@ -94,13 +94,16 @@ class _Search:
         self._until = until
         self._zone = zone
         self._has_folder = False
+        self._dangling = ""
         self._unreadable: dict[str, str] = {}
         self.files: set[str] = set()
         self.outside: set[str] = set()
 
     def look(self, pattern: str) -> None:
         """Find its files."""
-        if os.path.lexists(pattern):
+        if os.path.islink(pattern) and not os.path.exists(pattern):
+            self._dangling = os.readlink(pattern)
+        elif os.path.lexists(pattern):
             self.files.update(self._whole(pattern))
         else:
             root, steps = parse(pattern)
@@ -111,31 +114,33 @@ class _Search:
         for folder, reason in self._unreadable.items():
             what = f"{shown(folder or '.')} cannot be read: {reason}"
             yield Missing(pattern, f"check its permissions: {what}", unreadable=True)
-        if not (self.files or self.outside or self._has_folder or self._unreadable):
+        if self._dangling:
+            yield Missing(pattern, f"it is a link to {shown(self._dangling)}, which is not there")
+        elif not (self.files or self.outside or self._has_folder or self._unreadable):
             yield Missing(pattern, hint(as_glob(pattern)))
 
-    def _along(self, folder: str, steps: Sequence[Step], stamp: Stamp) -> Iterator[str]:
-        """Yield the files that the steps lead to from a folder; `stamp` is the date on the way there."""
+    def _along(self, folder: str, steps: Sequence[Step], date: Date) -> Iterator[str]:
+        """Yield the files that the steps lead to from a folder; `date` is the date on the way there."""
         step, rest = steps[0], steps[1:]
         if step.is_end:
             yield from self._data(folder)
         elif step.is_deep:
             for below in self._folders(folder):
-                yield from self._along(below, rest, stamp)
+                yield from self._along(below, rest, date)
         elif step.name is None:
-            yield from self._named(os.path.join(folder, step.text), rest, stamp)
+            yield from self._named(os.path.join(folder, step.text), rest, date)
         else:
-            yield from self._matching(folder, step, rest, stamp)
+            yield from self._matching(folder, step, rest, date)
 
-    def _named(self, path: str, rest: Sequence[Step], stamp: Stamp) -> Iterator[str]:
+    def _named(self, path: str, rest: Sequence[Step], date: Date) -> Iterator[str]:
         if rest:
-            yield from self._along(path, rest, stamp)
+            yield from self._along(path, rest, date)
         elif self._is_there(path):
             yield from self._whole(path)
 
-    def _matching(self, folder: str, step: Step, rest: Sequence[Step], stamp: Stamp) -> Iterator[str]:
+    def _matching(self, folder: str, step: Step, rest: Sequence[Step], date: Date) -> Iterator[str]:
         for entry in self._entries(folder):
-            read = step.match(entry.name, stamp)
+            read = step.match(entry.name, date)
             if read is None:
                 continue
             is_folder = self._is_folder(entry)
@@ -151,10 +156,10 @@ class _Search:
             else:
                 yield path
 
-    def _is_in_time(self, path: str, stamp: Stamp) -> bool:
+    def _is_in_time(self, path: str, date: Date) -> bool:
         """Tell whether a path of this date is asked for; no digits that are no date are."""
         try:
-            period = period_of(stamp, self._zone)
+            period = period_of(date, self._zone)
         except ValueError:
             return False
         if period is None or self._touches(period):

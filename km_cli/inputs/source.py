@@ -46,10 +46,7 @@ class Stream:
         except UnicodeError as error:
             raise no_such_text(self._name, self._offset, error) from None
         except OSError as error:
-            raise ReadError(
-                f"{self._name}: cannot be read after {self._offset:,} bytes: {error.strerror or error}",
-                "what was read before is dealt with; run again when the file can be read",
-            ) from None
+            raise _unreadable(self._name, self._offset, error) from None
         self._offset += len(data)
         return data
 
@@ -73,6 +70,13 @@ class Stream:
     def close(self) -> None:
         """Close the file behind it."""
         self._raw.close()
+
+
+def _unreadable(name: str, offset: int, error: OSError) -> ReadError:
+    return ReadError(
+        f"{name}: cannot be read after {offset:,} bytes: {error.strerror or error}",
+        "what was read before is dealt with; run again when the file can be read",
+    )
 
 
 def _near(path: Path) -> str:
@@ -158,14 +162,20 @@ class Source:
 
     @property
     def has_line(self) -> bool:
-        """Whether the first MiB of the pinned file has the end of a line in it."""
-        head = os.pread(self._file, _BLOCK, 0)
+        """Whether the first MiB of the pinned file has the end of a line in it. Raises ReadError."""
+        head = self._head(_BLOCK)
         return len(head) == _BLOCK or b"\n" in head or b"\r" in head
 
     @property
     def is_packed(self) -> bool:
-        """Whether the pinned file is packed: then it has ended, nobody adds a line to it."""
-        return self._file >= 0 and is_packed(os.pread(self._file, 1 << 5, 0))
+        """Whether the pinned file is packed: then nobody adds a line to it. Raises ReadError."""
+        return is_packed(self._head(1 << 5))
+
+    def _head(self, size: int) -> bytes:
+        try:
+            return os.pread(self._file, size, 0)
+        except OSError as error:
+            raise _unreadable(self.name, 0, error) from None
 
     def check(self) -> None:
         """Raise UsageError if there is no such file."""

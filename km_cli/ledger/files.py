@@ -30,6 +30,7 @@ class FileTable:
             for name in that_have(database, schemas, "files")
         )
         self._met: list[bytes] = []
+        self._has_new = False
 
     def is_read(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> bool:
         """Tell whether the file was read to its end under the same settings and not touched since."""
@@ -45,6 +46,7 @@ class FileTable:
     def keep(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> None:
         """Remember that it was read to its end; the caller's transaction makes it durable."""
         device, inode, size, time = stamp
+        self._has_new = True
         self._database.execute(
             "INSERT OR REPLACE INTO main.files VALUES (?, ?, ?, ?)",
             (_key(device, inode, asked), size, time, int(now)),
@@ -52,8 +54,8 @@ class FileTable:
 
     @property
     def is_stale(self) -> bool:
-        """Whether files that were met are not noted as such yet."""
-        return bool(self._met)
+        """Whether there is something to tidy: files that were met and are not noted as such, or new ones."""
+        return self._has_new or bool(self._met)
 
     def tidy(self, now: float) -> None:
         """Note which files were met, forget those that were not for long; the caller's transaction."""
@@ -61,6 +63,7 @@ class FileTable:
             "UPDATE main.files SET seen = ? WHERE file = ?", [(int(now), file) for file in self._met]
         )
         self._met.clear()
+        self._has_new = False
         self._database.execute("DELETE FROM main.files WHERE seen < ?", (int(now) - _KEPT,))
 
 

@@ -276,12 +276,14 @@ def _check_properties(names: tuple[str, ...], source: str) -> None:
                 f"{source}: the name of column {name[:30]!r}… has {len(name)} characters, "
                 f"over {LONGEST_NAME} (D4)",
                 "give it a shorter name in the header",
+                plain=f"{source}: the name of a column has over {LONGEST_NAME} characters (D4)",
             )
     if reserved := [name for name in names if is_reserved(name)]:
         said = ", ".join(map(repr, reserved))
         raise InputError(
             f"{source}: Kissmetrics reserves for itself, as properties, the columns {said}",
             "leave out: " + " ".join(f"--exclude-property {shlex.quote(name)}" for name in reserved),
+            plain=f"{source}: Kissmetrics reserves for itself, as properties, {len(reserved)} of its columns",
         )
 
 
@@ -301,6 +303,7 @@ class _Found:
             raise InputError(
                 f"{self._source}: {column!r} ({_place(role)}) is an object; it holds {held}",
                 f"name what is in it: {_saying(role, inside[0])}",
+                plain=f"{self._source}: what is asked for as {role} is an object",
             )
         return column
 
@@ -320,6 +323,7 @@ class _Found:
         raise InputError(
             f"{self._source}: there is no column {name!r} ({_place(role)}); {self._said()}",
             f"did you mean {near!r}?" if near else "name one of the columns found",
+            plain=f"{self._source}: there is no column {name!r} ({_place(role)})",
         )
 
     def all_named(
@@ -346,8 +350,8 @@ class _Found:
             hint += f"; perhaps {_saying(*near[0])}?"
         if self._tabular and self._names[:1] and self._names[0].startswith("#"):
             hint += "; or drop the first line if it is a comment: tail -n +2"
-        what = " or ".join(roles)
-        return InputError(f"{self._source}: no column was recognised as {what}; {self._said()}", hint)
+        what = f"{self._source}: no column was recognised as {' or '.join(roles)}"
+        return InputError(f"{what}; {self._said()}", hint, plain=what)
 
     def _near(self, role: str) -> list[str]:
         """Return what is in an object of a usual name, else the column whose last part is nearest to one."""

@@ -98,7 +98,8 @@ def _kill_in_time(child: int, timer: threading.Timer) -> None:
 class Clockwork:
     """The process that runs backfills, and the clock.
 
-    `said` is what the last run printed as problems, `memory` the most it took, in KiB.
+    `said` is what the last run printed as problems, `memory` the most it took, in KiB; `took` is how many
+    seconds the last one took that was not killed.
     """
 
     def __init__(self, command: Command, *arguments: str | Path, now: float) -> None:
@@ -108,6 +109,7 @@ class Clockwork:
         self.now = now
         self.said = ""
         self.memory = 0
+        self.took = 0.0
 
     def __enter__(self) -> Self:
         words = [str(word) for word in (*self._arguments, "--to", self._command.to)]
@@ -138,12 +140,15 @@ class Clockwork:
         assert self._process.stdin is not None
         assert self._process.stderr is not None
         self.said = ""
+        began = time.monotonic()
         self._process.stdin.write(json.dumps({"now": self.now, "kill": kill}) + "\n")
         self._process.stdin.flush()
         while not (found := _END.fullmatch(line := self._process.stderr.readline())):
             assert line, f"the clockwork stopped: {self.said}"
             self.said += line
         self.memory = int(found[2])
+        if int(found[1]) >= 0:
+            self.took = time.monotonic() - began
         return int(found[1])
 
     @property
