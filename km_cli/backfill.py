@@ -82,7 +82,7 @@ class Backfill:
         clock: Clock,
         stop: Stop,
         met: Met,
-        watching: Watching,
+        watching: Watching | None = None,
         own: Iterable[Path] = (),
     ) -> None:
         self._settings = settings
@@ -152,7 +152,7 @@ class Backfill:
 
     def _note(self, source: BackfillSource, file: str, state: str, problem: KmError | None) -> None:
         self._met.note(state, problem)
-        if state != "unchanged":
+        if self._watching and state != "unchanged":
             self._watching.looked(source.name, file, state, problem)
 
     def _state(self, file: str, asked: str) -> str:

@@ -19,15 +19,15 @@ _RECENT = 3600.0
 """Seconds; last night's outage is nothing to go by."""
 
 
-def check(pause: Pause | None, now: float) -> None:
-    """Leave a destination alone as long as that is to last. Raises ComeBackLater, Outage."""
+def paused(pause: Pause | None, now: float) -> KmError | None:
+    """Return why a run had better end at once, as long as a destination is to be left alone."""
     if pause is None or not 0 < pause.until - now <= LONGEST:
-        return
+        return None
     when = datetime.fromtimestamp(pause.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     hint = "nothing is lost: the first run after that goes on; `km-cli import` does not wait for it"
     if pause.failures:
-        raise Outage(f"the destination is left alone until {when}: {pause.reason}", hint)
-    raise ComeBackLater(f"the destination wants to be left alone until {when}: {pause.reason}", hint)
+        return Outage(f"the destination is left alone until {when}: {pause.reason}", hint)
+    return ComeBackLater(f"the destination wants to be left alone until {when}: {pause.reason}", hint)
 
 
 def is_recent(pause: Pause | None, now: float) -> bool:

@@ -130,6 +130,7 @@ class Pipeline:
         With `holds` it is still being written: a last record that may still grow is left to a later run.
         Raises as `run` does.
         """
+        opened.source.verify()
         try:
             return opened.empty or (self._take(opened, holds=holds) and not self.is_full)
         finally:

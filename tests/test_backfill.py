@@ -385,6 +385,17 @@ def test_only_the_sources_that_are_named(nights: Nights, logs: Logs, tracker: Tr
     assert "did you mean 's2'" in nights("s22").ended(2).err
 
 
+def test_a_dry_run_without_files_is_of_what_a_backfill_would_read(
+    nights: Nights, logs: Logs, importer: Command, tracker: Tracker
+) -> None:
+    nights.configure('files = ["logs/a.log"]\nuntil = "2024-10-27T03:35:00"', 'files = ["logs/b.log"]')
+    logs.append("a.log", logs.lines(3) + b'{"user": "u')
+    summary = importer("dry-run", "--config", nights.config, "--json").ended(2).summary
+    assert (summary["rows"]["sent"], summary["rows"]["held"], summary["dry_run"]) == (2, 1, True)
+    assert not tracker.seen
+    assert "FILE... is missing" in importer("dry-run").ended(2).err
+
+
 def test_limit_is_for_all_sources(nights: Nights, logs: Logs, tracker: Tracker) -> None:
     nights.configure('files = ["logs/a.log"]', 'files = ["logs/b.log"]')
     logs.append("a.log", logs.lines(3))
@@ -397,7 +408,7 @@ def test_limit_is_for_all_sources(nights: Nights, logs: Logs, tracker: Tracker) 
 
 def test_strict_sends_nothing_if_anything_is_bad(nights: Nights, logs: Logs, tracker: Tracker) -> None:
     logs.append("a.log", logs.lines(3) + b"{}\n")
-    assert "--strict" in nights("--strict").ended(65).err
+    assert f"the first in {logs.path('a.log')}, line 4" in nights("--strict").ended(65).err
     assert not tracker.seen
     nights().ended(65)
     check(tracker, logs)
@@ -488,6 +499,7 @@ def test_a_request_to_wait_outlives_the_run(clockwork: Clockwork, logs: Logs, tr
     assert clockwork.run() == 75
     assert "wants to be left alone until 2026-09-21 15:13:20 UTC" in clockwork.said
     assert len(tracker.seen) == asked
+    assert "6 calls" not in clockwork.said
     clockwork.now = NOW + 3601
     assert clockwork.run() == 0
     check(tracker, logs)
@@ -643,6 +655,32 @@ def test_who_could_not_begin_tells_no_monitor(
         assert not monitor.seen
         tracker.latency = 0.0
         process.communicate()
+
+
+def test_a_run_that_may_not_send_tells_what_is_pending(
+    nights: Nights, logs: Logs, tracker: Tracker, tmp_path: Path
+) -> None:
+    """An alert on what is pending must not go green since nothing is tried."""
+    logs.append("app.log", logs.lines(3))
+    tracker.behave = lambda _hit, _number: too_many("3600")
+    metrics = tmp_path / "km.prom"
+    for _ in range(2):
+        result = nights("--metrics", metrics, "--json").ended(75)
+        assert result.summary["exit"] == 75
+        assert "km_cli_backfill_pending_calls 6.0" in metrics.read_text()
+
+
+def test_a_km_toml_that_is_wrong_is_told_to_monitor_and_log(nights: Nights, tmp_path: Path) -> None:
+    """It is what breaks after a year; so is a flag."""
+    log = tmp_path / "log"
+    with Tracker() as monitor:
+        nights("--ping", f"{monitor.url}/uuid", "--log", log, "--rate", "x").ended(2)
+        nights.config.write_text("[[backfil]]")
+        nights("--ping", f"{monitor.url}/uuid", "--log", log).ended(2)
+        assert [hit.path for hit in monitor.seen] == ["/uuid/2", "/uuid/2"]
+        assert b"backfil is no key that is known" in monitor.seen[-1].body
+    told = [json.loads(text) for text in log.read_text().splitlines()]
+    assert [entry["what"] for entry in told] == ["problem", "end", "problem", "end"]
 
 
 def test_a_key_that_is_missing_is_told_to_the_monitor(nights: Nights, importer: Command) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import lzma
 import os
@@ -201,6 +202,16 @@ def test_what_takes_too_much_memory_is_refused(
     assert "damaged" not in str(raised.value)
     assert cure in raised.value.hint
     assert raised.value.hint.endswith(f"{name} | km-cli import -")
+
+
+def test_nothing_of_what_is_damaged_is_sent(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """Until its check sum fails, false content looks true: rows of nobody, for good."""
+    packed = bytearray(gzip.compress(log(5000), mtime=0))
+    packed[len(packed) // 2] ^= 0x55
+    (tmp_path / "x.csv.gz").write_bytes(packed)
+    result = importer("import", tmp_path / "x.csv.gz").ended(74)
+    assert "nothing of it is sent" in result.err
+    assert not tracker.seen
 
 
 @pytest.mark.parametrize("ending", PACKS)

@@ -193,6 +193,17 @@ def test_on_a_terminal_import_asks_once(km: Command, log: Path, answer: str) -> 
     assert planned(km) == 0
 
 
+def test_on_a_terminal_a_backfill_asks_too(km: Command, log: Path) -> None:
+    """The first one is run by hand, and can be taken back no more than an import."""
+    (km.home / "km.toml").write_text(f'[[backfill]]\nname = "log"\nfiles = ["{log}"]\n')
+    terminal = Terminal(km, "backfill")
+    terminal.until(QUESTION)
+    terminal.type("n\n")
+    assert terminal.ended() == 130
+    assert "nothing of it was sent" in terminal.shown
+    assert planned(km) == 0
+
+
 def test_a_log_on_standard_input_is_asked_about_on_the_terminal(km: Command, log: Path) -> None:
     """The answer cannot come from the log."""
     with log.open("rb") as piped:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from km_cli.cli import options
+from km_cli.errors import KmError
 
 _sources = click.argument("names", nargs=-1, metavar="[NAME]...")
 _unattended = options.section(
@@ -54,7 +55,22 @@ _install = options.section(
 )
 
 
-@click.command("backfill", cls=options.Command)
+class _Command(options.Command):
+    """Tells of wrong usage, and of a km.toml that can't be read, whoever it is asked to tell."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except (KmError, click.UsageError) as error:
+            if words and not ctx.resilient_parsing:
+                from km_cli.cli.unattended import tell_of_usage
+
+                tell_of_usage(self, words, error)
+            raise
+
+
+@click.command("backfill", cls=_Command)
 @_sources
 @options.shape
 @options.columns
@@ -67,6 +83,7 @@ _install = options.section(
 @_unattended
 @_told
 @options.as_json
+@options.asking
 @options.output
 @_install
 @click.pass_context

@@ -10,7 +10,7 @@ from km_cli.cli import options
 
 
 @click.command("dry-run", cls=options.Command)
-@options.files
+@options.some_files
 @options.columns
 @options.times
 @options.part
@@ -26,6 +26,8 @@ def command(context: click.Context, /, **_flags: Any) -> int:
     It takes the same way as an import, up to the ledger, under the ledger that import would use: what was
     sent before is known, and calls that Kissmetrics would merge are moved apart.
 
+    Without FILE it is what km-cli backfill would read: the files that km.toml names as [[backfill]].
+
     \b
     Examples:
       km-cli dry-run events.csv
@@ -34,6 +36,14 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli dry-run log.jsonl --flatten --show 10
       km-cli dry-run events.csv --json
     """
-    from km_cli.cli.running import run_dry
+    from km_cli.cli.configured import taken
 
-    return run_dry(context)
+    if context.params["files"]:
+        from km_cli.cli.running import run_dry
+
+        return run_dry(context)
+    if not taken(context).config.backfill:
+        raise click.MissingParameter(ctx=context, param=context.command.params[0])
+    from km_cli.cli.unattended import run_dry_backfill
+
+    return run_dry_backfill(context)

@@ -89,16 +89,12 @@ def _config(context: click.Context, settings: Settings) -> Path:
     from km_cli.cli.ping import check_ping
     from km_cli.cli.unattended import sources_of
 
-    path = taken(context).path
-    if not path:
-        raise UsageError(
-            "there is no km.toml in this folder: it says what a backfill reads",
-            "go where it is, or say --config PATH; `km-cli init FILE` writes one",
-        )
     sources_of(context, settings)
     check_ping(context.params["ping"])
     if context.params["metrics"]:
         check_metrics(Path(context.params["metrics"]).expanduser())
+    path = taken(context).path
+    assert path is not None
     return path.absolute()
 
 
@@ -137,7 +133,11 @@ def _words(param: click.Parameter, value: object) -> Iterator[str]:
         return
     for one in value if isinstance(value, tuple) else (value,):
         is_place = isinstance(param, click.Option) and param.metavar in _PLACES
-        yield f"{flag}={Path(one).expanduser().absolute() if is_place else one}"
+        yield f"{flag}={Path(one).expanduser().absolute() if is_place else _plain(one)}"
+
+
+def _plain(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _carried() -> dict[str, str]:

@@ -52,7 +52,7 @@ def watched(stop: Stop) -> Iterator[Caught]:
             os._exit(128 + number)
         caught.signal = number
         stop.requested = True
-        _tell(b"\nkm-cli: finishing what is in flight; once more to stop at once\n")
+        _tell(b"\n" * os.isatty(2) + b"km-cli: finishing what is in flight; once more to stop at once\n")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -52,7 +53,9 @@ def check_metrics(path: Path) -> None:
     try:
         import prometheus_client  # noqa: F401
     except ImportError:
-        raise UsageError("--metrics needs prometheus-client", "pip install 'km-cli[metrics]'") from None
+        raise UsageError(
+            "--metrics needs prometheus-client", f"{sys.executable} -m pip install 'km-cli[metrics]'"
+        ) from None
     _check_folder(path, path.absolute().parent)
 
 

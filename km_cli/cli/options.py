@@ -126,6 +126,11 @@ def files(command: Decorated) -> Decorated:
     return _arguments(shape(command))
 
 
+def some_files(command: Decorated) -> Decorated:
+    """Give a command FILE, if there is any to name, and the options that say how it is written."""
+    return click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=paths)(shape(command))
+
+
 def file(command: Decorated) -> Decorated:
     """Give a command one FILE, and the options that say how it is written."""
     return click.argument("file", metavar="FILE", shell_complete=paths)(shape(command))

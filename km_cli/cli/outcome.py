@@ -50,9 +50,8 @@ def _wrong_usage(error: click.ClickException) -> int:
         near = nearest(error.option_name, error.possibilities or ())
         complain(f"there is no option {error.option_name!r}", f"did you mean {near}? {see}" if near else see)
     elif isinstance(error, click.MissingParameter) and error.param:
-        complain(
-            f"{error.param.human_readable_name} is missing", f"say which; {see}, it begins with examples"
-        )
+        name = error.param.human_readable_name.replace("[", "").replace("]", "")
+        complain(f"{name} is missing", f"say which; {see}, it begins with examples")
     else:
         complain(error.format_message().rstrip("."), see)
     return Exit.USAGE

@@ -84,26 +84,28 @@ class Ping:
         self._sleep = sleep
         self._waits = waits
         self._timeout = timeout
+        self._has_complained = False
 
     def start(self) -> None:
-        """Say that the run starts. Takes about a minute at most, if the monitor hangs."""
-        self._tell("/start", "")
+        """Say that the run starts, once: the end is what matters, and the run should not wait for this."""
+        self._tell("/start", "", ())
 
     def end(self, code: int, said: str) -> None:
         """Say that the run ended with this exit code; of `said`, in words how it went, 10 kB are sent."""
-        self._tell(f"/{int(code)}" if code else "", said)
+        self._tell(f"/{int(code)}" if code else "", said, self._waits)
 
-    def _tell(self, suffix: str, said: str) -> None:
+    def _tell(self, suffix: str, said: str, waits: Sequence[float]) -> None:
         """Ping, again after waits while that may help. Retried pings are the same: `rid` says whose."""
         if not self._parts.hostname:
             return
         trouble, may_pass = self._attempt(suffix, said)
-        for wait in self._waits:
+        for wait in waits:
             if not may_pass:
                 break
             self._sleep(wait)
             trouble, may_pass = self._attempt(suffix, said)
-        if trouble:
+        if trouble and not self._has_complained:
+            self._has_complained = True
             mention(f"the ping to {self._parts.hostname} failed: {trouble}", _LOOK)
 
     def _attempt(self, suffix: str, said: str) -> tuple[str, bool]:

@@ -62,11 +62,17 @@ def rehearse(settings: Settings, watch: Watcher, work: Callable[[Pipeline, Ledge
 
 def run_dry(context: click.Context) -> int:
     """Rehearse an import and report; the exit code is 65 if rows would be rejected."""
-    settings, flags = make_settings(context), context.params
+    settings = make_settings(context)
+    sources = _sources(settings, Stop())
+    return report_dry(context, settings, lambda pipeline, _: pipeline.run(sources))
+
+
+def report_dry(context: click.Context, settings: Settings, work: Callable[[Pipeline, Ledger], None]) -> int:
+    """Rehearse some work and report; the exit code is 65 if rows would be rejected."""
+    flags = context.params
     gc.set_threshold(*GC)
     watch = Watcher(settings, asks=False, quiet=flags["as_json"], keep=flags["show"])
-    sources = _sources(settings, Stop())
-    tally, _, forecast, seconds, ended = rehearse(settings, watch, lambda pipeline, _: pipeline.run(sources))
+    tally, _, forecast, seconds, ended = rehearse(settings, watch, work)
     if flags["as_json"]:
         report.print_json(tally, seconds, forecast=forecast)
         report.print_losses(tally)
@@ -85,11 +91,21 @@ def _check_strictly(tally: Tally) -> None:
     if tally.rows.rejected:
         found["rejected rows"] = tally.rows.rejected
     if found:
-        said = ", ".join(f"{code} {count:,}" for code, count in found.items())
+        said = ", ".join(f"{code} {count:,}{_first(tally, code)}" for code, count in found.items())
         raise TooManyFindings(
             f"--strict: Kissmetrics would lose, merge or change something ({said}); nothing was sent",
-            "km-cli dry-run shows what and where, km-cli rules CODE explains it; without --strict it is sent",
+            "km-cli dry-run shows what, km-cli rules CODE explains it; without --strict it is sent",
         )
+
+
+def _first(tally: Tally, code: str) -> str:
+    """Say where the first finding of a code is, or the first rejected row."""
+    if code in tally.examples:
+        source, line = tally.examples[code].source, tally.examples[code].line
+    else:
+        row = next(iter(tally.rejects.values())).row
+        source, line = row.source, row.line
+    return f", the first in {source}, line {line}" if line else ""
 
 
 def rehearse_strictly(settings: Settings, watch: Watcher, work: Callable[[Pipeline, Ledger], None]) -> None:

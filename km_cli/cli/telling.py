@@ -39,7 +39,7 @@ class Ending(NamedTuple):
 
 
 class Teller:
-    """Tells a journal, a monitor and metrics of one run."""
+    """Tells a journal, a monitor and metrics of one run. `pending` calls are known before it sends."""
 
     def __init__(
         self, journal: Journal, ping: Ping, metrics: Path | None, clock: Clock, log: Path | None = None
@@ -51,6 +51,7 @@ class Teller:
         self._clock = clock
         self._started = clock.now()
         self._began = clock.monotonic()
+        self.pending = 0
 
     @classmethod
     def of(cls, flags: dict[str, Any], clock: Clock) -> Teller:
@@ -124,8 +125,8 @@ class Teller:
 class Watched(Watcher):
     """Watches a backfill: which columns were chosen for how many files, and what became of each."""
 
-    def __init__(self, settings: Settings, teller: Teller, *, quiet: bool) -> None:
-        super().__init__(settings, asks=False, quiet=quiet)
+    def __init__(self, settings: Settings, teller: Teller, *, asks: bool, quiet: bool) -> None:
+        super().__init__(settings, asks=asks, quiet=quiet)
         self._teller = teller
         self._members = settings.members.personas if settings.members else frozenset()
         self.columns: dict[str, int] = {}

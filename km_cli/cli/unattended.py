@@ -21,6 +21,7 @@ from km_cli.cli.running import (
     conclude,
     opened_to_send,
     rehearse_strictly,
+    report_dry,
     tell_exposed,
     tell_of_other_sites,
 )
@@ -28,10 +29,11 @@ from km_cli.cli.sending import GC, Ended, Run, SystemClock, send
 from km_cli.cli.settings import make_settings
 from km_cli.cli.show import complain
 from km_cli.cli.telling import MOST_TOLD, Ending, Teller, Watched, more
+from km_cli.cli.watch import Watcher
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource, backfill_sources
 from km_cli.dispatch import Stop
-from km_cli.errors import Exit, KmError, LedgerFailed, TimeIsUp
+from km_cli.errors import Exit, KmError, LedgerFailed, TimeIsUp, UsageError
 from km_cli.ledger import Ledger
 from km_cli.pipeline import Pipeline
 from km_cli.protocols import Clock
@@ -61,17 +63,34 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
         is_told = sys.stderr.isatty() or flags["verbose"]
         if is_told and not flags["quiet"]:
             tell_exposed(settings)
-        run = backfill(settings, sources, limits, clock, teller, quiet=flags["quiet"] or flags["as_json"])
+        asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
+        quiet = flags["quiet"] or flags["as_json"]
+        run = backfill(settings, sources, limits, clock, teller, asks=asks, quiet=quiet)
         return _report(context, settings, run, teller)
+
+
+def tell_of_usage(command: click.Command, words: list[str], error: KmError | click.UsageError) -> None:
+    """Tell of a run that could not even be understood, as far as what is to be told can be."""
+    with suppress(KmError, click.ClickException, OSError):
+        context = command.make_context("backfill", words, resilient_parsing=True)
+        teller = Teller.of(context.params, SystemClock())
+        known = error if isinstance(error, KmError) else UsageError(error.format_message(), "see --help")
+        teller.problem(known)
+        teller.end(Ending(Exit.USAGE, Tally(), Met(), 0), known)
 
 
 def sources_of(context: click.Context, settings: Settings) -> tuple[BackfillSource, ...]:
     found, where = taken(context), context.get_parameter_source
+    if found.path is None:
+        raise UsageError(
+            "there is no km.toml in this folder: it says what a backfill reads",
+            "go where it is, or say --config PATH; `km-cli init FILE` writes one",
+        )
     given = {name: where(name) is not ParameterSource.DEFAULT for name in ("since", "until")}
     return backfill_sources(
         found.config,
         found.folder,
-        context.params["names"],
+        context.params.get("names", ()),
         settings.part,
         given["since"],
         given["until"],
@@ -88,7 +107,7 @@ def _told(teller: Teller) -> Iterator[None]:
         code = error.exit if isinstance(error, KmError) else _code_of(error)
         if isinstance(error, KmError):
             teller.problem(error)
-        teller.end(Ending(code, Tally(), Met(), 0), error)
+        teller.end(Ending(code, Tally(), Met(), teller.pending), error)
         raise
 
 
@@ -115,7 +134,8 @@ def backfill(
     clock: Clock,
     teller: Teller,
     *,
-    quiet: bool = True,
+    asks: bool,
+    quiet: bool,
 ) -> Backfilled:
     """Take what is new in the sources and send it. Raises KmError if it could not begin."""
     keys, stop = settings.keys(), Stop()
@@ -123,22 +143,26 @@ def backfill(
     own = _own(settings, teller)
     if limits.strict:
         _rehearse(settings, sources, clock, own)
-    watch = Watched(settings, teller, quiet=quiet)
+    watch = Watched(settings, teller, asks=asks, quiet=quiet)
     with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
         tracker = settings.target.tracker
         run = Run(settings, keys, ledger, rejects, Tally(), stop, watch, clock)
         met = Met()
+        teller.pending = sum(ledger.outbox.count(tracker).values())
         teller.start(sources)
         pause = ledger.pauses.of(tracker)
-        outages.check(pause, clock.now())
 
         def work(pipeline: Pipeline) -> None:
             Backfill(settings, pipeline, ledger, clock, stop, met, watch, own).run(sources)
 
         with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), watch:
-            ended = send(run, work, outage=outages.is_recent(pause, clock.now()), counts_known=False)
+            if error := outages.paused(pause, clock.now()):
+                ended = Ended(error, 0.0)
+            else:
+                ended = send(run, work, outage=outages.is_recent(pause, clock.now()), counts_known=False)
+                pause = outages.after(pause, ended.error, ended.pause, run.tally, clock.now())
         with suppress(LedgerFailed):  # it is told by whatever else could not be written
-            ledger.pause(tracker, outages.after(pause, ended.error, ended.pause, run.tally, clock.now()))
+            ledger.pause(tracker, pause)
         watch.pending = ledger.outbox.count(tracker)
     return Backfilled(run, watch, met, ended, caught.signal)
 
@@ -147,12 +171,25 @@ def _rehearse(
     settings: Settings, sources: Sequence[BackfillSource], clock: Clock, own: Sequence[Path]
 ) -> None:
     """Go through the files once before anything is sent, and tell nobody. Raises TooManyFindings."""
-    watch = Watched(settings, Teller.silent(clock), quiet=True)
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(settings, pipeline, ledger, clock, Stop(), Met(), watch, own).run(sources)
+        Backfill(settings, pipeline, ledger, clock, Stop(), Met(), own=own).run(sources)
 
-    rehearse_strictly(settings, watch, work)
+    rehearse_strictly(settings, Watcher(settings, asks=False, quiet=True), work)
+
+
+def run_dry_backfill(context: click.Context) -> int:
+    """Rehearse a backfill and report, as of files that are named."""
+    settings, met = make_settings(context), Met()
+    sources = sources_of(context, settings)
+    own = _own(settings, Teller.silent(SystemClock()))
+
+    def work(pipeline: Pipeline, ledger: Ledger) -> None:
+        Backfill(settings, pipeline, ledger, SystemClock(), Stop(), met, own=own).run(sources)
+
+    code = report_dry(context, settings, work)
+    _complain_of(met)
+    return _worst(met) or code
 
 
 def _own(settings: Settings, teller: Teller) -> list[Path]:
@@ -192,13 +229,9 @@ def _report(context: click.Context, settings: Settings, done: Backfilled, teller
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
         kept, files = report.kept_by(settings.target), met.files
         report.print_summary(settings, tally, watch, teller.seconds, kept, files)
-    for problem in met.problems[:MOST_TOLD]:
-        complain(str(problem), problem.hint)
-    if met.trouble > MOST_TOLD:
-        complain(f"{met.trouble - MOST_TOLD:,} more problems", "see --log or --json, or mend these first")
+    _complain_of(met)
     tell_of_other_sites(watch.pending, run.keys)
-    worst = max((problem.exit for problem in met.problems), default=Exit.OK)
-    code = conclude(tally, run.rejects, error, done.signal, worst)
+    code = conclude(tally, run.rejects, error, done.signal, _worst(met))
     if error is not None:
         teller.problem(error)
     for finding_code, count in tally.findings.items():
@@ -211,3 +244,14 @@ def _report(context: click.Context, settings: Settings, done: Backfilled, teller
         report.print_json(tally, teller.seconds, more=more(ending, watch))
     teller.end(ending, error)
     return code
+
+
+def _complain_of(met: Met) -> None:
+    for problem in met.problems[:MOST_TOLD]:
+        complain(str(problem), problem.hint)
+    if met.trouble > MOST_TOLD:
+        complain(f"{met.trouble - MOST_TOLD:,} more problems", "see --log or --json, or mend these first")
+
+
+def _worst(met: Met) -> int:
+    return max((problem.exit for problem in met.problems), default=Exit.OK)

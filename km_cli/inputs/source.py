@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 _MOST_BESIDE = 10_000
+STDIN = "<stdin>"
 _ANY = Shape()
 
 
@@ -56,7 +57,11 @@ class Stream:
             return f"unpack it before: {error.program} {in_shell(self._name)} | km-cli import -"
         if not self._offset:
             return "nothing in it can be read; get a whole copy of the file and run again"
-        return "what was whole before is dealt with; get a whole copy of the file and run again"
+        if isinstance(error, EndsEarly):
+            return "what was whole before is dealt with; get a whole copy of the file and run again"
+        if self._name == STDIN:
+            return "what came before is dealt with, and may be false in its end: look at it"
+        return "nothing of it is sent, since it may be false; get a whole copy of the file and run again"
 
     def skip(self, size: int) -> int:
         """Go on `size` bytes further; return how many bytes of a line are behind us then."""
@@ -136,7 +141,7 @@ class Source:
     def __init__(self, name: str, stdin: io.BufferedReader | None = None, shape: Shape = _ANY) -> None:
         self.shape = shape
         self.path = None if name == "-" else Path(name)
-        self.name = "<stdin>" if name == "-" else shown(name)
+        self.name = STDIN if name == "-" else shown(name)
         self._stdin = stdin
         self._file = -1
         self.stamp: Stamp | None = None
@@ -176,6 +181,22 @@ class Source:
             return os.pread(self._file, size, 0)
         except OSError as error:
             raise _unreadable(self.name, 0, error) from None
+
+    def verify(self) -> None:
+        """Raise ReadError if what is packed is damaged: until its check sum fails, false content looks true.
+
+        What only ends early is sound as far as it goes. What can be read only once can't be verified.
+        """
+        if self._file < 0 or not self.is_packed:
+            return
+        stream = self.open()
+        try:
+            while stream.read():
+                pass
+        except CutShort:
+            pass
+        finally:
+            stream.close()
 
     def check(self) -> None:
         """Raise UsageError if there is no such file."""
