@@ -54,6 +54,10 @@ class Dispatch(Protocol):
         """Take a batch. Raises Stopped if the run has to end, LedgerFailed."""
         ...
 
+    def check(self) -> None:
+        """Raise Stopped if the run has to end; asked now and then while there is no batch."""
+        ...
+
 
 class Rehearsal:
     """A dry run: everything up to the ledger's overlay, nothing leaves and nothing is kept."""
@@ -78,8 +82,12 @@ class Rehearsal:
             elif plan.placed:
                 self._tally.rows.sent += 1
         self._ledger.commit(self._tracker, batch.reading, (), at_end=batch.at_end)
+        self.check()
+
+    def check(self) -> None:
+        """Raise Stopped if that is asked for."""
         if self._stop.requested:
-            raise Stopped
+            raise Stopped(self._stop.error)
 
 
 class Sending:
@@ -177,10 +185,10 @@ class Sending:
         while not self._pool.is_idle:
             self._collect(self._pool.receipts(_TICK))
             self._settle_some()
-            self._check()
+            self.check()
         self._collect(self._pool.receipts())
         self._settle()
-        self._check()  # the last receipts may have come with what ends the run
+        self.check()  # the last receipts may have come with what ends the run
 
     def end(self) -> None:
         """End the run early or not: what is in flight finishes, what is known becomes durable."""
@@ -198,13 +206,14 @@ class Sending:
         self._settle()
 
     def _wait_for_room(self) -> None:
-        self._check()
+        self.check()
         while not self._pool.has_room():
             self._collect(self._pool.receipts(_TICK))
             self._settle_some()
-            self._check()
+            self.check()
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise Stopped if that is asked for, or nothing can be sent any more."""
         if self._stop.requested:
             raise Stopped(self._stop.error)
         if self._pool.failure is not None:

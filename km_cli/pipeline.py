@@ -101,7 +101,9 @@ class Pipeline:
     def _begin(self, settings: Settings) -> None:
         self._settings = settings
         self._seen = EventsSeen(settings.part, settings.personas)
-        self._understanding = Understanding(settings, self._ledger, self._seen, self._tally, self._now)
+        self._understanding = Understanding(
+            settings, self._ledger, self._seen, self._tally, self._now, self._dispatch.check
+        )
         self._sees_all = True
 
     def run(self, sources: Iterable[Source]) -> None:
@@ -130,7 +132,7 @@ class Pipeline:
         With `holds` it is still being written: a last record that may still grow is left to a later run.
         Raises as `run` does.
         """
-        opened.source.verify()
+        opened.source.verify(self._dispatch.check)
         try:
             return opened.empty or (self._take(opened, holds=holds) and not self.is_full)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,16 +44,23 @@ class Understood(NamedTuple):
 
 
 class Understanding:
-    """Knows inputs again, and recognises what is new."""
+    """Knows inputs again, and recognises what is new. `check` may raise what ends the run."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, seen: EventsSeen, tally: Tally, now: float
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        seen: EventsSeen,
+        tally: Tally,
+        now: float,
+        check: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._seen = seen
         self._tally = tally
         self._now = now
+        self._check = check
 
     def of(self, opened: Opened) -> Understood:
         """Know a file again by the bytes already read under the same mapping, whatever its name (promise 5).
@@ -81,7 +89,7 @@ class Understanding:
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
         """Return the readings that the file begins with, however asked for, the longest first."""
         heads = self._ledger.readings.heads
-        known = reversed(opened.source.longest_known(heads.lengths))
+        known = reversed(opened.source.longest_known(heads.lengths, self._check))
         return [(head, state) for length, state in known for head in heads.of(length, state.digest())]
 
     def _actor(self, mapping: Mapping) -> Actor:

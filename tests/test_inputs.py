@@ -265,6 +265,24 @@ def test_known_beginnings_of_a_cut_gzip() -> None:
         source.unpin()
 
 
+def test_looking_through_a_large_file_can_be_ended() -> None:
+    """It takes minutes for one of gigabytes: who asks for the end should not wait for them."""
+
+    class Asked(Exception):
+        pass
+
+    def check() -> None:
+        raise Asked
+
+    with written(gzip.compress(os.urandom(3 << 20)), "x.gz") as source:
+        source.pin()
+        with pytest.raises(Asked):
+            source.verify(check)
+        with pytest.raises(Asked):
+            source.longest_known([3 << 20], check)
+        source.unpin()
+
+
 def test_a_pipe_by_name_is_read_only_once() -> None:
     """`km-cli import <(…)`: looking at its beginning again would take it away from who reads it."""
     reading, writing = os.pipe()

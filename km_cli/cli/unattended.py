@@ -80,6 +80,7 @@ def tell_of_usage(command: click.Command, words: list[str], error: KmError | cli
 
 
 def sources_of(context: click.Context, settings: Settings) -> tuple[BackfillSource, ...]:
+    """Return what km.toml says is to be read, the sources that were named or all. Raises UsageError."""
     found, where = taken(context), context.get_parameter_source
     if found.path is None:
         raise UsageError(

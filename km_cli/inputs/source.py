@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -182,17 +182,18 @@ class Source:
         except OSError as error:
             raise _unreadable(self.name, 0, error) from None
 
-    def verify(self) -> None:
+    def verify(self, check: Callable[[], None]) -> None:
         """Raise ReadError if what is packed is damaged: until its check sum fails, false content looks true.
 
         What only ends early is sound as far as it goes. What can be read only once can't be verified.
+        `check` is called each MiB, and may raise what ends the run.
         """
         if self._file < 0 or not self.is_packed:
             return
         stream = self.open()
         try:
             while stream.read():
-                pass
+                check()
         except CutShort:
             pass
         finally:
@@ -240,9 +241,12 @@ class Source:
     def _unopened(self, error: OSError) -> UsageError:
         return UsageError(f"{self.name}: cannot be opened: {error.strerror}", "check its permissions")
 
-    def longest_known(self, lengths: Iterable[int]) -> list[tuple[int, _Hash]]:
+    def longest_known(
+        self, lengths: Iterable[int], check: Callable[[], None] = lambda: None
+    ) -> list[tuple[int, _Hash]]:
         """Hash the content's beginnings: for each length it has, ascending, the hash state there.
 
+        `check` is called each MiB, and may raise what ends the run.
         None for what can be read only once: standard input, pipes.
         """
         if self._file < 0:
@@ -252,6 +256,7 @@ class Source:
         try:
             for length in sorted(lengths):
                 while done < length and (data := stream.read(min(length - done, _BLOCK))):
+                    check()
                     state.update(data)
                     done += len(data)
                 if done < length:

@@ -84,6 +84,9 @@ class Acknowledging:
         self._encoder = QueryEncoder()
         self.sent: list[Placed] = []
 
+    def check(self) -> None:
+        """Go on."""
+
     def ship(self, batch: Batch) -> None:
         """Commit the batch, then its receipts."""
         if self._batches == 0:
