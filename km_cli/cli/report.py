@@ -173,6 +173,7 @@ def print_dry_run(settings: Settings, tally: Tally, watch: Watch, forecast: Fore
         ("  to send", rows.sent, ""),
         ("  to skip", rows.skipped, _skipped(tally)),
         ("  to reject", rows.rejected, reasons(tally)),
+        ("  to hold", rows.held, "last lines that may still grow"),
     )
     lines += [("calls to send", f"{calls.planned:,}", by_persona)]
     lines += _lines(("  left by an earlier run", sum(watch.pending.values()), "an import sends them first"))

@@ -63,8 +63,11 @@ class Watch:
         """Show which column was taken for what."""
         say = partial(show.say, to_stderr=to_stderr)
         members = self._settings.members.personas if self._settings.members else ()
+        before = ""
         for source, columns, reading in self.inputs:
-            say(f"{source}: {described(columns, members)}")
+            said = described(columns, members)
+            say(f"{source}: {'likewise' if said == before else said}")
+            before = said
             if reading.length:
                 say(
                     f"  goes on at line {reading.line + 1:,}: {show.counted(reading.rows, 'row')} read before"
