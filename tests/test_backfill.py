@@ -675,9 +675,10 @@ def test_a_km_toml_that_is_wrong_is_told_to_monitor_and_log(nights: Nights, tmp_
     log = tmp_path / "log"
     with Tracker() as monitor:
         nights("--ping", f"{monitor.url}/uuid", "--log", log, "--rate", "x").ended(2)
+        nights("--ping", f"{monitor.url}/uuid", "--log", tmp_path / "nowhere" / "log").ended(2)
         nights.config.write_text("[[backfil]]")
         nights("--ping", f"{monitor.url}/uuid", "--log", log).ended(2)
-        assert [hit.path for hit in monitor.seen] == ["/uuid/2", "/uuid/2"]
+        assert [hit.path for hit in monitor.seen] == ["/uuid/2"] * 3
         assert b"backfil is no key that is known" in monitor.seen[-1].body
     told = [json.loads(text) for text in log.read_text().splitlines()]
     assert [entry["what"] for entry in told] == ["problem", "end", "problem", "end"]

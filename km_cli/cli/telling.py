@@ -19,7 +19,7 @@ from km_cli.cli.ping import Ping, check_ping
 from km_cli.cli.watch import Watcher
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource
-from km_cli.errors import KmError, LedgerBusy
+from km_cli.errors import KmError, LedgerBusy, UsageError
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
 from km_cli.protocols import Clock
@@ -55,15 +55,18 @@ class Teller:
 
     @classmethod
     def of(cls, flags: dict[str, Any], clock: Clock) -> Teller:
-        """Return what the flags ask for. Raises UsageError if it can't be told there."""
-        metrics = Path(flags["metrics"]).expanduser() if flags["metrics"] else None
-        if flags["ping"]:
-            check_ping(flags["ping"])
-        if metrics:
-            check_metrics(metrics)
+        """Return what the flags ask for. Raises UsageError if it can't be told there, which the ping says."""
+        check_ping(flags["ping"])
         run = str(uuid.uuid4())
-        log = Path(flags["log"]).expanduser() if flags["log"] else None
-        return cls(Journal.open(log, clock.now, run), Ping(flags["ping"], run), metrics, clock, log)
+        ping = Ping(flags["ping"], run)
+        log, metrics = _path(flags["log"]), _path(flags["metrics"])
+        try:
+            if metrics:
+                check_metrics(metrics)
+            return cls(Journal.open(log, clock.now, run), ping, metrics, clock, log)
+        except UsageError as error:
+            ping.end(error.exit, error.plain)
+            raise
 
     @classmethod
     def silent(cls, clock: Clock) -> Teller:
@@ -170,3 +173,7 @@ def more(ending: Ending, watch: Watched) -> dict[str, Any]:
 
 def _problem(error: KmError) -> dict[str, Any]:
     return {"exit": int(error.exit), "message": error.plain, "next": error.plain_hint}
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).expanduser() if text else None
