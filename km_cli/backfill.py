@@ -91,8 +91,9 @@ class Backfill:
         self._clock = clock
         self._stop = stop
         self._met = met
-        self._own = {os.path.realpath(path) for path in own}
-        self._own_names = {os.path.basename(path) for path in self._own}
+        paths = list(own)
+        self._own = {os.path.realpath(path) for path in paths}
+        self._own_names = {path.name for path in paths} | {os.path.basename(path) for path in self._own}
         self._watching = watching
 
     def run(self, sources: Iterable[BackfillSource]) -> None:

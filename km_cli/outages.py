@@ -15,6 +15,7 @@ _WAITS = (30.0, 60.0, 120.0, 240.0, 300.0)
 LONGEST = 24 * 3600.0
 """Seconds; who asks for more is asked again, and a clock that was set back does not stop us for years."""
 
+_SOME = 3
 _RECENT = 3600.0
 """Seconds; last night's outage is nothing to go by."""
 
@@ -31,7 +32,7 @@ def paused(pause: Pause | None, now: float) -> KmError | None:
 
 
 def is_recent(pause: Pause | None, now: float) -> bool:
-    """Tell whether a destination may still be as it was: then one call goes first, and its failure counts."""
+    """Tell whether a destination may still be as it was: then calls go one by one until one is taken."""
     return pause is not None and pause.failures > 0 and now - pause.until < _RECENT
 
 
@@ -46,7 +47,8 @@ def after(
     if isinstance(error, ComeBackLater):
         return Pause(now + min(max(error.seconds, asked), LONGEST), 0, error.plain)
     if isinstance(error, Outage) or _was_in_vain(error, tally):
-        failures = before.failures + 1 if before and not tally.calls.acknowledged else 1
+        goes_on = before is not None and is_recent(before, now) and not tally.calls.acknowledged
+        failures = before.failures + 1 if before is not None and goes_on else 1
         wait = max(_WAITS[min(failures, len(_WAITS)) - 1], min(asked, LONGEST))
         return Pause(now + wait, failures, error.plain if isinstance(error, Outage) else "it took no call")
     if asked and tally.calls.pending:
@@ -55,7 +57,10 @@ def after(
 
 
 def _was_in_vain(error: KmError | None, tally: Tally) -> bool:
-    """Tell whether calls were sent again and again, and none was taken until it was given up."""
+    """Tell whether calls were sent again and again, and none was taken until it was given up.
+
+    One or two that are never taken say nothing of the others.
+    """
     calls = tally.calls
     gave_up = error is None or isinstance(error, TimeIsUp)
-    return gave_up and calls.pending > 0 and calls.retried > 0 and not calls.acknowledged
+    return gave_up and calls.pending >= _SOME and calls.retried > 0 and not calls.acknowledged

@@ -328,6 +328,12 @@ def test_one_that_the_system_refuses_holds_up_no_other(nights: Nights, logs: Log
     check(tracker, logs)
 
 
+def test_a_link_that_leads_nowhere_is_told_even_if_the_source_is_optional(nights: Nights, logs: Logs) -> None:
+    logs.path("app.log").symlink_to("app.log")
+    nights.configure('files = ["logs/app.log"]\noptional = true')
+    assert "too many levels" in nights().ended(2).err.lower()
+
+
 def test_a_link_to_nothing_is_missing(nights: Nights, logs: Logs) -> None:
     logs.path("app.log").symlink_to("gone.log")
     nights.configure('files = ["logs/app.log"]')
@@ -558,11 +564,41 @@ def test_one_that_answers_and_takes_nothing_is_left_alone_too(
     assert len(tracker.seen) == asked
     clockwork.now += 31
     assert clockwork.run() == 69
-    assert len(tracker.seen) == asked + 1
+    assert len(tracker.seen) >= asked + 3
     tracker.behave = None
     clockwork.now += 61
     assert clockwork.run() == 0
     check(tracker, logs)
+
+
+def test_a_call_that_is_never_taken_holds_up_no_other(
+    clockwork: Clockwork, logs: Logs, tracker: Tracker
+) -> None:
+    """Promise 4, over many runs: it is no outage, though it is all that an idle run has to send."""
+    tracker.behave = lambda hit, _number: refuse(500) if hit.params["n"] == "1" else OK
+    for turn in range(6):
+        assert clockwork.run() == 75
+        clockwork.now += 400
+        if turn % 2:
+            logs.append("app.log", logs.lines(2))
+    assert clockwork.run() == 75
+    missing = logs.calls() - arrived(tracker)
+    assert missing == logs.calls([1])
+    tracker.behave = None
+    clockwork.now += 400
+    assert clockwork.run() == 0
+    check(tracker, logs)
+
+
+def test_an_outage_that_ends_behind_a_call_that_is_never_taken(
+    clockwork: Clockwork, logs: Logs, tracker: Tracker
+) -> None:
+    tracker.behave = lambda _hit, _number: refuse(503)
+    assert clockwork.run() == 75
+    tracker.behave = lambda hit, _number: refuse(500) if hit.params["n"] == "0" else OK
+    clockwork.now += 31
+    assert clockwork.run() == 75
+    assert logs.calls() - arrived(tracker) == logs.calls([0])
 
 
 def test_last_nights_outage_is_forgotten(clockwork: Clockwork, tracker: Tracker) -> None:
@@ -674,7 +710,8 @@ def test_a_km_toml_that_is_wrong_is_told_to_monitor_and_log(nights: Nights, tmp_
     """It is what breaks after a year; so is a flag."""
     log = tmp_path / "log"
     with Tracker() as monitor:
-        nights("--ping", f"{monitor.url}/uuid", "--log", log, "--rate", "x").ended(2)
+        nights("--rat", "5", "--ping", f"{monitor.url}/uuid", "--log", log).ended(2)
+        nights("--print", "crontab", "--rate", "x", "--ping", f"{monitor.url}/uuid", "--log", log).ended(2)
         nights("--ping", f"{monitor.url}/uuid", "--log", tmp_path / "nowhere" / "log").ended(2)
         nights.config.write_text("[[backfil]]")
         nights("--ping", f"{monitor.url}/uuid", "--log", log).ended(2)

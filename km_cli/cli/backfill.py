@@ -63,7 +63,7 @@ class _Command(options.Command):
         try:
             return super().parse_args(ctx, args)
         except (KmError, click.UsageError) as error:
-            if words and not ctx.resilient_parsing:
+            if not ctx.resilient_parsing:
                 from km_cli.cli.unattended import tell_of_usage
 
                 tell_of_usage(self, words, error)

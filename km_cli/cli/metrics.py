@@ -26,7 +26,10 @@ _MODE = 0o644
 
 
 class Measured(NamedTuple):
-    """How a run went. `started` is in seconds since 1970; the mappings are from a word to how many."""
+    """How a run went. `started` is in seconds since 1970; the mappings are from a word to how many.
+
+    `pending` is None if nobody knows.
+    """
 
     exit_code: int
     started: float
@@ -35,7 +38,7 @@ class Measured(NamedTuple):
     calls: Mapping[str, int]
     findings: Mapping[str, int]
     files: Mapping[str, int]
-    pending: int
+    pending: int | None
 
     @property
     def ended(self) -> float:
@@ -115,7 +118,9 @@ def _registry(measured: Measured, last_success: float | None) -> CollectorRegist
         _gauge(registry, "last_success_timestamp_seconds", "When a run last ended with 0.", last_success)
     _gauge(registry, "duration_seconds", "How long the last run took.", measured.seconds)
     _gauge(registry, "exit_code", "How the last run ended; 0 is success.", measured.exit_code)
-    _gauge(registry, "pending_calls", "Calls that are planned and not acknowledged yet.", measured.pending)
+    if measured.pending is not None:
+        said = "Calls that are planned and not acknowledged yet."
+        _gauge(registry, "pending_calls", said, measured.pending)
     _gauges(registry, "rows", "Rows of the last run; read is the sum.", "outcome", measured.rows)
     _gauges(registry, "calls", "Calls of the last run.", "outcome", measured.calls)
     _gauges(registry, "findings", "What Kissmetrics would merge, change or drop.", "code", measured.findings)

@@ -67,8 +67,7 @@ def send(
 ) -> Ended:
     """Drain the outbox, work, and wait for the last receipt; what is known is durable then.
 
-    After an `outage` the first call goes alone, and if that fails it is over. `counts_known` as
-    Pipeline has it.
+    After an `outage` calls go one by one until one is taken. `counts_known` as Pipeline has it.
     """
     settings = run.settings
     destination = open_destination(settings.target, run.keys, settings.timeout)

@@ -30,12 +30,12 @@ MOST_TOLD = 10
 
 
 class Ending(NamedTuple):
-    """What a backfill came to, before anybody is told."""
+    """What a backfill came to, before anybody is told. `pending` is None if the ledger was not asked."""
 
     code: int
     tally: Tally
     met: Met
-    pending: int
+    pending: int | None
 
 
 class Teller:
@@ -51,7 +51,8 @@ class Teller:
         self._clock = clock
         self._started = clock.now()
         self._began = clock.monotonic()
-        self.pending = 0
+        self.pending: int | None = None
+        self._has_ended = False
 
     @classmethod
     def of(cls, flags: dict[str, Any], clock: Clock) -> Teller:
@@ -59,8 +60,8 @@ class Teller:
         check_ping(flags["ping"])
         run = str(uuid.uuid4())
         ping = Ping(flags["ping"], run)
-        log, metrics = _path(flags["log"]), _path(flags["metrics"])
         try:
+            log, metrics = _path("--log", flags["log"]), _path("--metrics", flags["metrics"])
             if metrics:
                 check_metrics(metrics)
             return cls(Journal.open(log, clock.now, run), ping, metrics, clock, log)
@@ -89,10 +90,13 @@ class Teller:
         self._ping.start()
 
     def end(self, ending: Ending, error: BaseException | None = None) -> None:
-        """Tell how it ended.
+        """Tell how it ended, once.
 
         One that could not even begin, since another holds the ledger, leaves monitor and metrics to that.
         """
+        if self._has_ended:
+            return
+        self._has_ended = True
         self.journal.write("end", exit=ending.code, seconds=round(self.seconds, 3), **summary(ending))
         if not isinstance(error, LedgerBusy):
             self._ping.end(ending.code, self._said(ending, error))
@@ -175,5 +179,8 @@ def _problem(error: KmError) -> dict[str, Any]:
     return {"exit": int(error.exit), "message": error.plain, "next": error.plain_hint}
 
 
-def _path(text: str | None) -> Path | None:
-    return Path(text).expanduser() if text else None
+def _path(flag: str, text: str | None) -> Path | None:
+    try:
+        return Path(text).expanduser() if text else None
+    except RuntimeError:
+        raise UsageError(f"{flag} {text}: there is no such user", "write the whole path") from None

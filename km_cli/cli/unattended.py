@@ -72,11 +72,15 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
 def tell_of_usage(command: click.Command, words: list[str], error: KmError | click.UsageError) -> None:
     """Tell of a run that could not even be understood, as far as what is to be told can be."""
     with suppress(KmError, click.ClickException, OSError):
-        context = command.make_context("backfill", words, resilient_parsing=True)
+        context = command.make_context(
+            "backfill", words, resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True
+        )
+        if context.params["form"]:
+            return
         teller = Teller.of(context.params, SystemClock())
         known = error if isinstance(error, KmError) else UsageError(error.format_message(), "see --help")
         teller.problem(known)
-        teller.end(Ending(Exit.USAGE, Tally(), Met(), 0), known)
+        teller.end(Ending(Exit.USAGE, Tally(), Met(), None), known)
 
 
 def sources_of(context: click.Context, settings: Settings) -> tuple[BackfillSource, ...]:
@@ -162,7 +166,7 @@ def backfill(
             else:
                 ended = send(run, work, outage=outages.is_recent(pause, clock.now()), counts_known=False)
                 pause = outages.after(pause, ended.error, ended.pause, run.tally, clock.now())
-        with suppress(LedgerFailed):  # it is told by whatever else could not be written
+        with suppress(LedgerFailed):  # the next run finds out by itself
             ledger.pause(tracker, pause)
         watch.pending = ledger.outbox.count(tracker)
     return Backfilled(run, watch, met, ended, caught.signal)
@@ -188,8 +192,10 @@ def run_dry_backfill(context: click.Context) -> int:
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
         Backfill(settings, pipeline, ledger, SystemClock(), Stop(), met, own=own).run(sources)
 
-    code = report_dry(context, settings, work)
-    _complain_of(met)
+    try:
+        code = report_dry(context, settings, work)
+    finally:
+        _complain_of(met)
     return _worst(met) or code
 
 

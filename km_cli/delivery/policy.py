@@ -19,6 +19,7 @@ class Policy(NamedTuple):
     backoff_cap: float = 30.0
     longest_pause: float = 300.0
     unreached: int = 3
+    untaken: int = 3
     not_an_image: int = 3
     rejections: int = 5
     budget: float = 50.0

@@ -40,8 +40,8 @@ class Pool:
     """Sends parcels with `concurrency` workers.
 
     `window` bounds how many parcels are unresolved at a time: that bounds memory, and leaves room for
-    others beside a call that cannot be delivered. After an `outage` one call goes first, alone, and its
-    failure ends the run.
+    others beside a call that cannot be delivered. After an `outage` calls go one by one until one
+    is taken, and the run ends when some were not.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Pool:
         self._budget = Budget(policy, now)
         self._breaker = Breaker(policy, now, is_open=outage)
         self._outage = outage
+        self._untaken: set[int] = set()
         self._pacing = Pacing(rate, now)
         self._stops = Stops(policy)
         self._paused_until = now
@@ -262,10 +263,11 @@ class Pool:
             self._fail(self._stops.rejected(answer))
 
     def _retry(self, errand: _Errand, answer: Answer, now: float) -> None:
-        self._breaker.failed(now, probe=errand.is_probe)
-        self._fail(self._stops.failed(answer))
         if self._outage:
-            self._fail(Outage(f"it still does not take calls: {answer.reason}", RESUME))
+            self._still_out(errand, answer)
+        else:
+            self._breaker.failed(now, probe=errand.is_probe)
+        self._fail(self._stops.failed(answer))
         self._paused_until = max(self._paused_until, now + answer.retry_after)
         for job in errand.jobs:
             failed = job.failed + 1
@@ -274,6 +276,13 @@ class Pool:
                 continue
             due = now + max(backoff(self._policy, failed, self._random), answer.retry_after)
             heapq.heappush(self._delayed, (due, job.parcel.number, _Job(job.parcel, failed)))
+
+    def _still_out(self, errand: _Errand, answer: Answer) -> None:
+        """Try other calls one by one before an outage is believed to last: one alone may never be taken."""
+        self._breaker.answered(probe=errand.is_probe)
+        self._untaken.update(job.parcel.number for job in errand.jobs)
+        if len(self._untaken) >= self._policy.untaken:
+            self._fail(Outage(f"it still does not take calls: {answer.reason}", RESUME))
 
     def _resolve(self, parcel: Parcel, outcome: Outcome, reason: str = "") -> None:
         if self._unresolved.pop(parcel.number, None) is not None:

@@ -101,7 +101,7 @@ class _Search:
 
     def look(self, pattern: str) -> None:
         """Find its files."""
-        if os.path.islink(pattern) and not os.path.exists(pattern):
+        if _is_dangling(pattern):
             self._dangling = os.readlink(pattern)
         elif os.path.lexists(pattern):
             self.files.update(self._whole(pattern))
@@ -234,6 +234,17 @@ class _Search:
         except OSError as error:
             if error.errno not in _ABSENT:
                 self._unreadable[path] = error.strerror or str(error)
+
+
+def _is_dangling(path: str) -> bool:
+    """Tell whether it is a link to what is not there; one that can't be followed is another matter."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return os.path.islink(path)
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def _is_data(name: str) -> bool:

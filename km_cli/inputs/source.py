@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 _MOST_BESIDE = 10_000
-STDIN = "<stdin>"
 _ANY = Shape()
 
 
 class Stream:
     """Reads the unpacked bytes; says where it stopped being readable."""
 
-    def __init__(self, name: str, raw: Bytes) -> None:
+    def __init__(self, name: str, raw: Bytes, *, is_verified: bool = False) -> None:
+        """`is_verified` if it is found out before whether what is packed is damaged."""
         self._name = name
+        self._is_verified = is_verified
         self._raw = raw
         self._offset = 0
 
@@ -59,8 +60,8 @@ class Stream:
             return "nothing in it can be read; get a whole copy of the file and run again"
         if isinstance(error, EndsEarly):
             return "what was whole before is dealt with; get a whole copy of the file and run again"
-        if self._name == STDIN:
-            return "what came before is dealt with, and may be false in its end: look at it"
+        if not self._is_verified:
+            return "what came before is dealt with, and its end may be false: get a whole copy and run again"
         return "nothing of it is sent, since it may be false; get a whole copy of the file and run again"
 
     def skip(self, size: int) -> int:
@@ -141,7 +142,7 @@ class Source:
     def __init__(self, name: str, stdin: io.BufferedReader | None = None, shape: Shape = _ANY) -> None:
         self.shape = shape
         self.path = None if name == "-" else Path(name)
-        self.name = STDIN if name == "-" else shown(name)
+        self.name = "<stdin>" if name == "-" else shown(name)
         self._stdin = stdin
         self._file = -1
         self.stamp: Stamp | None = None
@@ -190,7 +191,7 @@ class Source:
         """
         if self._file < 0 or not self.is_packed:
             return
-        stream = self.open()
+        stream = self.open(only_unpacked=True)
         try:
             while stream.read():
                 check()
@@ -215,14 +216,17 @@ class Source:
         if is_folder:
             raise UsageError(f"{self.name} is a folder", f"name the files in it: {self.name}/*.csv")
 
-    def open(self) -> Stream:
-        """Return its content from the start: unpacked (as its bytes say, not its name), and in UTF-8."""
+    def open(self, *, only_unpacked: bool = False) -> Stream:
+        """Return its content from the start: unpacked (as its bytes say, not its name), and in UTF-8.
+
+        `only_unpacked` leaves it in the encoding that it has.
+        """
         raw = self._raw()
         try:
             content = unpack(self.name, raw)
-            if self.shape.encoding:
+            if self.shape.encoding and not only_unpacked:
                 content = Transcoded(self.name, content, self.shape.encoding)
-            return Stream(self.name, content)
+            return Stream(self.name, content, is_verified=self._file >= 0)
         except BaseException:
             raw.close()
             raise
