@@ -256,7 +256,7 @@ def test_dotted_names_reach_into_objects() -> None:
     found = "user.id,user.email,event,ts,plan.name"
     columns = understood(found, tabular=False, user="user.id", exclude=("plan",))
     assert roles(columns)["user"] == "user.id"
-    with pytest.raises(InputError, match=r"'user'.*is an object; it holds user\.id, user\.email") as raised:
+    with pytest.raises(InputError, match=r"'user'.*is an object with user\.id, user\.email") as raised:
         understood(found, tabular=False, user="user")
     assert "--user user.id" in raised.value.hint
     with pytest.raises(InputError) as raised:

@@ -54,7 +54,7 @@ def check_metrics(path: Path) -> None:
             f"name it {path.stem or 'km-cli'}.prom",
         )
     try:
-        import prometheus_client  # noqa: F401
+        import prometheus_client  # noqa: F401 - only to see that it is there
     except ImportError:
         raise UsageError(
             "--metrics needs prometheus-client", f"{sys.executable} -m pip install 'km-cli[metrics]'"

@@ -279,11 +279,10 @@ def _check_properties(names: tuple[str, ...], source: str) -> None:
                 plain=f"{source}: the name of a column has over {LONGEST_NAME} characters (D4)",
             )
     if reserved := [name for name in names if is_reserved(name)]:
-        said = ", ".join(map(repr, reserved))
         raise InputError(
-            f"{source}: Kissmetrics reserves for itself, as properties, the columns {said}",
+            f"{source}: Kissmetrics reserves for itself the columns {', '.join(map(repr, reserved))}",
             "leave out: " + " ".join(f"--exclude-property {shlex.quote(name)}" for name in reserved),
-            plain=f"{source}: Kissmetrics reserves for itself, as properties, {len(reserved)} of its columns",
+            plain=f"{source}: Kissmetrics reserves for itself {len(reserved)} of its columns",
         )
 
 
@@ -299,9 +298,8 @@ class _Found:
         """Return the column of a role, which must hold values: no object."""
         column = self.named(name, role, sparse=sparse)
         if inside := [] if column in self._names else self._inside(column):
-            held = ", ".join(inside[:12])
             raise InputError(
-                f"{self._source}: {column!r} ({_place(role)}) is an object; it holds {held}",
+                f"{self._source}: {column!r} ({_place(role)}) is an object with {', '.join(inside[:12])}",
                 f"name what is in it: {_saying(role, inside[0])}",
                 plain=f"{self._source}: what is asked for as {role} is an object",
             )
