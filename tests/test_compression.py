@@ -11,6 +11,7 @@ import sys
 import tracemalloc
 import zlib
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -259,7 +260,7 @@ def test_a_python_built_without(
 ) -> None:
     """Some are; the program can unpack it."""
     monkeypatch.setitem(sys.modules, module, None)
-    stdin = io.BufferedReader(io.BytesIO(PACKS[ending](log(3))))  # type: ignore[arg-type]
+    stdin = io.BufferedReader(cast(io.RawIOBase, io.BytesIO(PACKS[ending](log(3)))))
     with pytest.raises(InputError) as raised:
         open_reader(Source("-", stdin))
     assert f"{program} -dc FILE | km-cli" in raised.value.hint
