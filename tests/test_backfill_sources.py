@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from km_cli.config import BackfillSource, backfill_sources
+from km_cli.config import BackfillSource, backfill_sources, kmtoml
 from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.errors import UsageError
 from km_cli.mapping import Part, make_part
@@ -118,3 +118,14 @@ def test_a_source_that_is_not_asked_for_is_no_matter() -> None:
     """Its times may lie outside of those that a flag names."""
     old, new = source("old", until="2020-01-01"), source("new")
     assert [one.name for one in sources(old, new, names=("new",), since="2024-01-01")] == ["new"]
+
+
+def test_dates_need_no_quotation_marks(tmp_path: Path) -> None:
+    config = tmp_path / "km.toml"
+    config.write_text(
+        "[[backfill]]\nname = 'a'\nfiles = ['*.csv']\n"
+        "since = 2024-01-01\nuntil = 2024-01-02T12:00:00+02:00\n",
+        encoding="utf-8",
+    )
+    (one,) = sources(*kmtoml.read(config).backfill)
+    assert (one.part.since, one.part.until) == (NEW_YEAR, NEW_YEAR + 34 * HOUR)

@@ -18,7 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from km_cli.cli.journal import Journal
+from km_cli.cli.ping import Ping
+from km_cli.cli.telling import Teller
 from km_cli.errors import UsageError
+from km_cli.tally import Tally
 from tests.support.permissions import refusable
 
 RUN = "5f4a3c2e-0000-4000-8000-000000000001"
@@ -245,3 +248,30 @@ def test_runs_that_overlap_never_mix_their_lines(tmp_path: Path) -> None:
     read = lines(path)
     for name in "abc":
         assert [line["number"] for line in read if line["run"] == name] == list(range(200))
+
+
+class _Watch:
+    """A clock whose hands are set."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def now(self) -> float:
+        return NIGHT + self.passed
+
+    def monotonic(self) -> float:
+        return 1000.0 + self.passed
+
+
+def test_a_long_run_tells_once_a_minute_how_far_it_is(tmp_path: Path) -> None:
+    path, clock, tally = tmp_path / "km.log", _Watch(), Tally()
+    teller = Teller(opened(path), Ping("", ""), None, clock)
+    for second in range(0, 200, 7):
+        clock.passed = float(second)
+        tally.calls.retried = second
+        teller.progress(tally)
+    told = lines(path)
+    assert [line["what"] for line in told] == ["progress"] * 3
+    assert [line["seconds"] for line in told] == [63.0, 126.0, 189.0]
+    assert [line["calls"]["retried"] for line in told] == [63, 126, 189]
+    assert told[0]["rows"]["read"] == 0

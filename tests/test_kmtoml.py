@@ -492,7 +492,6 @@ def test_an_unknown_key_names_the_nearest(
         ("[[backfill]]\nname = 'a'\nfiles = ['a', '']", "backfill[1].files", "one character or more"),
         ("[[backfill]]\nname = 'a'\nfiles = ['a']\noptional = 'no'", "backfill[1].optional", "true or false"),
         ("[[backfill]]\nname = 'a'\nfiles = ['a']\nsince = 2024", "backfill[1].since", "text"),
-        ("[[backfill]]\nname = 'a'\nfiles = ['a']\nsince = 2024-01-31", "backfill[1].since", "text"),
     ],
 )
 def test_a_wrong_type_names_file_and_key(

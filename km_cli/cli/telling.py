@@ -28,6 +28,9 @@ from km_cli.tally import Tally
 MOST_TOLD = 10
 """Problems that are told one by one."""
 
+_PROGRESS = 60.0
+"""Seconds from one line that tells how far a long run is to the next."""
+
 
 class Ending(NamedTuple):
     """What a backfill came to, before anybody is told. `pending` is None if the ledger was not asked."""
@@ -51,6 +54,7 @@ class Teller:
         self._clock = clock
         self._started = clock.now()
         self._began = clock.monotonic()
+        self._told_at = 0.0
         self.pending: int | None = None
         self._has_ended = False
 
@@ -88,6 +92,20 @@ class Teller:
         """Tell that a run begins."""
         self.journal.write("start", sources=[source.name for source in sources])
         self._ping.start()
+
+    def progress(self, tally: Tally) -> None:
+        """Tell the journal once a minute how far it is.
+
+        A tracker may be waited for, and the first run of a long log takes hours.
+        """
+        if self.seconds - self._told_at >= _PROGRESS:
+            self._told_at = self.seconds
+            self.journal.write(
+                "progress",
+                seconds=round(self.seconds, 3),
+                rows=tally.rows.counted,
+                calls=asdict(tally.calls),
+            )
 
     def end(self, ending: Ending, error: BaseException | None = None) -> None:
         """Tell how it ended, once.
@@ -144,6 +162,11 @@ class Watched(Watcher):
         said = described(columns, self._members)
         self.columns[said] = self.columns.get(said, 0) + 1
         self._teller.journal.write("input", file=source, columns=said, behind=reading.length)
+
+    def tick(self, tally: Tally) -> None:
+        """Show how far it is, and tell the journal now and then."""
+        super().tick(tally)
+        self._teller.progress(tally)
 
     def looked(self, source: str, file: str, state: str, problem: KmError | None = None) -> None:
         """Tell the journal what became of a file."""

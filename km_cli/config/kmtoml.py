@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -166,12 +167,22 @@ def read(path: Path) -> KmToml:
     except RecursionError:
         raise UsageError(f"{path}: it is nested too deep", "see README, km.toml") from None
     _check_keys(path, found, KmToml, "")
+    found = _times_as_text(found)
     try:
         return msgspec.convert(found, KmToml)
     except msgspec.ValidationError as error:
         raise UsageError(
             f"{path}: {_said(error)}", "see README, km.toml, or `km-cli config schema`"
         ) from None
+
+
+def _times_as_text(value: Any) -> Any:
+    """Return what TOML holds with its own dates and times as text: one may leave quotation marks out."""
+    if isinstance(value, dict):
+        return {key: _times_as_text(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_times_as_text(one) for one in value]
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def schema() -> dict[str, Any]:
