@@ -183,18 +183,23 @@ class Backfill:
                 f"{source.name} is no regular file", "name files that can be read more than once"
             )
         age = now - stamp.time / 1e9
-        has_ended = source.is_packed or age >= _HELD
-        if not has_ended and stamp.size and not source.has_line:
+        is_packed = source.is_packed
+
+        def may_grow() -> bool:
+            """Tell whether somebody may go on with its last line, or took it away while it was read."""
+            return not is_packed and (age < _HELD or source.was_touched)
+
+        if stamp.size and not source.has_line and may_grow():
             return "held"
         try:
             with closing(open_reader(source)) as opened:
-                is_whole = self._pipeline.take(opened, holds=not has_ended)
+                is_whole = self._pipeline.take(opened, may_grow)
         except CutShort:
             if age >= _PACKING:
                 raise
             return "held"
         except Unclosed:
-            if has_ended:
+            if not may_grow():
                 raise
             return "held"
         if is_whole and age > _SETTLED:

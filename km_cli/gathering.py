@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from km_cli.errors import KmError, Unclosed
 from km_cli.inputs import Item
-from km_cli.inputs.base import LONGEST_RECORD
+from km_cli.inputs.base import LINE_ENDS, may_go_on
 from km_cli.ledger import Reading
 from km_cli.mapping import LeftOut
 from km_cli.model import Event, Gap, Plan, Reject, Row
 
 if TYPE_CHECKING:
     from hashlib import _Hash
-
-_LINE_ENDS = (b"\n", b"\r")
 
 Mapped = Event | Reject | LeftOut | Gap
 
@@ -29,7 +27,7 @@ class Cursor:
 
     def begin(self, preamble: bytes) -> None:
         """Go on over what stands before the first record; a header without its end may still grow."""
-        if preamble.endswith(_LINE_ENDS):
+        if preamble.endswith(LINE_ENDS):
             self._go_on(preamble, 0, 0)
 
     def advance(self, batch: Gathering) -> None:
@@ -56,34 +54,40 @@ class Cursor:
 
 
 class Holding:
-    """Items of a file that is still being written, without a last one that may still grow.
+    """Items of a file that may still be written, without a last one that may still grow.
 
-    `held` tells if there was one: it has no line end, or a quotation mark in it is not closed. `rows` is 1
-    if it was a record, and no blank line.
+    `may_grow` tells at the file's end whether it may; `is_open` whether its last item would. `held` if so,
+    or if a quotation mark is not closed. `rows` is 1 if it was a record, and no blank line.
     """
 
-    def __init__(self, items: Iterable[Item]) -> None:
+    def __init__(
+        self, items: Iterable[Item], may_grow: Callable[[], bool], is_open: Callable[[Item], bool]
+    ) -> None:
         self._items = items
+        self._may_grow = may_grow
+        self._is_open = is_open
         self.held = False
         self.rows = 0
 
     def __iter__(self) -> Iterator[Item]:
         last: Item | None = None
+        error: KmError | None = None
         try:
             for item in self._items:
                 if last is not None:
                     yield last
                 last = item
-        except Unclosed:
-            self.held, self.rows = True, 1
-        except KmError:
-            if last is not None:
-                yield last
-            raise
-        if last is not None and is_open(raw_of(last)):
+        except KmError as met:
+            error = met
+        if isinstance(error, Unclosed) and self._may_grow():
+            error, self.held, self.rows = None, True, 1
+        elif error is None and last is not None and self._is_open(last) and self._may_grow():
             self.held, self.rows = True, int(not isinstance(last, Gap))
-        elif last is not None:
+            return
+        if last is not None:
             yield last
+        if error is not None:
+            raise error
 
 
 class FixedCursor:
@@ -121,18 +125,13 @@ class Gathering:
         if type(one) is Gap:
             return
         self.rows += 1
-        self.is_open = is_open(raw)
+        self.is_open = may_go_on(raw)
         self.last_rejected = type(one) is Reject or bool(plan and plan.rejects)
         self.rejected += self.last_rejected
         if type(one) is Reject:
             self.rejects.append(one)
         elif plan is not None:
             self.plans.append(plan)
-
-
-def is_open(raw: bytes) -> bool:
-    """Tell whether a record may still grow: it has no line end, and is not too long for one."""
-    return len(raw) <= LONGEST_RECORD and not raw.endswith(_LINE_ENDS)
 
 
 def raw_of(one: Mapped | Item) -> bytes:

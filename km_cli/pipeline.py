@@ -7,7 +7,7 @@ input's order and the ledger: not on its size, not on how fast it is sent.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import chain
 from typing import Protocol
@@ -126,15 +126,15 @@ class Pipeline:
         """Whether as many rows were taken as may be (--limit)."""
         return self._left == 0
 
-    def take(self, opened: Opened, *, holds: bool = False) -> bool:
+    def take(self, opened: Opened, may_grow: Callable[[], bool] | None = None) -> bool:
         """Take an input that was opened; tell whether nothing of it is left to take.
 
-        With `holds` it is still being written: a last record that may still grow is left to a later run.
+        `may_grow` is asked at its end, if anybody: a last record that may still grow is left to a later run.
         Raises as `run` does.
         """
         opened.source.verify(self._dispatch.check)
         try:
-            return opened.empty or (self._take(opened, holds=holds) and not self.is_full)
+            return opened.empty or (self._take(opened, may_grow) and not self.is_full)
         finally:
             self._tally.add_normalised(opened.normalised)
 
@@ -166,7 +166,7 @@ class Pipeline:
                 finally:
                     opened.close()
 
-    def _take(self, opened: Opened, *, holds: bool) -> bool:
+    def _take(self, opened: Opened, may_grow: Callable[[], bool] | None) -> bool:
         reading, mapping, state = self._understanding.of(opened)
         self._observer.opened(opened.source.name, mapping.columns, reading)
         self._sees_all = self._sees_all and not reading.rows and opened.format != "rejects"
@@ -184,14 +184,16 @@ class Pipeline:
             collisions=self._settings.collisions,
         )
         items = reader.items()
-        holding = Holding(items)
-        mapped = self._map(holding if holds else items, mappers, opened)
+        holding = Holding(items, may_grow, reader.is_open) if may_grow else None
+        mapped = self._map(holding or items, mappers, opened)
         if opened.format == "rejects":
             self._ship(mapped, mappers, planner, FixedCursor(reading))
+        else:
+            cursor = Cursor(reading, state)
+            cursor.begin(reader.preamble)
+            self._ship(self._preview(mapped, opened, judge=not reading.rows), mappers, planner, cursor)
+        if holding is None:
             return True
-        cursor = Cursor(reading, state)
-        cursor.begin(reader.preamble)
-        self._ship(self._preview(mapped, opened, judge=not reading.rows), mappers, planner, cursor)
         self._tally.rows.held += holding.rows
         return not holding.held
 

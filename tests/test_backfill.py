@@ -16,9 +16,9 @@ import pytest
 
 from tests.support.clockwork import Clockwork
 from tests.support.command import KEY, Command
-from tests.support.nightly import DAY, Logs, Nights, aged, arrived, line
+from tests.support.nightly import BEGIN, DAY, Logs, Nights, aged, arrived, line
 from tests.support.reading import raw_of
-from tests.support.tracker import OK, Tracker, refuse, too_many
+from tests.support.tracker import OK, Hit, Reaction, Tracker, refuse, too_many
 
 
 @pytest.fixture
@@ -109,6 +109,49 @@ def test_a_copy_that_is_not_whole_yet(nights: Nights, logs: Logs, tracker: Track
     logs.path("app.log.1").write_bytes(whole)
     nights().ended(0)
     check(tracker, logs)
+
+
+def test_an_old_log_that_is_copied_and_truncated_while_it_is_read(
+    nights: Nights, logs: Logs, tracker: Tracker
+) -> None:
+    """Nobody had touched it for days; where it ends now is in the middle of a row."""
+    nights.configure('files = ["logs/*"]', more='[columns]\nproperties = ["n"]')
+    log, pad = logs.path("app.log"), b'{"pad": "' + b"x" * 60_000 + b'", '
+    rows = logs.lines(450).splitlines(keepends=True)
+    logs.append("app.log", b"".join(row.replace(b"{", pad, 1) for row in rows))
+    aged(log, 2 * DAY)
+
+    def rotate(_hit: Hit, number: int) -> Reaction:
+        if number == 0:
+            shutil.copy2(log, logs.path("app.log.1"))
+            os.truncate(log, 0)
+        return OK
+
+    tracker.behave = rotate
+    assert nights.files() == {"held": 1}
+    assert 0 < len(tracker.hits) < 900
+    assert nights.files() == {"read": 2}
+    check(tracker, logs)
+
+
+def test_a_last_reject_that_was_corrected(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """The row in it needs no line end; its own line does, or it is not written yet."""
+    rows = b"user,account,event,timestamp,n\n" + b"".join(
+        f"u{n},a{n},E,someday,{n}\n".encode() for n in range(3)
+    )
+    log = logs.path("app.csv")
+    log.write_bytes(rows[:-1])
+    aged(log, 2 * DAY)
+    nights("--rejects", logs.path("r.jsonl")).ended(65)
+    log.unlink()
+    corrected = logs.path("r.jsonl").read_bytes().replace(b"someday", b"%d" % BEGIN)
+    logs.path("r.jsonl").unlink()
+    logs.path("mended.jsonl").write_bytes(corrected[:-9])
+    assert nights.files() == {"held": 1}
+    assert sorted(call["n"] for call in tracker.calls()) == ["0", "0", "1", "1"]
+    logs.path("mended.jsonl").write_bytes(corrected)
+    assert nights.files() == {"read": 1}
+    assert sorted(call["n"] for call in tracker.calls()) == ["0", "0", "1", "1", "2", "2"]
 
 
 def test_late_and_overlapping_files_and_those_exported_anew(

@@ -83,11 +83,12 @@ class Opened:
         self.normalised: defaultdict[str, int] = defaultdict(int)
         self._encoding = source.shape.encoding or UTF8
         self._broken: ReadError | None = None
+        self._has_pinned = source.stamp is None
         source.pin()
         try:
             self._stream = source.open()
         except BaseException:
-            source.unpin()
+            self._let_go()
             raise
         try:
             self._look()
@@ -172,7 +173,11 @@ class Opened:
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
-        self.source.unpin()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._has_pinned:
+            self.source.unpin()
 
 
 def open_reader(source: Source) -> Opened:

@@ -25,11 +25,23 @@ MOST_BLANK = 1 << 12
 UTF8 = "UTF-8"
 """What every input is in, unless `--encoding` says otherwise."""
 
+LINE_ENDS = (b"\n", b"\r")
+
 OTHER_ENDS = (b"\r\n", b"\r")
 """Ends of lines that are not LF, and are read as if they were."""
 
 BOM = b"\xef\xbb\xbf"
 """UTF-8's byte order mark."""
+
+
+def may_go_on(raw: bytes) -> bool:
+    """Tell whether a record may still grow: it has no line end, and is not too long for one."""
+    return len(raw) <= LONGEST_RECORD and not raw.endswith(LINE_ENDS)
+
+
+def is_last_open(last: Item) -> bool:
+    """Tell whether the last item of an input may still grow; its raw is what stands there."""
+    return may_go_on(last.row.raw if isinstance(last, Reject) else last.raw)
 
 
 def too_long(kept: bytes) -> str:
@@ -85,4 +97,8 @@ class Reader(Protocol):
         Raises InputError where the input as a whole turns out not to be understood, ReadError where it
         stops being readable.
         """
+        ...
+
+    def is_open(self, last: Item) -> bool:
+        """Tell whether the last of all items may still grow: its line has no end."""
         ...

@@ -16,6 +16,7 @@ from km_cli.inputs.base import (
     MOST_BLANK,
     OTHER_ENDS,
     Item,
+    is_last_open,
     not_text,
     piped,
     shown,
@@ -243,6 +244,7 @@ class DelimitedReader:
     """Reads records of delimited text after the header."""
 
     tabular = True
+    is_open = staticmethod(is_last_open)
 
     def __init__(
         self,

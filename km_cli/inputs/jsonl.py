@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import BOM, MOST_BLANK, OTHER_ENDS, Item, not_text, piped, shown, too_long
+from km_cli.inputs.base import (
+    BOM,
+    MOST_BLANK,
+    OTHER_ENDS,
+    Item,
+    is_last_open,
+    not_text,
+    piped,
+    shown,
+    too_long,
+)
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
 
@@ -41,6 +51,7 @@ class JsonLinesReader:
 
     tabular = False
     delimiter = ""
+    is_open = staticmethod(is_last_open)
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from km_cli.errors import LedgerFailed
-from km_cli.inputs.base import LONGEST_RECORD, Item
+from km_cli.inputs.base import LINE_ENDS, LONGEST_RECORD, Item
 from km_cli.inputs.delimited import BAD_QUOTING, DELIMITERS
 from km_cli.inputs.jsonl import parse_object
 from km_cli.inputs.lines import Overlong
@@ -88,11 +88,13 @@ class RejectsReader:
         self.source = source
         self.columns = columns
         self._lines = lines
+        self._last = b"\n"
 
     def items(self) -> Iterator[Item]:
         """Yield a Row for each line whose `raw` is a record of its columns, a Reject for any other."""
         number = 0
         for raw in self._lines:
+            self._last = raw
             if type(raw) is Overlong and not raw.first:
                 yield Gap(bytes(raw))
                 continue
@@ -104,6 +106,10 @@ class RejectsReader:
                 yield Gap(raw)
             else:
                 yield self._item(number, raw)
+
+    def is_open(self, _last: Item) -> bool:
+        """Tell whether the last line read has no end; what the row in it has says nothing of that."""
+        return not self._last.endswith(LINE_ENDS)
 
     def _item(self, number: int, raw: bytes) -> Item:
         try:

@@ -152,19 +152,33 @@ class Source:
 
         Names are given to other files while logs are rotated. What is no regular file can't be held on to.
         """
-        if self._file >= 0 or self.path is None or not self.path.is_file():
+        if self._file >= 0 or self.path is None:
             return
         try:
-            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            if not stat.S_ISREG(os.stat(self.path).st_mode):
+                return
+            # What has taken the name meanwhile must not be waited for.
+            file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise self._unopened(error) from None
-        self.stamp = Stamp.of(os.fstat(self._file))
+        found = os.fstat(file)
+        if stat.S_ISREG(found.st_mode):
+            self._file, self.stamp = file, Stamp.of(found)
+        else:
+            os.close(file)
 
     def unpin(self) -> None:
         """Let go of the file."""
         if self._file >= 0:
             os.close(self._file)
         self._file, self.stamp = -1, None
+
+    @property
+    def was_touched(self) -> bool:
+        """Whether the pinned file was written to, or cut off, since it was pinned."""
+        return self.stamp != Stamp.of(os.fstat(self._file))
 
     @property
     def has_line(self) -> bool:
