@@ -6,7 +6,7 @@ Files grow, rotate and vanish while this looks at them, and one that can't be re
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Protocol
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource
 from km_cli.dispatch import Stop, Stopped
-from km_cli.errors import CutShort, KmError, ReadError, Unclosed, UsageError
+from km_cli.errors import CutShort, Exit, KmError, ReadError, Unclosed, UsageError
 from km_cli.inputs import Source, Stamp, open_reader
 from km_cli.inputs.places import Missing, find
 from km_cli.ledger import Ledger
@@ -44,19 +44,28 @@ since they were read, and not opened; `failed`; `gone` since they were listed, a
 
 @dataclass(slots=True)
 class Met:
-    """What a backfill met: how many files in which state, and the first problems, of `trouble` in all."""
+    """What a backfill met: how many files in which state, and the first problems, of `trouble` in all.
+
+    `worst` is the highest of their exit codes.
+    """
 
     files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     problems: list[KmError] = field(default_factory=list)
     trouble: int = 0
+    worst: int = Exit.OK
 
     def note(self, state: str, problem: KmError | None) -> None:
         """Count a file in its state, and keep what is wrong with it."""
         self.files[state] += 1
         if problem is not None:
             self.trouble += 1
+            self.worst = max(self.worst, problem.exit)
             if len(self.problems) < MOST_PROBLEMS:
                 self.problems.append(problem)
+
+
+Own = Sequence[tuple[Path, str]]
+"""Files that are no log, and what each is."""
 
 
 class Watching(Protocol):
@@ -70,8 +79,8 @@ class Watching(Protocol):
 class Backfill:
     """Goes through sources and takes what is new in them.
 
-    `own` are files that runs write, or rejects of earlier ones: they are in no source, even if its pattern
-    matches them, or what is rejected would be read and rejected again.
+    `own` are in no source, even if its pattern matches them: what is rejected would be read and rejected
+    again, and of a key file an error would say what is in it.
     """
 
     def __init__(
@@ -83,7 +92,7 @@ class Backfill:
         stop: Stop,
         met: Met,
         watching: Watching | None = None,
-        own: Iterable[Path] = (),
+        own: Own = (),
     ) -> None:
         self._settings = settings
         self._pipeline = pipeline
@@ -91,9 +100,8 @@ class Backfill:
         self._clock = clock
         self._stop = stop
         self._met = met
-        paths = list(own)
-        self._own = {os.path.realpath(path) for path in paths}
-        self._own_names = {path.name for path in paths} | {os.path.basename(path) for path in self._own}
+        self._own = {os.path.realpath(path): what for path, what in own}
+        self._own_names = {path.name for path, _ in own} | {os.path.basename(path) for path in self._own}
         self._watching = watching
 
     def run(self, sources: Iterable[BackfillSource]) -> None:
@@ -125,20 +133,24 @@ class Backfill:
         except UsageError as error:
             self._note(source, ", ".join(source.patterns), "missing", error)
             return ()
-        self._met.files["outside"] += places.outside
+        if places.outside:
+            self._met.files["outside"] += places.outside
+            self._pipeline.pass_over()
         for missing in places.missing:
             if missing.unreadable or not source.optional:
                 self._note(source, missing.pattern, "missing", _missing(source, missing))
         return tuple(file for file in places.files if not self._is_own(source, file))
 
     def _is_own(self, source: BackfillSource, file: str) -> bool:
-        """Tell whether a file is one that runs write; named outright, that is a mistake."""
-        if os.path.basename(file) not in self._own_names or os.path.realpath(file) not in self._own:
+        """Tell whether a file is no log but one of km-cli's own; named outright, that is a mistake."""
+        if os.path.basename(file) not in self._own_names:
+            return False
+        if (what := self._own.get(os.path.realpath(file))) is None:
             return False
         if file in source.patterns:
             error = UsageError(
-                f"backfill {source.name!r}: {file} is read and would be written to",
-                "give another place for it: --rejects, --log, --metrics or --ledger PATH",
+                f"backfill {source.name!r}: {file} is no log to read: it is {what}",
+                "name the logs alone, or say another place: --rejects, --log, --metrics or --ledger PATH",
             )
             self._note(source, file, "failed", error)
         return True
@@ -153,6 +165,8 @@ class Backfill:
 
     def _note(self, source: BackfillSource, file: str, state: str, problem: KmError | None) -> None:
         self._met.note(state, problem)
+        if state != "read":
+            self._pipeline.pass_over()
         if self._watching and state != "unchanged":
             self._watching.looked(source.name, file, state, problem)
 
@@ -170,18 +184,11 @@ class Backfill:
         input_ = Source(file, shape=self._settings.shape)
         input_.pin()
         try:
-            return self._take(input_, asked, now)
+            return self._take(input_, input_.stamp, asked, now) if input_.stamp else _unheld(input_)
         finally:
             input_.unpin()
 
-    def _take(self, source: Source, asked: str, now: float) -> str:
-        stamp = source.stamp
-        if stamp is None:
-            if source.path is None or not source.path.exists():
-                return "gone"
-            raise UsageError(
-                f"{source.name} is no regular file", "name files that can be read more than once"
-            )
+    def _take(self, source: Source, stamp: Stamp, asked: str, now: float) -> str:
         age = now - stamp.time / 1e9
         is_packed = source.is_packed
 
@@ -207,6 +214,13 @@ class Backfill:
         if self._pipeline.is_full:
             return "begun"
         return "read" if is_whole else "held"
+
+
+def _unheld(source: Source) -> str:
+    """Return what became of a file that can't be held on to. Raises UsageError if it is there."""
+    if source.path is None or not os.path.exists(source.path):
+        return "gone"
+    raise UsageError(f"{source.name} is no regular file", "name files that can be read more than once")
 
 
 def _missing(source: BackfillSource, missing: Missing) -> UsageError:

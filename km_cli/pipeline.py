@@ -138,6 +138,10 @@ class Pipeline:
         finally:
             self._tally.add_normalised(opened.normalised)
 
+    def pass_over(self) -> None:
+        """Note that not all rows of the sources are seen: an event that is not among these may be there."""
+        self._sees_all = False
+
     def end(self) -> None:
         """Say what can only be said at the end. Raises TooManyRejects."""
         self._note_unseen()

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 import zlib
@@ -400,7 +401,7 @@ def test_rejects_and_log_among_the_sources_are_not_read(nights: Nights, logs: Lo
     assert rejects.stat().st_size == size
     check(tracker, logs)
     nights.configure(f'files = ["{rejects}"]')
-    assert "is read and would be written to" in nights(*words).ended(2).err
+    assert "is no log to read: it is wh" in nights(*words).ended(2).err
 
 
 def test_rejects_beside_the_ledger_are_not_read(nights: Nights, logs: Logs, tracker: Tracker) -> None:
@@ -444,6 +445,49 @@ def test_a_dry_run_without_files_is_of_what_a_backfill_would_read(
     assert (summary["rows"]["sent"], summary["rows"]["held"], summary["dry_run"]) == (2, 1, True)
     assert not tracker.seen
     assert "FILE... is missing" in importer("dry-run").ended(2).err
+
+
+def test_what_a_run_is_told_by_is_no_log(
+    nights: Nights, logs: Logs, tracker: Tracker, tmp_path: Path
+) -> None:
+    """Key, members and km.toml may lie beside the logs: none is read, and no error shows a key."""
+    key = "0123456789abcdef" * 2
+    logs.path("km.key").write_text(key + "\n")
+    logs.path("km.key").chmod(0o600)
+    logs.path("users.csv").write_text("email,company\nu0,a0\n")
+    nights.config = logs.path("km.toml")
+    more = (
+        '[sites.main]\nkey_file = "km.key"\n'
+        '[members]\nfile = "users.csv"\nuser = "email"\naccount = "company"\n'
+    )
+    nights.configure('files = ["."]', more=more)
+    logs.path("a.csv").write_bytes(logs.csv(range(1)))
+    logs.rows = 1
+    assert nights.files() == {"read": 1}
+    check(tracker, logs)
+    nights.configure('files = ["km.key"]', more=more)
+    result = nights("--log", tmp_path / "log").ended(2)
+    assert "km.key is no log to read: it is a key file" in result.err
+    assert key not in result.err + (tmp_path / "log").read_text()
+
+
+def test_a_file_called_as_standard_input_is(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    nights.config = logs.path("km.toml")
+    nights.configure('files = ["*"]')
+    logs.append("-", logs.lines(2))
+    logs.append("app.log", logs.lines(2))
+    assert nights.files() == {"read": 2}
+    check(tracker, logs)
+
+
+def test_events_that_only_earlier_nights_had_are_no_finding(nights: Nights, logs: Logs) -> None:
+    """What was not read tonight may have had them."""
+    logs.append("a.log", logs.lines(3))
+    aged(logs.path("a.log"))
+    found = nights("--only", "E", "--only", "F", "--json").ended(0).summary["findings"]
+    assert found["no-such-event"] == 1
+    logs.append("b.log", logs.lines(3).replace(b'"E"', b'"F"'))
+    assert "no-such-event" not in nights("--only", "E", "--only", "F", "--json").ended(0).summary["findings"]
 
 
 def test_limit_is_for_all_sources(nights: Nights, logs: Logs, tracker: Tracker) -> None:
@@ -523,6 +567,26 @@ def test_it_ends_when_its_time_is_up(nights: Nights, logs: Logs, tracker: Tracke
     tracker.latency = 0.0
     nights("--max-time", "100").ended(0)
     check(tracker, logs)
+
+
+@pytest.mark.parametrize("way", ["--max-time", "SIGTERM"])
+def test_it_can_be_stopped_while_it_looks_strictly(
+    importer: Command, nights: Nights, logs: Logs, tracker: Tracker, tmp_path: Path, way: str
+) -> None:
+    """Before anything is sent; and who is told that it began is told that it ended."""
+    logs.append("app.log", logs.lines(60_000))
+    log, options = tmp_path / "log", ("--max-time", "0.5") if way == "--max-time" else ()
+    process = importer.start(*nights.words, "--strict", "--log", log, *options)
+    while way == "SIGTERM" and not (log.exists() and b"start" in log.read_bytes()):
+        time.sleep(0.01)
+    if way == "SIGTERM":
+        process.terminate()
+    code = 75 if way == "--max-time" else 143
+    _, err = process.communicate()
+    assert process.returncode == code, err
+    assert not tracker.seen
+    told = [json.loads(text) for text in log.read_text().splitlines()]
+    assert (told[0]["what"], told[-1]["what"], told[-1]["exit"]) == ("start", "end", code)
 
 
 # Requests to wait and outages, by a clock of their own
@@ -679,6 +743,51 @@ def told_secrets(logs: Logs) -> None:
     logs.append("k.log", b"".join(json.dumps(one).encode() + b"\n" for one in rows))
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [f"u,{SECRET},\nu,Acme,\n", f"u,Acme,{SECRET}\n", f"u,Acme,03/04/2024 {SECRET}\n", f"u,{SECRET}\n"],
+    ids=["in two", "no time", "unclear time", "ragged"],
+)
+def test_nor_is_who_belongs_to_whom(nights: Nights, logs: Logs, tmp_path: Path, rows: str) -> None:
+    logs.append("app.log", logs.lines(1))
+    (tmp_path / "users.csv").write_text("email,company,from\n" + rows)
+    nights.configure(
+        'files = ["logs/*"]',
+        more='[members]\nfile = "users.csv"\nuser = "email"\naccount = "company"\nsince = "from"',
+    )
+    log = tmp_path / "log"
+    with Tracker() as monitor:
+        nights("--log", log, "--ping", monitor.url).ended(2)
+        (body,) = [hit.body.decode() for hit in monitor.seen if hit.body]
+    for text in (log.read_text(), body):
+        assert "users.csv" in text
+        assert SECRET not in text
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["https://example.com/?k=", "htps://user:", "https://example.com/#", "user@example.com:"],
+)
+def test_nor_is_what_stands_in_a_wrong_url(nights: Nights, tmp_path: Path, to: str) -> None:
+    words = (to + SECRET + ("@example.com" if to.startswith("htps") else ""),)
+    result = nights("--log", tmp_path / "log", "--to", *words).ended(2)
+    assert "--to" in result.err
+    assert SECRET not in result.err + (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("kind", ["log", "km.toml", "store"])
+def test_a_log_is_not_written_into_what_is_something_else(
+    nights: Nights, logs: Logs, tracker: Tracker, kind: str, tmp_path: Path
+) -> None:
+    logs.append("app.log", logs.lines(3))
+    sqlite3.connect(tmp_path / "store.db").execute("CREATE TABLE t (x)").connection.close()
+    path = {"log": logs.path("app.log"), "km.toml": nights.config, "store": tmp_path / "store.db"}[kind]
+    before = path.read_bytes()
+    assert "holds something else" in nights("--log", path).ended(2).err
+    assert path.read_bytes() == before
+    assert not tracker.seen
+
+
 def test_neither_key_nor_values_are_told(nights: Nights, logs: Logs, tmp_path: Path) -> None:
     """Bad rows, bad files and findings, with a value that must be seen by nobody but who reads the mail."""
     told_secrets(logs)
@@ -748,6 +857,21 @@ def test_a_run_that_may_not_send_tells_what_is_pending(
         result = nights("--metrics", metrics, "--json").ended(75)
         assert result.summary["exit"] == 75
         assert "km_cli_backfill_pending_calls 6.0" in metrics.read_text()
+
+
+def test_an_import_that_goes_through_ends_the_pause(
+    nights: Nights, logs: Logs, importer: Command, tracker: Tracker
+) -> None:
+    """It does not wait; what it finds out is for all."""
+    logs.append("app.log", logs.lines(3))
+    tracker.behave = lambda _hit, _number: too_many("3600")
+    for _ in range(2):
+        nights().ended(75)
+    tracker.behave = None
+    importer("import", logs.path("app.log")).ended(0)
+    logs.append("app.log", logs.lines(3))
+    nights().ended(0)
+    check(tracker, logs)
 
 
 def test_a_km_toml_that_is_wrong_is_told_to_monitor_and_log(nights: Nights, tmp_path: Path) -> None:

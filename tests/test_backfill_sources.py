@@ -100,7 +100,7 @@ def test_a_flag_stands_before_a_sources_own_times(
             [source("a", until="2024-01-01")],
             {"since": "2024-06-01"},
             "from 2024-06-01T00:00:00+00:00 on (--since) and before 2024-01-01 (km.toml, backfill[1].until)",
-            "earlier",
+            "say other times",
         ),
     ],
 )
@@ -114,10 +114,10 @@ def test_what_makes_no_sense(
     assert hint in raised.value.hint
 
 
-def test_a_source_that_is_not_asked_for_is_no_matter() -> None:
-    """Its times may lie outside of those that a flag names."""
+@pytest.mark.parametrize("names", [(), ("new",), ("old", "new")])
+def test_a_source_of_which_flags_leave_nothing_is_left_out(names: tuple[str, ...]) -> None:
     old, new = source("old", until="2020-01-01"), source("new")
-    assert [one.name for one in sources(old, new, names=("new",), since="2024-01-01")] == ["new"]
+    assert [one.name for one in sources(old, new, names=names, since="2024-01-01")] == ["new"]
 
 
 def test_dates_need_no_quotation_marks(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
 
 _MODE = 0o600
 
+_BEGIN = b'{"time": "'
+"""How every line begins."""
+
 _PAUSE = 0.02
 """Seconds in which a line is written that another run has begun to write."""
 
@@ -102,6 +105,12 @@ def _opened(path: Path) -> int:
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise UsageError(f"--log {path} is no regular file", "name a file, or leave --log out")
+    if not _BEGIN.startswith(os.pread(file, len(_BEGIN), 0)):
+        os.close(file)
+        raise UsageError(
+            f"--log {path} is there and holds something else than what earlier runs did",
+            "name a file of its own",
+        )
     return file
 
 

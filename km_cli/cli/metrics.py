@@ -63,13 +63,13 @@ def check_metrics(path: Path) -> None:
 
 
 def _check_folder(path: Path, folder: Path) -> None:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UsageError(f"--metrics {path}: there is no folder {folder}", "make it, or name another file")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(
             f"--metrics {path}: no file can be made in {folder}", "let the user that runs this write there"
         )
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise UsageError(f"--metrics {path} is no regular file", "name another file")
 
 

@@ -48,7 +48,7 @@ def _not(kind: object) -> str:
     if isinstance(kind, click.IntRange):
         return f"no whole number {_range(kind.min, kind.max)}"
     if isinstance(kind, click.FloatRange):
-        return f"no number above {kind.min}"
+        return f"no number {'above' if kind.min_open else 'of at least'} {kind.min}"
     return "not understood"
 
 

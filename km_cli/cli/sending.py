@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import SystemRandom
 from typing import NamedTuple
 
+from km_cli import outages
+from km_cli.cli import report
+from km_cli.cli.show import complain, counted
 from km_cli.cli.watch import Watcher
 from km_cli.config import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations import open_destination
 from km_cli.dispatch import Sending, Stop, Stopped
-from km_cli.errors import KmError
+from km_cli.errors import Exit, KmError, LedgerFailed
 from km_cli.inputs import RejectsFile
 from km_cli.ledger import Ledger
 from km_cli.pipeline import Pipeline
@@ -55,21 +58,45 @@ class Run(NamedTuple):
     clock: Clock
 
 
-class Ended(NamedTuple):
-    """How a run ended: `error` if early. `pause`: so many seconds the destination wants to be left alone."""
+@contextmanager
+def opened_to_send(
+    settings: Settings, keys: dict[str, str], wait: float = 0.0
+) -> Iterator[tuple[Ledger, RejectsFile]]:
+    """Open the ledger, which goes with the keys, and the rejects file, for a run.
 
-    error: KmError | None
-    pause: float
+    Raises LedgerBusy if another run holds it for longer than `wait` seconds, LedgerError, UsageError.
+    """
+    rejects = RejectsFile(settings.rejects)
+    ledger = Ledger.open(settings.ledger, wait)
+    try:
+        for name, key in keys.items():
+            ledger.check_site(settings.target.tracker, name, key)
+        yield ledger, rejects
+    finally:
+        ledger.close()
+        rejects.close()
+
+
+def tell_exposed(settings: Settings) -> None:
+    """Complain of key files that everyone can read."""
+    for site in settings.people.sites:
+        if settings.target.needs_key and site.is_exposed:
+            complain(
+                f"the key file {site.key_file} can be read by everyone on this machine",
+                f"unless that is meant: chmod go-r {site.key_file}",
+            )
 
 
 def send(
-    run: Run, work: Callable[[Pipeline], None], *, outage: bool = False, counts_known: bool = True
-) -> Ended:
-    """Drain the outbox, work, and wait for the last receipt; what is known is durable then.
+    run: Run, work: Callable[[Pipeline], None], *, is_wary: bool = False, counts_known: bool = True
+) -> KmError | None:
+    """Drain the outbox, work, and wait for the last receipt; return what ended it early, if anything.
 
-    After an `outage` calls go one by one until one is taken. `counts_known` as Pipeline has it.
+    What is known is durable then, and for how long the tracker is to be left alone by backfills. One that
+    `is_wary` sends one by one after an outage until a call is taken. `counts_known` as Pipeline has it.
     """
-    settings = run.settings
+    settings, tracker = run.settings, run.settings.target.tracker
+    pause = run.ledger.pauses.of(tracker)
     destination = open_destination(settings.target, run.keys, settings.timeout)
     if destination.workers > 1 and settings.concurrency > 1:
         _stay_on_one_core()
@@ -81,9 +108,8 @@ def send(
         clock=run.clock,
         random=SystemRandom(),
         rate=settings.rate,
-        outage=outage,
+        outage=is_wary and outages.is_recent(pause, run.clock.now()),
     )
-    tracker = settings.target.tracker
     sending = Sending(
         run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.watch.tick
     )
@@ -102,7 +128,11 @@ def send(
         ended = _told(sending.finish) or error  # what was planned before it is still sent
     finally:
         lost = _told(sending.end)
-    return Ended(ended or lost, pool.pause)
+    ended = ended or lost
+    pause = outages.after(pause, ended, pool.pause, run.tally, run.clock.now())
+    with suppress(LedgerFailed):  # the next run finds out by itself
+        run.ledger.pause(tracker, pause)
+    return ended
 
 
 def _stay_on_one_core() -> None:
@@ -126,3 +156,44 @@ def _told(step: Callable[[], None]) -> KmError | None:
     except KmError as error:
         return error
     return None
+
+
+def tell_of_other_sites(pending: dict[str, int], keys: dict[str, str]) -> None:
+    """Complain of calls that stay pending, since this run has no key of their site; both are by site."""
+    for site, calls in pending.items():
+        if site not in keys:
+            complain(
+                f"{counted(calls, 'call')} of the site {site!r} still pending",
+                "run the command that planned them again, with the same --strategy or --config",
+            )
+
+
+def conclude(
+    tally: Tally, rejects: RejectsFile, error: KmError | None, signal: int, worst: int = Exit.OK
+) -> int:
+    """Say what is left to do, the most urgent last, and return the exit code.
+
+    `worst` is that of what was wrong with single files, and was told.
+    """
+    if rejects.count:
+        complain(
+            f"{counted(rejects.count, 'row')} rejected ({report.reasons(tally)}), in {rejects.path}",
+            "correct them there, in `raw`, and import that file",
+        )
+    if tally.calls.pending:
+        complain(
+            f"{counted(tally.calls.pending, 'call')} planned and not acknowledged yet",
+            "run the same command again: it sends them first",
+        )
+    if error is not None:
+        complain(str(error), error.hint)
+    if signal:
+        complain("interrupted; what was acknowledged is remembered", "run the same command again to go on")
+        return 128 + signal
+    if error is not None:
+        return error.exit
+    if worst:
+        return worst
+    if tally.calls.pending:
+        return Exit.TEMPORARY
+    return Exit.REJECTED if rejects.count else Exit.OK

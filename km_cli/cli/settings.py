@@ -302,7 +302,7 @@ def _check_files(context: click.Context, settings: Settings) -> None:
     for name in settings.files:
         if name != "-" and _is_same(settings.rejects, Path(name)):
             raise UsageError(f"{name} is read and would be written to as the rejects file", _ELSEWHERE)
-    for place, what in _kept_places(context, settings):
+    for place, what in kept_places(context, settings):
         if _is_same(settings.rejects, place):
             raise UsageError(f"--rejects {settings.rejects} is {what}", _ELSEWHERE)
     if not _may_hold_rejects(settings.rejects):
@@ -315,8 +315,8 @@ _ELSEWHERE = "give another place: --rejects PATH"
 _REJECTS_BEGIN = b'{"km_cli_reject"'
 
 
-def _kept_places(context: click.Context, settings: Settings) -> Iterator[tuple[Path, str]]:
-    """Yield the files of one's own that rejects must not be written into, and what they are."""
+def kept_places(context: click.Context, settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Yield the files by which a run is told what to do, and the ledger's; and what each is."""
     ledger, found = settings.ledger, taken(context)
     for ending in ("", "-wal", "-shm", "-journal", ".lock"):
         yield ledger.with_name(ledger.name + ending), "the ledger, or beside it and part of it"

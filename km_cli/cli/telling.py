@@ -73,11 +73,6 @@ class Teller:
             ping.end(error.exit, error.plain)
             raise
 
-    @classmethod
-    def silent(cls, clock: Clock) -> Teller:
-        """Return one that tells nobody."""
-        return cls(Journal.open(None, clock.now, ""), Ping("", ""), None, clock)
-
     @property
     def places(self) -> list[Path]:
         """The files that it writes."""

@@ -14,26 +14,28 @@ import click
 from click.core import ParameterSource
 
 from km_cli import outages
-from km_cli.backfill import Backfill, Met
+from km_cli.backfill import Backfill, Met, Own
 from km_cli.cli import interrupts, report
 from km_cli.cli.configured import taken
-from km_cli.cli.running import (
+from km_cli.cli.rehearsing import rehearse_strictly, report_dry
+from km_cli.cli.sending import (
+    GC,
+    Run,
+    SystemClock,
     conclude,
     opened_to_send,
-    rehearse_strictly,
-    report_dry,
+    send,
     tell_exposed,
     tell_of_other_sites,
 )
-from km_cli.cli.sending import GC, Ended, Run, SystemClock, send
-from km_cli.cli.settings import make_settings
+from km_cli.cli.settings import kept_places, make_settings
 from km_cli.cli.show import complain
 from km_cli.cli.telling import MOST_TOLD, Ending, Teller, Watched, more
 from km_cli.cli.watch import Watcher
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource, backfill_sources
 from km_cli.dispatch import Stop
-from km_cli.errors import Exit, KmError, LedgerFailed, TimeIsUp, UsageError
+from km_cli.errors import Exit, KmError, TimeIsUp, UsageError
 from km_cli.ledger import Ledger
 from km_cli.pipeline import Pipeline
 from km_cli.protocols import Clock
@@ -65,7 +67,8 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
             tell_exposed(settings)
         asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
         quiet = flags["quiet"] or flags["as_json"]
-        run = backfill(settings, sources, limits, clock, teller, asks=asks, quiet=quiet)
+        own = _own(context, settings, teller.places)
+        run = backfill(settings, sources, limits, clock, teller, own, asks=asks, quiet=quiet)
         return _report(context, settings, run, teller)
 
 
@@ -110,16 +113,25 @@ def _told(teller: Teller) -> Iterator[None]:
         yield
     except BaseException as error:
         code = error.exit if isinstance(error, KmError) else _code_of(error)
-        if isinstance(error, KmError):
-            teller.problem(error)
+        if isinstance(error, Exception):
+            teller.problem(error if isinstance(error, KmError) else _unforeseen(error, code))
         teller.end(Ending(code, Tally(), Met(), teller.pending), error)
         raise
 
 
-def _code_of(error: BaseException) -> int:
+def _code_of(error: BaseException) -> Exit:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return Exit.INTERRUPTED
     return Exit.IO if isinstance(error, OSError) else Exit.BUG
+
+
+def _unforeseen(error: Exception, code: Exit) -> KmError:
+    """Return what the journal says of an error that is none of ours: its text may hold anything."""
+    name = type(error).__name__
+    said = f"{name}: {error.strerror}" if isinstance(error, OSError) else name
+    known = KmError(f"the run failed: {said}", "standard error has more of it")
+    known.exit = code
+    return known
 
 
 class Backfilled(NamedTuple):
@@ -128,7 +140,7 @@ class Backfilled(NamedTuple):
     run: Run
     watch: Watched
     met: Met
-    ended: Ended
+    error: KmError | None
     signal: int
 
 
@@ -138,6 +150,7 @@ def backfill(
     limits: Limits,
     clock: Clock,
     teller: Teller,
+    own: Own,
     *,
     asks: bool,
     quiet: bool,
@@ -145,9 +158,6 @@ def backfill(
     """Take what is new in the sources and send it. Raises KmError if it could not begin."""
     keys, stop = settings.keys(), Stop()
     gc.set_threshold(*GC)
-    own = _own(settings, teller)
-    if limits.strict:
-        _rehearse(settings, sources, clock, own)
     watch = Watched(settings, teller, asks=asks, quiet=quiet)
     with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
         tracker = settings.target.tracker
@@ -155,39 +165,36 @@ def backfill(
         met = Met()
         teller.pending = sum(ledger.outbox.count(tracker).values())
         teller.start(sources)
-        pause = ledger.pauses.of(tracker)
 
         def work(pipeline: Pipeline) -> None:
             Backfill(settings, pipeline, ledger, clock, stop, met, watch, own).run(sources)
 
         with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), watch:
-            if error := outages.paused(pause, clock.now()):
-                ended = Ended(error, 0.0)
-            else:
-                ended = send(run, work, outage=outages.is_recent(pause, clock.now()), counts_known=False)
-                pause = outages.after(pause, ended.error, ended.pause, run.tally, clock.now())
-        with suppress(LedgerFailed):  # the next run finds out by itself
-            ledger.pause(tracker, pause)
+            error = outages.paused(ledger.pauses.of(tracker), clock.now())
+            if error is None and limits.strict:
+                _rehearse(settings, sources, clock, stop, own)
+            if error is None:
+                error = stop.error if stop.requested else send(run, work, is_wary=True, counts_known=False)
         watch.pending = ledger.outbox.count(tracker)
-    return Backfilled(run, watch, met, ended, caught.signal)
+    return Backfilled(run, watch, met, error, caught.signal)
 
 
 def _rehearse(
-    settings: Settings, sources: Sequence[BackfillSource], clock: Clock, own: Sequence[Path]
+    settings: Settings, sources: Sequence[BackfillSource], clock: Clock, stop: Stop, own: Own
 ) -> None:
     """Go through the files once before anything is sent, and tell nobody. Raises TooManyFindings."""
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(settings, pipeline, ledger, clock, Stop(), Met(), own=own).run(sources)
+        Backfill(settings, pipeline, ledger, clock, stop, Met(), own=own).run(sources)
 
-    rehearse_strictly(settings, Watcher(settings, asks=False, quiet=True), work)
+    rehearse_strictly(settings, Watcher(settings, asks=False, quiet=True), work, stop)
 
 
 def run_dry_backfill(context: click.Context) -> int:
     """Rehearse a backfill and report, as of files that are named."""
     settings, met = make_settings(context), Met()
     sources = sources_of(context, settings)
-    own = _own(settings, Teller.silent(SystemClock()))
+    own = _own(context, settings)
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
         Backfill(settings, pipeline, ledger, SystemClock(), Stop(), met, own=own).run(sources)
@@ -196,14 +203,18 @@ def run_dry_backfill(context: click.Context) -> int:
         code = report_dry(context, settings, work)
     finally:
         _complain_of(met)
-    return _worst(met) or code
+    return met.worst or code
 
 
-def _own(settings: Settings, teller: Teller) -> list[Path]:
-    """Return the files that runs write, so that none reads them."""
-    ledger = settings.ledger
-    beside = [ledger.with_name(ledger.name + ending) for ending in ("", "-wal", "-shm", ".lock")]
-    return [settings.rejects, *beside, *ledger.parent.glob("rejects-*.jsonl"), *teller.places]
+def _own(context: click.Context, settings: Settings, told: Sequence[Path] = ()) -> Own:
+    """Return the files that are no log: what runs write, `told` among it, and what they are told by."""
+    before = settings.ledger.parent.glob("rejects-*.jsonl")
+    return [
+        *kept_places(context, settings),
+        (settings.rejects, "where rejects go"),
+        *((path, "what an earlier run rejected") for path in before),
+        *((path, "what --log or --metrics writes") for path in told),
+    ]
 
 
 @contextmanager
@@ -232,13 +243,13 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
 def _report(context: click.Context, settings: Settings, done: Backfilled, teller: Teller) -> int:
     """Say how it went to whoever is there, and to those who are not; return the exit code."""
     flags, run, watch = context.params, done.run, done.watch
-    tally, met, error = run.tally, done.met, done.ended.error
+    tally, met, error = run.tally, done.met, done.error
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
         kept, files = report.kept_by(settings.target), met.files
         report.print_summary(settings, tally, watch, teller.seconds, kept, files)
     _complain_of(met)
     tell_of_other_sites(watch.pending, run.keys)
-    code = conclude(tally, run.rejects, error, done.signal, _worst(met))
+    code = conclude(tally, run.rejects, error, done.signal, met.worst)
     if error is not None:
         teller.problem(error)
     for finding_code, count in tally.findings.items():
@@ -258,7 +269,3 @@ def _complain_of(met: Met) -> None:
         complain(str(problem), problem.hint)
     if met.trouble > MOST_TOLD:
         complain(f"{met.trouble - MOST_TOLD:,} more problems", "see --log or --json, or mend these first")
-
-
-def _worst(met: Met) -> int:
-    return max((problem.exit for problem in met.problems), default=Exit.OK)

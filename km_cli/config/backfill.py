@@ -50,20 +50,29 @@ def backfill_sources(
     """Return the sources of these names, all if there are none, in the order of km.toml.
 
     `folder` is km.toml's. A source's own since and until stand where flags (or the environment) say nothing;
-    `timezone`, for both, "" is UTC. Raises UsageError for what makes no sense in km.toml, or of names.
+    `timezone`, for both, "" is UTC. Sources of which flags leave nothing are left out, if they do not leave
+    out all. Raises UsageError for what makes no sense in km.toml, or of names.
     """
     _check_names([table.name for table in config.backfill], names)
     flags = _Flags(part, since_given, until_given, timezone)
-    return tuple(
-        BackfillSource(
-            table.name,
-            tuple(placed(folder, entry) for entry in table.files),
-            _part(f"km.toml, backfill[{at}]", table, flags),
-            table.optional,
-        )
-        for at, table in enumerate(config.backfill, start=1)
-        if not names or table.name in names
-    )
+    found, nothing_of = [], None
+    for at, table in enumerate(config.backfill, start=1):
+        if names and table.name not in names:
+            continue
+        patterns = tuple(placed(folder, entry) for entry in table.files)
+        try:
+            taken = _part(f"km.toml, backfill[{at}]", table, flags)
+        except _Nothing as error:
+            nothing_of = error
+            continue
+        found.append(BackfillSource(table.name, patterns, taken, table.optional))
+    if nothing_of is not None and not found:
+        raise nothing_of
+    return tuple(found)
+
+
+class _Nothing(UsageError):
+    """Flags leave nothing of a source."""
 
 
 def _check_names(known: Sequence[str], asked: Collection[str]) -> None:
@@ -87,11 +96,15 @@ def _check_names(known: Sequence[str], asked: Collection[str]) -> None:
 def _part(place: str, table: BackfillTable, flags: _Flags) -> Part:
     since = make_bound(f"{place}.since", table.since, flags.timezone)
     until = make_bound(f"{place}.until", table.until, flags.timezone)
+    check_order(since, until)
     if flags.since_given:
         since = _said("--since", flags.part.since)
     if flags.until_given:
         until = _said("--until", flags.part.until)
-    check_order(since, until)
+    try:
+        check_order(since, until)
+    except UsageError as error:
+        raise _Nothing(str(error), "say other times, or name the sources that have such") from None
     return flags.part._replace(since=since.moment, until=until.moment)
 
 

@@ -80,7 +80,8 @@ class _Reading:
         for item in opened.reader().items():
             digest.update(item.raw if isinstance(item, Gap) else _row(item).raw)
             if isinstance(item, Reject):
-                raise InputError(f"{source}, line {item.row.line}: {item.reason}", _MEND)
+                place = f"{source}, line {item.row.line}"
+                raise InputError(f"{place}: {item.reason}", _MEND, plain=f"{place}: {item.code}")
             if isinstance(item, Row):
                 self._add(item, members)
         members.digest = digest.hexdigest()
@@ -98,10 +99,12 @@ class _Reading:
         other = members.add(actor, membership)
         if other is not None:
             before = self._lines[actor, other]
+            place = f"{row.source}, line {row.line}"
             raise InputError(
-                f"{row.source}, line {row.line}: {actor!r} belongs to {_said(identities)}, "
+                f"{place}: {actor!r} belongs to {_said(identities)}, "
                 f"and by line {before} to {_said(other.identities)} at the same time",
                 "say from when until when, in columns that [members] names as since and until",
+                plain=f"{place}: who belongs to whom is said otherwise in line {before}",
             )
         self._lines[actor, membership] = row.line
 
@@ -111,12 +114,15 @@ class _Reading:
         try:
             return self._times[role].moment(text)
         except BadTime as error:
-            raise InputError(f"{row.source}, line {row.line}, {role}: {error}", _MEND) from None
+            place = f"{row.source}, line {row.line}, {role}"
+            raise InputError(f"{place}: {error}", _MEND, plain=f"{place}: not a time") from None
         except Unclear as error:
+            place = f"{row.source}, line {row.line}, {role}"
             raise InputError(
-                f"{row.source}, line {row.line}, {role}: {error}",
+                f"{place}: {error}",
                 "write the times of the members' file as 2024-01-31 or 2024-01-31 10:20 (--time-format is "
                 "for the log)",
+                plain=f"{place}: the time is not clear",
             ) from None
 
 

@@ -29,13 +29,13 @@ def parse_target(to: str, default_store: Path) -> Target:
 
     if to == "kissmetrics":
         return Target("tracker", "kissmetrics", KISSMETRICS)
-    if to.startswith(("https://", "http://")):
-        url = check_url(to)
-        return Target("tracker", "kissmetrics" if url in ALSO_KISSMETRICS else url, url)
     word, _, path = to.partition(":")
     if word == "local":
         return Target("local", "local", str(Path(path).expanduser()) if path else str(default_store))
-    raise UsageError(f"--to {to!r} is no destination", "use kissmetrics, a URL, or local[:PATH]")
+    if "://" in to or "@" in to:
+        url = check_url(to)
+        return Target("tracker", "kissmetrics" if url in ALSO_KISSMETRICS else url, url)
+    raise UsageError(f"--to {to!r} is no destination", "use kissmetrics, https://…, or local[:PATH]")
 
 
 def open_destination(target: Target, keys: Mapping[str, str], timeout: float) -> Destination:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import ipaddress
+import re
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -34,12 +35,15 @@ _EXAMPLE = "for example: --to https://tracker.example.com"
 def check_url(url: str) -> str:
     """Return the base URL in one spelling, without a trailing slash: the ledger knows a tracker by it.
 
-    Raises UsageError for where no key may go.
+    Raises UsageError for where no key may go; what may be a secret in it is not told.
     """
     if "@" in url:
         raise UsageError(
             "--to has a user or password in its URL", "leave it out; the key comes from the environment"
         )
+    said = re.split("[?#]", url)[0]
+    if said != url:
+        raise UsageError(f"--to {said!r} is followed by a query: it is no base URL", _EXAMPLE)
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -50,7 +54,9 @@ def check_url(url: str) -> str:
         raise UsageError(
             f"--to {url!r} has characters that no URL has", "write them percent-encoded, a host in Punycode"
         )
-    if parts.scheme not in ("http", "https") or not host or "?" in url or "#" in url:
+    if parts.scheme not in ("http", "https"):
+        raise UsageError(f"--to {url!r} is no destination", "use kissmetrics, https://…, or local[:PATH]")
+    if not host:
         raise UsageError(f"--to {url!r} is no base URL", _EXAMPLE)
     if parts.scheme == "http" and not _is_loopback(host):
         raise UsageError(

@@ -10,7 +10,7 @@ import errno
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -61,10 +61,15 @@ def placed(folder: Path, entry: str) -> str:
 def _below(folder: str, entry: str) -> str:
     whole = os.path.join(folder, entry)
     if os.path.isabs(entry) or not _SPECIAL.search(folder):
-        return f"./{whole}" if whole == "-" else whole  # `-` alone would be standard input
+        return _named(whole)
     if os.path.lexists(whole):
         return whole
     return os.path.join(glob.escape(folder).replace("%", "%%"), entry)
+
+
+def _named(file: str) -> str:
+    """Return a file's name as it is read: `-` alone would be standard input."""
+    return "./-" if file == "-" else file
 
 
 def find(patterns: Iterable[str], since: int | None, until: int | None, timezone: str) -> Found:
@@ -83,7 +88,7 @@ def find(patterns: Iterable[str], since: int | None, until: int | None, timezone
         files.update(dict.fromkeys(sorted(search.files)))
         outside |= search.outside
         missing += search.missing(pattern)
-    return Found(tuple(files), tuple(missing), len(outside.difference(files)))
+    return Found(tuple(map(_named, files)), tuple(missing), len(outside.difference(files)))
 
 
 class _Search:
@@ -181,28 +186,30 @@ class _Search:
     def _data(self, folder: str) -> Iterator[str]:
         """Yield the data files at any depth below a folder."""
         self._has_folder |= os.path.isdir(folder)
+        for below, others in self._walk(folder, _is_data):
+            yield from (os.path.join(below, entry.name) for entry in others if self._is_file(entry))
+
+    def _folders(self, folder: str) -> Iterator[str]:
+        """Yield a folder and all below it, as `**` has them: none that is hidden."""
+        for below, _ in self._walk(folder, lambda name: not name.startswith(".")):
+            yield below
+
+    def _walk(
+        self, folder: str, is_shown: Callable[[str], bool]
+    ) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+        """Yield a folder and each below it, with what is in it beside folders; no linked ones, for loops."""
         folders = [folder]
         while folders:
             folder = folders.pop()
+            others = []
             for entry in self._entries(folder):
-                if not _is_data(entry.name):
+                if not is_shown(entry.name):
                     continue
                 if self._is_folder(entry, linked=False):
                     folders.append(os.path.join(folder, entry.name))
-                elif self._is_file(entry):
-                    yield os.path.join(folder, entry.name)
-
-    def _folders(self, folder: str) -> Iterator[str]:
-        """Yield a folder and all below it, as `**` has them: none that is hidden or linked, for loops."""
-        folders = [folder]
-        while folders:
-            folder = folders.pop()
-            yield folder
-            folders += [
-                os.path.join(folder, entry.name)
-                for entry in self._entries(folder)
-                if not entry.name.startswith(".") and self._is_folder(entry, linked=False)
-            ]
+                else:
+                    others.append(entry)
+            yield folder, others
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         """Return what is in a folder; one that is gone meanwhile has nothing."""

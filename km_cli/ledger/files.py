@@ -29,36 +29,48 @@ class FileTable:
             f"SELECT size, time, seen FROM {name}.files WHERE file = :file"
             for name in that_have(database, schemas, "files")
         )
-        self._met: list[bytes] = []
+        self._met: set[bytes] = set()
+        self._new: dict[bytes, tuple[int, int, int]] = {}
         self._has_new = False
 
     def is_read(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> bool:
-        """Tell whether the file was read to its end under the same settings and not touched since."""
+        """Tell whether the file was read to its end under the same settings and not touched since.
+
+        That it was met is noted when files are tidied.
+        """
         device, inode, size, time = stamp
         file = _key(device, inode, asked)
+        if self._new.get(file, ())[:2] == (size, time):
+            return True
         for found_size, found_time, seen in self._database.execute(self._query, {"file": file}):
             if (found_size, found_time) == (size, time):
                 if now - seen > _REFRESHED:
-                    self._met.append(file)
+                    self._met.add(file)
                 return True
         return False
 
     def keep(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> None:
-        """Remember that it was read to its end; the caller's transaction makes it durable."""
+        """Remember that it was read to its end. The next `write` makes it durable, or it is read again."""
         device, inode, size, time = stamp
-        self._has_new = True
-        self._database.execute(
+        self._new[_key(device, inode, asked)] = (size, time, int(now))
+
+    def write(self) -> None:
+        """Write what is new; the caller's transaction makes it durable."""
+        self._database.executemany(
             "INSERT OR REPLACE INTO main.files VALUES (?, ?, ?, ?)",
-            (_key(device, inode, asked), size, time, int(now)),
+            [(file, *found) for file, found in self._new.items()],
         )
+        self._has_new = self._has_new or bool(self._new)
+        self._new.clear()
 
     @property
     def is_stale(self) -> bool:
         """Whether there is something to tidy: files that were met and are not noted as such, or new ones."""
-        return self._has_new or bool(self._met)
+        return self._has_new or bool(self._new or self._met)
 
     def tidy(self, now: float) -> None:
         """Note which files were met, forget those that were not for long; the caller's transaction."""
+        self.write()
         self._database.executemany(
             "UPDATE main.files SET seen = ? WHERE file = ?", [(int(now), file) for file in self._met]
         )

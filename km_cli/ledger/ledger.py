@@ -110,12 +110,15 @@ class Ledger:
             if at_end:
                 self.slots.forget_old_changed()
             self.readings.write(reading)
+            self.files.write()
         return parcels
 
     def keep_file(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> None:
-        """Remember a file (device, inode, size, time) that was read to its end under these settings."""
-        with self._transaction():
-            self.files.keep(stamp, asked, now)
+        """Remember a file (device, inode, size, time) that was read to its end under these settings.
+
+        It is durable with the next transaction: what a crash forgets is read once more.
+        """
+        self.files.keep(stamp, asked, now)
 
     def tidy_files(self, now: float) -> None:
         """Forget files that no run has met for long."""

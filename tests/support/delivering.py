@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from km_cli.cli.running import SystemClock
+from km_cli.cli.sending import SystemClock
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations.tracker import TrackerDestination
 from km_cli.errors import KmError

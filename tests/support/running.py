@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from km_cli.cli.running import SystemClock
+from km_cli.cli.sending import SystemClock
 from km_cli.config import Settings
 from km_cli.config.people import People
 from km_cli.config.sites import Site
