@@ -15,9 +15,10 @@ from typing import Protocol
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource
 from km_cli.dispatch import Stop, Stopped
-from km_cli.errors import CutShort, Exit, KmError, ReadError, Unclosed, UsageError
+from km_cli.errors import CutShort, Exit, KmError, ReadError, Rewritten, Unclosed, UsageError
 from km_cli.inputs import Source, Stamp, open_reader
 from km_cli.inputs.places import Missing, find
+from km_cli.inputs.source import shown
 from km_cli.ledger import Ledger
 from km_cli.pipeline import Pipeline
 from km_cli.protocols import Clock
@@ -36,9 +37,10 @@ MOST_PROBLEMS = 100
 STATES = ("read", "begun", "held", "unchanged", "failed", "gone", "outside", "missing")
 """What becomes of files.
 
-`read` to their end; `begun`, as far as --limit goes; `held`: a last line is left to a later run; `unchanged`
-since they were read, and not opened; `failed`; `gone` since they were listed, as happens in rotation;
-`outside` of since and until, by the date in their path. `missing` are patterns that match nothing.
+`read` to their end; `begun`, as far as --limit goes; `held`: a last line, or what was written anew while it
+was read, is left to a later run; `unchanged` since they were read, and not opened; `failed`; `gone` since
+they were listed, as happens in rotation; `outside` of since and until, by the date in their path. `missing`
+are patterns that match nothing.
 """
 
 
@@ -58,10 +60,14 @@ class Met:
         """Count a file in its state, and keep what is wrong with it."""
         self.files[state] += 1
         if problem is not None:
-            self.trouble += 1
-            self.worst = max(self.worst, problem.exit)
-            if len(self.problems) < MOST_PROBLEMS:
-                self.problems.append(problem)
+            self.add(problem)
+
+    def add(self, problem: KmError) -> None:
+        """Keep what is wrong."""
+        self.trouble += 1
+        self.worst = max(self.worst, problem.exit)
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
 
 
 Own = Sequence[tuple[Path, str]]
@@ -168,7 +174,7 @@ class Backfill:
         if state != "read":
             self._pipeline.pass_over()
         if self._watching and state != "unchanged":
-            self._watching.looked(source.name, file, state, problem)
+            self._watching.looked(source.name, shown(file), state, problem)
 
     def _state(self, file: str, asked: str) -> str:
         """Take what is new in a file; return what became of it. Raises UsageError, ReadError."""
@@ -201,6 +207,8 @@ class Backfill:
         try:
             with closing(open_reader(source)) as opened:
                 is_whole = self._pipeline.take(opened, may_grow)
+        except Rewritten:
+            return "held"
         except CutShort:
             if age >= _PACKING:
                 raise

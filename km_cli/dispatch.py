@@ -19,7 +19,9 @@ from km_cli.protocols import Destination
 from km_cli.tally import OpenRow, Tally
 
 _TICK = 0.2
-_MOST_UNSETTLED = 2000
+_MOST_UNSETTLED = 1000
+_SETTLED_EVERY = 0.25
+"""Seconds; what is acknowledged and not yet durable is sent again after a crash."""
 _GRACE = 10.0
 
 
@@ -252,7 +254,7 @@ class Sending:
         return new
 
     def _settle_some(self) -> None:
-        if len(self._unsettled) >= _MOST_UNSETTLED or time.monotonic() - self._settled_at > 1.0:
+        if len(self._unsettled) >= _MOST_UNSETTLED or time.monotonic() - self._settled_at > _SETTLED_EVERY:
             self._settle()
 
     def _settle(self) -> None:
@@ -276,12 +278,18 @@ class Sending:
             reading = self._ledger.readings.by_number(reading_number)
             assert reading is not None
             lines.append(format_reject(reject, reading.origin))
-        self._rejects.write(lines)
+        self._write(lines)
         return receipts
 
     def _write_rejects(self, batch: Batch) -> None:
         rejects = [*batch.rejects, *(reject for plan in batch.plans for reject in plan.rejects)]
-        self._rejects.write([format_reject(reject, batch.reading.origin) for reject in rejects])
+        self._write([format_reject(reject, batch.reading.origin) for reject in rejects])
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        """Write rejects; whoever comes after us knows of them, if we don't come to tell."""
+        if lines:
+            self._rejects.write(lines)
+            self._ledger.untold.keep(self._rejects.name, self._rejects.count)
 
 
 def count_plan(tally: Tally, plan: Plan) -> None:

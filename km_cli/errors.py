@@ -8,8 +8,10 @@ KmError                      what went wrong, and `hint`: what to do next
 │   ├── LedgerBusy      75   another run holds it
 │   └── LedgerFailed    74   it was in use and a write failed (a full disk)
 ├── ReadError           74   reading failed midway
-│   └── CutShort        74   what is packed ends in the middle
+│   ├── CutShort        74   what is packed ends in the middle
+│   └── Rewritten       74   the file was cut off or written anew while it was read
 ├── TooManyRejects      65   more rows are rejected than --max-rejects allows
+├── Untold              65   an earlier run rejected rows, and was cut off before it could say so
 ├── TooManyFindings     65   there are findings, and --strict allows none
 ├── Unavailable         69   the destination is unavailable or refuses us
 │   └── Outage          69   it does not answer at present
@@ -91,6 +93,16 @@ class ReadError(KmError):
 
 class CutShort(ReadError):
     """What is packed ends in the middle: it is damaged, or still being written."""
+
+
+class Rewritten(ReadError):
+    """The file is not what it was when its beginning was read: what follows belongs to something else."""
+
+
+class Untold(KmError):
+    """An earlier run rejected rows, and was cut off before it told anybody."""
+
+    exit = Exit.REJECTED
 
 
 class TooManyRejects(KmError):

@@ -177,7 +177,7 @@ class Pipeline:
         if self._counts_known:
             self._tally.rows.skipped += reading.rows
             self._tally.rejected_before += reading.rejected + reading.refused
-        place = Place(reading.length, reading.line + 1) if reading.length else None
+        place = Place(reading.length, reading.line + 1, reading.digest) if reading.length else None
         reader = opened.reader(place)
         mappers = Mappers(self._understanding, opened, mapping)
         planner = Planner(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -10,14 +11,15 @@ import sqlite3
 import subprocess
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.support.clockwork import Clockwork
 from tests.support.command import KEY, Command
-from tests.support.nightly import BEGIN, DAY, Logs, Nights, aged, arrived, line
+from tests.support.nightly import BEGIN, DAY, Logs, Nights, aged, arrived, arrived_once, line
 from tests.support.reading import raw_of
 from tests.support.tracker import OK, Hit, Reaction, Tracker, refuse, too_many
 
@@ -112,27 +114,114 @@ def test_a_copy_that_is_not_whole_yet(nights: Nights, logs: Logs, tracker: Track
     check(tracker, logs)
 
 
-def test_an_old_log_that_is_copied_and_truncated_while_it_is_read(
-    nights: Nights, logs: Logs, tracker: Tracker
-) -> None:
+LONG = 2200
+"""Rows of a log of which some are read only when others were sent: more than the 2,000 calls under way."""
+
+
+@pytest.fixture
+def reading(nights: Nights, logs: Logs, tracker: Tracker) -> Reading:
+    return Reading(nights, logs, tracker)
+
+
+class Reading:
+    """A long log, of which only `n` is sent; `met` happens to it in the middle of the next run."""
+
+    def __init__(self, nights: Nights, logs: Logs, tracker: Tracker) -> None:
+        nights.configure('files = ["logs/*"]', more='[columns]\nproperties = ["n"]')
+        self.nights, self.logs, self.tracker = nights, logs, tracker
+        self.log = logs.path("app.csv")
+        self.log.write_bytes(self.rows(LONG))
+
+    def rows(self, count: int) -> bytes:
+        """The next rows, each of 6 KB."""
+        first, self.logs.rows = self.logs.rows, self.logs.rows + count
+        head, *rows = self.logs.csv(range(first, self.logs.rows)).splitlines()
+        return head + b",pad\n" + b"".join(row + b"," + b"y" * 6000 + b"\n" for row in rows)
+
+    def goes_wrong(self, met: Callable[[], None]) -> None:
+        def behave(_hit: Hit, number: int) -> Reaction:
+            if number == 0:
+                met()
+            return OK
+
+        self.tracker.behave = behave
+        assert self.nights.files() == {"held": 1}
+        assert 0 < len(self.tracker.hits) < 2 * LONG
+
+
+def test_an_old_log_that_is_copied_and_truncated_while_it_is_read(reading: Reading) -> None:
     """Nobody had touched it for days; where it ends now is in the middle of a row."""
-    nights.configure('files = ["logs/*"]', more='[columns]\nproperties = ["n"]')
-    log, pad = logs.path("app.log"), b'{"pad": "' + b"x" * 60_000 + b'", '
-    rows = logs.lines(450).splitlines(keepends=True)
-    logs.append("app.log", b"".join(row.replace(b"{", pad, 1) for row in rows))
-    aged(log, 2 * DAY)
+    aged(reading.log, 2 * DAY)
 
-    def rotate(_hit: Hit, number: int) -> Reaction:
-        if number == 0:
-            shutil.copy2(log, logs.path("app.log.1"))
-            os.truncate(log, 0)
-        return OK
+    def rotate() -> None:
+        shutil.copy2(reading.log, reading.logs.path("app.csv.1"))
+        os.truncate(reading.log, 0)
 
-    tracker.behave = rotate
-    assert nights.files() == {"held": 1}
-    assert 0 < len(tracker.hits) < 900
-    assert nights.files() == {"read": 2}
-    check(tracker, logs)
+    reading.goes_wrong(rotate)
+    assert reading.nights.files() == {"read": 2}
+    check(reading.tracker, reading.logs)
+
+
+def test_a_log_that_is_truncated_and_grows_beyond_where_it_is_read(reading: Reading) -> None:
+    """What stands there then is no rest of the line that was: such a person was in no log."""
+
+    def rotate() -> None:
+        shutil.copy2(reading.log, reading.logs.path("app.csv.1"))
+        os.truncate(reading.log, 0)
+        reading.logs.append("app.csv", reading.rows(LONG + 10))
+
+    reading.goes_wrong(rotate)
+    assert reading.nights.files() == {"read": 2}
+    check(reading.tracker, reading.logs)
+
+
+def test_what_is_written_anew_before_it_is_gone_on_with(tmp_path: Path) -> None:
+    """The hash said that it is the same; a moment later it is not."""
+    from km_cli.errors import Rewritten
+    from km_cli.inputs import Place, Source, open_reader
+
+    path = tmp_path / "app.log"
+    path.write_bytes(line(0) + line(1))
+    place = Place(len(line(0)), 2, hashlib.sha256(line(0)).digest())
+    with closing(open_reader(Source(str(path)))) as opened:
+        assert list(map(raw_of, opened.reader(place).items())) == [line(1)]
+        path.write_bytes(line(0) + line(1) + line(2))
+        assert list(map(raw_of, opened.reader(place).items())) == [line(1), line(2)]
+        path.write_bytes(line(3) + line(4) + line(5) + line(6))
+        with pytest.raises(Rewritten):
+            opened.reader(place)
+
+
+def test_zero_bytes_before_a_log_are_named(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+    """copytruncate of a writer that does not append: it goes on where it was."""
+    logs.append("app.log", b"\0" * 500 + logs.lines(3))
+    result = nights().ended(2)
+    assert "zero bytes" in result.err
+    assert "tr -d '\\0'" in result.err
+    assert not tracker.seen
+
+
+@pytest.mark.parametrize("command", ["backfill", "import"])
+def test_rejects_of_a_run_that_was_killed_are_told_of_by_the_next(
+    importer: Command, nights: Nights, logs: Logs, tracker: Tracker, command: str
+) -> None:
+    """Its cursor is behind them: nobody would hear of them."""
+    logs.append("app.log", b"{}\n" * 3 + logs.lines(60))
+    aged(logs.path("app.log"))
+    words = nights.words if command == "backfill" else ("import", logs.path("app.log"))
+    tracker.latency = 3.0
+    process = importer.start(*words, "--concurrency", "1")
+    while not tracker.seen:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    tracker.latency = 0.0
+    result = importer(*words, "--json").ended(65)
+    (rejects,) = importer.state.glob("rejects-*.jsonl")
+    assert f"3 rows rejected by a run that was cut off, in {rejects}" in result.err
+    assert result.summary["rows"]["rejected"] == 0
+    assert importer(*words).ended(0).err == ""
+    assert arrived_once(tracker) == logs.calls()
 
 
 def test_a_last_reject_that_was_corrected(nights: Nights, logs: Logs, tracker: Tracker) -> None:

@@ -94,6 +94,22 @@ def test_a_signal_while_nothing_is_answered_has_an_end(
     check_arrived(tracker, log)
 
 
+def test_a_terminal_that_goes_away_stops_it_but_for_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        stop = Stop()
+        with interrupts.watched(stop) as caught:
+            signal.raise_signal(signal.SIGHUP)
+        assert (stop.requested, caught.signal) == (True, signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        stop = Stop()
+        with interrupts.watched(stop) as caught:
+            signal.raise_signal(signal.SIGHUP)
+        assert (stop.requested, caught.signal) == (False, 0)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_nobody_listening_to_its_words_is_no_reason_to_fail() -> None:
     """The handler runs in the middle of anything, a transaction for one: it must not raise."""
     stop, kept_open = Stop(), os.dup(2)

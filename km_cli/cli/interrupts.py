@@ -43,7 +43,7 @@ class PatientInput(io.RawIOBase):
 
 @contextmanager
 def watched(stop: Stop) -> Iterator[Caught]:
-    """Turn SIGINT and SIGTERM into a request to stop, and a second one into the end."""
+    """Turn SIGINT, SIGTERM and SIGHUP into a request to stop, a second one into the end; nohup is heeded."""
     caught = Caught()
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -54,7 +54,9 @@ def watched(stop: Stop) -> Iterator[Caught]:
         stop.requested = True
         _tell(b"\n" * os.isatty(2) + b"km-cli: finishing what is in flight; once more to stop at once\n")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    heard = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else []))
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield caught
     finally:

@@ -19,12 +19,14 @@ from km_cli.cli.sending import (
     send,
     tell_exposed,
     tell_of_other_sites,
+    untold,
 )
 from km_cli.cli.settings import make_settings
+from km_cli.cli.show import complain
 from km_cli.cli.watch import Watcher
 from km_cli.config import Settings
 from km_cli.dispatch import Stop
-from km_cli.errors import UsageError
+from km_cli.errors import Exit, UsageError
 from km_cli.inputs import Source
 from km_cli.tally import Tally
 
@@ -65,16 +67,26 @@ def run_import(context: click.Context) -> int:
         with watch:
             error = send(run, lambda pipeline: pipeline.run(sources))
         watch.pending = ledger.outbox.count(settings.target.tracker)
-    seconds = clock.monotonic() - started
+        _report(context, run, clock.monotonic() - started)
+        worst = Exit.OK
+        for earlier in untold(ledger):
+            complain(str(earlier), earlier.hint)
+            worst = earlier.exit
+        code = conclude(tally, rejects, error, caught.signal, worst)
+        ledger.told()
+    return code
+
+
+def _report(context: click.Context, run: Run[Watcher], seconds: float) -> None:
+    settings, tally, flags = run.settings, run.tally, context.params
     kept = report.kept_by(settings.target)
     if flags["as_json"]:
         report.print_json(tally, seconds, kept=kept)
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
-        report.print_summary(settings, tally, watch, seconds, kept)
+        report.print_summary(settings, tally, run.watch, seconds, kept)
     else:
         report.print_losses(tally)
-    tell_of_other_sites(watch.pending, keys)
-    return conclude(tally, rejects, error, caught.signal)
+    tell_of_other_sites(run.watch.pending, run.keys)
 
 
 def _sources(settings: Settings, stop: Stop) -> list[Source]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import SystemRandom
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from km_cli import outages
 from km_cli.cli import report
@@ -18,7 +18,7 @@ from km_cli.config import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations import open_destination
 from km_cli.dispatch import Sending, Stop, Stopped
-from km_cli.errors import Exit, KmError, LedgerFailed
+from km_cli.errors import Exit, KmError, LedgerFailed, Unavailable, Untold
 from km_cli.inputs import RejectsFile
 from km_cli.ledger import Ledger
 from km_cli.pipeline import Pipeline
@@ -27,6 +27,12 @@ from km_cli.tally import Tally
 
 GC = (100_000, 50, 50)
 """Millions of small tuples come and go, in no cycle: to look for cycles as often as usual costs 15 %."""
+
+_MEND = "correct them there, in `raw`, and import that file"
+_MEND_REFUSED = (
+    "those that it refused: import that file as it is when the destination is well; if a row itself is at "
+    "fault, correct it there, in `raw`"
+)
 
 _LEAST_WINDOW = 2000
 _PROCESSOR = 36
@@ -45,7 +51,10 @@ class SystemClock:
         return time.monotonic()
 
 
-class Run(NamedTuple):
+W = TypeVar("W", bound=Watcher)
+
+
+class Run(NamedTuple, Generic[W]):
     """What a run works with. `keys` are by site."""
 
     settings: Settings
@@ -54,7 +63,7 @@ class Run(NamedTuple):
     rejects: RejectsFile
     tally: Tally
     stop: Stop
-    watch: Watcher
+    watch: W
     clock: Clock
 
 
@@ -88,7 +97,7 @@ def tell_exposed(settings: Settings) -> None:
 
 
 def send(
-    run: Run, work: Callable[[Pipeline], None], *, is_wary: bool = False, counts_known: bool = True
+    run: Run[W], work: Callable[[Pipeline], None], *, is_wary: bool = False, counts_known: bool = True
 ) -> KmError | None:
     """Drain the outbox, work, and wait for the last receipt; return what ended it early, if anything.
 
@@ -168,17 +177,25 @@ def tell_of_other_sites(pending: dict[str, int], keys: dict[str, str]) -> None:
             )
 
 
+def untold(ledger: Ledger) -> list[Untold]:
+    """Return what is to be told of rejects by runs that were cut off before they could."""
+    return [
+        Untold(f"{counted(rows, 'row')} rejected by a run that was cut off, in {path}", _MEND)
+        for path, rows in ledger.untold.earlier.items()
+    ]
+
+
 def conclude(
     tally: Tally, rejects: RejectsFile, error: KmError | None, signal: int, worst: int = Exit.OK
 ) -> int:
     """Say what is left to do, the most urgent last, and return the exit code.
 
-    `worst` is that of what was wrong with single files, and was told.
+    `worst` is that of what was wrong beside this run's rows, as with single files, and was told.
     """
     if rejects.count:
         complain(
             f"{counted(rejects.count, 'row')} rejected ({report.reasons(tally)}), in {rejects.path}",
-            "correct them there, in `raw`, and import that file",
+            _MEND_REFUSED if isinstance(error, Unavailable) and "refused" in tally.rejects else _MEND,
         )
     if tally.calls.pending:
         complain(

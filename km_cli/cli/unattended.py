@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ from km_cli.cli.sending import (
     send,
     tell_exposed,
     tell_of_other_sites,
+    untold,
 )
 from km_cli.cli.settings import kept_places, make_settings
 from km_cli.cli.show import complain
@@ -67,9 +69,15 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
             tell_exposed(settings)
         asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
         quiet = flags["quiet"] or flags["as_json"]
-        own = _own(context, settings, teller.places)
-        run = backfill(settings, sources, limits, clock, teller, own, asks=asks, quiet=quiet)
-        return _report(context, settings, run, teller)
+        watch = Watched(settings, teller, asks=asks, quiet=quiet)
+        keys, own = settings.keys(), _own(context, settings, teller.places)
+        _check_told(settings, teller.places)
+        gc.set_threshold(*GC)
+        with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
+            run = Run(settings, keys, ledger, rejects, Tally(), Stop(), watch, clock)
+            code = _report(context, backfill(run, sources, limits, teller, own), teller)
+            ledger.told()
+        return code
 
 
 def tell_of_usage(command: click.Command, words: list[str], error: KmError | click.UsageError) -> None:
@@ -137,46 +145,35 @@ def _unforeseen(error: Exception, code: Exit) -> KmError:
 class Backfilled(NamedTuple):
     """A backfill that got to its end, early or not."""
 
-    run: Run
-    watch: Watched
+    run: Run[Watched]
     met: Met
     error: KmError | None
     signal: int
 
 
 def backfill(
-    settings: Settings,
-    sources: Sequence[BackfillSource],
-    limits: Limits,
-    clock: Clock,
-    teller: Teller,
-    own: Own,
-    *,
-    asks: bool,
-    quiet: bool,
+    run: Run[Watched], sources: Sequence[BackfillSource], limits: Limits, teller: Teller, own: Own
 ) -> Backfilled:
-    """Take what is new in the sources and send it. Raises KmError if it could not begin."""
-    keys, stop = settings.keys(), Stop()
-    gc.set_threshold(*GC)
-    watch = Watched(settings, teller, asks=asks, quiet=quiet)
-    with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
-        tracker = settings.target.tracker
-        run = Run(settings, keys, ledger, rejects, Tally(), stop, watch, clock)
-        met = Met()
-        teller.pending = sum(ledger.outbox.count(tracker).values())
-        teller.start(sources)
+    """Take what is new in the sources and send it. Raises TooManyFindings if that is not to be."""
+    settings, ledger, clock, stop, watch = run.settings, run.ledger, run.clock, run.stop, run.watch
+    tracker, met = settings.target.tracker, Met()
+    teller.pending = sum(ledger.outbox.count(tracker).values())
+    teller.start(sources)
+    for error in untold(ledger):
+        met.add(error)
+        teller.problem(error)
 
-        def work(pipeline: Pipeline) -> None:
-            Backfill(settings, pipeline, ledger, clock, stop, met, watch, own).run(sources)
+    def work(pipeline: Pipeline) -> None:
+        Backfill(settings, pipeline, ledger, clock, stop, met, watch, own).run(sources)
 
-        with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), watch:
-            error = outages.paused(ledger.pauses.of(tracker), clock.now())
-            if error is None and limits.strict:
-                _rehearse(settings, sources, clock, stop, own)
-            if error is None:
-                error = stop.error if stop.requested else send(run, work, is_wary=True, counts_known=False)
-        watch.pending = ledger.outbox.count(tracker)
-    return Backfilled(run, watch, met, error, caught.signal)
+    with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), watch:
+        ended = outages.paused(ledger.pauses.of(tracker), clock.now())
+        if ended is None and limits.strict:
+            _rehearse(settings, sources, clock, stop, own)
+        if ended is None:
+            ended = stop.error if stop.requested else send(run, work, is_wary=True, counts_known=False)
+    watch.pending = ledger.outbox.count(tracker)
+    return Backfilled(run, met, ended, caught.signal)
 
 
 def _rehearse(
@@ -217,6 +214,13 @@ def _own(context: click.Context, settings: Settings, told: Sequence[Path] = ()) 
     ]
 
 
+def _check_told(settings: Settings, told: Sequence[Path]) -> None:
+    """Raise UsageError if two would write into one file."""
+    for place in told:
+        if os.path.realpath(place) == os.path.realpath(settings.rejects):
+            raise UsageError(f"{place} is where rejects go too", "give one of them another place")
+
+
 @contextmanager
 def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
     """Ask the run to end after so long."""
@@ -240,9 +244,9 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def _report(context: click.Context, settings: Settings, done: Backfilled, teller: Teller) -> int:
+def _report(context: click.Context, done: Backfilled, teller: Teller) -> int:
     """Say how it went to whoever is there, and to those who are not; return the exit code."""
-    flags, run, watch = context.params, done.run, done.watch
+    flags, run, settings, watch = context.params, done.run, done.run.settings, done.run.watch
     tally, met, error = run.tally, done.met, done.error
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
         kept, files = report.kept_by(settings.target), met.files

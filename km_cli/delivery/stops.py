@@ -30,7 +30,7 @@ class Stops:
         self._rejections += 1
         if self._rejections < self._policy.rejections:
             return None
-        return Unavailable(
+        return Outage(
             f"{self._rejections} calls in a row were refused, the last with: {answer.reason}",
             "something is wrong with all of them; see the rejects file, and try one row: --limit 1",
         )

@@ -48,10 +48,14 @@ _SAMPLE = 1000
 
 
 class Place(NamedTuple):
-    """Where reading goes on: this many bytes of content are behind it; `line` it is in, counted from 1."""
+    """Where reading goes on: this many bytes of content are behind it; `line` it is in, counted from 1.
+
+    `digest` is the hash of what is behind it, if that is to be as it was.
+    """
 
     length: int = 0
     line: int = 1
+    digest: bytes = b""
 
 
 class _Rejoined(io.RawIOBase):
@@ -138,12 +142,14 @@ class Opened:
         return head
 
     def reader(self, place: Place | None = None) -> Reader:
-        """Return a reader that begins after the preamble, or at `place`."""
+        """Return a reader that begins after the preamble, or at `place`. Raises ReadError."""
         if place is not None and place.length:
             self._stream.close()
             self._stream = self.source.open()
             # A line's rest is a record if it grew, but not if the line is too long for one.
             within = self._stream.skip(place.length) > LONGEST_RECORD
+            if place.digest:
+                self.source.check_still(place.length, place.digest)
             self._lines = split_lines(cast(BinaryIO, self._stream), overlong=within)
             self._preamble, self._line = b"", place.line + within
             self.normalised.clear()

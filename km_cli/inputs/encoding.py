@@ -6,7 +6,7 @@ import codecs
 import difflib
 
 from km_cli.errors import InputError, UsageError
-from km_cli.inputs.base import UTF8, in_shell
+from km_cli.inputs.base import UTF8, in_shell, piped
 from km_cli.inputs.compression import Bytes
 from km_cli.inputs.foreign import check_kind
 from km_cli.inputs.rejects import is_reject
@@ -109,6 +109,12 @@ class Transcoded:
 def check_encoding(name: str, head: bytes, encoding: str) -> None:
     """Raise InputError if the beginning of an input shows that it is in UTF-16 or UTF-32 after all."""
     found = "" if encoding else next((said for mark, said in _MARKS.items() if head.startswith(mark)), "")
+    if head and not head[:64].strip(b"\0"):
+        raise InputError(
+            f"{name} begins with zero bytes: it was cut off under a writer that goes on at its old place",
+            f"have that append (>> in a shell); what is in it: {piped(name, 'cat')} | tr -d '\\0' | "
+            "km-cli import -",
+        )
     if not found and head[:64].count(b"\0") * 3 >= len(head[:64]) > 0:
         found = "UTF-16LE" if head[1:64:2].count(b"\0") > head[:64:2].count(b"\0") else "UTF-16BE"
     if found:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -201,11 +202,13 @@ def _values(row: Row) -> dict[str, Any]:
 class RejectsFile:
     """Where a run's rejects go: made with the first of them, synced before the ledger commits.
 
-    An existing file is added to. Raises LedgerFailed if it can't be written.
+    An existing file is added to. Raises LedgerFailed if it can't be written. `name` is
+    its whole path, as text.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = os.fsencode(path.absolute()).decode(errors="backslashreplace")
         self.count = 0
         self._file = -1
 
@@ -224,7 +227,8 @@ class RejectsFile:
             os.fsync(self._file)
         except OSError as error:
             if size >= 0:
-                os.ftruncate(self._file, size)
+                with suppress(OSError):  # what is no file on a disk keeps nothing
+                    os.ftruncate(self._file, size)
             raise LedgerFailed(
                 f"the rejects file {self.path} cannot be written: {error.strerror}",
                 "make room or give another place with --rejects PATH, then run the same command again",

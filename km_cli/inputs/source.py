@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from km_cli.errors import CutShort, ReadError, UsageError
+from km_cli.errors import CutShort, ReadError, Rewritten, UsageError
 from km_cli.inputs.base import in_shell
 from km_cli.inputs.compression import Bytes, Damaged, EndsEarly, TooLarge, is_packed, unpack
 from km_cli.inputs.encoding import Transcoded, no_such_text
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 _MOST_BESIDE = 10_000
+_LAST = 1 << 12
+"""Bytes by which a file is known not to have been written anew."""
+
 _ANY = Shape()
 
 
@@ -85,6 +88,13 @@ def _unreadable(name: str, offset: int, error: OSError) -> ReadError:
     )
 
 
+def _rewritten(name: str, offset: int) -> Rewritten:
+    return Rewritten(
+        f"{name}: was cut off or written anew while it was read, after {offset:,} bytes",
+        "run again: what was read before is dealt with, and what is known is not sent twice",
+    )
+
+
 def _near(path: Path) -> str:
     """Say which file beside an absent one may be meant."""
     if not path.parent.is_dir():
@@ -118,18 +128,28 @@ class Stamp(NamedTuple):
 
 
 class _Pinned(io.RawIOBase):
-    """A file from its start, read through a descriptor that others read through too."""
+    """A file from its start, read through a descriptor that others read through too.
 
-    def __init__(self, file: int) -> None:
+    Raises Rewritten if what was read last does not stand there any more: the file was cut off, and perhaps
+    has grown beyond that place since. What follows would be taken for the rest of a line that is no more.
+    """
+
+    def __init__(self, name: str, file: int) -> None:
+        self._name = name
         self._file = file
         self._at = 0
+        self._last = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
         size = os.preadv(self._file, [buffer], self._at)
+        # Not before: it may be cut off in between.
+        if os.pread(self._file, len(self._last), self._at - len(self._last)) != self._last:
+            raise _rewritten(self._name, self._at)
         self._at += size
+        self._last = (self._last + bytes(memoryview(buffer)[max(0, size - _LAST) : size]))[-_LAST:]
         return size
 
 
@@ -250,7 +270,7 @@ class Source:
             assert self._stdin is not None
             return self._stdin
         if self._file >= 0:
-            return io.BufferedReader(_Pinned(self._file))
+            return io.BufferedReader(_Pinned(self.name, self._file))
         try:
             return self.path.open("rb")
         except OSError as error:
@@ -258,6 +278,13 @@ class Source:
 
     def _unopened(self, error: OSError) -> UsageError:
         return UsageError(f"{self.name}: cannot be opened: {error.strerror}", "check its permissions")
+
+    def check_still(self, length: int, digest: bytes) -> None:
+        """Raise Rewritten if the content does not begin any more as it did when it was pinned."""
+        if self._file < 0 or not self.was_touched:
+            return
+        if not any(state.digest() == digest for _, state in self.longest_known([length])):
+            raise _rewritten(self.name, length)
 
     def longest_known(
         self, lengths: Iterable[int], check: Callable[[], None] = lambda: None

@@ -19,6 +19,7 @@ from km_cli.ledger.pauses import Pause, PauseTable
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.schema import leave_no_trace, open_ledger, open_overlay
 from km_cli.ledger.slots import SlotTable
+from km_cli.ledger.untold import UntoldTable
 from km_cli.model import Outcome, Parcel, Placed, Receipt
 
 
@@ -45,6 +46,7 @@ class Ledger:
         self.outbox = Outbox(database, schemas)
         self.files = FileTable(database, schemas)
         self.pauses = PauseTable(database, schemas)
+        self.untold = UntoldTable(database, schemas)
 
     @classmethod
     def open(cls, path: Path, wait: float = 0.0) -> Ledger:
@@ -111,6 +113,7 @@ class Ledger:
                 self.slots.forget_old_changed()
             self.readings.write(reading)
             self.files.write()
+            self.untold.write()
         return parcels
 
     def keep_file(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> None:
@@ -138,6 +141,13 @@ class Ledger:
             self._settle(tracker, receipts)
             self.slots.write()
             self.counts.write(at_end=False)
+            self.untold.write()
+
+    def told(self) -> None:
+        """Forget that nobody was told of rejects: somebody was."""
+        if not self.untold.is_empty:
+            with self._transaction():
+                self.untold.clear()
 
     def _settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         receipts = list(receipts)

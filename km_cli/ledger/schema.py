@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS {schema}.files (
 CREATE TABLE IF NOT EXISTS {schema}.pauses (
     tracker TEXT PRIMARY KEY, until REAL NOT NULL, failures INTEGER NOT NULL, reason TEXT NOT NULL
     ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.untold (path TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.slots (
     second INTEGER NOT NULL, person BLOB NOT NULL, calls BLOB NOT NULL,
     PRIMARY KEY (second, person)) WITHOUT ROWID;
@@ -184,5 +185,5 @@ def check_version(database: sqlite3.Connection, path: Path, schema: str) -> None
 def _unusable(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
     return LedgerError(
         f"the ledger {path} cannot be used: {error}",
-        "it is left as it is; give another with --ledger PATH, or bring back a copy of it",
+        "it is left as it is; bring back a copy of it: under another (--ledger PATH) all is sent again",
     )

@@ -80,7 +80,9 @@ class Desk:
         """The call was sent before, with other properties."""
         who = _who(call)
         self._note(
-            "changed", f"{who}: {call.event!r} was sent before with other properties; not sent again", who
+            "changed",
+            f"{who}: {call.event!r} at that moment was sent before with other properties; not sent again",
+            who,
         )
 
 

@@ -252,7 +252,8 @@ NOTICED: tuple[About, ...] = (
         "changed",
         Severity.NOTE,
         "sent before with other properties: not sent again",
-        "nothing, if the first values are the right ones; what was sent cannot be taken back",
+        "nothing, if it is the same event exported again; if others have the same moment, as dates alone "
+        "have, tell them apart: --id, or times in milliseconds",
         "",
         _NO_EXAMPLE,
     ),

@@ -1,0 +1,43 @@
+"""Rejects that nobody was told of: the run that wrote them was cut off, and its cursor is behind the rows."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from km_cli.ledger.schema import that_have
+
+
+class UntoldTable:
+    """Rows in rejects files, by the file's name, until a run has told of them.
+
+    `earlier` are those of runs that were cut off.
+    """
+
+    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
+        self._database = database
+        query = "SELECT path, rows FROM {}.untold ORDER BY path"
+        self.earlier: dict[str, int] = {
+            path: rows
+            for name in that_have(database, schemas, "untold")
+            for path, rows in database.execute(query.format(name))
+        }
+        self._new: tuple[str, int] | None = None
+
+    def keep(self, path: str, rows: int) -> None:
+        """Remember how many rows this run wrote to its file; the next `write` makes it durable."""
+        self._new = (path, rows + self.earlier.get(path, 0))
+
+    def write(self) -> None:
+        """Write what is new; the caller's transaction makes it durable."""
+        if self._new:
+            self._database.execute("INSERT OR REPLACE INTO main.untold VALUES (?, ?)", self._new)
+            self._new = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell of."""
+        return not self._database.execute("SELECT 1 FROM main.untold LIMIT 1").fetchone()
+
+    def clear(self) -> None:
+        """Forget what was told by now; the caller's transaction makes it durable."""
+        self._database.execute("DELETE FROM main.untold")
