@@ -35,6 +35,7 @@ class Exit(IntEnum):
     LEDGER = 73
     IO = 74
     TEMPORARY = 75
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
