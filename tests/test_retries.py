@@ -278,7 +278,7 @@ def test_retry_after_holds_the_whole_pool(tracker: Tracker, form: str) -> None:
     assert tracker.seen[1].at - tracker.seen[0].at > 0.9
 
 
-@pytest.mark.parametrize("asked", ["301", in_date(4000), "9" * 400])
+@pytest.mark.parametrize("asked", ["301", in_date(4000), "9" * 400], ids=["seconds", "date", "huge"])
 def test_a_longer_pause_than_300_seconds_ends_the_run(tracker: Tracker, asked: str) -> None:
     tracker.behave = lambda _, number: t.too_many(asked) if number == 3 else t.OK
     with delivering(tracker, concurrency=1) as delivery:
