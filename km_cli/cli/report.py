@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,17 +47,16 @@ _WORST = 3
 
 
 def kept_by(target: Target) -> dict[str, Any] | None:
-    """Return what the local store holds; None for a destination that does not tell."""
+    """Return what the local store holds; None for other destinations, or if it can't say (a full disk)."""
     if target.kind != "local" or not Path(target.place).exists():
         return None
     from km_cli.standin import Store
 
-    store = Store(target.place)
     try:
-        kept = store.kept()
-    finally:
-        store.close()
-    return dict(kept._asdict())
+        with closing(Store(target.place)) as store:
+            return dict(store.kept()._asdict())
+    except sqlite3.Error:
+        return None
 
 
 def print_json(

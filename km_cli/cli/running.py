@@ -79,11 +79,10 @@ def run_import(context: click.Context) -> int:
 
 def _report(context: click.Context, run: Run[Watcher], seconds: float) -> None:
     settings, tally, flags = run.settings, run.tally, context.params
-    kept = report.kept_by(settings.target)
     if flags["as_json"]:
-        report.print_json(tally, seconds, kept=kept)
+        report.print_json(tally, seconds, kept=report.kept_by(settings.target))
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
-        report.print_summary(settings, tally, run.watch, seconds, kept)
+        report.print_summary(settings, tally, run.watch, seconds, report.kept_by(settings.target))
     else:
         report.print_losses(tally)
     tell_of_other_sites(run.watch.pending, run.keys)

@@ -35,7 +35,7 @@ def parse_target(to: str, default_store: Path) -> Target:
     if "://" in to or "@" in to:
         url = check_url(to)
         return Target("tracker", "kissmetrics" if url in ALSO_KISSMETRICS else url, url)
-    raise UsageError(f"--to {to!r} is no destination", "use kissmetrics, https://…, or local[:PATH]")
+    raise UsageError(f"--to {to!r} is no destination", "use kissmetrics, a URL, or local[:PATH]")
 
 
 def open_destination(target: Target, keys: Mapping[str, str], timeout: float) -> Destination:

@@ -55,7 +55,7 @@ def check_url(url: str) -> str:
             f"--to {url!r} has characters that no URL has", "write them percent-encoded, a host in Punycode"
         )
     if parts.scheme not in ("http", "https"):
-        raise UsageError(f"--to {url!r} is no destination", "use kissmetrics, https://…, or local[:PATH]")
+        raise UsageError(f"--to {url!r} is no destination", "use kissmetrics, a URL, or local[:PATH]")
     if not host:
         raise UsageError(f"--to {url!r} is no base URL", _EXAMPLE)
     if parts.scheme == "http" and not _is_loopback(host):

@@ -252,8 +252,7 @@ NOTICED: tuple[About, ...] = (
         "changed",
         Severity.NOTE,
         "sent before with other properties: not sent again",
-        "nothing, if it is the same event exported again; if others have the same moment, as dates alone "
-        "have, tell them apart: --id, or times in milliseconds",
+        "nothing, if the first are right; other events of the same moment need ids (--id) or milliseconds",
         "",
         _NO_EXAMPLE,
     ),
