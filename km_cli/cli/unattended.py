@@ -75,9 +75,11 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
         gc.set_threshold(*GC)
         with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
             run = Run(settings, keys, ledger, rejects, Tally(), Stop(), watch, clock)
-            code = _report(context, backfill(run, sources, limits, teller, own), teller)
+            done = backfill(run, sources, limits, teller, own)
+            ending = _report(context, done, teller)
             ledger.told()
-        return code
+        teller.end(ending, done.error)  # a monitor may take its time: nobody should wait for the ledger
+        return ending.code
 
 
 def tell_of_usage(command: click.Command, words: list[str], error: KmError | click.UsageError) -> None:
@@ -244,8 +246,8 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def _report(context: click.Context, done: Backfilled, teller: Teller) -> int:
-    """Say how it went to whoever is there, and to those who are not; return the exit code."""
+def _report(context: click.Context, done: Backfilled, teller: Teller) -> Ending:
+    """Say how it went to whoever is there, and to the journal; return what is left to tell."""
     flags, run, settings, watch = context.params, done.run, done.run.settings, done.run.watch
     tally, met, error = run.tally, done.met, done.error
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
@@ -264,8 +266,7 @@ def _report(context: click.Context, done: Backfilled, teller: Teller) -> int:
     ending = Ending(code, tally, met, sum(watch.pending.values()))
     if flags["as_json"]:
         report.print_json(tally, teller.seconds, more=more(ending, watch))
-    teller.end(ending, error)
-    return code
+    return ending
 
 
 def _complain_of(met: Met) -> None:

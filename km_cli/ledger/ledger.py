@@ -144,10 +144,11 @@ class Ledger:
             self.untold.write()
 
     def told(self) -> None:
-        """Forget that nobody was told of rejects: somebody was."""
-        if not self.untold.is_empty:
-            with self._transaction():
-                self.untold.clear()
+        """Forget that nobody was told of rejects: somebody was. If that fails, it is told again."""
+        with suppress(LedgerFailed, sqlite3.Error):
+            if not self.untold.is_empty:
+                with self._transaction():
+                    self.untold.clear()
 
     def _settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         receipts = list(receipts)
