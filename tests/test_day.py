@@ -129,6 +129,7 @@ def check(tracker: Tracker, logs: Logs) -> None:
     assert arrived_once(tracker) == logs.calls()
 
 
+@pytest.mark.slow
 def test_two_hours(tmp_path: Path, tracker: Tracker) -> None:
     _, _, logs, kills = minutes(tmp_path, tracker, 120, seed=1, share=0.2)
     check(tracker, logs)

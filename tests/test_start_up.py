@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 HELP = ("-m", "km_cli", "--help")
 ROUNDS = 15
 
@@ -16,6 +18,7 @@ def seconds(*words: str) -> float:
     return time.perf_counter() - started
 
 
+@pytest.mark.slow  # one at a time: others beside it would be measured too
 def test_help_takes_at_most_twice_as_long_as_click_alone() -> None:
     """The fastest of several runs each, taken in turns, so that a busy machine slows both alike."""
     rounds = [(seconds(*HELP), seconds("-c", "import click")) for _ in range(ROUNDS)]
