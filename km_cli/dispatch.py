@@ -57,7 +57,7 @@ class Dispatch(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise Stopped if the run has to end; asked now and then while there is no batch."""
+        """Raise Stopped if the run has to end; asked now and then while no batch is being planned."""
         ...
 
 
@@ -187,10 +187,10 @@ class Sending:
         while not self._pool.is_idle:
             self._collect(self._pool.receipts(_TICK))
             self._settle_some()
-            self.check()
+            self._check()
         self._collect(self._pool.receipts())
         self._settle()
-        self.check()  # the last receipts may have come with what ends the run
+        self._check()  # the last receipts may have come with what ends the run
 
     def end(self) -> None:
         """End the run early or not: what is in flight finishes, what is known becomes durable."""
@@ -208,14 +208,19 @@ class Sending:
         self._settle()
 
     def _wait_for_room(self) -> None:
-        self.check()
+        self._check()
         while not self._pool.has_room():
             self._collect(self._pool.receipts(_TICK))
             self._settle_some()
-            self.check()
+            self._check()
 
     def check(self) -> None:
-        """Raise Stopped if that is asked for, or nothing can be sent any more."""
+        """Make durable what came in meanwhile. Raises Stopped if the run has to end."""
+        self._collect(self._pool.receipts())
+        self._settle_some()
+        self._check()
+
+    def _check(self) -> None:
         if self._stop.requested:
             raise Stopped(self._stop.error)
         if self._pool.failure is not None:

@@ -178,7 +178,7 @@ class Pipeline:
             self._tally.rows.skipped += reading.rows
             self._tally.rejected_before += reading.rejected + reading.refused
         place = Place(reading.length, reading.line + 1, reading.digest) if reading.length else None
-        reader = opened.reader(place)
+        reader = opened.reader(place, self._dispatch.check)
         mappers = Mappers(self._understanding, opened, mapping)
         planner = Planner(
             self._ledger.slots,

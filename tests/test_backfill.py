@@ -21,7 +21,7 @@ from tests.support.clockwork import Clockwork
 from tests.support.command import KEY, Command
 from tests.support.nightly import BEGIN, DAY, Logs, Nights, aged, arrived, arrived_once, line
 from tests.support.reading import raw_of
-from tests.support.tracker import OK, Hit, Reaction, Tracker, refuse, too_many
+from tests.support.tracker import OK, Hit, Reaction, Tracker, refuse, slow, too_many
 
 
 @pytest.fixture
@@ -146,7 +146,6 @@ class Reading:
 
         self.tracker.behave = behave
         assert self.nights.files() == {"held": 1}
-        assert 0 < len(self.tracker.hits) < 2 * LONG
 
 
 def test_an_old_log_that_is_copied_and_truncated_while_it_is_read(reading: Reading) -> None:
@@ -158,6 +157,7 @@ def test_an_old_log_that_is_copied_and_truncated_while_it_is_read(reading: Readi
         os.truncate(reading.log, 0)
 
     reading.goes_wrong(rotate)
+    assert 0 < len(reading.tracker.hits) < 2 * LONG
     assert reading.nights.files() == {"read": 2}
     check(reading.tracker, reading.logs)
 
@@ -171,7 +171,26 @@ def test_a_log_that_is_truncated_and_grows_beyond_where_it_is_read(reading: Read
         reading.logs.append("app.csv", reading.rows(LONG + 10))
 
     reading.goes_wrong(rotate)
+    assert 0 < len(reading.tracker.hits) < 2 * LONG
     assert reading.nights.files() == {"read": 2}
+    check(reading.tracker, reading.logs)
+
+
+def test_an_old_log_to_which_half_a_line_is_added_while_it_is_read(reading: Reading) -> None:
+    """It had ended when the run began; what was added has not."""
+    aged(reading.log, 2 * DAY)
+    begun, rest = b"", b""
+
+    def add() -> None:
+        nonlocal begun, rest
+        row = reading.rows(1).splitlines(keepends=True)[1]
+        begun, rest = row[:-3000], row[-3000:]
+        reading.logs.append("app.csv", begun)
+
+    reading.goes_wrong(add)
+    assert len(reading.tracker.hits) == 2 * LONG
+    reading.logs.append("app.csv", rest)
+    assert reading.nights.files() == {"read": 1}
     check(reading.tracker, reading.logs)
 
 
@@ -221,6 +240,46 @@ def test_rejects_of_a_run_that_was_killed_are_told_of_by_the_next(
     assert f"3 rows rejected by a run that was cut off, in {rejects}" in result.err
     assert result.summary["rows"]["rejected"] == 0
     assert importer(*words).ended(0).err == ""
+    assert arrived_once(tracker) == logs.calls()
+
+
+def killed(process: subprocess.Popen[str], tracker: Tracker, calls: int) -> None:
+    """Kill a run when so many calls have come in."""
+    while len(tracker.seen) < calls:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+
+
+def test_a_refusal_that_a_killed_run_heard_is_told_of_by_the_next(
+    importer: Command, nights: Nights, logs: Logs, tracker: Tracker
+) -> None:
+    """It comes when the row's batch is long durable."""
+    logs.append("app.log", logs.lines(30))
+    tracker.behave = lambda _hit, number: refuse(400) if number == 0 else slow(0.2)
+    killed(importer.start(*nights.words, "--concurrency", "1"), tracker, 8)
+    tracker.behave = None
+    result = nights("--json").ended(65)
+    (rejects,) = importer.state.glob("rejects-*.jsonl")
+    assert f"1 row rejected by a run that was cut off, in {rejects}" in result.err
+    assert result.summary["problems"] == []
+    nights().ended(0)
+    assert sum((logs.calls() - arrived_once(tracker)).values()) == 1
+
+
+def test_files_that_a_killed_run_had_read_are_not_opened_again(
+    importer: Command, nights: Nights, logs: Logs, tracker: Tracker
+) -> None:
+    """It had to wait in the second: more calls are under way than may be."""
+    logs.append("a.log", logs.lines(5))
+    logs.append("b.log", logs.lines(1500))
+    for name in ("a.log", "b.log"):
+        aged(logs.path(name))
+    tracker.behave = lambda _hit, _number: slow(0.2)
+    process = importer.start(*nights.words, "--concurrency", "1", "--batch-size", "20")
+    killed(process, tracker, 8)
+    tracker.behave = None
+    assert nights.files() == {"read": 1, "unchanged": 1}
     assert arrived_once(tracker) == logs.calls()
 
 
@@ -676,6 +735,7 @@ def test_it_can_be_stopped_while_it_looks_strictly(
     assert not tracker.seen
     told = [json.loads(text) for text in log.read_text().splitlines()]
     assert (told[0]["what"], told[-1]["what"], told[-1]["exit"]) == ("start", "end", code)
+    assert ("nothing was sent" in err) == (way == "--max-time")
 
 
 # Requests to wait and outages, by a clock of their own

@@ -102,6 +102,26 @@ def test_a_torn_line_does_not_swallow_the_next(tmp_path: Path) -> None:
     assert [json.loads(line)["what"] for line in rest] == ["start", "end"]
 
 
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b"\0" * 300,
+        b'{"ti',
+        b'{"ti\n{"time": "2026-11-24T03:00:00.123Z", "run": "x"}\n',
+        b"\0" * 90 + b'\n{"time": "2"}\n',
+    ],
+    ids=["zeros", "begun", "beginning", "zeros before"],
+)
+def test_a_log_that_a_crash_damaged_is_gone_on_with(tmp_path: Path, torn: bytes) -> None:
+    path = tmp_path / "km.log"
+    path.write_bytes(torn)
+    journal = opened(path)
+    journal.write("start")
+    journal.close()
+    assert path.read_bytes().startswith(torn)
+    assert json.loads(path.read_bytes().splitlines()[-1])["what"] == "start"
+
+
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
     """No file grows beyond `size` bytes, as if the disk were full."""

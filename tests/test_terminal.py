@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 import unicodedata
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from km_cli.cli.progress import total_bytes
 from tests.support.command import KEY, Command
 from tests.support.logs import COMMANDS, ROW, said, written
 from tests.support.packing import PACKS
+from tests.support.tracker import Tracker
 
 
 @pytest.fixture
@@ -167,6 +169,11 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
+    def hang_up(self) -> int:
+        """Go away, as a closed window or a lost connection does; return the exit code."""
+        os.close(self._master)
+        return self.process.wait(60)
+
     def ended(self) -> int:
         """Read to the end; return the exit code."""
         self.until("\0")
@@ -174,6 +181,25 @@ class Terminal:
         assert "Traceback" not in self.shown
         assert KEY not in self.shown
         return self.process.wait(60)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_terminal_that_goes_away_lets_what_is_in_flight_finish(
+    km: Command, tracker: Tracker, tmp_path: Path, number: int
+) -> None:
+    """There is nowhere to write to any more, and that is no reason to fail."""
+    log = tmp_path / "log.csv"
+    rows = "".join(f"u{n},a{n},E,{1_700_000_000 + n}\n" for n in range(1000))
+    log.write_text("user,account,event,timestamp\n" + rows)
+    tracker.latency = 0.1
+    terminal = Terminal(km, "import", log, "--to", tracker.url)
+    while len(tracker.seen) < 30 + 7 * number:
+        time.sleep(0.01)
+    assert terminal.hang_up() == 129
+    tracker.latency = 0.0
+    assert len(tracker.hits) < 1000
+    km("import", log, "--to", tracker.url).ended(0)
+    assert len(tracker.hits) == len({hit.wire for hit in tracker.hits}) == 2000
 
 
 QUESTION = "It can't be taken back [y/N]: "

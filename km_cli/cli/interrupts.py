@@ -52,6 +52,8 @@ def watched(stop: Stop) -> Iterator[Caught]:
             os._exit(128 + number)
         caught.signal = number
         stop.requested = True
+        if number == signal.SIGHUP:
+            _leave_terminal()
         _tell(b"\n" * os.isatty(2) + b"km-cli: finishing what is in flight; once more to stop at once\n")
 
     hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
@@ -62,6 +64,14 @@ def watched(stop: Stop) -> Iterator[Caught]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _leave_terminal() -> None:
+    """Write nowhere instead of to a terminal that went away: that would fail, and the run with it."""
+    for stream in (1, 2):
+        if os.isatty(stream) or stream == 2:
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 def _tell(text: bytes) -> None:

@@ -28,6 +28,9 @@ _MODE = 0o600
 _BEGIN = b'{"time": "'
 """How every line begins."""
 
+_LOOKED_AT = 1 << 14
+"""Bytes at both ends of a file by which it is known as a log."""
+
 _PAUSE = 0.02
 """Seconds in which a line is written that another run has begun to write."""
 
@@ -105,13 +108,20 @@ def _opened(path: Path) -> int:
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise UsageError(f"--log {path} is no regular file", "name a file, or leave --log out")
-    if not _BEGIN.startswith(os.pread(file, len(_BEGIN), 0)):
+    if not _is_log(file):
         os.close(file)
         raise UsageError(
             f"--log {path} is there and holds something else than what earlier runs did",
             "name a file of its own",
         )
     return file
+
+
+def _is_log(file: int) -> bool:
+    """Tell whether a file is empty or has what runs write, be it that a crash tore its beginning off."""
+    head = os.pread(file, _LOOKED_AT, 0)
+    tail = os.pread(file, _LOOKED_AT, max(0, os.fstat(file).st_size - _LOOKED_AT))
+    return not head.strip(b"\0") or _BEGIN.startswith(head) or _BEGIN in head + tail
 
 
 def _reason(error: OSError | ValueError) -> str:

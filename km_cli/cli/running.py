@@ -19,14 +19,12 @@ from km_cli.cli.sending import (
     send,
     tell_exposed,
     tell_of_other_sites,
-    untold,
 )
 from km_cli.cli.settings import make_settings
-from km_cli.cli.show import complain
 from km_cli.cli.watch import Watcher
 from km_cli.config import Settings
 from km_cli.dispatch import Stop
-from km_cli.errors import Exit, UsageError
+from km_cli.errors import UsageError
 from km_cli.inputs import Source
 from km_cli.tally import Tally
 
@@ -68,11 +66,7 @@ def run_import(context: click.Context) -> int:
             error = send(run, lambda pipeline: pipeline.run(sources))
         watch.pending = ledger.outbox.count(settings.target.tracker)
         _report(context, run, clock.monotonic() - started)
-        worst = Exit.OK
-        for earlier in untold(ledger):
-            complain(str(earlier), earlier.hint)
-            worst = earlier.exit
-        code = conclude(tally, rejects, error, caught.signal, worst)
+        code = conclude(run, error, caught.signal)
         ledger.told()
     return code
 

@@ -185,13 +185,14 @@ def untold(ledger: Ledger) -> list[Untold]:
     ]
 
 
-def conclude(
-    tally: Tally, rejects: RejectsFile, error: KmError | None, signal: int, worst: int = Exit.OK
-) -> int:
+def conclude(run: Run[W], error: KmError | None, signal: int, worst: int = Exit.OK) -> int:
     """Say what is left to do, the most urgent last, and return the exit code.
 
-    `worst` is that of what was wrong beside this run's rows, as with single files, and was told.
+    `worst` is that of what was wrong with single files, and was told.
     """
+    tally, rejects, earlier = run.tally, run.rejects, untold(run.ledger)
+    for problem in earlier:
+        complain(str(problem), problem.hint)
     if rejects.count:
         complain(
             f"{counted(rejects.count, 'row')} rejected ({report.reasons(tally)}), in {rejects.path}",
@@ -213,4 +214,4 @@ def conclude(
         return worst
     if tally.calls.pending:
         return Exit.TEMPORARY
-    return Exit.REJECTED if rejects.count else Exit.OK
+    return Exit.REJECTED if rejects.count or earlier else Exit.OK

@@ -112,9 +112,9 @@ class Teller:
         self._has_ended = True
         self.journal.write("end", exit=ending.code, seconds=round(self.seconds, 3), **summary(ending))
         if not isinstance(error, LedgerBusy):
-            self._ping.end(ending.code, self._said(ending, error))
             if self._metrics:
                 write_metrics(self._metrics, self._measured(ending))
+            self._ping.end(ending.code, self._said(ending, error))  # last: a monitor may take its time
         self.journal.close()
 
     def problem(self, error: KmError) -> None:

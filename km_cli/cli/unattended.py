@@ -156,22 +156,21 @@ class Backfilled(NamedTuple):
 def backfill(
     run: Run[Watched], sources: Sequence[BackfillSource], limits: Limits, teller: Teller, own: Own
 ) -> Backfilled:
-    """Take what is new in the sources and send it. Raises TooManyFindings if that is not to be."""
+    """Take what is new in the sources and send it."""
     settings, ledger, clock, stop, watch = run.settings, run.ledger, run.clock, run.stop, run.watch
     tracker, met = settings.target.tracker, Met()
     teller.pending = sum(ledger.outbox.count(tracker).values())
-    teller.start(sources)
-    for error in untold(ledger):
-        met.add(error)
-        teller.problem(error)
 
     def work(pipeline: Pipeline) -> None:
         Backfill(settings, pipeline, ledger, clock, stop, met, watch, own).run(sources)
 
     with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), watch:
+        teller.start(sources)
+        for error in untold(ledger):
+            teller.problem(error)
         ended = outages.paused(ledger.pauses.of(tracker), clock.now())
         if ended is None and limits.strict:
-            _rehearse(settings, sources, clock, stop, own)
+            ended = _rehearse(settings, sources, clock, stop, own)
         if ended is None:
             ended = stop.error if stop.requested else send(run, work, is_wary=True, counts_known=False)
     watch.pending = ledger.outbox.count(tracker)
@@ -180,13 +179,19 @@ def backfill(
 
 def _rehearse(
     settings: Settings, sources: Sequence[BackfillSource], clock: Clock, stop: Stop, own: Own
-) -> None:
-    """Go through the files once before anything is sent, and tell nobody. Raises TooManyFindings."""
+) -> KmError | None:
+    """Go through the files once before anything is sent; return why it had better not be."""
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
         Backfill(settings, pipeline, ledger, clock, stop, Met(), own=own).run(sources)
 
-    rehearse_strictly(settings, Watcher(settings, asks=False, quiet=True), work, stop)
+    try:
+        rehearse_strictly(settings, Watcher(settings, asks=False, quiet=True), work, stop)
+    except TimeIsUp as error:
+        return TimeIsUp(f"{error} by --strict; nothing was sent", "give it more time, or leave --strict out")
+    except KmError as error:
+        return error
+    return None
 
 
 def run_dry_backfill(context: click.Context) -> int:
@@ -232,7 +237,7 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
 
     def end() -> None:
         stop.error = TimeIsUp(
-            f"the time is up (--max-time {seconds:g}); not all was looked at",
+            f"the time is up (--max-time {seconds:g}): not all was looked at",
             "nothing is lost: the next run goes on there",
         )
         stop.requested = True
@@ -255,7 +260,7 @@ def _report(context: click.Context, done: Backfilled, teller: Teller) -> Ending:
         report.print_summary(settings, tally, watch, teller.seconds, kept, files)
     _complain_of(met)
     tell_of_other_sites(watch.pending, run.keys)
-    code = conclude(tally, run.rejects, error, done.signal, met.worst)
+    code = conclude(run, error, done.signal, met.worst)
     if error is not None:
         teller.problem(error)
     for finding_code, count in tally.findings.items():

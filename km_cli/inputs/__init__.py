@@ -141,15 +141,16 @@ class Opened:
             self._broken = error
         return head
 
-    def reader(self, place: Place | None = None) -> Reader:
-        """Return a reader that begins after the preamble, or at `place`. Raises ReadError."""
+    def reader(self, place: Place | None = None, check: Callable[[], None] = lambda: None) -> Reader:
+        """Return a reader that begins after the preamble, or at `place`. Raises ReadError.
+
+        `check` is called each MiB on the way there, and may raise what ends the run.
+        """
         if place is not None and place.length:
             self._stream.close()
             self._stream = self.source.open()
             # A line's rest is a record if it grew, but not if the line is too long for one.
-            within = self._stream.skip(place.length) > LONGEST_RECORD
-            if place.digest:
-                self.source.check_still(place.length, place.digest)
+            within = self._stream.skip(place.length, place.digest, check) > LONGEST_RECORD
             self._lines = split_lines(cast(BinaryIO, self._stream), overlong=within)
             self._preamble, self._line = b"", place.line + within
             self.normalised.clear()

@@ -67,13 +67,19 @@ class Stream:
             return "what came before is dealt with, and its end may be false: get a whole copy and run again"
         return "nothing of it is sent, since it may be false; get a whole copy of the file and run again"
 
-    def skip(self, size: int) -> int:
-        """Go on `size` bytes further; return how many bytes of a line are behind us then."""
-        behind = 0
-        while size > 0 and (data := self.read(min(size, _BLOCK))):
-            size -= len(data)
+    def skip(self, size: int, digest: bytes, check: Callable[[], None]) -> int:
+        """Go on `size` bytes further; return how many bytes of a line are behind us then.
+
+        Raises Rewritten if what is behind us has not this hash (any, if b""). `check` is called each MiB.
+        """
+        behind, offset, state = 0, self._offset + size, hashlib.sha256()
+        while self._offset < offset and (data := self.read(min(offset - self._offset, _BLOCK))):
+            check()
+            state.update(data)
             end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
             behind = len(data) - end if end else behind + len(data)
+        if digest and state.digest() != digest:
+            raise _rewritten(self._name, self._offset)
         return behind
 
     def close(self) -> None:
@@ -278,13 +284,6 @@ class Source:
 
     def _unopened(self, error: OSError) -> UsageError:
         return UsageError(f"{self.name}: cannot be opened: {error.strerror}", "check its permissions")
-
-    def check_still(self, length: int, digest: bytes) -> None:
-        """Raise Rewritten if the content does not begin any more as it did when it was pinned."""
-        if self._file < 0 or not self.was_touched:
-            return
-        if not any(state.digest() == digest for _, state in self.longest_known([length])):
-            raise _rewritten(self.name, length)
 
     def longest_known(
         self, lengths: Iterable[int], check: Callable[[], None] = lambda: None
