@@ -255,7 +255,16 @@ class Pipeline:
     def _ship(
         self, mapped: Iterator[Mapped], mappers: Mappers, planner: Planner, cursor: Cursor | FixedCursor
     ) -> None:
-        """Plan in order and ship in batches; what was planned before an error stands."""
+        """Plan in order and ship in batches; what was planned before an error stands, if it can leave."""
+        try:
+            self._ship_all(mapped, mappers, planner, cursor)
+        except BaseException:
+            self._ledger.abandon()
+            raise
+
+    def _ship_all(
+        self, mapped: Iterator[Mapped], mappers: Mappers, planner: Planner, cursor: Cursor | FixedCursor
+    ) -> None:
         batch = Gathering()
         while True:
             try:

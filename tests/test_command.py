@@ -23,7 +23,7 @@ from km_cli.cli.settings import make_settings
 from tests.conftest import SAMPLES
 from tests.support.command import KEY, Command, Result
 from tests.support.logs import COMMANDS, HEADER, ROW, said, written
-from tests.support.tracker import Tracker
+from tests.support.tracker import OK, Hit, Reaction, Tracker
 
 
 @pytest.fixture
@@ -490,8 +490,30 @@ def test_a_gzip_that_is_cut_short(importer: Command, tmp_path: Path, rows: int) 
 def test_a_rejects_file_that_cannot_be_written(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
     """It is said before a batch with rejects leaves."""
     path = written(tmp_path, "guest,Acme,In,2024-01-01T00:00:00Z,\n")
-    said(importer("import", path, "--rejects", path / "x").ended(74), str(path / "x"), "--rejects PATH")
+    for rejects in (path / "x", Path("/dev/null"), tmp_path):
+        said(importer("import", path, "--rejects", rejects).ended(2), str(rejects), "--rejects PATH")
     assert not tracker.seen
+
+
+def test_rejects_that_cannot_be_written_any_more(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """A full disk, say. What was planned with them and did not leave is not taken for sent afterwards."""
+    good = "".join(f"u{n},Acme,In,{1_700_000_000 + n},\n" for n in range(2000))
+    rows = good.splitlines(keepends=True)
+    path = written(tmp_path, "".join([*rows[:1200], "guest,Acme,In,1700000000,\n", *rows[1200:]]))
+    rejects = tmp_path / "folder" / "rejects.jsonl"
+
+    def behave(_hit: Hit, number: int) -> Reaction:
+        if number == 0:
+            rejects.parent.write_text("in the way")
+        return OK
+
+    tracker.behave = behave
+    result = importer("import", path, "--rejects", rejects).ended(74)
+    assert f"the rejects file {rejects} cannot be written: Not a directory" in result.err
+    assert 0 < len(tracker.hits) < 4000
+    rejects.parent.unlink()
+    importer("import", path, "--rejects", rejects).ended(65)
+    assert len(tracker.hits) == len({hit.wire for hit in tracker.hits}) == 4000
 
 
 # Sources

@@ -215,7 +215,7 @@ def test_on_a_terminal_import_asks_once(km: Command, log: Path, answer: str) -> 
     assert "site 'main'" in terminal.shown
     terminal.type(answer)
     assert terminal.ended() == 130
-    assert "nothing of it was sent" in terminal.shown
+    assert "nothing new was sent" in terminal.shown
     assert planned(km) == 0
 
 
@@ -226,7 +226,7 @@ def test_on_a_terminal_a_backfill_asks_too(km: Command, log: Path) -> None:
     terminal.until(QUESTION)
     terminal.type("n\n")
     assert terminal.ended() == 130
-    assert "nothing of it was sent" in terminal.shown
+    assert "nothing new was sent" in terminal.shown
     assert planned(km) == 0
 
 
@@ -248,10 +248,10 @@ def test_ctrl_c_at_the_question_is_no(km: Command, log: Path) -> None:
         # One that comes before the process waits for input is noticed with the next.
         os.kill(terminal.process.pid, signal.SIGINT)
         with suppress(TimeoutError):
-            terminal.until("nothing of it was sent", 1.0)
+            terminal.until("nothing new was sent", 1.0)
             break
     assert terminal.ended() == 130
-    assert "nothing of it was sent" in terminal.shown
+    assert "nothing new was sent" in terminal.shown
     assert planned(km) == 0
 
 

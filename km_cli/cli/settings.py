@@ -305,6 +305,8 @@ def _check_files(context: click.Context, settings: Settings) -> None:
     for place, what in kept_places(context, settings):
         if _is_same(settings.rejects, place):
             raise UsageError(f"--rejects {settings.rejects} is {what}", _ELSEWHERE)
+    if context.params.get("rejects"):
+        _check_rejects(settings.rejects)
     if not _may_hold_rejects(settings.rejects):
         raise UsageError(
             f"--rejects {settings.rejects} is there and holds something else than rejects", _ELSEWHERE
@@ -335,6 +337,23 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.resolve() == other.resolve() or one.samefile(other)
     except (OSError, RuntimeError):
         return False
+
+
+def _check_rejects(path: Path) -> None:
+    """Raise UsageError if rejects can't be written there: when the first comes, others were sent."""
+    if os.path.lexists(path):
+        if not os.path.isfile(path):
+            raise UsageError(f"--rejects {path} is no regular file", _ELSEWHERE)
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise UsageError(f"--rejects {path} can't be written by this user", _ELSEWHERE)
+        return
+    folder = path.absolute().parent
+    while not os.path.lexists(folder):  # it is made with its folders
+        folder = folder.parent
+    if not os.path.isdir(folder):
+        raise UsageError(f"--rejects {path}: {folder} is no folder", _ELSEWHERE)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"--rejects {path}: no file can be made in {folder}", _ELSEWHERE)
 
 
 def _may_hold_rejects(path: Path) -> bool:

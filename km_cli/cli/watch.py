@@ -154,7 +154,7 @@ class Watcher(Watch):
                 if not click.confirm(question, err=True):
                     raise click.Abort
         except click.Abort:
-            show.complain("nothing of it was sent", "try it first: dry-run, --to local, or --limit 10")
+            show.complain("nothing new was sent", "try it first: dry-run, --to local, or --limit 10")
             raise
         finally:
             signal.signal(signal.SIGINT, before)

@@ -23,6 +23,8 @@ from km_cli.model import Gap, Origin, Reject, Row
 
 MARK = "km_cli_reject"
 
+_NO_REJECT = "bad-reject"
+
 LONGEST_REJECT = 8 * LONGEST_RECORD
 """Bytes of a line: a record's, each perhaps written as an escape of six."""
 
@@ -102,21 +104,22 @@ class RejectsReader:
             number += 1
             if type(raw) is Overlong:
                 place = Row(self.source, number, bytes(raw[:LONGEST_RECORD]), None)
-                yield Reject(place, "bad-reject", "not a reject: a line over 8 MiB")
+                yield Reject(place, _NO_REJECT, "not a reject: a line over 8 MiB")
             elif raw.isspace():
                 yield Gap(raw)
             else:
                 yield self._item(number, raw)
 
-    def is_open(self, _last: Item) -> bool:
-        """Tell whether the last line read has no end; what the row in it has says nothing of that."""
-        return not self._last.endswith(LINE_ENDS)
+    def is_open(self, last: Item) -> bool:
+        """Tell whether the last line read is no whole object and has no end: editors leave that out."""
+        is_whole = not isinstance(last, Reject) or last.code != _NO_REJECT
+        return not is_whole and not self._last.endswith(LINE_ENDS)
 
     def _item(self, number: int, raw: bytes) -> Item:
         try:
             row = _row(parse_object(raw))
         except (ValueError, RecursionError) as error:
-            return Reject(Row(self.source, number, raw, None), "bad-reject", f"not a reject: {error}")
+            return Reject(Row(self.source, number, raw, None), _NO_REJECT, f"not a reject: {error}")
         try:
             return row._replace(values=_values(row))
         except UnicodeDecodeError:

@@ -89,6 +89,11 @@ class ChangedTable:
             self._database.execute("DELETE FROM main.changed WHERE reading < ?", found)
             self._database.execute("DELETE FROM main.changed_rows WHERE reading < ?", found)
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether something was not written."""
+        return bool(self._fresh)
+
     def discard(self) -> None:
         """Forget what was not written."""
         self._fresh.clear()

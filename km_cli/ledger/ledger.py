@@ -116,6 +116,12 @@ class Ledger:
             self.untold.write()
         return parcels
 
+    def abandon(self) -> None:
+        """Forget what was planned and not committed: written with receipts, it would pass for sent."""
+        if self.slots.is_ahead:
+            self.slots.discard()
+            self.counts.discard()
+
     def keep_file(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> None:
         """Remember a file (device, inode, size, time) that was read to its end under these settings.
 

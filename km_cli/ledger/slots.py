@@ -246,6 +246,11 @@ class SlotTable:
         self._cache.clear()
         self._youngest_on_disk = self._youngest
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether something was changed in memory and not written."""
+        return bool(self._dirty or self._ids or self._new_owners or self._changed.is_ahead)
+
     def discard(self) -> None:
         """Forget what was changed in memory and not written."""
         self._empty_cache()

@@ -72,7 +72,7 @@ class Nobody:
 
 
 class Acknowledging:
-    """A dispatch that makes batches durable and has them acknowledged at once.
+    """A dispatch that makes batches durable, and has each acknowledged while the next one is planned.
 
     `batches` is how many it takes before the run is stopped: None for all of them.
     """
@@ -82,24 +82,29 @@ class Acknowledging:
         self._tally = tally
         self._batches = batches
         self._encoder = QueryEncoder()
+        self._due: list[Receipt] = []
         self.sent: list[Placed] = []
 
     def check(self) -> None:
         """Go on."""
 
     def ship(self, batch: Batch) -> None:
-        """Commit the batch, then its receipts."""
+        """Commit the batch, and the receipts of the one before."""
         if self._batches == 0:
             raise Stopped
         placed = [one for plan in batch.plans for one in plan.placed]
         calls = [(one, self._encoder.encode(one.call, one.filed.taken)) for one in placed]
-        parcels = self._ledger.commit(TRACKER, batch.reading, calls, at_end=batch.at_end)
-        self._ledger.settle(TRACKER, [Receipt(parcel, Outcome.ACKNOWLEDGED) for parcel in parcels])
+        parcels = self._ledger.commit(TRACKER, batch.reading, calls, self._due, at_end=batch.at_end)
+        self._due = [Receipt(parcel, Outcome.ACKNOWLEDGED) for parcel in parcels]
         self.sent.extend(placed)
         for plan in batch.plans:
             count_plan(self._tally, plan)
         if self._batches:
             self._batches -= 1
+
+    def end(self) -> None:
+        """Commit the last receipts, though the run was stopped."""
+        self._ledger.settle(TRACKER, self._due)
 
 
 def run(
@@ -114,6 +119,7 @@ def run(
     except Stopped:
         pass
     finally:
+        dispatch.end()
         opened.close()
     return dispatch.sent, tally
 
