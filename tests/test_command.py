@@ -509,7 +509,7 @@ def test_rejects_that_cannot_be_written_any_more(importer: Command, tracker: Tra
 
     tracker.behave = behave
     result = importer("import", path, "--rejects", rejects).ended(74)
-    assert f"the rejects file {rejects} cannot be written: Not a directory" in result.err
+    assert f"the rejects file {rejects} cannot be written: File exists" in result.err
     assert 0 < len(tracker.hits) < 4000
     rejects.parent.unlink()
     importer("import", path, "--rejects", rejects).ended(65)
