@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from tests.support.command import Command
 from tests.support.tracker import Tracker
 
 SAMPLES = Path(__file__).parent.parent / "samples"
+
+# Thousands of processes are started: compiled anew by each, the modules cost a third of all the time.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture
