@@ -6,6 +6,7 @@ import io
 import os
 import select
 import signal
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -67,10 +68,13 @@ def watched(stop: Stop) -> Iterator[Caught]:
 
 
 def _leave_terminal() -> None:
-    """Write nowhere instead of to a terminal that went away: that would fail, and the run with it."""
+    """Write nowhere instead of to a terminal that went away: that would fail, and the run with it.
+
+    One that is gone does not pass for a terminal any more, but for a device still; a file is left as it is.
+    """
     for stream in (1, 2):
-        if os.isatty(stream) or stream == 2:
-            with suppress(OSError):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(stream).st_mode):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
