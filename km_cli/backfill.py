@@ -20,6 +20,7 @@ from km_cli.inputs import Source, Stamp, open_reader
 from km_cli.inputs.places import Missing, find
 from km_cli.inputs.source import shown
 from km_cli.ledger import Ledger
+from km_cli.model import Overlap
 from km_cli.pipeline import Pipeline
 from km_cli.protocols import Clock
 
@@ -121,7 +122,8 @@ class Backfill:
         self._ledger.tidy_files(self._clock.now())
 
     def _take_source(self, source: BackfillSource) -> None:
-        settings = replace(self._settings, part=source.part)
+        overlap = source.overlap if self._settings.overlap is Overlap.ASK else self._settings.overlap
+        settings = replace(self._settings, part=source.part, overlap=overlap)
         self._pipeline.turn_to(settings)
         asked = settings.asked
         for file in self._files(source, settings):

@@ -75,15 +75,18 @@ class Rehearsal:
 
     def ship(self, batch: Batch) -> None:
         """Count what an import would send."""
+        calls = [
+            (placed, self._destination.encode(placed.call, placed.filed.taken))
+            for plan in batch.plans
+            for placed in plan.placed
+        ]
         for plan in batch.plans:
-            for placed in plan.placed:
-                self._destination.encode(placed.call, placed.filed.taken)
             count_plan(self._tally, plan)
             if plan.rejects:
                 self._tally.rows.rejected += 1
             elif plan.placed:
                 self._tally.rows.sent += 1
-        self._ledger.commit(self._tracker, batch.reading, (), at_end=batch.at_end)
+        self._ledger.commit(self._tracker, batch.reading, calls, at_end=batch.at_end)
         self.check()
 
     def check(self) -> None:

@@ -11,6 +11,7 @@ from km_cli.inputs.base import LINE_ENDS, may_go_on
 from km_cli.ledger import Reading
 from km_cli.mapping import LeftOut
 from km_cli.model import Event, Gap, Plan, Reject, Row
+from km_cli.overlaps import Span
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -29,6 +30,10 @@ class Cursor:
         """Go on over what stands before the first record; a header without its end may still grow."""
         if preamble.endswith(LINE_ENDS):
             self._go_on(preamble, 0, 0)
+
+    def spans(self, span: Span) -> None:
+        """Note the seconds of all events so far."""
+        self.reading = self.reading._replace(first=span.first, last=span.last, dated=span.dated)
 
     def advance(self, batch: Gathering) -> None:
         """Go on over a batch, but not over a last record without its line end: it may still grow.
@@ -98,6 +103,9 @@ class FixedCursor:
 
     def advance(self, batch: Gathering) -> None:
         """Stay."""
+
+    def spans(self, span: Span) -> None:
+        """Note nothing: its rows belong to other readings."""
 
 
 def _line_ends(raw: bytes) -> int:

@@ -118,7 +118,9 @@ class Event(NamedTuple):
     """A row understood.
 
     `shares` has one a persona, in their order. `moment` counts nanoseconds since 1970, `id` is the log's
-    own id of the event or "". `properties` are all that some persona's share is taken from.
+    own id of the event or "". `properties` are all that some persona's share is taken from. `cells` are all
+    columns of the row that are not blank, sent or not, but for those that are ignored: what tells one row
+    from another (promise 5). `is_date` if its time says no time of day.
     """
 
     row: Row
@@ -127,6 +129,8 @@ class Event(NamedTuple):
     moment: int
     properties: Properties
     id: str
+    cells: Properties = ()
+    is_date: bool = False
 
 
 class Identify(NamedTuple):
@@ -206,42 +210,86 @@ NO_SECOND = 0
 
 
 class Sequence(NamedTuple):
-    """The calls that one row becomes; it ends on the identity it began with."""
+    """The calls that one row becomes; it ends on the identity it began with.
+
+    `cells` are the row's columns, as an Event has them.
+    """
 
     row: Row
     calls: tuple[Call, ...]
+    cells: Properties = ()
+
+
+class Fingerprint(NamedTuple):
+    """What a row is known by: a digest of each of its columns that is not blank, and their sum.
+
+    `columns` has 8 bytes a column: 4 of its name and 4 of name and value. `total` is the sum of all columns'
+    digests, 8 bytes: rows that are alike in every column have the same, and blank equals absent.
+    """
+
+    total: bytes = b""
+    columns: bytes = b""
+
+
+class KnownRow(NamedTuple):
+    """A row of which calls were planned: its place, and its fingerprint's `columns`."""
+
+    reading: int
+    line: int
+    columns: bytes
+
+
+class Overlap(Enum):
+    """What a row is whose deed another reading has with other values (promise 5).
+
+    ASK: nobody knows, the row is rejected. REPEATS: the same event, changed since. SEPARATE: another event.
+    """
+
+    ASK = "ask"
+    REPEATS = "repeats"
+    SEPARATE = "separate"
 
 
 class Claim(NamedTuple):
-    """A reading that holds a call.
+    """A reading that holds a call, and the `line` that it stands in there (0: not known).
 
-    `named` if the call has an id of its own there; `alike` digests its properties there if they are
-    others than were sent, else b"".
+    `named` if the call has an id of its own there; `total` is its row's there if it is another than the
+    call was sent from, else b"". `changed` if the row differs in a column that both readings have.
     """
 
     reading: int
     named: bool
-    alike: bytes = b""
+    total: bytes = b""
+    line: int = 0
+    changed: bool = False
 
 
 class Filed(NamedTuple):
     """A call as the ledger knows it: who did what when, and the second it has in Kissmetrics.
 
     `person` and `second` (the call's own) say which slot it is filed in, `taken` is the second it is
-    sent with. `deed`, `alike`, `event`, `pairs` and `id` are digests (see `prints`): what was done,
-    its properties as a whole, the folded event, each property (name and value), the log's own id.
-    `claims` are of the readings that hold this call, the latest last.
+    sent with. `deed`, `event`, `pairs` and `id` are digests (see `prints`): what was done, the folded
+    event, each property (name and value), the log's own id. `total` is its row's fingerprint, and `row`
+    the number under which the ledger keeps that row's columns. A call from a ledger of format 2 has no row
+    (0): its `total` digests the properties that were sent. `claims` are of the readings that hold this call,
+    the latest last.
     """
 
     person: bytes
     second: int
     taken: int
     deed: bytes
-    alike: bytes
+    total: bytes
     event: bytes
     pairs: bytes
     id: bytes
     claims: tuple[Claim, ...]
+    row: int = 0
+
+    @property
+    def totals(self) -> tuple[bytes, ...]:
+        """The fingerprints of all rows that this call is known from, the one it was sent from first."""
+        return (self.total, *(claim.total for claim in self.claims if claim.total))
 
     def claim_of(self, reading: int) -> Claim | None:
         """Return the claim of a reading that holds this call."""
@@ -261,7 +309,7 @@ class Seat(NamedTuple):
     second: int
     taken: int
     deed: bytes
-    alike: bytes
+    total: bytes
 
 
 class Owner(NamedTuple):

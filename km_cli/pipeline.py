@@ -6,35 +6,34 @@ input's order and the ledger: not on its size, not on how fast it is sent.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from itertools import chain
+from functools import partial
 from typing import Protocol
 
 from km_cli.census import Census
 from km_cli.config import Settings
 from km_cli.dispatch import Batch, Dispatch, Stopped
+from km_cli.distinct import Apart, moved_members
 from km_cli.errors import InputError, ReadError
-from km_cli.gathering import Cursor, FixedCursor, Gathering, Holding, Mapped, raw_of
+from km_cli.first_rows import MOST_JUDGED, Preview, judge, judge_conflicts, preview
+from km_cli.gathering import Cursor, FixedCursor, Gathering, Holding, Mapped
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Columns, EventsSeen, LeftOut
-from km_cli.model import Event, Finding, Gap, News, Plan, Reject, Row, Sequence
+from km_cli.mapping import Columns, EventsSeen, LeftOut, Mapping
+from km_cli.meanings import Meanings
+from km_cli.model import NANOSECONDS, Event, Finding, Gap, News, Plan, Reject, Row, Sequence
+from km_cli.overlaps import Ahead, Overlaps, Span
 from km_cli.planning import Planner
 from km_cli.protocols import Clock
 from km_cli.rules import Rules
 from km_cli.strategies import Expansion
 from km_cli.tally import Tally
-from km_cli.understanding import Mappers, Understanding
+from km_cli.understanding import Mappers, Understanding, span_of
 
 _DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5", "reserved"})
 """Why a row is rejected that Kissmetrics would answer with 200 all the same (W3)."""
 
-_PREVIEW_ROWS = 1000
-_PREVIEW_BYTES = 16 << 20
-_JUDGED_ROWS = 200
-_FEWEST_JUDGED = 10
 _BATCH_BYTES = 4 << 20
 
 
@@ -65,7 +64,8 @@ class Observer(Protocol):
 class Pipeline:
     """Takes sources one after the other and ships them in batches.
 
-    `counts_known` says whether rows that earlier runs read of a file count as read and skipped.
+    `counts_known` says whether rows that earlier runs read of a file count as read and skipped, `seeks_ids`
+    whether to look for a column that could be the event's id.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Pipeline:
         clock: Clock,
         *,
         counts_known: bool = True,
+        seeks_ids: bool = False,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -85,6 +86,7 @@ class Pipeline:
         self._tally = tally
         self._observer = observer
         self._counts_known = counts_known
+        self._seeks_ids = seeks_ids
         self._left = settings.limit
         self._read = self._rejected = 0
         self._rules = Rules()
@@ -104,6 +106,7 @@ class Pipeline:
         self._understanding = Understanding(
             settings, self._ledger, self._seen, self._tally, self._now, self._dispatch.check
         )
+        self._meanings = Meanings(settings, self._ledger, self._now, self._dispatch.check)
         self._sees_all = True
 
     def run(self, sources: Iterable[Source]) -> None:
@@ -171,7 +174,7 @@ class Pipeline:
                     opened.close()
 
     def _take(self, opened: Opened, may_grow: Callable[[], bool] | None) -> bool:
-        reading, mapping, state = self._understanding.of(opened)
+        reading, mapping, state, same = self._understanding.of(opened)
         self._observer.opened(opened.source.name, mapping.columns, reading)
         self._sees_all = self._sees_all and not reading.rows and opened.format != "rejects"
         if self._counts_known:
@@ -180,26 +183,49 @@ class Pipeline:
         place = Place(reading.length, reading.line + 1, reading.digest) if reading.length else None
         reader = opened.reader(place, self._dispatch.check)
         mappers = Mappers(self._understanding, opened, mapping)
-        planner = Planner(
-            self._ledger.slots,
-            self._settings.target.tracker,
-            reading.number,
-            spread=self._settings.spread,
-            collisions=self._settings.collisions,
+        self._apart = Apart(
+            mapping.columns, opened.source.name, self._settings.spread, seeks_ids=self._seeks_ids
         )
         items = reader.items()
         holding = Holding(items, may_grow, reader.is_open) if may_grow else None
         mapped = self._map(holding or items, mappers, opened)
         if opened.format == "rejects":
-            self._ship(mapped, mappers, planner, FixedCursor(reading))
+            overlaps = Overlaps(self._ledger.readings, reading, self._settings.overlap)
+            self._ship(mapped, mappers, self._planner(overlaps, reading), overlaps, FixedCursor(reading))
         else:
+            ahead = preview(mapped)
+            if not reading.rows:
+                judge(ahead.first, opened)
+                as_new = self._meanings.refused(opened, mapping, same, ahead.rows)
+                reading = reading._replace(as_new=as_new)
+            overlaps = Overlaps(self._ledger.readings, reading, self._settings.overlap)
+            overlaps.look_ahead(self._ahead(ahead, opened, mapping, place), ahead.seconds)
             cursor = Cursor(reading, state)
             cursor.begin(reader.preamble)
-            self._ship(self._preview(mapped, opened, judge=not reading.rows), mappers, planner, cursor)
+            planner = self._planner(overlaps, reading)
+            self._ship(ahead.mapped, mappers, planner, overlaps, cursor, is_new=not reading.rows)
+        self._note_all(self._apart.end())
         if holding is None:
             return True
         self._tally.rows.held += holding.rows
         return not holding.held
+
+    def _planner(self, overlaps: Overlaps, reading: Reading) -> Planner:
+        return Planner(
+            self._ledger.slots,
+            self._settings.target.tracker,
+            reading.number,
+            overlaps,
+            spread=self._settings.spread,
+            collisions=self._settings.collisions,
+        )
+
+    def _ahead(self, ahead: Preview, opened: Opened, mapping: Mapping, place: Place | None) -> Ahead:
+        """Return what is known of the rows to come."""
+        rest: Callable[[], Span] | None = None
+        if opened.source.stamp is not None:
+            rest = partial(span_of, opened.source, mapping, place, self._now, self._dispatch.check)
+        return Ahead(ahead.span, ahead.is_all and self._left != 0, rest)
 
     # Rows to events
 
@@ -220,65 +246,64 @@ class Pipeline:
             message = f"times are {unit} since 1970, by their magnitude"
             self._tally.note(Finding("time-unit", message, opened.source.name, 0))
 
-    def _preview(self, mapped: Iterator[Mapped], opened: Opened, *, judge: bool) -> Iterator[Mapped]:
-        """Look at the first rows before any of them is planned, so that what is wrong as a whole shows.
-
-        Only the first rows of the input itself are judged: a run that goes on must not stick at bad ones.
-        """
-        seen: list[Mapped] = []
-        size = 0
-        try:
-            for one in mapped:
-                seen.append(one)
-                size += len(raw_of(one))
-                if len(seen) >= _PREVIEW_ROWS or size >= _PREVIEW_BYTES:
-                    break
-        except (ReadError, Stopped) as error:
-            mapped = _raising(error)
-        if judge:
-            self._judge([one for one in seen if type(one) is not Gap][:_JUDGED_ROWS], opened)
-        return chain(seen, mapped)
-
-    def _judge(self, first: list[Mapped], opened: Opened) -> None:
-        """Raise InputError if most of the first rows are bad: the mapping is wrong, not the rows."""
-        bad = [one for one in first if type(one) is Reject]
-        if len(first) >= _FEWEST_JUDGED and len(bad) * 2 > len(first):
-            said = f"{opened.source.name}: {len(bad)} of the first {len(first)} rows are bad"
-            raise InputError(
-                f"{said}, line {bad[0].row.line} for one: {bad[0].reason}",
-                _what_to_do(bad, opened.columns),
-                plain=f"{said} ({bad[0].code})",
-            )
-
     # Events to batches
 
     def _ship(
-        self, mapped: Iterator[Mapped], mappers: Mappers, planner: Planner, cursor: Cursor | FixedCursor
+        self,
+        mapped: Iterator[Mapped],
+        mappers: Mappers,
+        planner: Planner,
+        overlaps: Overlaps,
+        cursor: Cursor | FixedCursor,
+        *,
+        is_new: bool = False,
     ) -> None:
-        """Plan in order and ship in batches; what was planned before an error stands, if it can leave."""
+        """Plan in order and ship in batches; what was planned before an error stands, if it can leave.
+
+        The first rows of an input that `is_new` are judged when they are planned, before anything leaves.
+        """
         try:
-            self._ship_all(mapped, mappers, planner, cursor)
+            self._ship_all(mapped, mappers, planner, overlaps, cursor, is_new=is_new)
         except BaseException:
             self._ledger.abandon()
             raise
 
     def _ship_all(
-        self, mapped: Iterator[Mapped], mappers: Mappers, planner: Planner, cursor: Cursor | FixedCursor
+        self,
+        mapped: Iterator[Mapped],
+        mappers: Mappers,
+        planner: Planner,
+        overlaps: Overlaps,
+        cursor: Cursor | FixedCursor,
+        *,
+        is_new: bool,
     ) -> None:
         batch = Gathering()
+        least = MOST_JUDGED if is_new else 1
         while True:
             try:
                 one = next(mapped, None)
             except (InputError, ReadError, Stopped):
+                if least > 1:
+                    judge_conflicts(batch, cursor.reading.source)
                 self._send(batch, cursor, at_end=False)
                 raise
             if one is None:
                 break
+            if type(one) is Event:
+                overlaps.see(one.moment // NANOSECONDS, is_date=one.is_date)
+                self._note_all(self._apart.look(one))
             batch.add(one, self._plan(one, mappers, planner))
-            if batch.rows >= self._settings.batch_size or batch.size >= _BATCH_BYTES:
+            if least > 1 and batch.rows == least:
+                judge_conflicts(batch, cursor.reading.source)
+            if batch.rows >= max(self._settings.batch_size, least) or batch.size >= _BATCH_BYTES:
+                cursor.spans(overlaps.span)
                 self._send(batch, cursor, at_end=False)
                 self._check_rejects(at_end=False)
-                batch = Gathering()
+                batch, least = Gathering(), 1
+        if batch.rows < least:
+            judge_conflicts(batch, cursor.reading.source)
+        cursor.spans(overlaps.span)
         self._send(batch, cursor, at_end=self._left != 0)
         self._check_rejects(at_end=False)
 
@@ -299,13 +324,16 @@ class Pipeline:
         if not sequence.calls:
             self._leave_out(one.row, "no-persona", f"no persona may do {one.name!r}")
             return None
-        for finding in self._rules.look(one):
-            self._tally.note(finding)
+        self._note_all(self._rules.look(one))
         plan = planner.plan(sequence, mappers.reading_of(one.row))
-        for finding in self._census.take(sequence, plan):
-            self._tally.note(finding)
+        self._note_all(self._census.take(sequence, plan))
+        self._note_all(moved_members(one, sequence, plan, self._settings.members))
         self._observer.planned(sequence, plan)
         return plan
+
+    def _note_all(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self._tally.note(finding)
 
     def _leave_out(self, row: Row, code: str, why: str) -> None:
         self._tally.rows.skipped += 1
@@ -326,19 +354,3 @@ class Pipeline:
         self._observer.shipping()
         self._dispatch.ship(Batch(batch.plans, batch.rejects, cursor.reading, at_end))
         self._observer.shipped(self._tally, cursor.reading)
-
-
-def _what_to_do(bad: list[Reject], columns: tuple[str, ...]) -> str:
-    """Return a hint for the reason that most of the bad rows have."""
-    code, _ = Counter(one.code for one in bad).most_common(1)[0]
-    if code == "time":
-        return "see that --timestamp names the right column, and say how it is read with --time-format"
-    if code == "I1":
-        return "see that --user and --account name the right columns; --allow-id lets a value through"
-    return f"say which column is which; columns found: {', '.join(columns[:12])}"
-
-
-def _raising(error: Exception) -> Iterator[Mapped]:
-    """Raise an error only when its turn comes: what was whole before it is dealt with."""
-    yield from ()
-    raise error

@@ -1,4 +1,4 @@
-"""The digests by which calls are known: who did what when, and with which properties."""
+"""The digests by which rows and calls are known: all columns of a row; who did what when."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from unicodedata import normalize
 
-from km_cli.model import NO_EVENT, NO_SECOND, Alias, Owner, Properties, Record, Set, Wired
+from km_cli.model import NO_EVENT, NO_SECOND, Alias, Fingerprint, Owner, Properties, Record, Set, Wired
 from km_cli.names import fold_identity, fold_name
 
 _LONGEST_KEPT = 200
@@ -14,13 +14,16 @@ _LONGEST_KEPT = 200
 
 
 class Print(NamedTuple):
-    """A call's digests, before a second is chosen for it. `other` is the other person of an alias."""
+    """A call's digests, before a second is chosen for it. `other` is the other person of an alias.
+
+    `total` is the fingerprint of the row that a Record comes from, and digests the properties of a Set.
+    """
 
     person: bytes
     identity: bytes
     second: int
     deed: bytes
-    alike: bytes
+    total: bytes
     event: bytes
     pairs: bytes
     id: bytes
@@ -42,7 +45,7 @@ class Prints:
 
     person 8 bytes: tracker, site and identity, as the strictest page folds it (D4). identity 4: as it is
     written. event 4: the folded name; it is compared within one person's second only. deed 8: identity,
-    actor, event and exact moment. alike 8: all properties, in any order. pairs: 4 bytes of name and 4 of
+    actor, event and exact moment. total 8: all columns of the row. pairs: 4 bytes of name and 4 of
     value for each property. id 8: tracker, site, persona and the log's own id.
     """
 
@@ -51,15 +54,16 @@ class Prints:
         self._persons: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self._events: dict[str, tuple[bytes, str]] = {}
         self._pairs: dict[tuple[str, str], tuple[bytes, bytes]] = {}
-        self._last: tuple[Properties | None, bytes, bytes, int] = (None, b"", b"", 0)
+        self._last: tuple[Properties | None, bytes, int] = (None, b"", 0)
 
-    def of(self, call: Wired) -> Print:
-        """Return the digests of `call`."""
+    def of(self, call: Wired, total: bytes = b"") -> Print:
+        """Return the digests of `call`; `total` is the fingerprint of its row."""
         person, identity = self._of_person(call.site, call.identity)
         if type(call) is Set:
-            alike, pairs, names = self._of_properties(call.properties)
+            pairs, names = self._of_properties(call.properties)
+            whole = self.of_whole(call.properties)
             deed = _deed_of(call)
-            return Print(person, identity, call.second, deed, alike, NO_EVENT, pairs, b"", b"", names)
+            return Print(person, identity, call.second, deed, whole, NO_EVENT, pairs, b"", b"", names)
         if type(call) is Alias:
             other, _ = self._of_person(call.site, call.other)
             return Print(person, identity, NO_SECOND, other, b"", NO_EVENT, b"", b"", other)
@@ -69,9 +73,26 @@ class Prints:
         deed = blake2b(done.encode(), digest_size=8).digest()
         if self._last[0] is not call.properties:
             self._last = (call.properties, *self._of_properties(call.properties))
-        _, alike, pairs, names = self._last
+        _, pairs, names = self._last
         event_id = digest(8, self._tracker, call.site, call.persona, call.id) if call.id else b""
-        return Print(person, identity, call.second, deed, alike, event, pairs, event_id, b"", names)
+        return Print(person, identity, call.second, deed, total, event, pairs, event_id, b"", names)
+
+    def of_row(self, cells: Properties) -> Fingerprint:
+        """Return the fingerprint of a row, given its columns that are not blank.
+
+        A sum, so that it does not depend on the order of the columns.
+        """
+        known = self._pairs
+        if len(known) > 100_000:
+            known.clear()
+        found = [known.get(cell) or self._pair(cell) for cell in cells]
+        total = sum([int.from_bytes(whole) for _, whole in found]) & 0xFFFF_FFFF_FFFF_FFFF
+        return Fingerprint(total.to_bytes(8), b"".join([pair for pair, _ in found]))
+
+    def of_whole(self, properties: Properties) -> bytes:
+        """Return a digest of properties as a whole, in any order: by it format 2 knew what was sent."""
+        wholes = sorted([(self._pairs.get(pair) or self._pair(pair))[1] for pair in properties])
+        return blake2b(b"".join(wholes), digest_size=8).digest()
 
     def of_fact(self, call: Set, name: str) -> Fact:
         """Return what a property that is set once for an identity is known by."""
@@ -102,14 +123,13 @@ class Prints:
         event = self._events[name] = (digest(4, folded), folded)
         return event
 
-    def _of_properties(self, properties: Properties) -> tuple[bytes, bytes, int]:
+    def _of_properties(self, properties: Properties) -> tuple[bytes, int]:
         known = self._pairs
         if len(known) > 100_000:
             known.clear()
         found = [known.get(pair) or self._pair(pair) for pair in properties]
-        wholes = sorted([whole for _, whole in found])
         names = len({pair[:4] for pair, _ in found}) if len(found) > 1 else len(found)
-        return blake2b(b"".join(wholes), digest_size=8).digest(), b"".join([pair for pair, _ in found]), names
+        return b"".join([pair for pair, _ in found]), names
 
     def _pair(self, pair: tuple[str, str]) -> tuple[bytes, bytes]:
         name = fold_name(pair[0])
@@ -123,6 +143,11 @@ class Prints:
 def _deed_of(call: Set) -> bytes:
     """Return the deed of setting an identity's properties, whenever that is."""
     return digest(8, call.identity, "set")
+
+
+def column_mark(name: str) -> bytes:
+    """Return the 4 bytes by which a fingerprint names a column."""
+    return digest(4, fold_name(name))
 
 
 def spelling(identity: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import abc
 from typing import Protocol
 
-from km_cli.model import Answer, Filed, News, Owner, Parcel, Placed, Slot, Wired
+from km_cli.model import Answer, Filed, KnownRow, News, Overlap, Owner, Parcel, Placed, Slot, Wired
 
 
 class Slots(Protocol):
@@ -30,6 +30,14 @@ class Slots(Protocol):
         """Remember where the call with this id is filed."""
         ...
 
+    def keep_row(self, row: KnownRow) -> int:
+        """Keep the columns of a row that calls are planned from; return the number to ask for them by."""
+        ...
+
+    def row(self, number: int) -> KnownRow | None:
+        """Return the row that was kept under this number."""
+        ...
+
     def owner(self, person: bytes) -> Owner | None:
         """Return who has this person in Kissmetrics already, if anybody."""
         ...
@@ -48,6 +56,29 @@ class Slots(Protocol):
 
     def take_changed(self, reading: int, filed: Filed) -> Placed | None:
         """Return and forget the call that this reading took for `filed`, if there is one."""
+        ...
+
+
+class OtherReadings(Protocol):
+    """What planning asks about the reading at hand (`own`) beside another one that holds a call."""
+
+    def overlap(self, own: int, other: int) -> Overlap:
+        """Return what a row means whose deed the other reading has with other values."""
+        ...
+
+    def is_passed_over(self, own: int, other: int) -> bool:
+        """Tell whether nothing is matched with the other reading: `--as-new` was said because of it."""
+        ...
+
+    def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
+        """Return the columns that both logs have and in which these two rows differ; none: they are alike.
+
+        `columns` are those of the row at hand, as a Fingerprint has them.
+        """
+        ...
+
+    def place(self, known: KnownRow) -> str:
+        """Return where a row stands, for people."""
         ...
 
 

@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from contextlib import closing, suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from km_cli.config import Settings
-from km_cli.errors import InputError
-from km_cli.inputs import Opened
+from km_cli.errors import InputError, ReadError
+from km_cli.inputs import Opened, Place, Source, open_reader
 from km_cli.ledger import Head, Ledger, Reading
-from km_cli.mapping import EventsSeen, Mapper, Mapping, recognise
-from km_cli.model import Row
+from km_cli.mapping import Bad, BadTime, EventsSeen, Mapper, Mapping, Times, cells, recognise
+from km_cli.meanings import personas_to_json
+from km_cli.model import NANOSECONDS, Overlap, Row
+from km_cli.overlaps import Span
 from km_cli.tally import Tally
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 
-class Actor(NamedTuple):
-    """Who acts: part of what a call is known by, and so the same for a log as long as it is read."""
-
-    tracker: str
-    site: str
-    persona: str
-    column: str
-    prefix: str
-
-    @property
-    def said(self) -> str:
-        """The persona, its column and its prefix, for people."""
-        prefix = f" and the prefix {self.prefix!r}" if self.prefix else ""
-        return f"{self.persona!r} from {self.column!r}{prefix}"
-
-
 class Understood(NamedTuple):
-    """A reading that an input goes on with (or a new one), its mapping, and the hash of what is behind it."""
+    """A reading that an input goes on with (or a new one), its mapping, and the hash of what is behind it.
+
+    `same` are readings of the same log, if it is a new one.
+    """
 
     reading: Reading
     mapping: Mapping
     state: _Hash
+    same: tuple[Reading, ...] = ()
 
 
 class Understanding:
@@ -66,7 +56,7 @@ class Understanding:
         """Know a file again by the bytes already read under the same mapping, whatever its name (promise 5).
 
         A rejects file has no reading to go on with: its rows belong to the readings they came from. Raises
-        InputError if the columns are not understood, or if a log that was read had another actor.
+        InputError if the columns are not understood.
         """
         asked, source = self._settings.asked, opened.source
         heads: list[tuple[Head, _Hash]] = []
@@ -77,14 +67,16 @@ class Understanding:
                     reading = self._ledger.readings.by_number(head.number)
                     assert reading is not None
                     mapping = Mapping.from_json(reading.mapping)
-                    return Understood(reading._replace(source=source.name), mapping, state)
+                    overlap = self._settings.overlap
+                    overlap = reading.overlap if overlap is Overlap.ASK else overlap
+                    reading = reading._replace(source=source.name, overlap=overlap)
+                    return Understood(reading, mapping, state)
         mapping = self.mapping(opened)
-        actor = self._actor(mapping)
-        self._check_actor(opened, actor, [head for head, _ in heads])
-        reading = self._ledger.readings.begin(
-            asked, mapping.to_json(), source.name, opened.columns, opened.delimiter, json.dumps(actor)
-        )
-        return Understood(reading, mapping, sha256())
+        readings = self._ledger.readings
+        numbers = {head.number: None for head, _ in heads if head.rows}
+        same = [reading for number in numbers if (reading := readings.by_number(number))]
+        same += [one for one in readings.beginning(opened.start) if one.number not in numbers]
+        return Understood(readings.begin(self._new(opened, mapping)), mapping, sha256(), tuple(same))
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
         """Return the readings that the file begins with, however asked for, the longest first."""
@@ -92,22 +84,23 @@ class Understanding:
         known = reversed(opened.source.longest_known(heads.lengths, self._check))
         return [(head, state) for length, state in known for head in heads.of(length, state.digest())]
 
-    def _actor(self, mapping: Mapping) -> Actor:
-        first, columns = self._settings.personas[0], mapping.columns.personas[0]
-        tracker = self._settings.target.tracker
-        return Actor(tracker, first.site, first.name, columns.identity, first.prefix)
-
-    def _check_actor(self, opened: Opened, actor: Actor, heads: list[Head]) -> None:
-        """Refuse a log that was read with another actor: all that others did would be sent again."""
-        for head in heads:
-            before = Actor(*json.loads(head.actor)) if head.actor and head.rows else actor
-            if before != actor and before[:2] == actor[:2]:
-                raise InputError(
-                    f"{opened.source.name}: it was read before with {before.said} as the one who acts; with "
-                    f"{actor.said} all that others did would be sent again",
-                    "let the same persona act, as it was; if all is to be sent again, give this import a "
-                    "site or a ledger of its own",
-                )
+    def _new(self, opened: Opened, mapping: Mapping) -> Reading:
+        """Return a reading of an input that is not known, but for its number."""
+        settings = self._settings
+        return Reading(
+            0,
+            "",
+            settings.asked,
+            mapping.to_json(),
+            opened.source.name,
+            opened.columns,
+            opened.delimiter,
+            begun=int(self._now),
+            start=opened.start,
+            regular=opened.regular,
+            personas=personas_to_json(settings.personas),
+            overlap=settings.overlap,
+        )
 
     def mapping(self, opened: Opened) -> Mapping:
         """Recognise the columns; those of a rejects file are known from the readings it came from."""
@@ -179,10 +172,7 @@ class Mappers:
         return self._of(row.origin.reading)[0] if row.origin else self.own
 
     def reading_of(self, row: Row) -> int:
-        """Return the reading that a corrected reject belongs to; 0 for rows of this one.
-
-        With other properties than then it is matched like another reading of the same log (promise 5).
-        """
+        """Return the reading that a corrected reject belongs to; 0 for rows of this one."""
         return self._of(row.origin.reading)[1] if row.origin else 0
 
     def _of(self, token: str) -> tuple[Mapper, int]:
@@ -197,5 +187,27 @@ class Mappers:
             return self._understanding.mapper(self._opened, self._mapping), 0
         before = Mapping.from_json(reading.mapping)
         mapping = self._understanding.under(self._opened, before)
-        is_same = mapping.columns.carried == before.columns.carried
-        return self._understanding.mapper(self._opened, mapping), reading.number if is_same else 0
+        return self._understanding.mapper(self._opened, mapping), reading.number
+
+
+def span_of(
+    source: Source, mapping: Mapping, place: Place | None, now: float, check: Callable[[], None]
+) -> Span:
+    """Return the seconds of all rows of a file from a place on. `check` may raise what ends the run.
+
+    What can't be read or is no time is passed over: it is met again by who reads it in earnest.
+    """
+    span = Span()
+    times = Times(mapping.clocking, now)
+    with suppress(InputError, ReadError), closing(open_reader(source)) as again:
+        cell = cells(again.columns, tabular=again.format == "delimited")(mapping.columns.timestamp)
+        for at, item in enumerate(again.reader(place, check).items()):
+            if at % 1000 == 0:
+                check()
+            if type(item) is not Row:
+                continue
+            with suppress(Bad, BadTime):
+                text = cell(item.values)
+                second = times.parse(text) // NANOSECONDS
+                span = span.joined(Span(second, second, times.is_date(text)))
+    return span

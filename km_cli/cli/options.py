@@ -180,6 +180,13 @@ columns = section(
         multiple=True,
         help="Do not send this column (repeatable).",
     ),
+    option(
+        "--ignore-column",
+        "ignore",
+        metavar="NAME",
+        multiple=True,
+        help="Neither send nor compare this column, as an offset or a time of arrival (repeatable).",
+    ),
     option("--no-properties", is_flag=True, help="Send no properties."),
     option("--flatten", is_flag=True, help="Send nested JSON as plan.name, plan.price, …"),
     option(
@@ -270,7 +277,7 @@ delivery = section(
     ),
     option(
         "--spread",
-        type=click.IntRange(0, 3600),
+        type=click.IntRange(0, 86_400),
         default=60,
         show_default=True,
         metavar="SECONDS",
@@ -334,6 +341,19 @@ config = section(
 )
 ledger = section(
     "Memory",
+    option(
+        "--overlap",
+        type=click.Choice(["ask", "repeats", "separate"]),
+        default="ask",
+        show_default=True,
+        help="What a row is whose moment another log has with other values: the same event, changed since "
+        "(repeats), another one (separate), or rejected (ask).",
+    ),
+    option(
+        "--as-new",
+        is_flag=True,
+        help="Send a log again that was sent with other times, names or people.",
+    ),
     option(
         "--ledger",
         metavar="PATH",

@@ -44,7 +44,7 @@ def rehearse(
         keys = {site.name: "" for site in settings.people.sites}
         destination = open_destination(settings.target, keys, settings.timeout)
         dispatch = Rehearsal(ledger, settings.target.tracker, destination, tally, stop)
-        pipeline = Pipeline(settings, ledger, dispatch, tally, watch, clock)
+        pipeline = Pipeline(settings, ledger, dispatch, tally, watch, clock, seeks_ids=True)
         with watch:
             work(pipeline, ledger)
         watch.pending = ledger.outbox.count(settings.target.tracker)

@@ -27,7 +27,7 @@ MEANINGS = {
 }
 """Findings by code, in words."""
 
-_TOLD = frozenset({"changed", "no-such-event", "no-persona"})
+_TOLD = frozenset({"no-such-event", "no-persona"})
 """What is told of off a terminal too, beside what the rules say is lost, merged or changed."""
 
 FILES = {

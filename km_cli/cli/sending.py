@@ -29,6 +29,10 @@ GC = (100_000, 50, 50)
 """Millions of small tuples come and go, in no cycle: to look for cycles as often as usual costs 15 %."""
 
 _MEND = "correct them there, in `raw`, and import that file"
+_DECIDE = (
+    "decide on the conflicts: import that file with --overlap separate if they are other events, with "
+    "--overlap repeats if they are the same ones, changed since"
+)
 _MEND_REFUSED = (
     "those that it refused: import that file as it is when the destination is well; if a row itself is at "
     "fault, correct it there, in `raw`"
@@ -185,6 +189,15 @@ def untold(ledger: Ledger) -> list[Untold]:
     ]
 
 
+def _what_to_do(tally: Tally, error: KmError | None) -> str:
+    """Return what to do with the rejects file."""
+    if isinstance(error, Unavailable) and "refused" in tally.rejects:
+        return _MEND_REFUSED
+    if set(tally.rejects) == {"conflict"}:
+        return _DECIDE
+    return f"{_MEND}; {_DECIDE}" if "conflict" in tally.rejects else _MEND
+
+
 def conclude(run: Run[W], error: KmError | None, signal: int, worst: int = Exit.OK) -> int:
     """Say what is left to do, the most urgent last, and return the exit code.
 
@@ -196,7 +209,7 @@ def conclude(run: Run[W], error: KmError | None, signal: int, worst: int = Exit.
     if rejects.count:
         complain(
             f"{counted(rejects.count, 'row')} rejected ({report.reasons(tally)}), in {rejects.path}",
-            _MEND_REFUSED if isinstance(error, Unavailable) and "refused" in tally.rejects else _MEND,
+            _what_to_do(tally, error),
         )
     if tally.calls.pending:
         complain(

@@ -27,7 +27,7 @@ from km_cli.destinations import Target, parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_shape
 from km_cli.mapping import Clocking, Members, Wanted, make_part
-from km_cli.model import Persona
+from km_cli.model import Overlap, Persona
 from km_cli.names import LONGEST_NAME, fold_name, nearest
 from km_cli.planning import Collisions
 
@@ -55,6 +55,8 @@ def make_settings(context: click.Context) -> Settings:
         allowed=tuple(flags["allowed"]),
         collisions=Collisions(flags["collisions"]),
         spread=flags["spread"],
+        overlap=Overlap(flags["overlap"]),
+        as_new=flags["as_new"],
         limit=flags["limit"],
         max_rejects=make_allowance(flags["max_rejects"]) if flags["max_rejects"] else None,
         batch_size=flags["batch_size"],
@@ -154,7 +156,7 @@ def _with_properties(context: click.Context, people: People) -> People:
                 )
     if "no_properties" in flags:
         personas = tuple(persona._replace(properties=(), sets=()) for persona in people.personas)
-    elif excluded := flags.get("exclude", ()):
+    elif excluded := (*flags.get("exclude", ()), *context.params["ignore"]):
         personas = tuple(_without(persona, excluded) for persona in people.personas)
     else:
         return people
@@ -198,14 +200,18 @@ def _wanted(context: click.Context) -> Wanted:
     kept_in = taken(context).config.columns.exclude
     before = kept_in if isinstance(kept_in, list) else []
     excluded = tuple(dict.fromkeys((*before, *flags["exclude"])))
+    ignored_before = taken(context).config.columns.ignore
+    ignored_before = ignored_before if isinstance(ignored_before, list) else []
+    ignored = tuple(dict.fromkeys((*ignored_before, *flags["ignore"])))
     return Wanted(
         event,
         flags["timestamp"],
         flags["event_id"],
-        () if no_properties else _left(properties, excluded) if properties else None,
+        () if no_properties else _left(properties, (*excluded, *ignored)) if properties else None,
         excluded,
         flags["flatten"],
         event_name.strip(),
+        ignored,
     )
 
 

@@ -11,7 +11,7 @@ from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.errors import UsageError
 from km_cli.inputs.places import placed
 from km_cli.mapping import Bound, Part, check_order, make_bound
-from km_cli.model import NANOSECONDS
+from km_cli.model import NANOSECONDS, Overlap
 from km_cli.names import nearest
 
 _ADD = 'add the three lines: [[backfill]] and below it name = "exports" and files = ["exports/*.csv.gz"]'
@@ -20,13 +20,14 @@ _ADD = 'add the three lines: [[backfill]] and below it name = "exports" and file
 class BackfillSource(NamedTuple):
     """A [[backfill]] of km.toml: patterns that can be looked for from here, and the part to take of it.
 
-    `optional` if it may have no file.
+    `optional` if it may have no file. `overlap` says how its files overlap with others.
     """
 
     name: str
     patterns: tuple[str, ...]
     part: Part
     optional: bool
+    overlap: Overlap = Overlap.ASK
 
 
 class _Flags(NamedTuple):
@@ -65,7 +66,7 @@ def backfill_sources(
         except _Nothing as error:
             nothing_of = error
             continue
-        found.append(BackfillSource(table.name, patterns, taken, table.optional))
+        found.append(BackfillSource(table.name, patterns, taken, table.optional, Overlap(table.overlap)))
     if nothing_of is not None and not found:
         raise nothing_of
     return tuple(found)

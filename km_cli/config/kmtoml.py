@@ -63,6 +63,10 @@ class ColumnsTable(_Table, frozen=True):
         Annotated[list[Text], Meta(description="default: every column not named elsewhere")] | UnsetType
     ) = UNSET
     exclude: list[Text] | UnsetType = UNSET
+    ignore: (
+        Annotated[list[Text], Meta(description="neither sent nor compared: offsets, times of arrival")]
+        | UnsetType
+    ) = UNSET
     flatten: bool | UnsetType = UNSET
 
 
@@ -116,7 +120,7 @@ class DeliveryTable(_Table, frozen=True):
     timeout: Above0 | UnsetType = UNSET
     attempts: Positive | UnsetType = UNSET
     collisions: Literal["spread", "keep", "reject"] | UnsetType = UNSET
-    spread: Annotated[int, Meta(ge=0, le=3600)] | UnsetType = UNSET
+    spread: Annotated[int, Meta(ge=0, le=86_400)] | UnsetType = UNSET
     ledger: PlaceName | UnsetType = UNSET
     rejects: PlaceName | UnsetType = UNSET
     max_rejects: Annotated[str, Meta(pattern=_ALLOWANCE)] | int | UnsetType = UNSET
@@ -136,6 +140,10 @@ class BackfillTable(_Table, frozen=True):
     since: Annotated[str, Meta(description="from this time on, as 2024-01-31")] = ""
     until: Annotated[str, Meta(description="before this time")] = ""
     optional: Annotated[bool, Meta(description="that there is no file is no error")] = False
+    overlap: Annotated[
+        Literal["ask", "repeats", "separate"],
+        Meta(description="a row whose moment another file has with other values: repeats it, or is separate"),
+    ] = "ask"
 
 
 class KmToml(_Table, frozen=True):

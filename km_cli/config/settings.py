@@ -14,7 +14,7 @@ from km_cli.config.people import People
 from km_cli.destinations import Target
 from km_cli.inputs import Shape
 from km_cli.mapping import Clocking, Members, Part, Wanted
-from km_cli.model import Persona
+from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
 
 
@@ -33,6 +33,8 @@ class Settings:
     allowed: tuple[str, ...]
     collisions: Collisions
     spread: int
+    overlap: Overlap
+    as_new: bool
     limit: int | None
     max_rejects: Allowance | None
     batch_size: int
@@ -52,17 +54,19 @@ class Settings:
     @property
     def asked(self) -> str:
         """Digest of all that decides what a row becomes: two readings of one file differ in it or not."""
-        parts = [
+        *wanted, ignore = self.wanted._replace(exclude=tuple(sorted(self.wanted.exclude)))
+        parts: list[object] = [
             self.target.tracker,
             self.shape,
             self.personas,
-            self.wanted._replace(exclude=tuple(sorted(self.wanted.exclude))),
+            wanted,
             self.clocking,
             self.part,
             sorted(self.allowed),
             self.collisions.value,
             self.spread,
             self.members.digest if self.members else "",
+            *([sorted(ignore)] if ignore else []),  # only then: older ledgers know readings by the rest
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO, NamedTuple, cast
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 _HEAD = 1 << 20
+_START = 1 << 16
 _SAMPLE = 1000
 
 
@@ -79,6 +81,7 @@ class Opened:
     """An input whose format and columns are known, ready to be read from its start or from a place.
 
     `empty` if there is nothing in it, `token` names the reading that the rejects in it come from,
+    `start` is the hash of its first 64 KiB, `regular` are the columns that each of the first rows has,
     `normalised` counts what was read as if it had been written in the usual way (tally.py has the words).
     """
 
@@ -113,6 +116,7 @@ class Opened:
             if b"\n" not in head:
                 head += self._read_head(LONGEST_REJECT)
         self.empty = not head.removeprefix(BOM).strip()
+        self.start = hashlib.sha256(head[:_START]).digest()
         if self.empty and self._broken:
             raise self._broken
         self._lines = split_lines(cast(BinaryIO, _Rejoined(head, self._stream, self._broken)), longest)
@@ -124,10 +128,11 @@ class Opened:
             self.columns, self._preamble, self._line = parse_header(
                 name, self._lines, self.delimiter, self._encoding, self.normalised
             )
+            self.regular = self.columns
         elif self.format == "rejects":
-            self.columns = _keys(head, sample_columns, longest)
+            self.columns, self.regular = _keys(head, sample_columns, longest)
         else:
-            self.columns = _keys(head, _paths, longest)
+            self.columns, self.regular = _keys(head, _paths, longest)
             if not self.columns and not self.empty:
                 raise self._broken or _no_objects(name, head)
 
@@ -195,15 +200,19 @@ def open_reader(source: Source) -> Opened:
     return Opened(source)
 
 
-def _keys(head: bytes, columns_of: Callable[[bytes], Iterable[str]], longest: int) -> tuple[str, ...]:
-    """Return the keys of the first objects, nested ones dotted, in order of appearance."""
-    found: dict[str, None] = {}
+def _keys(
+    head: bytes, columns_of: Callable[[bytes], Iterable[str]], longest: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys of the first objects, nested ones dotted, in order of appearance; and those of all."""
+    found: Counter[str] = Counter()
+    objects = 0
     for raw in islice(split_lines(io.BytesIO(head), longest), _SAMPLE):
         try:
-            found.update(dict.fromkeys(columns_of(raw)))
+            found.update(dict.fromkeys(columns_of(raw), 1))
         except (ValueError, RecursionError):
             continue
-    return tuple(found)
+        objects += 1
+    return tuple(found), tuple(name for name, count in found.items() if count == objects)
 
 
 def _no_objects(name: str, head: bytes) -> InputError:

@@ -61,10 +61,7 @@ class ChangedTable:
         kept = [(key, placed) for key, placed in self._fresh.items() if placed]
         self._database.executemany(
             "INSERT OR REPLACE INTO main.changed VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (*key, placed.row.source, placed.row.line, json.dumps([placed.call, placed.row.origin]))
-                for key, placed in kept
-            ],
+            [(*key, placed.row.source, placed.row.line, _encode(placed)) for key, placed in kept],
         )
         self._database.executemany(
             "INSERT OR IGNORE INTO main.changed_rows VALUES (?, ?, ?, ?)",
@@ -100,14 +97,21 @@ class ChangedTable:
 
 
 def _key(reading: int, filed: Filed) -> Key:
-    return reading, filed.person, filed.second, filed.deed, filed.alike
+    return reading, filed.person, filed.second, filed.deed, filed.total
+
+
+def _encode(placed: Placed) -> str:
+    """Return a call as text: with where its row comes from, and what that row is known by."""
+    return json.dumps([placed.call, placed.row.origin, placed.filed.total.hex(), placed.filed.row])
 
 
 def _decode(row: tuple[str, int, bytes, str], filed: Filed) -> Placed:
     source, line, raw, text = row
-    fields, origin = json.loads(text)
+    fields, origin, *known = json.loads(text)
     fields[6] = tuple((name, value) for name, value in fields[6])
-    return Placed(Row(source, line, raw, None, decode_origin(origin)), Record(*fields), filed)
+    total, number = known or (b"".hex(), 0)  # those of format 2 say nothing of their rows
+    as_read = filed._replace(total=bytes.fromhex(total), row=number)
+    return Placed(Row(source, line, raw, None, decode_origin(origin)), Record(*fields), as_read)
 
 
 def decode_origin(fields: list[object] | None) -> Origin | None:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -104,7 +105,7 @@ class Ledger:
         """
         with self._transaction():
             self._settle(tracker, receipts)
-            if calls:
+            if calls and self._lock:
                 self._tie_sites()
             parcels = self.outbox.post(tracker, reading.number, calls) if self._lock else []
             self.slots.write()
@@ -112,9 +113,20 @@ class Ledger:
             if at_end:
                 self.slots.forget_old_changed()
             self.readings.write(reading)
+            self._count_calls(reading, [placed for placed, _ in calls])
             self.files.write()
             self.untold.write()
         return parcels
+
+    def _count_calls(self, reading: Reading, placed: Iterable[Placed]) -> None:
+        """Count the calls of each reading by site and persona, as Reading has them."""
+        counted: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        for one in placed:
+            claims = one.filed.claims
+            number = claims[0].reading if claims else reading.number
+            counted[number][f"{one.call.site} {one.call.persona}"] += 1
+        for number, calls in counted.items():
+            self.readings.count_calls(number, calls)
 
     def abandon(self) -> None:
         """Forget what was planned and not committed: written with receipts, it would pass for sent."""
@@ -159,8 +171,10 @@ class Ledger:
     def _settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         receipts = list(receipts)
         refused = [receipt.parcel for receipt in receipts if receipt.outcome is Outcome.REJECTED]
-        for row in {parcel.row for parcel in refused}:
-            self.readings.count_refused(self.outbox.row(row)[0], 1)
+        for number, parcels in _by_row(refused).items():
+            reading = self.outbox.row(number)[0]
+            self.readings.count_refused(reading, 1)
+            self.readings.count_calls(reading, {part: -count for part, count in parcels.items()})
         self.outbox.settle(receipts)
         for parcel in refused:
             if freed := self.slots.free(parcel.seat):
@@ -224,6 +238,14 @@ class Ledger:
             "INSERT INTO sites (tracker, name, salt, fingerprint) VALUES (?, ?, ?, ?)", self._new_sites
         )
         self._new_sites = []
+
+
+def _by_row(parcels: Iterable[Parcel]) -> dict[int, Counter[str]]:
+    """Return by row how many calls there are of each site and persona."""
+    found: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for parcel in parcels:
+        found[parcel.row][f"{parcel.site} {parcel.persona}"] += 1
+    return found
 
 
 def _fingerprint(key: str, salt: bytes) -> bytes:

@@ -47,8 +47,8 @@ class Outbox:
                 rows.append((self._row, reading, row.source, row.line, row.raw, origin))
             self._call += 1
             self._open[self._row] += 1
-            person, second, taken, deed, alike, *_ = placed.filed
-            seat = Seat(person, second, taken, deed, alike)
+            person, second, taken, deed, total, *_ = placed.filed
+            seat = Seat(person, second, taken, deed, total)
             parcels.append(Parcel(self._call, self._row, call.site, call.persona, payload, seat))
         self._database.executemany("INSERT INTO main.outbox_rows VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._database.executemany(

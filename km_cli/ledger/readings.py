@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from km_cli.model import Origin
+from km_cli.model import Origin, Overlap
 
 
 class Reading(NamedTuple):
@@ -18,6 +19,12 @@ class Reading(NamedTuple):
     content in `line` lines are behind the cursor, `digest` is theirs. `rows` were read, of which
     `rejected` were rejected, and later `refused` by a destination. `token` is its name in rejects
     files. `actor` says who acted: tracker, site and persona.
+
+    `begun` is when it was first read, in seconds since 1970. Its events are from the second `first` to `last`
+    (0: none yet); `dated` if some of them say no time of day. `start` is the hash of its first 64 KiB.
+    `regular` are the columns that every row has. `personas` (JSON) did what came of it: `calls` planned by
+    site. `overlap` and `as_new` are what flags decided: how it overlaps with others, and the numbers of the
+    readings it is never matched with. What is not known of a reading of format 2 is 0, b"" or "".
     """
 
     number: int
@@ -34,6 +41,16 @@ class Reading(NamedTuple):
     digest: bytes = b""
     refused: int = 0
     actor: str = ""
+    begun: int = 0
+    first: int = 0
+    last: int = 0
+    dated: bool = False
+    start: bytes = b""
+    regular: tuple[str, ...] = ()
+    personas: str = ""
+    calls: tuple[tuple[str, int], ...] = ()
+    overlap: Overlap = Overlap.ASK
+    as_new: tuple[int, ...] = ()
 
     @property
     def origin(self) -> Origin:
@@ -43,17 +60,42 @@ class Reading(NamedTuple):
 
 _COLUMNS = (
     "reading, token, asked, mapping, source, columns, delimiter, length, line, rows, rejected, digest, "
-    "refused, actor"
+    "refused, actor, begun, first, last, dated, start, regular, personas, calls, overlap, as_new"
 )
+_KEPT = ("source", "length", "line", "rows", "rejected", "digest", "first", "last", "dated", "overlap")
+"""What a later run changes. `calls` is counted by the batch, `refused` when a destination refuses."""
+
+
+def _to_row(reading: Reading) -> tuple[object, ...]:
+    values = reading._asdict()
+    values.update(
+        columns=json.dumps(reading.columns),
+        regular=json.dumps(reading.regular),
+        calls=json.dumps(dict(reading.calls)),
+        overlap=reading.overlap.value,
+        as_new=json.dumps(reading.as_new),
+    )
+    return tuple(values.values())
+
+
+def _from_row(row: tuple[Any, ...]) -> Reading:
+    read = Reading._make(row)
+    return read._replace(
+        columns=tuple(json.loads(row[5])),
+        dated=bool(read.dated),
+        regular=tuple(json.loads(row[19])),
+        calls=tuple(json.loads(row[21]).items()),
+        overlap=Overlap(row[22]),
+        as_new=tuple(json.loads(row[23])),
+    )
 
 
 class Head(NamedTuple):
-    """What knows a reading's bytes again: their digest, how it was asked for, who acted, and its rows."""
+    """What knows a reading's bytes again: their digest, how it was asked for, and its rows."""
 
     number: int
     asked: str
     digest: bytes
-    actor: str
     rows: int
 
 
@@ -87,6 +129,16 @@ class Heads:
         self._places[head.number] = length, head
 
 
+class Meaning(NamedTuple):
+    """A way in which logs were read: mapping and personas (JSON), the seconds of their events, the latest."""
+
+    mapping: str
+    personas: str
+    first: int
+    last: int
+    reading: int
+
+
 class ReadingTable:
     """The readings of a ledger."""
 
@@ -106,7 +158,7 @@ class ReadingTable:
             self._heads = Heads()
             for name in self._schemas:
                 rows = self._database.execute(
-                    f"SELECT reading, asked, digest, actor, rows, length FROM {name}.readings "
+                    f"SELECT reading, asked, digest, rows, length FROM {name}.readings "
                     "WHERE length > 0 ORDER BY reading"
                 )
                 for *fields, length in rows:
@@ -127,39 +179,68 @@ class ReadingTable:
                 f"SELECT {_COLUMNS} FROM {name}.readings WHERE {where} ORDER BY reading DESC", values
             ).fetchone()
             if row:
-                fields = list(row)
-                fields[5] = tuple(json.loads(fields[5]))
-                return Reading._make(fields)
+                return _from_row(row)
         return None
 
-    def begin(
-        self,
-        asked: str,
-        mapping: str,
-        source: str,
-        columns: tuple[str, ...],
-        delimiter: str,
-        actor: str = "",
-    ) -> Reading:
-        """Return a new reading; it is written with its first batch."""
+    def beginning(self, start: bytes) -> list[Reading]:
+        """Return the readings whose first 64 KiB have this hash, the latest first."""
+        return self._all("start = ? AND start <> x''", start)
+
+    def meanings(self) -> list[Meaning]:
+        """Return all different ways in which logs of which calls were sent were read, the latest first."""
+        found: dict[tuple[str, str], Meaning] = {}
+        for name in self._schemas:
+            for mapping, personas, *spans in self._database.execute(
+                f"SELECT mapping, personas, min(first), max(last), max(reading) FROM {name}.readings "
+                "WHERE calls <> '{}' AND first > 0 GROUP BY mapping, personas"
+            ):
+                found.setdefault((mapping, personas), Meaning(mapping, personas, *spans))
+        return sorted(found.values(), key=lambda one: -one.reading)
+
+    def meaning(self, meaning: Meaning) -> list[Reading]:
+        """Return the readings that were read in this way, the latest first."""
+        return self._all("mapping = ? AND personas = ?", meaning.mapping, meaning.personas)
+
+    def _all(self, where: str, *values: object) -> list[Reading]:
+        found: dict[int, Reading] = {}
+        for name in self._schemas:
+            query = f"SELECT {_COLUMNS} FROM {name}.readings WHERE {where} ORDER BY reading DESC"
+            for row in self._database.execute(query, values):
+                found.setdefault(row[0], _from_row(row))
+        return list(found.values())
+
+    def begin(self, reading: Reading) -> Reading:
+        """Return a new reading with a number and a token; it is written with its first batch."""
         self._last += 1
-        token = secrets.token_hex(8)
-        return Reading(self._last, token, asked, mapping, source, columns, delimiter, actor=actor)
+        return reading._replace(number=self._last, token=secrets.token_hex(8))
 
     def write(self, reading: Reading) -> None:
         """Write how far it got; the caller's transaction makes it durable."""
-        values = list(reading)
-        values[5] = json.dumps(reading.columns)
-        marks = ",".join("?" * len(values))
+        marks = ",".join("?" * len(Reading._fields))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in _KEPT)
         self._database.execute(
-            f"INSERT INTO main.readings ({_COLUMNS}) VALUES ({marks}) ON CONFLICT (reading) DO UPDATE SET "
-            "source = excluded.source, length = excluded.length, line = excluded.line, rows = excluded.rows, "
-            "rejected = excluded.rejected, digest = excluded.digest",
-            values,
+            f"INSERT INTO main.readings ({_COLUMNS}) VALUES ({marks}) "
+            f"ON CONFLICT (reading) DO UPDATE SET {changes}",
+            _to_row(reading),
         )
         if self._heads is not None and reading.length:
-            head = Head(reading.number, reading.asked, reading.digest, reading.actor, reading.rows)
+            head = Head(reading.number, reading.asked, reading.digest, reading.rows)
             self._heads.put(head, reading.length)
+
+    def count_calls(self, number: int, calls: Mapping[str, int]) -> None:
+        """Add to the calls that were planned of a reading, by site; the caller's transaction keeps it.
+
+        Those that a destination refuses are taken away again. A site with no calls is not named.
+        """
+        reading = self.by_number(number)
+        if reading is None or not calls:
+            return
+        known = Counter(dict(reading.calls))
+        known.update(calls)
+        left = {site: count for site, count in known.items() if count > 0}
+        self._database.execute(
+            "UPDATE main.readings SET calls = ? WHERE reading = ?", (json.dumps(left), number)
+        )
 
     def count_refused(self, number: int, rows: int) -> None:
         """Count rows that a destination refused; the caller's transaction makes it durable."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from km_cli.errors import LedgerError
 
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -21,7 +21,13 @@ CREATE TABLE IF NOT EXISTS {schema}.readings (
     reading INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE, asked TEXT NOT NULL, mapping TEXT NOT NULL,
     source TEXT NOT NULL, columns TEXT NOT NULL, delimiter TEXT NOT NULL,
     length INTEGER NOT NULL, line INTEGER NOT NULL, rows INTEGER NOT NULL, rejected INTEGER NOT NULL,
-    digest BLOB NOT NULL, refused INTEGER NOT NULL DEFAULT 0, actor TEXT NOT NULL);
+    digest BLOB NOT NULL, refused INTEGER NOT NULL DEFAULT 0, actor TEXT NOT NULL,
+    begun INTEGER NOT NULL DEFAULT 0, first INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0,
+    dated INTEGER NOT NULL DEFAULT 0, start BLOB NOT NULL DEFAULT x'', regular TEXT NOT NULL DEFAULT '[]',
+    personas TEXT NOT NULL DEFAULT '', calls TEXT NOT NULL DEFAULT '{{}}',
+    overlap TEXT NOT NULL DEFAULT 'ask', as_new TEXT NOT NULL DEFAULT '[]');
+CREATE TABLE IF NOT EXISTS {schema}.rows (
+    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS {schema}.files (
     file BLOB PRIMARY KEY, size INTEGER NOT NULL, time INTEGER NOT NULL, seen INTEGER NOT NULL
     ) WITHOUT ROWID;

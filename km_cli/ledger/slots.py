@@ -1,7 +1,8 @@
 """Slots on disk: which calls stand in a person's second, in a few bytes that begin with the second.
 
-A slot's blob is its entries one after the other. An entry is a header (kind, seconds moved, deed, alike,
-event, whether it has an id, how many claims and properties) and then id, claims and properties.
+A slot's blob is its entries one after the other. An entry is a header (kind, seconds moved, deed, total,
+event, whether it has an id, how many claims and properties, the number of its row) and then id, claims and
+properties. A claim is its reading, flags with the size of its total, its line, and that total.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import sqlite3
 from struct import Struct
 
 from km_cli.ledger.changed import ChangedTable
-from km_cli.model import NO_SECOND, Claim, Filed, Guest, News, Owner, Placed, Seat, Slot
+from km_cli.ledger.rows import RowTable
+from km_cli.model import NO_SECOND, Claim, Filed, Guest, KnownRow, News, Owner, Placed, Seat, Slot
 
 _FILED, _GUEST = 1, 2
-_HEADER = Struct(">BH8s8s4sBBH")
-_CLAIM = Struct(">IB")
+_HEADER = Struct(">BI8s8s4sBBHQ")
+_CLAIM = Struct(">IBI")
+_NAMED, _CHANGED, _SIZE = 0x80, 0x40, 0x3F
+_MOST_LINE = 0xFFFF_FFFF
 _EMPTY = Slot()
 _MOST_CACHED = 20_000
 _MOST_OWNERS = 100_000
@@ -28,7 +32,7 @@ def encode_slot(slot: Slot) -> bytes:
         return encode_filed(slot.filed[0])
     parts = [encode_filed(filed) for filed in slot.filed]
     for guest in slot.guests:
-        parts.append(_HEADER.pack(_GUEST, 0, b"", b"", guest.event, 0, 0, len(guest.pairs) // 8))
+        parts.append(_HEADER.pack(_GUEST, 0, b"", b"", guest.event, 0, 0, len(guest.pairs) // 8, 0))
         parts.append(guest.pairs)
     return b"".join(parts)
 
@@ -39,16 +43,19 @@ def encode_filed(filed: Filed) -> bytes:
         _FILED,
         filed.taken - filed.second,
         filed.deed,
-        filed.alike,
+        filed.total,
         filed.event,
         len(filed.id),
         len(filed.claims),
         len(filed.pairs) // 8,
+        filed.row,
     )
-    claims = b"".join(
-        [_CLAIM.pack(reading, len(alike) | named << 7) + alike for reading, named, alike in filed.claims]
-    )
-    return header + filed.id + claims + filed.pairs
+    return header + filed.id + b"".join([_encode_claim(*claim) for claim in filed.claims]) + filed.pairs
+
+
+def _encode_claim(reading: int, named: bool, total: bytes, line: int, changed: bool) -> bytes:
+    flags = len(total) | named * _NAMED | changed * _CHANGED
+    return _CLAIM.pack(reading, flags, min(line, _MOST_LINE)) + total
 
 
 def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
@@ -57,24 +64,26 @@ def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
     guests: list[Guest] = []
     at = 0
     while at < len(blob):
-        kind, moved, deed, alike, event, id_size, count, pairs_count = _HEADER.unpack_from(blob, at)
+        kind, moved, deed, total, event, id_size, count, pairs_count, row = _HEADER.unpack_from(blob, at)
         at += _HEADER.size
         event_id = blob[at : at + id_size]
         at += id_size
         claims = []
         for _ in range(count):
-            reading, flags = _CLAIM.unpack_from(blob, at)
+            reading, flags, line = _CLAIM.unpack_from(blob, at)
             at += _CLAIM.size
-            size = flags & 0x7F
-            claims.append(Claim(reading, flags > 0x7F, blob[at : at + size]))
+            size = flags & _SIZE
+            claim = Claim(reading, bool(flags & _NAMED), blob[at : at + size], line, bool(flags & _CHANGED))
+            claims.append(claim)
             at += size
         pairs = blob[at : at + 8 * pairs_count]
         at += 8 * pairs_count
         if kind == _GUEST:
             guests.append(Guest(event, pairs))
         else:
+            taken = second + moved
             filed.append(
-                Filed(person, second, second + moved, deed, alike, event, pairs, event_id, tuple(claims))
+                Filed(person, second, taken, deed, total, event, pairs, event_id, tuple(claims), row)
             )
     return Slot(tuple(filed), tuple(guests))
 
@@ -105,6 +114,7 @@ class SlotTable:
             f"SELECT 1 FROM {name}.persons WHERE leader = ? AND leader <> x''" for name in schemas
         ]
         self._changed = ChangedTable(database, schemas)
+        self._rows = RowTable(database, schemas)
         # A log is mostly in order of time: what is younger than all that is on disk need not be looked up.
         self._youngest = self._youngest_on_disk = max(
             database.execute(f"SELECT coalesce(max(second), 0) FROM {name}.slots").fetchone()[0]
@@ -179,6 +189,14 @@ class SlotTable:
         if owner is not None:
             self.own(person, owner._replace(leader=b""))
 
+    def keep_row(self, row: KnownRow) -> int:
+        """Keep the columns of a row, for now in memory; return its number."""
+        return self._rows.keep(row)
+
+    def row(self, number: int) -> KnownRow | None:
+        """Return the row that was kept under this number."""
+        return self._rows.row(number)
+
     def owner(self, person: bytes) -> Owner | None:
         """Return whose this person is."""
         known = self._owners.get(person)
@@ -218,6 +236,7 @@ class SlotTable:
     def write(self) -> None:
         """Write what changed; the caller's transaction makes it durable."""
         self._changed.write()
+        self._rows.write()
         self._database.executemany(
             "INSERT INTO main.slots (second, person, calls) VALUES (?, ?, ?) "
             "ON CONFLICT (second, person) DO UPDATE SET calls = excluded.calls",
@@ -249,7 +268,8 @@ class SlotTable:
     @property
     def is_ahead(self) -> bool:
         """Whether something was changed in memory and not written."""
-        return bool(self._dirty or self._ids or self._new_owners or self._changed.is_ahead)
+        ahead = self._changed.is_ahead or self._rows.is_ahead
+        return bool(self._dirty or self._ids or self._new_owners or ahead)
 
     def discard(self) -> None:
         """Forget what was changed in memory and not written."""
@@ -260,7 +280,8 @@ class SlotTable:
         self._new_owners.clear()
         self._new_leaders.clear()
         self._changed.discard()
+        self._rows.discard()
 
 
 def _sits(filed: Filed, seat: Seat) -> bool:
-    return (filed.deed, filed.alike, filed.taken) == (seat.deed, seat.alike, seat.taken)
+    return (filed.deed, filed.total, filed.taken) == (seat.deed, seat.total, seat.taken)

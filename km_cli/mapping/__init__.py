@@ -7,11 +7,12 @@ from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
 from km_cli.mapping.part import Bound, EventsSeen, LeftOut, Part, check_order, make_bound, make_part
-from km_cli.mapping.properties import Cell, cells
+from km_cli.mapping.properties import Bad, Cell, cells
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 
 __all__ = [
     "USUAL",
+    "Bad",
     "BadTime",
     "Bound",
     "Cell",

@@ -21,7 +21,7 @@ USUAL = {
 """What a column is taken for when no flag says so; the first match wins."""
 
 
-_FLAGS = frozenset({*USUAL, "id", "property", "exclude-property"})
+_FLAGS = frozenset({*USUAL, "id", "property", "exclude-property", "ignore-column"})
 
 
 _MEMBERS = "members."
@@ -33,7 +33,7 @@ class Wanted(NamedTuple):
     """The columns as they are asked for; "" and None: recognise them. Those of identities are the personas'.
 
     `properties` are the only ones to send; () for none, None for every column not named elsewhere.
-    `event_name` is what every row did: no column says it.
+    `event_name` is what every row did: no column says it. `ignore` are neither sent nor compared.
     """
 
     event: str = ""
@@ -43,6 +43,7 @@ class Wanted(NamedTuple):
     exclude: tuple[str, ...] = ()
     flatten: bool = False
     event_name: str = ""
+    ignore: tuple[str, ...] = ()
 
 
 class Who(NamedTuple):
@@ -72,6 +73,20 @@ class Columns(NamedTuple):
     exclude: tuple[str, ...]
     flatten: bool
     event_name: str = ""
+    ignore: tuple[str, ...] = ()
+
+    def is_ignored(self, name: str) -> bool:
+        """Tell whether a column, or an object that it is in, is neither sent nor compared."""
+        return name in self.ignore or any(name.startswith(f"{other}.") for other in self.ignore)
+
+    def is_sent(self, name: str) -> bool:
+        """Tell whether anything that is sent has to do with a column: it is used, or records carry it."""
+        if name in self.taken:
+            return True
+        if self.is_ignored(name) or name in self.exclude:
+            return False
+        sent = self.all_properties
+        return sent is None or name in sent or any(name.startswith(f"{other}.") for other in sent)
 
     @property
     def taken(self) -> frozenset[str]:
@@ -80,12 +95,6 @@ class Columns(NamedTuple):
         for who in self.personas:
             names += [who.identity, who.alias, *who.sets]
         return frozenset(filter(None, names))
-
-    @property
-    def carried(self) -> tuple[object, ...]:
-        """What decides which properties records carry."""
-        own = tuple((who.persona, who.properties) for who in self.personas)
-        return self.properties, frozenset(self.exclude), self.flatten, own
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -131,16 +140,19 @@ def recognise(
     able = [persona.name for persona in personas if persona.is_recorded]
     if not any(chosen[name] or name in members for name in able):
         raise columns.missing(*able)
+    ignored = columns.all_named(wanted.ignore, "ignore-column", sparse=True) or ()
     made = Columns(
         tuple(who._replace(identity=chosen[who.persona]) for who in people),
         chosen["event"],
         chosen["timestamp"],
         asked.get("id", ""),
         columns.all_named(wanted.properties, "property"),
-        columns.all_named(wanted.exclude, "exclude-property") or (),
+        (*(columns.all_named(wanted.exclude, "exclude-property") or ()), *ignored),
         wanted.flatten,
         wanted.event_name,
+        ignored,
     )
+    _check_ignored(made, source)
     if tabular:
         _check_properties((*property_columns(made, found), *_set_columns(made)), source)
         _check_links(made, personas, found, source)
@@ -172,15 +184,17 @@ def override(
     }
     event_name = wanted.event_name or ("" if "event" in asked else known.event_name)
     properties = columns.all_named(wanted.properties, "property")
+    ignored = columns.all_named(wanted.ignore, "ignore-column", sparse=True) or ()
     return Columns(
         tuple(_who(persona, identities[persona.name], columns) for persona in personas),
         "" if event_name else asked.get("event", known.event),
         asked.get("timestamp", known.timestamp),
         asked.get("id", known.id),
         known.properties if properties is None else properties,
-        (*known.exclude, *(columns.all_named(wanted.exclude, "exclude-property") or ())),
+        (*known.exclude, *(columns.all_named(wanted.exclude, "exclude-property") or ()), *ignored),
         known.flatten or wanted.flatten,
         event_name,
+        tuple(dict.fromkeys((*known.ignore, *ignored))),
     )
 
 
@@ -196,6 +210,17 @@ def _who(persona: Persona, identity: str, columns: _Found) -> Who:
         columns.all_named(persona.properties, f"{persona.name}{_PROPERTIES}", sparse=True),
         columns.all_named(persona.sets, f"{persona.name}{_SET}", sparse=True) or (),
     )
+
+
+def _check_ignored(columns: Columns, source: str) -> None:
+    """Raise InputError if a column is to be ignored and is used."""
+    for name in columns.ignore:
+        if used := name if name in columns.taken else next(filter(columns.is_ignored, columns.taken), ""):
+            raise InputError(
+                f"{source}: the column {used!r} is to be ignored (--ignore-column), and is used: without it "
+                "there is no telling who did what when",
+                "ignore only columns such as offsets and times of arrival",
+            )
 
 
 def _check_apart(asked: Mapping[str, str], personas: Sequence[Persona], source: str) -> None:

@@ -11,7 +11,7 @@ from km_cli.mapping.columns import Columns
 from km_cli.mapping.identities import BadIdentity, Identities
 from km_cli.mapping.members import Members
 from km_cli.mapping.part import EventsSeen, LeftOut, Part
-from km_cli.mapping.properties import Bad, check_size, readers, selection
+from km_cli.mapping.properties import Bad, check_size, readers, selection, whole
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 from km_cli.model import NANOSECONDS, Event, Finding, Persona, Properties, Reject, Row, Share
 from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
@@ -53,6 +53,7 @@ class Mapper:
         self._times = Times(clocking, now)
         self._members = members
         cell, self._properties = readers(columns, found, tabular=tabular)
+        self._whole = whole(columns, found, tabular=tabular)
         allowed = tuple(allowed)
         self._who = tuple(
             (cell(who.identity), Identities(allowed, persona.prefix, self._trimmed).clean)
@@ -84,7 +85,8 @@ class Mapper:
                 self._check_any(identities)
             name = self._event(values)
             _check_event(name)
-            moment = self._times.parse(self._timestamp(values))
+            time = self._timestamp(values)
+            moment = self._times.parse(time)
             if is_part and self._members is not None:
                 identities = self._completed(values, identities, moment)
                 self._check_any(identities)
@@ -107,7 +109,8 @@ class Mapper:
         if is_part or self._times.leap_second:
             self._note_on(row, identities)
         self._count(moment, self._properties.width - len(properties))
-        return Event(row, shares, name, moment, properties, event_id)
+        cells, is_date = self._whole(values), self._times.is_date(time)
+        return Event(row, shares, name, moment, properties, event_id, cells, is_date)
 
     def _is_outside(self, values: Any) -> bool:
         """Tell whether a row is outside of the part. What is wrong with one that is does not matter."""

@@ -47,7 +47,7 @@ class Mapping(NamedTuple):
     def from_json(cls, text: str) -> Mapping:
         """Return what `to_json` was called on."""
         columns, clocking, people = json.loads(text)
-        personas, event, timestamp, event_id, properties, exclude, flatten, event_name = columns
+        personas, event, timestamp, event_id, properties, exclude, flatten, event_name, *ignore = columns
         return cls(
             Columns(
                 tuple(_who(*who) for who in personas),
@@ -58,6 +58,7 @@ class Mapping(NamedTuple):
                 tuple(exclude),
                 flatten,
                 event_name,
+                tuple(ignore[0]) if ignore else (),  # a ledger of format 2 knows none
             ),
             Clocking(*clocking),
             people,

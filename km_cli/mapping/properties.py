@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -38,6 +39,36 @@ def readers(
     place = {name: index for index, name in enumerate(found)}
     names = property_columns(columns, found)
     return cell, _CellProperties(tuple((place[name], name) for name in names))
+
+
+Whole = Callable[[Any], Properties]
+
+
+def whole(columns: Columns, found: tuple[str, ...], *, tabular: bool) -> Whole:
+    """Return what reads all columns of a row that are not blank, but for those that are ignored."""
+    if not tabular:
+        is_ignored = columns.is_ignored if columns.ignore else None
+        return lambda values: tuple(_leaves(values, "", is_ignored))
+    kept = [(index, name) for index, name in enumerate(found) if not columns.is_ignored(name)]
+    return lambda values: tuple(
+        [(name, values[index]) for index, name in kept if values[index] and not values[index].isspace()]
+    )
+
+
+def _leaves(
+    values: dict[str, Any], prefix: str, is_ignored: Callable[[str], bool] | None
+) -> Iterator[tuple[str, str]]:
+    """Yield what is in an object, nested objects taken apart and lists as one value each."""
+    for key, value in values.items():
+        name = prefix + key
+        if is_ignored and is_ignored(name):
+            continue
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{name}.", is_ignored)
+            continue
+        text = json.dumps(value) if isinstance(value, list) else _text(name, value)
+        if text and not text.isspace():
+            yield name, text
 
 
 def cells(found: tuple[str, ...], *, tabular: bool) -> Callable[[str], Cell]:

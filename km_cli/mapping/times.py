@@ -41,6 +41,7 @@ _SEVERAL_WAYS = re.compile(
 _APART = re.compile(r"(.*:\d\d(?:[.,]\d+)?) ?(UTC|GMT|Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
 _AFTER_CLOCK = re.compile(r"\d:\d\d\s+(\S.*)")
 _CLOCK = re.compile(r"\b\d{1,2}(:\d\d)?(:\d\d)?([.,]\d+)?(?:(\s*)([AP]M)\b)?", re.IGNORECASE)
+_CLOCK_FORM = re.compile(r"(?<!%)(?:%%)*%[HIcXs]")
 _OFFSET = re.compile(r"[+-]\d\d:?\d\d$")
 _FLOORED = Context(prec=60, rounding=ROUND_FLOOR)
 
@@ -77,6 +78,7 @@ class Times:
         self._format = clocking.format
         self._ambiguous = clocking.ambiguous
         self._last = int(now) * NANOSECONDS + _DAY
+        self._has_clock = not clocking.format or bool(_CLOCK_FORM.search(clocking.format))
         self.unit = ""
         self.leap_second = False
 
@@ -96,6 +98,14 @@ class Times:
     def moment(self, text: str) -> int:
         """Return the moment in nanoseconds, also if Kissmetrics does not keep it. Raises as `parse` does."""
         return self._moment(text.strip())[0]
+
+    def is_date(self, text: str) -> bool:
+        """Tell whether a time that was understood says no time of day: all of a day are in one second."""
+        if not self._has_clock:
+            return True
+        return (
+            not self._format and len(text) <= 12 and ":" not in text and not _NUMBER.fullmatch(text.strip())
+        )
 
     def _moment(self, text: str) -> tuple[int, str]:
         """Return the moment and, if it is a number, the unit that it is in."""

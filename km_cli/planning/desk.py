@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from km_cli.model import Alias, Finding, Placed, Record, Reject, Row, Timed, part_of
+from km_cli.model import (
+    Alias,
+    Finding,
+    Fingerprint,
+    KnownRow,
+    Placed,
+    Properties,
+    Record,
+    Reject,
+    Row,
+    Timed,
+    part_of,
+)
+from km_cli.protocols import Slots
+
+_NO_FINGERPRINT = Fingerprint()
 
 
 class NotPlaced(Exception):
@@ -16,18 +31,34 @@ class NotPlaced(Exception):
 class Desk:
     """What has been decided on the row at hand."""
 
-    def __init__(self, row: Row, reading: int) -> None:
+    def __init__(
+        self,
+        row: Row,
+        reading: int,
+        fingerprint: Fingerprint = _NO_FINGERPRINT,
+        cells: Properties = (),
+    ) -> None:
         self.row = row
         self.reading = reading
+        self.fingerprint = fingerprint
+        self.cells = dict(cells)
+        self._number = 0
         self.placed: list[Placed] = []
         self.rejects: list[Reject] = []
         self.findings: list[Finding] = []
+
+    def row_number(self, slots: Slots) -> int:
+        """Return the number under which the row's columns are kept, for the first call that is placed."""
+        if not self._number:
+            known = KnownRow(self.reading, self.row.line, self.fingerprint.columns)
+            self._number = slots.keep_row(known)
+        return self._number
 
     def reject(self, error: NotPlaced, part: str) -> None:
         """Part of the row is not sent; several parts for one reason are one reject."""
         for at, reject in enumerate(self.rejects):
             if reject.code == error.code and reject.row is self.row:
-                both = f"{reject.reason}; {error}"
+                both = reject.reason if str(error) in reject.reason else f"{reject.reason}; {error}"
                 self.rejects[at] = reject._replace(reason=both, owed=(*reject.owed, part))
                 return
         self.rejects.append(Reject(self.row, error.code, str(error), (part,)))
@@ -76,13 +107,16 @@ class Desk:
         who = _who(call)
         self._note("D1-merged", f"{who}: {call.event!r} will be counted once", who)
 
-    def note_changed(self, call: Record) -> None:
-        """The call was sent before, with other properties."""
+    def note_same_row(self) -> None:
+        """The row is alike in every column with one before it in the same log: both are one."""
+        if not any(finding.code == "alike-rows" for finding in self.findings):
+            self._note("alike-rows", "a row before it is alike in every column: both are one event", "")
+
+    def note_changed(self, call: Record, where: str) -> None:
+        """The call was sent before, from a row with other values."""
         who = _who(call)
         self._note(
-            "changed",
-            f"{who}: {call.event!r} at that moment was sent before with other properties; not sent again",
-            who,
+            "changed", f"{who}: {call.event!r} at that moment was sent before, {where}; not sent again", who
         )
 
 

@@ -1,17 +1,18 @@
-"""Which calls are known: sent before, by this reading or another.
+"""Which calls are known: sent before, by this reading or another (promise 5).
 
-Within a reading, calls of one deed with different properties are several and those alike in everything are
-one. Across readings a call is matched with what is known: by the log's own id, else exactly alike first, then
-one for one as the same call whose properties changed meanwhile; what is left over is new.
+Rows are compared, not what is sent of them. Within a reading two rows are one only if they are alike in every
+column, or have the same id. Across readings a row is matched with what is known one for one: by the log's own
+id, else if it is alike in every column that both logs have. A row whose deed another reading has with other
+values is a conflict, and how the two readings overlap decides what becomes of it.
 """
 
 from __future__ import annotations
 
-from km_cli.model import Claim, Filed, Placed, Record, Reject, Slot, part_of
+from km_cli.model import Claim, Filed, Fingerprint, KnownRow, Overlap, Placed, Record, Reject, Slot, part_of
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.planning.seconds import Seconds
 from km_cli.prints import Print, Prints
-from km_cli.protocols import Slots
+from km_cli.protocols import OtherReadings, Slots
 
 MOST_READINGS = 16
 """How many readings are remembered to hold a call: the first and the last ones, so that slots stay small."""
@@ -20,10 +21,11 @@ MOST_READINGS = 16
 class Matching:
     """Matches records with what the slots hold."""
 
-    def __init__(self, slots: Slots, prints: Prints, seconds: Seconds) -> None:
+    def __init__(self, slots: Slots, prints: Prints, seconds: Seconds, others: OtherReadings) -> None:
         self._slots = slots
         self._prints = prints
         self._seconds = seconds
+        self._others = others
 
     def knows(self, call: Record, mark: Print, desk: Desk) -> bool:
         """Tell whether a call is known, and remember that this reading holds it too. Raises NotPlaced."""
@@ -32,8 +34,21 @@ class Matching:
         slot = self._slots.slot(mark.person, mark.second)
         if not slot.filed:
             return False
-        kin = [filed for filed in slot.filed if filed.deed == mark.deed]
-        return self._known_alike(mark, kin, desk) or self._known_changed(call, mark, kin, desk)
+        kin = self._kin(slot, mark, desk)
+        return bool(kin) and (
+            self._known_in_reading(call, mark, kin, desk)
+            or self._known_alike(call, mark, kin, desk)
+            or self._known_changed(call, mark, kin, desk)
+        )
+
+    def _kin(self, slot: Slot, mark: Print, desk: Desk) -> list[Filed]:
+        """Return the calls of this deed, but for those that `--as-new` says to pass over."""
+        return [
+            filed for filed in slot.filed if filed.deed == mark.deed and not self._is_passed_over(filed, desk)
+        ]
+
+    def _is_passed_over(self, filed: Filed, desk: Desk) -> bool:
+        return all(self._others.is_passed_over(desk.reading, claim.reading) for claim in filed.claims)
 
     def _known_by_id(self, call: Record, mark: Print, desk: Desk) -> bool:
         """Tell whether the log's own id was sent before; raises NotPlaced if it was another deed's."""
@@ -42,7 +57,7 @@ class Matching:
             return False
         slot = self._slots.slot(*home)
         filed = next((filed for filed in slot.filed if filed.id == mark.id), None)
-        if filed is None:
+        if filed is None or self._is_passed_over(filed, desk):
             return False
         if filed.deed != mark.deed:
             raise NotPlaced(
@@ -50,68 +65,139 @@ class Matching:
                 f"the id {call.id!r} was sent before with another {call.persona}, event or time; "
                 "an id names one event for ever",
             )
-        if filed.alike != mark.alike:
-            desk.note_changed(call)
+        claim = filed.claim_of(desk.reading)
+        if mark.total not in filed.totals and (columns := self._differing(filed, call, mark, desk)):
+            desk.note_changed(call, self._said(filed, columns, desk))
+        elif claim and claim.named and claim.line != desk.row.line:
+            desk.note_same_row()
+        return bool(claim and claim.named) or self._take(filed, mark, desk)
+
+    def _known_in_reading(self, call: Record, mark: Print, kin: list[Filed], desk: Desk) -> bool:
+        """Match a row with one of its own reading: the same line read again, or one alike in every column.
+
+        A line is read again if it was planned before it had its end, and if it was rejected and corrected
+        more than once: whatever it says now, it is the event that it was.
+        """
+        for filed in kin:
+            claim = filed.claim_of(desk.reading)
+            if claim is None:
+                continue
+            total = claim.total or filed.total
+            if claim.line == desk.row.line and claim.line:
+                if total != mark.total and (columns := self._differing(filed, call, mark, desk)):
+                    desk.note_changed(call, self._said(filed, columns, desk))
+                return True
+            if not mark.id and not claim.named and self._is_same_row(filed, claim, call, mark):
+                desk.note_same_row()
+                return True
+        return False
+
+    def _is_same_row(self, filed: Filed, claim: Claim, call: Record, mark: Print) -> bool:
+        """Tell whether a row of the reading at hand is alike in every column with the one of a claim."""
+        if claim.total or filed.row:
+            return mark.total == (claim.total or filed.total)
+        return self._prints.of_whole(call.properties) == filed.total
+
+    def _known_alike(self, call: Record, mark: Print, kin: list[Filed], desk: Desk) -> bool:
+        """Match a row one for one with another reading's: alike in every column, else in those of both."""
+        free = [filed for filed in kin if not (mark.id and filed.id) and self._is_free(filed, desk)]
+        for filed in free:
+            if mark.total in filed.totals:
+                return self._take(filed, mark, desk)
+        for filed in free:
+            if filed.claim_of(desk.reading) is None and not self._differing(filed, call, mark, desk):
+                return self._take(filed, mark, desk)
+        return False
+
+    def _is_free(self, filed: Filed, desk: Desk) -> bool:
+        """Tell whether no row of this reading has the call, but for one that was taken for changed."""
+        claim = filed.claim_of(desk.reading)
+        return claim is None or claim.changed
+
+    def _take(self, filed: Filed, mark: Print, desk: Desk) -> bool:
+        """Have this reading hold the call; a row that was taken for it, as changed, must look again."""
         displaced = self._slots.take_changed(desk.reading, filed)
-        self._claim(filed, Claim(desk.reading, True))
+        self._claim(filed, mark, desk)
         if displaced:
             self._rematch(displaced, desk)
         return True
 
-    def _known_alike(self, mark: Print, kin: list[Filed], desk: Desk) -> bool:
-        """Match a call with one that is alike in everything; two ids are never the same call."""
-        for filed in kin:
-            claim = filed.claim_of(desk.reading)
-            if claim is None:
-                if filed.alike == mark.alike and not (mark.id and filed.id):
-                    self._claim(filed, Claim(desk.reading, mark.id != b""), mark.id)
-                    return True
-            elif claim.alike and filed.alike == mark.alike and (claim.named or not (mark.id and filed.id)):
-                if displaced := self._slots.take_changed(desk.reading, filed):
-                    self._claim(filed, Claim(desk.reading, mark.id != b""), mark.id)
-                    self._rematch(displaced, desk)
-                return True
-            elif (claim.alike or filed.alike) == mark.alike and not mark.id and not claim.named:
-                return True
-        return False
-
     def _known_changed(self, call: Record, mark: Print, kin: list[Filed], desk: Desk) -> bool:
-        """Match a call one for one with one whose properties were others when it was sent."""
+        """Decide on a row whose deed other readings have with other values. Raises NotPlaced.
+
+        Calls that this reading holds already are matched: what is left over is another event.
+        """
         for filed in kin:
             if filed.claim_of(desk.reading) or (mark.id and filed.id):
                 continue
-            claimed = self._claim(filed, Claim(desk.reading, mark.id != b"", mark.alike), mark.id)
-            self._slots.keep_changed(desk.reading, claimed, Placed(desk.row, call, claimed))
-            desk.note_changed(call)
+            overlap = self._overlap(filed, desk)
+            if overlap is Overlap.SEPARATE:
+                continue
+            where = self._said(filed, self._differing(filed, call, mark, desk), desk)
+            if overlap is Overlap.ASK:
+                raise NotPlaced("conflict", f"the same did the same at that moment before, {where}{_DECIDE}")
+            claimed = self._claim(filed, mark, desk, changed=True)
+            as_read = claimed._replace(total=mark.total, row=desk.row_number(self._slots))
+            self._slots.keep_changed(desk.reading, claimed, Placed(desk.row, call, as_read))
+            desk.note_changed(call, where)
             return True
         return False
 
+    def _overlap(self, filed: Filed, desk: Desk) -> Overlap:
+        """Return how this reading overlaps with those that hold a call: it may repeat any of them."""
+        found = (self._others.overlap(desk.reading, claim.reading) for claim in filed.claims)
+        return next((overlap for overlap in found if overlap is not Overlap.SEPARATE), Overlap.SEPARATE)
+
+    def _differing(self, filed: Filed, call: Record, mark: Print, desk: Desk) -> list[str]:
+        """Return the columns in which a row differs from the one that a call was sent from.
+
+        A call of format 2 is compared by the properties that were sent.
+        """
+        known = self._slots.row(filed.row) if filed.row else None
+        if known is not None:
+            return self._others.differing(desk.reading, desk.fingerprint.columns, known)
+        first = filed.claims[0]
+        if mark.total and self._prints.of_whole(call.properties) == filed.total:
+            return []
+        return self._others.differing(
+            desk.reading, mark.pairs, KnownRow(first.reading, first.line, filed.pairs)
+        )
+
+    def _said(self, filed: Filed, columns: list[str], desk: Desk) -> str:
+        """Say where a call was sent from, and in which columns the row at hand has other values."""
+        known = self._slots.row(filed.row) if filed.row else None
+        first = filed.claims[0]
+        place = self._others.place(known or KnownRow(first.reading, first.line, b""))
+        return f"in {place}" + (f", with another {_listed(columns, desk.cells)}" if columns else "")
+
     def _rematch(self, displaced: Placed, desk: Desk) -> None:
-        """Decide anew on a call that was taken for another, now that the other turned up itself.
+        """Decide anew on a row that was taken for another, now that the other turned up itself.
 
         So exactly alike goes first, whatever the order of the rows.
         """
         call = displaced.call
         assert type(call) is Record
-        mark = self._prints.of(call)
+        known = self._slots.row(displaced.filed.row)
+        fingerprint = Fingerprint(displaced.filed.total, known.columns if known else b"")
+        mark = self._prints.of(call, fingerprint.total)
         slot = self._slots.slot(mark.person, mark.second)
-        kin = [filed for filed in slot.filed if filed.deed == mark.deed]
-        own = Desk(displaced.row, desk.reading)
+        own = Desk(displaced.row, desk.reading, fingerprint)
         try:
-            if not self._known_changed(call, mark, kin, own):
+            if not self._known_changed(call, mark, self._kin(slot, mark, own), own):
                 self._seconds.place(call, mark, own)
                 desk.findings += own.findings
         except NotPlaced as error:
             desk.rejects.append(Reject(displaced.row, error.code, str(error), (part_of(call),)))
         desk.placed += own.placed
 
-    def _claim(self, filed: Filed, claim: Claim, event_id: bytes = b"") -> Filed:
-        """Remember that a reading holds the call too, and the id it has there."""
+    def _claim(self, filed: Filed, mark: Print, desk: Desk, *, changed: bool = False) -> Filed:
+        """Remember that a reading holds the call too, from which line, and the id it has there."""
+        total = b"" if filed.row and mark.total == filed.total else mark.total
+        claim = Claim(desk.reading, mark.id != b"", total, desk.row.line, changed)
         others = tuple(other for other in filed.claims if other.reading != claim.reading)
         if len(others) >= MOST_READINGS:
             others = (others[0], *others[2 - MOST_READINGS :])
-        claims = (*others, claim)
-        claimed = filed._replace(claims=claims, id=event_id or filed.id)
+        claimed = filed._replace(claims=(*others, claim), id=mark.id or filed.id)
         if claimed.id != filed.id:
             self._slots.file_id(claimed.id, filed.person, filed.second)
         if claimed != filed:
@@ -122,3 +208,24 @@ class Matching:
         slot = self._slots.slot(filed.person, filed.second)
         calls = tuple(by if other == filed else other for other in slot.filed)
         self._slots.put(filed.person, filed.second, Slot(calls, slot.guests))
+
+
+_MOST_LISTED = 4
+_LONGEST_SHOWN = 40
+
+
+def _listed(columns: list[str], cells: dict[str, str]) -> str:
+    """Name columns, with what stands in them here."""
+    said = [f"{name!r} ({_shown(cells.get(name, ''))} here)" for name in columns[:_MOST_LISTED]]
+    more = len(columns) - len(said)
+    return ", ".join(said) + (f" and {more} more" if more else "")
+
+
+def _shown(text: str) -> str:
+    return f"{text[:_LONGEST_SHOWN]!r}…" if len(text) > _LONGEST_SHOWN else repr(text) if text else "nothing"
+
+
+_DECIDE = (
+    ": if it is another event, import it with --overlap separate; if it is the same one, changed since, with "
+    "--overlap repeats"
+)

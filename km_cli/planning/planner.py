@@ -8,7 +8,7 @@ from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.planning.matching import Matching
 from km_cli.planning.seconds import Collisions, Seconds
 from km_cli.prints import Print, Prints
-from km_cli.protocols import Slots
+from km_cli.protocols import OtherReadings, Slots
 
 _MOST_KNOWN = 100_000
 
@@ -21,6 +21,7 @@ class Planner:
         slots: Slots,
         tracker: str,
         reading: int,
+        others: OtherReadings,
         *,
         spread: int = 60,
         collisions: Collisions = Collisions.SPREAD,
@@ -29,7 +30,7 @@ class Planner:
         self.reading = reading
         self._prints = Prints(tracker)
         self._seconds = Seconds(slots, spread, collisions)
-        self._matching = Matching(slots, self._prints, self._seconds)
+        self._matching = Matching(slots, self._prints, self._seconds, others)
         self._aliases = Aliases(slots, self._prints)
         self._refused = slots.refused
         self._all_set: set[tuple[str, str, str, tuple[str, ...]]] = set()
@@ -37,8 +38,13 @@ class Planner:
     def plan(self, sequence: Sequence, reading: int = 0) -> Plan:
         """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject."""
         row = sequence.row
-        desk = Desk(row, reading or self.reading)
-        calls = [(call, self._prints.of(call)) for call in sequence.calls if not isinstance(call, Identify)]
+        fingerprint = self._prints.of_row(sequence.cells)
+        desk = Desk(row, reading or self.reading, fingerprint, sequence.cells)
+        calls = [
+            (call, self._prints.of(call, fingerprint.total))
+            for call in sequence.calls
+            if not isinstance(call, Identify)
+        ]
         try:
             self._check_owners(calls)
         except NotPlaced as error:

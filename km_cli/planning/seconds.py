@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from enum import Enum
 
-from km_cli.model import NO_EVENT, Claim, Filed, Guest, News, Owner, Placed, Slot, Timed, split_pairs
+from km_cli.model import (
+    NO_EVENT,
+    Claim,
+    Filed,
+    Guest,
+    News,
+    Owner,
+    Placed,
+    Record,
+    Slot,
+    Timed,
+    split_pairs,
+)
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.prints import Print
 from km_cli.protocols import Slots
@@ -42,11 +54,12 @@ class Seconds:
             mark.second,
             taken,
             mark.deed,
-            mark.alike,
+            mark.total,
             mark.event,
             mark.pairs,
             mark.id,
-            (Claim(desk.reading, mark.id != b""),),
+            (Claim(desk.reading, mark.id != b"", line=desk.row.line),),
+            desk.row_number(self._slots) if type(call) is Record else 0,
         )
         self._slots.put(mark.person, mark.second, Slot((*own.filed, filed), own.guests))
         if taken != mark.second:

@@ -18,7 +18,7 @@ _NO_EXAMPLE = Example("", "")
 def _many(rows: int, event: str, more: str = "", cell: str = "") -> str:
     """Return a log of so many events, a second apart, by users of one account; {n} counts them."""
     moments = (f"{9 + n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}Z" for n in range(rows))
-    lines = [f"{at},u{n},Acme,{event.format(n=n)}{cell}" for n, at in enumerate(moments)]
+    lines = [f"{at},u{n},Acme,{event.format(n=n)}{cell.format(n=n)}" for n, at in enumerate(moments)]
     return log(*lines, more=more)
 
 
@@ -249,11 +249,73 @@ NOTICED: tuple[About, ...] = (
         ),
     ),
     About(
-        "changed",
+        "alike-rows",
         Severity.NOTE,
-        "sent before with other properties: not sent again",
-        "nothing, if the first are right; other events of the same moment need ids (--id) or milliseconds",
+        "rows that are alike in every column, or have the same id: they are one event",
+        "nothing, if the log repeats lines; if they are several events, a column must tell them apart",
         "",
+        Example(
+            log("09:05:00Z,ada,Acme,Paid,1", "09:05:00Z,ada,Acme,Paid,1", more="order"),
+            log("09:05:00Z,ada,Acme,Paid,1", "09:05:00Z,ada,Acme,Paid,2", more="order"),
+        ),
+    ),
+    About(
+        "one-column",
+        Severity.NOTE,
+        "rows that differ from the row before in one column alone, which is not sent: events of their own",
+        "if that column is an offset or a time of arrival, and the log repeats lines: --ignore-column NAME",
+        "",
+        Example(
+            log("09:05:00Z,ada,Acme,Paid,1", "09:05:00Z,ada,Acme,Paid,2", more="offset"),
+            log("09:05:00Z,ada,Acme,Paid,1", "09:06:00Z,ada,Acme,Paid,2", more="offset"),
+            ("--no-properties",),
+        ),
+    ),
+    About(
+        "id-column",
+        Severity.NOTE,
+        "a column with another value in every row, as an id of the event: with it rows are known for certain",
+        "say --id NAME, if every export of the log has the same ids",
+        "",
+        Example(
+            _many(60, "Paid", "event_id", ",e-{n}"),
+            _many(60, "Paid", "row", ",{n}"),
+        ),
+    ),
+    About(
+        "dates",
+        Severity.NOTE,
+        "times without a time of day: all events of a day fall into one second, and are moved apart",
+        "--spread 86399 lets them move within their day; a column with the time of day is better",
+        "",
+        Example(
+            f"{HEADER}\n2024-03-01,ada,Acme,Paid\n",
+            f"{HEADER}\n2024-03-01T00:00:00,ada,Acme,Paid\n",
+            ("--timezone", "UTC"),
+        ),
+    ),
+    About(
+        "members",
+        Severity.CHANGES,
+        "the members' file names another account than when a row was sent: the event is sent for it too",
+        "say since and until in the members' file: then what was sent stays with the account of its time",
+        "km-cli",
+        _NO_EXAMPLE,
+    ),
+    About(
+        "conflict",
+        Severity.NOTE,
+        "another log has the same event of the same moment with other values: rejected, for you to decide",
+        "--overlap separate, if it is another event; --overlap repeats, if it is the same, changed since",
+        "",
+        _NO_EXAMPLE,
+    ),
+    About(
+        "changed",
+        Severity.DROPS,
+        "sent before with other values: not sent again, as --overlap repeats or an id says",
+        "nothing, if the first values are right; if these are other events: --overlap separate",
+        "km-cli",
         _NO_EXAMPLE,
     ),
     About(

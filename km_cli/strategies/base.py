@@ -44,7 +44,7 @@ class Expansion:
                 return refused
         if people > 1 and calls[0] == Identify(self._actor, event.shares[0].identity):
             calls.append(calls[0])
-        return Sequence(row, tuple(calls))
+        return Sequence(row, tuple(calls), event.cells)
 
     def _without_record(self, event: Event, owed: tuple[str, ...], calls: list[Call]) -> Reject | None:
         """Refuse a row in which nobody does what others may do, or that owes what nobody has now."""

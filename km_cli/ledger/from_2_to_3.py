@@ -1,0 +1,112 @@
+"""Format 3: calls are known by their rows, readings by their spans and by how their logs were read.
+
+What a ledger of format 2 has of that is in its slots: which readings hold a call, and in which second. It has
+no fingerprints of rows: its calls have no row (0), and are compared by the properties that were sent.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import Struct
+
+from km_cli.ledger.slots import encode_slot
+from km_cli.model import NO_EVENT, Claim, Filed, Guest, Slot
+
+_GUEST = 2
+_HEADER = Struct(">BH8s8s4sBBH")
+_CLAIM = Struct(">IB")
+_NAMED, _SIZE = 0x80, 0x7F
+_CHUNK = 5000
+
+_NEW_COLUMNS = (
+    "begun INTEGER NOT NULL DEFAULT 0",
+    "first INTEGER NOT NULL DEFAULT 0",
+    "last INTEGER NOT NULL DEFAULT 0",
+    "dated INTEGER NOT NULL DEFAULT 0",
+    "start BLOB NOT NULL DEFAULT x''",
+    "regular TEXT NOT NULL DEFAULT '[]'",
+    "personas TEXT NOT NULL DEFAULT ''",
+    "calls TEXT NOT NULL DEFAULT '{}'",
+    "overlap TEXT NOT NULL DEFAULT 'ask'",
+    "as_new TEXT NOT NULL DEFAULT '[]'",
+)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the slots tell of a reading: its first and last second, and how many calls it sent."""
+
+    first: int
+    last: int
+    calls: int = 0
+
+
+def step(database: sqlite3.Connection) -> None:
+    """Bring `main` from format 2 to 3, within the open transaction."""
+    for column in _NEW_COLUMNS:
+        database.execute(f"ALTER TABLE readings ADD COLUMN {column}")
+    database.execute("UPDATE readings SET regular = columns WHERE delimiter <> ''")
+    found: dict[int, _Found] = {}
+    for second, person, blob in _slots(database):
+        slot = _decode(person, second, blob)
+        _note(slot, found)
+        database.execute(
+            "UPDATE slots SET calls = ? WHERE second = ? AND person = ?", (encode_slot(slot), second, person)
+        )
+    database.executemany(
+        "UPDATE readings SET first = ?, last = ?, calls = json_object('', ?) WHERE reading = ?",
+        [(one.first, one.last, one.calls, reading) for reading, one in found.items() if one.calls],
+    )
+    database.executemany(
+        "UPDATE readings SET first = ?, last = ? WHERE reading = ?",
+        [(one.first, one.last, reading) for reading, one in found.items()],
+    )
+
+
+def _slots(database: sqlite3.Connection) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield all slots in chunks, so that they can be written meanwhile."""
+    last: tuple[int, bytes] = (-1, b"")
+    query = "SELECT second, person, calls FROM slots WHERE (second, person) > (?, ?) ORDER BY 1, 2 LIMIT ?"
+    while chunk := database.execute(query, (*last, _CHUNK)).fetchall():
+        yield from chunk
+        last = chunk[-1][:2]
+
+
+def _note(slot: Slot, found: dict[int, _Found]) -> None:
+    for filed in slot.filed:
+        if filed.event == NO_EVENT:
+            continue
+        for at, claim in enumerate(filed.claims):
+            one = found.setdefault(claim.reading, _Found(filed.second, filed.second))
+            one.first, one.last = min(one.first, filed.second), max(one.last, filed.second)
+            one.calls += at == 0
+
+
+def _decode(person: bytes, second: int, blob: bytes) -> Slot:
+    """Return a slot of format 2."""
+    filed: list[Filed] = []
+    guests: list[Guest] = []
+    at = 0
+    while at < len(blob):
+        kind, moved, deed, alike, event, id_size, count, pairs_count = _HEADER.unpack_from(blob, at)
+        at += _HEADER.size
+        event_id = blob[at : at + id_size]
+        at += id_size
+        claims = []
+        for _ in range(count):
+            reading, flags = _CLAIM.unpack_from(blob, at)
+            at += _CLAIM.size
+            size = flags & _SIZE
+            changed = blob[at : at + size]
+            claims.append(Claim(reading, bool(flags & _NAMED), changed, changed=bool(changed)))
+            at += size
+        pairs = blob[at : at + 8 * pairs_count]
+        at += 8 * pairs_count
+        if kind == _GUEST:
+            guests.append(Guest(event, pairs))
+        else:
+            taken = second + moved
+            filed.append(Filed(person, second, taken, deed, alike, event, pairs, event_id, tuple(claims)))
+    return Slot(tuple(filed), tuple(guests))

@@ -1,0 +1,310 @@
+"""The same log under another meaning: with other times, names or people all of it would be there twice.
+
+A call is known by who did what when. Read with another time zone, column or name, a log that was sent becomes
+other calls, and nothing of it is known. So its rows are mapped once more, as they were by earlier readings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from itertools import chain
+from typing import NamedTuple
+
+from km_cli.config import Settings
+from km_cli.errors import InputError, ReadError
+from km_cli.inputs import Opened, open_reader
+from km_cli.ledger import Ledger, Reading
+from km_cli.ledger.readings import Meaning
+from km_cli.mapping import Columns, Mapper, Mapping
+from km_cli.model import NANOSECONDS, Event, Finding, Persona, Record, Row
+from km_cli.model import Sequence as Calls
+from km_cli.names import fold_name
+from km_cli.prints import Prints
+from km_cli.strategies import Expansion
+
+JUDGED_ROWS = 200
+"""How many first rows of a new log are looked up."""
+
+_HARDLY = 10
+"""Percent; a log of which more is known is read as it was before."""
+
+_MOST_MEANINGS = 16
+
+Part = tuple[str, str]
+"""Site and persona."""
+
+
+class Difference(NamedTuple):
+    """A row whose call was another one before: its line, the record then and now, and what differs."""
+
+    line: int
+    before: Record
+    now: Record
+    what: str
+
+
+class Meanings:
+    """Compares how a log is read now with how logs were read before. `check` may raise what ends the run."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, now: float, check: Callable[[], None]) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._now = now
+        self._check = check
+        self._prints = Prints(settings.target.tracker)
+
+    def refused(
+        self, opened: Opened, mapping: Mapping, same: Sequence[Reading], first: Sequence[Row]
+    ) -> tuple[int, ...]:
+        """Return the readings of this log, if it was sent under another meaning and `--as-new` says so.
+
+        `same` are readings that begin with the same bytes, `first` are the first rows. Raises InputError if
+        it was, and --as-new does not say that it is meant.
+        """
+        now = self._interpretation(opened, mapping, self._settings.personas)
+        found = list(self._of_same_log(opened, same, first, now))
+        if not found:
+            found = list(self._of_any_log(opened, first[:JUDGED_ROWS], now))
+        if found and not self._settings.as_new:
+            raise _refusal(opened, *found[0])
+        return tuple(sorted({reading.number for reading, _ in found}))
+
+    def _interpretation(
+        self, opened: Opened, mapping: Mapping, personas: Sequence[Persona]
+    ) -> Interpretation:
+        return Interpretation(self._settings, opened, mapping, personas, self._now)
+
+    def _then(self, opened: Opened, mapping: str, personas: str) -> Interpretation | None:
+        """Return how an earlier reading would read this log; None if it has not the columns for that."""
+        known = Mapping.from_json(mapping)
+        people = personas_from_json(personas) if personas else self._people_of_old(known)
+        is_tabular = opened.format == "delimited"
+        if not people or (is_tabular and not _bare(known.columns).taken <= set(opened.columns)):
+            return None
+        return self._interpretation(opened, known, people)
+
+    def _people_of_old(self, known: Mapping) -> tuple[Persona, ...]:
+        """Return the personas of a reading of format 2, which has their names alone, as they are now."""
+        now = {persona.name: persona for persona in self._settings.personas}
+        names = [who.persona for who in known.columns.personas]
+        return tuple(now[name] for name in names) if set(names) <= set(now) else ()
+
+    # The same bytes
+
+    def _of_same_log(
+        self, opened: Opened, same: Iterable[Reading], first: Sequence[Row], now: Interpretation
+    ) -> Iterator[tuple[Reading, Difference]]:
+        seen: set[tuple[str, str]] = set()
+        for reading in same:
+            if not reading.calls or (reading.mapping, reading.personas) in seen:
+                continue
+            seen.add((reading.mapping, reading.personas))
+            then = self._then(opened, reading.mapping, reading.personas)
+            if then is None or then.key == now.key:
+                continue
+            rows = chain(first, self._rows_behind(opened, len(first), reading.rows))
+            if difference := _difference(rows, then, now, reading):
+                yield reading, difference
+
+    def _rows_behind(self, opened: Opened, skipped: int, most: int) -> Iterator[Row]:
+        """Yield the rows of a file behind the first ones, as far as a reading got."""
+        if opened.source.stamp is None or most <= skipped:
+            return
+        try:
+            with closing(open_reader(opened.source)) as again:
+                for at, item in enumerate(again.reader().items()):
+                    if at >= most:
+                        return
+                    if at % 1000 == 0:
+                        self._check()
+                    if at >= skipped and type(item) is Row:
+                        yield item
+        except (InputError, ReadError):
+            return  # It is met again, and said, by who reads it in earnest.
+
+    # Other bytes
+
+    def _of_any_log(
+        self, opened: Opened, first: Sequence[Row], now: Interpretation
+    ) -> Iterator[tuple[Reading, Difference]]:
+        """Look for a meaning under which a log is known of which hardly anything is known as it is read."""
+        if not first:
+            return
+        meanings = self._ledger.readings.meanings()[:_MOST_MEANINGS]
+        others = [(one, then) for one in meanings if (then := self._then(opened, *one[:2])) is not None]
+        others = [(one, then) for one, then in others if then.key != now.key]
+        if not others:
+            return
+        if self._known(first, now)[0] * 100 > len(first) * _HARDLY:
+            return
+        for meaning, then in others:
+            known, readings = self._known(first, then, meaning)
+            if known * 2 >= len(first):
+                for reading in self._ledger.readings.meaning(meaning):
+                    if reading.number in readings and (
+                        difference := _difference(iter(first), then, now, reading)
+                    ):
+                        yield reading, difference
+
+    def _known(
+        self, rows: Sequence[Row], meaning: Interpretation, span: Meaning | None = None
+    ) -> tuple[int, set[int]]:
+        """Return how many rows are known if they are read so, and by which readings.
+
+        With a `span`, only rows within it count.
+        """
+        known, readings = 0, set[int]()
+        for row in rows:
+            records = meaning.records(row).values()
+            if span and not any(span.first <= record.second <= span.last for record in records):
+                continue
+            holders = {claim for record in records for claim in self._holders(record)}
+            known += bool(holders)
+            readings |= holders
+        return known, readings
+
+    def _holders(self, record: Record) -> Iterator[int]:
+        mark = self._prints.of(record)
+        for filed in self._ledger.slots.slot(mark.person, mark.second).filed:
+            if filed.deed == mark.deed:
+                yield from (claim.reading for claim in filed.claims)
+
+
+class Interpretation:
+    """What rows become under some mapping and personas: the records alone, without properties.
+
+    `key` is the same for two that differ in nothing that a call is known by.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        opened: Opened,
+        mapping: Mapping,
+        personas: Sequence[Persona],
+        now: float,
+    ) -> None:
+        columns = _bare(mapping.columns)
+        plain = [(one.name, one.site, one.events, one.rename, one.prefix) for one in personas]
+        self.key = json.dumps([columns, mapping.clocking, plain])
+        self._expansion = Expansion(personas)
+        self._mapper = Mapper(
+            columns,
+            opened.columns,
+            tabular=opened.format == "delimited",
+            personas=personas,
+            clocking=mapping.clocking,
+            allowed=settings.allowed,
+            now=now,
+            note=_pass,
+            normalised=defaultdict(int),
+            members=settings.members,
+        )
+
+    def records(self, row: Row) -> dict[Part, Record]:
+        """Return the record of each persona in each site; none of a row that would be rejected."""
+        try:
+            event = self._mapper.map(row)
+        except InputError:
+            return {}
+        sequence = self._expansion.expand(event) if type(event) is Event else None
+        if type(sequence) is not Calls:
+            return {}
+        return {(call.site, call.persona): call for call in sequence.calls if type(call) is Record}
+
+
+def _pass(_: Finding) -> None:
+    """Let a finding pass: it is noted when the row is read in earnest."""
+
+
+def _bare(columns: Columns) -> Columns:
+    """Return columns without what no call is known by: properties, links, what is set, aliases, ids."""
+    people = tuple(who._replace(alias="", properties=(), sets=()) for who in columns.personas)
+    return columns._replace(personas=people, id="", properties=(), exclude=(), flatten=False, ignore=())
+
+
+def _difference(
+    rows: Iterable[Row], then: Interpretation, now: Interpretation, reading: Reading
+) -> Difference | None:
+    """Return the first row of which a persona's call, sent by an earlier reading, is another one now.
+
+    One that a persona did not do then, or does not do now, is only added or taken away.
+    """
+    sent = dict(reading.calls)
+    for row in rows:
+        records = now.records(row)
+        for part, before in (then.records(row) if records else {}).items():
+            record = records.get(part)
+            if record is None or not (sent.get(" ".join(part)) or sent.get(_ANY)):
+                continue
+            if what := _what(before, record):
+                return Difference(row.line, before, record, what)
+    return None
+
+
+_ANY = ""
+"""The part that all calls of a reading of format 2 are counted under."""
+
+
+def _what(before: Record, now: Record) -> str:
+    """Say in which of what it is known by a call differs; "" for nothing."""
+    if before.moment != now.moment:
+        return "other times"
+    if fold_name(before.event) != fold_name(now.event):
+        return "other names of events"
+    if before.identity != now.identity:
+        return f"other identities of the {now.persona}"
+    return "another persona or column as the actor" if before.actor != now.actor else ""
+
+
+def _refusal(opened: Opened, reading: Reading, difference: Difference) -> InputError:
+    calls: Counter[str] = Counter()
+    for part, count in reading.calls:
+        calls[part.partition(" ")[0]] += count
+    site = difference.now.site
+    count = calls[site] or calls[_ANY]
+    since = ""
+    if reading.begun:
+        since = f" on {datetime.fromtimestamp(reading.begun, UTC):%Y-%m-%d}"
+    name = opened.source.name
+    where = "" if reading.source == name else f" as {reading.source}"
+    said = (
+        f"{name}: this log was sent to the site {site!r} before{since}{where}, {count:,} calls, with "
+        f"{difference.what}"
+    )
+    then, now = _said(difference.before), _said(difference.now)
+    return InputError(
+        f"{said}: line {difference.line:,} was {then}, and is {now} now",
+        "import it as it was imported then; or, if all of it is to be there once more, say --as-new",
+        plain=said,
+    )
+
+
+def _said(record: Record) -> str:
+    moment = datetime.fromtimestamp(record.moment // NANOSECONDS, UTC)
+    actor = f" (by {record.actor!r})" if record.actor not in ("", record.identity) else ""
+    return f"{record.identity!r} {record.event!r}{actor} {moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def personas_to_json(personas: Sequence[Persona]) -> str:
+    """Return personas as text for the ledger."""
+    return json.dumps(personas)
+
+
+def personas_from_json(text: str) -> tuple[Persona, ...]:
+    """Return personas that `personas_to_json` was called on, as far as calls are known by them."""
+    return tuple(
+        Persona(
+            name,
+            site,
+            None if events is None else tuple((event, called) for event, called in events),
+            rename,
+            (),
+            prefix,
+        )
+        for name, site, events, rename, _link, prefix, *_ in json.loads(text)
+    )

@@ -1,0 +1,203 @@
+"""How the reading at hand overlaps with the others of the ledger: in time, in columns, and as flags say.
+
+Rotation cuts a log in two: the last second of one file is the first of the next, and nothing is in both. Such
+readings cannot repeat each other, so that what they have in that second are different events (promise 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import NamedTuple
+
+from km_cli.ledger import Reading
+from km_cli.ledger.readings import ReadingTable
+from km_cli.mapping import Mapping
+from km_cli.model import KnownRow, Overlap
+from km_cli.prints import column_mark
+
+_MOST_KNOWN = 64
+
+
+class Span(NamedTuple):
+    """The seconds from the first event of a reading to its last; 0 for none.
+
+    `dated` if some time says no time of day: then a second stands for a whole day.
+    """
+
+    first: int = 0
+    last: int = 0
+    dated: bool = False
+
+    def joined(self, other: Span) -> Span:
+        """Return the span of both."""
+        if not self.last or not other.last:
+            return other if other.last else self
+        return Span(min(self.first, other.first), max(self.last, other.last), self.dated or other.dated)
+
+    def touches(self, other: Span) -> bool:
+        """Tell whether one ends in the second in which the other begins, or before it.
+
+        Growing spans that do not touch any more never will again.
+        """
+        return self.last <= other.first or other.last <= self.first
+
+    def is_beside(self, other: Span) -> bool:
+        """Tell whether neither can repeat the other: they touch, and are not both in that one second."""
+        in_one = self.first == self.last == other.first == other.last
+        return self.touches(other) and not in_one and not (self.dated or other.dated)
+
+
+class Ahead(NamedTuple):
+    """What is known of rows that were not planned yet.
+
+    `seen` is the span of the first ones. `rest` looks through all that follow, None if that can be read only
+    once; `is_all` if nothing follows.
+    """
+
+    seen: Span = Span()
+    is_all: bool = False
+    rest: Callable[[], Span] | None = None
+
+
+class _Columns(NamedTuple):
+    """The columns of a reading, as fingerprints name them: all, those of every row, and by name."""
+
+    all: frozenset[bytes]
+    regular: frozenset[bytes]
+    passed_over: frozenset[bytes]
+    names: dict[bytes, str]
+
+
+class Overlaps:
+    """Compares the reading at hand with others; `asked` is what a flag or km.toml says.
+
+    Corrected rejects belong to readings of earlier runs: methods are given the number of the row's own.
+    """
+
+    def __init__(self, readings: ReadingTable, reading: Reading, asked: Overlap) -> None:
+        self._readings = readings
+        self._reading = reading
+        self._asked = asked
+        self._span = Span(reading.first, reading.last, reading.dated)
+        self._ahead = Ahead()
+        self._in_order = True
+        self._known: dict[int, Reading] = {}
+        self._columns: dict[int, _Columns] = {}
+        self._beside: dict[tuple[int, int], bool] = {}
+
+    @property
+    def span(self) -> Span:
+        """The span of all rows that were planned."""
+        return self._span
+
+    def look_ahead(self, ahead: Ahead, seconds: Iterable[int]) -> None:
+        """Take note of what follows; `seconds` are those of the first rows, in their order."""
+        self._ahead = ahead
+        seconds = list(seconds)
+        self._in_order = all(one <= other for one, other in pairwise([self._span.last, *seconds]))
+
+    def see(self, second: int, *, is_date: bool) -> None:
+        """Take note of a row's second before it is planned."""
+        first, last, dated = self._span
+        if second < last:
+            self._in_order = False
+        self._span = Span(min(first, second) if last else second, max(last, second), dated or is_date)
+
+    def overlap(self, own: int, other: int) -> Overlap:
+        """Return what a row of `own` means whose deed `other` has with other values."""
+        if self._is_beside(own, other):
+            return Overlap.SEPARATE
+        return self._asked if self._asked is not Overlap.ASK else self._of(own).overlap
+
+    def is_passed_over(self, own: int, other: int) -> bool:
+        """Tell whether `--as-new` was said of `own` because of `other`."""
+        return other in self._of(own).as_new
+
+    def place(self, known: KnownRow) -> str:
+        """Return where a row stands, for people."""
+        line = f" line {known.line:,}" if known.line else ""
+        return f"{self._of(known.reading).source}{line}"
+
+    def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
+        """Return the columns in which two rows differ, of those that both logs have.
+
+        How a time or an event is written does not count: it is in the deed. One that each row of one log has
+        and no row of the other came or went with an export. In files of one rotated log all columns count.
+        """
+        here, there = self._columns_of(own), self._columns_of(known.reading)
+        mine, theirs = _pairs(columns), _pairs(known.columns)
+        marks = {pair[:4] for pair in mine ^ theirs}
+        if marks and not self._is_beside(own, known.reading):
+            has_here = here.all.union(pair[:4] for pair in mine)
+            has_there = there.all.union(pair[:4] for pair in theirs)
+            marks -= here.passed_over | there.passed_over
+            marks -= (here.regular - has_there) | (there.regular - has_here)
+        return sorted(here.names.get(mark) or there.names.get(mark, "?") for mark in marks)
+
+    def _is_beside(self, own: int, other: int) -> bool:
+        known = self._beside.get((own, other))
+        if known is None:
+            if len(self._beside) > _MOST_KNOWN:
+                self._beside.clear()
+            known = self._judged(own, other)
+            if known is not None:
+                self._beside[own, other] = known
+        return bool(known)
+
+    def _judged(self, own: int, other: int) -> bool | None:
+        """Tell whether two readings are beside each other; None if more rows may tell otherwise."""
+        one = self._of(other)
+        there = Span(one.first, one.last, one.dated)
+        if not there.last or own == other:
+            return False
+        if own != self._reading.number:
+            mine = self._of(own)
+            return Span(mine.first, mine.last, mine.dated).is_beside(there)
+        here = self._span.joined(self._ahead.seen)
+        if not here.touches(there):
+            return False
+        if self._ahead.is_all:
+            return here.is_beside(there)
+        if self._ahead.rest is not None:
+            self._ahead = Ahead(here.joined(self._ahead.rest()), is_all=True)
+            return self._ahead.seen.joined(self._span).is_beside(there)
+        # What can be read only once is taken to go on in order, if it is in order so far.
+        return here.is_beside(there) if self._in_order and there.last <= here.first else None
+
+    def _of(self, number: int) -> Reading:
+        if number == self._reading.number:
+            return self._reading
+        known = self._known.get(number)
+        if known is None:
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+                self._columns.clear()
+            known = self._known[number] = self._readings.by_number(number) or _UNKNOWN
+        return known
+
+    def _columns_of(self, number: int) -> _Columns:
+        known = self._columns.get(number)
+        if known is None:
+            known = self._columns[number] = _columns(self._of(number))
+        return known
+
+
+_UNKNOWN = Reading(0, "", "", "", "an earlier import", (), "")
+"""A reading that the ledger does not have, though it should."""
+
+
+def _columns(reading: Reading) -> _Columns:
+    names = {column_mark(name): name for name in (*reading.columns, *reading.regular)}
+    if not reading.mapping:
+        return _Columns(frozenset(names), frozenset(), frozenset(), names)
+    columns = Mapping.from_json(reading.mapping).columns
+    ignored = {mark for mark, name in names.items() if columns.is_ignored(name)}
+    ignored.update(map(column_mark, columns.ignore))
+    notation = {column_mark(name) for name in (columns.event, columns.timestamp) if name}
+    regular = frozenset(map(column_mark, reading.regular)) - ignored
+    return _Columns(frozenset(names), regular, frozenset(ignored | notation), names)
+
+
+def _pairs(columns: bytes) -> set[bytes]:
+    return {columns[at : at + 8] for at in range(0, len(columns), 8)}
