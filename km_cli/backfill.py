@@ -125,7 +125,7 @@ class Backfill:
         overlap = source.overlap if self._settings.overlap is Overlap.ASK else self._settings.overlap
         settings = replace(self._settings, part=source.part, overlap=overlap)
         self._pipeline.turn_to(settings)
-        asked = settings.asked
+        asked = settings.asked_of_files
         for file in self._files(source, settings):
             if self._pipeline.is_full:
                 return

@@ -66,6 +66,7 @@ class _Columns(NamedTuple):
     all: frozenset[bytes]
     regular: frozenset[bytes]
     passed_over: frozenset[bytes]
+    ids: frozenset[bytes]
     names: dict[bytes, str]
 
 
@@ -122,17 +123,18 @@ class Overlaps:
     def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
         """Return the columns in which two rows differ, of those that both logs have.
 
-        How a time or an event is written does not count: it is in the deed. One that each row of one log has
-        and no row of the other came or went with an export. In files of one rotated log all columns count.
+        How a time or an event is written does not count: it is in the deed. An id that one of them has counts
+        no more than a column that each row of one log has and no row of the other: it came or went with an
+        export. In files of one rotated log all columns count.
         """
         here, there = self._columns_of(own), self._columns_of(known.reading)
         mine, theirs = _pairs(columns), _pairs(known.columns)
         marks = {pair[:4] for pair in mine ^ theirs}
         if marks and not self._is_beside(own, known.reading):
-            has_here = here.all.union(pair[:4] for pair in mine)
-            has_there = there.all.union(pair[:4] for pair in theirs)
+            has_here, has_there = here.all | _names(mine), there.all | _names(theirs)
             marks -= here.passed_over | there.passed_over
             marks -= (here.regular - has_there) | (there.regular - has_here)
+            marks -= (here.ids | there.ids) - (_names(mine) & _names(theirs))
         return sorted(here.names.get(mark) or there.names.get(mark, "?") for mark in marks)
 
     def _is_beside(self, own: int, other: int) -> bool:
@@ -190,13 +192,18 @@ _UNKNOWN = Reading(0, "", "", "", "an earlier import", (), "")
 def _columns(reading: Reading) -> _Columns:
     names = {column_mark(name): name for name in (*reading.columns, *reading.regular)}
     if not reading.mapping:
-        return _Columns(frozenset(names), frozenset(), frozenset(), names)
+        return _Columns(frozenset(names), frozenset(), frozenset(), frozenset(), names)
     columns = Mapping.from_json(reading.mapping).columns
     ignored = {mark for mark, name in names.items() if columns.is_ignored(name)}
     ignored.update(map(column_mark, columns.ignore))
     notation = {column_mark(name) for name in (columns.event, columns.timestamp) if name}
     regular = frozenset(map(column_mark, reading.regular)) - ignored
-    return _Columns(frozenset(names), regular, frozenset(ignored | notation), names)
+    ids = frozenset([column_mark(columns.id)] if columns.id else [])
+    return _Columns(frozenset(names), regular, frozenset(ignored | notation), ids, names)
+
+
+def _names(pairs: set[bytes]) -> set[bytes]:
+    return {pair[:4] for pair in pairs}
 
 
 def _pairs(columns: bytes) -> set[bytes]:

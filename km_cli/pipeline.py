@@ -279,7 +279,8 @@ class Pipeline:
         is_new: bool,
     ) -> None:
         batch = Gathering()
-        least = MOST_JUDGED if is_new else 1
+        # Nothing can be in conflict with an empty ledger: then batches leave as they come.
+        least = MOST_JUDGED if is_new and self._ledger.readings.have_calls else 1
         while True:
             try:
                 one = next(mapped, None)

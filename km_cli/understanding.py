@@ -63,20 +63,26 @@ class Understanding:
         if source.path is not None and opened.format != "rejects":
             heads = self._heads(opened)
             for head, state in heads:
-                if head.asked == asked:
-                    reading = self._ledger.readings.by_number(head.number)
-                    assert reading is not None
-                    mapping = Mapping.from_json(reading.mapping)
-                    overlap = self._settings.overlap
-                    overlap = reading.overlap if overlap is Overlap.ASK else overlap
-                    reading = reading._replace(source=source.name, overlap=overlap)
-                    return Understood(reading, mapping, state)
+                if head.asked == asked and (known := self._gone_on_with(head)):
+                    mapping = Mapping.from_json(known.mapping)
+                    return Understood(known._replace(source=source.name), mapping, state)
         mapping = self.mapping(opened)
         readings = self._ledger.readings
         numbers = {head.number: None for head, _ in heads if head.rows}
         same = [reading for number in numbers if (reading := readings.by_number(number))]
         same += [one for one in readings.beginning(opened.start) if one.number not in numbers]
         return Understood(readings.begin(self._new(opened, mapping)), mapping, sha256(), tuple(same))
+
+    def _gone_on_with(self, head: Head) -> Reading | None:
+        """Return the reading of a head, if it is gone on with.
+
+        It is not if a flag decides otherwise than then on what is in conflict: the rows that were rejected are
+        judged anew. Without a flag the last decision stays in force.
+        """
+        reading = self._ledger.readings.by_number(head.number)
+        assert reading is not None
+        overlap = self._settings.overlap
+        return reading if overlap in (Overlap.ASK, reading.overlap) else None
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
         """Return the readings that the file begins with, however asked for, the longest first."""

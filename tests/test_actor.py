@@ -35,8 +35,9 @@ def test_another_actor_for_the_same_log_is_refused(
     sent = len(tracker.seen)
     config = km_toml(tmp_path, "contact", "user", "account")
     result = importer(command, log, "--config", config).ended(2)
-    assert "it was read before with 'user' from 'user' as the one who acts; with 'contact'" in result.err
-    assert "let the same persona act" in result.err
+    assert "sent to the site 'main' before" in result.err
+    assert "another persona or column as the actor" in result.err
+    assert "--as-new" in result.err
     assert len(tracker.seen) == sent
 
 
@@ -74,10 +75,10 @@ def test_another_column_or_prefix_for_the_actor_is_another_actor(
     """The accounts' calls would be sent again in either case."""
     importer("import", log).ended(0)
     sent = len(tracker.seen)
-    assert "'user' from 'contact'" in importer("import", log, "--user", "contact").ended(2).err
+    assert "other identities of the user" in importer("import", log, "--user", "contact").ended(2).err
     config = km_toml(tmp_path, "user", "account")
     config.write_text(config.read_text().replace('name = "user"', 'name = "user"\nprefix = "u "'))
-    assert "the prefix 'u '" in importer("import", log, "--config", config).ended(2).err
+    assert "other identities of the user" in importer("import", log, "--config", config).ended(2).err
     assert len(tracker.seen) == sent
 
 

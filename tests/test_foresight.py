@@ -182,7 +182,7 @@ def test_a_rule_comes_before_one_that_shows_as_it(km: Command) -> None:
     assert "shows as" not in told
 
 
-@pytest.mark.parametrize("code", ["changed", "refused"])
+@pytest.mark.parametrize("code", ["changed", "conflict", "members", "refused"])
 def test_a_rule_without_an_example_is_explained(km: Command, code: str) -> None:
     told = km("rules", code).ended(0).out
     assert told.startswith(f"{code}: ")

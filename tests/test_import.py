@@ -151,9 +151,10 @@ def test_properties_that_changed_meanwhile_are_not_sent_again(
     importer: Command, tracker: Tracker, tmp_path: Path
 ) -> None:
     importer("import", write(tmp_path / "one.csv", "ada,Acme,Clicked,2024-01-01T00:00:00Z,free")).ended(0)
-    summary = importer(
-        "import", write(tmp_path / "two.csv", "ada,Acme,Clicked,2024-01-01T00:00:00Z,pro"), "--json"
-    )
+    two = write(tmp_path / "two.csv", "ada,Acme,Clicked,2024-01-01T00:00:00Z,pro")
+    asked = importer("import", two, "--json").ended(65)
+    assert asked.summary["reasons"] == {"conflict": 1}
+    summary = importer("import", two, "--overlap", "repeats", "--json")
     assert summary.ended(0).summary["findings"]["changed"] == 2
     assert len(tracker.seen) == 2
 
@@ -165,7 +166,8 @@ def test_exactly_alike_goes_first_whatever_the_order(
     old = "ada,Acme,Clicked,2024-01-01T00:00:00Z,old"
     importer("import", write(tmp_path / "one.csv", old)).ended(0)
     other = write(tmp_path / "two.csv", "ada,Acme,Clicked,2024-01-01T00:00:00Z,new", old)
-    summary = importer("import", other, "--batch-size", size, "--json").ended(0).summary
+    repeats = ("--overlap", "repeats")
+    summary = importer("import", other, "--batch-size", size, *repeats, "--json").ended(0).summary
     assert sorted(call["plan"] for call in tracker.calls()) == ["new", "new", "old", "old"]
     assert summary["rows"]["read"] == 2
 
@@ -225,7 +227,7 @@ def test_ids_that_come_later_are_matched_by_deed(importer: Command, tracker: Tra
     log = write(
         tmp_path / "b.csv", f"{row},new,7", f"{row},old,8", header="user,account,event,timestamp,plan,id\n"
     )
-    importer("import", log, "--id", "id").ended(0)
+    importer("import", log, "--id", "id", "--overlap", "repeats").ended(0)
     assert sorted(call["plan"] for call in tracker.calls()) == ["new", "new", "old", "old"]
 
 

@@ -22,20 +22,23 @@ PERSON, SECOND = b"person--", 1_704_067_200
 digests = st.binary(min_size=8, max_size=8)
 names = st.binary(min_size=4, max_size=4)
 pairs = st.lists(digests, max_size=5).map(b"".join)
-claims = st.lists(
-    st.builds(Claim, st.integers(1, 2**32 - 1), st.booleans(), st.one_of(st.just(b""), digests)), max_size=8
-).map(tuple)
+totals = st.one_of(st.just(b""), digests)
+claim = st.builds(
+    Claim, st.integers(1, 2**32 - 1), st.booleans(), totals, st.integers(0, 2**32 - 1), st.booleans()
+)
+claims = st.lists(claim, max_size=8).map(tuple)
 filed = st.builds(
     Filed,
     st.just(PERSON),
     st.just(SECOND),
-    st.integers(SECOND, SECOND + 3600),
+    st.integers(SECOND, SECOND + 86_400),
     digests,
     digests,
     names,
     pairs,
     st.one_of(st.just(b""), digests),
     claims,
+    st.integers(0, 2**63 - 1),
 )
 slots = st.builds(
     Slot,
@@ -59,7 +62,7 @@ def call(number: int = 0, taken: int = SECOND) -> tuple[Placed, bytes]:
 
 
 def begun(ledger: Ledger) -> Reading:
-    return ledger.readings.begin("asked", "{}", "log.csv", ("a", "b"), ",")
+    return ledger.readings.begin(Reading(0, "", "asked", "{}", "log.csv", ("a", "b"), ","))
 
 
 def put(ledger: Ledger, *calls: tuple[Placed, bytes]) -> None:
@@ -88,7 +91,7 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
     assert list(again.readings.heads.lengths) == [7]
     (head,) = again.readings.heads.of(7, b"seven")
     assert (head.asked, head.digest) == ("asked", b"seven")
-    assert again.readings.by_number(head.number) == reading
+    assert again.readings.by_number(head.number) == reading._replace(calls=(("main user", 2),))
     assert again.outbox.row(parcels[1].row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))
     again.settle("t", [Receipt(parcels[0], Outcome.ACKNOWLEDGED), Receipt(parcels[1], Outcome.PENDING)])
     assert list(again.outbox.pending("t", ("main",))) == [parcels[1:]]

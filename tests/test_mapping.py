@@ -531,7 +531,9 @@ def test_an_event() -> None:
     mapped = Mapped([" 7 ", "ada", "Acme", " In ", f" {T} ", "pro"], found, Wanted(id="id"))
     plan = (("plan", "pro"),)
     shares = (Share("ada", plan), Share("Acme", plan))
-    assert mapped.event[1:] == (shares, " In ", NANOSECONDS, plan, "7")
+    assert mapped.event[1:6] == (shares, " In ", NANOSECONDS, plan, "7")
+    cells = (("id", " 7 "), ("user", "ada"), ("account", "Acme"), ("event", " In "), ("timestamp", f" {T} "))
+    assert mapped.event.cells == (*cells, ("plan", "pro"))
     assert mapped.event.row.line == 7
 
 

@@ -483,5 +483,5 @@ def test_other_properties_do_not_send_it_twice(importer: Command, tracker: Track
     importer("import", rejects).ended(0)
     sent = len(tracker.seen)
     summary = importer("import", rejects, "--no-properties", "--json").ended(0).summary
-    assert summary["findings"]["changed"] == 2
+    assert "changed" not in summary["findings"]  # rows are compared, and they are the same
     assert len(tracker.seen) == sent

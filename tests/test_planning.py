@@ -9,6 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from km_cli.model import Overlap
 from km_cli.names import fold_name
 from tests.support.oracle import expected, judged
 from tests.support.running import run, wire
@@ -21,7 +22,7 @@ rows = st.lists(
     st.tuples(
         st.sampled_from(["ada", "bob", "cy", ""]),
         st.sampled_from(["Acme", "Beta", ""]),
-        st.sampled_from(["Clicked", "clicked", "Signed Up"]),
+        st.sampled_from(["Clicked", "Clicked: again", "Signed Up"]),
         st.sampled_from(["00Z", "00.5Z", "01Z", "02Z"]),
         st.sampled_from(["free", "pro", ""]),
         st.sampled_from(["", "", "1", "2", "3", "4"]),
@@ -65,7 +66,14 @@ def test_overlapping_logs_send_each_call_once(logs: list[Rows], size: int) -> No
     with tempfile.TemporaryDirectory() as folder:
         files = [write(Path(folder, f"{number}.csv"), log) for number, log in enumerate(logs)]
         ledger = Path(folder, "ledger.db")
-        sent, _ = run(files, ledger, batch_size=size, wanted=_wanted(exclude=("id",)), spread=600)
+        sent, _ = run(
+            files,
+            ledger,
+            batch_size=size,
+            wanted=_wanted(exclude=("id",)),
+            spread=600,
+            overlap=Overlap.SEPARATE,
+        )
         wanted = expected(files, **COLUMNS, properties=["plan"], spread=600)
     assert counted(wire(sent), "_t") == counted(wanted, "_t")
     _check_nothing_merges(wire(sent))
@@ -76,11 +84,12 @@ def test_overlapping_logs_send_each_call_once(logs: list[Rows], size: int) -> No
 def test_with_ids_nothing_merges_and_batches_change_nothing(logs: list[Rows], size: int, stop: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = [write(Path(folder, f"{number}.csv"), log) for number, log in enumerate(logs)]
-        whole, _ = run(files, Path(folder, "whole.db"), wanted=_wanted(id="id"))
+        with_id = {"wanted": _wanted(id="id"), "overlap": Overlap.SEPARATE}
+        whole, _ = run(files, Path(folder, "whole.db"), **with_id)
         ledger = Path(folder, "parts.db")
-        first, _ = run(files, ledger, batch_size=size, batches=stop, wanted=_wanted(id="id"))
-        second, _ = run(files, ledger, batch_size=size, wanted=_wanted(id="id"))
-        again, _ = run(files, ledger, wanted=_wanted(id="id"))
+        first, _ = run(files, ledger, batch_size=size, batches=stop, **with_id)
+        second, _ = run(files, ledger, batch_size=size, **with_id)
+        again, _ = run(files, ledger, **with_id)
     assert counted(wire(first + second)) == counted(wire(whole))
     assert again == []
     _check_nothing_merges(wire(whole))
@@ -126,13 +135,16 @@ def _check_nothing_merges(calls: list[dict[str, str]]) -> None:
 @settings(max_examples=150, deadline=None)
 @given(known=rows, log=rows, cut=st.integers(0, 14), with_id=st.booleans())
 def test_a_log_that_grows_sends_what_the_whole_would(known: Rows, log: Rows, cut: int, with_id: bool) -> None:
-    wanted = _wanted(id="id") if with_id else _wanted(exclude=("id",))
+    chosen = {
+        "wanted": _wanted(id="id") if with_id else _wanted(exclude=("id",)),
+        "overlap": Overlap.SEPARATE,
+    }
     with tempfile.TemporaryDirectory() as folder:
         before, file = write(Path(folder, "known.csv"), known), Path(folder, "log.csv")
         whole, parts = Path(folder, "whole.db"), Path(folder, "parts.db")
-        run([before], whole, wanted=wanted)
-        at_once, _ = run([write(file, log)], whole, wanted=wanted)
-        run([before], parts, wanted=wanted)
-        first, _ = run([write(file, log[:cut])], parts, wanted=wanted)
-        second, _ = run([write(file, log)], parts, wanted=wanted)
+        run([before], whole, **chosen)
+        at_once, _ = run([write(file, log)], whole, **chosen)
+        run([before], parts, **chosen)
+        first, _ = run([write(file, log[:cut])], parts, **chosen)
+        second, _ = run([write(file, log)], parts, **chosen)
     assert counted(wire(first + second)) == counted(wire(at_once))

@@ -8,6 +8,7 @@ import pytest
 
 from km_cli.errors import InputError
 from km_cli.mapping import Wanted
+from km_cli.model import Overlap
 from tests.support.running import run, wire
 
 HEADER = "user,account,event,timestamp,plan,id\n"
@@ -24,7 +25,7 @@ def plans(folder: Path, *files: str, spread: int = 60) -> list[str]:
     for number, rows in enumerate(files):
         path = folder / f"{number}.csv"
         path.write_text(HEADER + rows, encoding="utf-8")
-        placed, _ = run([path], folder / "ledger.db", wanted=MAPPED, spread=spread)
+        placed, _ = run([path], folder / "ledger.db", wanted=MAPPED, spread=spread, overlap=Overlap.REPEATS)
         sent += [call["plan"] for call in wire(placed)]
     return sorted(sent)
 
@@ -66,8 +67,9 @@ def test_a_displaced_call_without_a_second_is_rejected_at_its_own_place(tmp_path
     known, log = tmp_path / "known.csv", tmp_path / "log.csv"
     known.write_text(HEADER + row("x"))
     log.write_text(HEADER + row("y") + row("x"))
-    run([known], tmp_path / "ledger.db", wanted=MAPPED, spread=0)
-    _, tally = run([log], tmp_path / "ledger.db", wanted=MAPPED, spread=0)
+    repeats = {"wanted": MAPPED, "spread": 0, "overlap": Overlap.REPEATS}
+    run([known], tmp_path / "ledger.db", **repeats)
+    _, tally = run([log], tmp_path / "ledger.db", **repeats)
     (reject,) = tally.rejects.values()
     assert (reject.code, reject.row.line, reject.owed) == ("D1", 2, ("user",))
 

@@ -70,6 +70,13 @@ class Settings:
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
+    @property
+    def asked_of_files(self) -> str:
+        """Digest by which files that were read to their end are known: decisions on conflicts are in it."""
+        if self.overlap is Overlap.ASK:
+            return self.asked
+        return hashlib.sha256(f"{self.asked} {self.overlap.value}".encode()).hexdigest()
+
     def keys(self) -> dict[str, str]:
         """Return each site's API key. Raises UsageError, naming where it should be, if one is missing."""
         if not self.target.needs_key:

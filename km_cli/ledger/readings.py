@@ -182,6 +182,14 @@ class ReadingTable:
                 return _from_row(row)
         return None
 
+    @property
+    def have_calls(self) -> bool:
+        """Whether calls of any reading were planned."""
+        return any(
+            self._database.execute(f"SELECT 1 FROM {name}.readings WHERE calls <> '{{}}' LIMIT 1").fetchone()
+            for name in self._schemas
+        )
+
     def beginning(self, start: bytes) -> list[Reading]:
         """Return the readings whose first 64 KiB have this hash, the latest first."""
         return self._all("start = ? AND start <> x''", start)

@@ -100,19 +100,14 @@ class Matching:
 
     def _known_alike(self, call: Record, mark: Print, kin: list[Filed], desk: Desk) -> bool:
         """Match a row one for one with another reading's: alike in every column, else in those of both."""
-        free = [filed for filed in kin if not (mark.id and filed.id) and self._is_free(filed, desk)]
+        free = [filed for filed in kin if _is_free(filed, mark, desk)]
         for filed in free:
             if mark.total in filed.totals:
                 return self._take(filed, mark, desk)
         for filed in free:
-            if filed.claim_of(desk.reading) is None and not self._differing(filed, call, mark, desk):
+            if not self._differing(filed, call, mark, desk):
                 return self._take(filed, mark, desk)
         return False
-
-    def _is_free(self, filed: Filed, desk: Desk) -> bool:
-        """Tell whether no row of this reading has the call, but for one that was taken for changed."""
-        claim = filed.claim_of(desk.reading)
-        return claim is None or claim.changed
 
     def _take(self, filed: Filed, mark: Print, desk: Desk) -> bool:
         """Have this reading hold the call; a row that was taken for it, as changed, must look again."""
@@ -208,6 +203,17 @@ class Matching:
         slot = self._slots.slot(filed.person, filed.second)
         calls = tuple(by if other == filed else other for other in slot.filed)
         self._slots.put(filed.person, filed.second, Slot(calls, slot.guests))
+
+
+def _is_free(filed: Filed, mark: Print, desk: Desk) -> bool:
+    """Tell whether no row of this reading has the call, but for one that was taken for changed.
+
+    Two ids are never one event; an id that came from a row that was taken for it goes with that row.
+    """
+    claim = filed.claim_of(desk.reading)
+    if claim is None:
+        return not (mark.id and filed.id)
+    return claim.changed and (claim.named or not (mark.id and filed.id))
 
 
 _MOST_LISTED = 4

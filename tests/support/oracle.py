@@ -77,8 +77,6 @@ class Judgement:
     rows: int
     repeated: int
     """Calls that were known already, alike in everything (or by their id)."""
-    changed: int
-    """Calls that were known from an earlier file with other properties."""
     moved: int
     """Calls sent at another second than their own."""
     merging: int
@@ -122,6 +120,9 @@ class Call:
     moment: Fraction
     properties: tuple[Pair, ...]
     id: str
+    cells: frozenset[Pair] = frozenset()
+    """All columns of the row that are not blank."""
+    id_column: str = ""
 
     @property
     def deed(self) -> tuple[str, str, str, str, Fraction]:
@@ -130,8 +131,17 @@ class Call:
 
     @property
     def alike(self) -> tuple[object, ...]:
-        """Two calls with the same are one."""
-        return self.deed, self.id, self.values
+        """Two calls with the same are one: those of rows that are alike in every column."""
+        return self.deed, self.cells
+
+    def is_like(self, other: "Call") -> bool:
+        """Whether the rows of two calls are alike, but for an id that one of them lacks."""
+        if self.id and other.id:
+            return self.cells == other.cells
+        return self._without_id() == other._without_id()
+
+    def _without_id(self) -> set[Pair]:
+        return {pair for pair in self.cells if pair[0] != self.id_column}
 
     @property
     def values(self) -> frozenset[Pair]:
@@ -295,11 +305,32 @@ def parts(fields: Fields, mapping: Mapping, source: str, line: int, now: float) 
         raise BadRowError("time out of range")
     properties = tuple(_properties(fields, mapping))
     key = _text(_look(fields, mapping.id)).strip() if mapping.id else ""
+    cells = frozenset(_leaves(fields))
     return [
-        Call(source, line, persona, identity, user or account, event, moment, properties, key)
+        Call(
+            source,
+            line,
+            persona,
+            identity,
+            user,
+            event,
+            moment,
+            properties,
+            key,
+            cells,
+            mapping.id or "",
+        )
         for persona, identity in (("user", user), ("account", account))
         if identity
     ]
+
+
+def _leaves(fields: Fields, prefix: str = "") -> Iterator[Pair]:
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        elif value is not None and str(value).strip():
+            yield prefix + name, json.dumps(value) if isinstance(value, list) else _text(value)
 
 
 def _look(fields: Fields, name: str) -> object:
@@ -487,24 +518,21 @@ def known(calls: list[Call], memory: Memory) -> dict[tuple[object, ...], str]:
         if before := memory.ids.get((call.persona, call.id)) if call.id else None:
             claimed.add(id(before))
             fates[call.alike] = "repeated" if before.deed == call.deed else "clash"
-    for fate in ("repeated", "changed"):
-        for call in unique:
-            if call.alike in fates:
-                continue
-            match = _match(call, memory, claimed, exact=fate == "repeated")
-            if match is not None:
-                claimed.add(id(match))
-                fates[call.alike] = fate
-                if call.id:
-                    memory.ids[call.persona, call.id] = match
+    for call in unique:
+        match = None if call.alike in fates else _match(call, memory, claimed)
+        if match is not None:
+            claimed.add(id(match))
+            fates[call.alike] = "repeated"
+            if call.id:
+                memory.ids[call.persona, call.id] = match
     return fates
 
 
-def _match(call: Call, memory: Memory, claimed: set[int], *, exact: bool) -> Call | None:
-    """A call of an earlier file with the same deed that nothing was matched with yet."""
+def _match(call: Call, memory: Memory, claimed: set[int]) -> Call | None:
+    """A call of an earlier file with the same deed, of a row that is alike, that nothing was matched with."""
     for before in memory.deeds.get(call.deed, ()):
         apart = bool(call.id and before.id)  # two ids are two calls
-        if id(before) not in claimed and not apart and (not exact or before.values == call.values):
+        if id(before) not in claimed and not apart and before.is_like(call):
             return before
     return None
 
@@ -602,7 +630,7 @@ def judged(
         run.calls,
         run.rejected,
         run.owed,
-        **{name: run.counts[name] for name in ("rows", "repeated", "changed", "moved", "merging")},
+        **{name: run.counts[name] for name in ("rows", "repeated", "moved", "merging")},
     )
 
 

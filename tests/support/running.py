@@ -16,7 +16,7 @@ from km_cli.dispatch import Batch, Stopped, count_plan
 from km_cli.inputs import Shape, Source
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Clocking, Columns, Part, Wanted
-from km_cli.model import Outcome, Placed, Plan, Receipt
+from km_cli.model import Outcome, Overlap, Placed, Plan, Receipt
 from km_cli.model import Sequence as Calls
 from km_cli.pipeline import Pipeline
 from km_cli.planning import Collisions
@@ -41,6 +41,8 @@ def settings(ledger: Path, **changes: Any) -> Settings:
         "allowed": (),
         "collisions": Collisions.SPREAD,
         "spread": 60,
+        "overlap": Overlap.ASK,
+        "as_new": False,
         "limit": None,
         "max_rejects": None,
         "batch_size": 500,
