@@ -76,8 +76,8 @@ class Understanding:
     def _gone_on_with(self, head: Head) -> Reading | None:
         """Return the reading of a head, if it is gone on with.
 
-        It is not if a flag decides otherwise than then on what is in conflict: the rows that were rejected are
-        judged anew. Without a flag the last decision stays in force.
+        It is not if a flag decides otherwise on conflicts than then: rows that were rejected are judged anew.
+        Without a flag the last decision stays in force.
         """
         reading = self._ledger.readings.by_number(head.number)
         assert reading is not None
