@@ -101,6 +101,15 @@ def _rewritten(name: str, offset: int) -> Rewritten:
     )
 
 
+def _absent(path: Path, name: str) -> UsageError:
+    if path.is_symlink():
+        return UsageError(
+            f"{name} is a link to {shown(os.path.realpath(path))}, which does not exist",
+            "mend the link, or name the file itself",
+        )
+    return UsageError(f"{name}: there is no such file", _near(path))
+
+
 def _near(path: Path) -> str:
     """Say which file beside an absent one may be meant."""
     if not path.parent.is_dir():
@@ -249,7 +258,7 @@ class Source:
         try:
             is_folder = stat.S_ISDIR(self.path.stat().st_mode)
         except FileNotFoundError:
-            raise UsageError(f"{self.name}: there is no such file", _near(self.path)) from None
+            raise _absent(self.path, self.name) from None
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
             raise UsageError(f"{self.name}: cannot be opened: {said}", "check the path") from None
