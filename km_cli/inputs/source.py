@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from km_cli.errors import CutShort, ReadError, Rewritten, UsageError
 from km_cli.inputs.base import in_shell
 from km_cli.inputs.compression import Bytes, Damaged, EndsEarly, TooLarge, is_packed, unpack
-from km_cli.inputs.encoding import Transcoded, no_such_text
+from km_cli.inputs.encoding import Transcoded, check_encoding, no_such_text
 from km_cli.inputs.shape import Shape
 from km_cli.names import nearest
 
@@ -49,11 +49,19 @@ class Stream:
                 f"{self._name}: {error}, after {self._offset:,} bytes of content", self._cure(error)
             ) from None
         except UnicodeError as error:
+            self.check_encoding(b"")
             raise no_such_text(self._name, self._offset, error) from None
         except OSError as error:
             raise _unreadable(self._name, self._offset, error) from None
         self._offset += len(data)
         return data
+
+    def check_encoding(self, head: bytes) -> None:
+        """Raise InputError if the content, which begins with `head`, is in another encoding than was said."""
+        if isinstance(self._raw, Transcoded):
+            check_encoding(self._name, self._raw.encoded, self._raw.encoding)
+        else:
+            check_encoding(self._name, head, "")
 
     def _cure(self, error: Damaged) -> str:
         """Return what to do about content that can't be unpacked any further."""
