@@ -11,7 +11,6 @@ from typing import BinaryIO, NamedTuple, cast
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Item, Reader, piped
 from km_cli.inputs.delimited import DelimitedReader, parse_header
-from km_cli.inputs.foreign import check_kind
 from km_cli.inputs.globs import expand
 from km_cli.inputs.jsonl import JsonLinesReader, array_error, parse_object
 from km_cli.inputs.lines import split_lines
@@ -102,8 +101,7 @@ class Opened:
     def _look(self) -> None:
         name = self.source.name
         head = self._read_head(_HEAD)
-        check_kind(name, head)
-        self._stream.check_encoding(head)
+        self._stream.check_content(head)
         filename = self.source.path.name if self.source.path else ""
         self.format, self.delimiter = recognise(self.source.shape, filename, head)
         longest = LONGEST_RECORD

@@ -9,7 +9,6 @@ import re
 from km_cli.errors import InputError, UsageError
 from km_cli.inputs.base import UTF8, in_shell, piped
 from km_cli.inputs.compression import Bytes
-from km_cli.inputs.foreign import check_kind
 from km_cli.inputs.rejects import is_reject
 
 _BLOCK = 1 << 16
@@ -83,8 +82,7 @@ class Transcoded:
     Raises UnicodeError where the encoding does not allow to go on, InputError for what is no text at all.
     """
 
-    def __init__(self, name: str, raw: Bytes, encoding: str) -> None:
-        self._name = name
+    def __init__(self, raw: Bytes, encoding: str) -> None:
         self._raw = raw
         self.encoding = encoding
         self.encoded = b""
@@ -112,11 +110,8 @@ class Transcoded:
             if not (data := self._raw.read1(_BLOCK)):
                 break
             head += data
-        # Decoded it would not be known any more.
-        check_kind(self._name, head)
         self._is_plain = is_reject(head.lstrip())
-        if not self._is_plain:
-            self.encoded = head[:_SNIFFED]
+        self.encoded = b"" if self._is_plain else head
         return head
 
     def close(self) -> None:

@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from km_cli.errors import CutShort, ReadError, Rewritten, UsageError
 from km_cli.inputs.base import in_shell
-from km_cli.inputs.compression import Bytes, Damaged, EndsEarly, TooLarge, is_packed, unpack
+from km_cli.inputs.compression import (
+    Bytes,
+    Damaged,
+    EndsEarly,
+    TooLarge,
+    check_packed_once,
+    is_packed,
+    unpack,
+)
 from km_cli.inputs.encoding import Transcoded, check_encoding, no_such_text
+from km_cli.inputs.foreign import check_kind
 from km_cli.inputs.shape import Shape
 from km_cli.names import nearest
 
@@ -32,9 +41,13 @@ _ANY = Shape()
 class Stream:
     """Reads the unpacked bytes; says where it stopped being readable."""
 
-    def __init__(self, name: str, raw: Bytes, *, is_verified: bool = False) -> None:
-        """`is_verified` if it is found out before whether what is packed is damaged."""
+    def __init__(self, name: str, raw: Bytes, packer: str = "", *, is_verified: bool = False) -> None:
+        """`packer` is the program that packed it, if any did.
+
+        `is_verified` if it is found out before whether what is packed is damaged.
+        """
         self._name = name
+        self._packer = packer
         self._is_verified = is_verified
         self._raw = raw
         self._offset = 0
@@ -49,19 +62,23 @@ class Stream:
                 f"{self._name}: {error}, after {self._offset:,} bytes of content", self._cure(error)
             ) from None
         except UnicodeError as error:
-            self.check_encoding(b"")
+            self.check_content(b"")
             raise no_such_text(self._name, self._offset, error) from None
         except OSError as error:
             raise _unreadable(self._name, self._offset, error) from None
         self._offset += len(data)
         return data
 
-    def check_encoding(self, head: bytes) -> None:
-        """Raise InputError if the content, which begins with `head`, is in another encoding than was said."""
+    def check_content(self, head: bytes) -> None:
+        """Raise InputError if the content, which begins with `head`, is no text, or in another encoding."""
+        encoding = ""
         if isinstance(self._raw, Transcoded):
-            check_encoding(self._name, self._raw.encoded, self._raw.encoding)
-        else:
-            check_encoding(self._name, head, "")
+            if not self._raw.encoded:
+                return
+            head, encoding = self._raw.encoded, self._raw.encoding
+        check_packed_once(self._name, self._packer, head)
+        check_kind(self._name, head)
+        check_encoding(self._name, head, encoding)
 
     def _cure(self, error: Damaged) -> str:
         """Return what to do about content that can't be unpacked any further."""
@@ -259,6 +276,11 @@ class Source:
 
     def check(self) -> None:
         """Raise UsageError if there is no such file."""
+        if not self.name:
+            raise UsageError(
+                "a FILE has an empty name",
+                "name the file, or - for standard input; a shell variable that is not set leaves no name",
+            )
         if self.path is None:
             if self._stdin is None:
                 raise UsageError("standard input is closed", "pipe something into it, or name a file")
@@ -280,10 +302,13 @@ class Source:
         """
         raw = self._raw()
         try:
-            content = unpack(self.name, raw)
+            content, packer = unpack(self.name, raw)
             if self.shape.encoding and not only_unpacked:
-                content = Transcoded(self.name, content, self.shape.encoding)
-            return Stream(self.name, content, is_verified=self._file >= 0)
+                content = Transcoded(content, self.shape.encoding)
+            return Stream(self.name, content, packer, is_verified=self._file >= 0)
+        except OSError as error:
+            raw.close()
+            raise _unreadable(self.name, 0, error) from None
         except BaseException:
             raw.close()
             raise

@@ -35,6 +35,19 @@ _UNITS = (
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _LONG_FRACTION = re.compile(r"([.,]\d{6})(\d+)")
 _LEAP_SECOND = re.compile(r"(\d\d:\d\d):60")
+_CLOCK_BEHIND = re.compile(
+    r"(?:T|,? +)(\d{1,2})(?::(\d\d))?(?::(\d\d)([.,]\d+)?)?(?: ?([AP])\.?M\.?)?"
+    r"(?: ?(UTC|GMT|Z|[+-]\d\d:?\d\d))?",
+    re.IGNORECASE | re.ASCII,
+)
+"""The time of day behind a date that is not ISO 8601."""
+
+_DAY_OF_YEAR = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?!\d)(?:[T _](\d\d):?(\d\d)?:?(\d\d)?)?", re.ASCII)
+_ENDS_WITH_OFFSET = re.compile(r"\d:?\d\d(?:[.,]\d+)? ?([+-](\d\d):?([0-9]\d))", re.ASCII)
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
+)  # fmt: skip
 _SEVERAL_WAYS = re.compile(
     r"(\d{1,2}([/.-])\d{1,2}\2(\d{4}|\d\d)|\d{4}([/.])\d{1,2}\4\d{1,2})\b(.*)", re.DOTALL
 )
