@@ -323,6 +323,23 @@ TIME = [
     n("03/04/2024 and the like", "day-or-month-said.csv", HEADER + b"ada,Acme,In,03/04/2024,\n",
       "--time-format", "%d/%m/%Y",
       "--timezone", "UTC", sent=did("ada Acme", "In", 1_712_102_400), rows=1).counting(empty_values=1),
+    n("13/04/2024: one reading only", "day-first.csv", timed("13/04/2024 10:00Z", "04/04/2024 10:00Z"),
+      sent=(*GOOD, *did("cyd Acme", "In", 1_713_002_400, plan="pro"),
+      *did("cyd Acme", "In", 1_712_224_800, plan="pro")), rows=4),
+    x("13/04/2024: one reading only", "day-first-and-either.csv",
+      timed("13/04/2024 10:00Z", "03/04/2024 10:00Z"), "line 4", "'03/04/2024 10:00Z'", "'13/04/2024 10:00Z' before it the day comes first",
+      "--time-format '%d/%m/%Y %H:%M%z'"),
+    x("13/04/2024: one reading only", "two-orders.csv", timed("13/04/2024 10:00Z", "04/13/2024 10:00Z"),
+      "line 4", "has the month first", "one order of day and month"),
+    *(
+        r("24:00:00, +25:00, 30 February", f"{name}.csv", f"cyd,Acme,In,{text},\n".encode(), "time", said)
+        for name, text, said in (
+            ("hour-24", "2024-01-01T24:00:00Z", "24:00: midnight is 00:00:00 of the next day"),
+            ("offset-25", "2024-01-01T00:00:00+25:00", "has the offset +25:00, which no zone has"),
+            ("30-february", "2024-02-30T00:00:00Z", "a day that does not exist: 30 February 2024"),
+            ("30-february-slashed", "30/02/2024", "a day that does not exist: 30 February 2024"),
+        )
+    ),
     _no_time("no-time.csv", "", "it has no time"),
     _no_time("not-a-time.csv", "soon", "'soon'", "no form that is understood", "--time-format"),
     _no_time("zero.csv", "0", "'0' is zero or less"),
