@@ -193,13 +193,25 @@ class _Pinned(io.RawIOBase):
         return size
 
 
+def _opened(path: Path) -> io.BufferedReader:
+    return path.open("rb")
+
+
 class Source:
     """One input named on the command line. `-` is standard input, which can be opened once.
 
     `shape` is how it is written, as far as the flags say. `stamp` is of the file that is pinned.
     """
 
-    def __init__(self, name: str, stdin: io.BufferedReader | None = None, shape: Shape = _ANY) -> None:
+    def __init__(
+        self,
+        name: str,
+        stdin: io.BufferedReader | None = None,
+        shape: Shape = _ANY,
+        opens: Callable[[Path], io.BufferedReader] = _opened,
+    ) -> None:
+        """`opens` opens what can't be held on to, which may have to be waited for."""
+        self._opens = opens
         self.shape = shape
         self.path = None if name == "-" else Path(name)
         self.name = "<stdin>" if name == "-" else shown(name)
@@ -320,7 +332,7 @@ class Source:
         if self._file >= 0:
             return io.BufferedReader(_Pinned(self.name, self._file))
         try:
-            return self.path.open("rb")
+            return self._opens(self.path)
         except OSError as error:
             raise self._unopened(error) from None
 
