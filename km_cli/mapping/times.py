@@ -39,7 +39,6 @@ _LEAP_SECOND = re.compile(r"(\d\d:\d\d):60")
 _AFTER_CLOCK = re.compile(r"\d:\d\d\s+(\S.*)")
 _FLOORED = Context(prec=60, rounding=ROUND_FLOOR)
 _APART = re.compile(r"(.*:\d\d(?:[.,]\d+)?) ?(UTC|GMT|Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
-_AFTER_FLOORED = Context(prec=60, rounding=ROUND_FLOOR)
 
 
 class BadTime(ValueError):
