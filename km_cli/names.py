@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -25,6 +27,19 @@ _SET_BY_KISSMETRICS = frozenset(
     }
 )  # fmt: skip
 
+_INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
+)
+"""Characters that nobody sees. Two texts that differ by one of these alone look alike, and are two.
+
+Variation selectors are among them, though behind an emoji they are text that was meant: nobody sees whether
+they are there, and programs drop or add them.
+"""
+
+_BLANK = re.compile("[\\s\u2800\U0001d159]+")
+"""Characters that show as a blank: those of every script, the braille cell without dots, a null notehead."""
+
 _COMMAS_AND_COLONS = str.maketrans(",:", "  ")
 
 
@@ -39,6 +54,20 @@ def fold_identity(identity: str) -> str:
     if "," in identity or ":" in identity:
         return identity.translate(_COMMAS_AND_COLONS)
     return identity
+
+
+def first_invisible(text: str) -> tuple[int, str]:
+    """Return where the first invisible character of a text is, counted from 1, and its name; 0 if none."""
+    found = _INVISIBLE.search(text)
+    if found is None:
+        return 0, ""
+    name = unicodedata.name(found[0], "CONTROL CHARACTER")
+    return found.start() + 1, f"U+{ord(found[0]):04X} {name}"
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether a text shows as nothing but blanks."""
+    return _BLANK.fullmatch(text) is not None
 
 
 def nearest(word: str, names: Iterable[str], least: float = 0.6) -> str:

@@ -18,14 +18,15 @@ def _column(name: str) -> bytes:
 def _placed(name: str, code: str, *said: str) -> Bad:
     """W for the name of a column."""
     sent = did(**{name.replace(" ", "__"): "pro"})
-    return Bad(_NAME_FOLDS if code == "D4" else _SETS, f"column-{name.replace(':', '-')}.csv", _column(name),
-            sent,
-               (1, 0, 0), findings=((code, 1),), said=said)  # fmt: skip
+    line = {"D4": _NAME_FOLDS, "invisible-name": _HIDDEN_NAME}.get(code, _SETS)
+    file = "column-" + "".join(letter if letter.isalnum() else f"{ord(letter):x}" for letter in name) + ".csv"
+    return Bad(line, file, _column(name), sent, (1, 0, 0), findings=((code, 1),), said=said)
 
 
 _EMPTY = "empty id of one persona"
 _NOBODY = "null, none, undefined, anonymous, guest, -, n/a, missing as an id"
-_HIDDEN = "control, zero-width or bidirectional characters in an id"
+_HIDDEN = "control, zero-width, variation or bidirectional characters, blanks of any script alone in an id"
+_HIDDEN_NAME = "the same in an event or property name; two property names that differ in Unicode form alone"
 _ONE_ID = "one id as user and as account (in one row)"
 _NAME_FOLDS = "event or property name with a comma or colon; two names that fold to one"
 _NAMES = "empty name, name over 255 characters"
@@ -35,6 +36,7 @@ _LONG = "value over 512 characters / over 8,192 bytes"
 _ODD = "JSON or a currency sign in a value"
 _TWO = "one property of one person with two values in one second"
 _TERMINAL = "terminal escapes, rich markup in a value"
+TWINS = ("caf\u00e9", "cafe\u0301")
 NOBODIES = ("null", "None", "UNDEFINED", "anonymous", "guest", "-", "n/a", "missing")
 
 VALUES = [
@@ -78,6 +80,28 @@ VALUES = [
     n(_HIDDEN, "emoji.csv", csv(_row("cyd\u2764")),
       sent=(*GOOD, *did("cyd\u2764 Acme", "In", AT + 30, plan="pro")),
       rows=3),
+    *(
+        r(_HIDDEN, f"blank-{ord(blank):04x}.csv", _row(blank * 2), "invisible-character", name)
+        for blank, name in {"\u2800": "nothing but blanks (BRAILLE PATTERN BLANK)", "\u3164": "HANGUL FILLER",
+          "\u1680": "nothing but blanks (OGHAM SPACE MARK)", "\u3000": "(IDEOGRAPHIC SPACE)",
+          "\u00a0": "(NO-BREAK SPACE)", "\u115f": "HANGUL CHOSEONG FILLER",
+          "\u180e": "MONGOLIAN VOWEL SEPARATOR", "\U0001d159": "(MUSICAL SYMBOL NULL NOTEHEAD)"}.items()
+    ),
+    n(_HIDDEN, "braille.csv", csv(_row("\u2801\u2800\u2801")),
+      sent=(*GOOD, *did("\u2801\u2800\u2801 Acme", "In", AT + 30, plan="pro")), rows=3),
+    *(
+        w(_HIDDEN_NAME, f"hidden-event-{number}.csv", csv(_row(event=f'"{name}"')), "invisible-name", said,
+          also=did("cyd Acme", name, AT + 30, plan="pro"))
+        for number, (name, said) in enumerate({"I\nn": "(U+000A CONTROL CHARACTER) at 2",
+          "In\u200b": "(U+200B ZERO WIDTH SPACE) at 3", "\u202eIn": "RIGHT-TO-LEFT OVERRIDE) at 1",
+          "In\u2764\ufe0f": "VARIATION SELECTOR-16) at 4", "\u2800": "nothing but blanks"}.items())
+    ),
+    _placed("pl\u200ban", "invisible-name", "the property", "ZERO WIDTH SPACE) at 3"),
+    _placed("pl\nan", "invisible-name", "the property", "CONTROL CHARACTER) at 3"),
+    Bad(_HIDDEN_NAME, "twins.csv",
+        f"user,account,event,timestamp,{','.join(TWINS)}\nada,Acme,In,{AT},1,2\n".encode(),
+        did(**dict(zip(TWINS, "12", strict=True))), (1, 0, 0), findings=(("alike-names", 1),),
+        said=("only in Unicode form",)),
     r(_ONE_ID, "one-id-twice.csv", _row("Acme"), "I2", "'Acme' is user and account at once"),
     w(_NAME_FOLDS, "event-colon.csv", csv(_row(event="In: twice")), "D4", "'In: twice'", "'In  twice'",
       also=did("cyd Acme", "In: twice", AT + 30, plan="pro")),
@@ -129,7 +153,8 @@ VALUES = [
       rows=3),
     r(_TERMINAL, "escapes.csv", _row("\x1b]0;owned\x07\x1b[2J"), "invisible-character", "U+001B"),
     w(_TERMINAL, "markup.csv", csv(_row(event="[red]In:[/red]\x1b[31m")), "D4", "[red]In:[/red]\\x1b[31m",
-      also=did("cyd Acme", "[red]In:[/red]\x1b[31m", AT + 30, plan="pro")),
+      also=did("cyd Acme", "[red]In:[/red]\x1b[31m", AT + 30, plan="pro"))._replace(
+      findings=(("D4", 1), ("invisible-name", 1))),
     n("a cell that begins with = + - @", "formula.csv", csv(_row(plan="=1+1")),
       sent=(*GOOD, *did("cyd Acme", "In", AT + 30, plan="=1+1")), rows=3),
     n("HTML in a value", "html.csv", csv(_row(plan="<script>")),

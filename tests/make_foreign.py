@@ -8,6 +8,8 @@ import sqlite3
 import tarfile
 import zipfile
 
+from tests.support.packing import PACKS
+
 LOG = b"user,account,event,timestamp,plan\nada,Acme,In,1704067200,pro\n"
 
 _EXPORT = "as CSV or JSON lines"
@@ -59,7 +61,36 @@ FOREIGN: dict[str, tuple[bytes, str, str]] = {
     "log.csv.lz4": (b"\x04\x22\x4d\x18\x64\x40\xa7" + bytes(9), "is packed by lz4", "lz4 -dc "),
     "log.csv.lz": (b"LZIP\x01\x0c" + bytes(30), "is packed by lzip", "lzip -dc "),
     "log.csv.Z": (b"\x1f\x9d\x90" + bytes(30), "is packed by compress", "gzip -dc "),
-    "log.parquet": (b"PAR1\x15\x04\x15\x10" + bytes(30) + b"PAR1", "is a Parquet file", _EXPORT),
+    "log.parquet": (
+        b"PAR1\x15\x04\x15\x10" + bytes(30) + b"PAR1",
+        "is a Parquet file",
+        "log.parquet\"' | km-cli import -",
+    ),
+    "log.csv.lz4.gz": (
+        gzip.compress(b"\x04\x22\x4d\x18\x64\x40\xa7" + bytes(9), mtime=0),
+        "is packed by lz4",
+        "log.csv.lz4.gz | lz4 -dc | km-cli import -",
+    ),
+    "twice.csv.gz": (
+        gzip.compress(gzip.compress(LOG, mtime=0), mtime=0),
+        "is packed twice by gzip",
+        "twice.csv.gz | gzip -dc | km-cli import -",
+    ),
+    "bz2-in-zst.csv.zst": (
+        PACKS["zst"](PACKS["bz2"](LOG)),
+        "is packed by bzip2, and that by zstd",
+        "bz2-in-zst.csv.zst | bzip2 -dc | km-cli import -",
+    ),
+    "zst-in-gz": (
+        gzip.compress(PACKS["zst"](LOG), mtime=0),
+        "is packed by zstd, and that by gzip",
+        "zst-in-gz | zstd -dc | km-cli import -",
+    ),
+    "gz-in-xz.jsonl": (
+        PACKS["xz"](gzip.compress(LOG, mtime=0)),
+        "is packed by gzip, and that by xz",
+        "gz-in-xz.jsonl | gzip -dc | km-cli import -",
+    ),
     "log.arrow": (b"ARROW1\0\0\xff\xff\xff\xff" + bytes(30), "is an Arrow file", _EXPORT),
     "log.avro": (b"Obj\x01\x04\x16avro.schema" + bytes(30), "is an Avro file", _EXPORT),
     "log.sqlite": (database(), "is an SQLite database", "sqlite3 -header -csv "),

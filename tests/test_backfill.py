@@ -216,7 +216,7 @@ def test_zero_bytes_before_a_log_are_named(nights: Nights, logs: Logs, tracker: 
     logs.append("app.log", b"\0" * 500 + logs.lines(3))
     result = nights().ended(2)
     assert "zero bytes" in result.err
-    assert "tr -d '\\0'" in result.err
+    assert "tr -d '\\000'" in result.err
     assert not tracker.seen
 
 

@@ -111,10 +111,61 @@ def test_a_character_cut_in_two_at_the_end(encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
 def test_no_byte_order_mark(encoding: str) -> None:
-    """Which order it is in can't be told; the message names both."""
-    error = opening_fails(TEXT.encode(f"{encoding}-le"), "x.csv", Shape(encoding=encoding))
+    """Which order it is in shows by its zeros; without any the message names both."""
+    for order in ("le", "be"):
+        error = opening_fails(TEXT.encode(f"{encoding}-{order}"), "x.csv", Shape(encoding=encoding))
+        assert f"is encoded in {encoding.upper()}{order.upper()}, not {encoding}" in str(error)
+        assert error.hint == f"say so: --encoding {encoding}{order}"
+    error = opening_fails(b"\x65\xe5\x67\x2c\x89\x8b" * 9, "x.csv", Shape(encoding=encoding))
     assert "after 0 bytes" in str(error)
-    assert "--encoding utf-16-le or utf-16-be" in error.hint
+    assert f"--encoding {encoding}-le or {encoding}-be" in error.hint
+
+
+WIDE = ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+
+
+@pytest.mark.parametrize("said", ["", "cp1252", "utf-16", "utf-32", *WIDE])
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["no mark", "mark"])
+@pytest.mark.parametrize("encoding", WIDE)
+def test_wide_text_is_read_as_it_is_said_or_named(encoding: str, mark: str, said: str) -> None:
+    """Every pair of an encoding and one that was said: the same are read, others named rightly."""
+    data = (mark + TEXT).encode(encoding)
+    if said == encoding or (mark and said == encoding[:6]):
+        with written(data, "x.csv", Shape(encoding=said)) as source:
+            assert [seen(item) for item in read_all(source)] == [
+                (number, line.split(",")) for number, line in enumerate(TEXT.splitlines(), 1) if number > 1
+            ]
+        return
+    error = opening_fails(data, "x.csv", Shape(encoding=said))
+    named = encoding[:6] if mark else encoding.replace("-le", "le").replace("-be", "be")
+    assert f"is encoded in {named.upper()}, not {said or 'UTF-8'}" in str(error)
+    assert error.hint == f"say so: --encoding {named}"
+    assert encoding_named(named) in (encoding, encoding[:6])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", *WIDE])
+def test_plain_text_is_not_taken_for_wide(encoding: str) -> None:
+    error = opening_fails(TEXT.encode(), "x.csv", Shape(encoding=encoding))
+    assert f"is not encoded in {encoding}" in str(error)
+    assert "leave --encoding out" in error.hint
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl"])
+@pytest.mark.parametrize("zeros", [1, 2, 3, 4, 7, 33, 63, 64, 5000, 1 << 20])
+@pytest.mark.parametrize("encoding", ["", "cp1252"])
+def test_zeros_before_a_log(zeros: int, name: str, encoding: str) -> None:
+    """However many: a log truncated under its writer is no UTF-16, and none of its rows is bad."""
+    text = '{"user":"zo\u00eb","event":"In","time":1}\n' if name.endswith("l") else TEXT[:20]
+    error = opening_fails(b"\0" * zeros + text.encode(encoding or "utf-8"), name, Shape(encoding=encoding))
+    assert "begins with zero bytes" in str(error)
+    assert f"{name} | tr -d '\\000' | km-cli import -" in error.hint
+
+
+def test_zeros_before_a_wide_log() -> None:
+    """They are taken out once it is UTF-8: before, half of its own bytes are zeros."""
+    error = opening_fails(bytes(400) + TEXT.encode("utf-16-le"), "x.csv", Shape(encoding="utf-16-le"))
+    assert "begins with zero bytes" in str(error)
+    assert " | iconv -f utf-16-le -t utf-8 | tr -d '\\000' | " in error.hint
 
 
 def test_an_encoding_that_it_is_not() -> None:
@@ -178,6 +229,11 @@ def test_any_bytes_in_any_encoding() -> None:
         ("latn1", None, "latin1"),
         ("utf-61", None, "utf-16"),
         ("windows-125", None, "windows-125"),
+        *((name, None, "for example") for name in ("idna", "punycode", "unicode_escape", "undefined")),
+        ("raw-unicode-escape", None, ""),
+        ("unicodeescape", None, ""),
+        ("UTF-16BE", "utf-16-be", ""),
+        ("utf_32_le", "utf-32-le", ""),
         ("hex", None, ""),
         ("rot13", None, ""),
         ("nonsense", None, "for example"),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from km_cli.errors import InputError, ReadError, UsageError
 from km_cli.inputs import Source, lines, open_reader
 from km_cli.inputs.lines import BLOCK, Overlong, split_lines
+from tests.support.command import Command
 from tests.support.reading import (
     ENDS,
     HEADERS,
@@ -316,3 +317,24 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     source.check()
     assert source.name == f"{tmp_path}/\\xff.csv"
     assert len(read_all(source)) == 1
+
+
+@pytest.mark.parametrize("command", ["import", "dry-run", "init"])
+def test_a_file_without_a_name(km: Command, command: str) -> None:
+    """As a variable leaves it that is not set; it is not this folder."""
+    result = km(command, "").ended(2)
+    assert result.err.startswith("km-cli: a FILE has an empty name\n  next: name the file")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that fails when it is read")
+@pytest.mark.parametrize("words", [(), ("--encoding", "utf-16")])
+def test_what_fails_when_it_is_read_is_named(importer: Command, words: tuple[str, ...]) -> None:
+    """The system's own error does not say which file it was."""
+    result = importer("import", "/proc/self/mem", *words).ended(74)
+    assert result.err.startswith("km-cli: /proc/self/mem: cannot be read after 0 bytes: Input/output error")
+
+
+def test_a_link_that_leads_nowhere_is_named_as_one(importer: Command, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").symlink_to("gone.csv")
+    result = importer("import", tmp_path / "log.csv").ended(2)
+    assert f"log.csv is a link to {tmp_path / 'gone.csv'}, which does not exist" in result.err

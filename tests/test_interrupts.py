@@ -125,3 +125,64 @@ def test_nobody_listening_to_its_words_is_no_reason_to_fail() -> None:
         os.close(writes)
     assert stop.requested
     assert caught.signal == signal.SIGTERM
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it shows whether a process waits")
+@pytest.mark.parametrize("command", ["import", "import --strict", "dry-run"])
+@pytest.mark.parametrize("writer", [False, True], ids=["nobody writes", "nothing is written"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_that_waits_for_a_fifo(
+    importer: Command, tracker: Tracker, tmp_path: Path, command: str, writer: bool, number: int, code: int
+) -> None:
+    """In open() until somebody writes, then in read(); one signal is enough for both."""
+    fifo = tmp_path / "log.csv"
+    os.mkfifo(fifo)
+    words = command.split()
+    process = importer.start(words[0], fifo, *words[1:])
+    try:
+        end = os.open(fifo, os.O_WRONLY) if writer else _waited(process)
+        os.kill(process.pid, number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    if end:
+        os.close(end)
+    assert process.returncode in (code, -number), err
+    if command == "import":
+        assert process.returncode == code, err
+        assert "interrupted" in err
+    assert "Traceback" not in err
+    assert not tracker.seen
+
+
+def _waited(process: subprocess.Popen[str]) -> int:
+    """Wait until a process does nothing but wait; its start takes some time of the processor."""
+    used = -1.0
+    while used != (used := _seconds_used(process.pid)) or not used:
+        time.sleep(0.5)
+    return 0
+
+
+def _seconds_used(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return float(fields[11]) + float(fields[12])
+
+
+def test_a_fifo_is_read_to_its_end(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """However long its writer takes, and in whatever pieces it writes."""
+    fifo = tmp_path / "log.csv"
+    os.mkfifo(fifo)
+    process = importer.start("import", fifo, "--json")
+    with fifo.open("wb", buffering=0) as file:
+        for piece in (
+            b"user,account,event,time",
+            b"stamp\nada,Acme,In,17040",
+            b"67200\nbob,Acme,In,1704067201\n",
+        ):
+            file.write(piece)
+            time.sleep(0.3)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert json.loads(out)["rows"]["sent"] == 2
+    assert len(tracker.seen) == 4

@@ -22,6 +22,10 @@ def named(name: str, value: str = "v") -> Event:
     return event()._replace(properties=((name, value),))
 
 
+def twins(*names: str) -> Event:
+    return event()._replace(properties=tuple((name, "v") for name in names))
+
+
 def whose(account: str) -> Event:
     return event()._replace(shares=(Share("ada", ()), Share(account, ())))
 
@@ -32,6 +36,14 @@ def whose(account: str) -> Event:
         ("D4", event("Sign up: paid"), event("Sign up; paid")),
         ("D4", event("Saved, closed"), event("Saved. closed")),
         ("D4", named("plan:name"), named("plan.name")),
+        ("invisible-name", event("Signed\nUp"), event("Signed Up")),
+        ("invisible-name", event("Signed\u200bUp"), event("Signed\u00a0Up")),
+        ("invisible-name", event("\u202eUp"), event("\u05d0Up")),
+        ("invisible-name", event("\u2800"), event("\u2801")),
+        ("invisible-name", named("pl\x07an"), named("plan")),
+        ("invisible-name", named("plan\ufe0f"), named("plan\u2764")),
+        ("alike-names", twins("caf\u00e9", "cafe\u0301"), twins("caf\u00e9", "cafe")),
+        ("alike-names", twins("\uff50lan", "plan"), twins("PLAN", "plan")),
         ("set-by-kissmetrics", named("Referrer"), named("Referrer Name")),
         ("set-by-kissmetrics", named("campaign_source".replace("_", " ")), named("campaign_source")),
         ("D5-long", event(note="x" * 513), event(note="x" * 512)),
@@ -158,3 +170,15 @@ def test_two_names_that_fold_to_one() -> None:
     (found,) = rules.look(event("SIGN  UP", PLAN="pro"))
     assert "'PLAN' is the same to Kissmetrics as 'plan'" in found.message
     assert list(rules.look(event("SIGN  UP", PLAN="pro"))) == []
+
+
+def test_names_that_look_alike_are_told_of_once() -> None:
+    """An event and a property are never one, and a name that differs in case alone is D4's."""
+    rules = Rules()
+    assert list(rules.look(event("caf\u00e9", plan="pro"))) == []
+    assert list(rules.look(twins("cafe\u0301")._replace(name="Plan"))) == []
+    (found,) = rules.look(event("cafe\u0301"))
+    assert (found.code, found.who) == ("alike-names", "cafe\u0301")
+    assert "'caf\u00e9' only in Unicode form" in found.message
+    assert list(rules.look(event("cafe\u0301"))) == []
+    assert [one.code for one in rules.look(event("CAF\u00c9"))] == ["D4"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
@@ -76,6 +76,20 @@ FINE: list[tuple[str, int]] = [
     ("Mon, 01 Jan 2024 00:00:00 -0000", S * NS),
     ("Sun, 31 Dec 2023 19:00:00 EST", S * NS),
     ("Mon, 01 Jan 2024 01:00:00 +0100 (CET)", S * NS),
+    # day and month in either order, and one reading only
+    ("13/04/2024 00:00:00Z", 1_712_966_400 * NS),
+    ("04/13/2024 00:00:00 UTC", 1_712_966_400 * NS),
+    ("13.4.2024 02:00 +0200", 1_712_966_400 * NS),
+    ("13-04-2024T00:00:00.1234567Z", 1_712_966_400 * NS + 123_456_700),
+    ("13/04/2024 00:00:00.123456789+00:00", 1_712_966_400 * NS + 123_456_789),
+    ("4/13/2024, 12:00 AM GMT", 1_712_966_400 * NS),
+    ("4/13/2024 1:30:05 pm UTC", 1_713_015_005 * NS),
+    ("13/04/2024 12 pm Z", 1_713_009_600 * NS),
+    ("2024/04/13 00:00:00Z", 1_712_966_400 * NS),
+    ("2024.13.04 00:00Z", 1_712_966_400 * NS),
+    ("04/04/2024 00:00Z", 1_712_188_800 * NS),
+    ("29/02/2024 00:00Z", 1_709_164_800 * NS),
+    ("31/12/2016 23:59:60Z", 1_483_228_799 * NS),
     # leap seconds
     ("2016-12-31T23:59:60Z", 1_483_228_799 * NS),
     ("2016-12-31T23:59:60.25Z", 1_483_228_799 * NS + 250_000_000),
@@ -135,16 +149,39 @@ BAD: list[tuple[str, str]] = [
     ("1704067200s", "no form that is understood"),
     ("2024", "before 2009"),
     ("2024-01", "no form that is understood"),
-    ("2024-13-01T00:00:00Z", "no form that is understood"),
-    ("2024-02-30T00:00:00Z", "no form that is understood"),
-    ("2024-01-01T25:00:00Z", "no form that is understood"),
-    ("2024-01-01T24:00:00Z", "no form that is understood"),
-    ("2024-01-01T00:00:61Z", "no form that is understood"),
-    ("2024-01-01T00:00:00+25:00", "no form that is understood"),
+    ("2024-13-01T00:00:00Z", "a month that does not exist: 13"),
+    ("2024-00-01", "a month that does not exist: 0"),
+    ("2024-02-30T00:00:00Z", "a day that does not exist: 30 February 2024"),
+    ("2023-02-29", "a day that does not exist: 29 February 2023"),
+    ("20240230T000000Z", "a day that does not exist: 30 February 2024"),
+    ("2024-01-00", "a day that does not exist: 0 January 2024"),
+    ("30/02/2024", "a day that does not exist: 30 February 2024"),
+    ("02/30/2024 10:00", "a day that does not exist: 30 February 2024"),
+    ("31.04.2024 10:00Z", "a day that does not exist: 31 April 2024"),
+    ("13/13/2024", "a day that does not exist"),
+    ("00/00/0000", "a day that does not exist"),
+    ("Fri, 30 Feb 2024 00:00:00 +0000", "a day that does not exist: 30 February 2024"),
+    ("2024-01-01T25:00:00Z", "a time of day that does not exist"),
+    ("2024-01-01 23:61", "a time of day that does not exist"),
+    ("2024-01-01T24:00:00Z", "24:00: midnight is 00:00:00 of the next day"),
+    ("2024-01-01 24:00:00", "24:00: midnight"),
+    ("20240101T240000Z", "24:00: midnight"),
+    ("13/04/2024 24:00Z", "24:00: midnight"),
+    ("Mon, 01 Jan 2024 24:00:00 +0000", "24:00: midnight"),
+    ("2024-01-01T24:30:00Z", "a time of day that does not exist"),
+    ("2024-01-01T00:00:61Z", "a time of day that does not exist"),
+    ("2024-01-01T00:00:00+25:00", "has the offset +25:00, which no zone has"),
+    ("2024-01-01T00:00:00.5-2400", "has the offset -2400, which no zone has"),
+    ("Mon, 01 Jan 2024 00:00:00 +2500", "has the offset +2500, which no zone has"),
+    ("13/04/2024 noon", "no form that is understood"),
+    ("13/04/2024 13:00 PM", "no form that is understood"),
+    ("13/04/2024 10", "no form that is understood"),
+    ("13/04/2024 10:00 CET", "no form that is understood"),
+    ("13/04/1999 00:00Z", "before 2009"),
     ("2024-01-01T00:00:00 +0000 UTC", "no form that is understood"),
     ("12:30:00", "no form that is understood"),
     ("1.2.3", "no form that is understood"),
-    ("Mon, 32 Jan 2024 00:00:00 +0000", "no form that is understood"),
+    ("Mon, 32 Jan 2024 00:00:00 +0000", "a day that does not exist: 32 January 2024"),
     ("Mon, 01 Jan 2024 00:00:00 +99999999999999", "no form that is understood"),
     ("Mon, 01 Jan 2024 00:00:00 CET", "zone that is not known, 'CET'"),
     ("Mon Jan 01 2024 00:00:00 GMT+0100 (CET)", "zone that is not known"),
@@ -180,7 +217,9 @@ UNCLEAR: list[tuple[str, str, str]] = [
     ("1/2/24, 10:00:05am", "several ways", "'%d/%m/%y, %I:%M:%S%p'"),
     ("1/2/2024 10 pm", "several ways", "'%d/%m/%Y %I %p'"),
     ("01/02/2024 10:00 +0100", "several ways", "'%d/%m/%Y %H:%M %z'"),
-    ("13/04/2024", "several ways", "'%d/%m/%Y'"),
+    ("13/04/2024", "offset", "--timezone"),
+    ("13/04/24", "several ways", "'%d/%m/%y'"),
+    ("04/13/2024 10:00", "offset", "--timezone"),
     ("03/04/24", "several ways", "'%d/%m/%y'"),
     ("03.04.2024", "several ways", "'%d.%m.%Y' (or %m.%d)"),
     ("03-04-2024", "several ways", "'%d-%m-%Y' (or %m-%d)"),
@@ -193,8 +232,61 @@ def test_times_that_need_a_flag(text: str, said: str, cure: str) -> None:
     """The input stops, and the flag is named as it should be written."""
     with pytest.raises(Unclear, match=said) as raised:
         parse(text)
-    assert text[:10] in str(raised.value) or "Jan" in text
+    assert text[:10] in str(raised.value) or said == "offset"
     assert cure in raised.value.cure
+
+
+def test_a_proven_order_is_not_taken_for_the_next_date() -> None:
+    """Nothing is guessed: what is known of the column is said, with the one flag that fits it."""
+    times = Times(Clocking("UTC"), NOW)
+    times.parse("13/04/2024 10:00")
+    with pytest.raises(Unclear, match="in '13/04/2024 10:00' before it the day comes first") as raised:
+        times.parse("03/04/2024 10:20")
+    assert raised.value.cure == "say how: --time-format '%d/%m/%Y %H:%M'"
+    times = Times(Clocking("UTC"), NOW)
+    times.parse("2024/04/13")
+    with pytest.raises(Unclear, match="the month comes first") as raised:
+        times.parse("2024/04/03")
+    assert raised.value.cure == "say how: --time-format '%Y/%m/%d'"
+
+
+def test_two_orders_in_one_column() -> None:
+    """They stop the input, as two units do; a date that is the same in both, or out of range, proves none."""
+    times = Times(Clocking("UTC"), NOW)
+    assert times.parse("04/04/2024") == 1_712_188_800 * NS
+    with pytest.raises(BadTime):
+        times.parse("12/31/1999")
+    assert times.parse("13/04/2024") == 1_712_966_400 * NS
+    with pytest.raises(BadTime):
+        times.parse("12/31/1999")
+    with pytest.raises(Unclear, match="'04/13/2024' has the month first, '13/04/2024' before it has the day"):
+        times.parse("04/13/2024")
+    assert times.parse("14/04/2024") == 1_713_052_800 * NS
+
+
+@given(st.dates(datetime(2009, 1, 2).date(), datetime(2024, 12, 31).date()), st.sampled_from("/.-"))
+def test_a_date_is_read_if_it_has_one_reading(day: date, apart: str) -> None:
+    """By the calendar alone, in either order."""
+    for form in (f"%d{apart}%m{apart}%Y", f"%m{apart}%d{apart}%Y"):
+        text = day.strftime(form)
+        if day.day > 12 or day.day == day.month:
+            assert parse(text, Clocking("UTC")) == parse(day.isoformat(), Clocking("UTC"))
+        else:
+            with pytest.raises(Unclear, match="several ways"):
+                parse(text, Clocking("UTC"))
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "said"),
+    [
+        ("30/02/2024 10:00", "%d/%m/%Y %H:%M", "a day that does not exist"),
+        ("01/02/2024 24:00", "%d/%m/%Y %H:%M", "24:00: midnight"),
+        ("01/02/2024 10:00 +2500", "%d/%m/%Y %H:%M %z", "an offset which no zone has"),
+    ],
+)
+def test_what_is_of_a_form_and_does_not_exist(text: str, form: str, said: str) -> None:
+    with pytest.raises(BadTime, match=said):
+        parse(text, Clocking("UTC", form))
 
 
 # Zones

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,16 +37,38 @@ class Found(NamedTuple):
 
 def take(ctx: click.Context, value: str | None) -> None:
     """Read km.toml, the one that was asked for or the one in this folder. Raises UsageError."""
-    path = Path(value).expanduser() if value else Path(_NAME)
-    if value and not path.is_file():
-        raise UsageError(f"--config {value}: there is no such file", "check the path, or leave it out")
-    if not path.is_file():
+    path = _named(value) if value else Path(_NAME)
+    if not _is_there(path):
+        if value:
+            raise UsageError(f"--config {value}: there is no such file", "check the path, or leave it out")
         return
     from km_cli.config.kmtoml import read
 
     found = Found(path, read(path))
     ctx.meta[_KEY] = found
     ctx.default_map = dict(defaults(found))
+
+
+def _named(value: str) -> Path:
+    from km_cli.config.files import expanded
+
+    return expanded(value, "--config")
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether there is something of this name, be it a link that leads nowhere.
+
+    A km.toml that can't be read is never taken for one that is not there: the run would send to another site,
+    as other people. Raises UsageError if nobody can tell.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{path}: cannot be read: {said}", "check --config and its folder") from None
+    return True
 
 
 def taken(ctx: click.Context) -> Found:
@@ -95,8 +118,10 @@ def said(ctx: click.Context, param: click.Parameter) -> str:
 
 def _placed(key: str, value: Any, folder: Path) -> Any:
     """Return a value, paths relative to the folder of km.toml."""
+    from km_cli.config.files import expanded
+
     if key in _PLACES:
-        return str(folder / Path(value).expanduser())
+        return str(folder / expanded(value, f"km.toml, delivery.{key}:"))
     if key == "to" and value.startswith("local:"):
-        return "local:" + str(folder / Path(value.removeprefix("local:")).expanduser())
+        return "local:" + str(folder / expanded(value.removeprefix("local:"), "km.toml, delivery.to:"))
     return str(value) if key == "max_rejects" else value

@@ -7,8 +7,11 @@ import os
 import select
 import signal
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -24,11 +27,13 @@ class Caught:
 
 
 class PatientInput(io.RawIOBase):
-    """Standard input that can be waited for without being deaf to a request to stop."""
+    """A pipe or a terminal that can be waited for without being deaf to a request to stop."""
 
-    def __init__(self, file: int, stop: Stop) -> None:
+    def __init__(self, file: int, stop: Stop, *, closes: bool = False) -> None:
+        """`file` is a descriptor, which is closed with this if `closes` says so."""
         self._file = file
         self._stop = stop
+        self._closes = closes
 
     def readable(self) -> bool:
         """It is."""
@@ -40,6 +45,37 @@ class PatientInput(io.RawIOBase):
             if self._stop.requested:
                 raise Stopped
         return os.readv(self._file, [buffer])
+
+    def close(self) -> None:
+        """Close it."""
+        if self._closes and not self.closed:
+            os.close(self._file)
+        super().close()
+
+
+def open_patiently(path: Path, stop: Stop) -> io.BufferedReader:
+    """Open a file to read, be it a FIFO that nobody writes to yet.
+
+    The system's own open is not ended by a signal whose handler only asks to stop, so it is waited for in a
+    thread. Raises OSError, and Stopped if that is asked for meanwhile.
+    """
+    opened: SimpleQueue[int | OSError] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            opened.put(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            opened.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    while True:
+        with suppress(Empty):
+            found = opened.get(timeout=_TICK)
+            if isinstance(found, OSError):
+                raise found
+            return io.BufferedReader(PatientInput(found, stop, closes=True))
+        if stop.requested:
+            raise Stopped
 
 
 @contextmanager

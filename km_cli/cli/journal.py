@@ -7,6 +7,7 @@ into it.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -35,6 +36,10 @@ _PAUSE = 0.02
 """Seconds in which a line is written that another run has begun to write."""
 
 
+class _NoRoom(OSError):
+    """The disk is full: the run goes on without its log, as it does if that fills up later."""
+
+
 class Journal:
     """One run's lines at the end of a file.
 
@@ -59,7 +64,12 @@ class Journal:
         """
         if path is None:
             return cls("", None, clock, run)
-        return cls(str(path), _opened(path), clock, run)
+        try:
+            return cls(str(path), _opened(path), clock, run)
+        except _NoRoom as error:
+            journal = cls(str(path), None, clock, run)
+            journal._complain(error)
+            return journal
 
     def write(self, what: str, **fields: Any) -> None:
         """Append one line, by one write: runs that overlap never mix theirs.
@@ -104,6 +114,8 @@ def _opened(path: Path) -> int:
     try:
         file = os.open(path, _FLAGS, _MODE)
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _NoRoom(*error.args) from None
         raise UsageError(f"--log {path}: {_reason(error)}", _hint(error)) from None
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)

@@ -5,17 +5,40 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 
 import click
 
-from km_cli.cli.show import complain, say
+from km_cli.cli.show import complain, is_complaint_lost, say
 from km_cli.errors import Exit, KmError
 from km_cli.names import nearest
 
 
 def exit_code_of(command: click.Command) -> int:
-    """Run the command; return its exit code."""
+    """Run the command; return its exit code: 74 instead of 0 if something could not be said."""
     _mend_streams()
+    code = _code_of(command)
+    is_written = [_is_written(number, name) for number, name in ((1, "stdout"), (2, "stderr"))]
+    if code == Exit.OK and (is_complaint_lost() or not all(is_written)):
+        return Exit.IO
+    return code
+
+
+def _is_written(number: int, name: str) -> bool:
+    """Tell whether a stream takes what is left to write; Python would try that once more when it exits."""
+    try:
+        getattr(sys, name).flush()
+    except (OSError, ValueError):
+        _silence(number)
+        return False
+    return True
+
+
+def _silence(number: int) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
+def _code_of(command: click.Command) -> int:
     try:
         code = command.main(standalone_mode=False, prog_name="km-cli")
         sys.stdout.flush()
@@ -42,7 +65,8 @@ def exit_code_of(command: click.Command) -> int:
 
 def _wrong_usage(error: click.ClickException) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
-        say(error.format_message(), to_stderr=True)
+        with suppress(OSError):
+            say(error.format_message(), to_stderr=True)
         return Exit.USAGE
     context = error.ctx if isinstance(error, click.UsageError) else None
     see = f"see {context.command_path if context else 'km-cli'} --help"
@@ -61,7 +85,7 @@ def _failed(error: OSError | SystemExit) -> int:
     if isinstance(error, BrokenPipeError | SystemExit):
         # Whoever read our output has gone (click makes SystemExit of it): nobody is left to tell, not
         # even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _silence(1)
         return Exit.IO
     where = f": {error.filename}" if error.filename else ""
     complain(

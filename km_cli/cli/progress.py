@@ -28,15 +28,22 @@ def total_bytes(files: Iterable[str], *, encoding: str = "", limit: int | None =
         return None
     total = 0
     for name in files:
-        path = Path(name)
+        size = _content_bytes(Path(name))
+        if size is None:
+            return None
+        total += size
+    return total
+
+
+def _content_bytes(path: Path) -> int | None:
+    try:
         if not path.is_file():
             return None
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        if is_packed(head) or is_reject(head):
-            return None
-        total += path.stat().st_size
-    return total
+        return None if is_packed(head) or is_reject(head) else path.stat().st_size
+    except OSError:
+        return None  # whoever reads it says what is wrong with it
 
 
 class ProgressBar:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import sys
+from functools import partial
 
 import click
 
@@ -21,6 +22,7 @@ from km_cli.cli.sending import (
     tell_of_other_sites,
 )
 from km_cli.cli.settings import make_settings
+from km_cli.cli.show import is_complaint_lost
 from km_cli.cli.watch import Watcher
 from km_cli.config import Settings
 from km_cli.dispatch import Stop
@@ -67,7 +69,8 @@ def run_import(context: click.Context) -> int:
         watch.pending = ledger.outbox.count(settings.target.tracker)
         _report(context, run, clock.monotonic() - started)
         code = conclude(run, error, caught.signal)
-        ledger.told()
+        if not is_complaint_lost():
+            ledger.told()
     return code
 
 
@@ -87,7 +90,8 @@ def _sources(settings: Settings, stop: Stop) -> list[Source]:
     if "-" in settings.files:
         patient: io.RawIOBase = interrupts.PatientInput(sys.stdin.fileno(), stop)
         stdin = io.BufferedReader(patient)
-    sources = [Source(name, stdin, settings.shape) for name in settings.files]
+    opens = partial(interrupts.open_patiently, stop=stop)
+    sources = [Source(name, stdin, settings.shape, opens) for name in settings.files]
     for source in sources:
         source.check()
     return sources

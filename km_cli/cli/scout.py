@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from km_cli.cli.show import say
+from km_cli.config.files import expanded
 from km_cli.errors import Exit, InputError, UsageError
 from km_cli.inputs import Source, make_shape, open_reader
 from km_cli.inputs.base import piped
@@ -39,7 +40,7 @@ def run_init(context: click.Context) -> int:
     """Look, write, tell."""
     flags = context.params
     output = flags["output"]
-    target = None if output == _STDOUT else Path(output).expanduser()
+    target = None if output == _STDOUT else expanded(output, "--output")
     if target is not None:
         _check_free(target)
     log = _Log(

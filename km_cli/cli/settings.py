@@ -23,6 +23,7 @@ from km_cli.config import (
     read_members,
     state_folder,
 )
+from km_cli.config.files import expanded
 from km_cli.destinations import Target, parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_shape
@@ -97,11 +98,11 @@ def _said(context: click.Context, name: str) -> str:
 
 def _places(flags: dict[str, Any], target: Target) -> tuple[Path, Path]:
     """Return where the ledger is, and where rejects go."""
-    ledger = Path(flags["ledger"]).expanduser() if flags["ledger"] else state_folder() / "ledger.db"
+    ledger = expanded(flags["ledger"], "--ledger") if flags["ledger"] else state_folder() / "ledger.db"
     if target.kind == "local":
         ledger = Path(target.place)
     if rejects := flags.get("rejects"):
-        return ledger, Path(rejects).expanduser()
+        return ledger, expanded(rejects, "--rejects")
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     return ledger, ledger.with_name(f"rejects-{stamp}-{os.getpid()}.jsonl")
 
@@ -332,9 +333,10 @@ def kept_places(context: click.Context, settings: Settings) -> Iterator[tuple[Pa
         yield found.path, "km.toml"
     for table in found.config.sites.values():
         if table.key_file:
-            yield found.folder / Path(table.key_file).expanduser(), "a key file"
+            yield found.folder / expanded(table.key_file, "km.toml, key_file:"), "a key file"
     if "file" in found.config.members:
-        yield found.folder / Path(found.config.members["file"]).expanduser(), "the members' file"
+        members = expanded(found.config.members["file"], "km.toml, members.file:")
+        yield found.folder / members, "the members' file"
 
 
 def _is_same(one: Path, other: Path) -> bool:

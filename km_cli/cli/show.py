@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -77,20 +76,35 @@ def _folded(text: str, width: int) -> list[str]:
     return [part.plain for part in Text(text).wrap(Console(), max(width, 2), overflow="fold")]
 
 
+class _Lost:
+    """Whether a complaint could not be written."""
+
+    complaint = False
+
+
 def complain(message: str, hint: str = "") -> None:
-    """Print what went wrong and what to do next, each on a line of its own whatever is in it."""
-    say(_one_line(f"km-cli: {message}"), to_stderr=True, hang=8, whole=True)
-    if hint:
-        say(_one_line(f"  next: {hint}"), to_stderr=True, hang=8, whole=True)
+    """Print what went wrong and what to do next, each on a line of its own whatever is in it.
+
+    It never fails: a full disk has the standard error on it too, if cron's line sends that to a file.
+    """
+    try:
+        say(_one_line(f"km-cli: {message}"), to_stderr=True, hang=8, whole=True)
+        if hint:
+            say(_one_line(f"  next: {hint}"), to_stderr=True, hang=8, whole=True)
+    except (OSError, ValueError):
+        _Lost.complaint = True
 
 
 def mention(message: str, hint: str = "") -> None:
-    """Complain, unless that fails too: about what must never stop a run.
+    """Complain of what must never change how a run ends: whether it is read makes no difference to that."""
+    lost = _Lost.complaint
+    complain(message, hint)
+    _Lost.complaint = lost
 
-    A full disk has the standard error on it as well, if cron's line sends it to a file.
-    """
-    with contextlib.suppress(OSError, ValueError):
-        complain(message, hint)
+
+def is_complaint_lost() -> bool:
+    """Tell whether a complaint could not be written, so that the exit code alone can tell of it."""
+    return _Lost.complaint
 
 
 def _one_line(text: str) -> str:

@@ -19,6 +19,7 @@ from km_cli.cli.ping import Ping, check_ping
 from km_cli.cli.watch import Watcher
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource
+from km_cli.config.files import expanded
 from km_cli.errors import KmError, LedgerBusy, UsageError
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
@@ -198,7 +199,4 @@ def _problem(error: KmError) -> dict[str, Any]:
 
 
 def _path(flag: str, text: str | None) -> Path | None:
-    try:
-        return Path(text).expanduser() if text else None
-    except RuntimeError:
-        raise UsageError(f"{flag} {text}: there is no such user", "write the whole path") from None
+    return expanded(text, flag) if text else None

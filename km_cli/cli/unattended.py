@@ -31,7 +31,7 @@ from km_cli.cli.sending import (
     untold,
 )
 from km_cli.cli.settings import kept_places, make_settings
-from km_cli.cli.show import complain
+from km_cli.cli.show import complain, is_complaint_lost
 from km_cli.cli.telling import MOST_TOLD, Ending, Teller, Watched, more
 from km_cli.cli.watch import Watcher
 from km_cli.config import Settings
@@ -77,7 +77,8 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
             run = Run(settings, keys, ledger, rejects, Tally(), Stop(), watch, clock)
             done = backfill(run, sources, limits, teller, own)
             ending = _report(context, done, teller)
-            ledger.told()
+            if not is_complaint_lost():
+                ledger.told()
         teller.end(ending, done.error)  # a monitor may take its time: nobody should wait for the ledger
         return ending.code
 

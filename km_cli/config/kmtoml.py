@@ -11,8 +11,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from km_cli.config.files import read_small
 from km_cli.errors import UsageError
 from km_cli.names import nearest
+
+_LARGEST = 1 << 20
+"""Bytes that a km.toml may have: far more than any that was written by hand."""
+
+_LARGEST_NUMBER = 1 << 63
 
 Positive = Annotated[int, Meta(ge=1)]
 Above0 = Annotated[float, Meta(gt=0)]
@@ -164,17 +170,20 @@ class KmToml(_Table, frozen=True):
 
 def read(path: Path) -> KmToml:
     """Return what stands in the file. Raises UsageError for what cannot be read or understood."""
+    content = read_small(path, _LARGEST, f"{path}:", "check --config and the file")
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}", "check --config and the file") from None
+        found = tomllib.loads(_unified(content.decode("utf-8-sig")))
     except UnicodeDecodeError:
         raise UsageError(f"{path}: is not UTF-8", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: {error}", "see README, km.toml; text stands in quotation marks") from None
+    except ValueError:
+        # Python refuses to turn thousands of digits into a number, and tomllib lets that error through.
+        raise _too_large(f"{path}:") from None
     except RecursionError:
         raise UsageError(f"{path}: it is nested too deep", "see README, km.toml") from None
     _check_keys(path, found, KmToml, "")
+    _check_numbers(found, f"{path}:", "")
     found = _times_as_text(found)
     try:
         return msgspec.convert(found, KmToml)
@@ -182,6 +191,26 @@ def read(path: Path) -> KmToml:
         raise UsageError(
             f"{path}: {_said(error)}", "see README, km.toml, or `km-cli config schema`"
         ) from None
+
+
+def _unified(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _check_numbers(value: Any, said: str, place: str) -> None:
+    """Raise UsageError for a whole number that other programs could not hold, as hexadecimal ones may be."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_numbers(inner, said, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for at, inner in enumerate(value, start=1):
+            _check_numbers(inner, said, f"{place}[{at}]")
+    elif isinstance(value, int) and abs(value) >= _LARGEST_NUMBER:
+        raise _too_large(f"{said} {place}:")
+
+
+def _too_large(said: str) -> UsageError:
+    return UsageError(f"{said} a number has too many digits", "write a number that has a meaning there")
 
 
 def _times_as_text(value: Any) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
+from km_cli.config.files import expanded
 from km_cli.errors import InputError, UsageError
 from km_cli.inputs import Opened, Source, open_reader
 from km_cli.mapping import BadTime, Clocking, Members, Membership, Times, Unclear, cells, find
@@ -24,14 +26,21 @@ def read_members(
     UsageError for a wrong table, InputError for a file that says nothing clear.
     """
     _check(table, [persona.name for persona in personas])
-    path = folder / Path(table["file"]).expanduser()
+    path = folder / expanded(table["file"], "km.toml, members.file:")
     source = Source(str(path))
     source.check()
-    opened = open_reader(source)
+    source.pin()
     try:
-        return _Reading(table, personas, clocking, now).members(opened)
+        # Every run reads it anew, so it can't be a pipe; a FIFO without a writer would hold the run up.
+        if source.stamp is None:
+            raise UsageError(
+                f"the members' file {source.name} is not a regular file",
+                "name a file in [members] of km.toml",
+            )
+        with closing(open_reader(source)) as opened:
+            return _Reading(table, personas, clocking, now).members(opened)
     finally:
-        opened.close()
+        source.unpin()
 
 
 def _check(table: Mapping[str, str], personas: Sequence[str]) -> None:

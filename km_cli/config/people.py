@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
+from km_cli.config.files import expanded
 from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.config.sites import ACCOUNT_KEY_VARIABLE, KEY_VARIABLE, Site
 from km_cli.errors import UsageError
@@ -88,7 +89,7 @@ def _site(name: str, config: KmToml, folder: Path, first: str, second: str) -> S
     if table and table.key_env and table.key_file:
         raise UsageError(f"km.toml: sites.{name} has both key_env and key_file", "leave one of them out")
     if table and table.key_file:
-        return Site(name, key_file=str(folder / Path(table.key_file).expanduser()))
+        return Site(name, key_file=str(folder / expanded(table.key_file, f"km.toml, sites.{name}.key_file:")))
     if table and table.key_env:
         return Site(name, table.key_env)
     # A product keeps its key whichever is asked for: the first two of km.toml have the usual ones.

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from km_cli.config.files import read_small
 from km_cli.errors import UsageError
 
 KEY_VARIABLE = "KM_API_KEY"
 ACCOUNT_KEY_VARIABLE = "KM_ACCOUNT_API_KEY"
+
+_LONGEST_KEY_FILE = 4096
+"""Bytes; a key has 40, and nothing else stands in its file."""
 
 
 class Site(NamedTuple):
@@ -56,11 +60,8 @@ class Site(NamedTuple):
 
 
 def _of_file(path: Path) -> str:
+    content = read_small(path, _LONGEST_KEY_FILE, f"the key file {path}", "check key_file in km.toml")
     try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise UsageError(
-            f"the key file {path} cannot be read: {error.strerror}", "check key_file in km.toml"
-        ) from None
+        return content.decode().strip()
     except UnicodeDecodeError:
         raise UsageError(f"the key file {path} is not text", "it holds the API key alone") from None

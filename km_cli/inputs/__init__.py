@@ -12,8 +12,6 @@ from typing import BinaryIO, NamedTuple, cast
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Item, Reader, piped
 from km_cli.inputs.delimited import DelimitedReader, parse_header
-from km_cli.inputs.encoding import check_encoding
-from km_cli.inputs.foreign import check_kind
 from km_cli.inputs.globs import expand
 from km_cli.inputs.jsonl import JsonLinesReader, array_error, parse_object
 from km_cli.inputs.lines import split_lines
@@ -106,8 +104,7 @@ class Opened:
     def _look(self) -> None:
         name = self.source.name
         head = self._read_head(_HEAD)
-        check_kind(name, head)
-        check_encoding(name, head, self.source.shape.encoding)
+        self._stream.check_content(head)
         filename = self.source.path.name if self.source.path else ""
         self.format, self.delimiter = recognise(self.source.shape, filename, head)
         longest = LONGEST_RECORD

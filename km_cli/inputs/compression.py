@@ -48,16 +48,27 @@ class TooLarge(Damaged):
         self.program = program
 
 
-def unpack(name: str, raw: io.BufferedReader) -> Bytes:
-    """Return the content of `raw`, which is `raw` itself if it is not packed.
+def unpack(name: str, raw: io.BufferedReader) -> tuple[Bytes, str]:
+    """Return the content of `raw` and the program that packed it; `raw` itself and "" if none did.
 
     Raises InputError if what it is packed with cannot be unpacked here.
     """
     head, raw = _begun(raw)
     packer = _packer(head)
     if packer == "gzip":
-        return _Gunzip(raw)
-    return _Unpacked(raw, _UNPACKINGS[packer](name)) if packer else raw
+        return _Gunzip(raw), packer
+    return (_Unpacked(raw, _UNPACKINGS[packer](name)), packer) if packer else (raw, "")
+
+
+def check_packed_once(name: str, packer: str, head: bytes) -> None:
+    """Raise InputError if content that `packer` packed ("": none) begins like packed content itself."""
+    inner = _packer(head[:_MAGIC]) if packer else ""
+    if inner:
+        twice = f"twice by {packer}" if inner == packer else f"by {inner}, and that by {packer}"
+        raise InputError(
+            f"{name} is packed {twice}",
+            f"unpack it: {packer} -dc {in_shell(name)} | {inner} -dc | km-cli import -",
+        )
 
 
 def is_packed(head: bytes) -> bool:

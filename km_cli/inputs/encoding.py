@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import re
 
 from km_cli.errors import InputError, UsageError
 from km_cli.inputs.base import UTF8, in_shell, piped
 from km_cli.inputs.compression import Bytes
-from km_cli.inputs.foreign import check_kind
 from km_cli.inputs.rejects import is_reject
 
 _BLOCK = 1 << 16
 _LONGEST_MARK = 1 << 12
 
+_SNIFFED = 64
+"""Bytes of the beginning that tell UTF-16 and UTF-32 apart from all else."""
+
 _MARKS = {
-    b"\xff\xfe\x00\x00": "UTF-32",
-    b"\x00\x00\xfe\xff": "UTF-32",
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
+    b"\xff\xfe\x00\x00": "utf-32-le",
+    b"\x00\x00\xfe\xff": "utf-32-be",
+    b"\xff\xfe": "utf-16-le",
+    b"\xfe\xff": "utf-16-be",
 }
+"""Byte order marks. The longer ones come first: one begins like another."""
+
+_PLAIN = re.compile(rb"[\t\x20-\x7e]{4,}(?:[\r\n]|\Z)")
+"""How a line of plain text begins; in UTF-16 and UTF-32 its characters have zeros between them."""
+
+_NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
+"""Codecs of Python that turn bytes into text, and that no file of text is written in."""
 
 
 def encoding_named(name: str) -> str:
@@ -40,7 +50,8 @@ def _is_text(name: str) -> bool:
         pass  # It is one in which a blank alone is no text.
     except (LookupError, ValueError):
         return False
-    return codecs.lookup(name).incrementaldecoder is not None
+    found = codecs.lookup(name)
+    return found.incrementaldecoder is not None and found.name not in _NO_CHARSETS
 
 
 def _near(name: str) -> str:
@@ -66,12 +77,15 @@ codecs.register_error(_MARKED, _marked)
 class Transcoded:
     """Bytes in some encoding as UTF-8. A rejects file is UTF-8 already: km-cli wrote it.
 
+    `encoded` are the first bytes as they were, once something was read, b"" of a rejects file.
+
     Raises UnicodeError where the encoding does not allow to go on, InputError for what is no text at all.
     """
 
-    def __init__(self, name: str, raw: Bytes, encoding: str) -> None:
-        self._name = name
+    def __init__(self, raw: Bytes, encoding: str) -> None:
         self._raw = raw
+        self.encoding = encoding
+        self.encoded = b""
         self._decoder = codecs.getincrementaldecoder(encoding)(_MARKED)
         self._ready = memoryview(b"")
         self._is_plain = False
@@ -96,9 +110,8 @@ class Transcoded:
             if not (data := self._raw.read1(_BLOCK)):
                 break
             head += data
-        # Decoded it would not be known any more.
-        check_kind(self._name, head)
         self._is_plain = is_reject(head.lstrip())
+        self.encoded = b"" if self._is_plain else head
         return head
 
     def close(self) -> None:
@@ -107,25 +120,69 @@ class Transcoded:
 
 
 def check_encoding(name: str, head: bytes, encoding: str) -> None:
-    """Raise InputError if the beginning of an input shows that it is in UTF-16 or UTF-32 after all."""
-    found = "" if encoding else next((said for mark, said in _MARKS.items() if head.startswith(mark)), "")
-    if head and not head[:64].strip(b"\0"):
+    """Raise InputError if the first bytes of an input show that it is not in this encoding ("": UTF-8)."""
+    begun = head[:_SNIFFED]
+    marked, found = _sniffed(begun)
+    is_wide = encoding.startswith(("utf-16", "utf-32"))
+    if begun.startswith(b"\0") and not found:
+        raise _zeros(name, encoding if is_wide else "")
+    if is_wide and _PLAIN.match(begun):
         raise InputError(
-            f"{name} begins with zero bytes: it was cut off under a writer that goes on at its old place",
-            f"have that append (>> in a shell); what is in it: {piped(name, 'cat')} | tr -d '\\0' | "
-            "km-cli import -",
+            f"{name} is not encoded in {encoding}: it begins with plain text of one byte a character",
+            "leave --encoding out, or name another",
         )
-    if not found and head[:64].count(b"\0") * 3 >= len(head[:64]) > 0:
-        found = "UTF-16LE" if head[1:64:2].count(b"\0") > head[:64:2].count(b"\0") else "UTF-16BE"
-    if found:
-        raise InputError(
-            f"{name} is encoded in {found}, not {encoding or UTF8}", f"say so: --encoding {found.lower()}"
-        )
+    said = _said(found, is_marked=marked)
+    if not found or encoding == found or (marked and encoding == said.lower()):
+        return
+    if encoding and not is_wide and b"\0" not in begun:
+        return  # The marks are letters in encodings of one byte a character.
+    raise InputError(
+        f"{name} is encoded in {said}, not {encoding or UTF8}", f"say so: --encoding {said.lower()}"
+    )
+
+
+def _sniffed(begun: bytes) -> tuple[bool, str]:
+    """Tell whether bytes begin with the mark of UTF-16 or UTF-32, and which of them it is, "" for neither.
+
+    Without a mark it is told by where the zeros are that most characters of most texts have.
+    """
+    for mark, encoding in _MARKS.items():
+        if begun.startswith(mark):
+            return True, encoding
+    zeros = [begun[at::4].count(0) for at in range(4)]
+    if sum(zeros) * 3 < len(begun) or not begun.strip(b"\0"):
+        return False, ""
+    fours = [begun[at : at + 4] for at in range(0, len(begun) - 3, 4)]
+    for order in ("be", "le"):
+        codes = [int.from_bytes(four, "big" if order == "be" else "little") for four in fours]
+        small = sum(0 < code < 1 << 16 for code in codes)
+        if codes and small * 2 > len(codes) and all(0 < code < 0x110000 for code in codes):
+            return False, f"utf-32-{order}"
+    if begun.startswith(b"\0\0"):
+        return False, ""
+    return False, "utf-16-le" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "utf-16-be"
+
+
+def _said(encoding: str, *, is_marked: bool) -> str:
+    """Return how an encoding is called: `UTF-16` if its mark says in which order the bytes are."""
+    base, order = encoding[:6].upper(), encoding[7:].upper()
+    return base if is_marked else base + order
+
+
+def _zeros(name: str, wide: str) -> InputError:
+    """Return the error for a log that was truncated while a program went on writing at its old place."""
+    plain = f" | iconv -f {wide} -t utf-8" if wide else ""
+    return InputError(
+        f"{name} begins with zero bytes: it was cut off under a writer that goes on at its old place",
+        f"have that append (>> in a shell); what is in it: {piped(name, 'cat')}{plain} | tr -d '\\000' | "
+        "km-cli import -",
+    )
 
 
 def no_such_text(name: str, offset: int, error: UnicodeError) -> InputError:
     """Return the error for an input that its encoding does not allow to be read any further."""
+    base = "utf-32" if "UTF-32" in str(error) else "utf-16"
     return InputError(
         f"{name}: not readable in its encoding after {offset:,} bytes of content: {error}",
-        f"name the one that it is in, as --encoding utf-16-le or utf-16-be (file {in_shell(name)} may tell)",
+        f"name the one that it is in, as --encoding {base}-le or {base}-be (file {in_shell(name)} may tell)",
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Callable
 from typing import NamedTuple
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import BOM, in_shell
+from km_cli.inputs.base import BOM, in_shell, piped
 
 _HEAD = 1024
 """Bytes looked at: a tar archive shows behind its first 257."""
@@ -17,11 +19,14 @@ _OTHER = "name the file with the events, CSV or JSON lines"
 
 
 class _Kind(NamedTuple):
-    """Files that begin like this, what they are, and what to do; FILE stands for the name, in a shell."""
+    """Files that begin like this, what they are, and what to do.
+
+    In a cure that is a text FILE stands for the name, in a shell.
+    """
 
     begins: bytes
     what: str
-    cure: str
+    cure: str | Callable[[str], str]
 
 
 def _archive(begins: bytes, what: str, to_one: str, to_all: str) -> _Kind:
@@ -30,7 +35,16 @@ def _archive(begins: bytes, what: str, to_one: str, to_all: str) -> _Kind:
 
 
 def _packed(begins: bytes, packer: str, program: str) -> _Kind:
-    return _Kind(begins, f"packed by {packer}", f"unpack it: {program} -dc FILE {_IMPORTED}")
+    def cure(name: str) -> str:
+        return f"unpack it: {piped(name, f'{program} -dc')} {_IMPORTED}"
+
+    return _Kind(begins, f"packed by {packer}", cure)
+
+
+def _from_parquet(name: str) -> str:
+    file = "FILE" if name == "<stdin>" else name
+    query = 'FROM "{}"'.format(file.replace('"', '""'))
+    return f"turn it into CSV: duckdb -csv -c {shlex.quote(query)} {_IMPORTED}"
 
 
 _KINDS = (
@@ -45,7 +59,7 @@ _KINDS = (
     _packed(rb"\x04\x22\x4d\x18", "lz4", "lz4"),
     _packed(rb"LZIP\x01", "lzip", "lzip"),
     _packed(rb"\x1f\x9d", "compress", "gzip"),
-    _Kind(rb"PAR1\x15", "a Parquet file", _EXPORT),
+    _Kind(rb"PAR[1E][\0-\x1f\x7f-\xff]", "a Parquet file", _from_parquet),
     _Kind(rb"ARROW1\0\0", "an Arrow file", _EXPORT),
     _Kind(rb"Obj\x01", "an Avro file", _EXPORT),
     _Kind(
@@ -65,6 +79,6 @@ def check_kind(name: str, head: bytes) -> None:
     begun = head[:_HEAD].removeprefix(BOM)
     for kind in _KINDS:
         if re.match(kind.begins, begun, re.DOTALL):
-            raise InputError(
-                f"{name} is {kind.what}, no CSV or JSON lines", kind.cure.replace("FILE", in_shell(name))
-            )
+            cure = kind.cure
+            hint = cure.replace("FILE", in_shell(name)) if isinstance(cure, str) else cure(name)
+            raise InputError(f"{name} is {kind.what}, no CSV or JSON lines", hint)

@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from km_cli.errors import CutShort, ReadError, Rewritten, UsageError
 from km_cli.inputs.base import in_shell
-from km_cli.inputs.compression import Bytes, Damaged, EndsEarly, TooLarge, is_packed, unpack
-from km_cli.inputs.encoding import Transcoded, no_such_text
+from km_cli.inputs.compression import (
+    Bytes,
+    Damaged,
+    EndsEarly,
+    TooLarge,
+    check_packed_once,
+    is_packed,
+    unpack,
+)
+from km_cli.inputs.encoding import Transcoded, check_encoding, no_such_text
+from km_cli.inputs.foreign import check_kind
 from km_cli.inputs.shape import Shape
 from km_cli.names import nearest
 
@@ -32,9 +41,13 @@ _ANY = Shape()
 class Stream:
     """Reads the unpacked bytes; says where it stopped being readable."""
 
-    def __init__(self, name: str, raw: Bytes, *, is_verified: bool = False) -> None:
-        """`is_verified` if it is found out before whether what is packed is damaged."""
+    def __init__(self, name: str, raw: Bytes, packer: str = "", *, is_verified: bool = False) -> None:
+        """`packer` is the program that packed it, if any did.
+
+        `is_verified` if it is found out before whether what is packed is damaged.
+        """
         self._name = name
+        self._packer = packer
         self._is_verified = is_verified
         self._raw = raw
         self._offset = 0
@@ -49,11 +62,23 @@ class Stream:
                 f"{self._name}: {error}, after {self._offset:,} bytes of content", self._cure(error)
             ) from None
         except UnicodeError as error:
+            self.check_content(b"")
             raise no_such_text(self._name, self._offset, error) from None
         except OSError as error:
             raise _unreadable(self._name, self._offset, error) from None
         self._offset += len(data)
         return data
+
+    def check_content(self, head: bytes) -> None:
+        """Raise InputError if the content, which begins with `head`, is no text, or in another encoding."""
+        encoding = ""
+        if isinstance(self._raw, Transcoded):
+            if not self._raw.encoded:
+                return
+            head, encoding = self._raw.encoded, self._raw.encoding
+        check_packed_once(self._name, self._packer, head)
+        check_kind(self._name, head)
+        check_encoding(self._name, head, encoding)
 
     def _cure(self, error: Damaged) -> str:
         """Return what to do about content that can't be unpacked any further."""
@@ -99,6 +124,15 @@ def _rewritten(name: str, offset: int) -> Rewritten:
         f"{name}: was cut off or written anew while it was read, after {offset:,} bytes",
         "run again: what was read before is dealt with, and what is known is not sent twice",
     )
+
+
+def _absent(path: Path, name: str) -> UsageError:
+    if path.is_symlink():
+        return UsageError(
+            f"{name} is a link to {shown(os.path.realpath(path))}, which does not exist",
+            "mend the link, or name the file itself",
+        )
+    return UsageError(f"{name}: there is no such file", _near(path))
 
 
 def _near(path: Path) -> str:
@@ -159,13 +193,25 @@ class _Pinned(io.RawIOBase):
         return size
 
 
+def _opened(path: Path) -> io.BufferedReader:
+    return path.open("rb")
+
+
 class Source:
     """One input named on the command line. `-` is standard input, which can be opened once.
 
     `shape` is how it is written, as far as the flags say. `stamp` is of the file that is pinned.
     """
 
-    def __init__(self, name: str, stdin: io.BufferedReader | None = None, shape: Shape = _ANY) -> None:
+    def __init__(
+        self,
+        name: str,
+        stdin: io.BufferedReader | None = None,
+        shape: Shape = _ANY,
+        opens: Callable[[Path], io.BufferedReader] = _opened,
+    ) -> None:
+        """`opens` opens what can't be held on to, which may have to be waited for."""
+        self._opens = opens
         self.shape = shape
         self.path = None if name == "-" else Path(name)
         self.name = "<stdin>" if name == "-" else shown(name)
@@ -242,6 +288,11 @@ class Source:
 
     def check(self) -> None:
         """Raise UsageError if there is no such file."""
+        if not self.name:
+            raise UsageError(
+                "a FILE has an empty name",
+                "name the file, or - for standard input; a shell variable that is not set leaves no name",
+            )
         if self.path is None:
             if self._stdin is None:
                 raise UsageError("standard input is closed", "pipe something into it, or name a file")
@@ -249,7 +300,7 @@ class Source:
         try:
             is_folder = stat.S_ISDIR(self.path.stat().st_mode)
         except FileNotFoundError:
-            raise UsageError(f"{self.name}: there is no such file", _near(self.path)) from None
+            raise _absent(self.path, self.name) from None
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or str(error)
             raise UsageError(f"{self.name}: cannot be opened: {said}", "check the path") from None
@@ -263,10 +314,13 @@ class Source:
         """
         raw = self._raw()
         try:
-            content = unpack(self.name, raw)
+            content, packer = unpack(self.name, raw)
             if self.shape.encoding and not only_unpacked:
-                content = Transcoded(self.name, content, self.shape.encoding)
-            return Stream(self.name, content, is_verified=self._file >= 0)
+                content = Transcoded(content, self.shape.encoding)
+            return Stream(self.name, content, packer, is_verified=self._file >= 0)
+        except OSError as error:
+            raw.close()
+            raise _unreadable(self.name, 0, error) from None
         except BaseException:
             raw.close()
             raise
@@ -278,7 +332,7 @@ class Source:
         if self._file >= 0:
             return io.BufferedReader(_Pinned(self.name, self._file))
         try:
-            return self.path.open("rb")
+            return self._opens(self.path)
         except OSError as error:
             raise self._unopened(error) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from km_cli.mapping.columns import USUAL, Columns, Wanted, Who, find, property_columns, recognise
+from km_cli.mapping.dates import EitherOrder
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
@@ -18,6 +19,7 @@ __all__ = [
     "Cell",
     "Clocking",
     "Columns",
+    "EitherOrder",
     "EventsSeen",
     "LeftOut",
     "Mapper",

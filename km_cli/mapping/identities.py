@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
-from km_cli.names import LONGEST_IDENTITY, PLACEHOLDERS
+from km_cli.names import LONGEST_IDENTITY, PLACEHOLDERS, first_invisible, is_blank
 
-_INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
-)
-"""Two identities that differ by one of these alone look alike, and are two people.
-
-Variation selectors are among them, though behind an emoji they are text that was meant: nobody sees whether
-they are there, and programs drop or add them. Joined emoji are refused for their joiners in any case.
-"""
+_PLAIN_BLANKS = " \t\r\n\v\f"
+"""What an empty cell is padded with; blanks of any other kind were put there as an identity."""
 
 
 class BadIdentity(ValueError):
@@ -52,6 +44,8 @@ class Identities:
             # Only what has none is kept, so that counting costs nothing where there is nothing to count.
             if identity:
                 self._trimmed.append(text)
+            elif text.strip(_PLAIN_BLANKS):
+                raise _only_blanks(text.strip(_PLAIN_BLANKS))
             return self.clean(identity)
         self._check(identity)
         identity = self._prefix + identity
@@ -70,10 +64,20 @@ class Identities:
             )
         if (length := len(self._prefix) + len(identity)) > LONGEST_IDENTITY:
             raise BadIdentity("D4", f"the identity {identity[:30]!r}… has {length} characters, over 255")
-        if invisible := _INVISIBLE.search(identity):
-            name = unicodedata.name(invisible[0], "CONTROL CHARACTER")
+        at, name = first_invisible(identity)
+        if at:
             raise BadIdentity(
                 "invisible-character",
-                f"the identity {identity!r} has an invisible character (U+{ord(invisible[0]):04X} {name}) at "
-                f"{invisible.start() + 1}: take it out, two that differ by it alone look alike",
+                f"the identity {identity!r} has an invisible character ({name}) at {at}: "
+                "take it out, two that differ by it alone look alike",
             )
+        if is_blank(identity):
+            raise _only_blanks(identity)
+
+
+def _only_blanks(text: str) -> BadIdentity:
+    name = unicodedata.name(text[0], f"U+{ord(text[0]):04X}")
+    return BadIdentity(
+        "invisible-character",
+        f"the identity {text!r} has nothing but blanks ({name}): write who it is, or leave it empty",
+    )

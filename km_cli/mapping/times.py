@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from km_cli.mapping.dates import EitherOrder, impossible, says_midnight_24
 from km_cli.model import NANOSECONDS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,15 +36,10 @@ _UNITS = (
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _LONG_FRACTION = re.compile(r"([.,]\d{6})(\d+)")
 _LEAP_SECOND = re.compile(r"(\d\d:\d\d):60")
-_SEVERAL_WAYS = re.compile(
-    r"(\d{1,2}([/.-])\d{1,2}\2(\d{4}|\d\d)|\d{4}([/.])\d{1,2}\4\d{1,2})\b(.*)", re.DOTALL
-)
-_APART = re.compile(r"(.*:\d\d(?:[.,]\d+)?) ?(UTC|GMT|Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
 _AFTER_CLOCK = re.compile(r"\d:\d\d\s+(\S.*)")
-_CLOCK = re.compile(r"\b\d{1,2}(:\d\d)?(:\d\d)?([.,]\d+)?(?:(\s*)([AP]M)\b)?", re.IGNORECASE)
 _CLOCK_FORM = re.compile(r"(?<!%)(?:%%)*%[HIcXs]")
-_OFFSET = re.compile(r"[+-]\d\d:?\d\d$")
 _FLOORED = Context(prec=60, rounding=ROUND_FLOOR)
+_APART = re.compile(r"(.*:\d\d(?:[.,]\d+)?) ?(UTC|GMT|Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
 
 
 class BadTime(ValueError):
@@ -79,6 +75,9 @@ class Times:
         self._ambiguous = clocking.ambiguous
         self._last = int(now) * NANOSECONDS + _DAY
         self._has_clock = not clocking.format or bool(_CLOCK_FORM.search(clocking.format))
+        self._order = ""
+        self._order_shown = ""
+        self._order_at = ""
         self.unit = ""
         self.leap_second = False
 
@@ -93,6 +92,8 @@ class Times:
             raise _out_of_range(text, moment)
         if unit != self.unit and unit:
             self._same_unit(text, unit)
+        if self._order_shown:
+            self._same_order(text)
         return moment
 
     def moment(self, text: str) -> int:
@@ -110,6 +111,7 @@ class Times:
     def _moment(self, text: str) -> tuple[int, str]:
         """Return the moment and, if it is a number, the unit that it is in."""
         self.leap_second = False
+        self._order_shown = ""
         if not text:
             raise BadTime("it has no time")
         unit = ""
@@ -124,8 +126,8 @@ class Times:
     def _strptime(self, text: str) -> datetime:
         try:
             return datetime.strptime(text, self._format)
-        except ValueError:
-            raise _bad(text, f"is not of the form {self._format!r}") from None
+        except ValueError as error:
+            raise _bad(text, _why_not(text, str(error)) or f"is not of the form {self._format!r}") from None
 
     def _same_unit(self, text: str, unit: str) -> None:
         """Judge by times in range only: what is out of it is a bad row, not another unit."""
@@ -137,9 +139,20 @@ class Times:
                 "bring the column to one unit of time",
             )
 
+    def _same_order(self, text: str) -> None:
+        """Judge by dates in range that have one reading only: two orders in a column are a mistake in one."""
+        if not self._order:
+            self._order, self._order_at = self._order_shown, text
+        elif self._order != self._order_shown:
+            raise Unclear(
+                f"the time {text!r} has the {self._order_shown} first, {self._order_at!r} before it has the "
+                f"{self._order} first",
+                "bring the column to one order of day and month",
+            )
+
     def _of_text(self, text: str) -> int:
         try:
-            moment = datetime.fromisoformat(text)
+            moment = _iso(text)
         except ValueError:
             moment, text = self._unusual(text)
         return self._of_datetime(moment) + _beyond_microseconds(text)
@@ -148,18 +161,39 @@ class Times:
         """Return the moment, and its text as far as it is ISO 8601."""
         if text.startswith("0000-00-00"):
             raise _bad(text, "stands for none; it is out of range (D6)")
-        plain = _LEAP_SECOND.sub(r"\1:59", text)
-        self.leap_second = plain != text
+        either = EitherOrder.of(text)
+        dated = self._dated(text, either) if either else text
+        plain = _LEAP_SECOND.sub(r"\1:59", dated)
+        self.leap_second = plain != dated
         joined = plain
         if apart := _APART.fullmatch(plain):
             joined = apart[1] + (apart[2] if apart[2][0] in "+-" else "+00:00")
         try:
-            return datetime.fromisoformat(joined), joined
+            return _iso(joined), joined
         except ValueError:
             pass
-        if unclear := _SEVERAL_WAYS.match(text):
-            raise Unclear(f"the time {text!r} can be read in several ways", _ways(unclear))
+        if why := impossible(plain):
+            raise _bad(text, why)
         return _of_mail(plain), ""
+
+    def _dated(self, text: str, either: EitherOrder) -> str:
+        """Return a time as ISO 8601 has it whose date has only one reading."""
+        readings = either.readings()
+        if either.is_short or len(set(readings.values())) > 1:
+            known = f"; in {self._order_at!r} before it the {self._order} comes first" if self._order else ""
+            raise Unclear(
+                f"the time {text!r} can be read in several ways{known}",
+                f"say how: {either.flags(self._order)}",
+            )
+        if not readings:
+            raise _bad(text, either.why_none())
+        clock = either.clock()
+        if clock is None:
+            raise _no_form(text)
+        order, day = next(iter(readings.items()))
+        if len(readings) == 1:
+            self._order_shown = order
+        return day.isoformat() + clock
 
     def _of_datetime(self, moment: datetime) -> int:
         try:
@@ -216,37 +250,39 @@ def _of_number(text: str) -> tuple[int, str]:
     return moment, unit.name
 
 
+def _iso(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    # From Python 3.14 on the hour 24 is taken for the next day; before, it is an error.
+    if not moment.hour and says_midnight_24(text):
+        raise ValueError
+    return moment
+
+
+def _why_not(text: str, error: str) -> str:
+    """Say why a time that is of a form does not exist, by the error of `strptime`; "" if it is not of it."""
+    if error.startswith("day "):
+        return "names a day that does not exist"
+    if "offset" in error:
+        return "has an offset which no zone has"
+    return "says 24:00: midnight is 00:00:00 of the next day" if says_midnight_24(text) else ""
+
+
+def _no_form(text: str) -> BadTime:
+    return _bad(text, "is in no form that is understood; --time-format names another")
+
+
 def _of_mail(text: str) -> datetime:
     """Return a moment of the form of RFC 2822. Its zones by name are few; no other is guessed at."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, LookupError, ArithmeticError):
-        raise _bad(text, "is in no form that is understood; --time-format names another") from None
+        raise _no_form(text) from None
     zone = _AFTER_CLOCK.search(text)
     if moment.tzinfo is not None or not zone:
         return moment
     if zone[1] != "-0000":
         raise _bad(text, f"is in a zone that is not known, {zone[1][:20]!r}")
     return moment.replace(tzinfo=UTC)
-
-
-def _ways(unclear: re.Match[str]) -> str:
-    """Return the flags that would say which, in the form of the text at hand."""
-    _, apart, year, year_first, rest = unclear.groups()
-    clock = _OFFSET.sub("%z", _CLOCK.sub(_clock, rest.replace("%", "%%")))
-    if year_first:
-        return f"say how: --time-format '%Y{year_first}%m{year_first}%d{clock}' (or %d{year_first}%m)"
-    full = "%Y" if len(year) == 4 else "%y"
-    return f"say how: --time-format '%d{apart}%m{apart}{full}{clock}' (or %m{apart}%d)"
-
-
-def _clock(found: re.Match[str]) -> str:
-    """Return the form of a time of day. Beside AM or PM its hour is one of twelve."""
-    minute, second, fraction, apart, half = found.groups(default="")
-    if not (minute or half):
-        return found[0]
-    form = ("%I" if half else "%H") + (":%M" if minute else "") + (":%S" if second else "")
-    return form + (f"{fraction[0]}%f" if fraction else "") + apart + ("%p" if half else "")
 
 
 def _nanoseconds(span: timedelta) -> int:

@@ -9,11 +9,13 @@ from km_cli.model import Event, Finding
 from km_cli.rules.base import About, Example, Rule, Severity
 from km_cli.rules.catalogue import NOTICED
 from km_cli.rules.identities import AnonymousIds, DoubtfulIdentities
-from km_cli.rules.names import FoldedNames, NamesOfKissmetrics, OddNames
+from km_cli.rules.names import AlikeNames, FoldedNames, InvisibleInNames, NamesOfKissmetrics, OddNames
 from km_cli.rules.values import LongValues, NotForCsv, OddValues, TextForMoney
 
 RULES: tuple[type[Rule], ...] = (
     FoldedNames,
+    InvisibleInNames,
+    AlikeNames,
     NamesOfKissmetrics,
     OddNames,
     LongValues,

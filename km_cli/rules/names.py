@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from km_cli.model import Event
-from km_cli.names import fold_name, is_set_by_kissmetrics
+from km_cli.names import first_invisible, fold_name, is_blank, is_set_by_kissmetrics
 from km_cli.rules.base import About, Example, Severity, log
+
+_MOST_KNOWN = 100_000
+
+
+class _EachName:
+    """Judges each name of an event and of a property once."""
+
+    def __init__(self, judge: Callable[[str, str], str]) -> None:
+        """`judge` returns a message, "" for none, of a name and its kind: `event` or `property`."""
+        self._judge = judge
+        self._seen: dict[str, set[str]] = {"event": set(), "property": set()}
+
+    def of(self, event: Event) -> Iterator[tuple[str, str]]:
+        """Yield what is to be said of the names of an event that are new, and which they are."""
+        if event.name not in self._seen["event"]:
+            yield from self._new(event.name, "event")
+        for name, _ in event.properties:
+            if name not in self._seen["property"]:
+                yield from self._new(name, "property")
+
+    def _new(self, name: str, kind: str) -> Iterator[tuple[str, str]]:
+        if len(self._seen[kind]) < _MOST_KNOWN:
+            self._seen[kind].add(name)
+        if said := self._judge(name, kind):
+            yield said, name
 
 
 class FoldedNames:
@@ -24,27 +50,77 @@ class FoldedNames:
     )
 
     def __init__(self) -> None:
-        self._seen: dict[str, set[str]] = {"event": set(), "property": set()}
         self._first: dict[tuple[str, str], str] = {}
+        self.look = _EachName(self._judge).of
 
-    def look(self, event: Event) -> Iterator[tuple[str, str]]:
-        """Yield the event's name and its properties' if they are folded."""
-        if event.name not in self._seen["event"]:
-            yield from self._of(event.name, "event")
-        for name, _ in event.properties:
-            if name not in self._seen["property"]:
-                yield from self._of(name, "property")
-
-    def _of(self, name: str, kind: str) -> Iterator[tuple[str, str]]:
-        first = self._first.get((kind, fold_name(name)), name)
-        if len(self._seen[kind]) < 100_000:
-            self._seen[kind].add(name)
+    def _judge(self, name: str, kind: str) -> str:
+        if len(self._first) < _MOST_KNOWN:
             self._first.setdefault((kind, fold_name(name)), name)
+        first = self._first.get((kind, fold_name(name)), name)
         if first != name:
-            yield f"the {kind} {name!r} is the same to Kissmetrics as {first!r}", name
-        elif "," in name or ":" in name:
+            return f"the {kind} {name!r} is the same to Kissmetrics as {first!r}"
+        if "," in name or ":" in name:
             folded = name.replace(",", " ").replace(":", " ")
-            yield f"the {kind} {name!r} is filed as {folded!r}", name
+            return f"the {kind} {name!r} is filed as {folded!r}"
+        return ""
+
+
+class InvisibleInNames:
+    """Two names that differ by a character that nobody sees are two, and look like one in every report."""
+
+    about: ClassVar[About] = About(
+        "invisible-name",
+        Severity.CHANGES,
+        "a name of an event or a property with a line break or an invisible character in it",
+        "take it out of the column's or the event's name; Kissmetrics has it as another name than without",
+        "specifications",
+        Example(
+            log("09:00:00Z,ada,Acme,Signed\u200b Up"),
+            log("09:00:00Z,ada,Acme,Signed Up"),
+        ),
+    )
+
+    def __init__(self) -> None:
+        self.look = _EachName(self._judge).of
+
+    @staticmethod
+    def _judge(name: str, kind: str) -> str:
+        at, character = first_invisible(name)
+        if is_blank(name):
+            return f"the {kind} {name[:60]!r} has nothing but blanks in its name"
+        if not at:
+            return ""
+        return f"the {kind} {name[:60]!r} has an invisible character ({character}) at {at}"
+
+
+class AlikeNames:
+    """Two names that differ only in how their characters are put together are two, and look like one."""
+
+    about: ClassVar[About] = About(
+        "alike-names",
+        Severity.CHANGES,
+        "a name that differs from another only in Unicode form: two events or properties, perhaps one",
+        "write the name in one way, as the form NFC",
+        "specifications",
+        Example(
+            log("09:00:00Z,ada,Acme,Paid,1,2", more="caf\u00e9,cafe\u0301"),
+            log("09:00:00Z,ada,Acme,Paid,1,2", more="caf\u00e9,cafe"),
+        ),
+    )
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], str] = {}
+        self.look = _EachName(self._judge).of
+
+    def _judge(self, name: str, kind: str) -> str:
+        # Nearly all names are ASCII, which has one form.
+        spelled = name if name.isascii() else unicodedata.normalize("NFKC", name)
+        if len(self._first) < _MOST_KNOWN:
+            self._first.setdefault((kind, fold_name(spelled)), name)
+        first = self._first.get((kind, fold_name(spelled)), name)
+        if fold_name(first) == fold_name(name):  # then D4 tells of it
+            return ""
+        return f"the {kind} {name!r} differs from {first!r} only in Unicode form"
 
 
 class NamesOfKissmetrics:

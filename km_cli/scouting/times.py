@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from km_cli.mapping import BadTime, Clocking, Times, Unclear
+from km_cli.mapping import BadTime, Clocking, EitherOrder, Times, Unclear
 from km_cli.scouting.findings import Clock
 
 SAID = {
@@ -70,6 +70,8 @@ class Clockmaker:
     def _kind(self, text: str) -> str:
         """Return what kind of time a text is, "" for none: one of SAID, or `form` for an unusual one."""
         self._plain.unit = ""
+        if EitherOrder.of(text):  # one of them may have one reading only; the column needs a form
+            return "form" if self._fits(text) else ""
         try:
             self._plain.parse(text)
         except Unclear:

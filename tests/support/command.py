@@ -42,6 +42,11 @@ class Command:
     to: str = ""
     environment: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def program(self) -> list[str]:
+        """The words that run it."""
+        return [sys.executable, "-m", "km_cli"]
+
     def start(
         self, *arguments: str | Path, stdin: Any = subprocess.DEVNULL, **more: Any
     ) -> subprocess.Popen[str]:
@@ -50,7 +55,7 @@ class Command:
         if self.to and "--to" not in words:
             words += ["--to", self.to]
         return subprocess.Popen(
-            [sys.executable, "-m", "km_cli", *words],
+            [*self.program, *words],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

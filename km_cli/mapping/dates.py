@@ -1,0 +1,153 @@
+"""Dates in which day and month may stand in either order, and times that no calendar and no clock has."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from datetime import date
+
+_EITHER_ORDER = re.compile(
+    r"(?:(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d\d)|(\d{4})([/.])(\d{1,2})\6(\d{1,2}))(?:\b|(?=T\d))(.*)",
+    re.DOTALL | re.ASCII,
+)
+_CLOCK_BEHIND = re.compile(
+    r"(?:T|,? +)(\d{1,2})(?::(\d\d)(?::(\d\d)([.,]\d+)?)?)?(?: ?([AP])\.?M\.?)?"
+    r"(?: ?(UTC|GMT|Z|[+-]\d\d:?\d\d))?",
+    re.IGNORECASE | re.ASCII,
+)
+_CLOCK = re.compile(r"\b\d{1,2}(:\d\d)?(:\d\d)?([.,]\d+)?(?:(\s*)([AP]M)\b)?", re.IGNORECASE)
+_OFFSET = re.compile(r"[+-]\d\d:?\d\d$|(?<=%[MSf])Z$")
+
+_ISO_DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:\D|\Z)", re.ASCII)
+_MAIL_DATE = re.compile(r"\b(\d{1,2}) ([A-Z][a-z]{2})[a-z]* (\d{4})\b", re.ASCII)
+_TIME_OF_DAY = re.compile(r"[T _](\d\d):?(\d\d)(?::?(\d\d))?", re.ASCII)
+_LAST_OFFSET = re.compile(r":?\d\d(?:[.,]\d+)? ?([+-](\d\d):?\d\d)$", re.ASCII)
+_MIDNIGHT = re.compile(r"[^\d+-]24:?00(?::?00)?(?!\d)", re.ASCII)
+
+_MONTHS = (
+    "", "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
+)  # fmt: skip
+_ORDERS = ("day", "month")
+
+
+class EitherOrder:
+    """A date in whose text the day or the month may come first, and all that stands behind it."""
+
+    def __init__(self, found: re.Match[str]) -> None:
+        one, apart, two, last, first, apart_behind, three, four, self._rest = found.groups()
+        self._is_year_first = bool(first)
+        self._apart = apart or apart_behind
+        self._year = first or last
+        # In `day` order: of 13/04/2024 the 13 is the day, of 2024/04/13 it would be the 4.
+        self._parts = (int(three), int(four)) if first else (int(one), int(two))
+
+    @classmethod
+    def of(cls, text: str) -> EitherOrder | None:
+        """Return the date that a text begins with, None if it is written in another way."""
+        found = _EITHER_ORDER.match(text)
+        return cls(found) if found else None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the year has two digits: then it can't even be told which of the three it is."""
+        return len(self._year) == 2
+
+    def readings(self) -> dict[str, date]:
+        """Return the dates that there are, by what comes first: `day` or `month`."""
+        day, month = self._parts
+        found = {}
+        for order, of_month, of_day in (("day", month, day), ("month", day, month)):
+            try:
+                found[order] = date(int(self._year), of_month, of_day)
+            except ValueError:
+                continue
+        return found
+
+    def why_none(self) -> str:
+        """Say why no order of day and month gives a date."""
+        first, second = self._parts
+        for month, day in ((second, first), (first, second)):
+            if 1 <= month <= 12 and 28 < day <= 31:
+                return _no_such_day(day, month, self._year)
+        return "names a day that does not exist"
+
+    def clock(self) -> str | None:
+        """Return what stands behind the date as ISO 8601 has it, "" for nothing; None if that is no clock."""
+        if not self._rest:
+            return ""
+        found = _CLOCK_BEHIND.fullmatch(self._rest)
+        if found is None or not (found[2] or found[5]):
+            return None
+        hour, half = int(found[1]), (found[5] or "").upper()
+        if half:
+            if not 1 <= hour <= 12:
+                return None
+            hour = hour % 12 + 12 * (half == "P")
+        zone = found[6] or ""
+        offset = zone if zone[:1] in ("", "+", "-") else "+00:00"
+        return f"T{hour:02}:{found[2] or '00'}:{found[3] or '00'}{found[4] or ''}{offset}"
+
+    def flags(self, first: str = "") -> str:
+        """Return the flag that says how to read it: `first` is `day` or `month` if that is known."""
+        clock = _OFFSET.sub("%z", _CLOCK.sub(_form_of_clock, self._rest.replace("%", "%%")))
+        year, apart = "%y" if self.is_short else "%Y", self._apart
+        if self._is_year_first:
+            forms = {"month": f"%m{apart}%d", "day": f"%d{apart}%m"}
+            likely = first or "month"
+            whole = f"{year}{apart}{forms[likely]}"
+        else:
+            forms = {"day": f"%d{apart}%m", "month": f"%m{apart}%d"}
+            likely = first or "day"
+            whole = f"{forms[likely]}{apart}{year}"
+        other = "" if first else f" (or {forms[_ORDERS[likely == 'day']]})"
+        return f"--time-format '{whole}{clock}'{other}"
+
+
+def says_midnight_24(text: str) -> bool:
+    """Tell whether a time names midnight as the hour 24 of the day before."""
+    return _MIDNIGHT.search(text) is not None
+
+
+def impossible(text: str) -> str:
+    """Say what about a time does not exist: its day, its hour, its offset. "" if that is not the matter."""
+    offset = _LAST_OFFSET.search(text)
+    if iso := _ISO_DATE.match(text):
+        year, month, day = iso[1], int(iso[2]), int(iso[3])
+    elif (mail := _MAIL_DATE.search(text)) and (month := _month_named(mail[2])):
+        year, day = mail[3], int(mail[1])
+    else:
+        return ""
+    if not 1 <= month <= 12:
+        return f"names a month that does not exist: {month}"
+    if not 1 <= day <= _days(year, month):
+        return _no_such_day(day, month, year)
+    if says_midnight_24(text):
+        return "says 24:00: midnight is 00:00:00 of the next day"
+    clock = _TIME_OF_DAY.search(text)
+    if clock and (int(clock[1]) > 23 or int(clock[2]) > 59 or int(clock[3] or 0) > 60):
+        return "names a time of day that does not exist"
+    if offset and int(offset[2]) > 23:
+        return f"has the offset {offset[1]}, which no zone has"
+    return ""
+
+
+def _month_named(name: str) -> int:
+    return next((at for at, month in enumerate(_MONTHS) if month[:3] == name), 0)
+
+
+def _days(year: str, month: int) -> int:
+    return monthrange(int(year), month)[1] if int(year) else 31
+
+
+def _no_such_day(day: int, month: int, year: str) -> str:
+    return f"names a day that does not exist: {day} {_MONTHS[month]} {year}"
+
+
+def _form_of_clock(found: re.Match[str]) -> str:
+    """Return the form of a time of day. Beside AM or PM its hour is one of twelve."""
+    minute, second, fraction, apart, half = found.groups(default="")
+    if not (minute or half):
+        return found[0]
+    form = ("%I" if half else "%H") + (":%M" if minute else "") + (":%S" if second else "")
+    return form + (f"{fraction[0]}%f" if fraction else "") + apart + ("%p" if half else "")
