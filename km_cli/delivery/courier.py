@@ -164,12 +164,13 @@ class Courier:
     def _fresh_probe(self) -> Job:
         """Return a call that was not tried yet as the probe.
 
-        After an outage that an earlier run met it is a random one: every run would begin with the same few,
-        and those may be calls that are never taken.
+        It is a random one: the first in line may be many that are never taken, and every run would begin with
+        the same.
         """
-        if self._outage:
-            self._ready.rotate(-self._random.randrange(len(self._ready)))
-        return self._ready.popleft()
+        at = self._random.randrange(len(self._ready))
+        job = self._ready[at]
+        del self._ready[at]
+        return job
 
     def _due(self, now: float) -> Job:
         """Return the retry that has been due for longest.

@@ -100,7 +100,7 @@ def travel(
             is_proven = is_proven or answer is TAKEN
         else:
             assert wait < math.inf, "nothing will ever happen again"
-            now += wait
+            now += max(wait, 1e-6)  # less may be lost in rounding, and time would stand still
     trip.receipts += courier.give_up()
     trip.ended, trip.failure = now, courier.failure
     return trip
