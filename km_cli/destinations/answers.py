@@ -143,7 +143,7 @@ def _of_proxy(causes: list[BaseException], route: Route) -> Answer | None:
     for cause in causes:
         if isinstance(cause, OSError) and (found := _TUNNEL.match(str(cause))):
             status = int(found[1])
-            said = f"{route.next_hop} refuses to connect to {route.host}: HTTP {status} {_phrase(status)}"
+            said = f"{route.next_hop} does not connect to {route.host}: HTTP {status} {_phrase(status)}"
             if _is_retried(status):
                 return Answer(Verdict.RETRY, said.strip())
             return Answer(Verdict.REFUSED, said.strip(), hint=_PROXY)
@@ -157,8 +157,8 @@ def _of_connection(causes: list[BaseException], route: Route) -> Answer:
     if _has(causes, ConnectionRefusedError):
         return Answer(Verdict.UNREACHED, f"{route.next_hop} refuses connections")
     if _has(causes, requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
-        by_proxy = f" by {route.next_hop}" if route.proxy else ""
-        return Answer(Verdict.RETRY, f"{host} did not answer in time{by_proxy}")
+        through = f" through {route.next_hop}" if route.proxy else ""
+        return Answer(Verdict.RETRY, f"{host} did not answer in time{through}")
     return Answer(Verdict.RETRY, f"the connection to {route.next_hop} broke ({_kind(causes)})")
 
 

@@ -87,7 +87,10 @@ def _place(url: str) -> str:
 
 
 class TrackerDestination:
-    """Sends each call as one request. `keys` maps a site's name to its API key."""
+    """Sends each call as one request. `keys` maps a site's name to its API key, "" to send nothing.
+
+    Raises UsageError if the certificates to trust cannot be read.
+    """
 
     at_once = 1
     workers = 1024
@@ -105,20 +108,15 @@ class TrackerDestination:
         proxy = select_proxy(url, dict(self._environ["proxies"]))
         self._route = Route(urlsplit(url).netloc, _place(proxy) if proxy else "")
         self._mask = Mask(self._keys.values())
-        self._is_trusted = False
+        if any(self._keys.values()) and url.startswith("https:"):
+            check_bundle(self._environ["verify"])
 
     def encode(self, call: Wired, second: int) -> bytes:
         """Return path and query without the key."""
         return self._encoder.encode(call, second)
 
     def connect(self) -> Connection:
-        """Return a connection of its own for one worker.
-
-        Raises UsageError if the certificates to trust cannot be read.
-        """
-        if not self._is_trusted and self.url.startswith("https:"):
-            check_bundle(self._environ["verify"])
-            self._is_trusted = True
+        """Return a connection of its own for one worker."""
         return _Session(self.url, self._keys, self._environ, self._timeout, self._route, self._mask)
 
 
