@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from km_cli.delivery import Pool
+from km_cli.delivery import NOT_SENT, Pool
 from km_cli.errors import KmError
 from km_cli.inputs import RejectsFile, format_reject
 from km_cli.ledger import Ledger, Reading
@@ -242,6 +242,8 @@ class Sending:
                 calls.rejected += 1
             else:
                 calls.pending += 1
+                if receipt.reason not in ("", NOT_SENT):
+                    self._tally.last_failure = receipt.reason
             self._unsettled.append(receipt)
         calls.retried = self._pool.retried
         self._tick(self._tally)

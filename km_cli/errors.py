@@ -15,7 +15,9 @@ KmError                      what went wrong, and `hint`: what to do next
 ├── TooManyFindings     65   there are findings, and --strict allows none
 ├── Unavailable         69   the destination is unavailable or refuses us
 │   └── Outage          69   it does not answer at present
+├── Exhausted           74   the system has no more files or threads for us
 ├── ComeBackLater       75   the destination told us to wait longer than a run should
+├── Undelivered         75   calls are pending: every attempt at them was in vain, or they have to wait
 └── TimeIsUp            75   the run took as long as it may (--max-time)
 """
 
@@ -126,6 +128,18 @@ class Unavailable(KmError):
 
 class Outage(Unavailable):
     """The destination does not answer at present; later it may."""
+
+
+class Exhausted(KmError):
+    """The system has no more files or threads for this process; nothing that was sent is forgotten."""
+
+    exit = Exit.IO
+
+
+class Undelivered(KmError):
+    """The run came to its end and left calls pending."""
+
+    exit = Exit.TEMPORARY
 
 
 class ComeBackLater(KmError):

@@ -50,10 +50,15 @@ def after(
         goes_on = before is not None and is_recent(before, now) and not tally.calls.acknowledged
         failures = before.failures + 1 if before is not None and goes_on else 1
         wait = max(_WAITS[min(failures, len(_WAITS)) - 1], min(asked, LONGEST))
-        return Pause(now + wait, failures, error.plain if isinstance(error, Outage) else "it took no call")
+        return Pause(now + wait, failures, error.plain if isinstance(error, Outage) else _took_none(tally))
     if asked and tally.calls.pending:
-        return Pause(now + min(asked, LONGEST), 0, "it said so in its last answers (Retry-After)")
+        said = f": {tally.last_failure}" if tally.last_failure else ""
+        return Pause(now + min(asked, LONGEST), 0, f"it said so in its last answers (Retry-After){said}")
     return None if tally.calls.acknowledged else before
+
+
+def _took_none(tally: Tally) -> str:
+    return f"it took no call: {tally.last_failure}" if tally.last_failure else "it took no call"
 
 
 def _was_in_vain(error: KmError | None, tally: Tally) -> bool:

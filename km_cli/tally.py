@@ -93,6 +93,8 @@ class Tally:
     by_persona: Counter[str] = field(default_factory=Counter)
     normalised: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     rejected_before: int = 0
+    last_failure: str = ""
+    """Why the last attempt at a call that stays pending failed, in words."""
 
     def note(self, finding: Finding) -> None:
         """Count a finding and keep it if it is the first of its kind, and the first for whom it is about."""

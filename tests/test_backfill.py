@@ -752,6 +752,15 @@ def clockwork(importer: Command, nights: Nights, logs: Logs) -> Iterator[Clockwo
         yield running
 
 
+@pytest.fixture
+def briefly(importer: Command, nights: Nights, logs: Logs) -> Iterator[Clockwork]:
+    """Two rows, and so few attempts that they are used up before probes wait for half a minute."""
+    logs.append("app.log", logs.lines(2))
+    aged(logs.path("app.log"), now=NOW)
+    with Clockwork(importer, *nights.words[1:], "--concurrency", "1", "--attempts", "2", now=NOW) as running:
+        yield running
+
+
 def test_a_request_to_wait_outlives_the_run(clockwork: Clockwork, logs: Logs, tracker: Tracker) -> None:
     tracker.behave = lambda _hit, _number: too_many("3600")
     assert clockwork.run() == 75
@@ -798,6 +807,7 @@ def test_an_outage_outlives_the_run(clockwork: Clockwork, logs: Logs, tracker: T
     clockwork.now += 29
     assert clockwork.run() == 69
     assert "is left alone until" in clockwork.said
+    assert f"{tracker.url.removeprefix('http://')} refuses connections" in clockwork.said
     clockwork.now += 2
     assert clockwork.run() == 69
     assert "still does not take calls" in clockwork.said
@@ -811,20 +821,21 @@ def test_an_outage_outlives_the_run(clockwork: Clockwork, logs: Logs, tracker: T
 
 
 def test_one_that_answers_and_takes_nothing_is_left_alone_too(
-    clockwork: Clockwork, logs: Logs, tracker: Tracker
+    briefly: Clockwork, logs: Logs, tracker: Tracker
 ) -> None:
     tracker.behave = lambda _hit, _number: refuse(503)
-    assert clockwork.run() == 75
+    assert briefly.run() == 75
     asked = len(tracker.seen)
-    assert asked == 18
-    assert clockwork.run() == 69
+    assert asked == 8
+    assert briefly.run() == 69
+    assert "it took no call: HTTP 503 Service Unavailable" in briefly.said
     assert len(tracker.seen) == asked
-    clockwork.now += 31
-    assert clockwork.run() == 69
+    briefly.now += 31
+    assert briefly.run() == 69
     assert len(tracker.seen) >= asked + 3
     tracker.behave = None
-    clockwork.now += 61
-    assert clockwork.run() == 0
+    briefly.now += 61
+    assert briefly.run() == 0
     check(tracker, logs)
 
 
@@ -848,13 +859,13 @@ def test_a_call_that_is_never_taken_holds_up_no_other(
 
 
 def test_an_outage_that_ends_behind_a_call_that_is_never_taken(
-    clockwork: Clockwork, logs: Logs, tracker: Tracker
+    briefly: Clockwork, logs: Logs, tracker: Tracker
 ) -> None:
     tracker.behave = lambda _hit, _number: refuse(503)
-    assert clockwork.run() == 75
+    assert briefly.run() == 75
     tracker.behave = lambda hit, _number: refuse(500) if hit.params["n"] == "0" else OK
-    clockwork.now += 31
-    assert clockwork.run() == 75
+    briefly.now += 31
+    assert briefly.run() == 75
     assert logs.calls() - arrived(tracker) == logs.calls([0])
 
 

@@ -18,7 +18,7 @@ from tests.support.oracle import expected, fold, fold_id, judged, merged
 from tests.support.resuming import CSV, check_arrived, finished, part_of_the_samples
 from tests.support.tracker import OK, Hit, Reaction, Tracker, flaky
 
-SHARE = 0.02  # of requests that meet a fault: five in a row would open the breaker for half a minute
+SHARE = 0.02  # of requests that meet a fault: five in a row would open the breaker
 
 
 @pytest.fixture(scope="module")

@@ -113,10 +113,13 @@ def test_no_more_is_spent_than_was_earned(steps: list[str | float | int]) -> Non
 # Breaker
 
 
-def in_force(*answers: bool) -> Breaker:
-    """A breaker that has seen an acknowledgement, then these (True: acknowledged) a millisecond apart."""
-    breaker = Breaker(POLICY, 0.0)
-    for number, answer in enumerate((True, *answers)):
+def seen(*answers: bool, longest: bool = True) -> Breaker:
+    """A breaker that has seen these answers (True: acknowledged), a millisecond apart.
+
+    Its waits are the longest that the backoff allows, or none at all.
+    """
+    breaker = Breaker(POLICY, 0.0, Ends(high=longest))
+    for number, answer in enumerate(answers, 1):
         if answer:
             breaker.acknowledged(number / 1000)
         else:
@@ -130,33 +133,31 @@ def in_force(*answers: bool) -> Breaker:
         ([False] * 4, False),
         ([False] * 5, True),
         ([False] * 4 + [True] + [False] * 4, False),
-        ([True, False] * 9, False),  # 19 answers with the first: not twenty yet
-        ([True, False] * 9 + [False], True),  # twenty, ten of them failures
+        ([True, False] * 9 + [True], False),  # 19 answers: not twenty yet
+        ([True, False] * 10, True),  # twenty, ten of them failures
+        ([False, True] * 9 + [False, False], True),
         ([True, True, False] * 20, False),
         ([True] * 200 + [True, False] * 9, False),
         ([True] * 200 + [True, False] * 10, True),  # the last twenty count
     ],
 )
 def test_five_in_a_row_or_half_of_the_last_twenty_open_it(answers: list[bool], *, is_open: bool) -> None:
-    breaker = in_force(*answers)
+    breaker = seen(*answers)
     assert breaker.is_open is is_open
-    assert (breaker.wait(1.0) > 0.0) is is_open
+    assert (breaker.wait(len(answers) / 1000) > 0.0) is is_open
 
 
-def test_before_the_first_acknowledgement_it_never_opens() -> None:
-    breaker = Breaker(POLICY, 0.0)
-    for _ in range(100):
-        breaker.failed(1.0)
-    assert breaker.wait(1.0) == 0.0
+def test_it_is_in_force_from_the_first_call_on() -> None:
+    assert seen(*[False] * 5).is_open
 
 
-def test_it_lets_one_through_after_30_60_120_240_and_300_seconds() -> None:
-    breaker = in_force(*[False] * 4)
+def test_probes_wait_as_retries_do_and_after_five_in_vain_30_60_120_240_and_300_seconds() -> None:
+    breaker = seen(*[False] * 4)
     now = 0.0
     breaker.failed(now)
-    for wait in (30.0, 60.0, 120.0, 240.0, 300.0, 300.0):
+    for wait in (0.5, 1.0, 2.0, 4.0, 8.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0):
         assert breaker.wait(now) == wait
-        assert breaker.wait(now + wait - 1) == 1.0
+        assert breaker.wait(now + wait / 4) == wait * 3 / 4
         now += wait
         assert breaker.wait(now) == 0.0
         assert breaker.goes()
@@ -165,8 +166,19 @@ def test_it_lets_one_through_after_30_60_120_240_and_300_seconds() -> None:
         breaker.failed(now, probe=True)
 
 
+def test_the_first_waits_use_the_whole_range() -> None:
+    breaker = seen(*[False] * 5, longest=False)
+    for _ in range(4):
+        assert breaker.wait(0.005) == 0.0
+        breaker.goes()
+        breaker.failed(0.005, probe=True)
+    breaker.goes()
+    breaker.failed(0.005, probe=True)
+    assert breaker.wait(0.005) == pytest.approx(30.0), "the long ones are what they are"
+
+
 def test_an_acknowledged_probe_closes_it_and_the_waits_begin_anew() -> None:
-    breaker = in_force(*[False] * 5)
+    breaker = seen(*[False] * 5)
     for now in (40.0, 110.0):
         assert breaker.goes()
         breaker.failed(now, probe=True)
@@ -177,21 +189,21 @@ def test_an_acknowledged_probe_closes_it_and_the_waits_begin_anew() -> None:
     for _ in range(5):
         assert breaker.wait(301.0) == 0.0, "what failed before is forgotten"
         breaker.failed(301.0)
-    assert breaker.wait(301.0) == 30.0
+    assert breaker.wait(301.0) == 0.5
 
 
 def test_what_was_in_flight_when_it_opened_does_not_lengthen_the_wait() -> None:
-    breaker = in_force(*[False] * 5)
+    breaker = seen(*[False] * 5)
     for _ in range(15):
-        breaker.failed(10.0)
-    assert breaker.wait(10.0) == pytest.approx(20.0, abs=0.1)
+        breaker.failed(0.3)
+    assert breaker.wait(0.3) == pytest.approx(0.2, abs=0.01)
     breaker.goes()
-    breaker.failed(31.0)
-    assert breaker.wait(31.0) == math.inf, "a straggler is not the probe"
+    breaker.failed(0.6)
+    assert breaker.wait(0.6) == math.inf, "a straggler is not the probe"
 
 
 def test_a_rejected_probe_is_followed_by_the_next_at_once() -> None:
-    breaker = in_force(*[False] * 5)
+    breaker = seen(*[False] * 5)
     breaker.goes()
     breaker.answered(probe=False)
     assert breaker.wait(31.0) == math.inf
@@ -201,7 +213,7 @@ def test_a_rejected_probe_is_followed_by_the_next_at_once() -> None:
 
 
 def test_patience_ends_fifteen_minutes_after_the_last_acknowledgement() -> None:
-    breaker = Breaker(POLICY, 100.0)
+    breaker = Breaker(POLICY, 100.0, Random(0))
     assert breaker.patience(100.0) == 900.0
     breaker.failed(500.0)
     assert breaker.patience(999.0) == 1.0

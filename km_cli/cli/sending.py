@@ -18,7 +18,7 @@ from km_cli.config import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations import open_destination
 from km_cli.dispatch import Sending, Stop, Stopped
-from km_cli.errors import Exit, KmError, LedgerFailed, Unavailable, Untold
+from km_cli.errors import Exit, KmError, LedgerFailed, Unavailable, Undelivered, Untold
 from km_cli.inputs import RejectsFile
 from km_cli.ledger import Ledger
 from km_cli.pipeline import Pipeline
@@ -198,6 +198,26 @@ def _what_to_do(tally: Tally, error: KmError | None) -> str:
     return f"{_MEND}; {_DECIDE}" if "conflict" in tally.rejects else _MEND
 
 
+def undelivered(tally: Tally, error: KmError | None = None) -> Undelivered | None:
+    """Return that calls are pending, if some are, and why the last attempt failed unless `error` says so."""
+    if not tally.calls.pending:
+        return None
+    said = f"{counted(tally.calls.pending, 'call')} planned and not acknowledged yet"
+    if _is_news(tally, error):
+        said += f"; the last attempt failed: {tally.last_failure}"
+    return Undelivered(said, "run the same command again: it sends them first")
+
+
+def problems(tally: Tally, error: KmError | None) -> list[KmError]:
+    """Return what a run ended with, for those who are not there: why, and why calls are pending."""
+    pending = undelivered(tally, error) if error is None or _is_news(tally, error) else None
+    return [problem for problem in (pending, error) if problem is not None]
+
+
+def _is_news(tally: Tally, error: KmError | None) -> bool:
+    return bool(tally.last_failure) and (error is None or tally.last_failure not in str(error))
+
+
 def conclude(run: Run[W], error: KmError | None, signal: int, worst: int = Exit.OK) -> int:
     """Say what is left to do, the most urgent last, and return the exit code.
 
@@ -211,11 +231,8 @@ def conclude(run: Run[W], error: KmError | None, signal: int, worst: int = Exit.
             f"{counted(rejects.count, 'row')} rejected ({report.reasons(tally)}), in {rejects.path}",
             _what_to_do(tally, error),
         )
-    if tally.calls.pending:
-        complain(
-            f"{counted(tally.calls.pending, 'call')} planned and not acknowledged yet",
-            "run the same command again: it sends them first",
-        )
+    if (pending := undelivered(tally, error)) is not None:
+        complain(str(pending), pending.hint)
     if error is not None:
         complain(str(error), error.hint)
     if signal:

@@ -16,6 +16,7 @@ from km_cli.cli.chosen import described
 from km_cli.cli.journal import Journal
 from km_cli.cli.metrics import Measured, check_metrics, write_metrics
 from km_cli.cli.ping import Ping, check_ping
+from km_cli.cli.sending import problems
 from km_cli.cli.watch import Watcher
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource
@@ -123,7 +124,8 @@ class Teller:
         self.journal.write("problem", **_problem(error))
 
     def _said(self, ending: Ending, error: BaseException | None) -> str:
-        errors = [*ending.met.problems[:MOST_TOLD], *([error] if isinstance(error, KmError) else [])]
+        ended = problems(ending.tally, error if isinstance(error, KmError) else None)
+        errors = [*ending.met.problems[:MOST_TOLD], *ended]
         rows = ", ".join(f"{count:,} {what}" for what, count in ending.tally.rows.counted.items())
         return "\n".join(
             [f"km-cli backfill: exit {ending.code}; rows: {rows}", *(one.plain for one in errors)]

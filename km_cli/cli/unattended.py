@@ -25,6 +25,7 @@ from km_cli.cli.sending import (
     SystemClock,
     conclude,
     opened_to_send,
+    problems,
     send,
     tell_exposed,
     tell_of_other_sites,
@@ -262,8 +263,8 @@ def _report(context: click.Context, done: Backfilled, teller: Teller) -> Ending:
     _complain_of(met)
     tell_of_other_sites(watch.pending, run.keys)
     code = conclude(run, error, done.signal, met.worst)
-    if error is not None:
-        teller.problem(error)
+    for problem in problems(tally, error):
+        teller.problem(problem)
     for finding_code, count in tally.findings.items():
         finding = tally.examples[finding_code]
         teller.journal.write(

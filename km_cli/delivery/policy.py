@@ -12,12 +12,17 @@ from typing import NamedTuple
 
 
 class Policy(NamedTuple):
-    """The numbers. Waits are in seconds."""
+    """The numbers. Waits are in seconds.
+
+    `unproven` calls may be in flight until the first is acknowledged; `quick_probes` of the breaker wait as
+    retries do, those after them wait as `breaker_waits` says.
+    """
 
     attempts: int = 10
     backoff: float = 0.5
     backoff_cap: float = 30.0
     longest_pause: float = 300.0
+    unproven: int = 4
     unreached: int = 3
     untaken: int = 3
     not_an_image: int = 3
@@ -27,6 +32,7 @@ class Policy(NamedTuple):
     budget_per_second: float = 1.0
     breaker_failures: int = 5
     breaker_window: int = 20
+    quick_probes: int = 5
     breaker_waits: tuple[float, ...] = (30.0, 60.0, 120.0, 240.0, 300.0)
     patience: float = 900.0
 
@@ -69,65 +75,68 @@ class Budget:
 class Breaker:
     """Stops sending when the destination fails as a whole; then lets one call through at a time: the probe.
 
-    Only the probe's own failure opens it anew; calls that were in flight before it don't count. After an
-    outage that an earlier run met it begins open, and the probe goes at once.
+    Probes wait as retries do; after a few in vain they wait longer. Only the probe's own failure lengthens
+    the wait: calls that were in flight before it opened don't count. After an outage that an earlier run met
+    it begins open, and the first probe goes at once.
     """
 
-    def __init__(self, policy: Policy, now: float, *, is_open: bool = False) -> None:
+    def __init__(self, policy: Policy, now: float, random: Random, *, is_open: bool = False) -> None:
         self._policy = policy
+        self._random = random
         self._recent: deque[bool] = deque(maxlen=policy.breaker_window)
         self._in_a_row = 0
-        self._in_force = is_open
-        self._opened = int(is_open)
+        self._in_vain = 0
         self._until = now
         self._probing = False
         self._last_acknowledged = now
-
-    @property
-    def is_open(self) -> bool:
+        self.is_open = is_open
         """Whether calls are held back."""
-        return self._opened > 0
 
     def acknowledged(self, now: float) -> None:
         """Close it: the destination takes calls."""
-        self._in_force = True
         self._last_acknowledged = now
         self._in_a_row = 0
-        if self._opened:
+        if self.is_open:
             self._recent.clear()
         self._recent.append(True)
-        self._opened, self._probing = 0, False
+        self.is_open = self._probing = False
 
     def failed(self, now: float, *, probe: bool = False) -> None:
         """Count a failure; open on five in a row or on half of the last twenty."""
+        if self.is_open:
+            if probe:
+                self._in_vain += 1
+                self._hold(now)
+            return
         self._recent.append(False)
         self._in_a_row += 1
-        if not self._in_force:
-            return
-        if self._opened:
-            if probe:
-                self._open(now)
-            return
         full = len(self._recent) == self._policy.breaker_window
         half = full and self._recent.count(False) * 2 >= self._policy.breaker_window
         if half or self._in_a_row >= self._policy.breaker_failures:
-            self._open(now)
+            self.is_open = True
+            self._in_vain = 0
+            self._hold(now)
 
-    def _open(self, now: float) -> None:
-        waits = self._policy.breaker_waits
-        self._until = now + waits[min(self._opened, len(waits) - 1)]
-        self._opened += 1
+    def _hold(self, now: float) -> None:
+        """Hold back the next probe."""
+        longer = self._in_vain - self._policy.quick_probes
+        if longer < 0:
+            wait = backoff(self._policy, self._in_vain + 1, self._random)
+        else:
+            waits = self._policy.breaker_waits
+            wait = waits[min(longer, len(waits) - 1)]
+        self._until = now + wait
         self._probing = False
 
     def wait(self, now: float) -> float:
         """Return the seconds until a call may go; 0.0 if now, infinity while the probe is on its way."""
-        if not self._opened:
+        if not self.is_open:
             return 0.0
         return math.inf if self._probing else max(0.0, self._until - now)
 
     def goes(self) -> bool:
         """Note that a call goes; tell whether it is the probe."""
-        self._probing = self._opened > 0
+        self._probing = self.is_open
         return self._probing
 
     def answered(self, *, probe: bool) -> None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import email.utils
 import ipaddress
 import re
-import ssl
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from requests.utils import select_proxy
 
+from km_cli.destinations.answers import Route, of_fault, of_response
 from km_cli.destinations.attempt import BoundedAdapter
 from km_cli.destinations.base import LONGEST_GET, QueryEncoder
+from km_cli.destinations.masking import Mask
+from km_cli.destinations.trust import check_bundle
 from km_cli.errors import UsageError
-from km_cli.model import Answer, Parcel, Verdict, Wired
+from km_cli.model import Answer, Parcel, Wired
 from km_cli.protocols import Connection
 
 KISSMETRICS = "https://trk.kissmetrics.io"
@@ -25,10 +26,6 @@ ALSO_KISSMETRICS = frozenset({KISSMETRICS, "https://trk.kissmetrics.com"})
 """Its hosts (W1): what went out by one is not sent again by the other."""
 
 _MOST_ANSWER = 1 << 16
-_IMAGES = (b"GIF87a", b"GIF89a", b"\x89PNG", b"\xff\xd8\xff")
-_REJECTED = frozenset({400, 413, 414, 422, 431})
-_RETRIED = frozenset({408, 425, 429})
-_NEVER_SERVED = frozenset({501, 505})
 _EXAMPLE = "for example: --to https://tracker.example.com"
 
 
@@ -78,13 +75,22 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-_REDIRECTED = "if the destination has moved, name where to with --to"
-_REFUSED = "check the key, and the URL if there is one"
-_UNTRUSTED = "look for what sits in between; a certificate of your own goes into REQUESTS_CA_BUNDLE"
+def _place(url: str) -> str:
+    """Return host and port of a proxy's URL; nothing else of it is told, a password may be anywhere."""
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        if parts.hostname and "@" not in f"{parts.path}{parts.query}{parts.fragment}":
+            return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+    except ValueError:
+        pass
+    return "of https_proxy"
 
 
 class TrackerDestination:
-    """Sends each call as one request. `keys` maps a site's name to its API key."""
+    """Sends each call as one request. `keys` maps a site's name to its API key, "" to send nothing.
+
+    Raises UsageError if the certificates to trust cannot be read.
+    """
 
     at_once = 1
     workers = 1024
@@ -99,6 +105,11 @@ class TrackerDestination:
         with requests.Session() as session:
             session.trust_env = not url.startswith("http:")
             self._environ = session.merge_environment_settings(url, {}, None, None, None)
+        proxy = select_proxy(url, dict(self._environ["proxies"]))
+        self._route = Route(urlsplit(url).netloc, _place(proxy) if proxy else "")
+        self._mask = Mask(self._keys.values())
+        if any(self._keys.values()) and url.startswith("https:"):
+            check_bundle(self._environ["verify"])
 
     def encode(self, call: Wired, second: int) -> bytes:
         """Return path and query without the key."""
@@ -106,7 +117,7 @@ class TrackerDestination:
 
     def connect(self) -> Connection:
         """Return a connection of its own for one worker."""
-        return _Session(self.url, self._keys, self._environ, self._timeout)
+        return _Session(self.url, self._keys, self._environ, self._timeout, self._route, self._mask)
 
 
 class _Session:
@@ -115,9 +126,19 @@ class _Session:
     Calls go to requests' adapter itself: a session around it would keep cookies and look for redirects.
     """
 
-    def __init__(self, url: str, keys: Mapping[str, str], environ: Mapping[str, Any], timeout: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        keys: Mapping[str, str],
+        environ: Mapping[str, Any],
+        timeout: float,
+        route: Route,
+        mask: Mask,
+    ) -> None:
         self._url = url
         self._keys = keys
+        self._route = route
+        self._mask = mask
         self._timeout = (min(5.0, timeout), min(15.0, timeout))
         connect, read = self._timeout
         self._adapter = BoundedAdapter(max(read, timeout - connect), read)
@@ -128,7 +149,14 @@ class _Session:
             self._post = session.prepare_request(requests.Request("POST", url + "/e", data={"_": ""}))
 
     def send(self, parcels: Sequence[Parcel]) -> Answer:
-        """Send one call; whatever happens comes back as an answer."""
+        """Send one call; whatever happens comes back as an answer, without keys in its words.
+
+        Raises Exhausted if this machine has no more files.
+        """
+        answer = self._attempt(parcels)
+        return answer._replace(reason=self._mask(answer.reason)) if answer.reason else answer
+
+    def _attempt(self, parcels: Sequence[Parcel]) -> Answer:
         (parcel,) = parcels
         try:
             response = self._adapter.send(
@@ -139,8 +167,8 @@ class _Session:
             finally:
                 response.close()
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            return _of_fault(error, self._url)
-        return _of_response(response, body)
+            return of_fault(error, self._route)
+        return of_response(response, body)
 
     def _request(self, parcel: Parcel) -> requests.PreparedRequest:
         path, _, query = parcel.payload.decode("ascii").partition("?")
@@ -165,78 +193,3 @@ class _Session:
     def close(self) -> None:
         """Close the connection."""
         self._adapter.close()
-
-
-def _of_response(response: requests.Response, body: bytes | None) -> Answer:
-    """Classify an answer; what to do then is the shared policy's business."""
-    status = response.status_code
-    said = f"HTTP {status} {response.reason or ''}".strip()
-    if status == 200:
-        return _of_image(said, response.headers.get("Content-Type", "image/").lower(), body)
-    if status in _REJECTED:
-        return Answer(Verdict.REJECTED, said)
-    if status in _RETRIED or (status >= 500 and status not in _NEVER_SERVED):
-        return Answer(Verdict.RETRY, said, retry_after(response.headers.get("Retry-After", ""), time.time()))
-    if 300 <= status < 400:
-        return Answer(
-            Verdict.REFUSED,
-            f"{said}: a redirect is not followed, the key goes nowhere else",
-            hint=_REDIRECTED,
-        )
-    if 200 < status < 300:
-        return Answer(Verdict.NOT_AN_IMAGE, f"{said} instead of an image (W3)")
-    return Answer(Verdict.REFUSED, f"{said}: the destination refuses us", hint=_REFUSED)
-
-
-def _of_image(said: str, kind: str, body: bytes | None) -> Answer:
-    """Only a whole image acknowledges a call (W3)."""
-    if not kind.startswith("image/"):
-        return Answer(Verdict.NOT_AN_IMAGE, f"{said} with {kind.split(';')[0]} instead of an image (W3)")
-    if body is None:
-        return Answer(Verdict.RETRY, f"{said} with an answer that does not end")
-    if not body.startswith(_IMAGES):
-        return Answer(Verdict.NOT_AN_IMAGE, f"{said} with {len(body)} bytes that are no image (W3)")
-    return Answer(Verdict.ACKNOWLEDGED)
-
-
-def retry_after(text: str, now: float) -> float:
-    """Return the seconds that Retry-After asks for, as a number or a date; 0.0 if it does not."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, TypeError, IndexError, ArithmeticError):
-        return 0.0
-
-
-def _of_fault(error: BaseException, url: str) -> Answer:
-    """Classify what was raised; it may hold the URL with the key, so only its kind is told."""
-    causes = list(_causes(error))
-    host = urlsplit(url).netloc
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return Answer(Verdict.REFUSED, f"the certificate of {host} cannot be trusted", hint=_UNTRUSTED)
-    if any(isinstance(cause, urllib3.exceptions.NameResolutionError) for cause in causes):
-        return Answer(Verdict.UNREACHED, f"the name {host} cannot be resolved")
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return Answer(Verdict.UNREACHED, f"{host} refuses connections")
-    if any(
-        isinstance(cause, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError)
-        for cause in causes
-    ):
-        return Answer(Verdict.RETRY, f"{host} did not answer in time")
-    return Answer(Verdict.RETRY, f"the connection to {host} broke ({type(causes[-1]).__name__})")
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return the error and what lies beneath: causes, contexts, and what urllib3 keeps in arguments."""
-    found: list[BaseException] = []
-    waiting: list[BaseException] = [error]
-    while waiting:
-        at = waiting.pop(0)
-        if at in found:
-            continue
-        found.append(at)
-        below = [at.__cause__, at.__context__, getattr(at, "reason", None), *at.args]
-        waiting.extend(one for one in below if isinstance(one, BaseException))
-    return found

@@ -20,7 +20,9 @@ from tests.support.tracker import OK, Behave, Hit, Reaction, Tracker
 
 KEY = "0123456789abcdef"
 SECOND = 1_700_000_000
-QUICK = Policy(backoff=0.002, backoff_cap=0.01, budget_per_second=1000.0, breaker_waits=(0.05,))
+QUICK = Policy(
+    backoff=0.002, backoff_cap=0.01, budget_per_second=1000.0, breaker_waits=(0.05,), unproven=1000
+)
 
 
 def record(number: int, **changes: Any) -> Record:

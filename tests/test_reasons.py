@@ -1,0 +1,305 @@
+"""Whatever ends a run says why and what to do, and never with a key in it."""
+
+from __future__ import annotations
+
+import json
+import resource
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from km_cli.destinations.masking import HIDDEN
+from tests.support import tracker as t
+from tests.support.command import KEY, Command, Result
+from tests.support.nightly import Logs, Nights
+from tests.support.tracker import OK, UNAVAILABLE, Tracker, refuse, slow
+
+NOWHERE = "https://127.0.0.1:9"
+PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A hundred rows, two hundred calls."""
+    path = tmp_path / "log.csv"
+    rows = (f"u{n},a{n},E,2024-01-01T00:{n // 60:02}:{n % 60:02}Z\n" for n in range(100))
+    path.write_text("user,account,event,timestamp\n" + "".join(rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Logs:
+    """A folder of logs."""
+    return Logs(tmp_path / "logs")
+
+
+@pytest.fixture
+def nights(importer: Command, logs: Logs) -> Nights:
+    """A backfill of that folder."""
+    return Nights(importer, logs)
+
+
+def limited(importer: Command, log: Path, kind: int, number: int, concurrency: int) -> Result:
+    """Import with a limit on what the process may have."""
+    process = importer.start(
+        "import",
+        log,
+        "--concurrency",
+        str(concurrency),
+        preexec_fn=lambda: resource.setrlimit(kind, (number, number)),
+    )
+    out, err = process.communicate(timeout=60)
+    return Result(process.returncode, out, err)
+
+
+# A short outage
+
+
+def test_a_second_of_503_at_the_start_costs_a_few_attempts(
+    importer: Command, tracker: Tracker, log: Path
+) -> None:
+    """Every call of the run failed once before, and a hundred retries were paid at one a second."""
+    tracker.behave = lambda hit, _: UNAVAILABLE if hit.at - tracker.seen[0].at < 1.0 else OK
+    summary = importer("import", log, "--json").ended(0).summary
+    assert summary["calls"]["acknowledged"] == 200 == len(tracker.hits)
+    assert len(tracker.seen) - 200 == summary["calls"]["retried"] <= 5 + 20
+
+
+def test_at_most_four_calls_are_in_flight_until_one_is_taken(
+    importer: Command, tracker: Tracker, log: Path
+) -> None:
+    tracker.behave = lambda _hit, number: slow(1.0) if number < 4 else OK
+    importer("import", log, "--concurrency", "32").ended(0)
+    first = tracker.seen[0].at
+    assert sum(hit.at < first + 0.9 for hit in tracker.seen) == 4
+
+
+# Pending
+
+
+def test_pending_calls_say_why(importer: Command, tracker: Tracker, log: Path) -> None:
+    tracker.behave = lambda hit, _: UNAVAILABLE if hit.params["_p"] == "u7" else OK
+    result = importer("import", log, "--attempts", "2").ended(75)
+    assert (
+        "1 call planned and not acknowledged yet; the last attempt failed: HTTP 503 Service Unav"
+        in result.err
+    )
+
+
+def test_a_run_whose_time_is_up_says_what_it_waited_for(
+    nights: Nights, logs: Logs, tracker: Tracker, tmp_path: Path
+) -> None:
+    logs.append("app.log", logs.lines(3))
+    tracker.behave = lambda _hit, _number: UNAVAILABLE
+    journal = tmp_path / "journal"
+    with Tracker() as monitor:
+        told = ("--log", journal, "--ping", f"{monitor.url}/uuid")
+        result = nights("--max-time", "3", *told).ended(75)
+        said = monitor.seen[-1].body.decode()
+    assert "the time is up" in result.err
+    for words in (result.err, journal.read_text(), said):
+        assert "6 calls planned and not acknowledged yet; the last attempt failed: HTTP 503" in words
+
+
+def test_a_backfill_that_leaves_calls_pending_says_why_to_all(
+    nights: Nights, logs: Logs, tracker: Tracker, tmp_path: Path
+) -> None:
+    logs.append("app.log", logs.lines(3))
+    tracker.behave = lambda hit, _: UNAVAILABLE if hit.params["n"] == "1" else OK
+    journal = tmp_path / "journal"
+    with Tracker() as monitor:
+        told = ("--log", journal, "--ping", f"{monitor.url}/uuid")
+        nights("--attempts", "1", *told).ended(75)
+        said = monitor.seen[-1].body.decode()
+    problems = [one for one in map(json.loads, journal.read_text().splitlines()) if one["what"] == "problem"]
+    assert [one["exit"] for one in problems] == [75]
+    for words in (problems[0]["message"], said):
+        assert "2 calls planned and not acknowledged yet; the last attempt failed: HTTP 503" in words
+
+
+# Certificates and proxies
+
+
+@pytest.mark.parametrize("variable", BUNDLES)
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "is not there"), (b"", "holds no cert"), (b"no certificates", "holds no cert")],
+)
+def test_a_bundle_that_cannot_be_used_stops_before_anything_is_planned(
+    km: Command, log: Path, tmp_path: Path, variable: str, content: bytes | None, says: str
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_bytes(content)
+    km.environment = {**dict.fromkeys((*BUNDLES, *PROXIES), ""), variable: str(bundle)}
+    result = km("import", log, "--to", NOWHERE).ended(2)
+    assert f"the CA bundle {bundle} {says}" in result.err
+    assert "next: name a file of PEM certificates in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE" in result.err
+    assert "planned" not in result.err
+    km("dry-run", log, "--to", NOWHERE).ended(0)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "says"),
+    [
+        (407, 69, "HTTP 407 Proxy Authentication Required"),
+        (403, 69, "HTTP 403 Forbidden"),
+        (503, 75, "HTTP 503 Service Unavailable"),
+    ],
+)
+def test_a_proxy_that_refuses_is_named_without_its_password(
+    km: Command, tracker: Tracker, log: Path, status: int, code: int, says: str
+) -> None:
+    proxy = tracker.url.removeprefix("http://")
+    km.environment = {**dict.fromkeys(PROXIES, ""), "https_proxy": f"http://ada:s3cret@{proxy}"}
+    tracker.behave = lambda _hit, _number: refuse(status)
+    words = ("--to", "https://tracker.example", "--limit", "1", "--attempts", "1")
+    result = km("import", log, *words).ended(code)
+    assert f"the proxy {proxy} does not connect to tracker.example: {says}" in result.err
+    assert "s3cret" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("proxy", "says"),
+    [
+        ("http://ada:s3cret@127.0.0.1:1", "the proxy 127.0.0.1:1 refuses connections"),
+        ("http://ada:s3/cret@127.0.0.1:1", "the proxy on the way to tracker.example has no URL to use"),
+        ("htt://ada:s3cret@127.0.0.1:1", "the proxy on the way to tracker.example has no URL to use"),
+        (
+            "http://ada:s3cret@no-such-host.invalid",
+            "the name of the proxy no-such-host.invalid cannot",
+        ),
+    ],
+)
+def test_a_proxy_that_is_not_there_is_named(km: Command, log: Path, proxy: str, says: str) -> None:
+    km.environment = {**dict.fromkeys(PROXIES, ""), "https_proxy": proxy}
+    result = km("import", log, "--to", "https://tracker.example").ended(69)
+    assert says in result.err
+    assert "cret" not in result.err
+
+
+def test_what_speaks_no_tls_is_named(km: Command, log: Path) -> None:
+    km.environment = dict.fromkeys(PROXIES, "")
+    with _greeter() as place:
+        words = ("--to", f"https://{place}", "--limit", "1", "--attempts", "1")
+        result = km("import", log, *words).ended(75)
+    assert f"the last attempt failed: the connection to {place} broke (TLS: " in result.err
+
+
+@contextmanager
+def _greeter() -> Iterator[str]:
+    """A server that speaks first, and no TLS."""
+
+    def greet(listener: socket.socket) -> None:
+        for _ in range(2):
+            peer, _ = listener.accept()
+            with peer:
+                peer.sendall(b"220 mail.example ESMTP\r\n")
+                peer.recv(65_536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=greet, args=(listener,), daemon=True)
+        server.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        server.join(5)
+
+
+# Too little of what the system gives
+
+
+def test_too_few_files_stop_the_run_and_nothing_is_lost(
+    importer: Command, tracker: Tracker, log: Path
+) -> None:
+    tracker.behave = lambda _hit, _number: slow(0.2)
+    result = limited(importer, log, resource.RLIMIT_NOFILE, 40, 100).ended(74)
+    assert "too many files are open" in result.err
+    assert "next: lower --concurrency, or raise the limit (ulimit -n)" in result.err
+    importer("import", log).ended(0)
+    assert len({hit.wire for hit in tracker.hits}) == 200
+
+
+def test_too_few_threads_stop_the_run_and_nothing_is_lost(
+    importer: Command, tracker: Tracker, log: Path
+) -> None:
+    """Each takes megabytes of address space for its stack."""
+    result = limited(importer, log, resource.RLIMIT_AS, 700 << 20, 1000).ended(74)
+    assert "of the 1000 threads that --concurrency asks for" in result.err
+    assert "next: lower --concurrency" in result.err
+    assert not tracker.seen
+    importer("import", log).ended(0)
+    assert len(tracker.hits) == 200
+
+
+# Keys that come back
+
+
+@contextmanager
+def _echoing(status: int, *, after: int = 0) -> Iterator[str]:
+    """A server that says the request's first line again as its reason phrase; its URL.
+
+    The first `after` requests are taken.
+    """
+
+    def serve(peer: socket.socket) -> None:
+        with peer:
+            while data := peer.recv(65_536):
+                seen.append(data)
+                taken = len(seen) <= after
+                phrase = "OK" if taken else data.split(b" ")[1].decode()
+                head = f"HTTP/1.1 {200 if taken else status} {phrase}\r\nContent-Type: image/gif\r\n"
+                body = t.GIF if taken else b""
+                peer.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    def listen(listener: socket.socket) -> None:
+        try:
+            while True:
+                peer, _ = listener.accept()
+                threading.Thread(target=serve, args=(peer,), daemon=True).start()
+        except OSError:
+            return
+
+    seen: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=listen, args=(listener,), daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 69), (403, 69), (503, 75), (204, 69)])
+def test_a_key_that_a_server_echoes_is_told_nowhere(
+    nights: Nights, logs: Logs, importer: Command, tmp_path: Path, status: int, code: int
+) -> None:
+    """Not on the terminal, in the rejects file, the journal, a ping, or the ledger."""
+    logs.append("app.log", logs.lines(3))
+    journal = tmp_path / "journal"
+    with _echoing(status) as url, Tracker() as monitor:
+        told = ("--log", journal, "--ping", f"{monitor.url}/uuid", "--attempts", "1", "--to", url)
+        result = nights(*told).ended(code)
+        said = monitor.seen[-1].body.decode()
+    for words in (result.err, journal.read_text(), said):
+        assert f"_k={HIDDEN}" in words
+        assert KEY not in words
+    rejects = list(importer.state.glob("rejects-*"))
+    assert bool(rejects) == (status == 400)
+    assert all(f"_k={HIDDEN}" in path.read_text() for path in rejects)
+    for path in importer.home.rglob("*"):
+        assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
+
+
+def test_a_pause_in_the_ledger_names_the_cause_without_the_key(
+    nights: Nights, logs: Logs, importer: Command
+) -> None:
+    logs.append("app.log", logs.lines(3))
+    with _echoing(503) as url:
+        words = ("--attempts", "2", "--to", url, "--limit", "2")
+        nights(*words)
+        with closing(sqlite3.connect(next(importer.state.glob("ledger*.db")))) as ledger:
+            found = ledger.execute("SELECT reason FROM pauses").fetchall()
+    assert len(found) == 1
+    assert found[0][0].startswith("it took no call: HTTP 503 /e?_k=" + HIDDEN)
