@@ -142,7 +142,7 @@ def print_summary(
 def _print_kept(settings: Settings, kept: dict[str, Any]) -> None:
     say(f"\nwhat Kissmetrics would keep of it, in {settings.target.place}")
     lines = [(f"  {name}", f"{kept[name]:,}", "") for name in ("people", "events", "properties")]
-    for code, count in {**kept["merged"], **kept["ignored"]}.items():
+    for code, count in {**kept["merged"], **kept["dropped"], **kept["ignored"]}.items():
         if count:
             lines.append((f"  {code}", f"{count:,}", _KEPT_MEANINGS.get(code, "")))
     table(lines)
@@ -159,6 +159,8 @@ _KEPT_MEANINGS = {
     "D2": "property values lost to another of the same second",
     "D4": "calls with a name that was folded",
     "repeat": "calls that came twice and changed nothing",
+    "D7": "events older than the last 1,000 of their name and person: dropped",
+    "D7-property": "property values older than the last 1,000 of their name and person: dropped",
 }
 
 
