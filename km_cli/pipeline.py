@@ -20,7 +20,7 @@ from km_cli.gathering import Cursor, FixedCursor, Gathering, Holding, Mapped, ra
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Columns, EventsSeen, LeftOut
-from km_cli.model import Event, Finding, Gap, News, Plan, Reject, Row, Sequence
+from km_cli.model import Event, Finding, Gap, Held, Plan, Reject, Row, Sequence
 from km_cli.planning import Planner
 from km_cli.protocols import Clock
 from km_cli.rules import Rules
@@ -38,7 +38,7 @@ _FEWEST_JUDGED = 10
 _BATCH_BYTES = 4 << 20
 
 
-Forecast = dict[str, dict[str, News]]
+Forecast = dict[str, dict[str, Held]]
 """What Kissmetrics will hold, by site and persona."""
 
 

@@ -25,8 +25,8 @@ class Print(NamedTuple):
     pairs: bytes
     id: bytes
     other: bytes = b""
-    names: int = 0
-    """How many different names the properties have, as Kissmetrics folds them."""
+    names: bytes = b""
+    """The digest of each property's name, 4 bytes each, once for all that Kissmetrics folds to one."""
 
 
 class Fact(NamedTuple):
@@ -51,7 +51,7 @@ class Prints:
         self._persons: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self._events: dict[str, tuple[bytes, str]] = {}
         self._pairs: dict[tuple[str, str], tuple[bytes, bytes]] = {}
-        self._last: tuple[Properties | None, bytes, bytes, int] = (None, b"", b"", 0)
+        self._last: tuple[Properties | None, bytes, bytes, bytes] = (None, b"", b"", b"")
 
     def of(self, call: Wired) -> Print:
         """Return the digests of `call`."""
@@ -102,14 +102,15 @@ class Prints:
         event = self._events[name] = (digest(4, folded), folded)
         return event
 
-    def _of_properties(self, properties: Properties) -> tuple[bytes, bytes, int]:
+    def _of_properties(self, properties: Properties) -> tuple[bytes, bytes, bytes]:
         known = self._pairs
         if len(known) > 100_000:
             known.clear()
         found = [known.get(pair) or self._pair(pair) for pair in properties]
         wholes = sorted([whole for _, whole in found])
-        names = len({pair[:4] for pair, _ in found}) if len(found) > 1 else len(found)
-        return blake2b(b"".join(wholes), digest_size=8).digest(), b"".join([pair for pair, _ in found]), names
+        pairs = b"".join([pair for pair, _ in found])
+        names = b"".join(dict.fromkeys([pair[:4] for pair, _ in found]))
+        return blake2b(b"".join(wholes), digest_size=8).digest(), pairs, names
 
     def _pair(self, pair: tuple[str, str]) -> tuple[bytes, bytes]:
         name = fold_name(pair[0])

@@ -13,7 +13,7 @@ from km_cli.cli.show import complain, counted, say, short, table
 from km_cli.cli.watch import Watch
 from km_cli.config import Settings
 from km_cli.destinations import Target
-from km_cli.model import Finding, News
+from km_cli.model import Finding, Held
 from km_cli.pipeline import Forecast
 from km_cli.rules import CATALOGUE, is_harmless
 from km_cli.tally import Tally
@@ -81,8 +81,8 @@ def print_json(
     if forecast is not None:
         summary["dry_run"] = True
         summary["forecast"] = {
-            site: {persona: news._asdict() for persona, news in held.items()}
-            for site, held in forecast.items()
+            site: {persona: held._asdict() for persona, held in personas.items()}
+            for site, personas in forecast.items()
         }
     if kept is not None:
         summary["kept"] = kept
@@ -258,7 +258,7 @@ def _print_forecast(forecast: Forecast) -> None:
         table([(label, f"{held.people:,}", _said(held)) for label, held in lines])
 
 
-def _said(held: News) -> str:
+def _said(held: Held) -> str:
     return f"with {counted(held.events, 'event')}, {counted(held.properties, 'property value')}"
 
 

@@ -130,7 +130,7 @@ class Store(Reader):
         """Make the tables that are not there; count what a file of an earlier version holds."""
         if not self._one("SELECT count(*) FROM sqlite_master WHERE name = 'kept_instances'"):
             self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
-            if not self._one("SELECT EXISTS (SELECT 1 FROM kept_instances)"):  # else another process was faster
+            if not self._one("SELECT EXISTS (SELECT 1 FROM kept_instances)"):  # or another process counted
                 self._db.execute(_COUNT_INSTANCES)
             self._db.execute("COMMIT")
 
