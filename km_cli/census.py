@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from km_cli.model import Alias, Finding, Placed, Plan, Properties, Record, Sequence, Set, instance_marks
-from km_cli.names import fold_name
+from km_cli.model import Alias, Finding, Placed, Plan, Properties, Record, Sequence, Set, is_of_event
+from km_cli.names import MOST_INSTANCES, fold_name
 from km_cli.prints import digest, spelling
 from km_cli.protocols import Counts
-
-MOST_INSTANCES = 1000
-"""D7: of each event and each property, per person, that Kissmetrics keeps."""
 
 MANY_NAMES, MOST_NAMES = 1000, 65_535
 """D8: names of events a product has, as many of properties; an FAQ says the smaller number."""
@@ -48,9 +45,12 @@ class Census:
                 self._cross(call, found)
         for placed in plan.placed:
             call = placed.call
-            self._counts.gain(self.site(call.site), call.persona, placed.news)
+            site = self.site(call.site)
+            too_many = self._counts.gain(site, call.persona, placed.filed.person, placed.news)
             if not isinstance(call, Alias):
                 self._count(placed, call, found)
+                if too_many:
+                    _tell_instances(too_many, call, found)
         row = plan.row
         return [Finding(code, message, row.source, row.line, who) for code, message, who in found]
 
@@ -65,7 +65,7 @@ class Census:
             found.append(("crossover", said, call.event))
 
     def _count(self, placed: Placed, call: Record | Set, found: list[tuple[str, str, str]]) -> None:
-        """Count a call: whose it is, its names, and its instances of event and properties."""
+        """Count a call: whose it is, and its names."""
         person = placed.filed.person
         if placed.news.people and (said := self._spelled(person, call)):
             found.append(("alike-ids", said, _who(call)))
@@ -73,9 +73,6 @@ class Census:
         if last != self._last:  # two personas mostly do the same
             self._last = last
             self._look_at_names(call, found)
-        marks = instance_marks(placed.filed)
-        if self._counts.more(marks) > MOST_INSTANCES:
-            self._tell_instances(marks, call, found)
 
     def _look_at_names(self, call: Record | Set, found: list[tuple[str, str, str]]) -> None:
         known = self._names[call.site]
@@ -84,18 +81,6 @@ class Census:
         for name, _ in call.properties:
             if name not in known["property"]:
                 self._name(call.site, "property", name, found)
-
-    def _tell_instances(
-        self, marks: list[bytes], call: Record | Set, found: list[tuple[str, str, str]]
-    ) -> None:
-        """Tell of each event and property of which there are too many now (D7)."""
-        names = [("D7-property", "property", name) for name, _ in call.properties]
-        for mark, (code, kind, name) in zip(marks, [*names, ("D7", "event", call.event)], strict=True):
-            count = self._counts.instances(mark)
-            if count > MOST_INSTANCES and name:
-                who = f"{_who(call)}, {name!r}"
-                kept = f"of which Kissmetrics keeps the last {MOST_INSTANCES:,}"
-                found.append((code, f"{who}: {kind} number {count:,}, {kept}", who))
 
     def _name(self, site: str, kind: str, name: str, found: list[tuple[str, str, str]]) -> None:
         """Count a name that is new in this run (D8)."""
@@ -123,3 +108,16 @@ class Census:
 
 def _who(call: Record | Set) -> str:
     return f"{call.persona} {call.identity!r}"
+
+
+def _tell_instances(
+    too_many: list[tuple[bytes, int]], call: Record | Set, found: list[tuple[str, str, str]]
+) -> None:
+    """Tell of each event and property of which Kissmetrics drops the earliest now (D7)."""
+    names = {digest(4, fold_name(name)): name for name, _ in call.properties}
+    for mark, number in too_many:
+        is_event = is_of_event(mark)
+        code, kind = ("D7", "event") if is_event else ("D7-property", "value")
+        who = f"{_who(call)}, {call.event if is_event else names[mark[-4:]]!r}"
+        kept = f"Kissmetrics keeps the last {MOST_INSTANCES:,} by their time and drops the earliest"
+        found.append((code, f"{who}: {kind} number {number:,}; {kept}", who))

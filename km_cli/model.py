@@ -330,24 +330,46 @@ class Guest(NamedTuple):
     pairs: bytes
 
 
+NO_EVENT = b"\0\0\0\0"
+"""Stands where a call has no event."""
+
+
 class News(NamedTuple):
-    """What Kissmetrics will hold more than before once it has a call: people, events, property values."""
+    """What is new in Kissmetrics once it has a call: people, and what was not in that second before.
+
+    `event` and `names` are digests: of the event (NO_EVENT if it adds none), and of each property that has
+    no value there yet, 4 bytes each.
+    """
+
+    people: int = 0
+    event: bytes = NO_EVENT
+    names: bytes = b""
+
+
+class Held(NamedTuple):
+    """How much Kissmetrics holds: people, events, property values."""
 
     people: int = 0
     events: int = 0
     properties: int = 0
 
 
-NO_EVENT = b"\0\0\0\0"
-"""Stands where a call has no event."""
-
-
-def instance_marks(filed: Filed) -> list[bytes]:
-    """Return what a call's instances are counted under (D7): its properties', and its event's at the end."""
-    person, pairs = filed.person, filed.pairs
-    marks = [person + pairs[at : at + 4] for at in range(0, len(pairs), 8)]
-    marks.append(person + b"event" + filed.event)
+def instance_marks(person: bytes, news: News) -> list[bytes]:
+    """Return what new instances are counted under (D7): each property's, and the event's at the end."""
+    names = news.names
+    marks = [person + names[at : at + 4] for at in range(0, len(names), 4)]
+    if news.event != NO_EVENT:
+        marks.append(person + b"event" + news.event)
     return marks
+
+
+def is_of_event(mark: bytes) -> bool:
+    """Tell whether instances are of an event; of a property they end on the digest of its name."""
+    return len(mark) > _PROPERTY_MARK
+
+
+_PROPERTY_MARK = 12
+"""Bytes: the person's digest and the name's."""
 
 
 class Slot(NamedTuple):
@@ -366,9 +388,10 @@ class Slot(NamedTuple):
     def more(self, event: bytes, pairs: bytes, second: int) -> News:
         """Return what a call adds to all that stands in this second."""
         standing = list(self.standing(second))
-        is_new = event != NO_EVENT and all(event != other for other, _ in standing)
         known = {name for _, others in standing for name, _ in split_pairs(others)}
-        return News(0, int(is_new), len({name for name, _ in split_pairs(pairs)} - known))
+        names = dict.fromkeys(name for name, _ in split_pairs(pairs) if name not in known)
+        is_new = all(event != other for other, _ in standing)
+        return News(0, event if is_new else NO_EVENT, b"".join(names))
 
 
 def split_pairs(pairs: bytes) -> Iterator[tuple[bytes, bytes]]:

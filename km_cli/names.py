@@ -16,6 +16,9 @@ LONGEST_IDENTITY = 255
 LONGEST_VALUE = 8192
 """D5: bytes of UTF-8 in a property value."""
 
+MOST_INSTANCES = 1000
+"""D7: of each event and each property, per person, that Kissmetrics keeps: the last ones."""
+
 PLACEHOLDERS = frozenset({"null", "none", "undefined", "anonymous", "guest", "-", "n/a", "missing"})
 """I1: values that stand for nobody; sent as an identity they make many people one, for good."""
 

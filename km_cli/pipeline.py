@@ -22,7 +22,7 @@ from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Columns, EventsSeen, LeftOut, Mapping
 from km_cli.meanings import Meanings
-from km_cli.model import NANOSECONDS, Event, Finding, Gap, News, Plan, Reject, Row, Sequence
+from km_cli.model import NANOSECONDS, Event, Finding, Gap, Held, Plan, Reject, Row, Sequence
 from km_cli.overlaps import Ahead, Overlaps, Span
 from km_cli.planning import Planner
 from km_cli.protocols import Clock
@@ -37,7 +37,7 @@ _DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5
 _BATCH_BYTES = 4 << 20
 
 
-Forecast = dict[str, dict[str, News]]
+Forecast = dict[str, dict[str, Held]]
 """What Kissmetrics will hold, by site and persona."""
 
 

@@ -28,8 +28,8 @@ class Print(NamedTuple):
     pairs: bytes
     id: bytes
     other: bytes = b""
-    names: int = 0
-    """How many different names the properties have, as Kissmetrics folds them."""
+    names: bytes = b""
+    """The digest of each property's name, 4 bytes each, once for all that Kissmetrics folds to one."""
 
 
 class Fact(NamedTuple):
@@ -54,7 +54,7 @@ class Prints:
         self._persons: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self._events: dict[str, tuple[bytes, str]] = {}
         self._pairs: dict[tuple[str, str], tuple[bytes, bytes]] = {}
-        self._last: tuple[Properties | None, bytes, int] = (None, b"", 0)
+        self._last: tuple[Properties | None, bytes, bytes] = (None, b"", b"")
 
     def of(self, call: Wired, total: bytes = b"") -> Print:
         """Return the digests of `call`; `total` is the fingerprint of its row."""
@@ -123,13 +123,13 @@ class Prints:
         event = self._events[name] = (digest(4, folded), folded)
         return event
 
-    def _of_properties(self, properties: Properties) -> tuple[bytes, int]:
+    def _of_properties(self, properties: Properties) -> tuple[bytes, bytes]:
         known = self._pairs
         if len(known) > 100_000:
             known.clear()
         found = [known.get(pair) or self._pair(pair) for pair in properties]
-        names = len({pair[:4] for pair, _ in found}) if len(found) > 1 else len(found)
-        return b"".join([pair for pair, _ in found]), names
+        pairs = b"".join([pair for pair, _ in found])
+        return pairs, b"".join(dict.fromkeys([pair[:4] for pair, _ in found]))
 
     def _pair(self, pair: tuple[str, str]) -> tuple[bytes, bytes]:
         name = fold_name(pair[0])

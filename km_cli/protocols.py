@@ -85,12 +85,11 @@ class OtherReadings(Protocol):
 class Counts(Protocol):
     """What foresight asks of the ledger about all that was ever planned. Durable as slots are."""
 
-    def more(self, marks: abc.Sequence[bytes]) -> int:
-        """Count one more instance of each, a person's event or property; return how many the most have."""
-        ...
+    def gain(self, site: str, persona: str, person: bytes, news: News) -> list[tuple[bytes, int]]:
+        """Count what is new with a call to this person.
 
-    def instances(self, mark: bytes) -> int:
-        """Return how many there are of one that was just counted."""
+        Return marks and numbers of those instances that are too many (D7): for each the first is dropped.
+        """
         ...
 
     def spelled(self, alike: bytes, person: bytes) -> bool:
@@ -99,10 +98,6 @@ class Counts(Protocol):
 
     def named(self, site: str, kind: str, name: bytes) -> int:
         """Count a name of an event or property if it is new in a site; return how many there are, else 0."""
-        ...
-
-    def gain(self, site: str, persona: str, news: News) -> None:
-        """Add to what Kissmetrics will hold of a persona."""
         ...
 
 

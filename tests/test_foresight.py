@@ -3,54 +3,21 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from km_cli.cli import group
-from km_cli.standin import Store, fold
+from km_cli.standin import fold
 from tests.conftest import SAMPLES
 from tests.support.command import Command
+from tests.support.foretelling import check_forecast
 from tests.support.tracker import BAD, OK
 
 HEADER = "timestamp,user,account,event,plan,seats"
-
-
-def ran(*words: str | Path) -> dict[str, Any]:
-    """Run a command in this process and return its summary."""
-    result = CliRunner().invoke(group, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return json.loads(result.stdout)
-
-
-def held(path: Path, accounts: set[str]) -> dict[str, dict[str, int]]:
-    """What the store holds, by persona: who is an account is known by name."""
-    counts: dict[str, Counter[str]] = {"user": Counter(), "account": Counter()}
-    with closing(Store(path)) as store:
-        for person in store.people():
-            counts["account" if person.identities[0] in accounts else "user"]["people"] += 1
-        for event in store.events():
-            counts["account" if event.person in accounts else "user"]["events"] += 1
-        for value in store.properties():
-            counts["account" if value.person in accounts else "user"]["properties"] += 1
-    names = ("people", "events", "properties")
-    return {persona: {name: found[name] for name in names} for persona, found in counts.items() if found}
-
-
-def check_forecast(log: Path, store: Path, accounts: set[str], *flags: str) -> None:
-    """A dry run, then the import: the same, also when something is there already."""
-    flags = (*flags, "--to", f"local:{store}", "--json")
-    told = ran("dry-run", log, *flags)["forecast"]["main"]
-    ran("import", log, *flags, "--rejects", store.with_name("rejects"))
-    assert told == held(store, accounts)
 
 
 rows = st.tuples(
@@ -197,6 +164,20 @@ def test_a_long_example_shows_the_finding(km: Command, code: str) -> None:
     assert f"{code.removesuffix('-bytes')}: " in dry
     assert held
     assert max(map(len, told.splitlines())) <= 410
+
+
+def test_the_rule_of_the_last_thousand_holds_as_many(km: Command) -> None:
+    """What it says is dropped is not among what is held; each of its users has one."""
+    told = km("rules", "D7").ended(0).out
+    held = told.partition("what Kissmetrics would hold after the import")[2].splitlines()
+    assert held[1:4] == [
+        "  2024-03-01 09:00:00  u0 did In",
+        "  2024-03-01 09:00:01  Acme did In",
+        "  2024-03-01 09:00:01  u1 did In",
+    ]
+    shown = [line for line in held if line.strip() and "more lines" not in line]
+    more = next(line for line in held if "more lines" in line).split()[1].replace(",", "")
+    assert len(shown) + int(more) == 1001 + 1000
 
 
 def test_rules_are_listed_and_the_nearest_is_named(km: Command) -> None:

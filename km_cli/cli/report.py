@@ -13,7 +13,7 @@ from km_cli.cli.show import complain, counted, say, short, table
 from km_cli.cli.watch import Watch
 from km_cli.config import Settings
 from km_cli.destinations import Target
-from km_cli.model import Finding, News
+from km_cli.model import Finding, Held
 from km_cli.pipeline import Forecast
 from km_cli.rules import CATALOGUE, is_harmless
 from km_cli.tally import Tally
@@ -81,8 +81,8 @@ def print_json(
     if forecast is not None:
         summary["dry_run"] = True
         summary["forecast"] = {
-            site: {persona: news._asdict() for persona, news in held.items()}
-            for site, held in forecast.items()
+            site: {persona: held._asdict() for persona, held in personas.items()}
+            for site, personas in forecast.items()
         }
     if kept is not None:
         summary["kept"] = kept
@@ -142,7 +142,7 @@ def print_summary(
 def _print_kept(settings: Settings, kept: dict[str, Any]) -> None:
     say(f"\nwhat Kissmetrics would keep of it, in {settings.target.place}")
     lines = [(f"  {name}", f"{kept[name]:,}", "") for name in ("people", "events", "properties")]
-    for code, count in {**kept["merged"], **kept["ignored"]}.items():
+    for code, count in {**kept["merged"], **kept["dropped"], **kept["ignored"]}.items():
         if count:
             lines.append((f"  {code}", f"{count:,}", _KEPT_MEANINGS.get(code, "")))
     table(lines)
@@ -159,6 +159,8 @@ _KEPT_MEANINGS = {
     "D2": "property values lost to another of the same second",
     "D4": "calls with a name that was folded",
     "repeat": "calls that came twice and changed nothing",
+    "D7": "events older than the last 1,000 of their name and person: dropped",
+    "D7-property": "property values older than the last 1,000 of their name and person: dropped",
 }
 
 
@@ -256,7 +258,7 @@ def _print_forecast(forecast: Forecast) -> None:
         table([(label, f"{held.people:,}", _said(held)) for label, held in lines])
 
 
-def _said(held: News) -> str:
+def _said(held: Held) -> str:
     return f"with {counted(held.events, 'event')}, {counted(held.properties, 'property value')}"
 
 

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
-from km_cli.model import Filed, News, instance_marks
+from km_cli.model import Held, News, instance_marks, is_of_event
+from km_cli.names import MOST_INSTANCES
 
 _MOST_CACHED = 200_000
 _MOST_UNWRITTEN = 100_000
 _MOST_NAMES = 70_000
-
-Total = dict[tuple[str, str], News]
-"""What Kissmetrics holds, by site and persona."""
 
 
 class CountTable:
@@ -36,30 +33,37 @@ class CountTable:
         self._gains: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         self._counts_on_disk = any(self._one(name, "SELECT 1 FROM {}.instances LIMIT 1") for name in schemas)
 
-    def more(self, marks: Sequence[bytes]) -> int:
-        """Count one more instance of each, a person's event or property; return how many the most have."""
-        known, most = self._instances, 0
+    def gain(self, site: str, persona: str, person: bytes, news: News) -> list[tuple[bytes, int]]:
+        """Count what is new with a call to this person.
+
+        Return marks and numbers of those instances that are too many (D7): for each the first is dropped.
+        """
+        known, total = self._instances, self._gains[site, persona]
+        total[0] += news.people
+        too_many = []
+        marks = instance_marks(person, news)
         for mark in marks:
             count = known.get(mark)
             if count is None:
                 count = self._load(mark) if self._counts_on_disk else 0
             known[mark] = count = count + 1
-            if count > most:
-                most = count
+            if count <= MOST_INSTANCES:
+                total[1 if is_of_event(mark) else 2] += 1
+            else:
+                too_many.append((mark, count))
         self._unwritten.update(marks)
-        return most
+        return too_many
 
-    def take_back(self, site: str, persona: str, filed: Filed, news: News) -> None:
-        """Count a call no more: its destination refused it."""
-        self.gain(site, persona, News(0, -news.events, -news.properties))
-        for mark in instance_marks(filed):
+    def take_back(self, site: str, persona: str, person: bytes, news: News) -> None:
+        """Count no more what was new with a call: its destination refused it."""
+        total = self._gains[site, persona]
+        for mark in instance_marks(person, news):
             count = self._instances.get(mark)
-            self._instances[mark] = (self._load(mark) if count is None else count) - 1
+            count = self._load(mark) if count is None else count
+            self._instances[mark] = count - 1
             self._unwritten.add(mark)
-
-    def instances(self, mark: bytes) -> int:
-        """Return how many there are of one that was just counted."""
-        return self._instances[mark]
+            if count <= MOST_INSTANCES:
+                total[1 if is_of_event(mark) else 2] -= 1
 
     def _load(self, key: bytes) -> int:
         query = "SELECT n FROM {}.instances WHERE name = ?"
@@ -98,14 +102,7 @@ class CountTable:
         self._new_names.append((site, kind, name))
         return len(names)
 
-    def gain(self, site: str, persona: str, news: News) -> None:
-        """Add to what Kissmetrics will hold of a persona."""
-        total = self._gains[site, persona]
-        total[0] += news.people
-        total[1] += news.events
-        total[2] += news.properties
-
-    def total(self, site: str) -> dict[str, News]:
+    def total(self, site: str) -> dict[str, Held]:
         """Return what Kissmetrics will hold in a site, by persona, once all is sent."""
         found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         for schema in self._schemas:
@@ -115,7 +112,7 @@ class CountTable:
         for (where, persona), numbers in self._gains.items():
             if where == site:
                 found[persona] = [have + more for have, more in zip(found[persona], numbers, strict=True)]
-        return {persona: News(*numbers) for persona, numbers in found.items()}
+        return {persona: Held(*numbers) for persona, numbers in found.items()}
 
     def write(self, *, at_end: bool) -> None:
         """Write what is new; the caller's transaction makes it durable."""

@@ -178,7 +178,7 @@ class Ledger:
         self.outbox.settle(receipts)
         for parcel in refused:
             if freed := self.slots.free(parcel.seat):
-                self.counts.take_back(f"{tracker} {parcel.site}", parcel.persona, *freed)
+                self.counts.take_back(f"{tracker} {parcel.site}", parcel.persona, parcel.seat.person, freed)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

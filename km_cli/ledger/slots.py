@@ -160,10 +160,10 @@ class SlotTable:
         """Remember where the call with this id is filed, for now in memory."""
         self._ids[event_id] = (person, second)
 
-    def free(self, seat: Seat) -> tuple[Filed, News] | None:
+    def free(self, seat: Seat) -> News | None:
         """Forget a call that its destination rejected: the row is judged anew when it comes again.
 
-        Return it and what Kissmetrics has less without it; None for an alias, or what is not known.
+        Return what Kissmetrics has less without it; None for an alias, or what is not known.
         """
         self.refused += 1
         if seat.second == NO_SECOND:
@@ -181,7 +181,7 @@ class SlotTable:
             guests.remove(Guest(leaving.event, leaving.pairs))
             self.put(seat.person, seat.taken, Slot(there.filed, tuple(guests)))
         left = self.slot(seat.person, seat.taken)
-        return leaving, left.more(leaving.event, leaving.pairs, seat.taken)
+        return left.more(leaving.event, leaving.pairs, seat.taken)
 
     def _part(self, person: bytes) -> None:
         """Forget that a person was made one with another."""

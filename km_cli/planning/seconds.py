@@ -48,7 +48,7 @@ class Seconds:
             more = self._slots.slot(mark.person, taken).more(mark.event, mark.pairs, taken)
             news = more._replace(people=int(is_new))
         else:
-            news = News(int(is_new), int(mark.event != NO_EVENT), mark.names)
+            news = News(int(is_new), mark.event, mark.names)
         filed = Filed(
             mark.person,
             mark.second,

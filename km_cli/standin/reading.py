@@ -5,16 +5,23 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+MOST_INSTANCES: Final = 1000
+"""D7: of each event and each property of a person, the last ones by their time."""
 
 _MERGED: Final = ("D1", "D2", "D4", "repeat")
 
-# A person is called by the first identity in alphabetical order, whichever came first.
-_PEOPLE: Final = """(SELECT coalesce(leader, id) AS id, product, min(identity) AS identity
-FROM kept_people GROUP BY coalesce(leader, id))"""
-_SHOWN: Final = f"""SELECT o.key, p.identity, n.shown, {{columns}} FROM {{table}} r
-JOIN {_PEOPLE} p ON p.id = r.person JOIN kept_products o ON o.id = p.product
-JOIN kept_names n ON n.id = r.name ORDER BY r.second, p.product, p.identity, n.folded"""
+# A person is called by the first identity in alphabetical order, whichever came first. CROSS JOIN: the rows
+# come by their key, in order of time, and everything else is looked up.
+_SHOWN: Final = """SELECT r.person, r.name, o.key,
+(SELECT min(identity) FROM kept_people WHERE id = r.person OR leader = r.person) AS identity,
+n.shown, {columns} FROM {table} r
+CROSS JOIN kept_people p ON p.id = r.person JOIN kept_products o ON o.id = p.product
+JOIN kept_names n ON n.id = r.name ORDER BY r.second, p.product, identity, n.folded"""
+_TOO_MANY: Final = f"SELECT person, name, n - {MOST_INSTANCES} FROM kept_instances WHERE n > {MOST_INSTANCES}"
+_INSTANCES: Final = f"""SELECT n.kind, sum(min(i.n, {MOST_INSTANCES})), sum(max(i.n - {MOST_INSTANCES}, 0))
+FROM kept_instances i JOIN kept_names n ON n.id = i.name GROUP BY n.kind"""
 _IDENTITIES: Final = """SELECT o.key, p.identity, coalesce(p.leader, p.id) AS who
 FROM kept_people p JOIN kept_products o ON o.id = p.product
 WHERE who IN (SELECT person FROM kept_minutes) ORDER BY who, p.identity"""
@@ -51,6 +58,7 @@ class Kept(NamedTuple):
 
     `merged`: D1 events not counted, D2 values that lost to another, D4 calls with a name that was changed,
     repeat calls that changed nothing at all (a resend; or two that only looked alike).
+    `dropped`: D7 events and D7-property values older than the last 1,000 of that person.
     `ignored`: the reasons why calls, or single properties of a call that was kept, are not there.
     """
 
@@ -59,6 +67,7 @@ class Kept(NamedTuple):
     events: int
     properties: int
     merged: dict[str, int]
+    dropped: dict[str, int]
     ignored: dict[str, int]
 
 
@@ -73,7 +82,7 @@ class Reader:
         return sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
 
     def kept(self) -> Kept:
-        """What stands in the store, over all products. Counts every row: seconds with many millions."""
+        """What stands in the store, over all products. Counts many rows: seconds with many millions."""
         with closing(self._connect()) as db:
             db.execute("BEGIN")  # one view for all of it
             counts: dict[str, dict[str, int]] = {
@@ -81,11 +90,14 @@ class Reader:
             }
             for kind, what, n in db.execute("SELECT kind, what, n FROM kept_counts"):
                 counts[kind][what] = n
-            query = """SELECT (SELECT count(DISTINCT person) FROM kept_minutes),
-            (SELECT count(*) FROM kept_events), (SELECT count(*) FROM kept_properties)"""
-            people, events, properties = db.execute(query).fetchone()
+            (people,) = db.execute("SELECT count(DISTINCT person) FROM kept_minutes").fetchone()
+            instances = {kind: (kept, dropped) for kind, kept, dropped in db.execute(_INSTANCES)}
+        events, old_events = instances.get("event", (0, 0))
+        properties, old_properties = instances.get("property", (0, 0))
         merged = dict.fromkeys(_MERGED, 0) | counts["merged"]
-        return Kept(counts["received"].get("", 0), people, events, properties, merged, counts["ignored"])
+        dropped = {"D7": old_events, "D7-property": old_properties}
+        received = counts["received"].get("", 0)
+        return Kept(received, people, events, properties, merged, dropped, counts["ignored"])
 
     def people(self) -> Iterator[Person]:
         """Everyone who has an event or a property (I3)."""
@@ -96,11 +108,19 @@ class Reader:
 
     def events(self) -> Iterator[Event]:
         """Every event that counts, by second; an alias shows at once."""
-        with closing(self._connect()) as db:
-            yield from map(Event._make, db.execute(_SHOWN.format(table="kept_events", columns="r.second")))
+        yield from map(Event._make, self._shown("kept_events", "r.second"))
 
     def properties(self) -> Iterator[Property]:
         """Every value that stands, by second. Values are as sent: "123" is not made a number (D5)."""
-        query = _SHOWN.format(table="kept_properties", columns="r.second, r.value")
+        yield from map(Property._make, self._shown("kept_properties", "r.second, r.value"))
+
+    def _shown(self, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a table by second, without the first of those that are too many (D7)."""
         with closing(self._connect()) as db:
-            yield from map(Property._make, db.execute(query))
+            db.execute("BEGIN")  # the counts and the rows are of one moment
+            too_many = {(person, name): n for person, name, n in db.execute(_TOO_MANY)}
+            for person, name, *row in db.execute(_SHOWN.format(table=table, columns=columns)):
+                if left := too_many.get((person, name)):
+                    too_many[person, name] = left - 1
+                else:
+                    yield tuple(row)

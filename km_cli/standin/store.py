@@ -3,6 +3,10 @@
 Names and people are small integers. The tables of events and properties begin with the second, so that a
 log in order of time is appended to; `kept_minutes` says in which minutes a person has anything, so that an
 alias reads those and not everything.
+
+Kissmetrics keeps the last 1,000 instances of each event and property of a person (D7). The tables hold the
+older ones too, which nothing shows: so a repeat of one is known as a repeat, and neither the order of arrival
+nor a later alias changes a count. `kept_instances` counts all of them; the reader leaves out the oldest.
 """
 
 import threading
@@ -33,11 +37,21 @@ CREATE TABLE IF NOT EXISTS kept_events (
 CREATE TABLE IF NOT EXISTS kept_properties (
     second INTEGER, person INTEGER, name INTEGER, value TEXT NOT NULL,
     PRIMARY KEY (second, person, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept_instances (
+    person INTEGER, name INTEGER, n INTEGER NOT NULL, PRIMARY KEY (person, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS kept_minutes (
     person INTEGER, minute INTEGER, PRIMARY KEY (person, minute)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS kept_counts (
     kind TEXT, what TEXT, n INTEGER NOT NULL, PRIMARY KEY (kind, what)) WITHOUT ROWID;
 """
+
+# A file that an earlier version made has no counts yet.
+_COUNT_INSTANCES: Final = """INSERT INTO kept_instances
+SELECT person, name, count(*) FROM kept_events GROUP BY person, name
+UNION ALL SELECT person, name, count(*) FROM kept_properties GROUP BY person, name"""
+
+_ADD_INSTANCES: Final = """INSERT INTO kept_instances VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET n = n + excluded.n"""
 
 _MOMENT: Final = """
 SELECT name, NULL FROM kept_events WHERE second = ?1 AND person = ?2
@@ -56,6 +70,9 @@ _EVENTS, _VALUES = _ROWS.format("kept_events"), _ROWS.format("kept_properties")
 _LOST_VALUES: Final = f"""SELECT count(*) {_VALUES} JOIN kept_properties k
 ON k.second = r.second AND k.person = :leader AND k.name = r.name
 WHERE m.person = :loser AND k.value <> r.value"""
+_BOTH_HAVE: Final = """SELECT r.name, count(*) {0} JOIN {1} k
+ON k.second = r.second AND k.person = :leader AND k.name = r.name
+WHERE m.person = :loser GROUP BY r.name"""
 _COPY_EVENTS: Final = f"""INSERT OR IGNORE INTO kept_events
 SELECT r.second, :leader, r.name {_EVENTS} WHERE m.person = :loser"""
 _DROP_EVENTS: Final = f"""DELETE FROM kept_events WHERE (second, person, name) IN
@@ -65,6 +82,9 @@ _MOVE_THE_REST: Final = (
     SELECT r.second, :leader, r.name, r.value {_VALUES} WHERE m.person = :loser""",
     f"""DELETE FROM kept_properties WHERE (second, person, name) IN
     (SELECT r.second, r.person, r.name {_VALUES} WHERE m.person = :loser)""",
+    """INSERT INTO kept_instances SELECT :leader, name, n FROM kept_instances WHERE person = :loser
+    ON CONFLICT DO UPDATE SET n = n + excluded.n""",
+    "DELETE FROM kept_instances WHERE person = :loser",
     "INSERT OR IGNORE INTO kept_minutes SELECT :leader, minute FROM kept_minutes WHERE person = :loser",
     "DELETE FROM kept_minutes WHERE person = :loser",
     "UPDATE kept_people SET leader = :leader WHERE leader = :loser OR id = :loser",
@@ -95,7 +115,7 @@ class Store(Reader):
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA cache_size = -65536")
             self._db.execute("PRAGMA wal_autocheckpoint = 8000")
-            self._db.executescript(_SCHEMA)
+            self._make_tables()
         except BaseException:
             self._db.close()
             raise
@@ -105,6 +125,14 @@ class Store(Reader):
     def close(self) -> None:
         """Let go of the file. Harmless when repeated."""
         self._db.close()
+
+    def _make_tables(self) -> None:
+        """Make the tables that are not there; count what a file of an earlier version holds."""
+        if not self._one("SELECT count(*) FROM sqlite_master WHERE name = 'kept_instances'"):
+            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
+            if not self._one("SELECT EXISTS (SELECT 1 FROM kept_instances)"):  # or another process counted
+                self._db.execute(_COUNT_INSTANCES)
+            self._db.execute("COMMIT")
 
     def receive(self, requests: Iterable[tuple[str, bytes]]) -> None:
         """Take calls, each its path with query and its form body, in one transaction: all or none.
@@ -151,6 +179,7 @@ class Store(Reader):
         self._moments: dict[tuple[int, int], _Moment] = {}
         self._new_events: list[tuple[int, int, int]] = []
         self._new_values: list[tuple[int, int, int, str]] = []
+        self._new_instances: Counter[tuple[int, int]] = Counter()
 
     def _take(self, hit: Hit | Ignored, arrival: int) -> None:
         self._counts["received", ""] += 1
@@ -179,6 +208,7 @@ class Store(Reader):
             else:
                 moment.events.add(name)
                 self._new_events.append((second, person, name))
+                self._new_instances[person, name] += 1
         if folded:
             self._counts["merged", "D4"] += 1
 
@@ -191,7 +221,9 @@ class Store(Reader):
             before = moment.properties.get(name)
             if before == value:
                 continue
-            if before is not None:
+            if before is None:
+                self._new_instances[key[1], name] += 1
+            else:
                 self._counts["merged", "D2"] += 1  # one survives: here the later
             news = True
             moment.properties[name] = value
@@ -254,10 +286,16 @@ class Store(Reader):
         loser, leader = sorted((one, other), key=lambda person: self._one(count, (person,)))
         who = {"loser": loser, "leader": leader}
         self._counts["merged", "D2"] += self._one(_LOST_VALUES, who)
+        both = [
+            (leader, name, -count)
+            for rows, table in ((_EVENTS, "kept_events"), (_VALUES, "kept_properties"))
+            for name, count in self._db.execute(_BOTH_HAVE.format(rows, table), who)
+        ]
         copied = self._db.execute(_COPY_EVENTS, who).rowcount
         self._counts["merged", "D1"] += self._db.execute(_DROP_EVENTS, who).rowcount - copied
         for statement in _MOVE_THE_REST:
             self._db.execute(statement, who)
+        self._db.executemany(_ADD_INSTANCES, both)
         self._counts["alias", ""] += 1
         self._aliases += 1
         self._people.clear()
@@ -267,6 +305,7 @@ class Store(Reader):
         run = self._db.executemany
         run("INSERT INTO kept_events VALUES (?, ?, ?)", self._new_events)
         run("INSERT OR REPLACE INTO kept_properties VALUES (?, ?, ?, ?)", self._new_values)
+        run(_ADD_INSTANCES, [(*key, count) for key, count in self._new_instances.items()])
         minutes = {(person, second // 60) for second, person in self._moments}
         run("INSERT OR IGNORE INTO kept_minutes VALUES (?, ?)", minutes - self._minutes)
         if len(self._minutes) >= _MOST_CACHED:
@@ -275,6 +314,7 @@ class Store(Reader):
         self._latest = max(self._latest, *(second for second, _ in self._moments), 0)
         self._new_events.clear()
         self._new_values.clear()
+        self._new_instances.clear()
         self._moments.clear()
 
     def _one(self, query: str, values: tuple[str | int, ...] | dict[str, int] = ()) -> int:
