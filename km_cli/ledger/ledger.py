@@ -14,10 +14,10 @@ from km_cli.errors import LedgerError, LedgerFailed, UsageError
 from km_cli.ledger.counts import CountTable
 from km_cli.ledger.files import FileTable
 from km_cli.ledger.lock import Lock
+from km_cli.ledger.opening import leave_no_trace, open_ledger, open_overlay
 from km_cli.ledger.outbox import Outbox
 from km_cli.ledger.pauses import Pause, PauseTable
 from km_cli.ledger.readings import Reading, ReadingTable
-from km_cli.ledger.schema import leave_no_trace, open_ledger, open_overlay
 from km_cli.ledger.slots import SlotTable
 from km_cli.ledger.untold import UntoldTable
 from km_cli.model import Outcome, Parcel, Placed, Receipt
