@@ -11,12 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from km_cli.errors import LedgerError, LedgerFailed, UsageError
+from km_cli.ledger.checks import check_file, check_name
 from km_cli.ledger.counts import CountTable
+from km_cli.ledger.damage import Database, damaged, decoding, is_damage
+from km_cli.ledger.durable import make_folder
 from km_cli.ledger.files import FileTable
-from km_cli.ledger.lock import Lock
+from km_cli.ledger.lock import Ending, Lock
 from km_cli.ledger.opening import leave_no_trace, open_ledger, open_overlay
 from km_cli.ledger.outbox import Outbox
 from km_cli.ledger.pauses import Pause, PauseTable
+from km_cli.ledger.presence import Presence
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.slots import SlotTable
 from km_cli.ledger.untold import UntoldTable
@@ -30,14 +34,13 @@ class Ledger:
     what it is told in a temporary file: a dry run.
     """
 
-    def __init__(
-        self, path: Path, database: sqlite3.Connection, schemas: tuple[str, ...], lock: Lock | None
-    ) -> None:
+    def __init__(self, path: Path, database: Database, schemas: tuple[str, ...], lock: Lock | None) -> None:
         self.path = path
         self._database = database
         self._schemas = schemas
         self._lock = lock
         self._failed: LedgerFailed | None = None
+        self._presence = Presence(path) if lock else None
         self._leave_no_trace = False
         self._new_sites: list[tuple[str, str, bytes, bytes]] = []
         self.slots = SlotTable(database, schemas)
@@ -54,39 +57,62 @@ class Ledger:
 
         Raises LedgerBusy if that holds it still, else LedgerError.
         """
+        check_name(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(path.parent)
         except OSError as error:
             raise LedgerError(
                 f"the ledger's folder {path.parent} cannot be made: {error.strerror}",
                 "give another place: --ledger PATH",
             ) from None
+        check_file(path)  # no lock is made beside what is no ledger
         lock = Lock(path)
         lock.acquire(wait)
         try:
-            return cls(path, open_ledger(path), ("main",), lock)
+            return cls._over(path, open_ledger(path, lock.ending), ("main",), lock)
         except BaseException:
+            lock.note_refused()
             lock.release()
             raise
 
     @classmethod
     def overlay(cls, path: Path) -> Ledger:
         """Open a temporary overlay on the ledger, which stays as it is and need not exist."""
+        check_name(path)
         at_rest = not path.with_name(path.name + "-wal").exists()
-        overlay = cls(path, *open_overlay(path), None)
+        overlay = cls._over(path, *open_overlay(path), None)
         overlay._leave_no_trace = at_rest
         return overlay
+
+    @classmethod
+    def _over(cls, path: Path, database: Database, schemas: tuple[str, ...], lock: Lock | None) -> Ledger:
+        try:
+            with decoding(database, "sqlite_master"):
+                return cls(path, database, schemas, lock)
+        except BaseException:
+            database.close()
+            raise
 
     def close(self) -> None:
         """Close the file and let go of the lock; what was only counted so far is written."""
         if self._lock and not self._failed:
-            with suppress(LedgerFailed), self._transaction():
+            with suppress(LedgerError), self._transaction():
                 self.counts.write(at_end=True)
         self._database.close()
         if self._lock:
+            if not self._failed and not self._database.is_damaged:
+                self._lock.note(self._ending())
             self._lock.release()
         elif self._leave_no_trace:
             leave_no_trace(self.path)
+
+    def _ending(self) -> Ending:
+        """Return what is beside the closed file: its log stays there as long as a dry run reads it."""
+        try:
+            log = self.path.with_name(self.path.name + "-wal").stat().st_size
+        except OSError:
+            log = 0
+        return Ending.CLEAN_WITH_LOG if log else Ending.CLEAN
 
     def commit(
         self,
@@ -171,22 +197,41 @@ class Ledger:
         """All or nothing. After a failure memory may be ahead of the file, so nothing more goes."""
         if self._failed:
             raise self._failed
+        before = self._database.total_changes
         try:
             self._database.execute("BEGIN IMMEDIATE")
             yield
+            if self._database.total_changes != before:
+                self._check_lasting()
             self._database.execute("COMMIT")
         except BaseException as error:
-            self._failed = LedgerFailed(
-                f"the ledger {self.path} cannot be written: {error}",
-                "make room or mend it, then run the same command again: it goes on where the ledger stands",
-            )
+            failed = self._failure(error)
             if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
             self.slots.discard()
             self.counts.discard()
-            if isinstance(error, sqlite3.Error):
-                raise self._failed from None
-            raise
+            if failed is error or not isinstance(error, sqlite3.Error | OSError):
+                raise
+            raise failed from None
+
+    def _check_lasting(self) -> None:
+        """Check that what is written will be found again. Raises LedgerFailed, OSError."""
+        if self._presence and self._lock:
+            self._presence.check()
+            self._lock.sync()
+
+    def _failure(self, error: BaseException) -> LedgerError:
+        """Return the error that a failed transaction ends with; nothing is written after it."""
+        self._failed = LedgerFailed(
+            f"the ledger {self.path} cannot be written: {error}",
+            "make room or mend it, then run the same command again: it goes on where the ledger stands",
+        )
+        if isinstance(error, LedgerFailed):
+            self._failed = error
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            return damaged(self._database, "sqlite_master", error)
+        return self._failed
 
     def check_site(self, tracker: str, name: str, key: str) -> None:
         """Check that a site's name goes with its key; the first batch ties them for good (promise 8).

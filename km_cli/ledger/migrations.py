@@ -14,10 +14,10 @@ from pathlib import Path
 
 from km_cli.errors import LedgerError
 from km_cli.ledger.durable import put_in_place, remove_database
-from km_cli.ledger.schema import APPLICATION_ID, VERSION
+from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
 
 Step = Callable[[sqlite3.Connection], None]
-"""Changes the tables of `main` within the open transaction: `run` keeps it open, `executescript` commits it."""
+"""Changes the tables of `main` within the open transaction: `run` keeps it open, `executescript` ends it."""
 
 
 def run(database: sqlite3.Connection, script: str) -> None:
@@ -37,7 +37,7 @@ def _from_2_to_3(database: sqlite3.Connection) -> None:
 
 
 STEPS: Mapping[int, Step] = {2: _from_2_to_3}
-"""By the format that a step begins from."""
+"""By the format that a step begins from. Tables that the present format adds are made after the last one."""
 
 OLDEST = min(STEPS)
 """The oldest format that can be brought to this one."""
@@ -51,6 +51,8 @@ def migrate(database: sqlite3.Connection, version: int, steps: Mapping[int, Step
             steps[version](database)
             assert database.in_transaction, f"the step from {version} committed by itself"
             version += 1
+            if version == VERSION:
+                run(database, TABLES.format(schema="main"))
             database.execute("UPDATE meta SET value = ? WHERE key = 'version'", (str(version),))
             database.execute("COMMIT")
         except BaseException:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import tempfile
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from km_cli.errors import LedgerError
-from km_cli.ledger.migrations import OLDEST, copy, migrate, migrate_with_backup
+from km_cli.ledger.checks import check_beside, check_content, check_file, check_header, check_tables
+from km_cli.ledger.damage import KEPT, Database, code_of
+from km_cli.ledger.durable import put_in_place, remove_database
+from km_cli.ledger.lock import Ending, read_ending
+from km_cli.ledger.migrations import copy, migrate, migrate_with_backup, run
 from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
 
 _PRAGMAS = """
@@ -20,64 +24,114 @@ PRAGMA cache_size = -32768;
 PRAGMA temp_store = FILE;
 """
 
+_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 
-def open_ledger(path: Path) -> sqlite3.Connection:
-    """Open or create the ledger for writing. Raises LedgerError if it cannot be used."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise LedgerError(
-            f"the ledger {path} cannot be written: {error.strerror}",
-            "give another place: --ledger PATH",
-        ) from None
-    check_safe(path)
-    database = sqlite3.connect(path, isolation_level=None, timeout=30)
-    try:
-        database.executescript(_PRAGMAS)
-        version = check_version(database, path, "main")
-        if version is not None and version < VERSION:
-            migrate_with_backup(database, path, version)
-        _make_tables(database)
-    except sqlite3.DatabaseError as error:
-        database.close()
-        raise _unusable(path, error) from None
-    except BaseException:
-        database.close()
-        raise
+
+def open_ledger(path: Path, ending: Ending) -> Database:
+    """Open or create the ledger for writing; the caller has its lock, and with it how the last run ended.
+
+    Raises LedgerError if it cannot be used; then it is as it was.
+    """
+    is_there = check_file(path)
+    check_beside(path, is_there=is_there, ending=ending)
+    if not is_there:
+        _create(path)
+        ending = Ending.CLEAN
+    with _refusing(path):
+        is_marked = check_header(path)
+        if not is_marked:  # it may be another program's: look before anything is written
+            with closing(_connect(path, "?mode=ro")) as database:
+                check_tables(database, path, "main", is_marked=False)
+        database = _connect(path)
+        try:
+            _make_ready(database, path, is_marked=is_marked, is_unchecked=ending is Ending.UNKNOWN)
+        except BaseException:
+            database.close()
+            raise
     return database
 
 
+def _connect(path: Path, query: str = "") -> Database:
+    place = path.absolute().as_uri() + query
+    database = sqlite3.connect(place, isolation_level=None, timeout=30, uri=True, factory=Database)
+    database.path = path
+    return database
+
+
+def _make_ready(database: Database, path: Path, *, is_marked: bool, is_unchecked: bool) -> None:
+    """Check the ledger, and bring it to the present format."""
+    database.executescript(_PRAGMAS)
+    version = check_tables(database, path, "main", is_marked=is_marked)
+    if is_unchecked or version != VERSION:
+        check_content(database, path)
+    if version is None:
+        database.execute("BEGIN IMMEDIATE")
+        _make_tables(database)
+        database.execute("COMMIT")
+    elif version < VERSION:
+        migrate_with_backup(database, path, version)
+
+
 def _make_tables(database: sqlite3.Connection) -> None:
-    database.executescript("BEGIN IMMEDIATE;" + TABLES.format(schema="main"))
-    if database.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    database.execute("INSERT OR IGNORE INTO meta VALUES ('version', ?)", (str(VERSION),))
-    database.execute("COMMIT")
+    run(database, TABLES.format(schema="main"))
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute("INSERT INTO meta VALUES ('version', ?)", (str(VERSION),))
 
 
-def open_overlay(path: Path) -> tuple[sqlite3.Connection, tuple[str, ...]]:
-    """Open a temporary database over the ledger at `path`, which is only read, if it is there at all."""
-    database = sqlite3.connect("", isolation_level=None, uri=True)
-    database.executescript(
-        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + TABLES.format(schema="main")
-    )
-    if not path.exists() or not path.stat().st_size:
-        return database, ("main",)
-    check_safe(path)
+def _create(path: Path) -> None:
+    """Create a ledger. It gets its name when it is whole: an empty file with that name is a lost ledger."""
+    part = path.with_name(path.name + ".new")
     try:
-        _attach(database, path)
-        version = check_version(database, path, "known")
-        if version is not None and version < VERSION:
-            _attach_migrated(database, path)
-    except sqlite3.DatabaseError as error:
-        database.close()
-        raise _unusable(path, error) from None
+        remove_database(part)
+        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        with closing(_connect(part)) as database:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("BEGIN IMMEDIATE")
+            _make_tables(database)
+            database.execute("COMMIT")
+        put_in_place(part, path)
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            remove_database(part)
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise LedgerError(
+            f"the ledger {path} cannot be created: {problem}",
+            "make room, or give another place: --ledger PATH",
+        ) from None
+
+
+def open_overlay(path: Path) -> tuple[Database, tuple[str, ...]]:
+    """Open a temporary database over the ledger at `path`, which is only read, if it is there at all."""
+    is_there = check_file(path)
+    check_beside(path, is_there=is_there, ending=_settled_ending(path))
+    database = sqlite3.connect("", isolation_level=None, uri=True, factory=Database)
+    database.path = path
+    try:
+        database.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + TABLES.format(schema="main")
+        )
+        if not is_there:
+            return database, ("main",)
+        with _refusing(path):
+            is_marked = check_header(path)
+            _attach(database, path)
+            version = check_tables(database, path, "known", is_marked=is_marked)
+            if version is not None and version < VERSION:
+                _attach_migrated(database, path)
     except BaseException:
         database.close()
         raise
-    has_ledger = database.execute("SELECT 1 FROM known.sqlite_master WHERE name = 'slots'").fetchone()
-    return database, ("main", "known") if has_ledger else ("main",)
+    return database, ("main",) if version is None else ("main", "known")
+
+
+def _settled_ending(path: Path) -> Ending:
+    """Return how the last run ended, if a log beside the ledger was there before and after it was looked up.
+
+    Without the lock, a run may begin or end meanwhile: then the log is its own.
+    """
+    log = path.with_name(path.name + "-wal")
+    before = read_ending(path)
+    return before if log.exists() and read_ending(path) is before else Ending.UNKNOWN
 
 
 def _attach(database: sqlite3.Connection, path: Path) -> None:
@@ -97,16 +151,17 @@ def _attach(database: sqlite3.Connection, path: Path) -> None:
 def _attach_migrated(database: sqlite3.Connection, path: Path) -> None:
     """Attach a copy of the ledger in the present format in its place; the copy goes with its last user.
 
-    Its name is removed as soon as it is open, so that a dry run that is killed leaves nothing.
+    Its name is removed as soon as it is open, so that a dry run that is killed later leaves nothing.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="km-cli-") as folder:
             copied = Path(folder) / "ledger.db"
             copy(database, "known", copied)
             database.execute("DETACH known")
-            with closing(sqlite3.connect(copied, isolation_level=None)) as migrating:
+            with closing(_connect(copied)) as migrating:
+                migrating.path = path
                 migrating.execute("PRAGMA synchronous = OFF")
-                version = check_version(migrating, path, "main")
+                version = check_tables(migrating, path, "main", is_marked=False)
                 if version is not None:
                     migrate(migrating, version)
             database.execute("ATTACH ? AS known", (f"{copied.as_uri()}?mode=ro&immutable=1",))
@@ -130,38 +185,11 @@ def leave_no_trace(path: Path) -> None:
         database.close()
 
 
-def check_safe(path: Path) -> None:
-    """Raise LedgerError for a ledger that others can write, or that is a link to elsewhere."""
-    found = path.lstat()
-    if stat.S_ISLNK(found.st_mode):
-        raise LedgerError(
-            f"the ledger {path} is a link to elsewhere", f"name the file itself: --ledger {path.resolve()}"
-        )
-    if found.st_mode & 0o022:
-        raise LedgerError(f"the ledger {path} can be written by others", f"take that away: chmod go-w {path}")
-
-
-def check_version(database: sqlite3.Connection, path: Path, schema: str) -> int | None:
-    """Return the ledger's format, None if it is new. Raises LedgerError for one that can't be read."""
-    if not database.execute(f"SELECT 1 FROM {schema}.sqlite_master WHERE name = 'meta'").fetchone():
-        return None
-    found = database.execute(f"SELECT value FROM {schema}.meta WHERE key = 'version'").fetchone()
-    version = int(found[0]) if found else None
-    if version is not None and version > VERSION:
-        raise LedgerError(
-            f"the ledger {path} was written by a newer km-cli (format {version}, this one knows {VERSION})",
-            "update km-cli; nothing was changed",
-        )
-    if version is not None and version < OLDEST:
-        raise LedgerError(
-            f"the ledger {path} is of a format from before the first release ({version}; now {VERSION})",
-            "nothing was changed; begin a new one: --ledger PATH",
-        )
-    return version
-
-
-def _unusable(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
-    return LedgerError(
-        f"the ledger {path} cannot be used: {error}",
-        "it is left as it is; bring back a copy of it: under another (--ledger PATH) all is sent again",
-    )
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Say what to do about a ledger that SQLite cannot use."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        hint = "make room or mend the disk, then run again" if code_of(error) in _NO_ROOM else KEPT
+        raise LedgerError(f"the ledger {path} cannot be used: {error}", hint) from None
