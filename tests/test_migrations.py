@@ -158,13 +158,13 @@ def killed_while_migrating(folder: Path, old: Old, lines: Iterable[int]) -> None
 
 def test_killed_while_it_is_migrated_it_goes_on(tmp_path: Path) -> None:
     draw = random.Random(1)
-    killed_while_migrating(tmp_path, OLDS[0], draw.sample(range(1, 170), 8))
+    killed_while_migrating(tmp_path, OLDS[0], draw.sample(range(1, 330), 8))
 
 
 @pytest.mark.slow
 @by_name
 def test_killed_at_every_line_it_goes_on(tmp_path: Path, old: Old) -> None:
-    killed_while_migrating(tmp_path, old, range(1, 200, 4))
+    killed_while_migrating(tmp_path, old, range(1, 330, 4))
 
 
 @pytest.mark.parametrize("size", [0, 20_000, 60_000, 84_000])

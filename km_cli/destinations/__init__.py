@@ -31,11 +31,18 @@ def parse_target(to: str, default_store: Path) -> Target:
         return Target("tracker", "kissmetrics", KISSMETRICS)
     word, _, path = to.partition(":")
     if word == "local":
-        return Target("local", "local", str(Path(path).expanduser()) if path else str(default_store))
+        return Target("local", "local", _expanded(path) if path else str(default_store))
     if "://" in to or "@" in to:
         url = check_url(to)
         return Target("tracker", "kissmetrics" if url in ALSO_KISSMETRICS else url, url)
     raise UsageError(f"--to {to!r} is no destination", "use kissmetrics, a URL, or local[:PATH]")
+
+
+def _expanded(path: str) -> str:
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise UsageError(f"--to local:{path} names the home of an unknown user", "write it out") from None
 
 
 def open_destination(target: Target, keys: Mapping[str, str], timeout: float) -> Destination:

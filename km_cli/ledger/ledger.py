@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from km_cli.errors import LedgerError, LedgerFailed, UsageError
-from km_cli.ledger.checks import check_file, check_name
+from km_cli.ledger.checks import check_file, check_header, check_name
 from km_cli.ledger.counts import CountTable
-from km_cli.ledger.damage import Database, damaged, decoding, is_damage
+from km_cli.ledger.damage import Database, damaged, decoding, expect, expect_size, is_damage
 from km_cli.ledger.durable import make_folder
 from km_cli.ledger.files import FileTable
 from km_cli.ledger.lock import Ending, Lock
@@ -65,7 +65,8 @@ class Ledger:
                 f"the ledger's folder {path.parent} cannot be made: {error.strerror}",
                 "give another place: --ledger PATH",
             ) from None
-        check_file(path)  # no lock is made beside what is no ledger
+        if check_file(path):
+            check_header(path)  # no lock is made beside another file
         lock = Lock(path)
         lock.acquire(wait)
         try:
@@ -175,6 +176,13 @@ class Ledger:
             self.counts.write(at_end=False)
             self.untold.write()
 
+    def reading_of(self, number: int) -> Reading:
+        """Return the reading that a row in the outbox belongs to."""
+        reading = self.readings.by_number(number)
+        if reading is None:
+            raise damaged(self._database, "readings", f"number {number} is not there")
+        return reading
+
     def told(self) -> None:
         """Forget that nobody was told of rejects: somebody was. If that fails, it is told again."""
         with suppress(LedgerFailed, sqlite3.Error):
@@ -238,24 +246,33 @@ class Ledger:
 
         Only a salted fingerprint of the key is kept. Raises UsageError if the name is known with another.
         """
-        found = self._database.execute(
-            "SELECT salt, fingerprint FROM sites WHERE tracker = ? AND name = ?", (tracker, name)
-        ).fetchone()
+        known = self._sites(tracker)
+        found = next(((salt, mark) for other, salt, mark in known if other == name), None)
         if found is None:
             salt = secrets.token_bytes(16)
             self._new_sites.append((tracker, name, salt, _fingerprint(key, salt)))
-            self._check_other_sites(tracker, name, key)
+            self._check_other_sites(known, tracker, name, key)
         elif not hmac.compare_digest(found[1], _fingerprint(key, found[0])):
             raise UsageError(
                 f"the site {name!r} is known to the ledger with another API key",
                 f"give the right key, or this product a name of its own: --site NAME (ledger {self.path})",
             )
 
-    def _check_other_sites(self, tracker: str, name: str, key: str) -> None:
+    def _sites(self, tracker: str) -> list[tuple[str, bytes, bytes]]:
+        """Return the tracker's sites: name, salt and fingerprint of the key."""
+        with decoding(self._database, "sites"):
+            query = "SELECT name, salt, fingerprint FROM sites WHERE tracker = ?"
+            found = self._database.execute(query, (tracker,)).fetchall()
+            for name, salt, fingerprint in found:
+                expect((name, salt, fingerprint), str, bytes, bytes)
+                expect_size(salt, 16)
+                expect_size(fingerprint, 16)
+            return found
+
+    def _check_other_sites(
+        self, known: list[tuple[str, bytes, bytes]], tracker: str, name: str, key: str
+    ) -> None:
         """One product under two names would be sent everything twice."""
-        known = self._database.execute(
-            "SELECT name, salt, fingerprint FROM sites WHERE tracker = ?", (tracker,)
-        ).fetchall()
         new = [(other, salt, mark) for at, other, salt, mark in self._new_sites if at == tracker]
         for other, salt, fingerprint in (*known, *new):
             if other != name and hmac.compare_digest(fingerprint, _fingerprint(key, salt)):

@@ -1,7 +1,7 @@
 """One run at a time per ledger, by a lock that the system releases when the process dies (promise 7).
 
-The lock's file also says how the last run ended: it holds the process's number while a run is at work, and a word
-once the ledger was closed well. So a run that finds nothing new writes nothing to the ledger itself.
+The lock's file also says how the last run ended: it holds the process's number while a run is at work, and a
+word once the ledger was closed well. So a run that finds nothing new writes nothing to the ledger itself.
 """
 
 from __future__ import annotations
