@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from km_cli.ledger.damage import decoding, expect
 from km_cli.model import Origin
 
 
@@ -45,6 +46,9 @@ _COLUMNS = (
     "reading, token, asked, mapping, source, columns, delimiter, length, line, rows, rejected, digest, "
     "refused, actor"
 )
+
+
+_TYPES = (int, str, str, str, str, str, str, int, int, int, int, bytes, int, str)
 
 
 class Head(NamedTuple):
@@ -104,13 +108,15 @@ class ReadingTable:
         """How far all readings got. Looked up once: a run may meet thousands of files, and readings."""
         if self._heads is None:
             self._heads = Heads()
-            for name in self._schemas:
-                rows = self._database.execute(
-                    f"SELECT reading, asked, digest, actor, rows, length FROM {name}.readings "
-                    "WHERE length > 0 ORDER BY reading"
-                )
-                for *fields, length in rows:
-                    self._heads.put(Head(*fields), length)
+            with decoding(self._database, "readings"):
+                for name in self._schemas:
+                    rows = self._database.execute(
+                        f"SELECT reading, asked, digest, actor, rows, length FROM {name}.readings "
+                        "WHERE length > 0 ORDER BY reading"
+                    )
+                    for row in rows:
+                        expect(row, int, str, bytes, str, int, int)
+                        self._heads.put(Head(*row[:5]), row[5])
         return self._heads
 
     def by_token(self, token: str) -> Reading | None:
@@ -122,14 +128,17 @@ class ReadingTable:
         return self._one("reading = ?", number)
 
     def _one(self, where: str, *values: object) -> Reading | None:
-        for name in self._schemas:
-            row = self._database.execute(
-                f"SELECT {_COLUMNS} FROM {name}.readings WHERE {where} ORDER BY reading DESC", values
-            ).fetchone()
-            if row:
-                fields = list(row)
-                fields[5] = tuple(json.loads(fields[5]))
-                return Reading._make(fields)
+        with decoding(self._database, "readings"):
+            for name in self._schemas:
+                row = self._database.execute(
+                    f"SELECT {_COLUMNS} FROM {name}.readings WHERE {where} ORDER BY reading DESC", values
+                ).fetchone()
+                if row:
+                    expect(row, *_TYPES)
+                    fields = list(row)
+                    fields[5] = tuple(json.loads(fields[5]))
+                    expect(fields[5], *[str] * len(fields[5]))
+                    return Reading._make(fields)
         return None
 
     def begin(

@@ -10,6 +10,7 @@ import sqlite3
 from struct import Struct
 
 from km_cli.ledger.changed import ChangedTable
+from km_cli.ledger.damage import decoding, expect
 from km_cli.model import NO_SECOND, Claim, Filed, Guest, News, Owner, Placed, Seat, Slot
 
 _FILED, _GUEST = 1, 2
@@ -70,6 +71,8 @@ def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
             at += size
         pairs = blob[at : at + 8 * pairs_count]
         at += 8 * pairs_count
+        if kind not in (_FILED, _GUEST) or at > len(blob):
+            raise ValueError(f"kind {kind}, {len(blob)} bytes")
         if kind == _GUEST:
             guests.append(Guest(event, pairs))
         else:
@@ -121,10 +124,11 @@ class SlotTable:
     def _load(self, person: bytes, second: int) -> Slot:
         if second > self._youngest_on_disk:
             return _EMPTY
-        for query in self._queries:
-            found = self._database.execute(query, (second, person)).fetchone()
-            if found is not None:
-                return decode_slot(person, second, found[0])
+        with decoding(self._database, "slots"):
+            for query in self._queries:
+                found = self._database.execute(query, (second, person)).fetchone()
+                if found is not None:
+                    return decode_slot(person, second, found[0])
         return _EMPTY
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
@@ -140,10 +144,12 @@ class SlotTable:
         known = self._ids.get(event_id)
         if known is not None:
             return known
-        for query in self._id_queries:
-            found = self._database.execute(query, (event_id,)).fetchone()
-            if found is not None:
-                return found[0], found[1]
+        with decoding(self._database, "ids"):
+            for query in self._id_queries:
+                found = self._database.execute(query, (event_id,)).fetchone()
+                if found is not None:
+                    expect(found, bytes, int)
+                    return found[0], found[1]
         return None
 
     def file_id(self, event_id: bytes, person: bytes, second: int) -> None:
@@ -168,7 +174,8 @@ class SlotTable:
         if seat.taken != seat.second:
             there = self.slot(seat.person, seat.taken)
             guests = list(there.guests)
-            guests.remove(Guest(leaving.event, leaving.pairs))
+            with decoding(self._database, "slots"):
+                guests.remove(Guest(leaving.event, leaving.pairs))
             self.put(seat.person, seat.taken, Slot(there.filed, tuple(guests)))
         left = self.slot(seat.person, seat.taken)
         return leaving, left.more(leaving.event, leaving.pairs, seat.taken)
@@ -183,11 +190,13 @@ class SlotTable:
         """Return whose this person is."""
         known = self._owners.get(person)
         if known is None:
-            for query in self._owner_queries:
-                found = self._database.execute(query, (person,)).fetchone()
-                if found is not None:
-                    known = self._owners[person] = Owner(*found)
-                    break
+            with decoding(self._database, "persons"):
+                for query in self._owner_queries:
+                    found = self._database.execute(query, (person,)).fetchone()
+                    if found is not None:
+                        expect(found, str, bytes, bytes)
+                        known = self._owners[person] = Owner(*found)
+                        break
         return known
 
     def own(self, person: bytes, owner: Owner) -> None:
