@@ -74,9 +74,9 @@ class Understanding:
             heads = self._heads(opened)
             for head, state in heads:
                 if head.asked == asked:
-                    reading = self._ledger.readings.by_number(head.number)
-                    assert reading is not None
-                    mapping = Mapping.from_json(reading.mapping)
+                    reading = self._ledger.reading_of(head.number)
+                    with self._ledger.decoding("readings"):
+                        mapping = Mapping.from_json(reading.mapping)
                     return Understood(reading._replace(source=source.name), mapping, state)
         mapping = self.mapping(opened)
         actor = self._actor(mapping)
@@ -100,7 +100,8 @@ class Understanding:
     def _check_actor(self, opened: Opened, actor: Actor, heads: list[Head]) -> None:
         """Refuse a log that was read with another actor: all that others did would be sent again."""
         for head in heads:
-            before = Actor(*json.loads(head.actor)) if head.actor and head.rows else actor
+            with self._ledger.decoding("readings"):
+                before = Actor(*json.loads(head.actor)) if head.actor and head.rows else actor
             if before != actor and before[:2] == actor[:2]:
                 raise InputError(
                     f"{opened.source.name}: it was read before with {before.said} as the one who acts; with "

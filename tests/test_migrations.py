@@ -19,7 +19,7 @@ from km_cli.ledger.migrations import STEPS, backup_of, migrate, run
 from km_cli.ledger.schema import VERSION
 from tests.make_ledgers import ACCOUNT_KEY, DATA, OLDS, Old, wire
 from tests.support.command import Command
-from tests.support.old_ledgers import pending, runs, start, tracker_of, unpacked
+from tests.support.old_ledgers import KILLED_AT_A_LINE, pending, runs, start, tracker_of, unpacked
 
 by_name = pytest.mark.parametrize("old", OLDS, ids=[old.name for old in OLDS])
 TRACKED = [old for old in OLDS if not old.local]
@@ -106,27 +106,6 @@ def test_the_copy_is_whole_and_for_its_owner_alone(tmp_path: Path, old: Old) -> 
 
 
 # Killed, or without room
-
-
-KILLED_AT_A_LINE = """
-import os, signal, sys
-at, seen = int(sys.argv.pop(1)), 0
-def count(frame, event, _):
-    global seen
-    if "/km_cli/ledger/" not in frame.f_code.co_filename:
-        return None
-    if not frame.f_code.co_filename.endswith(("migrations.py", "opening.py", "durable.py", "lock.py")):
-        return None
-    seen += event == "line"
-    if seen == at:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return count
-sys.settrace(count)
-from km_cli.cli import main
-sys.argv[0] = "km-cli"
-sys.exit(main())
-"""
-"""Runs the command; kills it at a line of the code that opens a ledger."""
 
 
 def killed_at(line: int, old: Old, folder: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from km_cli.errors import LedgerError, LedgerFailed
+from km_cli.ledger.presence import Presence
 
 SPOILED = (
     ArithmeticError,
@@ -42,9 +43,13 @@ KEPT = "it is left as it is; bring back a copy of it: under another (--ledger PA
 
 
 class Database(sqlite3.Connection):
-    """A connection that knows which ledger it reads, and whether any of it was found damaged."""
+    """A connection that knows which ledger it reads, and whether any of it was found damaged.
+
+    `presence` is of a run that writes: a file that was cut short looks damaged.
+    """
 
     path: Path = Path()
+    presence: Presence | None = None
     is_damaged: bool = False
 
 
@@ -59,7 +64,10 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def damaged(database: sqlite3.Connection, table: str, error: BaseException | str) -> LedgerError:
-    """Return the error for a value that is not what was written there, or that cannot be read."""
+    """Return the error for a value that is not what was written there, or that cannot be read.
+
+    `table` is empty where it is not known.
+    """
     path = database.path if isinstance(database, Database) else Path()
     if isinstance(error, BaseException) and code_of(error) in _NOT_DAMAGE:
         return LedgerFailed(
@@ -68,7 +76,10 @@ def damaged(database: sqlite3.Connection, table: str, error: BaseException | str
         )
     if isinstance(database, Database):
         database.is_damaged = True
-    return LedgerError(f"the ledger {path} is damaged: its table {table!r} holds nonsense ({error})", KEPT)
+        if database.presence and (lost := database.presence.lost()):
+            return lost
+    where = f"its table {table!r} holds nonsense ({error})" if table else str(error)
+    return LedgerError(f"the ledger {path} is damaged: {where}", KEPT)
 
 
 class decoding:  # noqa: N801 - it is used as a function, and a class costs a fifth of a generator

@@ -7,7 +7,7 @@ import hmac
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from km_cli.errors import LedgerError, LedgerFailed, UsageError
@@ -40,7 +40,7 @@ class Ledger:
         self._schemas = schemas
         self._lock = lock
         self._failed: LedgerFailed | None = None
-        self._presence = Presence(path) if lock else None
+        database.presence = Presence(path) if lock else None
         self._leave_no_trace = False
         self._new_sites: list[tuple[str, str, bytes, bytes]] = []
         self.slots = SlotTable(database, schemas)
@@ -88,7 +88,7 @@ class Ledger:
     @classmethod
     def _over(cls, path: Path, database: Database, schemas: tuple[str, ...], lock: Lock | None) -> Ledger:
         try:
-            with decoding(database, "sqlite_master"):
+            with decoding(database, ""):
                 return cls(path, database, schemas, lock)
         except BaseException:
             database.close()
@@ -183,6 +183,10 @@ class Ledger:
             raise damaged(self._database, "readings", f"number {number} is not there")
         return reading
 
+    def decoding(self, table: str) -> AbstractContextManager[None]:
+        """Return a context for decoding what is kept in a table as JSON: what is wrong is a LedgerError."""
+        return decoding(self._database, table)
+
     def told(self) -> None:
         """Forget that nobody was told of rejects: somebody was. If that fails, it is told again."""
         with suppress(LedgerFailed, sqlite3.Error):
@@ -225,8 +229,9 @@ class Ledger:
 
     def _check_lasting(self) -> None:
         """Check that what is written will be found again. Raises LedgerFailed, OSError."""
-        if self._presence and self._lock:
-            self._presence.check()
+        if self._lock and self._database.presence:
+            if lost := self._database.presence.lost():
+                raise lost
             self._lock.sync()
 
     def _failure(self, error: BaseException) -> LedgerError:
@@ -238,7 +243,7 @@ class Ledger:
         if isinstance(error, LedgerFailed):
             self._failed = error
         if isinstance(error, sqlite3.Error) and is_damage(error):
-            return damaged(self._database, "sqlite_master", error)
+            return damaged(self._database, "", error)
         return self._failed
 
     def check_site(self, tracker: str, name: str, key: str) -> None:

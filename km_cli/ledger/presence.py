@@ -18,21 +18,25 @@ class Presence:
         self._file, self._size = (found.st_dev, found.st_ino), found.st_size
         self._log_file: tuple[int, int] | None = None
 
-    def check(self) -> None:
-        """Check it while a transaction is open. Raises LedgerFailed if it is gone, another one or shorter."""
+    def lost(self) -> LedgerFailed | None:
+        """Return the error that the run ends with if the file is gone, another one or shorter; else None.
+
+        The write-ahead log must be there: it is, as soon as anything was read.
+        """
         try:
             found, log = os.stat(self._path), os.stat(self._log)
         except OSError:
-            raise self._lost("was removed") from None
+            return self._error("was removed")
         if (found.st_dev, found.st_ino) != self._file:
-            raise self._lost("was replaced by another file")
+            return self._error("was replaced by another file")
         if found.st_size < self._size:
-            raise self._lost("was cut short")
+            return self._error("was cut short")
         if self._log_file not in (None, (log.st_dev, log.st_ino)):
-            raise self._lost("has another write-ahead log")
+            return self._error("has another write-ahead log")
         self._size, self._log_file = found.st_size, (log.st_dev, log.st_ino)
+        return None
 
-    def _lost(self, fate: str) -> LedgerFailed:
+    def _error(self, fate: str) -> LedgerFailed:
         return LedgerFailed(
             f"the ledger {self._path} {fate} while a run used it",
             "bring it back as it was: under a new or an older one, calls that were sent are sent again",

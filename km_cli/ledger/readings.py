@@ -102,6 +102,7 @@ class ReadingTable:
             database.execute(f"SELECT coalesce(max(reading), 0) FROM {name}.readings").fetchone()[0]
             for name in schemas
         )
+        expect((self._last,), int)
 
     @property
     def heads(self) -> Heads:

@@ -113,6 +113,7 @@ class SlotTable:
             database.execute(f"SELECT coalesce(max(second), 0) FROM {name}.slots").fetchone()[0]
             for name in schemas
         )
+        expect((self._youngest,), int)
 
     def slot(self, person: bytes, second: int) -> Slot:
         """Return the slot, empty if nothing is known."""

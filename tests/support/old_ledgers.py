@@ -16,6 +16,26 @@ from tests.make_ledgers import ACCOUNT_KEY, DATA, Old
 from tests.support.command import Command, Result
 from tests.support.tracker import Behave, Tracker
 
+KILLED_AT_A_LINE = """
+import os, signal, sys
+at, seen = int(sys.argv.pop(1)), 0
+def count(frame, event, _):
+    global seen
+    if "/km_cli/ledger/" not in frame.f_code.co_filename:
+        return None
+    if not frame.f_code.co_filename.endswith(("migrations.py", "opening.py", "durable.py", "lock.py")):
+        return None
+    seen += event == "line"
+    if seen == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return count
+sys.settrace(count)
+from km_cli.cli import main
+sys.argv[0] = "km-cli"
+sys.exit(main())
+"""
+"""Runs the command; kills it at a line of the code that opens a ledger."""
+
 
 def unpacked(old: Old, home: Path) -> Path:
     """Put the ledger and its logs into a folder; return the folder."""
