@@ -285,8 +285,7 @@ class Sending:
             owed = tuple(dict.fromkeys(mate.parcel.part for mate in mates))
             reject = Reject(row, "refused", f"the destination refused it: {mates[0].reason}", owed)
             self._tally.reject(reject)
-            reading = self._ledger.readings.by_number(reading_number)
-            assert reading is not None
+            reading = self._ledger.reading_of(reading_number)
             lines.append(format_reject(reject, reading.origin))
         self._write(lines)
         return receipts

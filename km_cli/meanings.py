@@ -7,7 +7,7 @@ other calls, and nothing of it is known. So its rows are mapped once more, as th
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -70,7 +70,7 @@ class Meanings:
         if not found:
             found = list(self._of_any_log(opened, first[:JUDGED_ROWS], now))
         if found and not self._settings.as_new:
-            raise _refusal(opened, *found[0])
+            raise self._refusal(opened, *found[0])
         return tuple(sorted({reading.number for reading, _ in found}))
 
     def _interpretation(
@@ -107,7 +107,7 @@ class Meanings:
             if then is None or then.key == now.key:
                 continue
             rows = chain(first, self._rows_behind(opened, len(first), reading.rows))
-            if difference := _difference(rows, then, now, reading):
+            if difference := self._difference(rows, then, now, reading):
                 yield reading, difference
 
     def _rows_behind(self, opened: Opened, skipped: int, most: int) -> Iterator[Row]:
@@ -125,6 +125,45 @@ class Meanings:
                         yield item
         except (InputError, ReadError):
             return  # It is met again, and said, by who reads it in earnest.
+
+    def _difference(
+        self, rows: Iterable[Row], then: Interpretation, now: Interpretation, reading: Reading
+    ) -> Difference | None:
+        """Return the first row of which a persona's call, sent by an earlier reading, is another one now.
+
+        One that a persona did not do then, or does not do now, is only added or taken away.
+        """
+        tracker, sent = self._settings.target.tracker, dict(reading.calls)
+        for row in rows:
+            records = now.records(row)
+            for part, before in (then.records(row) if records else {}).items():
+                record = records.get(part)
+                # A reading of format 2 counts all of a tracker's calls together.
+                if record is None or not (sent.get(f"{tracker} {' '.join(part)}") or sent.get(tracker)):
+                    continue
+                if what := _what(before, record):
+                    return Difference(row.line, before, record, what)
+        return None
+
+    def _refusal(self, opened: Opened, reading: Reading, difference: Difference) -> InputError:
+        tracker, site = self._settings.target.tracker, difference.now.site
+        sent = [
+            count for part, count in reading.calls if part == tracker or part.startswith(f"{tracker} {site} ")
+        ]
+        name, since = opened.source.name, ""
+        if reading.begun:
+            since = f" on {datetime.fromtimestamp(reading.begun, UTC):%Y-%m-%d}"
+        where = "" if reading.source == name else f" as {reading.source}"
+        said = (
+            f"{name}: this log was sent to the site {site!r} before{since}{where}, {sum(sent):,} calls, with "
+            f"{difference.what}"
+        )
+        before, now = _said(difference.before), _said(difference.now)
+        return InputError(
+            f"{said}: line {difference.line:,} was {before}, and is {now} now",
+            "import it as it was imported then; or, if all of it is to be there once more, say --as-new",
+            plain=said,
+        )
 
     # Other bytes
 
@@ -146,7 +185,7 @@ class Meanings:
             if known * 2 >= len(first):
                 for reading in self._ledger.readings.meaning(meaning):
                     if reading.number in readings and (
-                        difference := _difference(iter(first), then, now, reading)
+                        difference := self._difference(first, then, now, reading)
                     ):
                         yield reading, difference
 
@@ -227,29 +266,6 @@ def _bare(columns: Columns) -> Columns:
     return columns._replace(personas=people, id="", properties=(), exclude=(), flatten=False, ignore=())
 
 
-def _difference(
-    rows: Iterable[Row], then: Interpretation, now: Interpretation, reading: Reading
-) -> Difference | None:
-    """Return the first row of which a persona's call, sent by an earlier reading, is another one now.
-
-    One that a persona did not do then, or does not do now, is only added or taken away.
-    """
-    sent = dict(reading.calls)
-    for row in rows:
-        records = now.records(row)
-        for part, before in (then.records(row) if records else {}).items():
-            record = records.get(part)
-            if record is None or not (sent.get(" ".join(part)) or sent.get(_ANY)):
-                continue
-            if what := _what(before, record):
-                return Difference(row.line, before, record, what)
-    return None
-
-
-_ANY = ""
-"""The part that all calls of a reading of format 2 are counted under."""
-
-
 def _what(before: Record, now: Record) -> str:
     """Say in which of what it is known by a call differs; "" for nothing."""
     if before.moment != now.moment:
@@ -259,29 +275,6 @@ def _what(before: Record, now: Record) -> str:
     if before.identity != now.identity:
         return f"other identities of the {now.persona}"
     return "another persona or column as the actor" if before.actor != now.actor else ""
-
-
-def _refusal(opened: Opened, reading: Reading, difference: Difference) -> InputError:
-    calls: Counter[str] = Counter()
-    for part, count in reading.calls:
-        calls[part.partition(" ")[0]] += count
-    site = difference.now.site
-    count = calls[site] or calls[_ANY]
-    since = ""
-    if reading.begun:
-        since = f" on {datetime.fromtimestamp(reading.begun, UTC):%Y-%m-%d}"
-    name = opened.source.name
-    where = "" if reading.source == name else f" as {reading.source}"
-    said = (
-        f"{name}: this log was sent to the site {site!r} before{since}{where}, {count:,} calls, with "
-        f"{difference.what}"
-    )
-    then, now = _said(difference.before), _said(difference.now)
-    return InputError(
-        f"{said}: line {difference.line:,} was {then}, and is {now} now",
-        "import it as it was imported then; or, if all of it is to be there once more, say --as-new",
-        plain=said,
-    )
 
 
 def _said(record: Record) -> str:

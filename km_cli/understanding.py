@@ -64,7 +64,8 @@ class Understanding:
             heads = self._heads(opened)
             for head, state in heads:
                 if head.asked == asked and (known := self._gone_on_with(head)):
-                    mapping = Mapping.from_json(known.mapping)
+                    with self._ledger.decoding("readings"):
+                        mapping = Mapping.from_json(known.mapping)
                     return Understood(known._replace(source=source.name), mapping, state)
         mapping = self.mapping(opened)
         readings = self._ledger.readings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sqlite3
 import sys
 from contextlib import suppress
 
@@ -54,6 +55,9 @@ def _code_of(command: click.Command) -> int:
     except KmError as error:
         complain(str(error), error.hint)
         return error.exit
+    except sqlite3.Error as error:
+        complain(f"the ledger cannot be read: {error}", "it is left as it is; bring back a copy of it")
+        return Exit.LEDGER
     except (OSError, SystemExit) as error:
         return _failed(error)
     except Exception as error:

@@ -18,7 +18,15 @@ from km_cli.config import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations import open_destination
 from km_cli.dispatch import Sending, Stop, Stopped
-from km_cli.errors import Exit, KmError, LedgerFailed, Unavailable, Undelivered, Untold
+from km_cli.errors import (
+    Exit,
+    KmError,
+    LedgerError,
+    LedgerFailed,
+    Unavailable,
+    Undelivered,
+    Untold,
+)
 from km_cli.inputs import RejectsFile
 from km_cli.ledger import Ledger
 from km_cli.pipeline import Pipeline
@@ -143,8 +151,12 @@ def send(
         lost = _told(sending.end)
     ended = ended or lost
     pause = outages.after(pause, ended, pool.pause, run.tally, run.clock.now())
-    with suppress(LedgerFailed):  # the next run finds out by itself
+    try:
         run.ledger.pause(tracker, pause)
+    except LedgerFailed:
+        return ended  # the next run finds out by itself
+    except LedgerError as error:
+        return ended or error
     return ended
 
 

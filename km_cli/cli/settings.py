@@ -27,6 +27,7 @@ from km_cli.config.files import expanded
 from km_cli.destinations import Target, parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_shape
+from km_cli.ledger import check_name
 from km_cli.mapping import Clocking, Members, Wanted, make_part
 from km_cli.model import Overlap, Persona
 from km_cli.names import LONGEST_NAME, fold_name, nearest
@@ -76,7 +77,7 @@ def make_settings(context: click.Context) -> Settings:
 def _check_flags(context: click.Context, target: Target) -> None:
     """Raise UsageError for flags that mean nothing, or contradict each other."""
     flags = context.params
-    if target.kind == "local" and flags["ledger"]:
+    if target.kind == "local" and flags["ledger"] is not None:
         raise UsageError(
             "--to local keeps its own ledger in its file", "leave --ledger out, or use --to local:PATH"
         )
@@ -98,13 +99,20 @@ def _said(context: click.Context, name: str) -> str:
 
 def _places(flags: dict[str, Any], target: Target) -> tuple[Path, Path]:
     """Return where the ledger is, and where rejects go."""
-    ledger = expanded(flags["ledger"], "--ledger") if flags["ledger"] else state_folder() / "ledger.db"
-    if target.kind == "local":
-        ledger = Path(target.place)
+    given = target.place if target.kind == "local" else flags["ledger"]
+    ledger = state_folder() / "ledger.db" if given is None else expanded(given, "--ledger")
+    check_name(ledger)
     if rejects := flags.get("rejects"):
         return ledger, expanded(rejects, "--rejects")
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     return ledger, ledger.with_name(f"rejects-{stamp}-{os.getpid()}.jsonl")
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{path} names the home of an unknown user", "write it out") from None
 
 
 def _people(context: click.Context) -> People:

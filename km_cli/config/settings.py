@@ -90,7 +90,11 @@ def environment() -> Mapping[str, str]:
 
 
 def state_folder() -> Path:
-    """Return the user's folder for what a program must remember (XDG_STATE_HOME on Linux)."""
+    """Return the user's folder for what a program must remember (XDG_STATE_HOME on Linux).
+
+    A relative XDG_STATE_HOME is ignored, as its specification demands: each folder would have its own ledger.
+    """
     from platformdirs import user_state_path
 
-    return user_state_path("km-cli")
+    folder = user_state_path("km-cli")
+    return folder if folder.is_absolute() else Path.home() / ".local" / "state" / "km-cli"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from km_cli.ledger.checks import check_name
 from km_cli.ledger.ledger import Ledger
 from km_cli.ledger.pauses import Pause
 from km_cli.ledger.readings import Head, Reading
 
-__all__ = ["Head", "Ledger", "Pause", "Reading"]
+__all__ = ["Head", "Ledger", "Pause", "Reading", "check_name"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from km_cli.ledger.damage import decoding, expect
 from km_cli.model import Filed, Origin, Placed, Record, Row
 
 Key = tuple[int, bytes, int, bytes, bytes]
@@ -47,9 +48,10 @@ class ChangedTable:
         if key in self._fresh:
             found = self._fresh[key]
         else:
-            rows = (self._database.execute(query, key).fetchone() for query in self._queries)
-            row = next(filter(None, rows), None)
-            found = _decode(row, filed) if row else None
+            with decoding(self._database, "changed"):
+                rows = (self._database.execute(query, key).fetchone() for query in self._queries)
+                row = next(filter(None, rows), None)
+                found = _decode(row, filed) if row else None
         if found is not None:
             self._fresh[key] = None
         return found
@@ -106,6 +108,7 @@ def _encode(placed: Placed) -> str:
 
 
 def _decode(row: tuple[str, int, bytes, str], filed: Filed) -> Placed:
+    expect(row, str, int, bytes, str)
     source, line, raw, text = row
     fields, origin, *known = json.loads(text)
     fields[6] = tuple((name, value) for name, value in fields[6])
@@ -115,10 +118,13 @@ def _decode(row: tuple[str, int, bytes, str], filed: Filed) -> Placed:
 
 
 def decode_origin(fields: list[object] | None) -> Origin | None:
-    """Return the origin that was written as a JSON list."""
+    """Return the origin that was written as a JSON list. Raises TypeError, ValueError."""
     if fields is None:
         return None
+    expect(fields, str, list, list, str)
     reading, owed, columns, delimiter = fields
-    assert isinstance(owed, list)
-    assert isinstance(columns, list)
+    if not isinstance(owed, list) or not isinstance(columns, list):
+        raise TypeError("no lists")
+    expect(owed, *[str] * len(owed))
+    expect(columns, *[str] * len(columns))
     return Origin(str(reading), tuple(owed), tuple(columns), str(delimiter))

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from types import NoneType
 from typing import Any
 
+from km_cli.ledger.damage import decoding, expect
 from km_cli.model import Held, News, instance_marks, is_of_event
 from km_cli.names import MOST_INSTANCES
 
@@ -67,16 +69,19 @@ class CountTable:
 
     def _load(self, key: bytes) -> int:
         query = "SELECT n FROM {}.instances WHERE name = ?"
-        rows = (self._one(name, query, key) for name in self._schemas)
-        return next((int(row[0]) for row in rows if row), 0)
+        with decoding(self._database, "instances"):
+            rows = (self._one(name, query, key) for name in self._schemas)
+            return next((int(row[0]) for row in rows if row), 0)
 
     def spelled(self, alike: bytes, person: bytes) -> bool:
         """Tell whether another person's identity is spelled alike; if not, remember this one's."""
         known = self._spellings.get(alike)
         if known is None:
             query = "SELECT person FROM {}.spellings WHERE alike = ?"
-            rows = (self._one(name, query, alike) for name in self._schemas)
-            known = next((row[0] for row in rows if row), None)
+            with decoding(self._database, "spellings"):
+                rows = (self._one(name, query, alike) for name in self._schemas)
+                known = next((row[0] for row in rows if row), None)
+                expect((known,), (bytes, NoneType))
             if known is None:
                 known = self._new_spellings[alike] = person
             if len(self._spellings) > _MOST_CACHED:
@@ -89,11 +94,12 @@ class CountTable:
         names = self._names.get((site, kind))
         if names is None:
             query = "SELECT name FROM {}.names WHERE site = ? AND kind = ?"
-            names = self._names[site, kind] = {
-                row[0]
-                for schema in self._schemas
-                for row in self._database.execute(query.format(schema), (site, kind))
-            }
+            with decoding(self._database, "names"):
+                names = self._names[site, kind] = {
+                    row[0]
+                    for schema in self._schemas
+                    for row in self._database.execute(query.format(schema), (site, kind))
+                }
         if name in names:
             return 0
         if len(names) >= _MOST_NAMES:
@@ -107,8 +113,11 @@ class CountTable:
         found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         for schema in self._schemas:
             query = f"SELECT persona, people, events, properties FROM {schema}.totals WHERE site = ?"
-            for persona, *numbers in self._database.execute(query, (site,)):
-                found[persona] = [have + more for have, more in zip(found[persona], numbers, strict=True)]
+            with decoding(self._database, "totals"):
+                for row in self._database.execute(query, (site,)):
+                    expect(row, str, int, int, int)
+                    persona, *numbers = row
+                    found[persona] = [have + more for have, more in zip(found[persona], numbers, strict=True)]
         for (where, persona), numbers in self._gains.items():
             if where == site:
                 found[persona] = [have + more for have, more in zip(found[persona], numbers, strict=True)]

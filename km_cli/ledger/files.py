@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from struct import Struct
 
+from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.schema import that_have
 
 _FILE = Struct(">QQ16s")
@@ -42,11 +43,13 @@ class FileTable:
         file = _key(device, inode, asked)
         if self._new.get(file, ())[:2] == (size, time):
             return True
-        for found_size, found_time, seen in self._database.execute(self._query, {"file": file}):
-            if (found_size, found_time) == (size, time):
-                if now - seen > _REFRESHED:
-                    self._met.add(file)
-                return True
+        with decoding(self._database, "files"):
+            for row in self._database.execute(self._query, {"file": file}):
+                expect(row, int, int, int)
+                if row[:2] == (size, time):
+                    if now - row[2] > _REFRESHED:
+                        self._met.add(file)
+                    return True
         return False
 
     def keep(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> None:

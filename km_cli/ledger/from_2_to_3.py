@@ -56,12 +56,12 @@ def step(database: sqlite3.Connection) -> None:
             "UPDATE slots SET calls = ? WHERE second = ? AND person = ?", (encode_slot(slot), second, person)
         )
     database.executemany(
-        "UPDATE readings SET first = ?, last = ?, calls = json_object('', ?) WHERE reading = ?",
-        [(one.first, one.last, one.calls, reading) for reading, one in found.items() if one.calls],
-    )
-    database.executemany(
         "UPDATE readings SET first = ?, last = ? WHERE reading = ?",
         [(one.first, one.last, reading) for reading, one in found.items()],
+    )
+    database.executemany(
+        "UPDATE readings SET calls = json_object(json_extract(actor, '$[0]'), ?) WHERE reading = ?",
+        [(one.calls, reading) for reading, one in found.items() if one.calls],
     )
 
 

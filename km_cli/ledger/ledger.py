@@ -8,17 +8,21 @@ import secrets
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from km_cli.errors import LedgerError, LedgerFailed, UsageError
+from km_cli.ledger.checks import check_file, check_header, check_name
 from km_cli.ledger.counts import CountTable
+from km_cli.ledger.damage import Database, damaged, decoding, expect, expect_size, is_damage
+from km_cli.ledger.durable import make_folder
 from km_cli.ledger.files import FileTable
-from km_cli.ledger.lock import Lock
+from km_cli.ledger.lock import Ending, Lock
+from km_cli.ledger.opening import leave_no_trace, open_ledger, open_overlay
 from km_cli.ledger.outbox import Outbox
 from km_cli.ledger.pauses import Pause, PauseTable
+from km_cli.ledger.presence import Presence
 from km_cli.ledger.readings import Reading, ReadingTable
-from km_cli.ledger.schema import leave_no_trace, open_ledger, open_overlay
 from km_cli.ledger.slots import SlotTable
 from km_cli.ledger.untold import UntoldTable
 from km_cli.model import Outcome, Parcel, Placed, Receipt
@@ -31,14 +35,13 @@ class Ledger:
     what it is told in a temporary file: a dry run.
     """
 
-    def __init__(
-        self, path: Path, database: sqlite3.Connection, schemas: tuple[str, ...], lock: Lock | None
-    ) -> None:
+    def __init__(self, path: Path, database: Database, schemas: tuple[str, ...], lock: Lock | None) -> None:
         self.path = path
         self._database = database
         self._schemas = schemas
         self._lock = lock
         self._failed: LedgerFailed | None = None
+        database.presence = Presence(path) if lock else None
         self._leave_no_trace = False
         self._new_sites: list[tuple[str, str, bytes, bytes]] = []
         self.slots = SlotTable(database, schemas)
@@ -55,39 +58,63 @@ class Ledger:
 
         Raises LedgerBusy if that holds it still, else LedgerError.
         """
+        check_name(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(path.parent)
         except OSError as error:
             raise LedgerError(
                 f"the ledger's folder {path.parent} cannot be made: {error.strerror}",
                 "give another place: --ledger PATH",
             ) from None
+        if check_file(path):
+            check_header(path)  # no lock is made beside another file
         lock = Lock(path)
         lock.acquire(wait)
         try:
-            return cls(path, open_ledger(path), ("main",), lock)
+            return cls._over(path, open_ledger(path, lock.ending), ("main",), lock)
         except BaseException:
+            lock.note_refused()
             lock.release()
             raise
 
     @classmethod
     def overlay(cls, path: Path) -> Ledger:
         """Open a temporary overlay on the ledger, which stays as it is and need not exist."""
+        check_name(path)
         at_rest = not path.with_name(path.name + "-wal").exists()
-        overlay = cls(path, *open_overlay(path), None)
+        overlay = cls._over(path, *open_overlay(path), None)
         overlay._leave_no_trace = at_rest
         return overlay
+
+    @classmethod
+    def _over(cls, path: Path, database: Database, schemas: tuple[str, ...], lock: Lock | None) -> Ledger:
+        try:
+            with decoding(database, ""):
+                return cls(path, database, schemas, lock)
+        except BaseException:
+            database.close()
+            raise
 
     def close(self) -> None:
         """Close the file and let go of the lock; what was only counted so far is written."""
         if self._lock and not self._failed:
-            with suppress(LedgerFailed), self._transaction():
+            with suppress(LedgerError), self._transaction():
                 self.counts.write(at_end=True)
         self._database.close()
         if self._lock:
+            if not self._failed and not self._database.is_damaged:
+                self._lock.note(self._ending())
             self._lock.release()
         elif self._leave_no_trace:
             leave_no_trace(self.path)
+
+    def _ending(self) -> Ending:
+        """Return what is beside the closed file: its log stays there as long as a dry run reads it."""
+        try:
+            log = self.path.with_name(self.path.name + "-wal").stat().st_size
+        except OSError:
+            log = 0
+        return Ending.CLEAN_WITH_LOG if log else Ending.CLEAN
 
     def commit(
         self,
@@ -113,18 +140,18 @@ class Ledger:
             if at_end:
                 self.slots.forget_old_changed()
             self.readings.write(reading)
-            self._count_calls(reading, [placed for placed, _ in calls])
+            self._count_calls(tracker, reading, [placed for placed, _ in calls])
             self.files.write()
             self.untold.write()
         return parcels
 
-    def _count_calls(self, reading: Reading, placed: Iterable[Placed]) -> None:
-        """Count the calls of each reading by site and persona, as Reading has them."""
+    def _count_calls(self, tracker: str, reading: Reading, placed: Iterable[Placed]) -> None:
+        """Count the calls of each reading by tracker, site and persona, as Reading has them."""
         counted: defaultdict[int, Counter[str]] = defaultdict(Counter)
         for one in placed:
             claims = one.filed.claims
             number = claims[0].reading if claims else reading.number
-            counted[number][f"{one.call.site} {one.call.persona}"] += 1
+            counted[number][f"{tracker} {one.call.site} {one.call.persona}"] += 1
         for number, calls in counted.items():
             self.readings.count_calls(number, calls)
 
@@ -161,6 +188,17 @@ class Ledger:
             self.counts.write(at_end=False)
             self.untold.write()
 
+    def reading_of(self, number: int) -> Reading:
+        """Return the reading that a row in the outbox belongs to."""
+        reading = self.readings.by_number(number)
+        if reading is None:
+            raise damaged(self._database, "readings", f"number {number} is not there")
+        return reading
+
+    def decoding(self, table: str) -> AbstractContextManager[None]:
+        """Return a context for decoding what is kept in a table as JSON: what is wrong is a LedgerError."""
+        return decoding(self._database, table)
+
     def told(self) -> None:
         """Forget that nobody was told of rejects: somebody was. If that fails, it is told again."""
         with suppress(LedgerFailed, sqlite3.Error):
@@ -171,7 +209,7 @@ class Ledger:
     def _settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         receipts = list(receipts)
         refused = [receipt.parcel for receipt in receipts if receipt.outcome is Outcome.REJECTED]
-        for number, parcels in _by_row(refused).items():
+        for number, parcels in _by_row(tracker, refused).items():
             reading = self.outbox.row(number)[0]
             self.readings.count_refused(reading, 1)
             self.readings.count_calls(reading, {part: -count for part, count in parcels.items()})
@@ -185,46 +223,75 @@ class Ledger:
         """All or nothing. After a failure memory may be ahead of the file, so nothing more goes."""
         if self._failed:
             raise self._failed
+        before = self._database.total_changes
         try:
             self._database.execute("BEGIN IMMEDIATE")
             yield
+            if self._database.total_changes != before:
+                self._check_lasting()
             self._database.execute("COMMIT")
         except BaseException as error:
-            self._failed = LedgerFailed(
-                f"the ledger {self.path} cannot be written: {error}",
-                "make room or mend it, then run the same command again: it goes on where the ledger stands",
-            )
+            failed = self._failure(error)
             if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
             self.slots.discard()
             self.counts.discard()
-            if isinstance(error, sqlite3.Error):
-                raise self._failed from None
-            raise
+            if failed is error or not isinstance(error, sqlite3.Error | OSError):
+                raise
+            raise failed from None
+
+    def _check_lasting(self) -> None:
+        """Check that what is written will be found again. Raises LedgerFailed, OSError."""
+        if self._lock and self._database.presence:
+            if lost := self._database.presence.lost():
+                raise lost
+            self._lock.sync()
+
+    def _failure(self, error: BaseException) -> LedgerError:
+        """Return the error that a failed transaction ends with; nothing is written after it."""
+        self._failed = LedgerFailed(
+            f"the ledger {self.path} cannot be written: {error}",
+            "make room or mend it, then run the same command again: it goes on where the ledger stands",
+        )
+        if isinstance(error, LedgerFailed):
+            self._failed = error
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            return damaged(self._database, "", error)
+        return self._failed
 
     def check_site(self, tracker: str, name: str, key: str) -> None:
         """Check that a site's name goes with its key; the first batch ties them for good (promise 8).
 
         Only a salted fingerprint of the key is kept. Raises UsageError if the name is known with another.
         """
-        found = self._database.execute(
-            "SELECT salt, fingerprint FROM sites WHERE tracker = ? AND name = ?", (tracker, name)
-        ).fetchone()
+        known = self._sites(tracker)
+        found = next(((salt, mark) for other, salt, mark in known if other == name), None)
         if found is None:
             salt = secrets.token_bytes(16)
             self._new_sites.append((tracker, name, salt, _fingerprint(key, salt)))
-            self._check_other_sites(tracker, name, key)
+            self._check_other_sites(known, tracker, name, key)
         elif not hmac.compare_digest(found[1], _fingerprint(key, found[0])):
             raise UsageError(
                 f"the site {name!r} is known to the ledger with another API key",
                 f"give the right key, or this product a name of its own: --site NAME (ledger {self.path})",
             )
 
-    def _check_other_sites(self, tracker: str, name: str, key: str) -> None:
+    def _sites(self, tracker: str) -> list[tuple[str, bytes, bytes]]:
+        """Return the tracker's sites: name, salt and fingerprint of the key."""
+        with decoding(self._database, "sites"):
+            query = "SELECT name, salt, fingerprint FROM sites WHERE tracker = ?"
+            found = self._database.execute(query, (tracker,)).fetchall()
+            for name, salt, fingerprint in found:
+                expect((name, salt, fingerprint), str, bytes, bytes)
+                expect_size(salt, 16)
+                expect_size(fingerprint, 16)
+            return found
+
+    def _check_other_sites(
+        self, known: list[tuple[str, bytes, bytes]], tracker: str, name: str, key: str
+    ) -> None:
         """One product under two names would be sent everything twice."""
-        known = self._database.execute(
-            "SELECT name, salt, fingerprint FROM sites WHERE tracker = ?", (tracker,)
-        ).fetchall()
         new = [(other, salt, mark) for at, other, salt, mark in self._new_sites if at == tracker]
         for other, salt, fingerprint in (*known, *new):
             if other != name and hmac.compare_digest(fingerprint, _fingerprint(key, salt)):
@@ -240,11 +307,11 @@ class Ledger:
         self._new_sites = []
 
 
-def _by_row(parcels: Iterable[Parcel]) -> dict[int, Counter[str]]:
-    """Return by row how many calls there are of each site and persona."""
+def _by_row(tracker: str, parcels: Iterable[Parcel]) -> dict[int, Counter[str]]:
+    """Return by row how many calls there are of each tracker, site and persona."""
     found: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for parcel in parcels:
-        found[parcel.row][f"{parcel.site} {parcel.persona}"] += 1
+        found[parcel.row][f"{tracker} {parcel.site} {parcel.persona}"] += 1
     return found
 
 

@@ -1,23 +1,47 @@
-"""One run at a time per ledger, by a lock that the system releases when the process dies (promise 7)."""
+"""One run at a time per ledger, by a lock that the system releases when the process dies (promise 7).
+
+The lock's file also says how the last run ended: it holds the process's number while a run is at work, and a
+word once the ledger was closed well. So a run that finds nothing new writes nothing to the ledger itself.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import time
+from enum import Enum
 from pathlib import Path
 
 from km_cli.errors import LedgerBusy, LedgerError
 
 _TICK = 0.05
+_SIZE = 32
+_BUSY = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EINTR})
+_ELSEWHERE = "give a ledger in a folder that you can write to: --ledger PATH"
+
+
+class Ending(Enum):
+    """How the last run ended, as the lock's file has it."""
+
+    CLEAN = "closed"
+    """The ledger is one file, with nothing beside it."""
+    CLEAN_WITH_LOG = "closed, its log is needed"
+    """A dry run was reading then, so what the run wrote is still in the write-ahead log."""
+    UNKNOWN = ""
+    """It was killed, or the power failed; or an older km-cli ran last, or the lock's file is new."""
 
 
 class Lock:
     """An exclusive lock beside the ledger. Not the ledger itself: SQLite's own locks live there."""
 
     def __init__(self, ledger: Path) -> None:
-        self._path = ledger.with_name(ledger.name + ".lock")
+        self._path = lock_of(ledger)
         self._file = -1
+        self._found = b""
+        self._is_synced = False
+        self.ending = Ending.UNKNOWN
 
     def acquire(self, wait: float = 0.0) -> None:
         """Take the lock, waiting so many seconds for it.
@@ -25,26 +49,69 @@ class Lock:
         Raises LedgerBusy, naming the process that holds it, or LedgerError.
         """
         until = time.monotonic() + wait
+        file = self._open()
         try:
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            while not self._is_taken(file):
+                if time.monotonic() >= until:
+                    holder = os.pread(file, _SIZE, 0).decode(errors="replace").strip()
+                    raise LedgerBusy(
+                        f"another run holds the ledger (process {holder or 'unknown'})",
+                        "run again when it has finished",
+                    )
+                time.sleep(_TICK)
+            self._found = os.pread(file, _SIZE, 0)
+            self.ending = _ending(self._found)
+            _write(file, str(os.getpid()))
+        except OSError as error:
+            os.close(file)
+            raise LedgerError(
+                f"the ledger's lock {self._path} cannot be written: {error.strerror}",
+                "make room or mend it, then run the same command again",
+            ) from None
+        except BaseException:
+            os.close(file)
+            raise
+        self._file = file
+
+    def _open(self) -> int:
+        try:
+            if self._path.exists() and not stat.S_ISREG(self._path.stat().st_mode):
+                raise LedgerError(f"the ledger's lock {self._path} is no file", _ELSEWHERE)
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise LedgerError(
-                f"the ledger's lock {self._path} cannot be opened: {error.strerror}",
-                "give a ledger in a folder that you can write to: --ledger PATH",
+                f"the ledger's lock {self._path} cannot be opened: {error.strerror}", _ELSEWHERE
             ) from None
-        while not _locked(file):
-            if time.monotonic() < until:
-                time.sleep(_TICK)
-                continue
-            holder = os.pread(file, 32, 0).decode(errors="replace").strip()
-            os.close(file)
-            raise LedgerBusy(
-                f"another run holds the ledger (process {holder or 'unknown'})",
-                "run again when it has finished",
-            )
-        os.ftruncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode())
-        self._file = file
+
+    def _is_taken(self, file: int) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _BUSY:
+                return False
+            raise LedgerError(
+                f"the ledger cannot be locked in {self._path.parent}: {error.strerror}",
+                "put it on a disk of this machine, where files can be locked: --ledger PATH",
+            ) from None
+        return True
+
+    def sync(self) -> None:
+        """Make it durable that a run is at work, before it first writes to the ledger. Raises OSError."""
+        if not self._is_synced:
+            os.fsync(self._file)
+            self._is_synced = True
+
+    def note(self, ending: Ending) -> None:
+        """Note how the run ended. If that fails the next run checks the ledger, and no harm is done."""
+        try:
+            _write(self._file, ending.value)
+        except OSError:
+            return
+
+    def note_refused(self) -> None:
+        """Put back how the run before ended: this one did not touch the ledger."""
+        if self.ending is not Ending.UNKNOWN:
+            self.note(self.ending)
 
     def release(self) -> None:
         """Let go; the file stays, so that nobody locks one that is being removed."""
@@ -53,9 +120,24 @@ class Lock:
             self._file = -1
 
 
-def _locked(file: int) -> bool:
+def lock_of(ledger: Path) -> Path:
+    """Return where a ledger's lock is."""
+    return ledger.with_name(ledger.name + ".lock")
+
+
+def read_ending(ledger: Path) -> Ending:
+    """Return how the last run ended, without the lock: a run may be at work."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _ending(lock_of(ledger).read_bytes()[:_SIZE])
     except OSError:
-        return False
-    return True
+        return Ending.UNKNOWN
+
+
+def _write(file: int, text: str) -> None:
+    """Write over what is there, always as many bytes: a full disk has room for that."""
+    os.pwrite(file, f"{text:<{_SIZE - 1}}\n".encode(), 0)
+
+
+def _ending(found: bytes) -> Ending:
+    said = found.decode("ascii", errors="replace").strip()
+    return next((ending for ending in Ending if said == ending.value), Ending.UNKNOWN)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from types import NoneType
 from typing import Any
 
 from km_cli.ledger.changed import decode_origin
+from km_cli.ledger.damage import decoding, expect
 from km_cli.model import NO_SECOND, Outcome, Parcel, Placed, Receipt, Row, Seat
 
 _CHUNK = 2000
@@ -15,6 +18,11 @@ _MOST_A_ROW = 1000
 """Calls that one row becomes: three a persona at most."""
 
 _COLUMNS = "call, row, site, persona, payload, person, second, taken, deed, alike, tracker"
+
+_TYPES = (int, int, str, str, bytes, bytes, int, int, bytes, bytes, str)
+
+_PAYLOAD = re.compile(rb"/[a-z]\?[!-~]+")
+"""The form of a call's bytes: a path and a query."""
 
 _Call = tuple[Any, ...]
 """What is read of a call, in the order of _COLUMNS."""
@@ -30,6 +38,7 @@ class Outbox:
             "SELECT (SELECT coalesce(max(row), 0) FROM main.outbox_rows), "
             "(SELECT coalesce(max(call), 0) FROM main.outbox)"
         ).fetchone()
+        expect((self._row, self._call), int, int)
         self._open: dict[int, int] = {}
 
     def post(self, tracker: str, reading: int, calls: Sequence[tuple[Placed, bytes]]) -> list[Parcel]:
@@ -120,33 +129,54 @@ class Outbox:
                 NO_SECOND,
             ),
         )
-        return [_parcel(call) for call in found]
+        with decoding(self._database, "outbox"):
+            return [_parcel(_checked(call)) for call in found]
 
     def _chunks(self, last: int, end: int, also: str = "") -> Iterator[list[_Call]]:
         """Yield all calls in lists that split no row."""
         query = (
             f"SELECT {_COLUMNS} FROM main.outbox WHERE call > ? AND call <= ? {also} ORDER BY call LIMIT ?"
         )
-        while found := self._database.execute(query, (last, end, _CHUNK)).fetchall():
+        while found := self._chunk(query, last, end):
             if len(found) == _CHUNK and found[0][1] != found[-1][1]:
                 found = [call for call in found if call[1] != found[-1][1]]
             last = found[-1][0]
             yield found
+
+    def _chunk(self, query: str, last: int, end: int) -> list[_Call]:
+        with decoding(self._database, "outbox"):
+            found = self._database.execute(query, (last, end, _CHUNK)).fetchall()
+            return [_checked(call) for call in found]
 
     def count(self, tracker: str) -> dict[str, int]:
         """Return how many calls are pending, by site."""
         found: dict[str, int] = {}
         for name in self._schemas:
             query = f"SELECT site, count(*) FROM {name}.outbox WHERE tracker = ? GROUP BY site"
-            found.update(self._database.execute(query, (tracker,)).fetchall())
+            with decoding(self._database, "outbox"):
+                for row in self._database.execute(query, (tracker,)):
+                    expect(row, str, int)
+                    found[row[0]] = row[1]
         return found
 
     def row(self, number: int) -> tuple[int, Row]:
         """Return the reading and the row that a parcel comes from, for a reject."""
-        reading, source, line, raw, origin = self._database.execute(
-            "SELECT reading, source, line, raw, origin FROM main.outbox_rows WHERE row = ?", (number,)
-        ).fetchone()
-        return reading, Row(source, line, raw, None, decode_origin(json.loads(origin)) if origin else None)
+        with decoding(self._database, "outbox_rows"):
+            found = self._database.execute(
+                "SELECT reading, source, line, raw, origin FROM main.outbox_rows WHERE row = ?", (number,)
+            ).fetchone()
+            expect(found, int, str, int, bytes, (str, NoneType))
+            reading, source, line, raw, text = found
+            origin = decode_origin(json.loads(text)) if text else None
+        return reading, Row(source, line, raw, None, origin)
+
+
+def _checked(call: _Call) -> _Call:
+    """Return the call if its values can be those of one. Raises TypeError, ValueError."""
+    expect(call, *_TYPES)
+    if not _PAYLOAD.fullmatch(call[4]):
+        raise ValueError(f"the bytes of call {call[0]}")
+    return call
 
 
 def _parcel(call: _Call) -> Parcel:

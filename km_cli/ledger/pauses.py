@@ -5,7 +5,11 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.schema import that_have
+
+_LATEST = 1e11
+"""Seconds since 1970, some thousand years from now."""
 
 
 class Pause(NamedTuple):
@@ -28,10 +32,16 @@ class PauseTable:
 
     def of(self, tracker: str) -> Pause | None:
         """Return the tracker's pause, also one that is over."""
-        found = self._database.execute(
-            f"SELECT until, failures, reason FROM {self._schema}.pauses WHERE tracker = ?", (tracker,)
-        ).fetchone()
-        return Pause(*found) if found else None
+        with decoding(self._database, "pauses"):
+            found = self._database.execute(
+                f"SELECT until, failures, reason FROM {self._schema}.pauses WHERE tracker = ?", (tracker,)
+            ).fetchone()
+            if not found:
+                return None
+            expect(found, float, int, str)
+            if not 0 <= found[0] < _LATEST:
+                raise ValueError(f"a pause until {found[0]}")
+            return Pause(*found)
 
     def put(self, tracker: str, pause: Pause | None) -> None:
         """Replace it; the caller's transaction makes it durable."""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from km_cli.ledger.damage import decoding, expect
 from km_cli.model import Origin, Overlap
 
 
@@ -23,8 +24,9 @@ class Reading(NamedTuple):
     `begun` is when it was first read, in seconds since 1970. Its events are from the second `first` to `last`
     (0: none yet); `dated` if some of them say no time of day. `start` is the hash of its first 64 KiB.
     `regular` are the columns that every row has. `personas` (JSON) did what came of it: `calls` planned by
-    site. `overlap` and `as_new` are what flags decided: how it overlaps with others, and the numbers of the
-    readings it is never matched with. What is not known of a reading of format 2 is 0, b"" or "".
+    tracker, site and persona. `overlap` and `as_new` are what flags decided: how it overlaps with others, and
+    the numbers of the readings that it is never matched with. What is not known of a reading of format 2 is
+    0, b"" or "".
     """
 
     number: int
@@ -78,16 +80,32 @@ def _to_row(reading: Reading) -> tuple[object, ...]:
     return tuple(values.values())
 
 
+_TYPES = (
+    *(int, str, str, str, str, str, str, int, int, int, int, bytes, int, str),
+    *(int, int, int, int, bytes, str, str, str, str, str),
+)
+
+
 def _from_row(row: tuple[Any, ...]) -> Reading:
+    """Return a reading as it was written. Raises what a damaged one gives."""
+    expect(row, *_TYPES)
     read = Reading._make(row)
+    calls = json.loads(row[21])
+    expect((calls, *calls.values()), dict, *[int] * len(calls))
     return read._replace(
-        columns=tuple(json.loads(row[5])),
+        columns=_listed(row[5], str),
         dated=bool(read.dated),
-        regular=tuple(json.loads(row[19])),
-        calls=tuple(json.loads(row[21]).items()),
+        regular=_listed(row[19], str),
+        calls=tuple(calls.items()),
         overlap=Overlap(row[22]),
-        as_new=tuple(json.loads(row[23])),
+        as_new=_listed(row[23], int),
     )
+
+
+def _listed(text: str, kind: type) -> tuple[Any, ...]:
+    values = json.loads(text)
+    expect((values, *values), list, *[kind] * len(values))
+    return tuple(values)
 
 
 class Head(NamedTuple):
@@ -150,19 +168,22 @@ class ReadingTable:
             database.execute(f"SELECT coalesce(max(reading), 0) FROM {name}.readings").fetchone()[0]
             for name in schemas
         )
+        expect((self._last,), int)
 
     @property
     def heads(self) -> Heads:
         """How far all readings got. Looked up once: a run may meet thousands of files, and readings."""
         if self._heads is None:
             self._heads = Heads()
-            for name in self._schemas:
-                rows = self._database.execute(
-                    f"SELECT reading, asked, digest, rows, length FROM {name}.readings "
-                    "WHERE length > 0 ORDER BY reading"
-                )
-                for *fields, length in rows:
-                    self._heads.put(Head(*fields), length)
+            with decoding(self._database, "readings"):
+                for name in self._schemas:
+                    rows = self._database.execute(
+                        f"SELECT reading, asked, digest, rows, length FROM {name}.readings "
+                        "WHERE length > 0 ORDER BY reading"
+                    )
+                    for row in rows:
+                        expect(row, int, str, bytes, int, int)
+                        self._heads.put(Head(*row[:4]), row[4])
         return self._heads
 
     def by_token(self, token: str) -> Reading | None:
@@ -174,12 +195,13 @@ class ReadingTable:
         return self._one("reading = ?", number)
 
     def _one(self, where: str, *values: object) -> Reading | None:
-        for name in self._schemas:
-            row = self._database.execute(
-                f"SELECT {_COLUMNS} FROM {name}.readings WHERE {where} ORDER BY reading DESC", values
-            ).fetchone()
-            if row:
-                return _from_row(row)
+        with decoding(self._database, "readings"):
+            for name in self._schemas:
+                row = self._database.execute(
+                    f"SELECT {_COLUMNS} FROM {name}.readings WHERE {where} ORDER BY reading DESC", values
+                ).fetchone()
+                if row:
+                    return _from_row(row)
         return None
 
     @property
@@ -198,11 +220,14 @@ class ReadingTable:
         """Return all different ways in which logs of which calls were sent were read, the latest first."""
         found: dict[tuple[str, str], Meaning] = {}
         for name in self._schemas:
-            for mapping, personas, *spans in self._database.execute(
+            query = (
                 f"SELECT mapping, personas, min(first), max(last), max(reading) FROM {name}.readings "
                 "WHERE calls <> '{}' AND first > 0 GROUP BY mapping, personas"
-            ):
-                found.setdefault((mapping, personas), Meaning(mapping, personas, *spans))
+            )
+            with decoding(self._database, "readings"):
+                for row in self._database.execute(query):
+                    expect(row, str, str, int, int, int)
+                    found.setdefault(row[:2], Meaning(*row))
         return sorted(found.values(), key=lambda one: -one.reading)
 
     def meaning(self, meaning: Meaning) -> list[Reading]:
@@ -213,8 +238,9 @@ class ReadingTable:
         found: dict[int, Reading] = {}
         for name in self._schemas:
             query = f"SELECT {_COLUMNS} FROM {name}.readings WHERE {where} ORDER BY reading DESC"
-            for row in self._database.execute(query, values):
-                found.setdefault(row[0], _from_row(row))
+            with decoding(self._database, "readings"):
+                for row in self._database.execute(query, values):
+                    found.setdefault(row[0], _from_row(row))
         return list(found.values())
 
     def begin(self, reading: Reading) -> Reading:

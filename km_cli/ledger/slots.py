@@ -11,6 +11,7 @@ import sqlite3
 from struct import Struct
 
 from km_cli.ledger.changed import ChangedTable
+from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.rows import RowTable
 from km_cli.model import NO_SECOND, Claim, Filed, Guest, KnownRow, News, Owner, Placed, Seat, Slot
 
@@ -78,6 +79,8 @@ def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
             at += size
         pairs = blob[at : at + 8 * pairs_count]
         at += 8 * pairs_count
+        if kind not in (_FILED, _GUEST) or at > len(blob):
+            raise ValueError(f"kind {kind}, {len(blob)} bytes")
         if kind == _GUEST:
             guests.append(Guest(event, pairs))
         else:
@@ -120,6 +123,7 @@ class SlotTable:
             database.execute(f"SELECT coalesce(max(second), 0) FROM {name}.slots").fetchone()[0]
             for name in schemas
         )
+        expect((self._youngest,), int)
 
     def slot(self, person: bytes, second: int) -> Slot:
         """Return the slot, empty if nothing is known."""
@@ -131,10 +135,11 @@ class SlotTable:
     def _load(self, person: bytes, second: int) -> Slot:
         if second > self._youngest_on_disk:
             return _EMPTY
-        for query in self._queries:
-            found = self._database.execute(query, (second, person)).fetchone()
-            if found is not None:
-                return decode_slot(person, second, found[0])
+        with decoding(self._database, "slots"):
+            for query in self._queries:
+                found = self._database.execute(query, (second, person)).fetchone()
+                if found is not None:
+                    return decode_slot(person, second, found[0])
         return _EMPTY
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
@@ -150,10 +155,12 @@ class SlotTable:
         known = self._ids.get(event_id)
         if known is not None:
             return known
-        for query in self._id_queries:
-            found = self._database.execute(query, (event_id,)).fetchone()
-            if found is not None:
-                return found[0], found[1]
+        with decoding(self._database, "ids"):
+            for query in self._id_queries:
+                found = self._database.execute(query, (event_id,)).fetchone()
+                if found is not None:
+                    expect(found, bytes, int)
+                    return found[0], found[1]
         return None
 
     def file_id(self, event_id: bytes, person: bytes, second: int) -> None:
@@ -178,7 +185,8 @@ class SlotTable:
         if seat.taken != seat.second:
             there = self.slot(seat.person, seat.taken)
             guests = list(there.guests)
-            guests.remove(Guest(leaving.event, leaving.pairs))
+            with decoding(self._database, "slots"):
+                guests.remove(Guest(leaving.event, leaving.pairs))
             self.put(seat.person, seat.taken, Slot(there.filed, tuple(guests)))
         left = self.slot(seat.person, seat.taken)
         return left.more(leaving.event, leaving.pairs, seat.taken)
@@ -201,11 +209,13 @@ class SlotTable:
         """Return whose this person is."""
         known = self._owners.get(person)
         if known is None:
-            for query in self._owner_queries:
-                found = self._database.execute(query, (person,)).fetchone()
-                if found is not None:
-                    known = self._owners[person] = Owner(*found)
-                    break
+            with decoding(self._database, "persons"):
+                for query in self._owner_queries:
+                    found = self._database.execute(query, (person,)).fetchone()
+                    if found is not None:
+                        expect(found, str, bytes, bytes)
+                        known = self._owners[person] = Owner(*found)
+                        break
         return known
 
     def own(self, person: bytes, owner: Owner) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.schema import that_have
 
 
@@ -16,11 +17,13 @@ class UntoldTable:
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
         query = "SELECT path, rows FROM {}.untold ORDER BY path"
-        self.earlier: dict[str, int] = {
-            path: rows
-            for name in that_have(database, schemas, "untold")
-            for path, rows in database.execute(query.format(name))
-        }
+        self.earlier: dict[str, int] = {}
+        """How many rows of earlier runs, by the file's name."""
+        with decoding(database, "untold"):
+            for name in that_have(database, schemas, "untold"):
+                for row in database.execute(query.format(name)):
+                    expect(row, str, int)
+                    self.earlier[row[0]] = row[1]
         self._new: tuple[str, int] | None = None
 
     def keep(self, path: str, rows: int) -> None:

@@ -141,8 +141,10 @@ class Tracker:
     What `behave` raises is raised again when the block ends.
     """
 
-    def __init__(self, behave: Behave | None = None, latency: float = 0.0) -> None:
-        """`latency`: seconds added before every answer."""
+    def __init__(
+        self, behave: Behave | None = None, latency: float = 0.0, address: tuple[str, int] = ("127.0.0.1", 0)
+    ) -> None:
+        """`latency`: seconds added before every answer. Port 0 is any that is free."""
         self.behave = behave
         self.latency = latency
         self.hits: list[Hit] = []
@@ -150,7 +152,7 @@ class Tracker:
         self.failures: list[Exception] = []
         self.connections = 0
         """How many were accepted so far."""
-        self._port = 0
+        self._host, self._port = address
         self._held: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -159,7 +161,7 @@ class Tracker:
     @property
     def url(self) -> str:
         """The base URL, without a slash at its end."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self._host}:{self._port}"
 
     def calls(self) -> list[dict[str, str]]:
         """The decoded parameters of every recorded request, without the key."""
@@ -173,7 +175,7 @@ class Tracker:
     def start(self) -> None:
         """Listen: on a free port the first time, on the same port from then on."""
         self._release()
-        listener = socket.create_server(("127.0.0.1", self._port), backlog=1024)
+        listener = socket.create_server((self._host, self._port), backlog=1024)
         self._port = listener.getsockname()[1]
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(listener, ready)), daemon=True)
@@ -206,7 +208,7 @@ class Tracker:
         """Bind the port without listening: connections are refused and nobody else gets it."""
         self._held = socket.socket()
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._held.bind(("127.0.0.1", self._port))
+        self._held.bind((self._host, self._port))
 
     def _release(self) -> None:
         if self._held is not None:

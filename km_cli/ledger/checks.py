@@ -1,0 +1,188 @@
+"""Which files may be used as a ledger. Nothing here writes, so that another program's file stays as it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import stat
+from pathlib import Path
+
+from km_cli.errors import LedgerError
+from km_cli.ledger.damage import KEPT, damaged
+from km_cli.ledger.lock import Ending, lock_of
+from km_cli.ledger.migrations import OLDEST
+from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
+
+_ELSEWHERE = "give another place: --ledger PATH"
+_MAGIC = b"SQLite format 3\0"
+_HEADER = 100
+_ID_AT = 68  # where a file's application_id stands (https://www.sqlite.org/fileformat.html, 1.3)
+_BESIDE = ("-journal", "-wal", "-shm")
+_ALL_TABLES = frozenset(re.findall(r"TABLE IF NOT EXISTS \{schema\}\.(\w+)", TABLES))
+_TABLES_OF_OLD = frozenset({"meta", "sites", "readings", "slots", "outbox", "outbox_rows"})
+_STORE = "kept_"
+"""The tables of the local store, which may be in the file before the ledger's, begin with this."""
+
+
+def check_name(path: Path) -> None:
+    """Raise LedgerError for a path that cannot name a file."""
+    if not path.name or path.name in ("..", ":memory:") or "\0" in str(path):
+        raise LedgerError(
+            f"the ledger {str(path)!r} is no file: what was sent would be forgotten",
+            "name a file: --ledger PATH",
+        )
+
+
+def check_file(path: Path) -> bool:
+    """Tell whether there is a ledger. Raises LedgerError for what is there and must not be used as one."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise LedgerError(f"the ledger {path} cannot be read: {error.strerror}", _ELSEWHERE) from None
+    if stat.S_ISLNK(found.st_mode):
+        raise LedgerError(
+            f"the ledger {path} is a link to elsewhere", f"name the file itself: --ledger {path.resolve()}"
+        )
+    if not stat.S_ISREG(found.st_mode):
+        raise LedgerError(
+            f"the ledger {path} is {_kind(found.st_mode)}, no file", "name a file: --ledger PATH"
+        )
+    if found.st_mode & 0o022:
+        raise LedgerError(f"the ledger {path} can be written by others", f"take that away: chmod go-w {path}")
+    if not found.st_size:
+        raise LedgerError(
+            f"the ledger {path} is empty: what it held is lost",
+            "bring back a copy of it; if it never held anything, remove it and run again",
+        )
+    return True
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a device"
+
+
+def check_beside(path: Path, *, is_there: bool, ending: Ending) -> None:
+    """Raise LedgerError for a journal or a log beside the ledger that SQLite would take for the ledger's own.
+
+    It cannot tell: it knows them by their names alone, and would write what they hold into the ledger.
+    """
+    for suffix in _BESIDE:
+        beside = path.with_name(path.name + suffix)
+        try:
+            found = beside.lstat()
+        except OSError:
+            continue
+        if not stat.S_ISREG(found.st_mode):
+            raise LedgerError(f"{beside} is no file; the ledger needs that name", "move it away")
+        if not is_there and found.st_size and suffix != "-shm":
+            raise LedgerError(
+                f"the ledger {path} is gone, but {beside} is there and may hold a part of it",
+                "bring the ledger back; to begin anew, remove that file as well",
+            )
+        if suffix == "-journal" and _is_hot(beside):
+            raise LedgerError(
+                f"{beside} is not the ledger's, which never has such a journal",
+                "move it away: it would be written into the ledger",
+            )
+        if suffix == "-wal" and found.st_size and ending is Ending.CLEAN:
+            raise LedgerError(
+                f"{beside} is not the ledger's, which was closed and has no log",
+                f"move it away; if a program that you know wrote it to this ledger, remove {lock_of(path)}",
+            )
+
+
+def _is_hot(journal: Path) -> bool:
+    """Tell whether SQLite would roll it back: one that begins with a zero, or is empty, it ignores."""
+    try:
+        with journal.open("rb") as file:
+            return file.read(1) not in (b"", b"\0")
+    except OSError:
+        return True
+
+
+def check_header(path: Path) -> bool:
+    """Tell whether the file says that it is a ledger; one of format 2, or a store alone, does not.
+
+    Raises LedgerError if it says that it is another program's, or is none of SQLite's.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        header = os.pread(file, _HEADER, 0)
+        os.close(file)
+    except OSError as error:
+        raise LedgerError(f"the ledger {path} cannot be read: {error.strerror}", _ELSEWHERE) from None
+    if not header.startswith(_MAGIC) or len(header) < _HEADER:
+        raise LedgerError(f"the ledger {path} is no ledger, or damaged: it is no SQLite file", KEPT)
+    found = int.from_bytes(header[_ID_AT : _ID_AT + 4])
+    if found not in (0, APPLICATION_ID):
+        raise _foreign(path)
+    return found == APPLICATION_ID
+
+
+def _foreign(path: Path) -> LedgerError:
+    return LedgerError(
+        f"the ledger {path} is another program's file; it is left as it is", "name another: --ledger PATH"
+    )
+
+
+def check_tables(database: sqlite3.Connection, path: Path, schema: str, *, is_marked: bool) -> int | None:
+    """Return the ledger's format; None for a local store that has no ledger in its file yet.
+
+    `is_marked` as `check_header` has it. Raises LedgerError, sqlite3.DatabaseError.
+    """
+    tables = _tables(database, schema)
+    if not tables:
+        raise LedgerError(
+            f"the ledger {path} holds no table: what it held is lost",
+            "bring back a copy of it; if it never held anything, remove it and run again",
+        )
+    if not is_marked and all(name.startswith(_STORE) for name in tables):
+        return None
+    version = _version(database, schema) if "meta" in tables else None
+    if version is None:
+        raise damaged(database, "meta", "it names no format") if is_marked else _foreign(path)
+    _check_version(version, path)
+    if not tables >= _TABLES_OF_OLD:
+        raise damaged(database, min(_TABLES_OF_OLD - tables), "it is gone") if is_marked else _foreign(path)
+    if version == VERSION and (missing := _ALL_TABLES - tables):
+        raise damaged(database, min(missing), "it is gone")
+    return version
+
+
+def _tables(database: sqlite3.Connection, schema: str) -> set[str]:
+    query = f"SELECT name FROM {schema}.sqlite_master WHERE type = 'table'"
+    return {str(name) for (name,) in database.execute(query) if not str(name).startswith("sqlite_")}
+
+
+def _version(database: sqlite3.Connection, schema: str) -> int | None:
+    try:
+        found = database.execute(f"SELECT value FROM {schema}.meta WHERE key = 'version'").fetchone()
+        return int(found[0]) if found else None
+    except (sqlite3.OperationalError, TypeError, ValueError):
+        return None
+
+
+def _check_version(version: int, path: Path) -> None:
+    if version > VERSION:
+        raise LedgerError(
+            f"the ledger {path} was written by a newer km-cli (format {version}, this one knows {VERSION})",
+            "update km-cli; nothing was changed",
+        )
+    if version < OLDEST:
+        raise LedgerError(
+            f"the ledger {path} is of a format from before the first release ({version}; now {VERSION})",
+            "nothing was changed; begin a new one: --ledger PATH",
+        )
+
+
+def check_content(database: sqlite3.Connection, path: Path) -> None:
+    """Read the whole ledger and check its structure. Raises LedgerError, sqlite3.DatabaseError."""
+    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        problem = str(found).replace("\n", " ")
+        raise LedgerError(f"the ledger {path} is damaged: {problem}", KEPT)

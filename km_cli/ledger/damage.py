@@ -1,0 +1,117 @@
+"""What is read from a ledger is not trusted: a bit may have flipped, or a hand may have written into it."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from km_cli.errors import LedgerError, LedgerFailed
+from km_cli.ledger.presence import Presence
+
+SPOILED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    sqlite3.DatabaseError,
+    struct.error,
+)
+"""The errors of decoding a value that is not what was written."""
+
+_NOT_DAMAGE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+
+KEPT = "it is left as it is; bring back a copy of it: under another (--ledger PATH) all is sent again"
+"""What to do about a ledger that cannot be used."""
+
+
+class Database(sqlite3.Connection):
+    """A connection that knows which ledger it reads, and whether any of it was found damaged.
+
+    `presence` is of a run that writes: a file that was cut short looks damaged.
+    """
+
+    path: Path = Path()
+    presence: Presence | None = None
+    is_damaged: bool = False
+
+
+def code_of(error: BaseException) -> int:
+    """Return SQLite's primary result code, 0 if the error has none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether SQLite found the file itself damaged."""
+    return code_of(error) in _DAMAGE
+
+
+def damaged(database: sqlite3.Connection, table: str, error: BaseException | str) -> LedgerError:
+    """Return the error for a value that is not what was written there, or that cannot be read.
+
+    `table` is empty where it is not known.
+    """
+    path = database.path if isinstance(database, Database) else Path()
+    if isinstance(error, BaseException) and code_of(error) in _NOT_DAMAGE:
+        return LedgerFailed(
+            f"the ledger {path} cannot be read: {error}",
+            "make room or mend it, then run the same command again: it goes on where the ledger stands",
+        )
+    if isinstance(database, Database):
+        database.is_damaged = True
+        if database.presence and (lost := database.presence.lost()):
+            return lost
+    where = f"its table {table!r} holds nonsense ({error})" if table else str(error)
+    return LedgerError(f"the ledger {path} is damaged: {where}", KEPT)
+
+
+class decoding:  # noqa: N801 - it is used as a function, and a class costs a fifth of a generator
+    """Within this, what is wrong with a value ends as a LedgerError that names the ledger and the table.
+
+    Only reading and decoding belong inside: a fault of our own would pass for the ledger's.
+    """
+
+    __slots__ = ("_database", "_table")
+
+    def __init__(self, database: sqlite3.Connection, table: str) -> None:
+        self._database = database
+        self._table = table
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and isinstance(error, SPOILED):
+            raise damaged(self._database, self._table, error) from error
+
+
+def expect(row: Sequence[object], *kinds: type | tuple[type, ...]) -> None:
+    """Check the types of a row's values. Raises TypeError: SQLite keeps any type in any column."""
+    for value, kind in zip(row, kinds, strict=True):
+        if not isinstance(value, kind):
+            raise TypeError(f"{type(value).__name__} for {kind}")
+
+
+def expect_size(value: bytes, *sizes: int) -> None:
+    """Check how many bytes a digest has. Raises ValueError."""
+    if len(value) not in sizes:
+        raise ValueError(f"{len(value)} bytes")

@@ -1,0 +1,39 @@
+"""Folders and files that are still there after a power failure."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and its parents, for the owner alone, and sync their names. Raises OSError."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+        sync(one.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a file's content, or the names in a folder, durable. Raises OSError."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def put_in_place(made: Path, path: Path) -> None:
+    """Give a file that is whole its name, so that a crash leaves all of it or none. Raises OSError."""
+    sync(made)
+    os.replace(made, path)
+    sync(path.parent)
+
+
+def remove_database(path: Path) -> None:
+    """Remove a database and the files that SQLite keeps beside it, if they are there. Raises OSError."""
+    for ending in ("-wal", "-shm", "-journal", ""):
+        path.with_name(path.name + ending).unlink(missing_ok=True)

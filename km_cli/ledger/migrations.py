@@ -1,0 +1,107 @@
+"""A ledger of an older format is brought to this one: a chain of steps, one from each format to the next.
+
+Each step is one transaction, which also notes the new format: whenever a run is killed, the ledger has one
+format or the other, and the next run goes on from there. The ledger is copied before the first step.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from km_cli.errors import LedgerError
+from km_cli.ledger import from_2_to_3
+from km_cli.ledger.durable import put_in_place, remove_database
+from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
+
+Step = Callable[[sqlite3.Connection], None]
+"""Changes the tables of `main` within the open transaction: `run` keeps it open, `executescript` ends it."""
+
+
+def run(database: sqlite3.Connection, script: str) -> None:
+    """Run the statements of a script within the open transaction."""
+    statement = ""
+    for part in script.split(";"):
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            if statement.strip(" \n;"):
+                database.execute(statement)
+            statement = ""
+
+
+def _from_2_to_3(database: sqlite3.Connection) -> None:
+    run(database, f"PRAGMA application_id = {APPLICATION_ID}")
+    from_2_to_3.step(database)
+
+
+STEPS: Mapping[int, Step] = {2: _from_2_to_3}
+"""By the format that a step begins from. Tables that the present format adds are made after the last one."""
+
+OLDEST = min(STEPS)
+"""The oldest format that can be brought to this one."""
+
+
+def migrate(database: sqlite3.Connection, version: int, steps: Mapping[int, Step] = STEPS) -> None:
+    """Bring the ledger from this version to the present one. Raises sqlite3.Error; whole steps stand then."""
+    while version in steps:
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            steps[version](database)
+            assert database.in_transaction, f"the step from {version} committed by itself"
+            version += 1
+            if version == VERSION:
+                run(database, TABLES.format(schema="main"))
+            database.execute("UPDATE meta SET value = ? WHERE key = 'version'", (str(version),))
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+
+
+def backup_of(path: Path, version: int) -> Path:
+    """Return where the ledger is kept as it was in this format."""
+    return path.with_name(f"{path.name}.format-{version}-do-not-restore-after-sending")
+
+
+def migrate_with_backup(database: sqlite3.Connection, path: Path, version: int) -> None:
+    """Keep a copy of the ledger beside it, then bring it to the present format.
+
+    Raises LedgerError if that fails, as on a full disk; the ledger then holds all that it held.
+    """
+    try:
+        _back_up(database, backup_of(path, version))
+        migrate(database, version)
+    except (OSError, sqlite3.Error) as error:
+        size = max(1, path.stat().st_size // 1_000_000)
+        raise LedgerError(
+            f"the ledger {path} cannot be brought from format {version} to {VERSION}: {error}",
+            f"nothing of it is lost; make room for about {3 * size:,} MB in {path.parent}, then run again",
+        ) from None
+
+
+def _back_up(database: sqlite3.Connection, kept: Path) -> None:
+    """Copy the ledger, under another name until it is whole and durable: half a copy never passes for one."""
+    part = kept.with_name(kept.name + ".part")
+    remove_database(part)
+    try:
+        copy(database, "main", part)
+        put_in_place(part, kept)
+    except BaseException:
+        remove_database(part)
+        raise
+
+
+def copy(database: sqlite3.Connection, schema: str, path: Path) -> None:
+    """Copy a ledger, with what stands in its write-ahead log, into a new file for the owner alone.
+
+    The caller makes it durable. Raises OSError, sqlite3.Error.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    with closing(sqlite3.connect(path, isolation_level=None)) as target:
+        target.execute("PRAGMA synchronous = OFF")
+        database.backup(target, name=schema)
+        target.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it

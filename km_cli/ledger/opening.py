@@ -1,0 +1,195 @@
+"""Opening the ledger's file safely: for a run, which writes it, or under a dry run's overlay."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from km_cli.errors import LedgerError
+from km_cli.ledger.checks import check_beside, check_content, check_file, check_header, check_tables
+from km_cli.ledger.damage import KEPT, Database, code_of
+from km_cli.ledger.durable import put_in_place, remove_database
+from km_cli.ledger.lock import Ending, read_ending
+from km_cli.ledger.migrations import copy, migrate, migrate_with_backup, run
+from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
+
+_PRAGMAS = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA cache_size = -32768;
+PRAGMA temp_store = FILE;
+"""
+
+_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+
+
+def open_ledger(path: Path, ending: Ending) -> Database:
+    """Open or create the ledger for writing; the caller has its lock, and with it how the last run ended.
+
+    Raises LedgerError if it cannot be used; then it is as it was.
+    """
+    is_there = check_file(path)
+    check_beside(path, is_there=is_there, ending=ending)
+    if not is_there:
+        _create(path)
+        ending = Ending.CLEAN
+    with _refusing(path):
+        is_marked = check_header(path)
+        if not is_marked:  # it may be another program's: look before anything is written
+            with closing(_connect(path, "?mode=ro")) as database:
+                check_tables(database, path, "main", is_marked=False)
+        database = _connect(path)
+        try:
+            _make_ready(database, path, is_marked=is_marked, is_unchecked=ending is Ending.UNKNOWN)
+        except BaseException:
+            database.close()
+            raise
+    return database
+
+
+def _connect(path: Path, query: str = "") -> Database:
+    place = path.absolute().as_uri() + query
+    database = sqlite3.connect(place, isolation_level=None, timeout=30, uri=True, factory=Database)
+    database.path = path
+    return database
+
+
+def _make_ready(database: Database, path: Path, *, is_marked: bool, is_unchecked: bool) -> None:
+    """Check the ledger, and bring it to the present format."""
+    database.executescript(_PRAGMAS)
+    version = check_tables(database, path, "main", is_marked=is_marked)
+    if is_unchecked or version != VERSION:
+        check_content(database, path)
+    if version is None:
+        database.execute("BEGIN IMMEDIATE")
+        _make_tables(database)
+        database.execute("COMMIT")
+    elif version < VERSION:
+        migrate_with_backup(database, path, version)
+
+
+def _make_tables(database: sqlite3.Connection) -> None:
+    run(database, TABLES.format(schema="main"))
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute("INSERT INTO meta VALUES ('version', ?)", (str(VERSION),))
+
+
+def _create(path: Path) -> None:
+    """Create a ledger. It gets its name when it is whole: an empty file with that name is a lost ledger."""
+    part = path.with_name(path.name + ".new")
+    try:
+        remove_database(part)
+        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        with closing(_connect(part)) as database:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("BEGIN IMMEDIATE")
+            _make_tables(database)
+            database.execute("COMMIT")
+        put_in_place(part, path)
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            remove_database(part)
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise LedgerError(
+            f"the ledger {path} cannot be created: {problem}",
+            "make room, or give another place: --ledger PATH",
+        ) from None
+
+
+def open_overlay(path: Path) -> tuple[Database, tuple[str, ...]]:
+    """Open a temporary database over the ledger at `path`, which is only read, if it is there at all."""
+    is_there = check_file(path)
+    check_beside(path, is_there=is_there, ending=_settled_ending(path))
+    database = sqlite3.connect("", isolation_level=None, uri=True, factory=Database)
+    database.path = path
+    try:
+        database.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + TABLES.format(schema="main")
+        )
+        if not is_there:
+            return database, ("main",)
+        with _refusing(path):
+            is_marked = check_header(path)
+            _attach(database, path)
+            version = check_tables(database, path, "known", is_marked=is_marked)
+            if version is not None and version < VERSION:
+                _attach_migrated(database, path)
+    except BaseException:
+        database.close()
+        raise
+    return database, ("main",) if version is None else ("main", "known")
+
+
+def _settled_ending(path: Path) -> Ending:
+    """Return how the last run ended, if a log beside the ledger was there before and after it was looked up.
+
+    Without the lock, a run may begin or end meanwhile: then the log is its own.
+    """
+    log = path.with_name(path.name + "-wal")
+    before = read_ending(path)
+    return before if log.exists() and read_ending(path) is before else Ending.UNKNOWN
+
+
+def _attach(database: sqlite3.Connection, path: Path) -> None:
+    """Attach read-only; in a folder that can't be written, as a file that nobody changes."""
+    place = path.resolve().as_uri()
+    try:
+        database.execute("ATTACH ? AS known", (f"{place}?mode=ro",))
+        database.execute("SELECT 1 FROM known.sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        if os.access(path.parent, os.W_OK):
+            raise
+        if any(name == "known" for _, name, _ in database.execute("PRAGMA database_list")):
+            database.execute("DETACH known")
+        database.execute("ATTACH ? AS known", (f"{place}?mode=ro&immutable=1",))
+
+
+def _attach_migrated(database: sqlite3.Connection, path: Path) -> None:
+    """Attach a copy of the ledger in the present format in its place; the copy goes with its last user.
+
+    Its name is removed as soon as it is open, so that a dry run that is killed later leaves nothing.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="km-cli-") as folder:
+            copied = Path(folder) / "ledger.db"
+            copy(database, "known", copied)
+            database.execute("DETACH known")
+            with closing(_connect(copied)) as migrating:
+                migrating.path = path
+                migrating.execute("PRAGMA synchronous = OFF")
+                version = check_tables(migrating, path, "main", is_marked=False)
+                if version is not None:
+                    migrate(migrating, version)
+            database.execute("ATTACH ? AS known", (f"{copied.as_uri()}?mode=ro&immutable=1",))
+            database.execute("SELECT 1 FROM known.sqlite_master").fetchone()
+    except (OSError, sqlite3.OperationalError) as error:
+        raise LedgerError(
+            f"the ledger {path} is of an older format, and no copy of it can be made: {error}",
+            f"make room in {tempfile.gettempdir()}, or name a folder that has room: TMPDIR=FOLDER",
+        ) from None
+
+
+def leave_no_trace(path: Path) -> None:
+    """Remove the empty side files that reading a ledger at rest brings about; SQLite knows if it may.
+
+    Only the last connection to close removes them, and only one that could write does.
+    """
+    if path.exists() and path.stat().st_size and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        database = sqlite3.connect(path, timeout=0)
+        with suppress(sqlite3.Error):
+            database.execute("SELECT 1 FROM sqlite_master").fetchone()
+        database.close()
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Say what to do about a ledger that SQLite cannot use."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        hint = "make room or mend the disk, then run again" if code_of(error) in _NO_ROOM else KEPT
+        raise LedgerError(f"the ledger {path} cannot be used: {error}", hint) from None

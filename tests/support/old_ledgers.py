@@ -1,0 +1,111 @@
+"""Ledgers of older formats, as `tests/make_ledgers.py` made them, ready for another run."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from tests.make_ledgers import ACCOUNT_KEY, DATA, Old
+from tests.support.command import Command, Result
+from tests.support.tracker import Behave, Tracker
+
+KILLED_AT_A_LINE = """
+import os, signal, sys
+at, seen = int(sys.argv.pop(1)), 0
+def count(frame, event, _):
+    global seen
+    if "/km_cli/ledger/" not in frame.f_code.co_filename:
+        return None
+    if not frame.f_code.co_filename.endswith(("migrations.py", "opening.py", "durable.py", "lock.py")):
+        return None
+    seen += event == "line"
+    if seen == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return count
+sys.settrace(count)
+from km_cli.cli import main
+sys.argv[0] = "km-cli"
+sys.exit(main())
+"""
+"""Runs the command; kills it at a line of the code that opens a ledger."""
+
+
+def unpacked(old: Old, home: Path) -> Path:
+    """Put the ledger and its logs into a folder; return the folder."""
+    folder = home / old.name
+    shutil.copytree(DATA / old.name, folder)
+    for packed in folder.glob("*.gz"):
+        plain = packed.with_suffix("")
+        plain.write_bytes(gzip.decompress(packed.read_bytes()))
+        plain.chmod(0o600)
+        packed.unlink()
+    return folder
+
+
+def pending(folder: Path) -> list[str]:
+    """Return the calls in a ledger's outbox, read by SQLite alone, from a copy."""
+    looked_at = folder / "looked-at"
+    looked_at.mkdir()
+    for file in folder.glob("ledger.db*"):
+        if not file.name.endswith("-shm"):
+            shutil.copy(file, looked_at)
+    with closing(sqlite3.connect(looked_at / "ledger.db")) as database:
+        found = [str(row[0], "ascii") for row in database.execute("SELECT payload FROM outbox ORDER BY call")]
+    shutil.rmtree(looked_at)
+    return found
+
+
+def runs(old: Old, folder: Path, verb: str = "import", **environment: str) -> list[Result]:
+    """Run the commands that made the ledger once more; `dry-run` instead of `import` if asked."""
+    command = Command(folder, environment={"KM_ACCOUNT_API_KEY": ACCOUNT_KEY, **environment})
+    results = []
+    for words in old.commands():
+        if verb == "dry-run" and "--rejects" in words:
+            at = words.index("--rejects")
+            words = words[:at] + words[at + 2 :]
+        process = command.start(verb, *words[1:], cwd=folder)
+        out, err = process.communicate(timeout=120)
+        results.append(Result(process.returncode, out, err))
+    return results
+
+
+def start(old: Old, folder: Path) -> subprocess.Popen[str]:
+    """Start the first of the commands that made the ledger."""
+    command = Command(folder, environment={"KM_ACCOUNT_API_KEY": ACCOUNT_KEY})
+    return command.start(*next(old.commands()), cwd=folder)
+
+
+@contextmanager
+def tracker_of(old: Old, behave: Behave | None = None) -> Iterator[Tracker]:
+    """Run a tracker where the ledger's was; another test may have that place for a while."""
+    for _ in range(600):
+        tracker = Tracker(behave, address=old.address)
+        try:
+            tracker.start()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            time.sleep(0.1)
+            continue
+        with closing_tracker(tracker):
+            yield tracker
+        return
+    raise RuntimeError(f"{old.address} stays taken")
+
+
+@contextmanager
+def closing_tracker(tracker: Tracker) -> Iterator[None]:
+    """Stop a tracker that was started, and raise its failures."""
+    try:
+        yield
+    except BaseException as error:
+        tracker.__exit__(type(error), error, error.__traceback__)
+        raise
+    tracker.__exit__(None, None, None)

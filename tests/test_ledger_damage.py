@@ -1,0 +1,490 @@
+"""A ledger that is damaged, foreign or gone ends with 73 and what to do; it is left as it is."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from km_cli.errors import LedgerError
+from km_cli.ledger import Ledger
+from km_cli.standin import Store
+from tests.support.command import Command, Result
+from tests.support.logs import COMMANDS, said
+from tests.support.old_ledgers import KILLED_AT_A_LINE
+from tests.support.tracker import OK, Hit, Reaction, Tracker, refuse
+
+HEADER = "user,account,event,timestamp,plan\n"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Sixty rows, a hundred and twenty calls."""
+    rows = (f"u{n % 7},Acme,Event {n % 3},2024-01-01T00:00:{n:02}Z,pro\n" for n in range(60))
+    path = tmp_path / "log.csv"
+    path.write_text(HEADER + "".join(rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def ledger(importer: Command, tracker: Tracker, log: Path) -> Path:
+    """A ledger with calls that are pending, closed well."""
+    tracker.behave = lambda _hit, number: OK if number < 30 else refuse(403)
+    importer("import", log, "--concurrency", "1").ended(69)
+    tracker.behave = None
+    tracker.forget()
+    return importer.state / "ledger.db"
+
+
+def kept(folder: Path) -> dict[str, bytes]:
+    """What is in a folder, but for the lock, and what readers of a ledger at rest leave: an empty log."""
+    files = {
+        path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith((".lock", "-shm"))
+    }
+    return {name: content for name, content in files.items() if content or not name.endswith("-wal")}
+
+
+def is_refused(command: Command, log: Path, tracker: Tracker, *parts: str) -> None:
+    """Check that import and dry-run end with 73 and say so, that nothing is sent, and no file is changed."""
+    before = kept(command.state)
+    for verb in COMMANDS:
+        said(command(verb, log).ended(73), *parts)
+        assert kept(command.state) == before
+    assert tracker.seen == []
+
+
+# What is no file
+
+
+@pytest.mark.parametrize(
+    "name", ["", ":memory:", ".", "..", "/", "/dev/null", "folder", "pipe", "log.csv/ledger.db"]
+)
+def test_what_is_no_file_is_refused(importer: Command, tracker: Tracker, log: Path, name: str) -> None:
+    (log.parent / "folder").mkdir()
+    os.mkfifo(log.parent / "pipe")
+    before = sorted(os.listdir(log.parent))
+    for verb in COMMANDS:
+        process = importer.start(verb, "log.csv", "--ledger", name, cwd=log.parent)
+        out, err = process.communicate(timeout=60)
+        said(Result(process.returncode, out, err).ended(73), "--ledger")
+    assert sorted(os.listdir(log.parent)) == before
+    assert tracker.seen == []
+
+
+@pytest.mark.parametrize("name", [":memory:", "/dev/null"])
+def test_the_local_store_needs_a_file_as_well(km: Command, log: Path, name: str) -> None:
+    said(km("import", log, "--to", f"local:{name}").ended(73), name)
+
+
+# Another program's
+
+
+def a_table(path: Path) -> None:
+    script(path, "CREATE TABLE bookmarks (url)")
+
+
+def a_table_like_ours(path: Path) -> None:
+    script(
+        path,
+        "CREATE TABLE meta (key, value); INSERT INTO meta VALUES ('version', '2'); CREATE TABLE slots (a)",
+    )
+
+
+def an_id_of_its_own(path: Path) -> None:
+    script(path, "PRAGMA application_id = 252006675; CREATE TABLE meta (key, value)")
+
+
+def a_log_that_is_needed(path: Path) -> None:
+    """All its tables are in the write-ahead log: a look at it must not move them."""
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("PRAGMA journal_mode = WAL; CREATE TABLE bookmarks (url);")
+        copies = [(beside, beside.read_bytes()) for beside in (path, path.with_name(path.name + "-wal"))]
+    for beside, content in copies:
+        beside.write_bytes(content)
+        beside.chmod(0o600)
+
+
+def text(path: Path) -> None:
+    path.write_bytes(b"Dear diary, " * 100)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def no_table(path: Path) -> None:
+    """What is left of a young ledger whose write-ahead log was removed."""
+    script(path, "PRAGMA journal_mode = WAL")
+
+
+def script(path: Path, statements: str) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(statements)
+
+
+@pytest.mark.parametrize(
+    "make", [a_table, a_table_like_ours, an_id_of_its_own, a_log_that_is_needed, text, empty, no_table]
+)
+def test_what_is_no_ledger_is_left_as_it_is(
+    importer: Command, tracker: Tracker, log: Path, make: Callable[[Path], None]
+) -> None:
+    importer.state.mkdir(parents=True)
+    path = importer.state / "ledger.db"
+    make(path)
+    path.chmod(0o600)
+    is_refused(importer, log, tracker, str(path))
+
+
+def test_a_store_without_a_ledger_gets_one(km: Command, tmp_path: Path, log: Path) -> None:
+    store = tmp_path / "local.db"
+    Store(store).close()
+    store.chmod(0o600)
+    km("import", log, "--to", f"local:{store}").ended(0)
+
+
+# Beside it
+
+
+def strangers(folder: Path, path: Path) -> None:
+    """Leave another ledger's write-ahead log beside this one."""
+    other = folder / "other.db"
+    shutil.copy(path, other)
+    with closing(sqlite3.connect(other)) as database:
+        database.executescript("PRAGMA journal_mode = WAL; DELETE FROM outbox; DELETE FROM outbox_rows;")
+        shutil.copy(folder / "other.db-wal", path.with_name(path.name + "-wal"))
+
+
+def test_a_log_of_another_ledger_is_not_taken_for_its_own(
+    importer: Command, tracker: Tracker, log: Path, ledger: Path, tmp_path: Path
+) -> None:
+    strangers(tmp_path, ledger)
+    is_refused(importer, log, tracker, "ledger.db-wal", "move it away")
+    ledger.with_name("ledger.db-wal").unlink()
+    importer("import", log).ended(0)
+    assert len(tracker.seen) == 90
+
+
+def test_a_journal_is_never_its_own(importer: Command, tracker: Tracker, log: Path, ledger: Path) -> None:
+    ledger.with_name("ledger.db-journal").write_bytes(bytes.fromhex("d9d505f920a163d7") + bytes(1000))
+    is_refused(importer, log, tracker, "ledger.db-journal", "move it away")
+
+
+def test_a_log_without_its_ledger_is_not_a_new_one(
+    importer: Command, tracker: Tracker, log: Path, ledger: Path, tmp_path: Path
+) -> None:
+    strangers(tmp_path, ledger)
+    ledger.unlink()
+    is_refused(importer, log, tracker, "ledger.db-wal", "gone")
+
+
+def test_one_that_was_removed_is_new(importer: Command, tracker: Tracker, log: Path, ledger: Path) -> None:
+    ledger.unlink()
+    importer("import", log).ended(0)
+    assert len(tracker.seen) == 120
+
+
+def test_a_log_that_a_dry_run_still_reads_is_its_own(
+    importer: Command, tracker: Tracker, log: Path, ledger: Path
+) -> None:
+    with closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM outbox").fetchone() == (90,)
+        importer("import", log).ended(0)
+        assert ledger.with_name("ledger.db-wal").stat().st_size
+    importer("import", log).ended(0)
+    assert len(tracker.seen) == 90
+
+
+# Damaged
+
+
+def test_a_page_of_zeros_is_found_after_an_unclean_end(
+    importer: Command, tracker: Tracker, log: Path, ledger: Path
+) -> None:
+    """Pages that no run would read, too."""
+    ledger.with_name("ledger.db.lock").write_text("123\n")
+    with closing(sqlite3.connect(ledger)) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'spellings'").fetchone()
+        database.execute("PRAGMA journal_mode = DELETE")
+    content = bytearray(ledger.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = bytes(4096)
+    ledger.write_bytes(content)
+    before = kept(importer.state)
+    for _ in range(2):
+        said(importer("import", log).ended(73), str(ledger), "damaged")
+        assert kept(importer.state).keys() == before.keys()
+    assert tracker.seen == []
+
+
+NONSENSE = [
+    "UPDATE meta SET value = 'two'",
+    "UPDATE meta SET value = x'00'",
+    "UPDATE meta SET key = 'versiom'",
+    "DELETE FROM meta",
+    "DROP TABLE meta",
+    "DROP TABLE slots",
+    "DROP TABLE untold",
+    "UPDATE sites SET salt = 'salt'",
+    "UPDATE sites SET fingerprint = x'00'",
+    "UPDATE readings SET columns = '[1]'",
+    "UPDATE readings SET columns = '{'",
+    "UPDATE readings SET mapping = '[[[' || mapping",
+    "UPDATE readings SET mapping = '{}'",
+    "UPDATE readings SET digest = 'text'",
+    "UPDATE readings SET length = 'long'",
+    "UPDATE readings SET reading = 9",
+    "UPDATE outbox SET payload = CAST(payload AS TEXT)",
+    "UPDATE outbox SET payload = x'2f653f5f703dff'",
+    "UPDATE outbox SET payload = x''",
+    "UPDATE outbox SET second = 'then'",
+    "UPDATE outbox SET person = 5",
+    "UPDATE outbox SET site = x'ff'",
+    "UPDATE outbox SET site = CAST(x'ff' AS TEXT)",
+    "UPDATE outbox_rows SET raw = 'text'",
+    "UPDATE outbox_rows SET source = CAST(x'ff' AS TEXT)",
+    "UPDATE outbox_rows SET origin = '[1, 2]'",
+    "UPDATE outbox_rows SET origin = '['",
+    "DELETE FROM outbox_rows",
+    "UPDATE slots SET calls = 'text'",
+    "UPDATE slots SET calls = x'0102'",
+    "UPDATE slots SET calls = x'09' || substr(calls, 2)",
+    "UPDATE slots SET calls = substr(calls, 1, length(calls) - 3)",
+    "UPDATE slots SET second = 'text' || second",
+    "INSERT INTO untold VALUES (x'00', 'many')",
+    "INSERT INTO pauses SELECT tracker, 1e300, 1, 'why' FROM sites",
+    "INSERT INTO pauses SELECT tracker, 'soon', 'x', 7 FROM sites",
+    "UPDATE persons SET identity = 7",
+    "UPDATE instances SET n = 'n'",
+    "UPDATE totals SET people = 'few'",
+    "UPDATE spellings SET person = 1",
+    "UPDATE names SET name = CAST(name AS TEXT)",
+]
+
+
+@pytest.mark.parametrize("statement", NONSENSE)
+def test_nonsense_is_never_a_bug(
+    importer: Command, tracker: Tracker, log: Path, ledger: Path, statement: str
+) -> None:
+    """Each run goes well, or says that the ledger is damaged; also where calls are rejected."""
+    script(ledger, f"PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; {statement};")
+    with log.open("a") as file:
+        file.write("u1,Acme,Event 1,2024-01-01T00:00:09Z,pro\nu9,Acme,Event 9,2024-01-01T00:01:09Z,pro\n")
+    tracker.behave = lambda hit, _: refuse(400) if hit.params["_p"] == "u3" else OK
+    for verb in ("dry-run", "import", "import"):
+        result = importer(verb, log)
+        assert result.code in (0, 65, 73), result
+        assert "Traceback" not in result.err
+        if result.code == 73:
+            said(result, str(ledger))
+
+
+def flipped(ledger: Path, draw: random.Random, most: int) -> None:
+    """Flip some bits of a ledger."""
+    content = bytearray(ledger.read_bytes())
+    for _ in range(draw.randrange(1, most)):
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    ledger.write_bytes(content)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_flipped_bits_are_never_a_bug(
+    importer: Command, tracker: Tracker, log: Path, ledger: Path, seed: int
+) -> None:
+    flips_are_never_a_bug(importer, tracker, log, ledger, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6, 60))
+def test_many_flipped_bits_are_never_a_bug(
+    importer: Command, tracker: Tracker, log: Path, ledger: Path, seed: int
+) -> None:
+    flips_are_never_a_bug(importer, tracker, log, ledger, seed)
+
+
+def flips_are_never_a_bug(importer: Command, tracker: Tracker, log: Path, ledger: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    whole = ledger.read_bytes()
+    with log.open("a") as file:
+        file.write("u1,Acme,Event 1,2024-01-01T00:00:09Z,pro\n")
+    tracker.behave = lambda hit, _: refuse(400) if hit.params["_p"] == "u3" else OK
+    for most in (3, 30, 300):
+        for beside in importer.state.glob("ledger.db*"):
+            beside.unlink()
+        ledger.write_bytes(whole)
+        ledger.chmod(0o600)
+        flipped(ledger, draw, most)
+        if draw.random() < 0.5:
+            ledger.with_name("ledger.db.lock").write_text("closed\n")
+        for verb in ("dry-run", "import", "import"):
+            result = importer(verb, log)
+            assert result.code in (0, 2, 65, 69, 73, 74, 75), (seed, most, result)
+            assert "Traceback" not in result.err
+
+
+# Gone while a run uses it
+
+
+class Meddles:
+    """A tracker's behaviour that does something to the ledger when a request arrives, once."""
+
+    def __init__(self, at: int, meddle: Callable[[], object]) -> None:
+        self._at = at
+        self._meddle = meddle
+
+    def __call__(self, _hit: Hit, number: int) -> Reaction:
+        if number == self._at:
+            self._meddle()
+        return Reaction(delay=0.005)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def remove_all(path: Path) -> None:
+    for beside in path.parent.glob("ledger.db*"):
+        beside.unlink()
+
+
+def remove_the_log(path: Path) -> None:
+    path.with_name("ledger.db-wal").unlink()
+
+
+def replace_by_a_copy(path: Path) -> None:
+    copied = path.with_name("copied")
+    shutil.copy(path, copied)
+    copied.replace(path)
+
+
+def cut_short(path: Path) -> None:
+    os.truncate(path, 4096)
+
+
+def empty_it(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def move_away_the_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize(
+    "meddle",
+    [remove, remove_all, remove_the_log, replace_by_a_copy, cut_short, empty_it, move_away_the_folder],
+)
+def test_a_ledger_that_vanishes_ends_the_run(
+    importer: Command, tracker: Tracker, log: Path, ledger: Path, meddle: Callable[[Path], None]
+) -> None:
+    """Nothing is planned any more; it says that what was sent may be sent again."""
+    tracker.behave = Meddles(20, lambda: meddle(ledger))
+    result = importer("import", log, "--concurrency", "1", "--batch-size", "5").ended(74)
+    said(result, str(ledger), "sent again")
+
+
+def test_a_new_ledger_that_vanishes_ends_the_run(importer: Command, tracker: Tracker, log: Path) -> None:
+    tracker.behave = Meddles(20, lambda: remove_all(importer.state / "ledger.db"))
+    result = importer("import", log, "--concurrency", "1", "--batch-size", "5").ended(74)
+    said(result, "was removed while a run used it")
+    assert len(tracker.seen) < 120
+
+
+# A new one
+
+
+def test_killed_while_it_is_created_it_is_new_or_whole(
+    importer: Command, tracker: Tracker, log: Path
+) -> None:
+    """Never an empty file under the ledger's name."""
+    for line in random.Random(2).sample(range(150, 380), 8):
+        shutil.rmtree(importer.state.parent, ignore_errors=True)
+        words = ["import", str(log), "--to", tracker.url]
+        run = [sys.executable, "-c", KILLED_AT_A_LINE, str(line), *words]
+        subprocess.run(run, env=importer.surroundings(), capture_output=True, check=False)
+        ledger = importer.state / "ledger.db"
+        assert not ledger.exists() or ledger.stat().st_size > 4096
+        tracker.forget()
+        importer("import", log).ended(0)
+        assert not ledger.with_name("ledger.db.new").exists()
+
+
+@pytest.mark.parametrize("size", [0, 1000, 30_000, 60_000])
+def test_without_room_for_a_new_one_there_is_none(
+    importer: Command, tracker: Tracker, log: Path, size: int
+) -> None:
+    process = importer.start("import", log)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
+    out, err = process.communicate(timeout=60)
+    said(Result(process.returncode, out, err).ended(73), "make room")
+    assert tracker.seen == []
+    importer("import", log).ended(0)
+    assert len(tracker.seen) == 120
+
+
+def test_a_new_state_folder_is_durable_with_all_its_parents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each folder that holds a new name is synced, the outermost one included."""
+    synced, real = set(), os.fsync
+
+    def fsync(file: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{file}").resolve())
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    Ledger.open(tmp_path / "a" / "b" / "c" / "ledger.db").close()
+    assert synced >= {tmp_path, tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_disk_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """No disk like this is at hand: flock is made to fail."""
+
+    def flock(_file: int, _how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(LedgerError, match="cannot be locked") as caught:
+        Ledger.open(tmp_path / "ledger.db")
+    assert "disk of this machine" in caught.value.hint
+    assert caught.value.exit == 73
+
+
+def test_a_run_that_finds_nothing_new_writes_nothing(importer: Command, log: Path, ledger: Path) -> None:
+    importer("import", log).ended(0)
+    before = ledger.stat().st_mtime_ns, ledger.read_bytes()
+    importer("import", log).ended(0)
+    assert (ledger.stat().st_mtime_ns, ledger.read_bytes()) == before
+    assert ledger.with_name("ledger.db.lock").read_text().strip() == "closed"
+
+
+def test_a_killed_run_leaves_word_of_it(importer: Command, tracker: Tracker, log: Path) -> None:
+    running: list[subprocess.Popen[str]] = []
+    tracker.behave = Meddles(10, lambda: running[0].kill())
+    process = importer.start("import", log)
+    running.append(process)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    lock = importer.state / "ledger.db.lock"
+    assert lock.read_text().strip() == str(process.pid)
+    tracker.behave = None
+    importer("import", log).ended(0)
+    assert lock.read_text().strip() == "closed"
+
+
+def test_a_relative_state_folder_is_ignored(km: Command, tracker: Tracker, log: Path) -> None:
+    km.environment["XDG_STATE_HOME"] = "state-of-here"
+    km("import", log, "--to", tracker.url).ended(0)
+    assert (km.home / ".local" / "state" / "km-cli" / "ledger.db").exists()
+    assert not Path("state-of-here").exists()

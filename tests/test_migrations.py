@@ -1,0 +1,207 @@
+"""Ledgers of older formats go on: what they hold is kept, and what is pending is sent as it stands."""
+
+from __future__ import annotations
+
+import random
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from km_cli.ledger.migrations import STEPS, backup_of, migrate, run
+from km_cli.ledger.schema import VERSION
+from tests.make_ledgers import ACCOUNT_KEY, DATA, OLDS, Old, wire
+from tests.support.command import Command
+from tests.support.old_ledgers import KILLED_AT_A_LINE, pending, runs, start, tracker_of, unpacked
+
+by_name = pytest.mark.parametrize("old", OLDS, ids=[old.name for old in OLDS])
+TRACKED = [old for old in OLDS if not old.local]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def version(path: Path) -> str:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return str(database.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()[0])
+
+
+@pytest.mark.parametrize("old", TRACKED, ids=[old.name for old in TRACKED])
+def test_pending_calls_are_sent_as_they_stand_and_nothing_twice(tmp_path: Path, old: Old) -> None:
+    """Each pending call is sent once, byte for byte; all that was not sent follows; then there is nothing."""
+    folder = unpacked(old, tmp_path)
+    left, arrived = pending(folder), (DATA / old.name / "arrived.txt").read_text("ascii").split()
+    assert left
+    with tracker_of(old) as tracker:
+        first = runs(old, folder)
+        assert [result.code in (0, 65) for result in first] == [True] * len(first), first
+        sent = [wire(hit) for hit in tracker.seen]
+        assert max(Counter(sent).values()) == 1
+        assert set(left) <= set(sent)
+        assert set(sent) & set(arrived) <= set(left)  # what arrived, and was not yet known to have
+        tracker.forget()
+        for result in runs(old, folder):
+            result.ended(0)
+        assert tracker.seen == []
+        (folder / "ledger.db").unlink()
+        runs(old, folder)
+        anew = [wire(hit) for hit in tracker.seen]
+    if old.name != "exports":  # whose calls depend on what was sent before
+        assert {*sent, *arrived} == set(anew)
+    assert version(backup_of(folder / "ledger.db", 2)) == "2"
+
+
+def test_a_store_that_shares_the_file_keeps_all(tmp_path: Path) -> None:
+    (old,) = (old for old in OLDS if old.local)
+    folder = unpacked(old, tmp_path)
+    assert pending(folder)
+    for result in (*runs(old, folder), *runs(old, folder)):
+        result.ended(0)
+    assert pending(folder) == []
+    with closing(sqlite3.connect(folder / "ledger.db")) as database:
+        kept = database.execute(
+            "SELECT second, identity, shown FROM kept_events JOIN kept_people AS p "
+            "ON p.id = person JOIN kept_names AS n ON n.id = name"
+        ).fetchall()
+        assert len(kept) == 48 == len(set(kept))
+
+
+@by_name
+def test_a_dry_run_leaves_an_old_ledger_as_it_is(tmp_path: Path, old: Old) -> None:
+    """It works on a copy, the write-ahead log included, and removes that."""
+    folder = unpacked(old, tmp_path)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    before = content(folder)
+    for result in runs(old, folder, "dry-run", TMPDIR=str(temporary)):
+        assert result.code in (0, 65), result
+        assert "Traceback" not in result.err
+    after = content(folder)
+    after.pop("ledger.db-shm", None)
+    assert after == before
+    assert list(temporary.iterdir()) == []
+
+
+@by_name
+def test_the_copy_is_whole_and_for_its_owner_alone(tmp_path: Path, old: Old) -> None:
+    folder = unpacked(old, tmp_path)
+    left = pending(folder)
+    runs(old, folder)
+    kept = backup_of(folder / "ledger.db", 2)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert version(folder / "ledger.db") == str(VERSION)
+    assert [path.name for path in folder.glob("ledger.db*") if "format" in path.name] == [kept.name]
+    with closing(sqlite3.connect(kept)) as database:
+        found = [str(row[0], "ascii") for row in database.execute("SELECT payload FROM outbox ORDER BY call")]
+    assert found == left
+
+
+# Killed, or without room
+
+
+def killed_at(line: int, old: Old, folder: Path) -> bool:
+    """Run the first command; tell whether it came to this line, and was killed there."""
+    command = Command(folder, environment={"KM_ACCOUNT_API_KEY": ACCOUNT_KEY})
+    words = [sys.executable, "-c", KILLED_AT_A_LINE, str(line), *next(old.commands())]
+    ended = subprocess.run(words, cwd=folder, env=command.surroundings(), capture_output=True, check=False)
+    assert ended.returncode == -signal.SIGKILL or ended.returncode in (0, 65, 69, 75), ended.stderr
+    return ended.returncode == -signal.SIGKILL
+
+
+def killed_while_migrating(folder: Path, old: Old, lines: Iterable[int]) -> None:
+    """Kill it at each of the lines of a ledger of its own; then the next run goes on, or the old one does."""
+    kills = 0
+    for line in lines:
+        here = unpacked(old, folder / str(line))
+        left = pending(here)
+        killed = killed_at(line, old, here)
+        kills += killed
+        assert not killed or pending(here) == left
+        runs(old, here)  # to a tracker that is not there: they stay pending
+        assert pending(here) == left
+        names = {path.name for path in here.glob("ledger.db*")}
+        assert names == {"ledger.db", "ledger.db.lock", backup_of(here / "ledger.db", 2).name}
+        assert version(here / "ledger.db") == str(VERSION)
+        assert version(backup_of(here / "ledger.db", 2)) == "2"
+    assert kills
+
+
+def test_killed_while_it_is_migrated_it_goes_on(tmp_path: Path) -> None:
+    draw = random.Random(1)
+    killed_while_migrating(tmp_path, OLDS[0], draw.sample(range(1, 330), 8))
+
+
+@pytest.mark.slow
+@by_name
+def test_killed_at_every_line_it_goes_on(tmp_path: Path, old: Old) -> None:
+    killed_while_migrating(tmp_path, old, range(1, 330, 4))
+
+
+@pytest.mark.parametrize("size", [0, 20_000, 60_000, 84_000])
+def test_without_room_the_ledger_stays_as_it_is(tmp_path: Path, size: int) -> None:
+    """Files cannot grow above so many bytes: it says so, and with room the next run goes on."""
+    old = OLDS[0]
+    folder = unpacked(old, tmp_path)
+    before = (folder / "ledger.db").read_bytes()
+    code, err = ended_with_room(old, folder, size)
+    assert code == 73, err
+    assert "next: " in err
+    assert "room" in err
+    assert (folder / "ledger.db").read_bytes() == before
+    assert list(folder.glob("ledger.db.format*")) == []
+    runs(old, folder)
+    assert version(folder / "ledger.db") == str(VERSION)
+
+
+def ended_with_room(old: Old, folder: Path, size: int) -> tuple[int, str]:
+    """Run with files that cannot grow above so many bytes."""
+    process = start(old, folder)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
+    _, err = process.communicate(timeout=120)
+    return process.returncode, err
+
+
+# The chain
+
+
+def small(folder: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(folder / "small.db", isolation_level=None)
+    database.executescript("CREATE TABLE meta (key, value); INSERT INTO meta VALUES ('version', '7')")
+    return database
+
+
+def test_each_step_stands_or_does_not_and_names_its_format(tmp_path: Path) -> None:
+    def fails(database: sqlite3.Connection) -> None:
+        run(database, "CREATE TABLE second (a); INSERT INTO nowhere VALUES (1);")
+
+    def works(database: sqlite3.Connection) -> None:
+        run(database, "CREATE TABLE second (a); -- why; not\nINSERT INTO second VALUES ('x;y');")
+
+    with closing(small(tmp_path)) as database:
+        steps = {7: lambda database: run(database, "CREATE TABLE first (a)"), 8: fails}
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(database, 7, steps)
+        names = "SELECT group_concat(name) FROM sqlite_master"
+        assert database.execute(names).fetchone() == ("meta,first",)
+        assert database.execute("SELECT value FROM meta").fetchone() == ("8",)
+        migrate(database, 8, {**steps, 8: works})
+        assert database.execute("SELECT value FROM meta").fetchone() == ("9",)
+        assert database.execute("SELECT a FROM second").fetchall() == [("x;y",)]
+
+
+def test_a_step_that_commits_by_itself_is_found(tmp_path: Path) -> None:
+    with closing(small(tmp_path)) as database, pytest.raises(AssertionError, match="from 7"):
+        migrate(database, 7, {7: lambda database: database.executescript("CREATE TABLE first (a)") and None})
+
+
+def test_the_chain_has_no_gap() -> None:
+    assert sorted(STEPS) == list(range(min(STEPS), VERSION))
