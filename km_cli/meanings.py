@@ -80,8 +80,9 @@ class Meanings:
 
     def _then(self, opened: Opened, mapping: str, personas: str) -> Interpretation | None:
         """Return how an earlier reading would read this log; None if it has not the columns for that."""
-        known = Mapping.from_json(mapping)
-        people = personas_from_json(personas) if personas else self._people_of_old(known)
+        with self._ledger.decoding("readings"):
+            known = Mapping.from_json(mapping)
+            people = personas_from_json(personas) if personas else self._people_of_old(known)
         is_tabular = opened.format == "delimited"
         if not people or (is_tabular and not _bare(known.columns).taken <= set(opened.columns)):
             return None

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
-from km_cli.ledger import Reading
-from km_cli.ledger.readings import ReadingTable
+from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Mapping
 from km_cli.model import KnownRow, Overlap
 from km_cli.prints import column_mark
@@ -76,8 +75,8 @@ class Overlaps:
     Corrected rejects belong to readings of earlier runs: methods are given the number of the row's own.
     """
 
-    def __init__(self, readings: ReadingTable, reading: Reading, asked: Overlap) -> None:
-        self._readings = readings
+    def __init__(self, ledger: Ledger, reading: Reading, asked: Overlap) -> None:
+        self._ledger = ledger
         self._reading = reading
         self._asked = asked
         self._span = Span(reading.first, reading.last, reading.dated)
@@ -175,13 +174,14 @@ class Overlaps:
             if len(self._known) > _MOST_KNOWN:
                 self._known.clear()
                 self._columns.clear()
-            known = self._known[number] = self._readings.by_number(number) or _UNKNOWN
+            known = self._known[number] = self._ledger.readings.by_number(number) or _UNKNOWN
         return known
 
     def _columns_of(self, number: int) -> _Columns:
         known = self._columns.get(number)
         if known is None:
-            known = self._columns[number] = _columns(self._of(number))
+            with self._ledger.decoding("readings"):
+                known = self._columns[number] = _columns(self._of(number))
         return known
 
 

@@ -190,7 +190,7 @@ class Pipeline:
         holding = Holding(items, may_grow, reader.is_open) if may_grow else None
         mapped = self._map(holding or items, mappers, opened)
         if opened.format == "rejects":
-            overlaps = Overlaps(self._ledger.readings, reading, self._settings.overlap)
+            overlaps = Overlaps(self._ledger, reading, self._settings.overlap)
             self._ship(mapped, mappers, self._planner(overlaps, reading), overlaps, FixedCursor(reading))
         else:
             ahead = preview(mapped)
@@ -198,7 +198,7 @@ class Pipeline:
                 judge(ahead.first, opened)
                 as_new = self._meanings.refused(opened, mapping, same, ahead.rows)
                 reading = reading._replace(as_new=as_new)
-            overlaps = Overlaps(self._ledger.readings, reading, self._settings.overlap)
+            overlaps = Overlaps(self._ledger, reading, self._settings.overlap)
             overlaps.look_ahead(self._ahead(ahead, opened, mapping, place), ahead.seconds)
             cursor = Cursor(reading, state)
             cursor.begin(reader.preamble)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ SPOILED = (
     ValueError,
     sqlite3.DatabaseError,
     struct.error,
+    zlib.error,
 )
 """The errors of decoding a value that is not what was written."""
 

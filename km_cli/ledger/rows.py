@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from struct import Struct
 
+from km_cli.ledger.damage import decoding, expect
 from km_cli.model import KnownRow
 
 _ROW = Struct(">IQI")
@@ -48,14 +49,14 @@ class RowTable:
         if number >= self._next:
             at = number - self._next
             return self._fresh[at] if at < len(self._fresh) else None
-        for query in self._queries:
-            found = self._database.execute(query, (number,)).fetchone()
-            if found is not None:
-                first: int = found[0]
-                body: bytes = found[1]
-                rows = self._unpacked(first, body)
-                if number - first < len(rows):
-                    return rows[number - first]
+        with decoding(self._database, "rows"):
+            for query in self._queries:
+                found = self._database.execute(query, (number,)).fetchone()
+                if found is not None:
+                    expect(found, int, bytes)
+                    rows = self._unpacked(*found)
+                    if number - found[0] < len(rows):
+                        return rows[number - found[0]]
         return None
 
     def _unpacked(self, first: int, body: bytes) -> list[KnownRow]:
