@@ -55,8 +55,9 @@ class RowTable:
                 if found is not None:
                     expect(found, int, bytes)
                     rows = self._unpacked(*found)
-                    if number - found[0] < len(rows):
-                        return rows[number - found[0]]
+                    at: int = number - found[0]
+                    if at < len(rows):
+                        return rows[at]
         return None
 
     def _unpacked(self, first: int, body: bytes) -> list[KnownRow]:
