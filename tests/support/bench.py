@@ -19,6 +19,7 @@ from tests.support.accounting import Call, calls_of, complaints, rejected_in
 from tests.support.command import KEY
 from tests.support.people import ACCOUNT_KEY
 from tests.support.rowcount import Form
+from tests.support.rowlogs import Kind
 from tests.support.tracker import Tracker
 
 PARTNERS_KEY = "00112233445566778899aabbccddeeff00112233"
@@ -37,7 +38,6 @@ class Ran(NamedTuple):
     code: int
     summary: dict[str, Any]
     err: str
-    rejects: Path
 
     @property
     def counted(self) -> dict[str, Any]:
@@ -58,8 +58,8 @@ class Bench:
         self.folder = folder
         self.tracker = tracker
         self.ledger = folder / "ledger.db"
-        self.files: list[Path] = []
         self.rejects: list[Path] = []
+        self.environment: dict[str, str] = {}
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the folder."""
@@ -71,9 +71,16 @@ class Bench:
         """Run a command with a rejects file of its own; return how it ended."""
         rejects = self.folder / f"rejects-{len(self.rejects)}"
         self.rejects.append(rejects)
-        return ran(
-            command, *words, "--to", self.tracker.url, "--ledger", self.ledger, "--rejects", rejects, "--json"
-        )
+        usual: tuple[str | Path, ...] = ("--to", self.tracker.url, "--ledger", self.ledger, "--json")
+        if command != "dry-run":
+            usual = (*usual, "--rejects", rejects)
+        return ran(command, *words, *usual, **self.environment)
+
+    def flags(self, kind: Kind) -> tuple[str, ...]:
+        """Return the options that read a log with these personas."""
+        if not kind.toml:
+            return kind.flags
+        return (*kind.flags, "--config", str(self.write("km.toml", kind.toml)))
 
     def send(self, *words: str | Path, code: int | None = None) -> Ran:
         """Import; without `code` it may end with rejects or without."""
@@ -93,11 +100,12 @@ class Bench:
         """Each row is sent, known, or in a rejects file; nothing came twice."""
         assert len(self.wires()) == len(self.tracker.hits), "a call came twice, byte for byte"
         rejected = rejected_in(*self.rejects)
-        assert complaints(files, form, self.calls(), overlap, rejected) == []
+        wrong = complaints(files, form, self.calls(), overlap, rejected)
+        assert not wrong, "\n".join(wrong[:20])
 
 
 @contextmanager
-def bench(tracker: Tracker) -> Iterator[Bench]:
+def fresh(tracker: Tracker) -> Iterator[Bench]:
     """A bench in a folder that is gone afterwards; the tracker begins with nothing."""
     tracker.forget()
     with TemporaryDirectory() as folder:
@@ -109,7 +117,6 @@ def ran(*words: str | Path, **environment: str) -> Ran:
     out, err = StringIO(), StringIO()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KM_")}
     argv = ["km-cli", *map(str, words)]
-    rejects = Path(argv[argv.index("--rejects") + 1]) if "--rejects" in argv else Path("rejects")
     with (
         patch.dict(os.environ, {**kept, **ENVIRONMENT, **environment}, clear=True),
         patch.object(sys, "argv", argv),
@@ -118,4 +125,4 @@ def ran(*words: str | Path, **environment: str) -> Ran:
     ):
         code = exit_code_of(group)
     text = out.getvalue()
-    return Ran(code, json.loads(text) if text.startswith("{") else {}, err.getvalue(), rejects)
+    return Ran(code, json.loads(text) if text.startswith("{") else {}, err.getvalue())

@@ -77,10 +77,13 @@ class Line(NamedTuple):
 
 
 class Log(NamedTuple):
-    """A file as it was read. `has_dates_only`: a time in it has no time of day."""
+    """A file as it was read. `has_dates_only`: a time in it has no time of day.
+
+    `columns` is None for JSON lines: they have every column, absent or not.
+    """
 
     name: str
-    columns: frozenset[str]
+    columns: frozenset[str] | None
     lines: tuple[Line, ...]
     has_dates_only: bool
 
@@ -153,12 +156,12 @@ def _csv(text: str) -> tuple[frozenset[str], list[tuple[int, dict[str, str]]]]:
     return frozenset(header), rows
 
 
-def _json(text: str) -> tuple[frozenset[str], list[tuple[int, dict[str, str]]]]:
+def _json(text: str) -> tuple[None, list[tuple[int, dict[str, str]]]]:
     rows = []
     for number, line in enumerate(text.splitlines(), start=1):
         found = json.loads(line, parse_int=str, parse_float=str)
         rows.append((number, {name: str(cell) for name, cell in found.items() if cell not in (None, "")}))
-    return frozenset(name for _, row in rows for name in row), rows
+    return None, rows
 
 
 def moment(text: str, zone: str = "UTC") -> Fraction:
@@ -178,7 +181,8 @@ def _is_date(text: str) -> bool:
 
 def parts_of(number: int, log: Log, form: Form) -> list[Part]:
     """Return the part of every persona of every row of the log with this number."""
-    carried = {level.name: form.carried(level, log.columns) for level in form.levels}
+    columns = {name for line in log.lines for name in line.values} if log.columns is None else log.columns
+    carried = {level.name: form.carried(level, columns) for level in form.levels}
     return [part for line in log.lines for part in _parts(number, line, form, carried)]
 
 
@@ -306,11 +310,17 @@ class _Judge:
         return sorted(found, key=lambda at: all(part.cells != other.cells for other in pool[at].parts))
 
     def _is_alike(self, one: Part, other: Part) -> bool:
-        """Tell whether two rows are alike in every column that both logs have, or by their ids."""
+        """Tell whether two rows are alike in every column that both logs have, or by their ids.
+
+        Files that are apart can't repeat each other: there it takes every column, as within one file.
+        """
         if one.id or other.id:
             return one.id == other.id or not (one.id and other.id)
-        both = self._logs[one.log].columns & self._logs[other.log].columns
-        return all(name not in both for name, _ in one.cells ^ other.cells)
+        log, before = self._logs[one.log], self._logs[other.log]
+        different = {name for name, _ in one.cells ^ other.cells}
+        if not are_apart(log, before):
+            different = {name for name in different if _has(log, name) and _has(before, name)}
+        return not different
 
     def _rivals(self, part: Part, pool: list[Happening]) -> list[Happening]:
         """Return the events with the same deed in a file that may repeat this one."""
@@ -363,6 +373,10 @@ def pair(choices: Sequence[Sequence[int]]) -> dict[int, int]:
     for left in range(len(choices)):
         seat(left, set())
     return taken
+
+
+def _has(log: Log, column: str) -> bool:
+    return log.columns is None or column in log.columns
 
 
 def _forms(left: int, choices: list[list[int]], kinds: Sequence[list[Part]]) -> frozenset[Cells]:

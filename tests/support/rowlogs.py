@@ -128,7 +128,8 @@ def as_jsonl(rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> str:
 
 def moment(eighths: int) -> str:
     """Return a time so many eighths of a second after noon."""
-    return f"2024-03-01T12:00:{eighths // 8:02}.{eighths % 8 * 125:03}Z"
+    minutes, seconds = divmod(eighths // 8, 60)
+    return f"2024-03-01T12:{minutes:02}:{seconds:02}.{eighths % 8 * 125:03}Z"
 
 
 def row(
