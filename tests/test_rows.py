@@ -145,7 +145,7 @@ def test_lines_that_were_delivered_again_with_another_offset(bench: Bench, where
     bench.send(log, *flags, code=0)
     assert users(bench) == [0, 1, 2, 3]
     bench.send(again, *flags, code=0)
-    assert users(bench) == [0, 1, 2, 2, 3] or len(users(bench)) == 5
+    assert users(bench) == [0, 1, 2, 3, 4]
     bench.check([log, again], form)
     assert not any("offset" in hit.params for hit in bench.tracker.hits), "an ignored column was sent"
 
