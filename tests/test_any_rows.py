@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.support.bench import Bench, fresh
-from tests.support.rowcount import Form, are_apart, count, read
+from tests.support.rowcount import Form, Log, are_apart, count, read
 from tests.support.rowlogs import COLUMNS, KINDS, UNCARRIED, Kind, Row, as_csv, as_jsonl, cuts, logs
 from tests.support.tracker import Tracker
 
@@ -54,7 +55,7 @@ def exports(draw: st.DrawFn, log: Sequence[Row], carried: frozenset[str], drifts
     """Take a range of a log; perhaps without a column, in another order, with other values here and there."""
     begin = draw(st.integers(0, len(log) - 1))
     rows = list(log[begin : draw(st.integers(begin + 1, len(log)))])
-    optional = ["offset", "note", *({"plan", "contact"} - carried)]
+    optional = {"offset", "note", "plan", "contact"} - carried
     gone = draw(st.sampled_from(["", *sorted(optional)]))
     if draw(st.booleans()):
         rows = draw(st.permutations(rows))
@@ -85,8 +86,6 @@ def overlapping(draw: st.DrawFn, drifts: bool = False) -> Overlapping:
     log, kind = draw(logs()), draw(kinds)
     one = exports(log, needed(kind), drifts)
     found = draw(st.lists(one, min_size=2, max_size=3))
-    if needed(kind) & {"note"}:
-        found = [export._replace(columns=COLUMNS) for export in found]
     return Overlapping(log, kind, found, draw(st.sampled_from(DECISIONS)))
 
 
@@ -99,10 +98,22 @@ def in_one_file(tracker: Tracker, split: Split, kind: Kind) -> set[tuple[str, st
         return whole.wires()
 
 
+def pairs_of(files: Sequence[Path], form: Form) -> list[tuple[Log, Log]]:
+    """Return each two of the files."""
+    return list(combinations([read(path, form) for path in files], 2))
+
+
+def lie_in_one_second(files: Sequence[Path], form: Form) -> bool:
+    """Tell whether two of the pieces may repeat each other, since both lie in one second as a whole."""
+    return any(not are_apart(one, other) for one, other in pairs_of(files, form))
+
+
 def touch(files: Sequence[Path], form: Form) -> bool:
-    """Tell whether two of the files may repeat each other, since both lie in one second as a whole."""
-    found = [read(path, form) for path in files]
-    return any(not are_apart(one, other) for at, one in enumerate(found) for other in found[:at])
+    """Tell whether two files with other columns are apart and meet in a second."""
+    return any(
+        one.columns != other.columns and are_apart(one, other) and {*one.span} & {*other.span}
+        for one, other in pairs_of(files, form)
+    )
 
 
 def check_split(tracker: Tracker, split: Split, kind: Kind, apart: bool, jsonl: bool, separate: bool) -> None:
@@ -111,7 +122,7 @@ def check_split(tracker: Tracker, split: Split, kind: Kind, apart: bool, jsonl: 
     with fresh(tracker) as parts:
         end, form = ("jsonl", as_jsonl) if jsonl else ("csv", as_csv)
         files = [parts.write(f"{at}.{end}", form(piece)) for at, piece in enumerate(split.pieces)]
-        decided = ("--overlap", "separate") if separate or touch(files, kind.form) else ()
+        decided = ("--overlap", "separate") if separate or lie_in_one_second(files, kind.form) else ()
         for paths in [[path] for path in files] if apart else [files]:
             parts.send(*paths, *parts.flags(kind), *decided, code=0)
         assert parts.wires() == whole
@@ -160,7 +171,8 @@ def check_exports(tracker: Tracker, found: Overlapping) -> None:
         truth = count([read(log, found.kind.form)], found.kind.form).happenings
         most = Counter((one.parts[0].site, one.parts[0].identity, one.parts[0].event) for one in truth)
         there = Counter((call.site, call.identity, call.event) for call in bench.calls())
-        assert there <= most, "an event was sent twice"
+        # Where files only touch, a row that lacks a column is another event: no rotated log may lose one.
+        assert there <= most or touch(files, found.kind.form), "an event was sent twice"
 
 
 @few

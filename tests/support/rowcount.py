@@ -257,7 +257,8 @@ class _Judge:
         for at, parts in enumerate(refused):
             if self._code(parts[0]) != "conflict":
                 continue
-            known = len(pair([*choices[: len(kept)], choices[len(kept) + at]])) > size
+            choice = [one for one in choices[len(kept) + at] if not self._is_touched(parts[0], pool[one])]
+            known = len(pair([*choices[: len(kept)], choice])) > size
             self._judge_reject(parts[0], pool, known)
         free = [one for at, one in enumerate(pool) if at not in partners.values()]
         fresh = []
@@ -332,6 +333,10 @@ class _Judge:
                 for other in one.parts
             )
         ]
+
+    def _is_touched(self, part: Part, one: Happening) -> bool:
+        """Tell whether a file that has this event only touches the part's: then a reject is no mistake."""
+        return any(are_apart(self._logs[part.log], self._logs[other.log]) for other in one.parts)
 
     def _is_rejected(self, part: Part) -> bool:
         return self._code(part) != ""

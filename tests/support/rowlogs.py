@@ -115,13 +115,14 @@ def as_csv(rows: Iterable[Row], columns: Sequence[str] = COLUMNS, of: Sequence[s
     )
 
 
-def as_jsonl(rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> str:
-    """Return rows as JSON lines; what is blank is absent in every second row, and null in the others."""
+def as_jsonl(rows: Iterable[Row], columns: Sequence[str] = COLUMNS, sparse: bool = False) -> str:
+    """Return rows as JSON lines; blanks are absent in every second row (`sparse`: in all), else null."""
     lines = []
     for number, row in enumerate(rows):
         whole = dict(zip(COLUMNS, row, strict=True))
         cells = {name: whole[name] or None for name in columns}
-        shown = cells if number % 2 else {name: cell for name, cell in cells.items() if cell}
+        is_whole = number % 2 == 0 and not sparse
+        shown = cells if is_whole else {name: cell for name, cell in cells.items() if cell}
         lines.append(json.dumps(shown) + "\n")
     return "".join(lines)
 
