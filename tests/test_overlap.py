@@ -166,6 +166,45 @@ def test_a_backfill_without_a_decision_rejects_conflicts(bench: Bench) -> None:
     bench.check(logs, BARE.form)
 
 
+@pytest.mark.parametrize("overlap", ["", 'overlap = "separate"', 'overlap = "repeats"'])
+def test_a_dry_run_of_a_backfill_says_the_same(bench: Bench, overlap: str) -> None:
+    bench.write("0.csv", as_csv(LOG))
+    bench.write("1.csv", as_csv(drifted(LOG, 3, 7)))
+    source = f'[[backfill]]\nname = "exports"\nfiles = ["{bench.folder}/?.csv"]\n{overlap}\n'
+    flags = ("--config", bench.write("km.toml", source), *BARE.flags)
+    dry = bench.run("dry-run", *flags)
+    result = bench.run("backfill", *flags)
+    assert result.code == dry.code == (0 if overlap else 65)
+    assert result.counted == dry.counted
+
+
+@pytest.mark.parametrize("overlap", ["separate", "repeats"])
+@pytest.mark.parametrize("when", ["at once", "by the rejects"])
+def test_a_copy_of_a_file_that_was_decided_on_is_known(bench: Bench, overlap: str, when: str) -> None:
+    """Its rows are alike to those of the file: neither sent nor asked about again."""
+    files = [bench.write("0.csv", as_csv(LOG)), bench.write("1.csv", as_csv(drifted(LOG, 3, 7)))]
+    bench.send(files[0], *BARE.flags, code=0)
+    if when == "at once":
+        bench.send(files[1], *BARE.flags, "--overlap", overlap, code=0)
+    else:
+        bench.send(files[1], *BARE.flags, code=65)
+        bench.send(bench.rejects[-1], *BARE.flags, "--overlap", overlap, code=0)
+    copy = bench.write("copy.csv", as_csv(drifted(LOG, 3, 7)[::-1], COLUMNS[::-1]))
+    assert bench.send(copy, *BARE.flags, code=0).summary["calls"]["planned"] == 0
+
+
+@pytest.mark.parametrize("limit", [1, 5])
+def test_an_interrupted_import_of_conflicts_rejects_the_same(bench: Bench, limit: int) -> None:
+    """So many rows a run: each conflict is in one of the rejects files, once."""
+    files = [bench.write("0.csv", as_csv(LOG)), bench.write("1.csv", as_csv(drifted(LOG, 0, 3, 7, 20)))]
+    bench.send(files[0], *BARE.flags, code=0)
+    for _ in range(len(LOG) // limit + 1):
+        bench.send(files[1], *BARE.flags, "--limit", str(limit), "--batch-size", "2")
+    assert places(*bench.rejects) == [(str(files[1]), line) for line in (2, 5, 9, 22)]
+    assert sum(len(path.read_text().splitlines()) for path in bench.rejects if path.exists()) == 4
+    bench.check(files, BARE.form)
+
+
 # Two hosts
 
 
@@ -205,17 +244,25 @@ def test_dates_alone_within_a_file_are_different_events(bench: Bench) -> None:
 
 
 def test_dates_alone_have_no_edge(bench: Bench) -> None:
-    """Two files that meet in a date: a conflict, since either may repeat the other."""
+    """Two files that meet in a date: rows that differ are a conflict, since either may repeat the other."""
     files = [
-        bench.write("0.csv", dated(1, "1") + dated(2, "2").partition("\n")[2]),
-        bench.write("1.csv", dated(2, "3", "2") + dated(3, "4").partition("\n")[2]),
+        bench.write("0.csv", dated(1, "1") + dated(2, "2", "3").partition("\n")[2]),
+        bench.write("1.csv", dated(2, "3", "4") + dated(3, "5").partition("\n")[2]),
     ]
     flags = ("--no-properties", "--timezone", "UTC")
     bench.send(files[0], *flags, code=0)
-    bench.send(files[1], *flags)
+    bench.send(files[1], *flags, code=65)
+    assert places(*bench.rejects) == [(str(files[1]), 3)]
     bench.check(files, BARE.form)
-    rows = 4 + 1 - len(places(*bench.rejects)) - 1
-    assert len(bench.calls()) == 2 * rows + 0 if places(*bench.rejects) else 2 * 4
+    assert len(bench.calls()) == 8
+
+
+def test_days_of_dates_alone_in_files_of_their_own(bench: Bench) -> None:
+    """An export of the second day is no repetition of the first."""
+    files = [bench.write(f"{day}.csv", dated(day, "1", "2")) for day in (1, 2)]
+    bench.send(*files, "--no-properties", "--timezone", "UTC", code=0)
+    assert len(bench.calls()) == 8
+    bench.check(files, BARE.form)
 
 
 # A file that is nearly all conflicts
