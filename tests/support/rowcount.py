@@ -249,22 +249,29 @@ class _Judge:
 
     def _one_log(self, kinds: list[list[Part]], pool: list[Happening]) -> None:
         """Match the distinct rows of one file with the events of the files before it, one for one."""
-        kept = [parts for parts in kinds if not self._is_rejected(parts[0])]
-        refused = [parts for parts in kinds if self._is_rejected(parts[0])]
+        kept = [parts for parts in kinds if not all(map(self._is_rejected, parts))]
+        refused = [parts for parts in kinds if all(map(self._is_rejected, parts))]
         choices = [self._alike(parts[0], pool) for parts in (*kept, *refused)]
         partners = {left: right for right, left in pair(choices[: len(kept)]).items()}
         size = len(partners)
         for at, parts in enumerate(refused):
             if self._code(parts[0]) != "conflict":
                 continue
-            choice = [one for one in choices[len(kept) + at] if not self._is_touched(parts[0], pool[one])]
-            known = len(pair([*choices[: len(kept)], choice])) > size
+            beyond_doubt = [
+                one
+                for one in choices[len(kept) + at]
+                if self._is_plain(parts[0], pool[one]) and not self._is_touched(parts[0], pool[one])
+            ]
+            known = len(pair([*choices[: len(kept)], beyond_doubt])) > size
             self._judge_reject(parts[0], pool, known)
         free = [one for at, one in enumerate(pool) if at not in partners.values()]
         fresh = []
         for left, parts in enumerate(kept):
             if left in partners:
-                pool[partners[left]].parts += parts
+                one = pool[partners[left]]
+                if not self._is_plain(parts[0], one):
+                    fresh.append(Happening(parts, False, frozenset([parts[0].shown])))
+                one.parts += parts
             else:
                 forms = _forms(left, choices, (*kept, *refused))
                 fresh += self._unmatched(Happening(parts, forms=forms), pool, free)
@@ -333,6 +340,15 @@ class _Judge:
                 for other in one.parts
             )
         ]
+
+    def _is_plain(self, part: Part, one: Happening) -> bool:
+        """Tell whether it is beyond doubt that a row that is alike to one of this event's tells of it too.
+
+        In doubt it is where that row lacks a column in which a row of a third file differs.
+        """
+        alike = [other for other in one.parts if self._is_alike(part, other)]
+        others = [other for other in one.parts if other not in alike]
+        return not any(self._is_alike(other, same) for other in others for same in alike)
 
     def _is_touched(self, part: Part, one: Happening) -> bool:
         """Tell whether a file that has this event only touches the part's: then a reject is no mistake."""
