@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.bench import Bench
 from tests.support.command import Command
 from tests.support.tracker import Tracker
 
@@ -24,6 +25,19 @@ def tracker() -> Iterator[Tracker]:
     """A tracker that records and, if told to, misbehaves."""
     with Tracker() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def shared_tracker() -> Iterator[Tracker]:
+    """A tracker for all examples of a hypothesis test; it has to `forget()` between them."""
+    with Tracker() as running:
+        yield running
+
+
+@pytest.fixture
+def bench(tmp_path: Path, tracker: Tracker) -> Bench:
+    """The command in this process, with a ledger of its own, sending to the tracker."""
+    return Bench(tmp_path, tracker)
 
 
 @pytest.fixture
