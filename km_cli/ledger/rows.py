@@ -55,9 +55,9 @@ class RowTable:
                 if found is not None:
                     expect(found, int, bytes)
                     rows = self._unpacked(*found)
-                    at: int = number - found[0]
-                    if at < len(rows):
-                        return rows[at]
+                    behind: int = number - found[0]
+                    if behind < len(rows):
+                        return rows[behind]
         return None
 
     def _unpacked(self, first: int, body: bytes) -> list[KnownRow]:
