@@ -64,6 +64,13 @@ class ColumnsTable(_Table, frozen=True):
     ) = UNSET
     exclude: list[Text] | UnsetType = UNSET
     flatten: bool | UnsetType = UNSET
+    skip: (
+        Annotated[
+            list[EventName],
+            Meta(description="events that are left out: no persona does them, and that is meant"),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class SiteTable(_Table, frozen=True):
