@@ -80,7 +80,8 @@ class Tally:
     finding is about whom. `undone` are the skipped rows whose event no persona does. `normalised` is what
     this run read as if it had been written in the usual way (N in bad-input.md): files with a
     "byte-order-mark" or "line-ends" other than LF; "blank-lines"; and in rows that became events
-    "blanks-around-ids", "fractions-floored" of times, "empty-values" and "parts-without-id" that were left out.
+    "blanks-around-ids", "fractions-floored" of times, "empty-values" and "parts-without-id" that were left
+    out.
     """
 
     rows: Rows = field(default_factory=Rows)
