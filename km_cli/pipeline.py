@@ -27,7 +27,7 @@ from km_cli.overlaps import Ahead, Overlaps, Span
 from km_cli.planning import Planner
 from km_cli.protocols import Clock
 from km_cli.rules import Rules
-from km_cli.strategies import Expansion
+from km_cli.strategies import EventLists, Expansion
 from km_cli.tally import Tally
 from km_cli.understanding import Mappers, Understanding, span_of
 
@@ -91,6 +91,7 @@ class Pipeline:
         self._read = self._rejected = 0
         self._rules = Rules()
         self._expansion = Expansion(settings.personas)
+        self._lists = EventLists(settings.personas)
         self._census = Census(ledger.counts, settings.target.tracker)
         self._now = clock.now()
         self._begin(settings)
@@ -102,7 +103,7 @@ class Pipeline:
 
     def _begin(self, settings: Settings) -> None:
         self._settings = settings
-        self._seen = EventsSeen(settings.part, settings.personas)
+        self._seen = EventsSeen(settings.part, settings.personas, settings.skipped)
         self._understanding = Understanding(
             settings, self._ledger, self._seen, self._tally, self._now, self._dispatch.check
         )
@@ -148,6 +149,8 @@ class Pipeline:
     def end(self) -> None:
         """Say what can only be said at the end. Raises TooManyRejects."""
         self._note_unseen()
+        for finding, rows in self._lists.left_to_others():
+            self._tally.note(finding, rows)
         self._check_rejects(at_end=True)
 
     def _note_unseen(self) -> None:
@@ -316,14 +319,19 @@ class Pipeline:
                 said = f"Kissmetrics would answer 200 and drop it: {one.reason}"
                 self._tally.note(Finding("W3", said, one.row.source, one.row.line))
         if type(one) is LeftOut:
-            self._leave_out(one.row, "left-out", "it is not in the part asked for")
+            self._tally.rows.skipped += 1
+            said = "it is not in the part asked for"
+            self._tally.note(Finding("left-out", said, one.row.source, one.row.line))
         if type(one) is not Event:
             return None
         sequence = self._expansion.expand(one)
         if isinstance(sequence, Reject):
             return Plan(one.row, rejects=(sequence,))
+        if undone := self._lists.look(one):
+            self._tally.note(undone)
         if not sequence.calls:
-            self._leave_out(one.row, "no-persona", f"no persona may do {one.name!r}")
+            self._tally.rows.skipped += 1
+            self._tally.undone += 1
             return None
         self._note_all(self._rules.look(one))
         plan = planner.plan(sequence, mappers.reading_of(one.row))
@@ -335,10 +343,6 @@ class Pipeline:
     def _note_all(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
             self._tally.note(finding)
-
-    def _leave_out(self, row: Row, code: str, why: str) -> None:
-        self._tally.rows.skipped += 1
-        self._tally.note(Finding(code, why, row.source, row.line))
 
     def _check_rejects(self, *, at_end: bool) -> None:
         """Raise TooManyRejects if there are; those that the destination refuses count when it is known."""

@@ -76,11 +76,12 @@ class OpenRow:
 class Tally:
     """Everything counted. `by_persona` are planned calls.
 
-    `examples` and `rejects` hold the first findings and rejects of each code, `worst` how often a finding is
-    about whom. `normalised` is what this run
-    read as if it had been written in the usual way (N in bad-input.md): files with a "byte-order-mark" or
-    "line-ends" other than LF; "blank-lines"; and in rows that became events "blanks-around-ids",
-    "fractions-floored" of times, "empty-values" and "parts-without-id" that were left out.
+    `examples` and `rejects` hold the first findings and rejects of each code, `worst` in how many rows a
+    finding is about whom. `undone` are the skipped rows whose event no persona does. `normalised` is what
+    this run read as if it had been written in the usual way (N in bad-input.md): files with a
+    "byte-order-mark" or "line-ends" other than LF; "blank-lines"; and in rows that became events
+    "blanks-around-ids", "fractions-floored" of times, "empty-values" and "parts-without-id" that were left
+    out.
     """
 
     rows: Rows = field(default_factory=Rows)
@@ -95,15 +96,16 @@ class Tally:
     rejected_before: int = 0
     last_failure: str = ""
     """Why the last attempt at a call that stays pending failed, in words."""
+    undone: int = 0
 
-    def note(self, finding: Finding) -> None:
-        """Count a finding and keep it if it is the first of its kind, and the first for whom it is about."""
+    def note(self, finding: Finding, rows: int = 1) -> None:
+        """Count a finding and keep it if it is the first of its kind; add its rows to whom it is about."""
         self.findings[finding.code] += 1
         self.examples.setdefault(finding.code, finding)
         if finding.who:
             worst = self.worst[finding.code]
             if len(worst) < MOST_REMEMBERED or finding.who in worst:
-                worst[finding.who] += 1
+                worst[finding.who] += rows
 
     def reject(self, reject: Reject) -> None:
         """Count a reason and keep the reject, without its bytes, if it is the first of its kind."""

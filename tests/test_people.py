@@ -151,16 +151,96 @@ def test_what_no_persona_may_do_is_skipped_and_said(
     )
     log = write(tmp_path / "log.csv", "ada,Acme,in,@0", "ada,Acme,Out,@1", ",Acme,In,@2")
     out = importer("dry-run", log).ended(65).out
-    assert re.search(r"to skip +1  1 that no persona may do\n", out)
+    assert re.search(r"to skip +1  1 that no persona does\n", out)
     result = importer("import", log, "--json").ended(65)
     summary = result.summary
     assert (summary["rows"]["sent"], summary["rows"]["skipped"], summary["rows"]["rejected"]) == (1, 1, 1)
     assert summary["findings"]["no-persona"] == 1
-    assert "no-persona: no persona may do 'Out'" in result.err
+    assert "no-persona: no persona has 'Out' among its events, and no skip names it" in result.err
     write(log, "ada,Acme,in,@0", "ada,Acme,Out,@1", "bob,Acme,Up,@2", "eve,Acme,In,@3")
     out = importer("dry-run", log, "--skip", "Up").ended(0).out
-    assert "1 left out, as asked; 1 that no persona may do; 1 dealt with before" in out
+    assert "1 left out, as asked; 1 that no persona does; 1 dealt with before" in out
     assert arrived(tracker) == ["ada did in"]
+
+
+LISTS = """
+[columns]
+skip = ["Heartbeat"]
+[[personas]]
+name = "user"
+events = ["In", "Out"]
+[[personas]]
+name = "account"
+events = ["Paid"]
+set = ["plan"]
+"""
+
+
+def test_an_event_in_no_list_is_a_finding_with_its_names(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """A row that only sets a property loses its event all the same; --strict sends nothing."""
+    configure(importer, LISTS)
+    rows = ["ada,Acme,Saved,@0,pro", "ada,,Saved,@1,", "bo,,Typo,@2,", "bo,,Heartbeat,@3,", "bo,,In,@4,"]
+    log = write(tmp_path / "log.csv", *rows)
+    out = importer("dry-run", log).ended(0).out
+    assert "most: 'Saved' 2; 'Typo' 1" in out
+    assert "cure: add it to a persona's events in km.toml, or name it in skip" in out
+    assert re.search(r"to skip +3  1 left out, as asked; 2 that no persona does\n", out)
+    result = importer("import", log, "--strict").ended(65)
+    assert "no-persona 3" in result.err
+    assert tracker.seen == []
+    summary = importer("import", log, "--json").ended(0).summary
+    assert summary["findings"] | {"no-persona": 3, "left-out": 1} == summary["findings"]
+    assert sorted({hit.params["_p"] for hit in tracker.hits}) == ["Acme", "bo"]
+
+
+def test_an_event_that_is_skipped_or_in_a_list_is_no_finding(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """What km.toml skips stays out when a flag skips more."""
+    configure(importer, LISTS)
+    log = write(tmp_path / "log.csv", "ada,,In,@0,", "bo,,heartbeat,@1,", "cy,,Typo,@2,")
+    summary = importer("import", log, "--strict", "--skip", "Typo", "--json").ended(0).summary
+    assert summary["findings"].keys() == {"left-out", "no-account", "no-such-event"}  # the last is Paid
+    assert summary["findings"]["left-out"] == 2
+    assert arrived(tracker) == ["ada did In"]
+
+
+def test_an_event_that_one_list_leaves_to_others_is_a_note_per_name(
+    importer: Command, tmp_path: Path
+) -> None:
+    """Only rows that name an account are counted; the note is no fault."""
+    configure(importer, LISTS.replace('"Out"', '"Out", "Paid"'))
+    rows = [f"u{n},Acme,{event},@{n},pro" for n, event in enumerate(("In", "In", "Out", "Paid"))]
+    log = write(tmp_path / "log.csv", *rows, "ada,,In,@9,")
+    out = importer("dry-run", log).ended(0).out
+    assert "left-to-others: 'In' is not among the events of account: others do it (rows: 2)" in out
+    assert "most: 'In' 2; 'Out' 1" in out
+    summary = importer("import", log, "--strict", "--json").ended(0).summary
+    assert summary["findings"]["left-to-others"] == 2
+    assert "no-persona" not in summary["findings"]
+
+
+def test_an_empty_list_is_meant(importer: Command, tmp_path: Path) -> None:
+    """A persona that does nothing and only has properties set leaves nothing to others."""
+    configure(
+        importer,
+        '[[personas]]\nname = "user"\n[[personas]]\nname = "account"\nevents = []\nset = ["plan"]\n',
+    )
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0,pro")
+    assert importer("dry-run", log, "--json").ended(0).summary["findings"] == {}
+
+
+def test_a_misspelt_skip_in_km_toml_is_told(importer: Command, tmp_path: Path) -> None:
+    """A name that this log merely does not have is not told."""
+    configure(importer, '[columns]\nskip = ["Heartbaet", "Debug"]\n')
+    log = write(tmp_path / "log.csv", "ada,,Heartbeat,@0,")
+    result = importer("dry-run", log, "--json").ended(0)
+    assert (
+        "km.toml, columns.skip: no row is of the event 'Heartbaet'; did you mean 'Heartbeat'?" in result.err
+    )
+    assert "Debug" not in result.err
 
 
 def test_a_prefix_keeps_equal_ids_apart(importer: Command, tracker: Tracker, tmp_path: Path) -> None:

@@ -211,3 +211,13 @@ def test_merged() -> None:
         ("a", "plan", 5, "X"),
     }
     assert len(merged([call, {**call, "Plan": "x"}])) == 3
+
+
+def test_merged_keeps_the_last_thousand() -> None:
+    """D7: by their time, whatever the order; repeats and merged calls are one instance."""
+    calls = [{"_p": "a", "_n": "In", "_t": str(n), "_d": "1", "Plan": str(n % 2)} for n in range(1002)]
+    kept = merged([*reversed(calls), *calls, {**calls[0], "_p": "b"}, {**calls[0], "_n": "Out"}])
+    assert sorted(one[2] for one in kept if one[:2] == ("a", "in")) == list(range(2, 1002))
+    assert sorted(one[2] for one in kept if one[1] == "plan" and one[0] == "a") == list(range(2, 1002))
+    assert {("b", "in", 0), ("b", "plan", 0, "0"), ("a", "out", 0)} <= kept
+    assert len(kept) == 2003

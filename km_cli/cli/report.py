@@ -22,12 +22,11 @@ _ASSUMED_LATENCY = 0.1
 
 MEANINGS = {
     "no-such-event": "names after --only or --skip, or in km.toml, that no row has",
-    "no-persona": "rows that nobody may do: left out, as km.toml says",
     **{code: about.meaning for code, about in CATALOGUE.items()},
 }
 """Findings by code, in words."""
 
-_TOLD = frozenset({"no-such-event", "no-persona"})
+_TOLD = frozenset({"no-such-event"})
 """What is told of off a terminal too, beside what the rules say is lost, merged or changed."""
 
 FILES = {
@@ -41,6 +40,9 @@ FILES = {
     "missing": "see below",
 }
 """Files of a backfill by what became of them, in words."""
+
+_LISTED = frozenset({"left-to-others"})
+"""Notes of which the names that they are about are shown as well."""
 
 _LONGEST_MESSAGE = 300
 _WORST = 3
@@ -231,7 +233,7 @@ def _print_findings(tally: Tally, *, worst: bool = False) -> None:
         finding = tally.examples[code]
         place = f"{_place(finding)}: " if finding.source else ""
         say(f"  {code}: {place}{short(finding.message, _LONGEST_MESSAGE)}")
-        if worst and not is_harmless(code):
+        if worst and (not is_harmless(code) or code in _LISTED):
             _print_worst(tally, code)
 
 
@@ -242,7 +244,7 @@ def _print_worst(tally: Tally, code: str) -> None:
         more = len(tally.worst[code]) - len(most)
         said = "; ".join(f"{short(who, 80)} {count:,}" for who, count in most)
         say(f"    most: {said}" + (f"; and {more:,} more" if more else ""), hang=6)
-    if code in CATALOGUE:
+    if not is_harmless(code):
         say(f"    cure: {CATALOGUE[code].cure}", hang=6)
 
 
@@ -272,11 +274,11 @@ def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
 
 def _skipped(tally: Tally) -> str:
     left_out = tally.findings["left-out"]
-    of_nobody = tally.findings["no-persona"]
+    of_nobody = tally.undone
     known = tally.rows.skipped - left_out - of_nobody
     kinds = (
         (left_out, "left out, as asked"),
-        (of_nobody, "that no persona may do"),
+        (of_nobody, "that no persona does"),
         (known, "dealt with before, or alike in everything"),
     )
     several = tally.rows.skipped not in (left_out, of_nobody, known)

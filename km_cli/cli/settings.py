@@ -45,6 +45,7 @@ def make_settings(context: click.Context) -> Settings:
     ledger, rejects = _places(flags, target)
     clocking = _clocking(context)
     people = _people(context)
+    skipped = _skipped(context)
     settings = Settings(
         files=expand(flags.get("files", ())),
         shape=make_shape(flags["format"] or "", flags["encoding"], flags["delimiter"]),
@@ -53,7 +54,9 @@ def make_settings(context: click.Context) -> Settings:
         members=_members(context, people, clocking),
         wanted=_wanted(context),
         clocking=clocking,
-        part=make_part(flags["since"], flags["until"], flags["only"], flags["skip"], flags["timezone"]),
+        part=make_part(
+            flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]
+        ),
         allowed=tuple(flags["allowed"]),
         collisions=Collisions(flags["collisions"]),
         spread=flags["spread"],
@@ -69,9 +72,16 @@ def make_settings(context: click.Context) -> Settings:
         ledger=ledger,
         rejects=rejects,
         environment=environment(),
+        skipped=skipped,
     )
     _check_files(context, settings)
     return settings
+
+
+def _skipped(context: click.Context) -> tuple[str, ...]:
+    """Return the events that km.toml leaves out: what it leaves out stays out, a flag adds to it."""
+    skipped = taken(context).config.columns.skip
+    return tuple(skipped) if isinstance(skipped, list) else ()
 
 
 def _check_flags(context: click.Context, target: Target) -> None:

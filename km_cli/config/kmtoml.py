@@ -74,6 +74,13 @@ class ColumnsTable(_Table, frozen=True):
         | UnsetType
     ) = UNSET
     flatten: bool | UnsetType = UNSET
+    skip: (
+        Annotated[
+            list[EventName],
+            Meta(description="events that are left out: no persona does them, and that is meant"),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class SiteTable(_Table, frozen=True):

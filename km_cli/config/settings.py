@@ -20,7 +20,10 @@ from km_cli.planning import Collisions
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run's settings. `batch_size` is in rows, `rate` in calls a second, `timeout` in seconds."""
+    """One run's settings. `batch_size` is in rows, `rate` in calls a second, `timeout` in seconds.
+
+    `skipped` are the events that km.toml leaves out, whatever flags say; they are in `part` too.
+    """
 
     files: tuple[str, ...]
     shape: Shape
@@ -45,6 +48,7 @@ class Settings:
     ledger: Path
     rejects: Path
     environment: Mapping[str, str]
+    skipped: tuple[str, ...] = ()
 
     @property
     def personas(self) -> tuple[Persona, ...]:

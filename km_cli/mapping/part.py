@@ -65,17 +65,20 @@ class Bound(NamedTuple):
 class EventsSeen:
     """Which events the rows read are of, to tell if those that are named somewhere are none of them.
 
-    Named by --only and --skip, and in km.toml's lists of what a persona may do. Memory is constant: so many
-    names are remembered, and what is named and not seen yet.
+    Named by --only and --skip, and in km.toml's lists of what a persona may do or what is `skipped`. Memory
+    is constant: so many names are remembered, and what is named and not seen yet.
     """
 
-    def __init__(self, part: Part, personas: Sequence[Persona] = ()) -> None:
+    def __init__(self, part: Part, personas: Sequence[Persona] = (), skipped: Sequence[str] = ()) -> None:
         self._part = part
+        self._skipped = {fold_name(event): event for event in skipped}
         self._lists = [
-            (persona.name, {fold_name(event): event for event, _ in persona.events})
+            (f"persona {persona.name!r}", {fold_name(event): event for event, _ in persona.events})
             for persona in personas
             if persona.events
         ]
+        if skipped:
+            self._lists.append(("columns.skip", self._skipped))
         self._named = {name for _, events in self._lists for name in events}
         self._unseen = {*part.only, *part.skip, *self._named}
         self._names: dict[str, str] = {}
@@ -98,7 +101,7 @@ class EventsSeen:
         if not self._names:
             return []
         flags = [("--only", name) for name in self._part.only] + [
-            ("--skip", name) for name in self._part.skip
+            ("--skip", name) for name in self._part.skip if name not in self._skipped
         ]
         return [
             *(
@@ -115,13 +118,13 @@ class EventsSeen:
         A name is told of only if another one is near that no list has, or if nothing of its list was seen.
         """
         others = [name for folded, name in self._names.items() if folded not in self._named]
-        for persona, events in self._lists:
+        for place, events in self._lists:
             unseen = [name for folded, name in events.items() if folded in self._unseen]
-            is_whole = len(unseen) == len(events)
+            is_whole = len(unseen) == len(events) and events is not self._skipped
             for name in unseen:
                 near = nearest(name, others, _ALIKE if is_whole else _MISSPELT)
                 if near or is_whole:
-                    yield _said(f"km.toml, persona {persona!r}: no row is of the event {name!r}", near)
+                    yield _said(f"km.toml, {place}: no row is of the event {name!r}", near)
 
 
 def _said(message: str, near: str) -> str:
@@ -137,7 +140,10 @@ def make_part(since: str, until: str, only: Iterable[str], skip: Iterable[str], 
     check_order(begin, end)
     part = Part(begin.moment, end.moment, _folded("--only", only), _folded("--skip", skip))
     if part.only and set(part.only) <= set(part.skip):
-        raise UsageError("--only and --skip name the same events: nothing is left", "leave one of them out")
+        raise UsageError(
+            "--only and --skip (or km.toml's skip) name the same events: nothing is left",
+            "leave one of them out",
+        )
     return part
 
 

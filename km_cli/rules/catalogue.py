@@ -11,6 +11,10 @@ _SAME_SECOND = log("09:05:00Z,bo,Acme,Invited", "09:05:00Z,cy,Acme,Invited")
 _NEXT_SECOND = log("09:05:00Z,bo,Acme,Invited", "09:05:01Z,cy,Acme,Invited")
 _TWO_PLANS = log("09:05:00Z,bo,Acme,Paid,pro", "09:05:00Z,cy,Acme,Left,free", more="plan")
 _ONE_PLAN = log("09:05:00Z,bo,Acme,Paid,pro", "09:05:00Z,cy,Acme,Left,pro", more="plan")
+_PAID_AND_SEEN = log("09:00:00Z,ada,Acme,Paid", "09:01:00Z,ada,Acme,Seen")
+_ONLY_PAID = (
+    '[[personas]]\nname = "user"\nevents = ["Paid"]\n[[personas]]\nname = "account"\nevents = ["Paid"]\n'
+)
 _NO_EXAMPLE = Example("", "")
 """It takes what was sent before, or what a destination answers, to show it."""
 
@@ -239,13 +243,37 @@ NOTICED: tuple[About, ...] = (
     About(
         "left-out",
         Severity.NOTE,
-        "rows that --since, --until, --only or --skip leaves out",
+        "rows that --since, --until, --only, --skip or km.toml's skip leaves out",
         "an import without them sends the rest",
         "",
         Example(
             log("09:00:00Z,ada,Acme,Paid", "09:01:00Z,ada,Acme,Left"),
             log("09:00:00Z,ada,Acme,Paid"),
             ("--only", "Paid"),
+        ),
+    ),
+    About(
+        "no-persona",
+        Severity.DROPS,
+        "an event that is in no persona's list (km.toml, events): no one is recorded as doing it",
+        "add it to a persona's events in km.toml, or name it in skip (km.toml, columns) if it is meant",
+        "person-or-account",
+        Example(
+            _PAID_AND_SEEN,
+            log("09:00:00Z,ada,Acme,Paid", "09:01:00Z,ada,Acme,paid"),
+            km_toml=_ONLY_PAID,
+        ),
+    ),
+    About(
+        "left-to-others",
+        Severity.NOTE,
+        "an event that is in one persona's list and not in another's, whose reports do without it",
+        "nothing, if it is meant; else add it to the other persona's events in km.toml",
+        "",
+        Example(
+            _PAID_AND_SEEN,
+            log("09:00:00Z,ada,Acme,Paid", "09:01:00Z,ada,,Seen"),
+            km_toml='[[personas]]\nname = "user"\n[[personas]]\nname = "account"\nevents = ["Paid"]\n',
         ),
     ),
     About(

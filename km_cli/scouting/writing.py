@@ -182,22 +182,22 @@ def _identity(persona: PersonaFound) -> Iterator[str]:
 
 
 def _events(persona: PersonaFound, found: Scouted, *, is_actor: bool) -> Iterator[str]:
-    """Yield the events of a persona: all of the actor's, a proposal of others'.
+    """Yield the events of a persona: all of them, and a list as a comment.
 
-    A list is closed, so that it is only proposed of a log that was seen as a whole.
+    A list is closed: the persona does no event that comes up later, in this file or in the next one. So a
+    person has to choose it.
     """
     if not persona.events:
         why = "too many to list" if persona.events is None else "none was found"
         yield f'events = "*"  # all; {why}'
         return
-    is_list = found.whole and not is_actor
-    if is_list:
-        yield "# A proposal: strike the lines that are none of its own. What is not listed it does not do."
-    else:
-        why = "all" if is_actor else "all, since there are rows that were not looked at"
-        yield f'events = "*"  # {why}; or a list of those it may do:'
+    seen = "" if found.whole else f", of which the first {counted(found.rows, 'row')} have these"
+    yield f'events = "*"  # all; or a list of those it may do{seen}:'
+    if not is_actor:
+        yield "# Delete the lines of events that are not its own. With a list, it does no event that is not"
+        yield "# in it, also if one comes up later: km-cli dry-run names those (left-to-others)."
     lines = ["events = [", *(_event(event, persona.name) for event in persona.events), "]"]
-    yield from lines if is_list else (f"# {line}" for line in lines)
+    yield from (f"# {line}" for line in lines)
 
 
 def _event(event: EventFound, persona: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from km_cli.model import Persona
 from km_cli.strategies import linked, sites, toggle
 from km_cli.strategies.base import Expansion
+from km_cli.strategies.lists import EventLists
 
 STRATEGIES: dict[str, Callable[[str, str], tuple[Persona, ...]]] = {
     "toggle": toggle.personas,
@@ -15,4 +16,4 @@ STRATEGIES: dict[str, Callable[[str, str], tuple[Persona, ...]]] = {
 }
 """What `--strategy` knows: a name, and the personas it stands for given the first and the accounts' site."""
 
-__all__ = ["STRATEGIES", "Expansion"]
+__all__ = ["STRATEGIES", "EventLists", "Expansion"]

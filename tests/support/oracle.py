@@ -31,6 +31,7 @@ DAY = 86_400
 RECORD_BYTES = 1 << 20
 VALUE_BYTES = 8_192
 NAME_LENGTH = 255
+KEPT = 1_000
 
 _HIDDEN = re.compile("[\u200b-\u200f\u2060\ufeff\u061c\u202a-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{0,40})?([eE][+-]?\d{1,3})?", re.ASCII)
@@ -661,13 +662,23 @@ def expected(
 
 
 def merged(calls: Iterable[dict[str, str]]) -> set[tuple[str | int, ...]]:
-    """What Kissmetrics keeps: (person, event, second) and (person, property, second, value), names folded."""
-    kept: set[tuple[str | int, ...]] = set()
+    """What Kissmetrics keeps: (person, event, second) and (person, property, second, value), names folded.
+
+    Of each event and each property of a person those of the last 1,000 seconds that have it (D7).
+    """
+    events: dict[Pair, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    values: dict[Pair, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
     for call in calls:
         person, second = call["_p"], int(call["_t"])
         if "_n" in call:
-            kept.add((person, fold(call["_n"]), second))
-        kept |= {
-            (person, fold(name), second, value) for name, value in call.items() if not name.startswith("_")
-        }
+            events[person, fold(call["_n"])][second].add("")
+        for name, value in call.items():
+            if not name.startswith("_"):
+                values[person, fold(name)][second].add(value)
+    kept: set[tuple[str | int, ...]] = set()
+    for (person, name), seconds in events.items():
+        kept |= {(person, name, second) for second in sorted(seconds)[-KEPT:]}
+    for (person, name), seconds in values.items():
+        for second in sorted(seconds)[-KEPT:]:
+            kept |= {(person, name, second, value) for value in seconds[second]}
     return kept
