@@ -209,7 +209,7 @@ def test_an_interrupted_import_of_conflicts_rejects_the_same(bench: Bench, limit
 
 
 def test_a_row_whose_call_is_sent_after_all_is_counted(bench: Bench) -> None:
-    """It was taken for a known one that changed, until that one came itself: dry run and import count both."""
+    """It was taken for a known one that changed, until that one came itself: both rows are counted."""
     bench.send(bench.write("0.csv", as_csv([row(8)])), *BARE.flags, code=0)
     log = bench.write("1.csv", as_csv([row(8, account="Beta"), row(8)]))
     flags = (*BARE.flags, "--overlap", "repeats")
