@@ -27,6 +27,7 @@ _WORDS = {
 _LEVELS = (*_WORDS["account"], "contact")
 """Words for further kinds of identity, each a persona of its own."""
 
+_UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")
 _IDS = ("event_id", "id", "uuid", "guid", "message_id", "insert_id", "$insert_id")
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -179,8 +180,18 @@ class _Choice:
             for name, column in self._free()
             if may_be_id(name) and column.is_unique and column.given == self._profiles.rows
         ]
-        found = _first(_IDS, unique, _plain)
-        return Guess(found[0], "a usual name, and no value stands in two rows") if found else None
+        found = _first(_IDS, [name for name in unique if not self._is_counter(name)], _plain)
+        if not found:
+            return None
+        why = "a usual name, and no value stands in two rows"
+        if self._columns[found[0]].share(_UUID.fullmatch) >= _MOSTLY:
+            return Guess(found[0], f"{why}: UUIDs")
+        return Guess(found[0], f"{why}: the event's id, if every export has the same ones", sure=False)
+
+    def _is_counter(self, name: str) -> bool:
+        """Tell whether a column counts from 0 or 1, as every export does anew."""
+        sample = list(self._columns[name].sample)
+        return all(text.isdecimal() for text in sample) and min(map(int, sample)) <= 1
 
     # By content
 

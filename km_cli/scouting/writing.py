@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from km_cli.scouting.findings import Clock, EventFound, Guess, PersonaFound, Scouted
@@ -17,6 +18,13 @@ _BACKFILL = (
     "# [[backfill]]  # what `km-cli backfill` is to read, every night",
     '# name = "logs"',
     '# files = ["logs/*.csv"]  # files, folders, patterns, days as logs/%Y/%m/%d/*.csv',
+)
+_ROTATED = re.compile(r"[.-]\d{1,8}(\.(gz|bz2|xz|zst))?$|\.old$")
+_SEPARATE = '# overlap = "separate"  # {why}: a row is never another file\'s row with other values'
+_EITHER = (
+    "# overlap: a row whose moment another file has with other values is rejected, unless this is said:",
+    '# overlap = "repeats"  # exports that are made anew: it is the same event, changed since',
+    '# overlap = "separate"  # logs of several hosts, rotated logs: it is another event',
 )
 
 
@@ -69,8 +77,15 @@ def written(found: Scouted, source: str) -> str:
     ]
     for place, persona in enumerate(found.personas):
         lines += ["", *_persona(persona, found, is_actor=place == 0)]
-    lines += ["", *_BACKFILL]
+    lines += ["", *_BACKFILL, *_overlap(source)]
     return "\n".join(lines) + "\n"
+
+
+def _overlap(source: str) -> tuple[str, ...]:
+    """Return the lines that propose how the files of a source overlap, by what the file is called."""
+    if _ROTATED.search(source):
+        return (_SEPARATE.format(why=f"{quoted(source)} looks like part of a rotated log"),)
+    return _EITHER
 
 
 def _columns(found: Scouted) -> Iterator[str]:
