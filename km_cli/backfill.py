@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Protocol
 
 from km_cli.config import Settings
-from km_cli.config.backfill import BackfillSource
+from km_cli.config.backfill import BackfillSource, overlap_of
 from km_cli.dispatch import Stop, Stopped
 from km_cli.errors import CutShort, Exit, KmError, ReadError, Rewritten, Unclosed, UsageError
 from km_cli.inputs import Source, Stamp, open_reader
 from km_cli.inputs.places import Missing, find
 from km_cli.inputs.source import shown
 from km_cli.ledger import Ledger
-from km_cli.model import Overlap
 from km_cli.pipeline import Pipeline
 from km_cli.protocols import Clock
 
@@ -122,7 +121,7 @@ class Backfill:
         self._ledger.tidy_files(self._clock.now())
 
     def _take_source(self, source: BackfillSource) -> None:
-        overlap = source.overlap if self._settings.overlap is Overlap.ASK else self._settings.overlap
+        overlap = overlap_of(source, self._settings)
         settings = replace(self._settings, part=source.part, overlap=overlap)
         self._pipeline.turn_to(settings)
         asked = settings.asked_of_files

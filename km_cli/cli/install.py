@@ -18,7 +18,9 @@ from km_cli.cli.configured import taken
 from km_cli.cli.settings import make_settings
 from km_cli.cli.show import complain, escaped, put
 from km_cli.config import Settings, environment
+from km_cli.config.backfill import BackfillSource, overlap_of
 from km_cli.errors import UsageError
+from km_cli.model import Overlap
 
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -27,11 +29,18 @@ _PLACES = ("PATH", "FILE")
 """What the help calls a value that is a path."""
 
 
+_OVERLAPS = {
+    Overlap.ASK: "a row whose moment another file has with other values is rejected",
+    Overlap.REPEATS: "a row whose moment another file has with other values is not sent again",
+    Overlap.SEPARATE: "a row whose moment another file has with other values is another event",
+}
+
+
 class Job(NamedTuple):
     """What is to be run: a command with absolute paths, and what it needs of the environment.
 
     `name` tells it from other jobs of this machine. `secrets` are the variables that it finds in `file` alone
-    (None: it needs none), `variables` those that may be printed.
+    (None: it needs none), `variables` those that may be printed. `overlaps` are km.toml's sources by name.
     """
 
     name: str
@@ -39,9 +48,12 @@ class Job(NamedTuple):
     variables: Mapping[str, str]
     secrets: tuple[str, ...]
     file: Path | None
+    overlaps: tuple[tuple[str, Overlap], ...] = ()
 
     def told(self) -> Iterator[str]:
-        """Yield, line by line, how the file of the secrets is written."""
+        """Yield, line by line, how each source overlaps with what was sent, and how the file is written."""
+        for name, overlap in self.overlaps:
+            yield f'[[backfill]] {name}: overlap = "{overlap.value}", {_OVERLAPS[overlap]}'
         if self.file:
             values = " ".join(f'{name} "${{{name}:?}}"' for name in self.secrets)
             folder, file = (shlex.quote(str(path)) for path in (self.file.parent, self.file))
@@ -66,7 +78,8 @@ def print_install(context: click.Context) -> int:
 
 
 def _job(context: click.Context, settings: Settings) -> Job:
-    config = _config(context, settings)
+    config, sources = _config(context, settings)
+    overlaps = tuple((one.name, overlap_of(one, settings)) for one in sources)
     carried = _carried()
     # A password in a proxy's URL is as secret as a key: it is not printed, the file holds it.
     secret = [name for name in carried if name not in ("NO_PROXY", "no_proxy") and "@" in carried[name]]
@@ -77,25 +90,26 @@ def _job(context: click.Context, settings: Settings) -> Job:
         variables={name: value for name, value in carried.items() if name not in secret},
         secrets=secrets,
         file=_file(config) if secrets else None,
+        overlaps=overlaps,
     )
     for text in (*job.words, *job.variables.values(), str(job.file)):
         _check_printable(text)
     return job
 
 
-def _config(context: click.Context, settings: Settings) -> Path:
-    """Return where km.toml is. Raises UsageError for what a backfill itself would complain of."""
+def _config(context: click.Context, settings: Settings) -> tuple[Path, Sequence[BackfillSource]]:
+    """Return where km.toml is, and its sources. Raises UsageError for what a backfill would complain of."""
     from km_cli.cli.metrics import check_metrics
     from km_cli.cli.ping import check_ping
     from km_cli.cli.unattended import sources_of
 
-    sources_of(context, settings)
+    sources = sources_of(context, settings)
     check_ping(context.params["ping"])
     if context.params["metrics"]:
         check_metrics(Path(context.params["metrics"]).expanduser())
     path = taken(context).path
     assert path is not None
-    return path.absolute()
+    return path.absolute(), sources
 
 
 def _program() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from km_cli.config.kmtoml import BackfillTable, KmToml
+from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
 from km_cli.inputs.places import placed
 from km_cli.mapping import Bound, Part, check_order, make_bound
@@ -28,6 +29,11 @@ class BackfillSource(NamedTuple):
     part: Part
     optional: bool
     overlap: Overlap = Overlap.ASK
+
+
+def overlap_of(source: BackfillSource, settings: Settings) -> Overlap:
+    """Return how a source's files overlap with others: as a flag says, else as km.toml does."""
+    return source.overlap if settings.overlap is Overlap.ASK else settings.overlap
 
 
 class _Flags(NamedTuple):
