@@ -111,8 +111,9 @@ def test_rotated_and_exported(bench: Bench, rows: list[list[str]], kind: str) ->
 
 
 @pytest.mark.slow
-@kinds
-@pytest.mark.parametrize("unit", ["", "second", "minute"])
+@pytest.mark.parametrize(
+    ("kind", "unit"), [*((kind, "second") for kind in KINDS), ("no properties", "minute")]
+)
 def test_all_of_it(bench: Bench, rows: list[list[str]], kind: str, unit: str) -> None:
     flags, form = made(bench, kind)
     log = bench.write("log.csv", text(rows, unit))

@@ -43,8 +43,8 @@ def test_three_contacts_that_one_user_invites_in_one_second(bench: Bench) -> Non
 @kinds
 @pytest.mark.parametrize("form", [as_csv, as_jsonl], ids=["csv", "jsonl"])
 def test_every_row_of_a_crowded_log_is_sent(bench: Bench, kind: Kind, form: object) -> None:
-    """Sixty rows within five seconds; a second import of it sends nothing, and neither does a copy."""
-    rows = seeded(3, 60, 5)
+    """Forty rows within five seconds; a second import of it sends nothing, and neither does a copy."""
+    rows = seeded(3, 40, 5)
     name = "log.csv" if form is as_csv else "log.jsonl"
     log = bench.write(name, as_csv(rows) if form is as_csv else as_jsonl(rows))
     bench.send(log, *bench.flags(kind))
