@@ -117,7 +117,7 @@ class Sending:
         self._rejects = rejects
         self._tally = tally
         self._stop = stop
-        self._open: dict[int, OpenRow] = {}
+        self._open: dict[int, OpenRow] = {}  # by the number of a call
         self._sites: tuple[str, ...] = ()
         self._has_aliases = False
         self._dropped: set[int] = set()
@@ -146,12 +146,12 @@ class Sending:
         parcels = self._ledger.commit(
             self._tracker, batch.reading, calls, self._take_unsettled(), at_end=batch.at_end
         )
-        rows = (parcel.row for parcel in parcels)
+        numbers = (parcel.number for parcel in parcels)
         for plan in batch.plans:
             count_plan(self._tally, plan)
             if plan.placed:
                 row = OpenRow(self._tally.rows, len(plan.placed), rejected=bool(plan.rejects))
-                self._open.update((next(rows), row) for _ in plan.placed)
+                self._open.update((next(numbers), row) for _ in plan.placed)
             elif plan.rejects:
                 self._tally.rows.rejected += 1
         self._submit(parcels)
@@ -178,7 +178,7 @@ class Sending:
             ready: list[Parcel] = []
             kept: list[Parcel] = []
             for parcel in parcels:
-                self._tally.calls.resumed += parcel.row not in self._open
+                self._tally.calls.resumed += parcel.number not in self._open
                 is_kept = parcel.seat.person in waiting or parcel.seat.deed in waiting
                 (kept if is_kept else ready).append(parcel)
             self._collect([Receipt(parcel, Outcome.PENDING) for parcel in kept])
@@ -205,7 +205,7 @@ class Sending:
                 mine = [
                     parcel
                     for parcel in parcels
-                    if parcel.row in self._open and parcel.number not in self._dropped
+                    if parcel.number in self._open and parcel.number not in self._dropped
                 ]
                 self._collect([Receipt(parcel, Outcome.PENDING) for parcel in mine])
         self._settle()
@@ -233,9 +233,8 @@ class Sending:
         """Count receipts; they become durable with the next transaction."""
         calls = self._tally.calls
         for receipt in [*receipts, *self._left_without(receipts)]:
-            row = self._open.pop(receipt.parcel.row, None)
-            if row is not None and row.settle(receipt.outcome):
-                self._open[receipt.parcel.row] = row
+            if row := self._open.pop(receipt.parcel.number, None):
+                row.settle(receipt.outcome)
             if receipt.outcome is Outcome.ACKNOWLEDGED:
                 calls.acknowledged += 1
             elif receipt.outcome is Outcome.REJECTED:
@@ -260,7 +259,7 @@ class Sending:
                     dropped.setdefault(alias.number, Receipt(alias, Outcome.REJECTED, reason))
         new = [receipt for number, receipt in dropped.items() if number not in self._dropped]
         self._dropped.update(dropped)
-        self._tally.calls.resumed += sum(receipt.parcel.row not in self._open for receipt in new)
+        self._tally.calls.resumed += sum(receipt.parcel.number not in self._open for receipt in new)
         return new
 
     def _settle_some(self) -> None:

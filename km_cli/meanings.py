@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 from typing import NamedTuple
@@ -45,6 +46,15 @@ class Difference(NamedTuple):
     before: Record
     now: Record
     what: str
+
+
+@dataclass(slots=True)
+class Known:
+    """Of how many rows a persona has a record, how many of those are known, and by which readings."""
+
+    rows: int = 0
+    known: int = 0
+    readings: set[int] = field(default_factory=set)
 
 
 class Meanings:
@@ -179,39 +189,45 @@ class Meanings:
         others = [(one, then) for one, then in others if then.key != now.key]
         if not others:
             return
-        if self._known(first, now)[0] * 100 > len(first) * _HARDLY:
-            return
+        known_now = self._known(first, now)
         for meaning, then in others:
-            known, readings = self._known(first, then, meaning)
-            if known * 2 >= len(first):
+            if readings := _known_only(known_now, self._known(first, then, meaning)):
                 for reading in self._ledger.readings.meaning(meaning):
-                    if reading.number in readings and (
-                        difference := self._difference(first, then, now, reading)
-                    ):
+                    difference = self._difference(first, then, now, reading)
+                    if reading.number in readings and difference:
                         yield reading, difference
 
     def _known(
         self, rows: Sequence[Row], meaning: Interpretation, span: Meaning | None = None
-    ) -> tuple[int, set[int]]:
-        """Return how many rows are known if they are read so, and by which readings.
-
-        With a `span`, only rows within it count.
-        """
-        known, readings = 0, set[int]()
+    ) -> dict[Part, Known]:
+        """Return what is known of each persona's records, if rows are read so; only within a `span`."""
+        found: dict[Part, Known] = {}
         for row in rows:
-            records = meaning.records(row).values()
-            if span and not any(span.first <= record.second <= span.last for record in records):
-                continue
-            holders = {claim for record in records for claim in self._holders(record)}
-            known += bool(holders)
-            readings |= holders
-        return known, readings
+            for part, record in meaning.records(row).items():
+                known = found.setdefault(part, Known())
+                known.rows += 1
+                if span is None or span.first <= record.second <= span.last:
+                    holders = set(self._holders(record))
+                    known.known += bool(holders)
+                    known.readings |= holders
+        return found
 
     def _holders(self, record: Record) -> Iterator[int]:
         mark = self._prints.of(record)
         for filed in self._ledger.slots.slot(mark.person, mark.second).filed:
             if filed.deed == mark.deed:
                 yield from (claim.reading for claim in filed.claims)
+
+
+def _known_only(now: dict[Part, Known], then: dict[Part, Known]) -> set[int]:
+    """Return the readings by which half of some persona's records are known then, and hardly any now."""
+    found: set[int] = set()
+    for part, before in then.items():
+        at_present = now.get(part, Known())
+        is_known_now = at_present.known * 100 > at_present.rows * _HARDLY
+        if before.known and before.known * 2 >= before.rows and at_present.rows and not is_known_now:
+            found |= before.readings
+    return found
 
 
 class Interpretation:

@@ -56,20 +56,19 @@ class OpenRow:
         self._rejected = rejected
         self._pending = False
 
-    def settle(self, outcome: Outcome) -> bool:
-        """Take note of one call's receipt; tell whether others are still to come."""
+    def settle(self, outcome: Outcome) -> None:
+        """Take note of one call's receipt."""
         self._calls -= 1
         self._rejected |= outcome is Outcome.REJECTED
         self._pending |= outcome is Outcome.PENDING
         if self._calls:
-            return True
+            return
         if self._rejected:
             self._rows.rejected += 1
         elif self._pending:
             self._rows.pending += 1
         else:
             self._rows.sent += 1
-        return False
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,17 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 # Thousands of processes are started: compiled anew by each, the modules cost a third of all the time.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that is skipped for want of a program, where all of them have to be there (.ci/run)."""
+    report = yield
+    if report.skipped and os.environ.get("KM_CLI_REQUIRE") == "all" and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason.startswith("needs "):
+            report.outcome, report.longrepr = "failed", f"KM_CLI_REQUIRE=all, and this test {reason}"
+    return report
 
 
 @pytest.fixture
