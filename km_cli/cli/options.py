@@ -185,7 +185,7 @@ columns = section(
         "ignore",
         metavar="NAME",
         multiple=True,
-        help="Neither send nor compare this column, as an offset or a time of arrival (repeatable).",
+        help="Neither send nor compare this column, such as an offset or a time of arrival (repeatable).",
     ),
     option("--no-properties", is_flag=True, help="Send no properties."),
     option("--flatten", is_flag=True, help="Send nested JSON as plan.name, plan.price, …"),
@@ -346,13 +346,13 @@ ledger = section(
         type=click.Choice(["ask", "repeats", "separate"]),
         default="ask",
         show_default=True,
-        help="What a row is whose moment another log has with other values: the same event, changed since "
-        "(repeats), another one (separate), or rejected (ask).",
+        help="How to treat a row if another file has the same event at the same moment with other values: it "
+        "repeats that event, it is a separate event, or ask: reject the row.",
     ),
     option(
         "--as-new",
         is_flag=True,
-        help="Send a log again that was sent with other times, names or people.",
+        help="Send a log again under another meaning: with other times, event names or identities.",
     ),
     option(
         "--ledger",

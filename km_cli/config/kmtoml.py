@@ -155,7 +155,7 @@ class BackfillTable(_Table, frozen=True):
     optional: Annotated[bool, Meta(description="that there is no file is no error")] = False
     overlap: Annotated[
         Literal["ask", "repeats", "separate"],
-        Meta(description="a row whose moment another file has with other values: repeats it, or is separate"),
+        Meta(description="what a row is if another file has its event at its moment with other values"),
     ] = "ask"
 
 
