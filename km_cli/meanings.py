@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 from km_cli.config import Settings
@@ -66,6 +66,7 @@ class Meanings:
         self._now = now
         self._check = check
         self._prints = Prints(settings.target.tracker)
+        self._meanings: list[Meaning] | None = None
 
     def refused(
         self, opened: Opened, mapping: Mapping, same: Sequence[Reading], first: Sequence[Row]
@@ -117,7 +118,9 @@ class Meanings:
             then = self._then(opened, reading.mapping, reading.personas)
             if then is None or then.key == now.key:
                 continue
-            rows = chain(first, self._rows_behind(opened, len(first), reading.rows))
+            # What is behind the cursor alone was sent; a meaning may differ only in what came later.
+            behind = islice(first, reading.rows)
+            rows = chain(behind, self._rows_behind(opened, len(first), reading.rows))
             if difference := self._difference(rows, then, now, reading):
                 yield reading, difference
 
@@ -184,7 +187,10 @@ class Meanings:
         """Look for a meaning under which a log is known of which hardly anything is known as it is read."""
         if not first:
             return
-        meanings = self._ledger.readings.meanings()[:_MOST_MEANINGS]
+        if self._meanings is None:
+            # Looked up once: what this run itself reads is read as it is now.
+            self._meanings = self._ledger.readings.meanings()[:_MOST_MEANINGS]
+        meanings = self._meanings
         others = [(one, then) for one in meanings if (then := self._then(opened, *one[:2])) is not None]
         others = [(one, then) for one, then in others if then.key != now.key]
         if not others:

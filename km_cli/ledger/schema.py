@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS {schema}.readings (
     dated INTEGER NOT NULL DEFAULT 0, start BLOB NOT NULL DEFAULT x'', regular TEXT NOT NULL DEFAULT '[]',
     personas TEXT NOT NULL DEFAULT '', calls TEXT NOT NULL DEFAULT '{{}}',
     overlap TEXT NOT NULL DEFAULT 'ask', as_new TEXT NOT NULL DEFAULT '[]');
+CREATE INDEX IF NOT EXISTS {schema}.readings_start ON readings (start);
 CREATE TABLE IF NOT EXISTS {schema}.rows (
     first INTEGER PRIMARY KEY, count INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS {schema}.files (
