@@ -79,7 +79,7 @@ def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
             at += size
         pairs = blob[at : at + 8 * pairs_count]
         at += 8 * pairs_count
-        if kind not in (_FILED, _GUEST) or at > len(blob):
+        if kind not in (_FILED, _GUEST) or at > len(blob) or (kind == _FILED and not claims):
             raise ValueError(f"kind {kind}, {len(blob)} bytes")
         if kind == _GUEST:
             guests.append(Guest(event, pairs))
