@@ -26,7 +26,7 @@ totals = st.one_of(st.just(b""), digests)
 claim = st.builds(
     Claim, st.integers(1, 2**32 - 1), st.booleans(), totals, st.integers(0, 2**32 - 1), st.booleans()
 )
-claims = st.lists(claim, max_size=8).map(tuple)
+claims = st.lists(claim, min_size=1, max_size=8).map(tuple)
 filed = st.builds(
     Filed,
     st.just(PERSON),
@@ -91,7 +91,7 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
     assert list(again.readings.heads.lengths) == [7]
     (head,) = again.readings.heads.of(7, b"seven")
     assert (head.asked, head.digest) == ("asked", b"seven")
-    assert again.readings.by_number(head.number) == reading._replace(calls=(("main user", 2),))
+    assert again.readings.by_number(head.number) == reading._replace(calls=(("t main user", 2),))
     assert again.outbox.row(parcels[1].row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))
     again.settle("t", [Receipt(parcels[0], Outcome.ACKNOWLEDGED), Receipt(parcels[1], Outcome.PENDING)])
     assert list(again.outbox.pending("t", ("main",))) == [parcels[1:]]

@@ -501,3 +501,9 @@ def test_any_text_is_a_time_or_is_not(text: str, clocking: Clocking) -> None:
     except (BadTime, Unclear):
         return
     assert 1_230_768_000 * NS <= moment <= (NOW + 86_400) * NS
+
+
+@pytest.mark.parametrize("text", ["2024-01-01T00:24:00Z", "2024-01-01 00:24Z", "2024-01-01T00:24:00.5+02:00"])
+def test_the_minute_24_after_midnight_is_no_hour_24(text: str) -> None:
+    """Only the hour can be 24."""
+    assert parse(text) > 0

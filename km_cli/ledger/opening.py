@@ -11,7 +11,7 @@ from pathlib import Path
 
 from km_cli.errors import LedgerError
 from km_cli.ledger.checks import check_beside, check_content, check_file, check_header, check_tables
-from km_cli.ledger.damage import KEPT, Database, code_of
+from km_cli.ledger.damage import KEPT, SPOILED, Database, code_of
 from km_cli.ledger.durable import put_in_place, remove_database
 from km_cli.ledger.lock import Ending, read_ending
 from km_cli.ledger.migrations import copy, migrate, migrate_with_backup, run
@@ -193,3 +193,5 @@ def _refusing(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         hint = "make room or mend the disk, then run again" if code_of(error) in _NO_ROOM else KEPT
         raise LedgerError(f"the ledger {path} cannot be used: {error}", hint) from None
+    except SPOILED as error:  # an old format is decoded; SQLite's own message may quote what is no text
+        raise LedgerError(f"the ledger {path} is damaged: {type(error).__name__}", KEPT) from error

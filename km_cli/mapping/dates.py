@@ -22,7 +22,7 @@ _ISO_DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:\D|\Z)", re.ASCII)
 _MAIL_DATE = re.compile(r"\b(\d{1,2}) ([A-Z][a-z]{2})[a-z]* (\d{4})\b", re.ASCII)
 _TIME_OF_DAY = re.compile(r"[T _](\d\d):?(\d\d)(?::?(\d\d))?", re.ASCII)
 _LAST_OFFSET = re.compile(r":?\d\d(?:[.,]\d+)? ?([+-](\d\d):?\d\d)$", re.ASCII)
-_MIDNIGHT = re.compile(r"[^\d+-]24:?00(?::?00)?(?!\d)", re.ASCII)
+_MIDNIGHT = re.compile(r"[^\d:.,+-]24:?00(?::?00)?(?!\d)", re.ASCII)
 
 _MONTHS = (
     "", "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
