@@ -13,12 +13,16 @@ from struct import Struct
 
 from km_cli.ledger.slots import encode_slot
 from km_cli.model import NO_EVENT, Claim, Filed, Guest, Slot
+from km_cli.names import MOST_INSTANCES
 
 _GUEST = 2
 _HEADER = Struct(">BH8s8s4sBBH")
 _CLAIM = Struct(">IB")
 _NAMED, _SIZE = 0x80, 0x7F
 _CHUNK = 5000
+_EVENT_SIZE = 17
+"""Bytes of an instance's name if it is an event's: the person, the word, and the name's digest."""
+
 
 _NEW_COLUMNS = (
     "begun INTEGER NOT NULL DEFAULT 0",
@@ -48,6 +52,7 @@ def step(database: sqlite3.Connection) -> None:
     for column in _NEW_COLUMNS:
         database.execute(f"ALTER TABLE readings ADD COLUMN {column}")
     database.execute("UPDATE readings SET regular = columns WHERE delimiter <> ''")
+    _cap_totals(database)
     found: dict[int, _Found] = {}
     for second, person, blob in _slots(database):
         slot = _decode(person, second, blob)
@@ -62,6 +67,26 @@ def step(database: sqlite3.Connection) -> None:
     database.executemany(
         "UPDATE readings SET calls = json_object(json_extract(actor, '$[0]'), ?) WHERE reading = ?",
         [(one.calls, reading) for reading, one in found.items() if one.calls],
+    )
+
+
+def _cap_totals(database: sqlite3.Connection) -> None:
+    """Take from what Kissmetrics would hold the instances that D7 drops.
+
+    Instances name a person and not a site: of a persona that stands in several sites nothing is taken.
+    """
+    database.execute(
+        """
+        UPDATE totals SET
+            events = events - coalesce((SELECT sum(n - :most) FROM instances JOIN persons
+                ON persons.person = substr(name, 1, 8)
+                WHERE persona = totals.persona AND n > :most AND length(name) = :event), 0),
+            properties = properties - coalesce((SELECT sum(n - :most) FROM instances JOIN persons
+                ON persons.person = substr(name, 1, 8)
+                WHERE persona = totals.persona AND n > :most AND length(name) <> :event), 0)
+        WHERE persona IN (SELECT persona FROM totals GROUP BY persona HAVING count(*) = 1)
+        """,
+        {"most": MOST_INSTANCES, "event": _EVENT_SIZE},
     )
 
 
