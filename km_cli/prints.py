@@ -9,6 +9,7 @@ from unicodedata import normalize
 from km_cli.model import NO_EVENT, NO_SECOND, Alias, Fingerprint, Owner, Properties, Record, Set, Wired
 from km_cli.names import fold_identity, fold_name
 
+_MOST_TOTAL = 0xFFFF_FFFF_FFFF_FFFF
 _LONGEST_KEPT = 200
 """Characters of a property value whose digest is kept: long ones seldom repeat, and fill memory."""
 
@@ -53,7 +54,8 @@ class Prints:
         self._tracker = tracker
         self._persons: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self._events: dict[str, tuple[bytes, str]] = {}
-        self._pairs: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self._pairs: dict[tuple[str, str], tuple[bytes, int]] = {}
+        self._names: dict[str, bytes] = {}
         self._last: tuple[Properties | None, bytes, bytes] = (None, b"", b"")
 
     def of(self, call: Wired, total: bytes = b"") -> Print:
@@ -82,16 +84,13 @@ class Prints:
 
         A sum, so that it does not depend on the order of the columns.
         """
-        known = self._pairs
-        if len(known) > 100_000:
-            known.clear()
-        found = [known.get(cell) or self._pair(cell) for cell in cells]
-        total = sum([int.from_bytes(whole) for _, whole in found]) & 0xFFFF_FFFF_FFFF_FFFF
+        found = self._all(cells)
+        total = sum([whole for _, whole in found]) & _MOST_TOTAL
         return Fingerprint(total.to_bytes(8), b"".join([pair for pair, _ in found]))
 
     def of_whole(self, properties: Properties) -> bytes:
         """Return a digest of properties as a whole, in any order: by it format 2 knew what was sent."""
-        wholes = sorted([(self._pairs.get(pair) or self._pair(pair))[1] for pair in properties])
+        wholes = sorted([whole.to_bytes(8) for _, whole in self._all(properties)])
         return blake2b(b"".join(wholes), digest_size=8).digest()
 
     def of_fact(self, call: Set, name: str) -> Fact:
@@ -124,18 +123,27 @@ class Prints:
         return event
 
     def _of_properties(self, properties: Properties) -> tuple[bytes, bytes]:
-        known = self._pairs
-        if len(known) > 100_000:
-            known.clear()
-        found = [known.get(pair) or self._pair(pair) for pair in properties]
+        found = self._all(properties)
         pairs = b"".join([pair for pair, _ in found])
         return pairs, b"".join(dict.fromkeys([pair[:4] for pair, _ in found]))
 
-    def _pair(self, pair: tuple[str, str]) -> tuple[bytes, bytes]:
-        name = fold_name(pair[0])
-        whole = digest(8, name, pair[1])
-        made = (digest(4, name) + whole[:4], whole)
-        if len(pair[1]) <= _LONGEST_KEPT:
+    def _all(self, pairs: Properties) -> list[tuple[bytes, int]]:
+        """Return the digests of pairs of name and value: as they are kept, and as a number to add up."""
+        known = self._pairs
+        if len(known) > 100_000:
+            known.clear()
+        return [known.get(pair) or self._pair(pair) for pair in pairs]
+
+    def _pair(self, pair: tuple[str, str]) -> tuple[bytes, int]:
+        name, value = pair
+        mark = self._names.get(name)
+        if mark is None:
+            if len(self._names) > 100_000:
+                self._names.clear()
+            mark = self._names[name] = column_mark(name)
+        whole = blake2b(f"{fold_name(name)}\0{value}".encode(), digest_size=8).digest()
+        made = (mark + whole[:4], int.from_bytes(whole))
+        if len(value) <= _LONGEST_KEPT:
             self._pairs[pair] = made
         return made
 

@@ -19,9 +19,10 @@ from typing import Any
 from km_cli.census import Census
 from km_cli.destinations.base import QueryEncoder
 from km_cli.inputs import Source, open_reader
-from km_cli.ledger import Ledger
-from km_cli.mapping import Clocking, Mapper, Wanted, recognise
-from km_cli.model import Event, Outcome, Receipt, Row
+from km_cli.ledger import Ledger, Reading
+from km_cli.mapping import Clocking, Mapper, Mapping, Wanted, recognise
+from km_cli.model import Event, Outcome, Overlap, Receipt, Row
+from km_cli.overlaps import Overlaps
 from km_cli.planning import Planner
 from km_cli.rules import Rules
 from km_cli.strategies import STRATEGIES, Expansion
@@ -71,9 +72,13 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
         normalised=defaultdict(int),
     )
     ledger = Ledger.open(folder / "ledger.db")
-    planner, encoder = Planner(ledger.slots, "benchmark", 1), QueryEncoder()
     rules, census = Rules(), Census(ledger.counts, "benchmark")
-    reading = ledger.readings.begin("asked", "{}", path, opened.columns, ",")
+    mapping = Mapping(columns, Clocking()).to_json()
+    reading = ledger.readings.begin(
+        Reading(0, "", "asked", mapping, path, opened.columns, ",", regular=opened.columns)
+    )
+    overlaps = Overlaps(ledger, reading, Overlap.ASK)
+    planner, encoder = Planner(ledger.slots, "benchmark", reading.number, overlaps), QueryEncoder()
     items = stages.time("read", lambda: list(opened.reader().items()))
     for some in chunks(items):
         mapped = stages.time(
