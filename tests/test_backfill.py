@@ -352,6 +352,7 @@ def test_a_file_that_was_not_touched_is_not_opened(nights: Nights, logs: Logs, t
     assert nights.files() == {"unchanged": 1}
     logs.path("app.log").rename(logs.path("other.log"))
     assert nights.files() == {"unchanged": 1}
+    swapped(logs.path("other.log"), b'"n": 9', b'"n": 2')
     os.utime(logs.path("other.log"))
     assert nights.files() == {"read": 1}
     check(tracker, logs)

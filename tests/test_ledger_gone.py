@@ -51,14 +51,15 @@ def ledger(importer: Command, tracker: Tracker, log: Path) -> Path:
 class Meddles:
     """A tracker's behaviour that does something to the ledger when a request arrives, once."""
 
-    def __init__(self, at: int, meddle: Callable[[], object]) -> None:
+    def __init__(self, at: int, meddle: Callable[[], object], delay: float = 0.005) -> None:
         self._at = at
+        self._delay = delay
         self._meddle = meddle
 
     def __call__(self, _hit: Hit, number: int) -> Reaction:
         if number == self._at:
             self._meddle()
-        return Reaction(delay=0.005)
+        return Reaction(delay=self._delay)
 
 
 def remove(path: Path) -> None:
@@ -106,7 +107,8 @@ def test_a_ledger_that_vanishes_ends_the_run(
 
 
 def test_a_new_ledger_that_vanishes_ends_the_run(importer: Command, tracker: Tracker, log: Path) -> None:
-    tracker.behave = Meddles(20, lambda: remove_all(importer.state / "ledger.db"))
+    # Slow enough that not all calls are sent before the next receipts are to become durable.
+    tracker.behave = Meddles(20, lambda: remove_all(importer.state / "ledger.db"), delay=0.05)
     result = importer("import", log, "--concurrency", "1", "--batch-size", "5").ended(74)
     said(result, "was removed while a run used it")
     assert len(tracker.seen) < 120

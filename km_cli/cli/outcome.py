@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sqlite3
 import sys
 from contextlib import suppress
 
@@ -55,16 +54,22 @@ def _code_of(command: click.Command) -> int:
     except KmError as error:
         complain(str(error), error.hint)
         return error.exit
-    except sqlite3.Error as error:
-        complain(f"the ledger cannot be read: {error}", "it is left as it is; bring back a copy of it")
-        return Exit.LEDGER
     except (OSError, SystemExit) as error:
         return _failed(error)
     except Exception as error:
+        if _is_of_sqlite(error):
+            complain(f"the ledger cannot be read: {error}", "it is left as it is; bring back a copy of it")
+            return Exit.LEDGER
         if os.environ.get("KM_CLI_DEBUG"):
             raise
         return _bug(error)
     return int(code or 0)
+
+
+def _is_of_sqlite(error: Exception) -> bool:
+    """Tell whether SQLite raised this. The help needs no SQLite, so it is not imported for that."""
+    sqlite3 = sys.modules.get("sqlite3")
+    return sqlite3 is not None and isinstance(error, sqlite3.Error)
 
 
 def _wrong_usage(error: click.ClickException) -> int:
