@@ -129,17 +129,17 @@ class _Candidate:
     def __init__(self) -> None:
         self._sampled: set[int] = set()
         self._mask = 0
-        self._least: int | None = None
-        self._is_number = True
+        self._prefix: str | None = None
+        self._first = self._last = -1
+        self._rows = 0
+        self._counts = True
 
     def may_be(self, value: str) -> bool:
         """Take note of a row's value; tell whether the column can still be an id."""
         if not _ID.fullmatch(value) or _NO_ID.fullmatch(value):
             return False
-        self._is_number = self._is_number and value.isdecimal()
-        if self._is_number:
-            number = int(value)
-            self._least = number if self._least is None else min(self._least, number)
+        self._rows += 1
+        self._counts = self._counts and self._goes_on(value)
         sampled = int.from_bytes(blake2b(value.encode(), digest_size=8).digest())
         if sampled & self._mask:
             return True
@@ -151,7 +151,18 @@ class _Candidate:
             self._sampled = {one for one in self._sampled if not one & self._mask}
         return True
 
+    def _goes_on(self, value: str) -> bool:
+        """Tell whether a value is a number behind the same letters as before, and larger."""
+        digits = value[len(value.rstrip("0123456789")) :]
+        prefix, number = value.removesuffix(digits), int(digits or -1)
+        if self._prefix is None:
+            self._prefix, self._first = prefix, number
+        is_next = prefix == self._prefix and number > self._last
+        self._last = number
+        return is_next
+
     @property
     def is_counter(self) -> bool:
-        """Whether it counts from 0 or 1, as every export does anew."""
-        return self._is_number and self._least is not None and self._least <= 1
+        """Whether it counts from 0 on, in whatever steps, as every export does anew."""
+        step = (self._last - self._first) / max(self._rows - 1, 1)
+        return self._counts and self._first <= step + 1

@@ -85,10 +85,11 @@ def judge_conflicts(batch: Gathering, source: str) -> None:
     found = [plan for plan in batch.plans if any(one.code == "conflict" for one in plan.rejects)]
     if batch.rows >= _FEWEST_JUDGED and len(found) * 2 > batch.rows:
         said = f"{source}: {len(found)} of the first {batch.rows} rows are in conflict with what was sent"
+        why = found[0].rejects[0].reason.partition(": if it is")[0]
         raise InputError(
-            f"{said}, line {found[0].row.line} for one: {found[0].rejects[0].reason}",
+            f"{said}, line {found[0].row.line} for one: {why}",
             "if they are other events (logs of several hosts), say --overlap separate; if they are the same "
-            "ones, changed since (an export made anew), say --overlap repeats",
+            "events, changed since (an export made anew), say --overlap repeats",
             plain=said,
         )
 

@@ -72,14 +72,19 @@ class _Columns(NamedTuple):
 class Overlaps:
     """Compares the reading at hand with others; `asked` is what a flag or km.toml says.
 
+    `same` are readings of the same bytes, from the first on: what they have read always repeats.
+
     Corrected rejects belong to readings of earlier runs: methods are given the number of the row's own.
     """
 
-    def __init__(self, ledger: Ledger, reading: Reading, asked: Overlap) -> None:
+    def __init__(
+        self, ledger: Ledger, reading: Reading, asked: Overlap, same: Iterable[Reading] = ()
+    ) -> None:
         self._ledger = ledger
         self._reading = reading
         self._asked = asked
         self._span = Span(reading.first, reading.last, reading.dated)
+        self._lines = {one.number: one.line for one in same}
         self._ahead = Ahead()
         self._in_order = True
         self._known: dict[int, Reading] = {}
@@ -109,6 +114,10 @@ class Overlaps:
         if self._is_beside(own, other):
             return Overlap.SEPARATE
         return self._asked if self._asked is not Overlap.ASK else self._of(own).overlap
+
+    def is_read_again(self, own: int, other: int, line: int) -> bool:
+        """Tell whether the other reading has read this very line."""
+        return own == self._reading.number and line <= self._lines.get(other, 0)
 
     def is_passed_over(self, own: int, other: int) -> bool:
         """Tell whether `--as-new` was said of `own` because of `other`."""

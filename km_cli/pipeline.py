@@ -177,7 +177,7 @@ class Pipeline:
                     opened.close()
 
     def _take(self, opened: Opened, may_grow: Callable[[], bool] | None) -> bool:
-        reading, mapping, state, same = self._understanding.of(opened)
+        reading, mapping, state, behind, same = self._understanding.of(opened)
         self._observer.opened(opened.source.name, mapping.columns, reading)
         self._sees_all = self._sees_all and not reading.rows and opened.format != "rejects"
         if self._counts_known:
@@ -201,7 +201,7 @@ class Pipeline:
                 judge(ahead.first, opened)
                 as_new = self._meanings.refused(opened, mapping, same, ahead.rows)
                 reading = reading._replace(as_new=as_new)
-            overlaps = Overlaps(self._ledger, reading, self._settings.overlap)
+            overlaps = Overlaps(self._ledger, reading, self._settings.overlap, behind)
             overlaps.look_ahead(self._ahead(ahead, opened, mapping, place), ahead.seconds)
             cursor = Cursor(reading, state)
             cursor.begin(reader.preamble)

@@ -70,6 +70,10 @@ class OtherReadings(Protocol):
         """Tell whether nothing is matched with the other reading: `--as-new` was said because of it."""
         ...
 
+    def is_read_again(self, own: int, other: int, line: int) -> bool:
+        """Tell whether the other reading has read this very line: it always repeats."""
+        ...
+
     def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
         """Return the columns that both logs have and in which these two rows differ; none: they are alike.
 

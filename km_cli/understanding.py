@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 class Understood(NamedTuple):
     """A reading that an input goes on with (or a new one), its mapping, and the hash of what is behind it.
 
-    `same` are readings of the same log, if it is a new one.
+    Of a new one, `behind` are readings that it begins with to the byte, and `same` all of the same log.
     """
 
     reading: Reading
     mapping: Mapping
     state: _Hash
+    behind: tuple[Reading, ...] = ()
     same: tuple[Reading, ...] = ()
 
 
@@ -70,20 +71,22 @@ class Understanding:
         mapping = self.mapping(opened)
         readings = self._ledger.readings
         numbers = {head.number: None for head, _ in heads if head.rows}
-        same = [reading for number in numbers if (reading := readings.by_number(number))]
-        same += [one for one in readings.beginning(opened.start) if one.number not in numbers]
-        return Understood(readings.begin(self._new(opened, mapping)), mapping, sha256(), tuple(same))
+        behind = tuple(self._ledger.reading_of(number) for number in numbers)
+        others = tuple(one for one in readings.beginning(opened.start) if one.number not in numbers)
+        reading = readings.begin(self._new(opened, mapping))
+        return Understood(reading, mapping, sha256(), behind, behind + others)
 
     def _gone_on_with(self, head: Head) -> Reading | None:
         """Return the reading of a head, if it is gone on with.
 
-        It is not if a flag decides otherwise on conflicts than then: rows that were rejected are judged anew.
-        Without a flag the last decision stays in force.
+        It is not if a flag decides otherwise on conflicts: then rows that were rejected are judged anew.
+        Without a flag the last decision stays in force. Nor is a reading of format 2, which has no
+        fingerprints of its rows: the file is read from its start, and known by its rows from now on.
         """
-        reading = self._ledger.readings.by_number(head.number)
-        assert reading is not None
+        reading = self._ledger.reading_of(head.number)
         overlap = self._settings.overlap
-        return reading if overlap in (Overlap.ASK, reading.overlap) else None
+        is_known = overlap in (Overlap.ASK, reading.overlap) and not reading.is_of_format_2
+        return reading if is_known else None
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
         """Return the readings that the file begins with, however asked for, the longest first."""

@@ -279,3 +279,17 @@ def test_standard_input_that_is_longer_than_what_is_kept_of_it(importer: Command
     piped(importer, longer, "--timezone", "Europe/Berlin", code=2)
     assert len(tracker.hits) == 180
     assert piped(importer, longer, "--timezone", "UTC", code=0) == 20
+
+
+def test_a_log_that_was_sent_under_two_meanings_is_known_under_both(bench: Bench, log: Path) -> None:
+    """Also where it comes by standard input, as every night."""
+    berlin = (*FLAGS[:3], "Europe/Berlin", *FLAGS[4:])
+    bench.send(log, *FLAGS, code=0)
+    bench.send(log, *berlin, "--as-new", code=0)
+    sent = len(bench.tracker.seen)
+    command = Command(bench.folder / "other", to=bench.tracker.url)
+    for flags in (FLAGS, berlin):
+        words = ("import", "-", "--ledger", bench.ledger, *flags, "--json")
+        summary = command(*words, stdin=log.read_bytes()).ended(0).summary
+        assert summary["rows"]["skipped"] == ROWS
+    assert len(bench.tracker.seen) == sent

@@ -20,7 +20,7 @@ import pytest
 
 from km_cli.ledger.migrations import STEPS, backup_of, migrate, run
 from km_cli.ledger.schema import VERSION
-from tests.make_ledgers import ACCOUNT_KEY, DATA, OLDS, Old, wire
+from tests.make_ledgers import ACCOUNT_KEY, DATA, OLDS, UNSENT, Old, wire
 from tests.support.command import Command
 from tests.support.old_ledgers import KILLED_AT_A_LINE, pending, runs, start, tracker_of, unpacked
 
@@ -69,6 +69,21 @@ def test_pending_calls_are_sent_as_they_stand_and_nothing_twice(tmp_path: Path, 
     if old.name != "exports":  # whose calls depend on what was sent before
         assert {*sent, *arrived} == set(anew)
     assert version(backup_of(folder / "ledger.db", 2)) == "2"
+
+
+def test_a_log_that_grows_is_told_apart_by_its_rows(tmp_path: Path) -> None:
+    """A ledger of format 2 knows what was sent, not the rows: they are read once more, and then it does."""
+    folder = unpacked(UNSENT, tmp_path)
+    log = folder / "log.csv"
+    first = log.read_text().splitlines()[1]
+    with tracker_of(UNSENT) as tracker:
+        with log.open("a") as file:
+            file.write(first.replace("plan 0", "plan 7") + "\n")
+        (result,) = runs(UNSENT, folder)
+        result.ended(0)
+        assert sorted(hit.params["_p"] for hit in tracker.seen) == ["Acme", "u0"]
+        runs(UNSENT, folder)[0].ended(0)
+        assert len(tracker.seen) == 2
 
 
 def test_a_store_that_shares_the_file_keeps_all(tmp_path: Path) -> None:

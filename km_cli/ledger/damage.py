@@ -80,7 +80,9 @@ def damaged(database: sqlite3.Connection, table: str, error: BaseException | str
         database.is_damaged = True
         if database.presence and (lost := database.presence.lost()):
             return lost
-    where = f"its table {table!r} holds nonsense ({error})" if table else str(error)
+    where = (
+        f"a value in its table {table!r} is not what km-cli wrote there ({error})" if table else str(error)
+    )
     return LedgerError(f"the ledger {path} is damaged: {where}", KEPT)
 
 

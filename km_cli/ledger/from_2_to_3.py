@@ -58,7 +58,8 @@ def step(database: sqlite3.Connection) -> None:
         slot = _decode(person, second, blob)
         _note(slot, found)
         database.execute(
-            "UPDATE slots SET calls = ? WHERE second = ? AND person = ?", (encode_slot(slot), second, person)
+            "UPDATE slots SET calls = ? WHERE second = ? AND person = ?",
+            (encode_slot(person, second, slot), second, person),
         )
     database.executemany(
         "UPDATE readings SET first = ?, last = ? WHERE reading = ?",

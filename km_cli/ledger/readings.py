@@ -55,6 +55,11 @@ class Reading(NamedTuple):
     as_new: tuple[int, ...] = ()
 
     @property
+    def is_of_format_2(self) -> bool:
+        """Whether a km-cli of that format began it, and not how it was read but only how far is known."""
+        return not self.begun
+
+    @property
     def origin(self) -> Origin:
         """What a reject of this reading says of where it is from."""
         return Origin(self.token, (), self.columns, self.delimiter)

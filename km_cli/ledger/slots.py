@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from struct import Struct
+from zlib import crc32
 
 from km_cli.ledger.changed import ChangedTable
 from km_cli.ledger.damage import decoding, expect
@@ -18,6 +19,7 @@ from km_cli.model import NO_SECOND, Claim, Filed, Guest, KnownRow, News, Owner, 
 _FILED, _GUEST = 1, 2
 _HEADER = Struct(">BI8s8s4sBBHQ")
 _CLAIM = Struct(">IBI")
+_SUM = Struct(">I")
 _NAMED, _CHANGED, _SIZE = 0x80, 0x40, 0x3F
 _MOST_LINE = 0xFFFF_FFFF
 _EMPTY = Slot()
@@ -27,15 +29,18 @@ _MOST_OWNERS = 100_000
 Key = tuple[bytes, int]
 
 
-def encode_slot(slot: Slot) -> bytes:
-    """Return the slot as bytes."""
-    if len(slot.filed) == 1 and not slot.guests:
-        return encode_filed(slot.filed[0])
+def encode_slot(person: bytes, second: int, slot: Slot) -> bytes:
+    """Return the slot as bytes, with a check sum of them and of the place where it stands."""
     parts = [encode_filed(filed) for filed in slot.filed]
     for guest in slot.guests:
         parts.append(_HEADER.pack(_GUEST, 0, b"", b"", guest.event, 0, 0, len(guest.pairs) // 8, 0))
         parts.append(guest.pairs)
-    return b"".join(parts)
+    blob = b"".join(parts)
+    return blob + _check_sum(person, second, blob)
+
+
+def _check_sum(person: bytes, second: int, blob: bytes) -> bytes:
+    return _SUM.pack(crc32(blob, crc32(person, second)))
 
 
 def encode_filed(filed: Filed) -> bytes:
@@ -60,7 +65,10 @@ def _encode_claim(reading: int, named: bool, total: bytes, line: int, changed: b
 
 
 def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
-    """Return what `encode_slot` was given."""
+    """Return what `encode_slot` was given. Raises ValueError and struct.error for a blob that is damaged."""
+    blob, found = blob[: -_SUM.size], blob[-_SUM.size :]
+    if found != _check_sum(person, second, blob):
+        raise ValueError("its check sum is wrong")
     filed: list[Filed] = []
     guests: list[Guest] = []
     at = 0
@@ -250,7 +258,10 @@ class SlotTable:
         self._database.executemany(
             "INSERT INTO main.slots (second, person, calls) VALUES (?, ?, ?) "
             "ON CONFLICT (second, person) DO UPDATE SET calls = excluded.calls",
-            [(*key, encode_slot(self._cache[key])) for key in sorted(self._dirty)],
+            [
+                (second, person, encode_slot(person, second, self._cache[second, person]))
+                for second, person in sorted(self._dirty)
+            ],
         )
         self._dirty.clear()
         if self._new_owners:

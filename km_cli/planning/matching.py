@@ -125,18 +125,26 @@ class Matching:
         for filed in kin:
             if filed.claim_of(desk.reading) or (mark.id and filed.id):
                 continue
+            if self._is_read_again(filed, desk):
+                self._claim(filed, mark, desk)
+                return True
             overlap = self._overlap(filed, desk)
             if overlap is Overlap.SEPARATE:
                 continue
             where = self._said(filed, self._differing(filed, call, mark, desk), desk)
             if overlap is Overlap.ASK:
-                raise NotPlaced("conflict", f"the same did the same at that moment before, {where}{_DECIDE}")
+                raise NotPlaced("conflict", f"{_SAME_MOMENT} {where}{_DECIDE}")
             claimed = self._claim(filed, mark, desk, changed=True)
             as_read = claimed._replace(total=mark.total, row=desk.row_number(self._slots))
             self._slots.keep_changed(desk.reading, claimed, Placed(desk.row, call, as_read))
             desk.note_changed(call, where)
             return True
         return False
+
+    def _is_read_again(self, filed: Filed, desk: Desk) -> bool:
+        """Tell whether a reading that holds the call has read the line at hand, as it stands now."""
+        readings = (claim.reading for claim in filed.claims)
+        return any(self._others.is_read_again(desk.reading, other, desk.row.line) for other in readings)
 
     def _overlap(self, filed: Filed, desk: Desk) -> Overlap:
         """Return how this reading overlaps with those that hold a call: it may repeat any of them."""
@@ -231,7 +239,8 @@ def _shown(text: str) -> str:
     return f"{text[:_LONGEST_SHOWN]!r}…" if len(text) > _LONGEST_SHOWN else repr(text) if text else "nothing"
 
 
+_SAME_MOMENT = "this event of the same identity at the same moment was sent before,"
 _DECIDE = (
-    ": if it is another event, import it with --overlap separate; if it is the same one, changed since, with "
-    "--overlap repeats"
+    ": if it is another event, import it with --overlap separate; if it is the same event, changed since, "
+    "with --overlap repeats"
 )

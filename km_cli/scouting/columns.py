@@ -182,7 +182,14 @@ class _Choice:
         ]
         found = _first(_IDS, [name for name in unique if not self._is_counter(name)], _plain)
         if not found:
-            return None
+            uuids = [
+                name
+                for name, column in self._free()
+                if column.is_unique
+                and column.given == self._profiles.rows
+                and column.share(_UUID.fullmatch) == 1
+            ]
+            return Guess(uuids[0], "UUIDs, and no value stands in two rows") if uuids else None
         why = "a usual name, and no value stands in two rows"
         if self._columns[found[0]].share(_UUID.fullmatch) >= _MOSTLY:
             return Guess(found[0], f"{why}: UUIDs")
