@@ -8,10 +8,15 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.bench import Bench
 from tests.support.command import Command
 from tests.support.tracker import Tracker
+
+# How long an example takes says nothing: these machines are shared.
+settings.register_profile("km-cli", deadline=None)
+settings.load_profile("km-cli")
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

@@ -21,7 +21,6 @@ from km_cli.tally import Tally
 _ASSUMED_LATENCY = 0.1
 
 MEANINGS = {
-    "no-such-event": "names after --only or --skip, or in km.toml, that no row has",
     **{code: about.meaning for code, about in CATALOGUE.items()},
 }
 """Findings by code, in words."""

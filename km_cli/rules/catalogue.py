@@ -277,6 +277,14 @@ NOTICED: tuple[About, ...] = (
         ),
     ),
     About(
+        "no-such-event",
+        Severity.NOTE,
+        "names after --only or --skip, or in km.toml, that no row has",
+        "correct the name; the finding says which name of the log is nearest",
+        "",
+        Example(log("09:00:00Z,ada,Acme,Paid"), log("09:00:00Z,ada,Acme,Payd"), ("--only", "Payd")),
+    ),
+    About(
         "alike-rows",
         Severity.NOTE,
         "rows that are alike in every column, or have the same id: they are one event",
@@ -306,7 +314,7 @@ NOTICED: tuple[About, ...] = (
         "say --id NAME, if every export of the log has the same ids",
         "",
         Example(
-            _many(60, "Paid", "event_id", ",e-{n}"),
+            _many(60, "Paid", "event_id", ",{n}-paid"),
             _many(60, "Paid", "row", ",{n}"),
         ),
     ),
