@@ -60,6 +60,10 @@ class Dispatch(Protocol):
         """Raise Stopped if the run has to end; asked now and then while no batch is being planned."""
         ...
 
+    def heed(self) -> None:
+        """Raise Stopped if the run has to end; makes nothing durable: it may be asked while planning."""
+        ...
+
 
 class Rehearsal:
     """A dry run: everything up to the ledger's overlay, nothing leaves and nothing is kept."""
@@ -87,6 +91,10 @@ class Rehearsal:
             elif plan.placed:
                 self._tally.rows.sent += 1
         self._ledger.commit(self._tracker, batch.reading, calls, at_end=batch.at_end)
+        self.check()
+
+    def heed(self) -> None:
+        """Raise Stopped if that is asked for."""
         self.check()
 
     def check(self) -> None:
@@ -221,6 +229,10 @@ class Sending:
         """Make durable what came in meanwhile. Raises Stopped if the run has to end."""
         self._collect(self._pool.receipts())
         self._settle_some()
+        self._check()
+
+    def heed(self) -> None:
+        """Raise Stopped if the run has to end; what came in meanwhile waits."""
         self._check()
 
     def _check(self) -> None:

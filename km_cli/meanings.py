@@ -101,7 +101,10 @@ class Meanings:
         is_tabular = opened.format == "delimited"
         if not people or (is_tabular and not _bare(known.columns).taken <= set(opened.columns)):
             return None
-        return self._interpretation(opened, known, people)
+        try:
+            return self._interpretation(opened, known, people)
+        except (LookupError, OSError, ValueError):
+            return None  # its time zone is not known here any more
 
     def _people_of_old(self, known: Mapping) -> tuple[Persona, ...]:
         """Return the personas of a reading of format 2, which has their names alone, as they are now."""

@@ -90,6 +90,7 @@ class Overlaps:
         self._known: dict[int, Reading] = {}
         self._columns: dict[int, _Columns] = {}
         self._beside: dict[tuple[int, int], bool] = {}
+        self._wider: dict[int, Span] = {}
 
     @property
     def span(self) -> Span:
@@ -102,8 +103,15 @@ class Overlaps:
         seconds = list(seconds)
         self._in_order = all(one <= other for one, other in pairwise([self._span.last, *seconds]))
 
-    def see(self, second: int, *, is_date: bool) -> None:
-        """Take note of a row's second before it is planned."""
+    def see(self, second: int, own: int = 0, *, is_date: bool) -> None:
+        """Take note of a row's second before it is planned; `own` is the reading that a reject came from."""
+        if own not in (0, self._reading.number):
+            wider = self._wider.get(own, Span()).joined(Span(second, second, is_date))
+            if wider != self._wider.get(own):
+                self._wider[own] = wider
+                self._ledger.readings.widen(own, wider.first, wider.last, wider.dated)
+                self._beside.clear()
+            return
         first, last, dated = self._span
         if second < last:
             self._in_order = False
@@ -111,17 +119,27 @@ class Overlaps:
 
     def overlap(self, own: int, other: int) -> Overlap:
         """Return what a row of `own` means whose deed `other` has with other values."""
-        if self._is_beside(own, other):
+        said = self._asked if self._asked is not Overlap.ASK else self._of(own).overlap
+        if said is not Overlap.REPEATS and self._is_beside(own, other):
             return Overlap.SEPARATE
-        return self._asked if self._asked is not Overlap.ASK else self._of(own).overlap
+        return said
 
     def is_read_again(self, own: int, other: int, line: int) -> bool:
         """Tell whether the other reading has read this very line."""
         return own == self._reading.number and line <= self._lines.get(other, 0)
 
     def is_passed_over(self, own: int, other: int) -> bool:
-        """Tell whether `--as-new` was said of `own` because of `other`."""
-        return other in self._of(own).as_new
+        """Tell whether `--as-new` was said of `own` because of logs that were read as `other` was."""
+        if not (as_new := self._of(own).as_new):
+            return False
+        there = self._of(other)
+        return other in as_new or any(
+            (there.mapping, there.personas) == (one.mapping, one.personas) for one in map(self._of, as_new)
+        )
+
+    def has_ids(self, own: int) -> bool:
+        """Tell whether the rows of a reading have ids of the log's own."""
+        return bool(self._columns_of(own).ids)
 
     def place(self, known: KnownRow) -> str:
         """Return where a row stands, for people."""
@@ -138,12 +156,15 @@ class Overlaps:
         here, there = self._columns_of(own), self._columns_of(known.reading)
         mine, theirs = _pairs(columns), _pairs(known.columns)
         marks = {pair[:4] for pair in mine ^ theirs}
-        if marks and not self._is_beside(own, known.reading):
+        if marks and not self._is_rotated(own, known.reading):
             has_here, has_there = here.all | _names(mine), there.all | _names(theirs)
             marks -= here.passed_over | there.passed_over
             marks -= (here.regular - has_there) | (there.regular - has_here)
             marks -= (here.ids | there.ids) - (_names(mine) & _names(theirs))
         return sorted(here.names.get(mark) or there.names.get(mark, "?") for mark in marks)
+
+    def _is_rotated(self, own: int, other: int) -> bool:
+        return self._is_beside(own, other) and self.overlap(own, other) is Overlap.SEPARATE
 
     def _is_beside(self, own: int, other: int) -> bool:
         known = self._beside.get((own, other))
@@ -157,13 +178,11 @@ class Overlaps:
 
     def _judged(self, own: int, other: int) -> bool | None:
         """Tell whether two readings are beside each other; None if more rows may tell otherwise."""
-        one = self._of(other)
-        there = Span(one.first, one.last, one.dated)
+        there = self._span_of(other)
         if not there.last or own == other:
             return False
         if own != self._reading.number:
-            mine = self._of(own)
-            return Span(mine.first, mine.last, mine.dated).is_beside(there)
+            return self._span_of(own).is_beside(there)
         here = self._span.joined(self._ahead.seen)
         if not here.touches(there):
             return False
@@ -174,6 +193,10 @@ class Overlaps:
             return self._ahead.seen.joined(self._span).is_beside(there)
         # What can be read only once is taken to go on in order, if it is in order so far.
         return here.is_beside(there) if self._in_order and there.last <= here.first else None
+
+    def _span_of(self, number: int) -> Span:
+        reading = self._of(number)
+        return Span(reading.first, reading.last, reading.dated).joined(self._wider.get(number, Span()))
 
     def _of(self, number: int) -> Reading:
         if number == self._reading.number:

@@ -227,7 +227,8 @@ class Pipeline:
         """Return what is known of the rows to come."""
         rest: Callable[[], Span] | None = None
         if opened.source.stamp is not None:
-            rest = partial(span_of, opened.source, mapping, place, self._now, self._dispatch.check)
+            # It is asked while a batch is planned: what is planned must not become durable without its calls.
+            rest = partial(span_of, opened.source, mapping, place, self._now, self._dispatch.heed)
         return Ahead(ahead.span, ahead.is_all and self._left != 0, rest)
 
     # Rows to events
@@ -290,12 +291,14 @@ class Pipeline:
             except (InputError, ReadError, Stopped):
                 if least > 1:
                     judge_conflicts(batch, cursor.reading.source)
+                cursor.spans(overlaps.span)
                 self._send(batch, cursor, at_end=False)
                 raise
             if one is None:
                 break
             if type(one) is Event:
-                overlaps.see(one.moment // NANOSECONDS, is_date=one.is_date)
+                second, own = one.moment // NANOSECONDS, mappers.reading_of(one.row)
+                overlaps.see(second, own, is_date=one.is_date)
                 self._note_all(self._apart.look(one))
             batch.add(one, self._plan(one, mappers, planner))
             if least > 1 and batch.rows == least:

@@ -67,7 +67,11 @@ class OtherReadings(Protocol):
         ...
 
     def is_passed_over(self, own: int, other: int) -> bool:
-        """Tell whether nothing is matched with the other reading: `--as-new` was said because of it."""
+        """Tell whether nothing is matched with what the other reading sent: `--as-new` was said of it."""
+        ...
+
+    def has_ids(self, own: int) -> bool:
+        """Tell whether the rows of the reading at hand have ids of the log's own."""
         ...
 
     def is_read_again(self, own: int, other: int, line: int) -> bool:

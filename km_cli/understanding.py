@@ -11,7 +11,7 @@ from km_cli.config import Settings
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Opened, Place, Source, open_reader
 from km_cli.ledger import Head, Ledger, Reading
-from km_cli.mapping import Bad, BadTime, EventsSeen, Mapper, Mapping, Times, cells, recognise
+from km_cli.mapping import Bad, BadTime, EventsSeen, Mapper, Mapping, Times, Unclear, cells, recognise
 from km_cli.meanings import personas_to_json
 from km_cli.model import NANOSECONDS, Overlap, Row
 from km_cli.overlaps import Span
@@ -65,9 +65,7 @@ class Understanding:
             heads = self._heads(opened)
             for head, state in heads:
                 if head.asked == asked and (known := self._gone_on_with(head)):
-                    with self._ledger.decoding("readings"):
-                        mapping = Mapping.from_json(known.mapping)
-                    return Understood(known._replace(source=source.name), mapping, state)
+                    return Understood(_refreshed(known, opened), self.known_mapping(known), state)
         mapping = self.mapping(opened)
         readings = self._ledger.readings
         numbers = {head.number: None for head, _ in heads if head.rows}
@@ -117,7 +115,7 @@ class Understanding:
         if opened.token:
             known = self._ledger.readings.by_token(opened.token)
             if known is not None:
-                return self.under(opened, Mapping.from_json(known.mapping))
+                return self.under(opened, self.known_mapping(known))
         settings = self._settings
         columns = recognise(
             settings.wanted,
@@ -128,6 +126,11 @@ class Understanding:
             members=settings.members.personas if settings.members else frozenset(),
         )
         return Mapping(columns, settings.clocking, settings.people.digest)
+
+    def known_mapping(self, reading: Reading) -> Mapping:
+        """Return the mapping of a reading. Raises LedgerError for one that is not what was written."""
+        with self._ledger.decoding("readings"):
+            return Mapping.from_json(reading.mapping)
 
     def under(self, opened: Opened, known: Mapping) -> Mapping:
         """Lay what is asked for over the mapping of a reading that corrected rejects come from.
@@ -167,6 +170,15 @@ class Understanding:
         )
 
 
+def _refreshed(known: Reading, opened: Opened) -> Reading:
+    """Return a reading with its file's name and columns as they are now: later objects may have others."""
+    columns = tuple(dict.fromkeys((*known.columns, *opened.columns)))
+    regular = tuple(name for name in known.regular if name in opened.regular)
+    if opened.format == "delimited":
+        columns, regular = opened.columns, opened.columns
+    return known._replace(source=opened.source.name, columns=columns, regular=regular)
+
+
 class Mappers:
     """The mapper of an input, and those of the readings that corrected rejects come from."""
 
@@ -195,7 +207,7 @@ class Mappers:
         reading = self._understanding.of_token(token)
         if reading is None:
             return self._understanding.mapper(self._opened, self._mapping), 0
-        before = Mapping.from_json(reading.mapping)
+        before = self._understanding.known_mapping(reading)
         mapping = self._understanding.under(self._opened, before)
         return self._understanding.mapper(self._opened, mapping), reading.number
 
@@ -216,7 +228,7 @@ def span_of(
                 check()
             if type(item) is not Row:
                 continue
-            with suppress(Bad, BadTime):
+            with suppress(Bad, BadTime, Unclear):
                 text = cell(item.values)
                 second = times.parse(text) // NANOSECONDS
                 span = span.joined(Span(second, second, times.is_date(text)))

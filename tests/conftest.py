@@ -25,6 +25,33 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+SLOW = frozenset(
+    f"test_{name}.py"
+    for name in (
+        *(
+            "aliases",
+            "allowance",
+            "backfill",
+            "compression",
+            "foresight",
+            "full_disk",
+            "install",
+            "interrupts",
+        ),
+        *("kill", "ledger_damage", "ledger_gone", "many_instances", "members", "migrations", "outcomes"),
+        *("planning", "reasons", "receipt", "terminal"),
+    )
+)
+"""Files that take long as a whole: most of their tests start processes, or kill them. `.ci/run` runs them too."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files, so that the README's test command takes minutes."""
+    for item in items:
+        if item.path.name in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a test that is skipped for want of a program, where all of them have to be there (.ci/run)."""

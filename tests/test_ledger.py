@@ -111,6 +111,18 @@ def test_a_rejected_call_gives_up_its_seat_and_its_guest(tmp_path: Path) -> None
     ledger.close()
 
 
+def test_what_is_planned_and_not_committed_is_not_written_with_receipts(tmp_path: Path) -> None:
+    """It would pass for sent, and never leave."""
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    parcels = ledger.commit("t", begun(ledger), [call(0)])
+    put(ledger, call(1))
+    with pytest.raises(AssertionError, match="being planned"):
+        ledger.settle("t", [Receipt(parcels[0], Outcome.ACKNOWLEDGED)])
+    ledger.abandon()
+    ledger.settle("t", [Receipt(parcels[0], Outcome.ACKNOWLEDGED)])
+    ledger.close()
+
+
 def test_many_pending_calls_come_in_lists_that_split_no_row(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
     calls = []

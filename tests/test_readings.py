@@ -116,6 +116,17 @@ def test_other_spread_or_collisions_judge_anew(tmp_path: Path) -> None:
     assert tally.rows.rejected == 0
 
 
+def test_nothing_becomes_durable_while_a_file_is_looked_through(tmp_path: Path) -> None:
+    """Whether a file repeats another may depend on its last row: it is read to its end within a batch."""
+    first, second = tmp_path / "log.csv.1", tmp_path / "log.csv"
+    first.write_text(HEADER + row("a", second="00") + row("b", second="01"))
+    more = "".join(f"u{n},,Clicked,2024-01-01T01:{n // 60:02}:{n % 60:02}Z,p,\n" for n in range(1500))
+    second.write_text(HEADER + row("c", second="01") + more)
+    sent, tally = run([first, second], tmp_path / "ledger.db", wanted=Wanted(exclude=("id",)), batch_size=100)
+    assert len(sent) == 1503
+    assert not tally.reasons
+
+
 # One id in two personas, two ids that fold to one (I2, D4), whatever the row, the file or the run
 
 

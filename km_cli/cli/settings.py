@@ -96,11 +96,35 @@ def _check_flags(context: click.Context, target: Target) -> None:
             raise UsageError(f"{_said(context, name)} {flags[name]} is no number", "give a number above 0")
     if flags.get("quiet") and flags.get("verbose"):
         raise UsageError("-q and -v contradict each other", "give one of them")
+    for name in _NAMES:
+        for text in _texts(flags.get(name)):
+            _check_text(context, name, text)
     if not all(value.strip() for value in flags["allowed"]):
         raise UsageError(
             "--allow-id is empty: without an identity there is nobody who did it",
             "name the value that stands in the log, as --allow-id guest",
         )
+
+
+_NAMES = (
+    *("user", "account", "event", "event_name", "timestamp", "event_id", "properties", "exclude", "ignore"),
+    *("only", "skip", "allowed", "time_format"),
+)
+"""The options that name what stands in a log."""
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else (value,) if isinstance(value, str) else ()
+
+
+def _check_text(context: click.Context, name: str, text: str) -> None:
+    """Raise UsageError for bytes of the command line that are no text: no log and no call can have them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{_said(context, name)} {text!r} is not text in UTF-8", "write the name as it stands in the log"
+        ) from None
 
 
 def _said(context: click.Context, name: str) -> str:

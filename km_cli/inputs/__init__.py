@@ -44,6 +44,8 @@ __all__ = [
 
 _HEAD = 1 << 20
 _START = 1 << 16
+_FEWEST_REGULAR = 20
+"""Objects; that fewer have a key says little of those that follow."""
 _SAMPLE = 1000
 
 
@@ -209,7 +211,8 @@ def _keys(
         except (ValueError, RecursionError):
             continue
         objects += 1
-    return tuple(found), tuple(name for name, count in found.items() if count == objects)
+    regular = tuple(name for name, count in found.items() if count == objects)
+    return tuple(found), regular if objects >= _FEWEST_REGULAR else ()
 
 
 def _no_objects(name: str, head: bytes) -> InputError:

@@ -182,6 +182,8 @@ class Ledger:
 
     def settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         """Make receipts durable: what was acknowledged or rejected leaves the outbox."""
+        # What is planned and not committed would become durable without its calls, and pass for sent.
+        assert not self.slots.is_ahead, "a batch is being planned"
         with self._transaction():
             self._settle(tracker, receipts)
             self.slots.write()
@@ -210,7 +212,9 @@ class Ledger:
         receipts = list(receipts)
         refused = [receipt.parcel for receipt in receipts if receipt.outcome is Outcome.REJECTED]
         for number, parcels in _by_row(tracker, refused).items():
-            reading = self.outbox.row(number)[0]
+            reading, row = self.outbox.row(number)
+            if row.origin and (origin := self.readings.by_token(row.origin.reading)):
+                reading = origin.number
             self.readings.count_refused(reading, 1)
             self.readings.count_calls(reading, {part: -count for part, count in parcels.items()})
         self.outbox.settle(receipts)

@@ -69,7 +69,21 @@ _COLUMNS = (
     "reading, token, asked, mapping, source, columns, delimiter, length, line, rows, rejected, digest, "
     "refused, actor, begun, first, last, dated, start, regular, personas, calls, overlap, as_new"
 )
-_KEPT = ("source", "length", "line", "rows", "rejected", "digest", "first", "last", "dated", "overlap")
+_KEPT = (
+    "source",
+    "length",
+    "line",
+    "rows",
+    "rejected",
+    "digest",
+    "first",
+    "last",
+    "dated",
+    "overlap",
+    "columns",
+    "regular",
+    "as_new",
+)
 """What a later run changes. `calls` is counted by the batch, `refused` when a destination refuses."""
 
 
@@ -169,6 +183,7 @@ class ReadingTable:
         self._database = database
         self._schemas = schemas
         self._heads: Heads | None = None
+        self._wider: dict[int, tuple[int, int, bool]] = {}
         self._last = max(
             database.execute(f"SELECT coalesce(max(reading), 0) FROM {name}.readings").fetchone()[0]
             for name in schemas
@@ -262,9 +277,23 @@ class ReadingTable:
             f"ON CONFLICT (reading) DO UPDATE SET {changes}",
             _to_row(reading),
         )
+        if self._wider:
+            self._write_wider()
         if self._heads is not None and reading.length:
             head = Head(reading.number, reading.asked, reading.digest, reading.rows)
             self._heads.put(head, reading.length)
+
+    def widen(self, number: int, first: int, last: int, dated: bool) -> None:
+        """Note the seconds of a reading's rejects that were corrected; the next `write` makes it durable."""
+        self._wider[number] = (first, last, dated)
+
+    def _write_wider(self) -> None:
+        self._database.executemany(
+            "UPDATE main.readings SET first = CASE first WHEN 0 THEN ?1 ELSE min(first, ?1) END, "
+            "last = max(last, ?2), dated = max(dated, ?3) WHERE reading = ?4",
+            [(*span, number) for number, span in self._wider.items()],
+        )
+        self._wider.clear()
 
     def count_calls(self, number: int, calls: Mapping[str, int]) -> None:
         """Add to the calls that were planned of a reading, by site; the caller's transaction keeps it.

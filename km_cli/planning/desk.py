@@ -40,6 +40,7 @@ class Desk:
     ) -> None:
         self.row = row
         self.reading = reading
+        self.line = row.line
         self.fingerprint = fingerprint
         self.cells = dict(cells)
         self._number = 0

@@ -8,7 +8,19 @@ values is a conflict, and how the two readings overlap decides what becomes of i
 
 from __future__ import annotations
 
-from km_cli.model import Claim, Filed, Fingerprint, KnownRow, Overlap, Placed, Record, Reject, Slot, part_of
+from km_cli.model import (
+    Claim,
+    Filed,
+    Fingerprint,
+    KnownRow,
+    Overlap,
+    Placed,
+    Record,
+    Reject,
+    Slot,
+    part_of,
+    split_pairs,
+)
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.planning.seconds import Seconds
 from km_cli.prints import Print, Prints
@@ -37,7 +49,7 @@ class Matching:
         kin = self._kin(slot, mark, desk)
         return bool(kin) and (
             self._known_in_reading(call, mark, kin, desk)
-            or self._known_alike(call, mark, kin, desk)
+            or self._known_alike(mark, kin, desk)
             or self._known_changed(call, mark, kin, desk)
         )
 
@@ -48,7 +60,7 @@ class Matching:
         ]
 
     def _is_passed_over(self, filed: Filed, desk: Desk) -> bool:
-        return all(self._others.is_passed_over(desk.reading, claim.reading) for claim in filed.claims)
+        return self._others.is_passed_over(desk.reading, filed.claims[0].reading)
 
     def _known_by_id(self, call: Record, mark: Print, desk: Desk) -> bool:
         """Tell whether the log's own id was sent before; raises NotPlaced if it was another deed's."""
@@ -66,9 +78,9 @@ class Matching:
                 "an id names one event for ever",
             )
         claim = filed.claim_of(desk.reading)
-        if mark.total not in filed.totals and (columns := self._differing(filed, call, mark, desk)):
+        if mark.total not in filed.totals and (columns := self._differing(filed, mark, desk)):
             desk.note_changed(call, self._said(filed, columns, desk))
-        elif claim and claim.named and claim.line != desk.row.line:
+        elif claim and claim.named and claim.line != desk.line:
             desk.note_same_row()
         return bool(claim and claim.named) or self._take(filed, mark, desk)
 
@@ -83,8 +95,8 @@ class Matching:
             if claim is None:
                 continue
             total = claim.total or filed.total
-            if claim.line == desk.row.line and claim.line:
-                if total != mark.total and (columns := self._differing(filed, call, mark, desk)):
+            if claim.line == desk.line and claim.line:
+                if total != mark.total and (columns := self._differing(filed, mark, desk)):
                     desk.note_changed(call, self._said(filed, columns, desk))
                 return True
             if not mark.id and not claim.named and self._is_same_row(filed, claim, call, mark):
@@ -98,14 +110,17 @@ class Matching:
             return mark.total == (claim.total or filed.total)
         return self._prints.of_whole(call.properties) == filed.total
 
-    def _known_alike(self, call: Record, mark: Print, kin: list[Filed], desk: Desk) -> bool:
+    def _known_alike(self, mark: Print, kin: list[Filed], desk: Desk) -> bool:
         """Match a row one for one with another reading's: alike in every column, else in those of both."""
         free = [filed for filed in kin if _is_free(filed, mark, desk)]
+        if not mark.id and self._others.has_ids(desk.reading):
+            # A row without an id is not that of one: in a log that has ids the row with this one may follow.
+            free = [filed for filed in free if not filed.id]
         for filed in free:
             if mark.total in filed.totals:
                 return self._take(filed, mark, desk)
         for filed in free:
-            if not self._differing(filed, call, mark, desk):
+            if not self._differing(filed, mark, desk):
                 return self._take(filed, mark, desk)
         return False
 
@@ -131,7 +146,7 @@ class Matching:
             overlap = self._overlap(filed, desk)
             if overlap is Overlap.SEPARATE:
                 continue
-            where = self._said(filed, self._differing(filed, call, mark, desk), desk)
+            where = self._said(filed, self._differing(filed, mark, desk), desk)
             if overlap is Overlap.ASK:
                 raise NotPlaced("conflict", f"{_SAME_MOMENT} {where}{_DECIDE}")
             claimed = self._claim(filed, mark, desk, changed=True)
@@ -151,7 +166,7 @@ class Matching:
         found = (self._others.overlap(desk.reading, claim.reading) for claim in filed.claims)
         return next((overlap for overlap in found if overlap is not Overlap.SEPARATE), Overlap.SEPARATE)
 
-    def _differing(self, filed: Filed, call: Record, mark: Print, desk: Desk) -> list[str]:
+    def _differing(self, filed: Filed, mark: Print, desk: Desk) -> list[str]:
         """Return the columns in which a row differs from the one that a call was sent from.
 
         A call of format 2 is compared by the properties that were sent.
@@ -160,11 +175,8 @@ class Matching:
         if known is not None:
             return self._others.differing(desk.reading, desk.fingerprint.columns, known)
         first = filed.claims[0]
-        if mark.total and self._prints.of_whole(call.properties) == filed.total:
-            return []
-        return self._others.differing(
-            desk.reading, mark.pairs, KnownRow(first.reading, first.line, filed.pairs)
-        )
+        mine, theirs = _of_both(mark.pairs, filed.pairs)
+        return self._others.differing(desk.reading, mine, KnownRow(first.reading, first.line, theirs))
 
     def _said(self, filed: Filed, columns: list[str], desk: Desk) -> str:
         """Say where a call was sent from, and in which columns the row at hand has other values."""
@@ -196,7 +208,7 @@ class Matching:
     def _claim(self, filed: Filed, mark: Print, desk: Desk, *, changed: bool = False) -> Filed:
         """Remember that a reading holds the call too, from which line, and the id it has there."""
         total = b"" if filed.row and mark.total == filed.total else mark.total
-        claim = Claim(desk.reading, mark.id != b"", total, desk.row.line, changed)
+        claim = Claim(desk.reading, mark.id != b"", total, desk.line, changed)
         others = tuple(other for other in filed.claims if other.reading != claim.reading)
         if len(others) >= MOST_READINGS:
             others = (others[0], *others[2 - MOST_READINGS :])
@@ -211,6 +223,13 @@ class Matching:
         slot = self._slots.slot(filed.person, filed.second)
         calls = tuple(by if other == filed else other for other in slot.filed)
         self._slots.put(filed.person, filed.second, Slot(calls, slot.guests))
+
+
+def _of_both(pairs: bytes, others: bytes) -> tuple[bytes, bytes]:
+    """Return the digests of two calls' properties, of those names alone that both have."""
+    mine, theirs = dict(split_pairs(pairs)), dict(split_pairs(others))
+    names = sorted(mine.keys() & theirs.keys())
+    return b"".join([name + mine[name] for name in names]), b"".join([name + theirs[name] for name in names])
 
 
 def _is_free(filed: Filed, mark: Print, desk: Desk) -> bool:

@@ -40,6 +40,8 @@ class Planner:
         row = sequence.row
         fingerprint = self._prints.of_row(sequence.cells)
         desk = Desk(row, reading or self.reading, fingerprint, sequence.cells)
+        if row.origin and not reading:
+            desk.line = 0  # it counts the lines of a log that this ledger does not know
         calls = [
             (call, self._prints.of(call, fingerprint.total))
             for call in sequence.calls

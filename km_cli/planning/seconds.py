@@ -58,7 +58,7 @@ class Seconds:
             mark.event,
             mark.pairs,
             mark.id,
-            (Claim(desk.reading, mark.id != b"", line=desk.row.line),),
+            (Claim(desk.reading, mark.id != b"", line=desk.line),),
             desk.row_number(self._slots) if type(call) is Record else 0,
         )
         self._slots.put(mark.person, mark.second, Slot((*own.filed, filed), own.guests))

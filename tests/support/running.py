@@ -88,6 +88,10 @@ class Acknowledging:
         self.sent: list[Placed] = []
 
     def check(self) -> None:
+        """Go on. A real run may make receipts durable here, so that nothing may be planned at the time."""
+        assert not self._ledger.slots.is_ahead
+
+    def heed(self) -> None:
         """Go on."""
 
     def ship(self, batch: Batch) -> None:
