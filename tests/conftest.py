@@ -42,7 +42,7 @@ SLOW = frozenset(
         *("planning", "reasons", "receipt", "terminal"),
     )
 )
-"""Files that take long as a whole: most of their tests start processes, or kill them. `.ci/run` has them too."""
+"""Files that take long as a whole: most of their tests start or kill processes. `.ci/run` runs them too."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
