@@ -119,10 +119,9 @@ class Overlaps:
 
     def overlap(self, own: int, other: int) -> Overlap:
         """Return what a row of `own` means whose deed `other` has with other values."""
-        said = self._asked if self._asked is not Overlap.ASK else self._of(own).overlap
-        if said is not Overlap.REPEATS and self._is_beside(own, other):
-            return Overlap.SEPARATE
-        return said
+        if self._is_beside(own, other):
+            return Overlap.SEPARATE  # whatever a flag says: they cannot repeat each other
+        return self._asked if self._asked is not Overlap.ASK else self._of(own).overlap
 
     def is_read_again(self, own: int, other: int, line: int) -> bool:
         """Tell whether the other reading has read this very line."""
@@ -156,15 +155,12 @@ class Overlaps:
         here, there = self._columns_of(own), self._columns_of(known.reading)
         mine, theirs = _pairs(columns), _pairs(known.columns)
         marks = {pair[:4] for pair in mine ^ theirs}
-        if marks and not self._is_rotated(own, known.reading):
+        if marks and not self._is_beside(own, known.reading):
             has_here, has_there = here.all | _names(mine), there.all | _names(theirs)
             marks -= here.passed_over | there.passed_over
             marks -= (here.regular - has_there) | (there.regular - has_here)
             marks -= (here.ids | there.ids) - (_names(mine) & _names(theirs))
         return sorted(here.names.get(mark) or there.names.get(mark, "?") for mark in marks)
-
-    def _is_rotated(self, own: int, other: int) -> bool:
-        return self._is_beside(own, other) and self.overlap(own, other) is Overlap.SEPARATE
 
     def _is_beside(self, own: int, other: int) -> bool:
         known = self._beside.get((own, other))
