@@ -21,7 +21,7 @@ _COLUMNS = "call, row, site, persona, payload, person, second, taken, deed, alik
 
 _TYPES = (int, int, str, str, bytes, bytes, int, int, bytes, bytes, str)
 
-_PAYLOAD = re.compile(rb"/[a-z]\?[!-~]+")
+_PAYLOAD = re.compile(rb"/[esa]\?_p=[!-~]+")
 """The form of a call's bytes: a path and a query."""
 
 _Call = tuple[Any, ...]
