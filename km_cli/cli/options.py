@@ -358,7 +358,7 @@ ledger = section(
         "--ledger",
         metavar="PATH",
         shell_complete=paths,
-        help="Where it is remembered what was sent. Default: the state folder.",
+        help="The file that remembers every call that was sent. Default: in the state folder.",
     ),
 )
 rejects = section(
