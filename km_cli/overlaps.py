@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Mapping
-from km_cli.model import KnownRow, Overlap
+from km_cli.model import KnownRow, Overlap, Properties
 from km_cli.prints import column_mark
+from km_cli.rereading import Rereading
 
 _MOST_KNOWN = 64
 
@@ -91,6 +92,7 @@ class Overlaps:
         self._columns: dict[int, _Columns] = {}
         self._beside: dict[tuple[int, int], bool] = {}
         self._wider: dict[int, Span] = {}
+        self._rereading = Rereading()
 
     @property
     def span(self) -> Span:
@@ -144,6 +146,10 @@ class Overlaps:
         """Return where a row stands, for people."""
         line = f" line {known.line:,}" if known.line else ""
         return f"{self._of(known.reading).source}{line}"
+
+    def cells(self, known: KnownRow) -> Properties:
+        """Return the columns of a row as they were sent, if its file can be read again; else none."""
+        return self._rereading.cells(self._of(known.reading), known)
 
     def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
         """Return the columns in which two rows differ, of those that both logs have.

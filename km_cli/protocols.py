@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections import abc
 from typing import Protocol
 
-from km_cli.model import Answer, Filed, KnownRow, News, Overlap, Owner, Parcel, Placed, Slot, Wired
+from km_cli.model import (
+    Answer,
+    Filed,
+    KnownRow,
+    News,
+    Overlap,
+    Owner,
+    Parcel,
+    Placed,
+    Properties,
+    Slot,
+    Wired,
+)
 
 
 class Slots(Protocol):
@@ -87,6 +99,10 @@ class OtherReadings(Protocol):
 
     def place(self, known: KnownRow) -> str:
         """Return where a row stands, for people."""
+        ...
+
+    def cells(self, known: KnownRow) -> Properties:
+        """Return the columns of a row as they were sent, if its file can be read again; else none."""
         ...
 
 

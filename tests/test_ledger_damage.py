@@ -264,6 +264,28 @@ NONSENSE = [
 ]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE outbox SET payload = CAST(replace(payload, 'plan=pro', 'plan=pri') AS BLOB)",
+        "UPDATE outbox SET person = x'0102030405060708'",
+        "UPDATE outbox SET call = call + 1000",
+        "UPDATE readings SET mapping = replace(mapping, 'event', 'plan')",
+        "UPDATE readings SET start = x'00'",
+    ],
+)
+def test_a_value_that_looks_right_but_was_changed_is_damage(
+    importer: Command, tracker: Tracker, log: Path, ledger: Path, statement: str
+) -> None:
+    """Nothing is sent that is not what was planned: a changed call, or a row under a changed mapping."""
+    left = 0 if "outbox" in statement else 90
+    with log.open("a") as file:
+        file.write("u9,Acme,Event 9,2024-01-01T00:01:09Z,pro\n")
+    script(ledger, statement)
+    said(importer("import", log).ended(73), str(ledger), "damaged", "check sum")
+    assert len(tracker.seen) == left
+
+
 @pytest.mark.parametrize("statement", NONSENSE)
 def test_nonsense_is_never_a_bug(
     importer: Command, tracker: Tracker, log: Path, ledger: Path, statement: str

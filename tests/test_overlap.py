@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,29 @@ def test_rows_that_an_export_without_the_column_cannot_tell_apart(bench: Bench) 
 
 
 # Values
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+def test_a_conflict_shows_the_values_of_both_rows(bench: Bench, is_json: bool) -> None:
+    """The other row's values are read from its file, as long as the row is there as it was."""
+    written, ending = (as_jsonl, "jsonl") if is_json else (as_csv, "csv")
+    first = bench.write(f"0.{ending}", written(LOG))
+    bench.send(first, *BARE.flags, code=0)
+    place = f"in {first} line {4 if is_json else 5}, with another 'plan'"
+
+    def reasons(plan: str) -> list[str]:
+        """Import the log with this plan in two rows; return why they are rejected."""
+        rows = [(*one[:PLAN], plan, *one[PLAN + 1 :]) if at in (3, 7) else one for at, one in enumerate(LOG)]
+        bench.send(bench.write(f"{plan}.{ending}", written(rows)), *BARE.flags, code=65)
+        return [json.loads(line)["reason"] for line in bench.rejects[-1].read_text().splitlines()]
+
+    assert f"{place} ('a' here, {LOG[3][PLAN]!r} there): if" in reasons("a")[0]
+    first.write_text(written(LOG[:3] + [row(1000)] * 3 + LOG[6:]))
+    changed = reasons("b")
+    assert f"{place} ('b' here): if" in changed[0]
+    assert f"('b' here, {LOG[7][PLAN]!r} there): if" in changed[1]
+    first.unlink()
+    assert not any("there)" in reason for reason in reasons("c"))
 
 
 @kinds

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from km_cli.ledger.slots import encode_slot
+from km_cli.ledger.sums import check_sum
 from km_cli.model import NO_EVENT, Claim, Filed, Guest, Slot
 from km_cli.names import MOST_INSTANCES
 
@@ -35,6 +36,7 @@ _NEW_COLUMNS = (
     "calls TEXT NOT NULL DEFAULT '{}'",
     "overlap TEXT NOT NULL DEFAULT 'ask'",
     "as_new TEXT NOT NULL DEFAULT '[]'",
+    "sum INTEGER NOT NULL DEFAULT 0",
 )
 
 
@@ -52,6 +54,8 @@ def step(database: sqlite3.Connection) -> None:
     for column in _NEW_COLUMNS:
         database.execute(f"ALTER TABLE readings ADD COLUMN {column}")
     database.execute("UPDATE readings SET regular = columns WHERE delimiter <> ''")
+    database.execute("ALTER TABLE outbox ADD COLUMN sum INTEGER NOT NULL DEFAULT 0")
+    _add_sums(database)
     _cap_totals(database)
     found: dict[int, _Found] = {}
     for second, person, blob in _slots(database):
@@ -69,6 +73,19 @@ def step(database: sqlite3.Connection) -> None:
         "UPDATE readings SET calls = json_object(json_extract(actor, '$[0]'), ?) WHERE reading = ?",
         [(one.calls, reading) for reading, one in found.items() if one.calls],
     )
+
+
+def _add_sums(database: sqlite3.Connection) -> None:
+    """Give each reading and each pending call its check sum."""
+    for table, key, columns in (
+        ("readings", "reading", "token, asked, mapping, actor, begun, start, personas"),
+        ("outbox", "call", "call, row, site, persona, payload, person, second, taken, deed, alike, tracker"),
+    ):
+        found = database.execute(f"SELECT {key}, {columns} FROM {table}").fetchall()
+        database.executemany(
+            f"UPDATE {table} SET sum = ? WHERE {key} = ?",
+            [(check_sum(*values), number) for number, *values in found],
+        )
 
 
 def _cap_totals(database: sqlite3.Connection) -> None:

@@ -11,15 +11,16 @@ from typing import Any
 
 from km_cli.ledger.changed import decode_origin
 from km_cli.ledger.damage import decoding, expect
+from km_cli.ledger.sums import check_sum, expect_sum
 from km_cli.model import NO_SECOND, Outcome, Parcel, Placed, Receipt, Row, Seat
 
 _CHUNK = 2000
 _MOST_A_ROW = 1000
 """Calls that one row becomes: three a persona at most."""
 
-_COLUMNS = "call, row, site, persona, payload, person, second, taken, deed, alike, tracker"
+_COLUMNS = "call, row, site, persona, payload, person, second, taken, deed, alike, tracker, sum"
 
-_TYPES = (int, int, str, str, bytes, bytes, int, int, bytes, bytes, str)
+_TYPES = (int, int, str, str, bytes, bytes, int, int, bytes, bytes, str, int)
 
 _PAYLOAD = re.compile(rb"/[esa]\?_p=[!-~]+")
 """The form of a call's bytes: a path and a query."""
@@ -61,9 +62,12 @@ class Outbox:
             parcels.append(Parcel(self._call, self._row, call.site, call.persona, payload, seat))
         self._database.executemany("INSERT INTO main.outbox_rows VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._database.executemany(
-            "INSERT INTO main.outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO main.outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (number, row_number, tracker, site, persona, payload, *seat)
+                (
+                    *(number, row_number, tracker, site, persona, payload, *seat),
+                    check_sum(number, row_number, site, persona, payload, *seat, tracker),
+                )
                 for number, row_number, site, persona, payload, seat in parcels
             ],
         )
@@ -89,7 +93,7 @@ class Outbox:
             wanted = [
                 _parcel(call)
                 for call in found
-                if call[-1] == tracker and call[2] in sites and not _is_alias(call)
+                if call[10] == tracker and call[2] in sites and not _is_alias(call)
             ]
             if wanted:
                 yield wanted
@@ -97,7 +101,7 @@ class Outbox:
     def aliases(self, tracker: str, sites: Sequence[str]) -> Iterator[list[Parcel]]:
         """Yield the aliases of these sites, oldest first."""
         for found in self._chunks(0, self._call, f"AND second = {NO_SECOND}"):
-            if wanted := [_parcel(call) for call in found if call[-1] == tracker and call[2] in sites]:
+            if wanted := [_parcel(call) for call in found if call[10] == tracker and call[2] in sites]:
                 yield wanted
 
     def has_aliases(self) -> bool:
@@ -176,6 +180,7 @@ def _checked(call: _Call) -> _Call:
     expect(call, *_TYPES)
     if not _PAYLOAD.fullmatch(call[4]):
         raise ValueError(f"the bytes of call {call[0]}")
+    expect_sum(call[-1], *call[:-1])
     return call
 
 

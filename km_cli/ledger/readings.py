@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from km_cli.ledger.damage import decoding, expect
+from km_cli.ledger.sums import check_sum
 from km_cli.model import Origin, Overlap
 
 
@@ -69,6 +70,8 @@ _COLUMNS = (
     "reading, token, asked, mapping, source, columns, delimiter, length, line, rows, rejected, digest, "
     "refused, actor, begun, first, last, dated, start, regular, personas, calls, overlap, as_new"
 )
+_SUMMED = "token, asked, mapping, actor, begun, start, personas"
+"""What stays as it is from the first batch on: what decides which rows are known, and how they are mapped."""
 _KEPT = (
     "source",
     "length",
@@ -96,19 +99,25 @@ def _to_row(reading: Reading) -> tuple[object, ...]:
         overlap=reading.overlap.value,
         as_new=json.dumps(reading.as_new),
     )
-    return tuple(values.values())
+    return (*values.values(), _sum_of(reading))
+
+
+def _sum_of(reading: Reading) -> int:
+    return check_sum(*[getattr(reading, name) for name in _SUMMED.split(", ")])
 
 
 _TYPES = (
     *(int, str, str, str, str, str, str, int, int, int, int, bytes, int, str),
-    *(int, int, int, int, bytes, str, str, str, str, str),
+    *(int, int, int, int, bytes, str, str, str, str, str, int),
 )
 
 
 def _from_row(row: tuple[Any, ...]) -> Reading:
     """Return a reading as it was written. Raises what a damaged one gives."""
     expect(row, *_TYPES)
-    read = Reading._make(row)
+    read = Reading._make(row[:-1])
+    if row[-1] != _sum_of(read):
+        raise ValueError("its check sum is wrong")
     calls = json.loads(row[21])
     expect((calls, *calls.values()), dict, *[int] * len(calls))
     return read._replace(
@@ -218,7 +227,7 @@ class ReadingTable:
         with decoding(self._database, "readings"):
             for name in self._schemas:
                 row = self._database.execute(
-                    f"SELECT {_COLUMNS} FROM {name}.readings WHERE {where} ORDER BY reading DESC", values
+                    f"SELECT {_COLUMNS}, sum FROM {name}.readings WHERE {where} ORDER BY reading DESC", values
                 ).fetchone()
                 if row:
                     return _from_row(row)
@@ -257,7 +266,7 @@ class ReadingTable:
     def _all(self, where: str, *values: object) -> list[Reading]:
         found: dict[int, Reading] = {}
         for name in self._schemas:
-            query = f"SELECT {_COLUMNS} FROM {name}.readings WHERE {where} ORDER BY reading DESC"
+            query = f"SELECT {_COLUMNS}, sum FROM {name}.readings WHERE {where} ORDER BY reading DESC"
             with decoding(self._database, "readings"):
                 for row in self._database.execute(query, values):
                     found.setdefault(row[0], _from_row(row))
@@ -270,10 +279,10 @@ class ReadingTable:
 
     def write(self, reading: Reading) -> None:
         """Write how far it got; the caller's transaction makes it durable."""
-        marks = ",".join("?" * len(Reading._fields))
+        marks = ",".join("?" * (len(Reading._fields) + 1))
         changes = ", ".join(f"{name} = excluded.{name}" for name in _KEPT)
         self._database.execute(
-            f"INSERT INTO main.readings ({_COLUMNS}) VALUES ({marks}) "
+            f"INSERT INTO main.readings ({_COLUMNS}, sum) VALUES ({marks}) "
             f"ON CONFLICT (reading) DO UPDATE SET {changes}",
             _to_row(reading),
         )

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS {schema}.readings (
     begun INTEGER NOT NULL DEFAULT 0, first INTEGER NOT NULL DEFAULT 0, last INTEGER NOT NULL DEFAULT 0,
     dated INTEGER NOT NULL DEFAULT 0, start BLOB NOT NULL DEFAULT x'', regular TEXT NOT NULL DEFAULT '[]',
     personas TEXT NOT NULL DEFAULT '', calls TEXT NOT NULL DEFAULT '{{}}',
-    overlap TEXT NOT NULL DEFAULT 'ask', as_new TEXT NOT NULL DEFAULT '[]');
+    overlap TEXT NOT NULL DEFAULT 'ask', as_new TEXT NOT NULL DEFAULT '[]', sum INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS {schema}.readings_start ON readings (start);
 CREATE TABLE IF NOT EXISTS {schema}.rows (
     first INTEGER PRIMARY KEY, count INTEGER NOT NULL, body BLOB NOT NULL);
@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS {schema}.outbox_rows (
 CREATE TABLE IF NOT EXISTS {schema}.outbox (
     call INTEGER PRIMARY KEY, row INTEGER NOT NULL, tracker TEXT NOT NULL, site TEXT NOT NULL,
     persona TEXT NOT NULL, payload BLOB NOT NULL, person BLOB NOT NULL, second INTEGER NOT NULL,
-    taken INTEGER NOT NULL, deed BLOB NOT NULL, alike BLOB NOT NULL);
+    taken INTEGER NOT NULL, deed BLOB NOT NULL, alike BLOB NOT NULL, sum INTEGER NOT NULL DEFAULT 0);
 """
 """One ledger, the site in every key. slots begin with the second, so that inserts stay local."""
 

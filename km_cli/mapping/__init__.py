@@ -8,7 +8,7 @@ from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
 from km_cli.mapping.part import Bound, EventsSeen, LeftOut, Part, check_order, make_bound, make_part
-from km_cli.mapping.properties import Bad, Cell, cells
+from km_cli.mapping.properties import Bad, Cell, cells, whole
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 
 __all__ = [
@@ -38,4 +38,5 @@ __all__ = [
     "make_part",
     "property_columns",
     "recognise",
+    "whole",
 ]

@@ -8,6 +8,8 @@ values is a conflict, and how the two readings overlap decides what becomes of i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from km_cli.model import (
     Claim,
     Filed,
@@ -21,6 +23,7 @@ from km_cli.model import (
     part_of,
     split_pairs,
 )
+from km_cli.names import fold_name
 from km_cli.planning.desk import Desk, NotPlaced
 from km_cli.planning.seconds import Seconds
 from km_cli.prints import Print, Prints
@@ -146,9 +149,11 @@ class Matching:
             overlap = self._overlap(filed, desk)
             if overlap is Overlap.SEPARATE:
                 continue
-            where = self._said(filed, self._differing(filed, mark, desk), desk)
+            columns = self._differing(filed, mark, desk)
             if overlap is Overlap.ASK:
+                where = self._said(filed, columns, desk, shows_both=True)
                 raise NotPlaced("conflict", f"{_SAME_MOMENT} {where}{_DECIDE}")
+            where = self._said(filed, columns, desk)
             claimed = self._claim(filed, mark, desk, changed=True)
             as_read = claimed._replace(total=mark.total, row=desk.row_number(self._slots))
             self._slots.keep_changed(desk.reading, claimed, Placed(desk.row, call, as_read))
@@ -178,12 +183,19 @@ class Matching:
         mine, theirs = _of_both(mark.pairs, filed.pairs)
         return self._others.differing(desk.reading, mine, KnownRow(first.reading, first.line, theirs))
 
-    def _said(self, filed: Filed, columns: list[str], desk: Desk) -> str:
-        """Say where a call was sent from, and in which columns the row at hand has other values."""
-        known = self._slots.row(filed.row) if filed.row else None
+    def _said(self, filed: Filed, columns: list[str], desk: Desk, *, shows_both: bool = False) -> str:
+        """Say where a call was sent from, and in which columns the row at hand has other values.
+
+        `shows_both` has the other row's values looked up, which takes time.
+        """
         first = filed.claims[0]
-        place = self._others.place(known or KnownRow(first.reading, first.line, b""))
-        return f"in {place}" + (f", with another {_listed(columns, desk.cells)}" if columns else "")
+        known = self._slots.row(filed.row) if filed.row else None
+        known = known or KnownRow(first.reading, first.line, b"")
+        place = self._others.place(known)
+        if not columns:
+            return f"in {place}"
+        there = self._others.cells(known) if shows_both else ()
+        return f"in {place}, with another {_listed(columns, _folded(desk.cells.items()), _folded(there))}"
 
     def _rematch(self, displaced: Placed, desk: Desk) -> None:
         """Decide anew on a row that was taken for another, now that the other turned up itself.
@@ -247,11 +259,20 @@ _MOST_LISTED = 4
 _LONGEST_SHOWN = 40
 
 
-def _listed(columns: list[str], cells: dict[str, str]) -> str:
-    """Name columns, with what stands in them here."""
-    said = [f"{name!r} ({_shown(cells.get(name, ''))} here)" for name in columns[:_MOST_LISTED]]
+def _listed(columns: list[str], here: dict[str, str], there: dict[str, str]) -> str:
+    """Name columns, with what stands in them here and, if it is known, there."""
+    said = []
+    for name in columns[:_MOST_LISTED]:
+        values = f"{_shown(here.get(fold_name(name), ''))} here"
+        if there:
+            values += f", {_shown(there.get(fold_name(name), ''))} there"
+        said.append(f"{name!r} ({values})")
     more = len(columns) - len(said)
     return ", ".join(said) + (f" and {more} more" if more else "")
+
+
+def _folded(cells: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {fold_name(name): value for name, value in cells}
 
 
 def _shown(text: str) -> str:
