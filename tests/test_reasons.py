@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from km_cli.cli.interrupts import start_thread
 from km_cli.destinations.masking import HIDDEN
+from km_cli.errors import Exhausted
 from tests.support import tracker as t
 from tests.support.command import KEY, Command, Result
 from tests.support.nightly import Logs, Nights
@@ -234,6 +236,18 @@ def test_too_few_threads_stop_the_run_and_nothing_is_lost(
     assert not tracker.seen
     importer("import", log).ended(0)
     assert len(tracker.hits) == 200
+
+
+def test_a_thread_of_the_command_that_cannot_start_is_no_bug() -> None:
+    """The one that waits for a FIFO, or for --max-time."""
+    before = threading.stack_size(1 << 47)
+    try:
+        with pytest.raises(Exhausted) as error:
+            start_thread(threading.Thread(target=print))
+    finally:
+        threading.stack_size(before)
+    assert error.value.exit == 74
+    assert "ulimit" in error.value.hint
 
 
 # Keys that come back

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from km_cli.dispatch import Stop, Stopped
+from km_cli.errors import Exhausted
 
 _TICK = 0.2
 
@@ -53,6 +54,17 @@ class PatientInput(io.RawIOBase):
         super().close()
 
 
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread of the command's own. Raises Exhausted."""
+    try:
+        thread.start()
+    except RuntimeError:
+        raise Exhausted(
+            "the system allows this process no more threads",
+            "raise the limits on processes and memory (ulimit -u, ulimit -v), then run the command again",
+        ) from None
+
+
 def open_patiently(path: Path, stop: Stop) -> io.BufferedReader:
     """Open a file to read, be it a FIFO that nobody writes to yet.
 
@@ -67,7 +79,7 @@ def open_patiently(path: Path, stop: Stop) -> io.BufferedReader:
         except OSError as error:
             opened.put(error)
 
-    threading.Thread(target=work, daemon=True).start()
+    start_thread(threading.Thread(target=work, daemon=True))
     while True:
         with suppress(Empty):
             found = opened.get(timeout=_TICK)

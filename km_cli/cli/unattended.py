@@ -18,6 +18,7 @@ from km_cli import outages
 from km_cli.backfill import Backfill, Met, Own
 from km_cli.cli import interrupts, report
 from km_cli.cli.configured import taken
+from km_cli.cli.interrupts import start_thread
 from km_cli.cli.rehearsing import rehearse_strictly, report_dry
 from km_cli.cli.sending import (
     GC,
@@ -246,7 +247,7 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
 
     timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), end)
     timer.daemon = True
-    timer.start()
+    start_thread(timer)
     try:
         yield
     finally:
