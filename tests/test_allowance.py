@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.config.allowance import make_allowance
+from km_cli.config.reject_limit import make_allowance
 from km_cli.errors import TooManyRejects, UsageError
 from km_cli.planning import Collisions
 from tests.support.command import Command

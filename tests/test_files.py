@@ -8,7 +8,7 @@ import pytest
 
 from km_cli.errors import UsageError
 from km_cli.inputs import Shape, expand, make_shape, open_reader
-from km_cli.inputs.shape import recognise
+from km_cli.inputs.formats import recognise
 from tests.support.command import Command
 from tests.support.logs import COMMANDS, HEADER, ROW, said
 from tests.support.logs import written as log

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.cli.journal import Journal
+from km_cli.cli.monitoring.journal import Journal
 from tests.support.command import Command
 from tests.support.tracker import Tracker
 

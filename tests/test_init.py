@@ -20,7 +20,7 @@ from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.inputs import Source, open_reader
 from km_cli.mapping import Wanted, find, recognise
 from km_cli.model import Persona, Row
-from km_cli.scouting import Scouted, questions, quoted, scout, written
+from km_cli.inference import Scouted, questions, quoted, scout, written
 from tests.conftest import SAMPLES
 from tests.support.command import Command, Result
 from tests.support.logs import said
@@ -515,7 +515,7 @@ def test_what_is_read_only_once(folder: Folder) -> None:
 def test_a_log_that_is_longer_than_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of events is only a comment: in force, it would leave out those that come later."""
     for module in ("profiles", "relations"):
-        monkeypatch.setattr(f"km_cli.scouting.{module}.MOST_ROWS", 20)
+        monkeypatch.setattr(f"km_cli.inference.{module}.MOST_ROWS", 20)
     rows = [[str(cell) for cell in log(n)] for n in range(21)]
     header = ["user", "account", "event", "time"]
     part, all_of_it = looked_at(header, rows), looked_at(header, rows[:20])

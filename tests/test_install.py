@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.cli import systemd
-from km_cli.cli.install import Job, _program
+from km_cli.cli.schedule import systemd
+from km_cli.cli.schedule.install import Job, _program
 from tests.support.command import KEY, Command, Result
 from tests.support.installing import PROXIED, printed
 from tests.support.tracker import Tracker

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.cli import interrupts
-from km_cli.dispatch import Stop
+from km_cli.run import interrupts
+from km_cli.run.sending import Stop
 from tests.support.command import Command
 from tests.support.oracle import expected
 from tests.support.resuming import CSV, check_arrived, finished, part_of_the_samples

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from km_cli.cli.journal import Journal
-from km_cli.cli.ping import Ping
-from km_cli.cli.telling import Teller
+from km_cli.cli.monitoring.journal import Journal
+from km_cli.cli.monitoring.ping import Ping
+from km_cli.cli.monitoring.reporter import Teller
 from km_cli.errors import UsageError
-from km_cli.tally import Tally
+from km_cli.run.tally import Tally
 from tests.support.permissions import refusable
 
 RUN = "5f4a3c2e-0000-4000-8000-000000000001"
@@ -259,7 +259,7 @@ def test_a_file_name_that_is_no_unicode_is_written_with_backslashes(tmp_path: Pa
 def test_runs_that_overlap_never_mix_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "km.log"
     program = (
-        "import sys, time; from pathlib import Path; from km_cli.cli.journal import Journal\n"
+        "import sys, time; from pathlib import Path; from km_cli.cli.monitoring.journal import Journal\n"
         "journal = Journal.open(Path(sys.argv[1]), time.time, sys.argv[2])\n"
         "for number in range(200): journal.write('line', number=number, much='x' * 9000)\n"
     )

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from km_cli.cli.report import MEANINGS
+from km_cli.cli.terminal.report import MEANINGS
 from km_cli.config import kmtoml, people_of
 from km_cli.errors import UsageError
-from km_cli.pipeline import _DROPPED
+from km_cli.run.pipeline import _DROPPED
 from km_cli.rules import CATALOGUE
 from tests.support.command import KEY, Command
 from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, write

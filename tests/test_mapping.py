@@ -16,7 +16,7 @@ from km_cli.mapping import Clocking, Columns, Mapper, Mapping, Wanted, Who, prop
 from km_cli.mapping.columns import USUAL
 from km_cli.mapping.identities import Identities
 from km_cli.model import Event, Finding, Persona, Reject, Row, Share
-from km_cli.names import PLACEHOLDERS
+from km_cli.kissmetrics import PLACEHOLDERS
 from tests.support.running import TOGGLE
 
 NOW = 1_735_689_600  # 2025-01-01

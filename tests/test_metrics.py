@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from km_cli.cli.metrics import Measured, check_metrics, write_metrics
+from km_cli.cli.monitoring.metrics import Measured, check_metrics, write_metrics
 from km_cli.errors import UsageError
 from tests.support.permissions import refusable
 

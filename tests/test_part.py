@@ -10,7 +10,7 @@ import pytest
 
 from km_cli.errors import UsageError
 from km_cli.mapping import EventsSeen, Part, make_part
-from km_cli.mapping.part import MOST_SEEN
+from km_cli.mapping.selection import MOST_SEEN
 from km_cli.model import NANOSECONDS, Persona
 from tests.support.command import Command
 from tests.support.logs import COMMANDS, said, written

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from km_cli.cli.ping import Ping, check_ping
+from km_cli.cli.monitoring.ping import Ping, check_ping
 from km_cli.errors import UsageError
 from tests.support.tracker import (
     DRIP,
@@ -195,7 +195,7 @@ def test_proxies_of_the_environment_apply(tracker: Tracker, monkeypatch: pytest.
 def test_the_url_is_in_no_log(tracker: Tracker) -> None:
     """Of the libraries neither: on standard error a warning would reach cron's mail."""
     program = (
-        "import sys; from km_cli.cli.ping import Ping\n"
+        "import sys; from km_cli.cli.monitoring.ping import Ping\n"
         "Ping(sys.argv[1], 'run', sleep=lambda _: None).end(1, '')"
     )
     tracker.behave = lambda _hit, _number: Reaction(503, (("no header", "\x00"), ("\x01", "x")))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from km_cli.errors import UsageError
 from km_cli.inputs.partitions import KNOWN, parse, period_of
-from km_cli.inputs.places import Found, find, placed
+from km_cli.inputs.discovery import Found, find, placed
 from tests.support.permissions import refusable
 
 DAY = 86_400 * 10**9

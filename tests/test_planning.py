@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from km_cli.model import Overlap
-from km_cli.names import fold_name
+from km_cli.kissmetrics import fold_name
 from tests.support.oracle import expected, judged
 from tests.support.running import run, wire
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.cli.interrupts import start_thread
+from km_cli.run.interrupts import start_thread
 from km_cli.destinations.masking import HIDDEN
 from km_cli.errors import Exhausted
 from tests.support import tracker as t

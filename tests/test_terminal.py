@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from km_cli.cli.progress import total_bytes
+from km_cli.cli.terminal.progress import total_bytes
 from tests.support.command import KEY, Command
 from tests.support.logs import COMMANDS, ROW, said, written
 from tests.support.packing import PACKS

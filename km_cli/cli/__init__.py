@@ -8,7 +8,7 @@ import sys
 import click
 
 from km_cli.errors import UsageError
-from km_cli.names import nearest
+from km_cli.kissmetrics import nearest
 
 _COMMANDS = {
     "import": "km_cli.cli.import_",

@@ -64,7 +64,7 @@ class _Command(options.Command):
             return super().parse_args(ctx, args)
         except (KmError, click.UsageError) as error:
             if not ctx.resilient_parsing:
-                from km_cli.cli.unattended import tell_of_usage
+                from km_cli.cli.backfilling import tell_of_usage
 
                 tell_of_usage(self, words, error)
             raise
@@ -102,6 +102,6 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli backfill --print crontab
       km-cli backfill --print systemd --max-time 3600 --wait 60
     """
-    from km_cli.cli.unattended import run_backfill
+    from km_cli.cli.backfilling import run_backfill
 
     return run_backfill(context)

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from km_cli.cli import options
 from km_cli.cli.configured import Found, keys, taken
 from km_cli.cli.import_ import command as importing
-from km_cli.cli.show import put
+from km_cli.cli.terminal.show import put
 
 
 class _Value(NamedTuple):

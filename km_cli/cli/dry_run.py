@@ -39,11 +39,11 @@ def command(context: click.Context, /, **_flags: Any) -> int:
     from km_cli.cli.configured import taken
 
     if context.params["files"]:
-        from km_cli.cli.running import run_dry
+        from km_cli.cli.importing import run_dry
 
         return run_dry(context)
     if not taken(context).config.backfill:
         raise click.MissingParameter(ctx=context, param=context.command.params[0])
-    from km_cli.cli.unattended import run_dry_backfill
+    from km_cli.cli.backfilling import run_dry_backfill
 
     return run_dry_backfill(context)

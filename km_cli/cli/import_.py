@@ -40,6 +40,6 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli import events.csv --site test --limit 10
       km-cli import 'logs/**/*.csv.zst' --since 2024-01-01 --only 'Signed Up'
     """
-    from km_cli.cli.running import run_import
+    from km_cli.cli.importing import run_import
 
     return run_import(context)

@@ -25,6 +25,6 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli init log.jsonl.gz --output config/km.toml
       km-cli init export.csv --encoding cp1252 --output -
     """
-    from km_cli.cli.scout import run_init
+    from km_cli.cli.initialising import run_init
 
     return run_init(context)

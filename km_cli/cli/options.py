@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from km_cli.errors import UsageError
-from km_cli.names import nearest
+from km_cli.kissmetrics import nearest
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -9,9 +9,9 @@ from contextlib import suppress
 
 import click
 
-from km_cli.cli.show import complain, is_complaint_lost, say
+from km_cli.cli.terminal.show import complain, is_complaint_lost, say
 from km_cli.errors import Exit, KmError
-from km_cli.names import nearest
+from km_cli.kissmetrics import nearest
 
 
 def exit_code_of(command: click.Command) -> int:

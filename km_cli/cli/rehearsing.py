@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 import click
 
-from km_cli.cli import report
+from km_cli.cli.terminal import report
 from km_cli.cli.sending import GC, SystemClock
-from km_cli.cli.watch import Watcher
+from km_cli.cli.terminal.observer import Watcher
 from km_cli.config import Settings
 from km_cli.destinations import open_destination
-from km_cli.dispatch import Rehearsal, Stop, Stopped
+from km_cli.run.sending import Rehearsal, Stop, Stopped
 from km_cli.errors import Exit, KmError, TooManyFindings
 from km_cli.ledger import Ledger
-from km_cli.pipeline import Forecast, Pipeline
+from km_cli.run.pipeline import Forecast, Pipeline
 from km_cli.rules import is_harmless
-from km_cli.tally import Tally
+from km_cli.run.tally import Tally
 
 
 class Rehearsed(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from km_cli.cli import options
-from km_cli.cli.show import say, short, table
+from km_cli.cli.terminal.show import say, short, table
 
 if TYPE_CHECKING:
     from km_cli.rules import About
@@ -46,7 +46,7 @@ def command(code: str | None) -> None:
 
 
 def _found(code: str) -> About:
-    from km_cli.names import nearest
+    from km_cli.kissmetrics import nearest
     from km_cli.rules import CATALOGUE
 
     # A rule's own code comes before one that others show as.
@@ -95,7 +95,7 @@ def _show(title: str, text: str) -> None:
 def _told(folder: Path, flags: tuple[str, ...]) -> str:
     """Return what the real dry run says of the example."""
     from km_cli.cli.dry_run import command as dry_run
-    from km_cli.cli.running import run_dry
+    from km_cli.cli.importing import run_dry
 
     words = [str(folder / "log"), "--config", str(folder / "km.toml"), "--show", "2", *flags]
     said = io.StringIO()
@@ -110,7 +110,7 @@ def _told(folder: Path, flags: tuple[str, ...]) -> str:
 def _held(folder: Path, flags: tuple[str, ...]) -> str:
     """Return what the local store holds after the real import of the example."""
     from km_cli.cli.import_ import command as importing
-    from km_cli.cli.running import run_import
+    from km_cli.cli.importing import run_import
     from km_cli.standin import Store
 
     store = folder / "local.db"

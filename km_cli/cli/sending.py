@@ -10,14 +10,14 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Generic, NamedTuple, TypeVar
 
-from km_cli import outages
-from km_cli.cli import report
-from km_cli.cli.show import complain, counted
-from km_cli.cli.watch import Watcher
+from km_cli.run import pauses as outages
+from km_cli.cli.terminal import report
+from km_cli.cli.terminal.show import complain, counted
+from km_cli.cli.terminal.observer import Watcher
 from km_cli.config import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations import open_destination
-from km_cli.dispatch import Sending, Stop, Stopped
+from km_cli.run.sending import Sending, Stop, Stopped
 from km_cli.errors import (
     Exit,
     KmError,
@@ -29,9 +29,9 @@ from km_cli.errors import (
 )
 from km_cli.inputs import RejectsFile
 from km_cli.ledger import Ledger
-from km_cli.pipeline import Pipeline
+from km_cli.run.pipeline import Pipeline
 from km_cli.protocols import Clock
-from km_cli.tally import Tally
+from km_cli.run.tally import Tally
 
 GC = (100_000, 50, 50)
 """Millions of small tuples come and go, in no cycle: to look for cycles as often as usual costs 15 %."""

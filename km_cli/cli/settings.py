@@ -30,7 +30,7 @@ from km_cli.inputs import expand, make_shape
 from km_cli.ledger import check_name
 from km_cli.mapping import Clocking, Members, Wanted, make_part
 from km_cli.model import Overlap, Persona
-from km_cli.names import LONGEST_NAME, fold_name, nearest
+from km_cli.kissmetrics import LONGEST_NAME, fold_name, nearest
 from km_cli.planning import Collisions
 
 

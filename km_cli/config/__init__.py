@@ -5,7 +5,7 @@ This and the command line read os.environ, nobody else.
 
 from __future__ import annotations
 
-from km_cli.config.allowance import Allowance, make_allowance
+from km_cli.config.reject_limit import Allowance, make_allowance
 from km_cli.config.backfill import BackfillSource, backfill_sources
 from km_cli.config.membership import read_members
 from km_cli.config.people import People, people_of

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
-from km_cli.inputs.places import placed
+from km_cli.inputs.discovery import placed
 from km_cli.mapping import Bound, Part, check_order, make_bound
 from km_cli.model import NANOSECONDS, Overlap
-from km_cli.names import nearest
+from km_cli.kissmetrics import nearest
 
 _ADD = 'add the three lines: [[backfill]] and below it name = "exports" and files = ["exports/*.csv.gz"]'
 

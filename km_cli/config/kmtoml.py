@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from km_cli.config.files import read_small
 from km_cli.errors import UsageError
-from km_cli.names import nearest
+from km_cli.kissmetrics import nearest
 
 _LARGEST = 1 << 20
 """Bytes that a km.toml may have: far more than any that was written by hand."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from km_cli.config.allowance import Allowance
+from km_cli.config.reject_limit import Allowance
 from km_cli.config.people import People
 from km_cli.destinations import Target
 from km_cli.inputs import Shape

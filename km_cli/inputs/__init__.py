@@ -15,7 +15,7 @@ from km_cli.inputs.delimited import DelimitedReader, parse_header
 from km_cli.inputs.globs import expand
 from km_cli.inputs.jsonl import JsonLinesReader, array_error, parse_object
 from km_cli.inputs.lines import split_lines
-from km_cli.inputs.rejects import (
+from km_cli.rejects.form import (
     LONGEST_REJECT,
     RejectsFile,
     RejectsReader,
@@ -23,7 +23,7 @@ from km_cli.inputs.rejects import (
     format_reject,
     sample_columns,
 )
-from km_cli.inputs.shape import FORMATS, Shape, make_shape, recognise
+from km_cli.inputs.formats import FORMATS, Shape, make_shape, recognise
 from km_cli.inputs.source import Source, Stamp, Stream
 
 __all__ = [

@@ -24,7 +24,7 @@ from km_cli.inputs.base import (
 )
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
-from km_cli.names import LONGEST_NAME
+from km_cli.kissmetrics import LONGEST_NAME
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 

@@ -9,7 +9,7 @@ import re
 from km_cli.errors import InputError, UsageError
 from km_cli.inputs.base import UTF8, in_shell, piped
 from km_cli.inputs.compression import Bytes
-from km_cli.inputs.rejects import is_reject
+from km_cli.rejects.form import is_reject
 
 _BLOCK = 1 << 16
 _LONGEST_MARK = 1 << 12

@@ -23,9 +23,9 @@ from km_cli.inputs.compression import (
     unpack,
 )
 from km_cli.inputs.encoding import Transcoded, check_encoding, no_such_text
-from km_cli.inputs.foreign import check_kind
-from km_cli.inputs.shape import Shape
-from km_cli.names import nearest
+from km_cli.inputs.unsupported import check_kind
+from km_cli.inputs.formats import Shape
+from km_cli.kissmetrics import nearest
 
 if TYPE_CHECKING:
     from hashlib import _Hash

@@ -13,7 +13,7 @@ from typing import Any
 
 from km_cli.ledger.damage import decoding, expect
 from km_cli.model import Held, News, instance_marks, is_of_event
-from km_cli.names import MOST_INSTANCES
+from km_cli.kissmetrics import MOST_INSTANCES
 
 _MOST_CACHED = 200_000
 _MOST_UNWRITTEN = 100_000

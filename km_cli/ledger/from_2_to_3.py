@@ -14,7 +14,7 @@ from struct import Struct
 from km_cli.ledger.slots import encode_slot
 from km_cli.ledger.sums import check_sum
 from km_cli.model import NO_EVENT, Claim, Filed, Guest, Slot
-from km_cli.names import MOST_INSTANCES
+from km_cli.kissmetrics import MOST_INSTANCES
 
 _GUEST = 2
 _HEADER = Struct(">BH8s8s4sBBH")

@@ -24,7 +24,7 @@ from km_cli.ledger.pauses import Pause, PauseTable
 from km_cli.ledger.presence import Presence
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.slots import SlotTable
-from km_cli.ledger.untold import UntoldTable
+from km_cli.ledger.unreported import UntoldTable
 from km_cli.model import Outcome, Parcel, Placed, Receipt
 
 

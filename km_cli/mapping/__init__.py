@@ -7,7 +7,7 @@ from km_cli.mapping.dates import EitherOrder
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
-from km_cli.mapping.part import Bound, EventsSeen, LeftOut, Part, check_order, make_bound, make_part
+from km_cli.mapping.selection import Bound, EventsSeen, LeftOut, Part, check_order, make_bound, make_part
 from km_cli.mapping.properties import Bad, Cell, cells, whole
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from km_cli.errors import InputError
 from km_cli.model import Persona
-from km_cli.names import LONGEST_NAME, fold_name, is_reserved, nearest
+from km_cli.kissmetrics import LONGEST_NAME, fold_name, is_reserved, nearest
 
 USUAL = {
     "user": ("user", "user_id", "email", "person", "identity", "distinct_id"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from km_cli.names import LONGEST_IDENTITY, PLACEHOLDERS, first_invisible, is_blank
+from km_cli.kissmetrics import LONGEST_IDENTITY, PLACEHOLDERS, first_invisible, is_blank
 
 _PLAIN_BLANKS = " \t\r\n\v\f"
 """What an empty cell is padded with; blanks of any other kind were put there as an identity."""

@@ -10,11 +10,11 @@ from km_cli.errors import InputError
 from km_cli.mapping.columns import Columns
 from km_cli.mapping.identities import BadIdentity, Identities
 from km_cli.mapping.members import Members
-from km_cli.mapping.part import EventsSeen, LeftOut, Part
+from km_cli.mapping.selection import EventsSeen, LeftOut, Part
 from km_cli.mapping.properties import Bad, check_size, readers, selection, whole
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 from km_cli.model import NANOSECONDS, Event, Finding, Persona, Properties, Reject, Row, Share
-from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
+from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
 
 _WHOLE = Part()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from km_cli.mapping.columns import Columns, Who, property_columns
 from km_cli.model import Properties
-from km_cli.names import LONGEST_NAME, LONGEST_VALUE, fold_name, is_reserved
+from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_name, is_reserved
 
 Cell = Callable[[Any], str]
 Select = Callable[[Properties], Properties]

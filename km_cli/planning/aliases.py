@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from km_cli.model import NO_EVENT, NO_SECOND, Alias, Filed, News, Owner, Placed, part_of
-from km_cli.planning.desk import Desk, NotPlaced
-from km_cli.prints import Print, Prints
+from km_cli.planning.decision import Desk, NotPlaced
+from km_cli.planning.fingerprints import Print, Prints
 from km_cli.protocols import Slots
 
 

@@ -23,10 +23,10 @@ from km_cli.model import (
     part_of,
     split_pairs,
 )
-from km_cli.names import fold_name
-from km_cli.planning.desk import Desk, NotPlaced
+from km_cli.kissmetrics import fold_name
+from km_cli.planning.decision import Desk, NotPlaced
 from km_cli.planning.seconds import Seconds
-from km_cli.prints import Print, Prints
+from km_cli.planning.fingerprints import Print, Prints
 from km_cli.protocols import OtherReadings, Slots
 
 MOST_READINGS = 16

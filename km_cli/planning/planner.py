@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from km_cli.model import Alias, Identify, Plan, Record, Reject, Sequence, Set, Wired, part_of, split_pairs
 from km_cli.planning.aliases import Aliases
-from km_cli.planning.desk import Desk, NotPlaced
+from km_cli.planning.decision import Desk, NotPlaced
 from km_cli.planning.matching import Matching
 from km_cli.planning.seconds import Collisions, Seconds
-from km_cli.prints import Print, Prints
+from km_cli.planning.fingerprints import Print, Prints
 from km_cli.protocols import OtherReadings, Slots
 
 _MOST_KNOWN = 100_000

@@ -17,8 +17,8 @@ from km_cli.model import (
     Timed,
     split_pairs,
 )
-from km_cli.planning.desk import Desk, NotPlaced
-from km_cli.prints import Print
+from km_cli.planning.decision import Desk, NotPlaced
+from km_cli.planning.fingerprints import Print
 from km_cli.protocols import Slots
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from km_cli.model import Event
-from km_cli.names import first_invisible, fold_name, is_blank, is_set_by_kissmetrics
+from km_cli.kissmetrics import first_invisible, fold_name, is_blank, is_set_by_kissmetrics
 from km_cli.rules.base import About, Example, Severity, log
 
 _MOST_KNOWN = 100_000

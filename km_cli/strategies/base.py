@@ -6,7 +6,7 @@ from collections.abc import Callable
 from collections.abc import Sequence as Listed
 
 from km_cli.model import Alias, Call, Event, Identify, Persona, Record, Reject, Sequence, Set, Share
-from km_cli.names import LONGEST_NAME, fold_name
+from km_cli.kissmetrics import LONGEST_NAME, fold_name
 
 _MOST_NAMES = 100_000
 

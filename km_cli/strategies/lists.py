@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from km_cli.model import Event, Finding, Persona
-from km_cli.names import fold_name
+from km_cli.kissmetrics import fold_name
 
 MOST_NAMES = 5000
 """Names of events that are remembered, and counted if a persona leaves them to others."""

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from km_cli.census import Census
+from km_cli.planning.forecast import Census
 from km_cli.destinations.base import QueryEncoder
 from km_cli.inputs import Source, open_reader
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Clocking, Mapper, Mapping, Wanted, recognise
 from km_cli.model import Event, Outcome, Overlap, Receipt, Row
-from km_cli.overlaps import Overlaps
+from km_cli.run.overlaps import Overlaps
 from km_cli.planning import Planner
 from km_cli.rules import Rules
 from km_cli.strategies import STRATEGIES, Expansion

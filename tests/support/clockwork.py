@@ -44,8 +44,8 @@ class _SetClock:
 
 def _run(arguments: Sequence[str], now: float) -> int:
     from km_cli.cli.backfill import command
-    from km_cli.cli.show import complain
-    from km_cli.cli.unattended import run_backfill
+    from km_cli.cli.terminal.show import complain
+    from km_cli.cli.backfilling import run_backfill
     from km_cli.errors import KmError
 
     try:
@@ -58,7 +58,7 @@ def _run(arguments: Sequence[str], now: float) -> int:
 
 def _serve(arguments: Sequence[str]) -> None:
     import km_cli.cli.backfill
-    import km_cli.cli.unattended  # noqa: F401 - so that no run has to
+    import km_cli.cli.backfilling  # noqa: F401 - so that no run has to
 
     for line in sys.stdin:
         asked = json.loads(line)

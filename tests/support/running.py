@@ -12,16 +12,16 @@ from km_cli.config.people import People
 from km_cli.config.sites import Site
 from km_cli.destinations import Target
 from km_cli.destinations.base import QueryEncoder
-from km_cli.dispatch import Batch, Stopped, count_plan
+from km_cli.run.sending import Batch, Stopped, count_plan
 from km_cli.inputs import Shape, Source
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Clocking, Columns, Part, Wanted
 from km_cli.model import Outcome, Overlap, Placed, Plan, Receipt
 from km_cli.model import Sequence as Calls
-from km_cli.pipeline import Pipeline
+from km_cli.run.pipeline import Pipeline
 from km_cli.planning import Collisions
 from km_cli.strategies import STRATEGIES
-from km_cli.tally import Tally
+from km_cli.run.tally import Tally
 
 TRACKER = "test"
 TOGGLE = STRATEGIES["toggle"]("main", "accounts")

@@ -1,0 +1,285 @@
+"""What `backfill` does: an import with nobody looking. It is silent when all is well, and tells when not."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+from click.core import ParameterSource
+
+from km_cli.run import pauses as outages
+from km_cli.run.backfill import Backfill, Met, Own
+from km_cli.run import interrupts
+from km_cli.cli.terminal import report
+from km_cli.cli.configured import taken
+from km_cli.run.interrupts import start_thread
+from km_cli.cli.rehearsing import rehearse_strictly, report_dry
+from km_cli.cli.sending import (
+    GC,
+    Run,
+    SystemClock,
+    conclude,
+    opened_to_send,
+    problems,
+    send,
+    tell_exposed,
+    tell_of_other_sites,
+    untold,
+)
+from km_cli.cli.settings import kept_places, make_settings
+from km_cli.cli.terminal.show import complain, is_complaint_lost
+from km_cli.cli.monitoring.reporter import MOST_TOLD, Ending, Teller, Watched, more
+from km_cli.cli.terminal.observer import Watcher
+from km_cli.config import Settings
+from km_cli.config.backfill import BackfillSource, backfill_sources
+from km_cli.run.sending import Stop
+from km_cli.errors import Exit, KmError, TimeIsUp, UsageError
+from km_cli.ledger import Ledger
+from km_cli.run.pipeline import Pipeline
+from km_cli.protocols import Clock
+from km_cli.run.tally import Tally
+
+
+class Limits(NamedTuple):
+    """How long (seconds) a run waits for the ledger and may take, and whether it allows no finding."""
+
+    wait: float = 0.0
+    max_time: float | None = None
+    strict: bool = False
+
+
+def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
+    """Send what is new since last time, or print what has that done every night."""
+    flags, clock = context.params, clock or SystemClock()
+    if flags["form"]:
+        from km_cli.cli.schedule.install import print_install
+
+        return print_install(context)
+    teller = Teller.of(flags, clock)
+    with _told(teller):
+        settings = make_settings(context)
+        sources = sources_of(context, settings)
+        limits = Limits(flags["wait"], flags["max_time"], flags["strict"])
+        is_told = sys.stderr.isatty() or flags["verbose"]
+        if is_told and not flags["quiet"]:
+            tell_exposed(settings)
+        asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
+        quiet = flags["quiet"] or flags["as_json"]
+        watch = Watched(settings, teller, asks=asks, quiet=quiet)
+        keys, own = settings.keys(), _own(context, settings, teller.places)
+        _check_told(settings, teller.places)
+        gc.set_threshold(*GC)
+        with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
+            run = Run(settings, keys, ledger, rejects, Tally(), Stop(), watch, clock)
+            done = backfill(run, sources, limits, teller, own)
+            ending = _report(context, done, teller)
+            if not is_complaint_lost():
+                ledger.told()
+        teller.end(ending, done.error)  # a monitor may take its time: nobody should wait for the ledger
+        return ending.code
+
+
+def tell_of_usage(command: click.Command, words: list[str], error: KmError | click.UsageError) -> None:
+    """Tell of a run that could not even be understood, as far as what is to be told can be."""
+    with suppress(KmError, click.ClickException, OSError):
+        context = command.make_context(
+            "backfill", words, resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True
+        )
+        if context.params["form"]:
+            return
+        teller = Teller.of(context.params, SystemClock())
+        known = error if isinstance(error, KmError) else UsageError(error.format_message(), "see --help")
+        teller.problem(known)
+        teller.end(Ending(Exit.USAGE, Tally(), Met(), None), known)
+
+
+def sources_of(context: click.Context, settings: Settings) -> tuple[BackfillSource, ...]:
+    """Return what km.toml says is to be read, the sources that were named or all. Raises UsageError."""
+    found, where = taken(context), context.get_parameter_source
+    if found.path is None:
+        raise UsageError(
+            "there is no km.toml in this folder: it says what a backfill reads",
+            "go where it is, or say --config PATH; `km-cli init FILE` writes one",
+        )
+    given = {name: where(name) is not ParameterSource.DEFAULT for name in ("since", "until")}
+    return backfill_sources(
+        found.config,
+        found.folder,
+        context.params.get("names", ()),
+        settings.part,
+        given["since"],
+        given["until"],
+        settings.clocking.timezone,
+    )
+
+
+@contextmanager
+def _told(teller: Teller) -> Iterator[None]:
+    """Tell of a run that ends in an error before it has an ending."""
+    try:
+        yield
+    except BaseException as error:
+        code = error.exit if isinstance(error, KmError) else _code_of(error)
+        if isinstance(error, Exception):
+            teller.problem(error if isinstance(error, KmError) else _unforeseen(error, code))
+        teller.end(Ending(code, Tally(), Met(), teller.pending), error)
+        raise
+
+
+def _code_of(error: BaseException) -> Exit:
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return Exit.INTERRUPTED
+    return Exit.IO if isinstance(error, OSError) else Exit.BUG
+
+
+def _unforeseen(error: Exception, code: Exit) -> KmError:
+    """Return what the journal says of an error that is none of ours: its text may hold anything."""
+    name = type(error).__name__
+    said = f"{name}: {error.strerror}" if isinstance(error, OSError) else name
+    known = KmError(f"the run failed: {said}", "standard error has more of it")
+    known.exit = code
+    return known
+
+
+class Backfilled(NamedTuple):
+    """A backfill that got to its end, early or not."""
+
+    run: Run[Watched]
+    met: Met
+    error: KmError | None
+    signal: int
+
+
+def backfill(
+    run: Run[Watched], sources: Sequence[BackfillSource], limits: Limits, teller: Teller, own: Own
+) -> Backfilled:
+    """Take what is new in the sources and send it."""
+    settings, ledger, clock, stop, watch = run.settings, run.ledger, run.clock, run.stop, run.watch
+    tracker, met = settings.target.tracker, Met()
+    teller.pending = sum(ledger.outbox.count(tracker).values())
+
+    def work(pipeline: Pipeline) -> None:
+        Backfill(settings, pipeline, ledger, clock, stop, met, watch, own).run(sources)
+
+    with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), watch:
+        teller.start(sources)
+        for error in untold(ledger):
+            teller.problem(error)
+        ended = outages.paused(ledger.pauses.of(tracker), clock.now())
+        if ended is None and limits.strict:
+            ended = _rehearse(settings, sources, clock, stop, own)
+        if ended is None:
+            ended = stop.error if stop.requested else send(run, work, is_wary=True, counts_known=False)
+    watch.pending = ledger.outbox.count(tracker)
+    return Backfilled(run, met, ended, caught.signal)
+
+
+def _rehearse(
+    settings: Settings, sources: Sequence[BackfillSource], clock: Clock, stop: Stop, own: Own
+) -> KmError | None:
+    """Go through the files once before anything is sent; return why it had better not be."""
+
+    def work(pipeline: Pipeline, ledger: Ledger) -> None:
+        Backfill(settings, pipeline, ledger, clock, stop, Met(), own=own).run(sources)
+
+    try:
+        rehearse_strictly(settings, Watcher(settings, asks=False, quiet=True), work, stop)
+    except TimeIsUp as error:
+        return TimeIsUp(f"{error} by --strict; nothing was sent", "give it more time, or leave --strict out")
+    except KmError as error:
+        return error
+    return None
+
+
+def run_dry_backfill(context: click.Context) -> int:
+    """Rehearse a backfill and report, as of files that are named."""
+    settings, met = make_settings(context), Met()
+    sources = sources_of(context, settings)
+    own = _own(context, settings)
+
+    def work(pipeline: Pipeline, ledger: Ledger) -> None:
+        Backfill(settings, pipeline, ledger, SystemClock(), Stop(), met, own=own).run(sources)
+
+    try:
+        code = report_dry(context, settings, work)
+    finally:
+        _complain_of(met)
+    return met.worst or code
+
+
+def _own(context: click.Context, settings: Settings, told: Sequence[Path] = ()) -> Own:
+    """Return the files that are no log: what runs write, `told` among it, and what they are told by."""
+    before = settings.ledger.parent.glob("rejects-*.jsonl")
+    return [
+        *kept_places(context, settings),
+        (settings.rejects, "where rejects go"),
+        *((path, "what an earlier run rejected") for path in before),
+        *((path, "what --log or --metrics writes") for path in told),
+    ]
+
+
+def _check_told(settings: Settings, told: Sequence[Path]) -> None:
+    """Raise UsageError if two would write into one file."""
+    for place in told:
+        if os.path.realpath(place) == os.path.realpath(settings.rejects):
+            raise UsageError(f"{place} is where rejects go too", "give one of them another place")
+
+
+@contextmanager
+def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
+    """Ask the run to end after so long."""
+    if seconds is None:
+        yield
+        return
+
+    def end() -> None:
+        stop.error = TimeIsUp(
+            f"the time is up (--max-time {seconds:g}): not all was looked at",
+            "nothing is lost: the next run goes on there",
+        )
+        stop.requested = True
+
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), end)
+    timer.daemon = True
+    start_thread(timer)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _report(context: click.Context, done: Backfilled, teller: Teller) -> Ending:
+    """Say how it went to whoever is there, and to the journal; return what is left to tell."""
+    flags, run, settings, watch = context.params, done.run, done.run.settings, done.run.watch
+    tally, met, error = run.tally, done.met, done.error
+    if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
+        kept, files = report.kept_by(settings.target), met.files
+        report.print_summary(settings, tally, watch, teller.seconds, kept, files)
+    _complain_of(met)
+    tell_of_other_sites(watch.pending, run.keys)
+    code = conclude(run, error, done.signal, met.worst)
+    for problem in problems(tally, error):
+        teller.problem(problem)
+    for finding_code, count in tally.findings.items():
+        finding = tally.examples[finding_code]
+        teller.journal.write(
+            "finding", code=finding_code, count=count, file=finding.source, line=finding.line
+        )
+    ending = Ending(code, tally, met, sum(watch.pending.values()))
+    if flags["as_json"]:
+        report.print_json(tally, teller.seconds, more=more(ending, watch))
+    return ending
+
+
+def _complain_of(met: Met) -> None:
+    for problem in met.problems[:MOST_TOLD]:
+        complain(str(problem), problem.hint)
+    if met.trouble > MOST_TOLD:
+        complain(f"{met.trouble - MOST_TOLD:,} more problems", "see --log or --json, or mend these first")

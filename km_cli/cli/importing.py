@@ -1,0 +1,98 @@
+"""What `import` does, and `dry-run` of files: put the pipeline together, run it, and say how it went."""
+
+from __future__ import annotations
+
+import gc
+import io
+import sys
+from functools import partial
+
+import click
+
+from km_cli.run import interrupts
+from km_cli.cli.terminal import report
+from km_cli.cli.rehearsing import rehearse_strictly, report_dry
+from km_cli.cli.sending import (
+    GC,
+    Run,
+    SystemClock,
+    conclude,
+    opened_to_send,
+    send,
+    tell_exposed,
+    tell_of_other_sites,
+)
+from km_cli.cli.settings import make_settings
+from km_cli.cli.terminal.show import is_complaint_lost
+from km_cli.cli.terminal.observer import Watcher
+from km_cli.config import Settings
+from km_cli.run.sending import Stop
+from km_cli.errors import UsageError
+from km_cli.inputs import Source
+from km_cli.run.tally import Tally
+
+
+def run_dry(context: click.Context) -> int:
+    """Rehearse an import and report; the exit code is 65 if rows would be rejected."""
+    settings = make_settings(context)
+    sources = _sources(settings, Stop())
+    return report_dry(context, settings, lambda pipeline, _: pipeline.run(sources))
+
+
+def _rehearse_import(settings: Settings) -> None:
+    if "-" in settings.files:
+        raise UsageError(
+            "--strict reads everything before it sends anything: standard input can be read only once",
+            "write it to a file first, or leave --strict out",
+        )
+    sources = _sources(settings, Stop())
+    watch = Watcher(settings, asks=False, quiet=True)
+    rehearse_strictly(settings, watch, lambda pipeline, _: pipeline.run(sources), Stop())
+
+
+def run_import(context: click.Context) -> int:
+    """Import and report; the exit code says how it ended."""
+    settings, flags = make_settings(context), context.params
+    keys = settings.keys()
+    tell_exposed(settings)
+    gc.set_threshold(*GC)
+    if flags["strict"]:
+        _rehearse_import(settings)
+    clock, tally, stop = SystemClock(), Tally(), Stop()
+    sources = _sources(settings, stop)
+    started = clock.monotonic()
+    with opened_to_send(settings, keys) as (ledger, rejects), interrupts.watched(stop) as caught:
+        asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
+        watch = Watcher(settings, asks=asks, quiet=flags["quiet"] or flags["as_json"])
+        run = Run(settings, keys, ledger, rejects, tally, stop, watch, clock)
+        with watch:
+            error = send(run, lambda pipeline: pipeline.run(sources))
+        watch.pending = ledger.outbox.count(settings.target.tracker)
+        _report(context, run, clock.monotonic() - started)
+        code = conclude(run, error, caught.signal)
+        if not is_complaint_lost():
+            ledger.told()
+    return code
+
+
+def _report(context: click.Context, run: Run[Watcher], seconds: float) -> None:
+    settings, tally, flags = run.settings, run.tally, context.params
+    if flags["as_json"]:
+        report.print_json(tally, seconds, kept=report.kept_by(settings.target))
+    if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
+        report.print_summary(settings, tally, run.watch, seconds, report.kept_by(settings.target))
+    else:
+        report.print_losses(tally)
+    tell_of_other_sites(run.watch.pending, run.keys)
+
+
+def _sources(settings: Settings, stop: Stop) -> list[Source]:
+    stdin: io.BufferedReader | None = None
+    if "-" in settings.files:
+        patient: io.RawIOBase = interrupts.PatientInput(sys.stdin.fileno(), stop)
+        stdin = io.BufferedReader(patient)
+    opens = partial(interrupts.open_patiently, stop=stop)
+    sources = [Source(name, stdin, settings.shape, opens) for name in settings.files]
+    for source in sources:
+        source.check()
+    return sources

@@ -1,0 +1,92 @@
+"""Progress on a terminal: rows, calls, rate, retries, and the time that is left if that can be told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from km_cli.inputs.compression import is_packed
+from km_cli.rejects.form import is_reject
+from km_cli.run.tally import Tally
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_HEAD = 1 << 13
+_SMOOTH = 0.2
+
+
+def total_bytes(files: Iterable[str], *, encoding: str = "", limit: int | None = None) -> int | None:
+    """Return how many bytes of content there are to read; None if nobody can know before.
+
+    Content is unpacked and in UTF-8, and a rejects file is read without counting it: where a file's size
+    says nothing of it, or a limit ends the run before, no share of it is shown rather than a wrong one.
+    """
+    if encoding or limit is not None:
+        return None
+    total = 0
+    for name in files:
+        size = _content_bytes(Path(name))
+        if size is None:
+            return None
+        total += size
+    return total
+
+
+def _content_bytes(path: Path) -> int | None:
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        return None if is_packed(head) or is_reject(head) else path.stat().st_size
+    except OSError:
+        return None  # whoever reads it says what is wrong with it
+
+
+class ProgressBar:
+    """A line at the bottom of standard error. It is gone when the run is over."""
+
+    def __init__(self, total: int | None) -> None:
+        self._total = total
+        self._progress: Progress | None = None
+        self._began = 0.0
+        self._next = 0.0
+
+    def update(self, tally: Tally, done: int) -> None:
+        """Show how far it is; `done` bytes of content were planned, not all of them acknowledged yet."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _SMOOTH
+        if self._progress is None:
+            self._began = now
+            self._progress = self._start()
+        rows, calls = tally.rows, tally.calls
+        elapsed = max(now - self._began, 0.001)
+        said = f"{rows.read:,} rows  {calls.acknowledged:,} calls  {calls.acknowledged / elapsed:,.0f}/s"
+        if calls.retried:
+            said += f"  {calls.retried:,} retries"
+        settled = calls.acknowledged + calls.rejected
+        planned = calls.planned + calls.resumed
+        share = settled / planned if planned else 1.0
+        self._progress.update(self._progress.task_ids[0], completed=done * share, description=said)
+
+    def _start(self) -> Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
+        if self._total:
+            columns += [BarColumn(bar_width=20), TextColumn("{task.percentage:.0f}%"), TimeRemainingColumn()]
+        progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        progress.add_task("", total=self._total)
+        progress.start()
+        return progress
+
+    def stop(self) -> None:
+        """Take the line away."""
+        if self._progress is not None:
+            self._progress.stop()

@@ -1,0 +1,63 @@
+"""A sequence as a person reads it: identify …, record …, identify …"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from km_cli.cli.terminal.show import short
+from km_cli.model import Alias, Filed, Identify, Plan, Properties, Record, Sequence, Set, Wired
+
+_MOST = 8
+
+
+def lines(sequence: Sequence, plan: Plan) -> Iterator[str]:
+    """Yield a row's calls, a line each. Records that are not sent are marked, what is known is left out."""
+    yield ""
+    yield f"{sequence.row.source}, line {sequence.row.line}"
+    placed = {_key(one.call): (one.call, one.filed) for one in plan.placed}
+    wired = [call for call in sequence.calls if not isinstance(call, Identify)]
+    several = len({call.site for call in wired}) > 1
+    site_of = {call.persona: f", site {call.site}" if several else "" for call in wired}
+    shown = ""
+    for call in wired:
+        text = list(_of(call, placed))
+        if text and call.persona != shown:
+            shown = call.persona
+            yield f"  identify  {short(call.identity, 60)}  ({call.persona}{site_of[call.persona]})"
+        yield from text
+    *_, last = sequence.calls
+    if isinstance(last, Identify) and shown != last.persona:
+        yield f"  identify  {short(last.identity, 60)}  ({last.persona}{site_of[last.persona]})"
+
+
+def _of(call: Wired, placed: dict[tuple[type, str], tuple[Wired, Filed]]) -> Iterator[str]:
+    if known := placed.get(_key(call)):
+        yield from _sent(*known)
+    elif isinstance(call, Record):
+        yield f"    record  {short(call.event, 60)}: not sent, known or rejected"
+
+
+def _key(call: Wired) -> tuple[type, str]:
+    """What tells a row's calls apart; a Set may be sent in part."""
+    return type(call), call.persona
+
+
+def _sent(call: Wired, filed: Filed) -> Iterator[str]:
+    if isinstance(call, Alias):
+        yield f"     alias  {short(call.other, 60)}"
+        return
+    when = datetime.fromtimestamp(filed.taken, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    moved = f" (moved by {filed.taken - filed.second} s)" if filed.taken != filed.second else ""
+    if isinstance(call, Set):
+        yield f"       set  {when}{moved}"
+    else:
+        yield f"    record  {short(call.event, 60)}  {when}{moved}"
+    yield from _properties(call.properties)
+
+
+def _properties(properties: Properties) -> Iterator[str]:
+    for name, value in properties[:_MOST]:
+        yield f"            {short(name, 30)}: {short(value, 60)}"
+    if len(properties) > _MOST:
+        yield f"            … {len(properties) - _MOST} more properties"

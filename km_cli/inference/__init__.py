@@ -1,0 +1,117 @@
+"""A log → what its km.toml should say: rows in, findings out, and the text that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from km_cli.model import Row
+from km_cli.kissmetrics import LONGEST_NAME, is_reserved, is_set_by_kissmetrics
+from km_cli.inference.columns import choose, may_be_id
+from km_cli.inference.findings import Clock, EventFound, Guess, PersonaFound, Scouted
+from km_cli.inference.profiles import MOST_ROWS, Profiles, profile
+from km_cli.inference.questions import busiest, questions
+from km_cli.inference.relations import Relations
+from km_cli.inference.writing import are, counted, listed, quoted, written
+
+__all__ = [
+    "MOST_ROWS",
+    "Clock",
+    "EventFound",
+    "Guess",
+    "PersonaFound",
+    "Scouted",
+    "busiest",
+    "counted",
+    "listed",
+    "questions",
+    "quoted",
+    "scout",
+    "written",
+]
+
+
+def scout(rows: Callable[[], Iterable[Row]], found: tuple[str, ...], *, tabular: bool, now: float) -> Scouted:
+    """Look at a log twice: at each of its columns `found`, then at what they have to do with each other.
+
+    `rows` begins anew each time it is called; the first MOST_ROWS are looked at.
+    """
+    profiles = profile(rows(), found, tabular=tabular, keeps_all=may_be_id)
+    roles = choose(profiles, now)
+    guesses = {"user": roles.user, "account": roles.account, **dict(roles.levels)}
+    used = {guess.column for guess in (roles.event, roles.timestamp, roles.id, *guesses.values())}
+    excluded, flatten = _excluded(profiles, used)
+    left_out = (*used, *(name for name, _ in excluded))
+    properties = tuple(name for name in found if name.strip() and not _is_in(name, left_out))
+    columns = tuple(guess.column for guess in guesses.values())
+    relations = Relations(
+        roles.event.column, roles.timestamp.column, columns, properties, found, tabular=tabular, now=now
+    )
+    relations.look(rows())
+    apart = [place for place in range(len(columns)) if place < 2 or not relations.is_another_name(place)]
+    names = tuple(guesses)
+    properties += tuple(column for place, column in enumerate(columns) if place not in apart)
+    return Scouted(
+        profiles.rows,
+        profiles.whole,
+        roles.event,
+        roles.timestamp,
+        roles.id,
+        relations.clock(),
+        tuple(_persona(relations, place, names[place], guesses[names[place]]) for place in apart),
+        tuple(name for name in found if name in properties),
+        excluded,
+        tuple(name for name in properties if is_set_by_kissmetrics(name)),
+        tuple(name for name in roles.ids if name in properties),
+        flatten,
+    )
+
+
+def _persona(relations: Relations, place: int, name: str, guess: Guess) -> PersonaFound:
+    seen = relations.personas[place]
+    shared, prefix, why = relations.shared_with(place), f"{name} ", ""
+    if shared:
+        why = f"{counted(shared, 'identity')} of it {are(shared)} another persona's as well"
+    elif relations.are_numbers(place):
+        why = "its identities are numbers and another persona's as well, which may meet"
+    return PersonaFound(
+        name,
+        guess,
+        len(seen.identities),
+        seen.rows,
+        seen.events,
+        prefix if why else "",
+        why,
+        seen.constant,
+        tuple(seen.placeholders.most_common()),
+    )
+
+
+def _excluded(profiles: Profiles, used: set[str]) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Return the columns that can't be properties, and why nested JSON must be flattened if it must."""
+    reasons: dict[str, str] = {}
+    flatten = ""
+    for name, inside in profiles.nested.items():
+        if not inside <= used:
+            if any(_is_in(column, (name,)) for column in profiles.columns) and name:
+                reasons[name] = "nested JSON"
+            else:
+                flatten = f"{quoted(name)} is nested and can't be left out by its name"
+    for name in profiles.columns:
+        if name in used or not name or _is_in(name, reasons):
+            continue
+        reasons.update(_unfit(name))
+    return tuple(reasons.items()), flatten
+
+
+def _unfit(name: str) -> Iterator[tuple[str, str]]:
+    if is_reserved(name):
+        yield name, "reserved by Kissmetrics"
+    elif len(name) > LONGEST_NAME:
+        yield name, f"its name has {len(name)} characters, over {LONGEST_NAME} (D4)"
+    elif not name.strip():
+        yield name, "its name is blank"
+
+
+def _is_in(name: str, others: Iterable[str]) -> bool:
+    """Tell whether a column is one of others, or inside of one."""
+    return any(name == other or (other and name.startswith(f"{other}.")) for other in others)

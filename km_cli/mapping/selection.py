@@ -1,0 +1,181 @@
+"""A part of a log: the rows between two times, or of some events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from km_cli.errors import UsageError
+from km_cli.model import Persona, Row
+from km_cli.kissmetrics import fold_name, nearest
+
+MOST_SEEN = 5000
+"""Names of events that are remembered, to find the nearest to one that is none of them."""
+
+_ALIKE = 0.6
+_MISSPELT = 0.85
+"""How near names must be: "Signed Up" is no misspelt "Signed In"."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class LeftOut(NamedTuple):
+    """A row outside of the part that is asked for."""
+
+    row: Row
+
+
+class Part(NamedTuple):
+    """Which rows are taken: from `since` on and before `until`, of the events in `only` and not in `skip`.
+
+    Moments are in nanoseconds since 1970, None for no limit. Names are folded as Kissmetrics does (D4) and
+    sorted; no name in `only` means all of them.
+    """
+
+    since: int | None = None
+    until: int | None = None
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+
+    @property
+    def has_times(self) -> bool:
+        """Whether a row's time matters."""
+        return self.since is not None or self.until is not None
+
+    def has_event(self, name: str) -> bool:
+        """Tell whether events of this name are in it."""
+        folded = fold_name(name)
+        return (not self.only or folded in self.only) and folded not in self.skip
+
+    def has_moment(self, moment: int) -> bool:
+        """Tell whether this moment is in it."""
+        return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
+
+
+class Bound(NamedTuple):
+    """Where a part begins or ends: the flag or key that says so, in its words, and the moment if any."""
+
+    place: str
+    text: str
+    moment: int | None
+
+
+class EventsSeen:
+    """Which events the rows read are of, to tell if those that are named somewhere are none of them.
+
+    Named by --only and --skip, and in km.toml's lists of what a persona may do or what is `skipped`. Memory
+    is constant: so many names are remembered, and what is named and not seen yet.
+    """
+
+    def __init__(self, part: Part, personas: Sequence[Persona] = (), skipped: Sequence[str] = ()) -> None:
+        self._part = part
+        self._skipped = {fold_name(event): event for event in skipped}
+        self._lists = [
+            (f"persona {persona.name!r}", {fold_name(event): event for event, _ in persona.events})
+            for persona in personas
+            if persona.events
+        ]
+        if skipped:
+            self._lists.append(("columns.skip", self._skipped))
+        self._named = {name for _, events in self._lists for name in events}
+        self._unseen = {*part.only, *part.skip, *self._named}
+        self._names: dict[str, str] = {}
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether km.toml lists events, so that every row's counts."""
+        return bool(self._lists)
+
+    def see(self, name: str) -> None:
+        """A row's event has this name."""
+        folded = fold_name(name)
+        if folded not in self._names:
+            self._unseen.discard(folded)
+            if len(self._names) < MOST_SEEN:
+                self._names[folded] = name
+
+    def unseen(self) -> list[str]:
+        """Say of each name that was not seen where it is named, and what may be meant by it."""
+        if not self._names:
+            return []
+        flags = [("--only", name) for name in self._part.only] + [
+            ("--skip", name) for name in self._part.skip if name not in self._skipped
+        ]
+        return [
+            *(
+                _said(f"{flag} {name!r}: no row is of this event", nearest(name, self._names.values()))
+                for flag, name in flags
+                if name in self._unseen
+            ),
+            *self._unseen_of_lists(),
+        ]
+
+    def _unseen_of_lists(self) -> Iterator[str]:
+        """Say what of personas' lists was not seen; a small log need not have all events.
+
+        A name is told of only if another one is near that no list has, or if nothing of its list was seen.
+        """
+        others = [name for folded, name in self._names.items() if folded not in self._named]
+        for place, events in self._lists:
+            unseen = [name for folded, name in events.items() if folded in self._unseen]
+            is_whole = len(unseen) == len(events) and events is not self._skipped
+            for name in unseen:
+                near = nearest(name, others, _ALIKE if is_whole else _MISSPELT)
+                if near or is_whole:
+                    yield _said(f"km.toml, {place}: no row is of the event {name!r}", near)
+
+
+def _said(message: str, near: str) -> str:
+    return message + (f"; did you mean {near!r}?" if near else "")
+
+
+def make_part(since: str, until: str, only: Iterable[str], skip: Iterable[str], timezone: str) -> Part:
+    """Return the part that these words mean, "" for what was not said. `timezone` "" is UTC.
+
+    Raises UsageError for what is no time, and if nothing can be in the part.
+    """
+    begin, end = make_bound("--since", since, timezone), make_bound("--until", until, timezone)
+    check_order(begin, end)
+    part = Part(begin.moment, end.moment, _folded("--only", only), _folded("--skip", skip))
+    if part.only and set(part.only) <= set(part.skip):
+        raise UsageError(
+            "--only and --skip (or km.toml's skip) name the same events: nothing is left",
+            "leave one of them out",
+        )
+    return part
+
+
+def make_bound(place: str, text: str, timezone: str) -> Bound:
+    """Return the bound that a text means, "" for none; `timezone` "" is UTC. Raises UsageError."""
+    return Bound(place, text, _moment(place, text, ZoneInfo(timezone or "UTC")) if text else None)
+
+
+def check_order(since: Bound, until: Bound) -> None:
+    """Raise UsageError if nothing can be between the two."""
+    if since.moment is not None and until.moment is not None and since.moment >= until.moment:
+        raise UsageError(
+            f"nothing is from {since.text} on ({since.place}) and before {until.text} ({until.place})",
+            "since must be the earlier one; a whole day ends where the next one begins",
+        )
+
+
+def _moment(place: str, text: str, zone: ZoneInfo) -> int:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(
+            f"{place}{'' if place.startswith('--') else ':'} {text!r} is no time that is understood",
+            "write it as 2024-01-31, 2024-01-31T18:00 or 2024-01-31T18:00:00+01:00",
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _folded(flag: str, names: Iterable[str]) -> tuple[str, ...]:
+    folded = tuple(sorted(set(map(fold_name, names))))
+    if "" in folded:
+        raise UsageError(f"{flag} needs the name of an event", f"for example {flag} 'Signed Up'")
+    return folded

@@ -1,0 +1,1 @@
+"""Rejected rows: how they are written, read back, and which personas are still owed."""

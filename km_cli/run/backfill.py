@@ -1,0 +1,241 @@
+"""The cron form of an import: what is new in the sources that km.toml names, file by file.
+
+Files grow, rotate and vanish while this looks at them, and one that can't be read holds up no other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from km_cli.config import Settings
+from km_cli.config.backfill import BackfillSource, overlap_of
+from km_cli.run.sending import Stop, Stopped
+from km_cli.errors import CutShort, Exit, KmError, ReadError, Rewritten, Unclosed, UsageError
+from km_cli.inputs import Source, Stamp, open_reader
+from km_cli.inputs.discovery import Missing, find
+from km_cli.inputs.source import shown
+from km_cli.ledger import Ledger
+from km_cli.run.pipeline import Pipeline
+from km_cli.protocols import Clock
+
+_HELD = 24 * 3600.0
+"""Seconds; a file that was not touched for so long has ended, its last line too (bad-input.md)."""
+
+_PACKING = 3600.0
+"""Seconds; what is packed and ends in the middle is still being written if it was touched since."""
+
+_SETTLED = 2.0
+"""Seconds; a file that was touched just now may be touched again without another time to show for it."""
+
+MOST_PROBLEMS = 100
+
+STATES = ("read", "begun", "held", "unchanged", "failed", "gone", "outside", "missing")
+"""What becomes of files.
+
+`read` to their end; `begun`, as far as --limit goes; `held`: a last line, or what was written anew while it
+was read, is left to a later run; `unchanged` since they were read, and not opened; `failed`; `gone` since
+they were listed, as happens in rotation; `outside` of since and until, by the date in their path. `missing`
+are patterns that match nothing.
+"""
+
+
+@dataclass(slots=True)
+class Met:
+    """What a backfill met: how many files in which state, and the first problems, of `trouble` in all.
+
+    `worst` is the highest of their exit codes.
+    """
+
+    files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
+    problems: list[KmError] = field(default_factory=list)
+    trouble: int = 0
+    worst: int = Exit.OK
+
+    def note(self, state: str, problem: KmError | None) -> None:
+        """Count a file in its state, and keep what is wrong with it."""
+        self.files[state] += 1
+        if problem is not None:
+            self.add(problem)
+
+    def add(self, problem: KmError) -> None:
+        """Keep what is wrong."""
+        self.trouble += 1
+        self.worst = max(self.worst, problem.exit)
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
+
+
+Own = Sequence[tuple[Path, str]]
+"""Files that are no log, and what each is."""
+
+
+class Watching(Protocol):
+    """Is told what becomes of each file that is looked into."""
+
+    def looked(self, source: str, file: str, state: str, problem: KmError | None = None) -> None:
+        """A file, or a pattern that is missing, is in this state: one of STATES."""
+        ...
+
+
+class Backfill:
+    """Goes through sources and takes what is new in them.
+
+    `own` are in no source, even if its pattern matches them: what is rejected would be read and rejected
+    again, and of a key file an error would say what is in it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        ledger: Ledger,
+        clock: Clock,
+        stop: Stop,
+        met: Met,
+        watching: Watching | None = None,
+        own: Own = (),
+    ) -> None:
+        self._settings = settings
+        self._pipeline = pipeline
+        self._ledger = ledger
+        self._clock = clock
+        self._stop = stop
+        self._met = met
+        self._own = {os.path.realpath(path): what for path, what in own}
+        self._own_names = {path.name for path, _ in own} | {os.path.basename(path) for path in self._own}
+        self._watching = watching
+
+    def run(self, sources: Iterable[BackfillSource]) -> None:
+        """Take every source in turn. Problems with files are kept, and the rest goes on.
+
+        Raises Stopped, LedgerFailed and TooManyRejects.
+        """
+        for source in sources:
+            self._take_source(source)
+        self._pipeline.end()
+        self._ledger.tidy_files(self._clock.now())
+
+    def _take_source(self, source: BackfillSource) -> None:
+        overlap = overlap_of(source, self._settings)
+        settings = replace(self._settings, part=source.part, overlap=overlap)
+        self._pipeline.turn_to(settings)
+        asked = settings.asked_of_files
+        for file in self._files(source, settings):
+            if self._pipeline.is_full:
+                return
+            if self._stop.requested:
+                raise Stopped(self._stop.error)
+            self._look_at(source, file, asked)
+
+    def _files(self, source: BackfillSource, settings: Settings) -> tuple[str, ...]:
+        """Return the files there are now; what there should be and is not is noted."""
+        part = source.part
+        try:
+            places = find(source.patterns, part.since, part.until, settings.clocking.timezone)
+        except UsageError as error:
+            self._note(source, ", ".join(source.patterns), "missing", error)
+            return ()
+        if places.outside:
+            self._met.files["outside"] += places.outside
+            self._pipeline.pass_over()
+        for missing in places.missing:
+            if missing.unreadable or not source.optional:
+                self._note(source, missing.pattern, "missing", _missing(source, missing))
+        return tuple(file for file in places.files if not self._is_own(source, file))
+
+    def _is_own(self, source: BackfillSource, file: str) -> bool:
+        """Tell whether a file is no log but one of km-cli's own; named outright, that is a mistake."""
+        if os.path.basename(file) not in self._own_names:
+            return False
+        if (what := self._own.get(os.path.realpath(file))) is None:
+            return False
+        if file in source.patterns:
+            error = UsageError(
+                f"backfill {source.name!r}: {file} is no log to read: it is {what}",
+                "name the logs alone, or say another place: --rejects, --log, --metrics or --ledger PATH",
+            )
+            self._note(source, file, "failed", error)
+        return True
+
+    def _look_at(self, source: BackfillSource, file: str, asked: str) -> None:
+        problem: KmError | None = None
+        try:
+            state = self._state(file, asked)
+        except (UsageError, ReadError) as error:
+            state, problem = "failed", error
+        self._note(source, file, state, problem)
+
+    def _note(self, source: BackfillSource, file: str, state: str, problem: KmError | None) -> None:
+        self._met.note(state, problem)
+        if state != "read":
+            self._pipeline.pass_over()
+        if self._watching and state != "unchanged":
+            self._watching.looked(source.name, shown(file), state, problem)
+
+    def _state(self, file: str, asked: str) -> str:
+        """Take what is new in a file; return what became of it. Raises UsageError, ReadError."""
+        now = self._clock.now()
+        try:
+            stamp = Stamp.of(os.stat(file))
+        except FileNotFoundError:
+            return "gone"
+        except OSError as error:
+            raise UsageError(f"{file}: cannot be opened: {error.strerror}", "check its permissions") from None
+        if self._ledger.files.is_read(stamp, asked, now):
+            return "unchanged"
+        input_ = Source(file, shape=self._settings.shape)
+        input_.pin()
+        try:
+            return self._take(input_, input_.stamp, asked, now) if input_.stamp else _unheld(input_)
+        finally:
+            input_.unpin()
+
+    def _take(self, source: Source, stamp: Stamp, asked: str, now: float) -> str:
+        age = now - stamp.time / 1e9
+        is_packed = source.is_packed
+
+        def may_grow() -> bool:
+            """Tell whether somebody may go on with its last line, or took it away while it was read."""
+            return not is_packed and (age < _HELD or source.was_touched)
+
+        if stamp.size and not source.has_line and may_grow():
+            return "held"
+        try:
+            with closing(open_reader(source)) as opened:
+                is_whole = self._pipeline.take(opened, may_grow)
+        except Rewritten:
+            return "held"
+        except CutShort:
+            if age >= _PACKING:
+                raise
+            return "held"
+        except Unclosed:
+            if not may_grow():
+                raise
+            return "held"
+        if is_whole and age > _SETTLED:
+            self._ledger.keep_file(stamp, asked, now)
+        if self._pipeline.is_full:
+            return "begun"
+        return "read" if is_whole else "held"
+
+
+def _unheld(source: Source) -> str:
+    """Return what became of a file that can't be held on to. Raises UsageError if it is there."""
+    if source.path is None or not os.path.exists(source.path):
+        return "gone"
+    raise UsageError(f"{source.name} is no regular file", "name files that can be read more than once")
+
+
+def _missing(source: BackfillSource, missing: Missing) -> UsageError:
+    if missing.unreadable:
+        return UsageError(f"backfill {source.name!r}: {missing.pattern} cannot be read", missing.hint)
+    return UsageError(
+        f"backfill {source.name!r}: there is nothing at {missing.pattern}",
+        f"{missing.hint}; if that may be so, say optional = true",
+    )

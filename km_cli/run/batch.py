@@ -1,0 +1,147 @@
+"""What the pipeline gathers on its way through an input: a batch in the making, and how far it got."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from km_cli.errors import KmError, Unclosed
+from km_cli.inputs import Item
+from km_cli.inputs.base import LINE_ENDS, may_go_on
+from km_cli.ledger import Reading
+from km_cli.mapping import LeftOut
+from km_cli.model import Event, Gap, Plan, Reject, Row
+from km_cli.run.overlaps import Span
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+Mapped = Event | Reject | LeftOut | Gap
+
+
+class Cursor:
+    """How far a reading got: the bytes behind it and their hash."""
+
+    def __init__(self, reading: Reading, state: _Hash) -> None:
+        self.reading = reading
+        self._state = state
+
+    def begin(self, preamble: bytes) -> None:
+        """Go on over what stands before the first record; a header without its end may still grow."""
+        if preamble.endswith(LINE_ENDS):
+            self._go_on(preamble, 0, 0)
+
+    def spans(self, span: Span) -> None:
+        """Note the seconds of all events so far."""
+        self.reading = self.reading._replace(first=span.first, last=span.last, dated=span.dated)
+
+    def advance(self, batch: Gathering) -> None:
+        """Go on over a batch, but not over a last record without its line end: it may still grow.
+
+        It is planned as it stands. When it comes again it is known, or judged as the whole that it is then.
+        """
+        if batch.is_open:
+            *raws, _ = batch.raws
+            self._go_on(b"".join(raws), batch.rows - 1, batch.rejected - batch.last_rejected)
+        elif batch.raws:
+            self._go_on(b"".join(batch.raws), batch.rows, batch.rejected)
+
+    def _go_on(self, raw: bytes, rows: int, rejected: int) -> None:
+        self._state.update(raw)
+        at = self.reading
+        self.reading = at._replace(
+            length=at.length + len(raw),
+            line=at.line + _line_ends(raw),
+            rows=at.rows + rows,
+            rejected=at.rejected + rejected,
+            digest=self._state.digest(),
+        )
+
+
+class Holding:
+    """Items of a file that may still be written, without a last one that may still grow.
+
+    `may_grow` tells at the file's end whether it may; `is_open` whether its last item would. `held` if so,
+    or if a quotation mark is not closed. `rows` is 1 if it was a record, and no blank line.
+    """
+
+    def __init__(
+        self, items: Iterable[Item], may_grow: Callable[[], bool], is_open: Callable[[Item], bool]
+    ) -> None:
+        self._items = items
+        self._may_grow = may_grow
+        self._is_open = is_open
+        self.held = False
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[Item]:
+        last: Item | None = None
+        error: KmError | None = None
+        try:
+            for item in self._items:
+                if last is not None:
+                    yield last
+                last = item
+        except KmError as met:
+            error = met
+        if isinstance(error, Unclosed) and self._may_grow():
+            error, self.held, self.rows = None, True, 1
+        elif error is None and last is not None and self._is_open(last) and self._may_grow():
+            self.held, self.rows = True, int(not isinstance(last, Gap))
+            return
+        if last is not None:
+            yield last
+        if error is not None:
+            raise error
+
+
+class FixedCursor:
+    """The cursor of a rejects file, which is judged anew each time: it stays where it is."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+
+    def advance(self, batch: Gathering) -> None:
+        """Stay."""
+
+    def spans(self, span: Span) -> None:
+        """Note nothing: its rows belong to other readings."""
+
+
+def _line_ends(raw: bytes) -> int:
+    return len((raw + b".").splitlines()) - 1
+
+
+class Gathering:
+    """A batch in the making. `is_open` if its last record has no line end."""
+
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+        self.rejects: list[Reject] = []
+        self.raws: list[bytes] = []
+        self.rows = 0
+        self.rejected = 0
+        self.last_rejected = False
+        self.is_open = False
+        self.size = 0
+
+    def add(self, one: Mapped, plan: Plan | None) -> None:
+        """Add a row, or bytes that belong to none."""
+        raw = raw_of(one)
+        self.raws.append(raw)
+        self.size += len(raw)
+        if type(one) is Gap:
+            return
+        self.rows += 1
+        self.is_open = may_go_on(raw)
+        self.last_rejected = type(one) is Reject or bool(plan and plan.rejects)
+        self.rejected += self.last_rejected
+        if type(one) is Reject:
+            self.rejects.append(one)
+        elif plan is not None:
+            self.plans.append(plan)
+
+
+def raw_of(one: Mapped | Item) -> bytes:
+    """Return the bytes of the input that it stands for."""
+    return one.raw if isinstance(one, Gap | Row) else one.row.raw

@@ -1,0 +1,364 @@
+"""The one loop: files → rows → events → sequences → plans → batches, for import and dry run alike.
+
+Every stage is an iterator, memory stays constant, and what a batch is made of depends on nothing but the
+input's order and the ledger: not on its size, not on how fast it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from typing import Protocol
+
+from km_cli.planning.forecast import Census
+from km_cli.config import Settings
+from km_cli.run.sending import Batch, Dispatch, Stopped
+from km_cli.run.row_findings import Apart, moved_members
+from km_cli.errors import InputError, ReadError
+from km_cli.run.first_rows import MOST_JUDGED, Preview, judge, judge_conflicts, preview
+from km_cli.run.batch import Cursor, FixedCursor, Gathering, Holding, Mapped
+from km_cli.inputs import Item, Opened, Place, Source, open_reader
+from km_cli.ledger import Ledger, Reading
+from km_cli.mapping import Columns, EventsSeen, LeftOut, Mapping
+from km_cli.run.meanings import Meanings
+from km_cli.model import NANOSECONDS, Event, Finding, Gap, Held, Plan, Reject, Row, Sequence
+from km_cli.run.overlaps import Ahead, Overlaps, Span
+from km_cli.planning import Planner
+from km_cli.protocols import Clock
+from km_cli.rules import Rules
+from km_cli.strategies import EventLists, Expansion
+from km_cli.run.tally import Tally
+from km_cli.run.opening import Mappers, Understanding, span_of
+
+_DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5", "reserved"})
+"""Why a row is rejected that Kissmetrics would answer with 200 all the same (W3)."""
+
+_BATCH_BYTES = 4 << 20
+
+
+Forecast = dict[str, dict[str, Held]]
+"""What Kissmetrics will hold, by site and persona."""
+
+
+class Observer(Protocol):
+    """Sees what happens, for people; the pipeline itself prints nothing."""
+
+    def opened(self, source: str, columns: Columns, reading: Reading) -> None:
+        """An input is understood; `reading.length` is more than 0 if it goes on where it stopped."""
+        ...
+
+    def planned(self, sequence: Sequence, plan: Plan) -> None:
+        """A row is planned."""
+        ...
+
+    def shipping(self) -> None:
+        """A batch is about to be shipped. May raise Stopped."""
+        ...
+
+    def shipped(self, tally: Tally, reading: Reading) -> None:
+        """A batch was shipped, and the reading got as far as that."""
+        ...
+
+
+class Pipeline:
+    """Takes sources one after the other and ships them in batches.
+
+    `counts_known` says whether rows that earlier runs read of a file count as read and skipped, `seeks_ids`
+    whether to look for a column that could be the event's id.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        dispatch: Dispatch,
+        tally: Tally,
+        observer: Observer,
+        clock: Clock,
+        *,
+        counts_known: bool = True,
+        seeks_ids: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._dispatch = dispatch
+        self._tally = tally
+        self._observer = observer
+        self._counts_known = counts_known
+        self._seeks_ids = seeks_ids
+        self._left = settings.limit
+        self._read = self._rejected = 0
+        self._rules = Rules()
+        self._expansion = Expansion(settings.personas)
+        self._lists = EventLists(settings.personas)
+        self._census = Census(ledger.counts, settings.target.tracker)
+        self._now = clock.now()
+        self._begin(settings)
+
+    def turn_to(self, settings: Settings) -> None:
+        """Take what comes under these settings, which are others than before in `part` only."""
+        self._note_unseen()
+        self._begin(settings)
+
+    def _begin(self, settings: Settings) -> None:
+        self._settings = settings
+        self._seen = EventsSeen(settings.part, settings.personas, settings.skipped)
+        self._understanding = Understanding(
+            settings, self._ledger, self._seen, self._tally, self._now, self._dispatch.check
+        )
+        self._meanings = Meanings(settings, self._ledger, self._now, self._dispatch.check)
+        self._sees_all = True
+
+    def run(self, sources: Iterable[Source]) -> None:
+        """Take every source in turn.
+
+        Raises Stopped, InputError, ReadError, LedgerFailed, and TooManyRejects at the end of a batch.
+        """
+        sources = list(sources)
+        if len(sources) > 1:
+            self._check_heads(sources)
+        for source in sources:
+            if self.is_full:
+                break
+            with closing(open_reader(source)) as opened:
+                self.take(opened)
+        self.end()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many rows were taken as may be (--limit)."""
+        return self._left == 0
+
+    def take(self, opened: Opened, may_grow: Callable[[], bool] | None = None) -> bool:
+        """Take an input that was opened; tell whether nothing of it is left to take.
+
+        `may_grow` is asked at its end, if anybody: a last record that may still grow is left to a later run.
+        Raises as `run` does.
+        """
+        opened.source.verify(self._dispatch.check)
+        try:
+            return opened.empty or (self._take(opened, may_grow) and not self.is_full)
+        finally:
+            self._tally.add_normalised(opened.normalised)
+
+    def pass_over(self) -> None:
+        """Note that not all rows of the sources are seen: an event that is not among these may be there."""
+        self._sees_all = False
+
+    def end(self) -> None:
+        """Say what can only be said at the end. Raises TooManyRejects."""
+        self._note_unseen()
+        for finding, rows in self._lists.left_to_others():
+            self._tally.note(finding, rows)
+        self._check_rejects(at_end=True)
+
+    def _note_unseen(self) -> None:
+        """Note which events asked for there are none of; nobody can tell if not all rows were read now."""
+        if self._sees_all and self._left != 0 and (unseen := self._seen.unseen()):
+            self._tally.note(Finding("no-such-event", "; ".join(unseen), "", 0))
+
+    def forecast(self) -> Forecast:
+        """Return what Kissmetrics will hold when all that was planned so far is sent."""
+        return {
+            site.name: self._ledger.counts.total(self._census.site(site.name))
+            for site in self._settings.people.sites
+        }
+
+    def _check_heads(self, sources: Iterable[Source]) -> None:
+        """Look at every file's columns before anything is sent: a mistake in the last one shows at once."""
+        for source in sources:
+            if source.path is not None and source.path.is_file():
+                opened = open_reader(source)
+                try:
+                    if not opened.empty:
+                        self._understanding.mapping(opened)
+                finally:
+                    opened.close()
+
+    def _take(self, opened: Opened, may_grow: Callable[[], bool] | None) -> bool:
+        reading, mapping, state, behind, same = self._understanding.of(opened)
+        self._observer.opened(opened.source.name, mapping.columns, reading)
+        self._sees_all = self._sees_all and not reading.rows and opened.format != "rejects"
+        if self._counts_known:
+            self._tally.rows.skipped += reading.rows
+            self._tally.rejected_before += reading.rejected + reading.refused
+        place = Place(reading.length, reading.line + 1, reading.digest) if reading.length else None
+        reader = opened.reader(place, self._dispatch.check)
+        mappers = Mappers(self._understanding, opened, mapping)
+        self._apart = Apart(
+            mapping.columns, opened.source.name, self._settings.spread, seeks_ids=self._seeks_ids
+        )
+        items = reader.items()
+        holding = Holding(items, may_grow, reader.is_open) if may_grow else None
+        mapped = self._map(holding or items, mappers, opened)
+        if opened.format == "rejects":
+            overlaps = Overlaps(self._ledger, reading, self._settings.overlap)
+            self._ship(mapped, mappers, self._planner(overlaps, reading), overlaps, FixedCursor(reading))
+        else:
+            ahead = preview(mapped)
+            if not reading.rows:
+                judge(ahead.first, opened)
+                as_new = self._meanings.refused(opened, mapping, same, ahead.rows)
+                reading = reading._replace(as_new=as_new)
+            overlaps = Overlaps(self._ledger, reading, self._settings.overlap, behind)
+            overlaps.look_ahead(self._ahead(ahead, opened, mapping, place), ahead.seconds)
+            cursor = Cursor(reading, state)
+            cursor.begin(reader.preamble)
+            planner = self._planner(overlaps, reading)
+            self._ship(ahead.mapped, mappers, planner, overlaps, cursor, is_new=not reading.rows)
+        self._note_all(self._apart.end())
+        if holding is None:
+            return True
+        self._tally.rows.held += holding.rows
+        return not holding.held
+
+    def _planner(self, overlaps: Overlaps, reading: Reading) -> Planner:
+        return Planner(
+            self._ledger.slots,
+            self._settings.target.tracker,
+            reading.number,
+            overlaps,
+            spread=self._settings.spread,
+            collisions=self._settings.collisions,
+        )
+
+    def _ahead(self, ahead: Preview, opened: Opened, mapping: Mapping, place: Place | None) -> Ahead:
+        """Return what is known of the rows to come."""
+        rest: Callable[[], Span] | None = None
+        if opened.source.stamp is not None:
+            # It is asked while a batch is planned: what is planned must not become durable without its calls.
+            rest = partial(span_of, opened.source, mapping, place, self._now, self._dispatch.heed)
+        return Ahead(ahead.span, ahead.is_all and self._left != 0, rest)
+
+    # Rows to events
+
+    def _map(self, items: Iterable[Item], mappers: Mappers, opened: Opened) -> Iterator[Mapped]:
+        """Map every row; stop after --limit rows of the part that is asked for."""
+        for item in items:
+            if isinstance(item, Gap):
+                yield item
+                continue
+            if self._left == 0:
+                return
+            one = mappers.of(item).map(item) if isinstance(item, Row) else item
+            if self._left is not None and type(one) is not LeftOut:
+                self._left -= 1
+            yield one
+        unit = mappers.own.unit
+        if unit not in ("", "seconds"):
+            message = f"times are {unit} since 1970, by their magnitude"
+            self._tally.note(Finding("time-unit", message, opened.source.name, 0))
+
+    # Events to batches
+
+    def _ship(
+        self,
+        mapped: Iterator[Mapped],
+        mappers: Mappers,
+        planner: Planner,
+        overlaps: Overlaps,
+        cursor: Cursor | FixedCursor,
+        *,
+        is_new: bool = False,
+    ) -> None:
+        """Plan in order and ship in batches; what was planned before an error stands, if it can leave.
+
+        The first rows of an input that `is_new` are judged when they are planned, before anything leaves.
+        """
+        try:
+            self._ship_all(mapped, mappers, planner, overlaps, cursor, is_new=is_new)
+        except BaseException:
+            self._ledger.abandon()
+            raise
+
+    def _ship_all(
+        self,
+        mapped: Iterator[Mapped],
+        mappers: Mappers,
+        planner: Planner,
+        overlaps: Overlaps,
+        cursor: Cursor | FixedCursor,
+        *,
+        is_new: bool,
+    ) -> None:
+        batch = Gathering()
+        # Nothing can be in conflict with an empty ledger: then batches leave as they come.
+        least = MOST_JUDGED if is_new and self._ledger.readings.have_calls else 1
+        while True:
+            try:
+                one = next(mapped, None)
+            except (InputError, ReadError, Stopped):
+                if least > 1:
+                    judge_conflicts(batch, cursor.reading.source)
+                cursor.spans(overlaps.span)
+                self._send(batch, cursor, at_end=False)
+                raise
+            if one is None:
+                break
+            if type(one) is Event:
+                second, own = one.moment // NANOSECONDS, mappers.reading_of(one.row)
+                overlaps.see(second, own, is_date=one.is_date)
+                self._note_all(self._apart.look(one))
+            batch.add(one, self._plan(one, mappers, planner))
+            if least > 1 and batch.rows == least:
+                judge_conflicts(batch, cursor.reading.source)
+            if batch.rows >= max(self._settings.batch_size, least) or batch.size >= _BATCH_BYTES:
+                cursor.spans(overlaps.span)
+                self._send(batch, cursor, at_end=False)
+                self._check_rejects(at_end=False)
+                batch, least = Gathering(), 1
+        if batch.rows < least:
+            judge_conflicts(batch, cursor.reading.source)
+        cursor.spans(overlaps.span)
+        self._send(batch, cursor, at_end=self._left != 0)
+        self._check_rejects(at_end=False)
+
+    def _plan(self, one: Mapped, mappers: Mappers, planner: Planner) -> Plan | None:
+        if type(one) is Reject:
+            self._tally.reject(one)
+            self._tally.rows.rejected += 1
+            if one.code in _DROPPED:
+                said = f"Kissmetrics would answer 200 and drop it: {one.reason}"
+                self._tally.note(Finding("W3", said, one.row.source, one.row.line))
+        if type(one) is LeftOut:
+            self._tally.rows.skipped += 1
+            said = "it is not in the part asked for"
+            self._tally.note(Finding("left-out", said, one.row.source, one.row.line))
+        if type(one) is not Event:
+            return None
+        sequence = self._expansion.expand(one)
+        if isinstance(sequence, Reject):
+            return Plan(one.row, rejects=(sequence,))
+        if undone := self._lists.look(one):
+            self._tally.note(undone)
+        if not sequence.calls:
+            self._tally.rows.skipped += 1
+            self._tally.undone += 1
+            return None
+        self._note_all(self._rules.look(one))
+        plan = planner.plan(sequence, mappers.reading_of(one.row))
+        self._note_all(self._census.take(sequence, plan))
+        self._note_all(moved_members(one, sequence, plan, self._settings.members))
+        self._observer.planned(sequence, plan)
+        return plan
+
+    def _note_all(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self._tally.note(finding)
+
+    def _check_rejects(self, *, at_end: bool) -> None:
+        """Raise TooManyRejects if there are; those that the destination refuses count when it is known."""
+        if self._settings.max_rejects is not None:
+            rejected = max(self._rejected, self._tally.rows.rejected)
+            self._settings.max_rejects.check(rejected, self._read, at_end=at_end)
+
+    def _send(self, batch: Gathering, cursor: Cursor | FixedCursor, *, at_end: bool) -> None:
+        if not batch.raws and not cursor.reading.length:
+            return  # nothing was read yet: no reading begins
+        self._read += batch.rows
+        self._rejected += batch.rejected
+        cursor.advance(batch)
+        self._observer.shipping()
+        self._dispatch.ship(Batch(batch.plans, batch.rejects, cursor.reading, at_end))
+        self._observer.shipped(self._tally, cursor.reading)

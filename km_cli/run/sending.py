@@ -1,0 +1,325 @@
+"""From planned to acknowledged: batches become durable, then leave; receipts come back and become durable.
+
+The order is the promise: rejects synced, then one transaction for the batch, then its parcels leave.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from km_cli.delivery import NOT_SENT, Pool
+from km_cli.errors import KmError
+from km_cli.inputs import RejectsFile, format_reject
+from km_cli.ledger import Ledger, Reading
+from km_cli.model import Outcome, Parcel, Plan, Receipt, Reject
+from km_cli.protocols import Destination
+from km_cli.run.tally import OpenRow, Tally
+
+_TICK = 0.2
+_MOST_UNSETTLED = 1000
+_SETTLED_EVERY = 0.25
+"""Seconds; what is acknowledged and not yet durable is sent again after a crash."""
+_GRACE = 10.0
+
+
+class Stop:
+    """Asks a run to finish what is in flight and end; `error` is why, if it was no signal."""
+
+    requested = False
+    error: KmError | None = None
+
+
+class Stopped(Exception):
+    """The run ends early: it was asked to, or `error` says why."""
+
+    def __init__(self, error: KmError | None = None) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Batch(NamedTuple):
+    """Rows that are planned, made durable and acknowledged together, and the cursor behind them."""
+
+    plans: Sequence[Plan]
+    rejects: Sequence[Reject]
+    reading: Reading
+    at_end: bool
+
+
+class Dispatch(Protocol):
+    """What the pipeline does with its batches."""
+
+    def ship(self, batch: Batch) -> None:
+        """Take a batch. Raises Stopped if the run has to end, LedgerFailed."""
+        ...
+
+    def check(self) -> None:
+        """Raise Stopped if the run has to end; asked now and then while no batch is being planned."""
+        ...
+
+    def heed(self) -> None:
+        """Raise Stopped if the run has to end; makes nothing durable: it may be asked while planning."""
+        ...
+
+
+class Rehearsal:
+    """A dry run: everything up to the ledger's overlay, nothing leaves and nothing is kept."""
+
+    def __init__(
+        self, ledger: Ledger, tracker: str, destination: Destination, tally: Tally, stop: Stop
+    ) -> None:
+        self._ledger = ledger
+        self._tracker = tracker
+        self._destination = destination
+        self._tally = tally
+        self._stop = stop
+
+    def ship(self, batch: Batch) -> None:
+        """Count what an import would send."""
+        calls = [
+            (placed, self._destination.encode(placed.call, placed.filed.taken))
+            for plan in batch.plans
+            for placed in plan.placed
+        ]
+        for plan in batch.plans:
+            count_plan(self._tally, plan)
+            if plan.rejects:
+                self._tally.rows.rejected += 1
+            elif plan.placed:
+                self._tally.rows.sent += 1
+        self._ledger.commit(self._tracker, batch.reading, calls, at_end=batch.at_end)
+        self.check()
+
+    def heed(self) -> None:
+        """Raise Stopped if that is asked for."""
+        self.check()
+
+    def check(self) -> None:
+        """Raise Stopped if that is asked for."""
+        if self._stop.requested:
+            raise Stopped(self._stop.error)
+
+
+class Sending:
+    """An import: batches go to the ledger, from there to the pool, and receipts back to the ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        tracker: str,
+        destination: Destination,
+        pool: Pool,
+        rejects: RejectsFile,
+        tally: Tally,
+        stop: Stop,
+        tick: Callable[[Tally], None],
+    ) -> None:
+        self._ledger = ledger
+        self._tick = tick
+        self._tracker = tracker
+        self._destination = destination
+        self._pool = pool
+        self._rejects = rejects
+        self._tally = tally
+        self._stop = stop
+        self._open: dict[int, OpenRow] = {}  # by the number of a call
+        self._sites: tuple[str, ...] = ()
+        self._has_aliases = False
+        self._dropped: set[int] = set()
+        self._unsettled: list[Receipt] = []
+        self._settled_at = time.monotonic()
+
+    def resume(self, sites: Sequence[str]) -> None:
+        """Send first what earlier runs left in the outbox (promise 4)."""
+        self._sites = tuple(sites)
+        self._has_aliases = self._ledger.outbox.has_aliases()
+        for parcels in self._ledger.outbox.pending(self._tracker, sites):
+            self._tally.calls.resumed += len(parcels)
+            self._pool.submit(parcels)
+            self._wait_for_room()
+
+    def ship(self, batch: Batch) -> None:
+        """Make a batch durable and let it leave."""
+        self._write_rejects(batch)
+        encode = self._destination.encode
+        calls = [
+            (placed, encode(placed.call, placed.filed.taken))
+            for plan in batch.plans
+            for placed in plan.placed
+        ]
+        self._collect(self._pool.receipts())
+        parcels = self._ledger.commit(
+            self._tracker, batch.reading, calls, self._take_unsettled(), at_end=batch.at_end
+        )
+        numbers = (parcel.number for parcel in parcels)
+        for plan in batch.plans:
+            count_plan(self._tally, plan)
+            if plan.placed:
+                row = OpenRow(self._tally.rows, len(plan.placed), rejected=bool(plan.rejects))
+                self._open.update((next(numbers), row) for _ in plan.placed)
+            elif plan.rejects:
+                self._tally.rows.rejected += 1
+        self._submit(parcels)
+        self._wait_for_room()
+
+    def _submit(self, parcels: Sequence[Parcel]) -> None:
+        """Let them leave; aliases stay in the outbox until the end."""
+        ready = [parcel for parcel in parcels if not parcel.is_alias]
+        self._has_aliases = self._has_aliases or len(ready) < len(parcels)
+        self._pool.submit(ready)
+
+    def finish(self) -> None:
+        """Wait until every parcel has its receipt and the ledger has them all. Raises Stopped."""
+        self._drain()
+        if self._has_aliases:
+            self._send_aliases()
+            self._drain()
+
+    def _send_aliases(self) -> None:
+        """Send the aliases of people all of whose data is acknowledged (I3); the others stay pending."""
+        for parcels in self._ledger.outbox.aliases(self._tracker, self._sites):
+            persons = {person for parcel in parcels for person in (parcel.seat.person, parcel.seat.deed)}
+            waiting = self._ledger.outbox.holds(persons)
+            ready: list[Parcel] = []
+            kept: list[Parcel] = []
+            for parcel in parcels:
+                self._tally.calls.resumed += parcel.number not in self._open
+                is_kept = parcel.seat.person in waiting or parcel.seat.deed in waiting
+                (kept if is_kept else ready).append(parcel)
+            self._collect([Receipt(parcel, Outcome.PENDING) for parcel in kept])
+            self._pool.submit(ready)
+            self._wait_for_room()
+        self._has_aliases = False
+
+    def _drain(self) -> None:
+        while not self._pool.is_idle:
+            self._collect(self._pool.receipts(_TICK))
+            self._settle_some()
+            self._check()
+        self._collect(self._pool.receipts())
+        self._settle()
+        self._check()  # the last receipts may have come with what ends the run
+
+    def end(self) -> None:
+        """End the run early or not: what is in flight finishes, what is known becomes durable."""
+        if not self._pool.is_idle:
+            self._pool.finish_in_flight(_GRACE)
+        self._collect(self._pool.close())
+        if self._has_aliases:
+            for parcels in self._ledger.outbox.aliases(self._tracker, self._sites):
+                mine = [
+                    parcel
+                    for parcel in parcels
+                    if parcel.number in self._open and parcel.number not in self._dropped
+                ]
+                self._collect([Receipt(parcel, Outcome.PENDING) for parcel in mine])
+        self._settle()
+
+    def _wait_for_room(self) -> None:
+        self._check()
+        while not self._pool.has_room():
+            self._collect(self._pool.receipts(_TICK))
+            self._settle_some()
+            self._check()
+
+    def check(self) -> None:
+        """Make durable what came in meanwhile. Raises Stopped if the run has to end."""
+        self._collect(self._pool.receipts())
+        self._settle_some()
+        self._check()
+
+    def heed(self) -> None:
+        """Raise Stopped if the run has to end; what came in meanwhile waits."""
+        self._check()
+
+    def _check(self) -> None:
+        if self._stop.requested:
+            raise Stopped(self._stop.error)
+        if self._pool.failure is not None:
+            raise Stopped(self._pool.failure)
+
+    def _collect(self, receipts: Sequence[Receipt]) -> None:
+        """Count receipts; they become durable with the next transaction."""
+        calls = self._tally.calls
+        for receipt in [*receipts, *self._left_without(receipts)]:
+            if row := self._open.pop(receipt.parcel.number, None):
+                row.settle(receipt.outcome)
+            if receipt.outcome is Outcome.ACKNOWLEDGED:
+                calls.acknowledged += 1
+            elif receipt.outcome is Outcome.REJECTED:
+                calls.rejected += 1
+            else:
+                calls.pending += 1
+                if receipt.reason not in ("", NOT_SENT):
+                    self._tally.last_failure = receipt.reason
+            self._unsettled.append(receipt)
+        calls.retried = self._pool.retried
+        self._tick(self._tally)
+
+    def _left_without(self, receipts: Sequence[Receipt]) -> list[Receipt]:
+        """Return what becomes of aliases whose data the destination refused: they would show nothing (I3)."""
+        if not self._has_aliases:
+            return []
+        dropped: dict[int, Receipt] = {}
+        for receipt in receipts:
+            if receipt.outcome is Outcome.REJECTED and not receipt.parcel.is_alias:
+                reason = f"not sent without what was refused: {receipt.reason}"
+                for alias in self._ledger.outbox.aliases_beside(receipt.parcel):
+                    dropped.setdefault(alias.number, Receipt(alias, Outcome.REJECTED, reason))
+        new = [receipt for number, receipt in dropped.items() if number not in self._dropped]
+        self._dropped.update(dropped)
+        self._tally.calls.resumed += sum(receipt.parcel.number not in self._open for receipt in new)
+        return new
+
+    def _settle_some(self) -> None:
+        if len(self._unsettled) >= _MOST_UNSETTLED or time.monotonic() - self._settled_at > _SETTLED_EVERY:
+            self._settle()
+
+    def _settle(self) -> None:
+        if receipts := self._take_unsettled():
+            self._ledger.settle(self._tracker, receipts)
+
+    def _take_unsettled(self) -> list[Receipt]:
+        """Return the receipts to make durable, the refused ones written to the rejects file before."""
+        receipts, self._unsettled = self._unsettled, []
+        self._settled_at = time.monotonic()
+        refused: dict[int, list[Receipt]] = defaultdict(list)
+        for receipt in receipts:
+            if receipt.outcome is Outcome.REJECTED:
+                refused[receipt.parcel.row].append(receipt)
+        lines = []
+        for number, mates in refused.items():
+            reading_number, row = self._ledger.outbox.row(number)
+            owed = tuple(dict.fromkeys(mate.parcel.part for mate in mates))
+            reject = Reject(row, "refused", f"the destination refused it: {mates[0].reason}", owed)
+            self._tally.reject(reject)
+            reading = self._ledger.reading_of(reading_number)
+            lines.append(format_reject(reject, reading.origin))
+        self._write(lines)
+        return receipts
+
+    def _write_rejects(self, batch: Batch) -> None:
+        rejects = [*batch.rejects, *(reject for plan in batch.plans for reject in plan.rejects)]
+        self._write([format_reject(reject, batch.reading.origin) for reject in rejects])
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        """Write rejects; whoever comes after us knows of them, if we don't come to tell."""
+        if lines:
+            self._rejects.write(lines)
+            self._ledger.untold.keep(self._rejects.name, self._rejects.count)
+
+
+def count_plan(tally: Tally, plan: Plan) -> None:
+    """Count what was decided on a row, except for what becomes of its calls."""
+    tally.calls.planned += len(plan.placed)
+    for placed in plan.placed:
+        tally.by_persona[placed.call.persona] += 1
+    for finding in plan.findings:
+        tally.note(finding)
+    for reject in plan.rejects:
+        tally.reject(reject)
+    if not plan.placed and not plan.rejects:
+        tally.rows.skipped += 1
