@@ -102,7 +102,7 @@ class Rewritten(ReadError):
     """The file is not what it was when its beginning was read: what follows belongs to something else."""
 
 
-class Untold(KmError):
+class UnreportedRejects(KmError):
     """An earlier run rejected rows, and was cut off before it told anybody."""
 
     exit = Exit.REJECTED

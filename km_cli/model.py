@@ -102,7 +102,7 @@ class Persona(NamedTuple):
         return bool(self.events != () or self.sets or self.alias)
 
 
-class Share(NamedTuple):
+class PersonaPart(NamedTuple):
     """What of an event is one persona's: its identity ("" if the row has none), and what goes with it.
 
     `properties` are its record's, `sets` are to be set once, `alias` is another identity of the same person.
@@ -124,7 +124,7 @@ class Event(NamedTuple):
     """
 
     row: Row
-    shares: tuple[Share, ...]
+    shares: tuple[PersonaPart, ...]
     name: str
     moment: int
     properties: Properties
@@ -220,7 +220,7 @@ class Sequence(NamedTuple):
     cells: Properties = ()
 
 
-class Fingerprint(NamedTuple):
+class RowFingerprint(NamedTuple):
     """What a row is known by: a digest of each of its columns that is not blank, and their sum.
 
     `columns` has 8 bytes a column: 4 of its name and 4 of name and value. `total` is the sum of all columns'
@@ -264,7 +264,7 @@ class Claim(NamedTuple):
     changed: bool = False
 
 
-class Filed(NamedTuple):
+class KnownCall(NamedTuple):
     """A call as the ledger knows it: who did what when, and the second it has in Kissmetrics.
 
     `person` and `second` (the call's own) say which slot it is filed in, `taken` is the second it is
@@ -299,7 +299,7 @@ class Filed(NamedTuple):
         return None
 
 
-class Seat(NamedTuple):
+class SlotReference(NamedTuple):
     """What finds a filed call in the ledger again, should its destination reject it.
 
     That of an alias has NO_SECOND, and the other person as its deed.
@@ -323,7 +323,7 @@ class Owner(NamedTuple):
     leader: bytes = b""
 
 
-class Guest(NamedTuple):
+class MovedCall(NamedTuple):
     """A call of another second that was moved to this one, and takes its place here."""
 
     event: bytes
@@ -334,7 +334,7 @@ NO_EVENT = b"\0\0\0\0"
 """Stands where a call has no event."""
 
 
-class News(NamedTuple):
+class Gain(NamedTuple):
     """What is new in Kissmetrics once it has a call: people, and what was not in that second before.
 
     `event` and `names` are digests: of the event (NO_EVENT if it adds none), and of each property that has
@@ -354,16 +354,16 @@ class Held(NamedTuple):
     properties: int = 0
 
 
-def instance_marks(person: bytes, news: News) -> list[bytes]:
+def instance_names(person: bytes, gain: Gain) -> list[bytes]:
     """Return what new instances are counted under (D7): each property's, and the event's at the end."""
-    names = news.names
+    names = gain.names
     marks = [person + names[at : at + 4] for at in range(0, len(names), 4)]
-    if news.event != NO_EVENT:
-        marks.append(person + b"event" + news.event)
+    if gain.event != NO_EVENT:
+        marks.append(person + b"event" + gain.event)
     return marks
 
 
-def is_of_event(mark: bytes) -> bool:
+def is_event_name(mark: bytes) -> bool:
     """Tell whether instances are of an event; of a property they end on the digest of its name."""
     return len(mark) > _PROPERTY_MARK
 
@@ -375,23 +375,23 @@ _PROPERTY_MARK = 12
 class Slot(NamedTuple):
     """One person's one second in one site: the calls filed here, and the guests moved here."""
 
-    filed: tuple[Filed, ...] = ()
-    guests: tuple[Guest, ...] = ()
+    known: tuple[KnownCall, ...] = ()
+    moved: tuple[MovedCall, ...] = ()
 
     def standing(self, second: int) -> Iterator[tuple[bytes, bytes]]:
         """Yield event and pairs of all that stands in this second, moved here or not moved away."""
-        yield from self.guests
-        for filed in self.filed:
-            if filed.taken == second:
-                yield filed.event, filed.pairs
+        yield from self.moved
+        for known_call in self.known:
+            if known_call.taken == second:
+                yield known_call.event, known_call.pairs
 
-    def more(self, event: bytes, pairs: bytes, second: int) -> News:
+    def more(self, event: bytes, pairs: bytes, second: int) -> Gain:
         """Return what a call adds to all that stands in this second."""
         standing = list(self.standing(second))
         known = {name for _, others in standing for name, _ in split_pairs(others)}
         names = dict.fromkeys(name for name, _ in split_pairs(pairs) if name not in known)
         is_new = all(event != other for other, _ in standing)
-        return News(0, event if is_new else NO_EVENT, b"".join(names))
+        return Gain(0, event if is_new else NO_EVENT, b"".join(names))
 
 
 def split_pairs(pairs: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -400,25 +400,25 @@ def split_pairs(pairs: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield pairs[at : at + 4], pairs[at + 4 : at + 8]
 
 
-class Placed(NamedTuple):
+class PlannedCall(NamedTuple):
     """A call that is to be sent, with the second chosen for it and the row it comes from."""
 
     row: Row
     call: Wired
-    filed: Filed
-    news: News = News()
+    known: KnownCall
+    gain: Gain = Gain()
 
 
-class Plan(NamedTuple):
+class RowPlan(NamedTuple):
     """What is to be done with one row."""
 
     row: Row
-    placed: tuple[Placed, ...] = ()
+    planned: tuple[PlannedCall, ...] = ()
     rejects: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
-class Parcel(NamedTuple):
+class OutboxCall(NamedTuple):
     """One call in the outbox: its final bytes but for the key, and what undoes it if it is rejected.
 
     `number` and `row` are its keys in the ledger; `row` is shared by the calls of one row.
@@ -429,7 +429,7 @@ class Parcel(NamedTuple):
     site: str
     persona: str
     payload: bytes
-    seat: Seat
+    reference: SlotReference
 
     @property
     def part(self) -> str:
@@ -439,7 +439,7 @@ class Parcel(NamedTuple):
     @property
     def is_alias(self) -> bool:
         """Whether it is an alias, which waits until what makes it visible is acknowledged (I3)."""
-        return self.seat.second == NO_SECOND
+        return self.reference.second == NO_SECOND
 
 
 class Outcome(Enum):
@@ -453,7 +453,7 @@ class Outcome(Enum):
 class Receipt(NamedTuple):
     """What became of one parcel; `reason` is the destination's, for people."""
 
-    parcel: Parcel
+    call: OutboxCall
     outcome: Outcome
     reason: str = ""
 

@@ -7,13 +7,13 @@ from typing import Protocol
 
 from km_cli.model import (
     Answer,
-    Filed,
+    Gain,
+    KnownCall,
     KnownRow,
-    News,
+    OutboxCall,
     Overlap,
     Owner,
-    Parcel,
-    Placed,
+    PlannedCall,
     Properties,
     Slot,
     Wired,
@@ -62,11 +62,11 @@ class Slots(Protocol):
         """Tell whether others were made one with this person by an alias."""
         ...
 
-    def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
+    def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
         """Keep a call that was taken for `filed` with properties changed meanwhile."""
         ...
 
-    def take_changed(self, reading: int, filed: Filed) -> Placed | None:
+    def take_changed(self, reading: int, known_call: KnownCall) -> PlannedCall | None:
         """Return and forget the call that this reading took for `filed`, if there is one."""
         ...
 
@@ -109,7 +109,7 @@ class OtherReadings(Protocol):
 class Counts(Protocol):
     """What foresight asks of the ledger about all that was ever planned. Durable as slots are."""
 
-    def gain(self, site: str, persona: str, person: bytes, news: News) -> list[tuple[bytes, int]]:
+    def gain(self, site: str, persona: str, person: bytes, gain: Gain) -> list[tuple[bytes, int]]:
         """Count what is new with a call to this person.
 
         Return marks and numbers of those instances that are too many (D7): for each the first is dropped.
@@ -128,7 +128,7 @@ class Counts(Protocol):
 class Connection(Protocol):
     """One worker's way to a destination."""
 
-    def send(self, parcels: abc.Sequence[Parcel]) -> Answer:
+    def send(self, outbox_calls: abc.Sequence[OutboxCall]) -> Answer:
         """Send these (at most the destination's `at_once`); the answer goes for all of them."""
         ...
 

@@ -134,7 +134,13 @@ def test_an_alias_beside_a_prefix_and_a_site(importer: Command, tracker: Tracker
     ],
 )
 def test_chains_are_refused(
-    people: Command, tracker: Tracker, tmp_path: Path, rows: list[str], line: int, alias: str, apart: bool
+    people: Command,
+    tracker: Tracker,
+    tmp_path: Path,
+    rows: list[str],
+    line: int,
+    alias: str,
+    apart: bool,
 ) -> None:
     """In one log, and when the ledger alone knows of the first. What was done stays done."""
     quoted = [row.replace('"x,y"', "x;y") for row in rows]

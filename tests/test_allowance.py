@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.config.reject_limit import make_allowance
+from km_cli.config.reject_limit import make_reject_limit
 from km_cli.errors import TooManyRejects, UsageError
 from km_cli.planning import Collisions
 from tests.support.command import Command
@@ -44,12 +44,12 @@ def log(folder: Path, rows: int, bad: range) -> Path:
 )
 def test_how_many_are_too_many(text: str, rejected: int, read: int, at_end: bool, stops: bool) -> None:
     """A number at once, a percentage from 1,000 rows on and at the end; as many as said are allowed."""
-    allowance = make_allowance(text)
+    reject_limit = make_reject_limit(text)
     if not stops:
-        allowance.check(rejected, read, at_end=at_end)
+        reject_limit.check(rejected, read, at_end=at_end)
         return
     with pytest.raises(TooManyRejects) as raised:
-        allowance.check(rejected, read, at_end=at_end)
+        reject_limit.check(rejected, read, at_end=at_end)
     assert f"--max-rejects {text.strip()} " in str(raised.value)
     assert raised.value.exit == 65
     assert "run again" in raised.value.hint
@@ -59,7 +59,7 @@ def test_how_many_are_too_many(text: str, rejected: int, read: int, at_end: bool
 def test_what_is_neither(text: str) -> None:
     """A number or a percentage."""
     with pytest.raises(UsageError, match="neither") as raised:
-        make_allowance(text)
+        make_reject_limit(text)
     assert "0.5%" in raised.value.hint
 
 
@@ -100,15 +100,15 @@ def test_a_percentage_of_a_long_log(tmp_path: Path) -> None:
     good = "".join(GOOD.format(n=n) for n in range(1000, 3000))
     second = written(tmp_path, BAD * 20 + good, HEADER, "b.csv")
     with pytest.raises(TooManyRejects, match=r"70 of 1,100 rows"):
-        run([first, second], tmp_path / "ledger.db", max_rejects=make_allowance("5%"), batch_size=100)
-    run([first, second], tmp_path / "other.db", max_rejects=make_allowance("7%"), batch_size=100)
+        run([first, second], tmp_path / "ledger.db", max_rejects=make_reject_limit("5%"), batch_size=100)
+    run([first, second], tmp_path / "other.db", max_rejects=make_reject_limit("7%"), batch_size=100)
 
 
 def test_parts_that_are_not_sent_count(tmp_path: Path) -> None:
     """A row of which a part is rejected in planning is a rejected row."""
     path = written(tmp_path, "ada,In,2024-01-01T00:00:00.1Z\nada,In,2024-01-01T00:00:00.2Z\n", HEADER)
     with pytest.raises(TooManyRejects, match="1 of 2 rows"):
-        run([path], tmp_path / "l.db", max_rejects=make_allowance("0"), collisions=Collisions.REJECT)
+        run([path], tmp_path / "l.db", max_rejects=make_reject_limit("0"), collisions=Collisions.REJECT)
 
 
 def test_wrong_words(importer: Command, tracker: Tracker, tmp_path: Path) -> None:

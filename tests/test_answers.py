@@ -19,7 +19,7 @@ from km_cli.destinations.answers import retry_after
 from km_cli.destinations.masking import HIDDEN, Mask
 from km_cli.destinations.tracker import TrackerDestination
 from km_cli.model import Answer, Verdict
-from tests.support.delivering import KEY, parcel, record
+from tests.support.delivering import KEY, outbox_call, record
 from tests.support.tracker import GIF
 
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nContent-Length: 7\r\n\r\n"
@@ -57,7 +57,9 @@ def answers_to(url: str, count: int, key: str = KEY, timeout: float = 30.0) -> l
     """Send so many calls over one connection."""
     destination = TrackerDestination(url, {"main": key, "other": "another-key"}, timeout=timeout)
     with closing(destination.connect()) as connection:
-        return [connection.send([parcel(destination, number, record(number))]) for number in range(count)]
+        return [
+            connection.send([outbox_call(destination, number, record(number))]) for number in range(count)
+        ]
 
 
 # Interim answers

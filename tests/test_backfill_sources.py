@@ -10,7 +10,7 @@ import pytest
 from km_cli.config import BackfillSource, backfill_sources, kmtoml
 from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.errors import UsageError
-from km_cli.mapping import Part, make_part
+from km_cli.mapping import Selection, make_selection
 
 HOUR = 3600 * 10**9
 NEW_YEAR = 1704067200 * 10**9
@@ -27,7 +27,7 @@ def sources(*tables: BackfillTable, names: tuple[str, ...] = (), **said: Any) ->
         KmToml(backfill=list(tables)),
         Path("etc"),
         names,
-        make_part(**words),
+        make_selection(**words),
         "since" in said,
         "until" in said,
         words["timezone"],
@@ -40,8 +40,8 @@ def test_all_of_them_or_those_that_are_named(monkeypatch: pytest.MonkeyPatch) ->
     exports = source("exports", "exports/*.csv", "~/more/", optional=True)
     tables = (exports, source("logs", "/var/log/%Y.jsonl"), source("old"))
     first, second, third = sources(*tables)
-    assert first == BackfillSource("exports", ("etc/exports/*.csv", "/home/ada/more/"), Part(), True)
-    assert second == BackfillSource("logs", ("/var/log/%Y.jsonl",), Part(), False)
+    assert first == BackfillSource("exports", ("etc/exports/*.csv", "/home/ada/more/"), Selection(), True)
+    assert second == BackfillSource("logs", ("/var/log/%Y.jsonl",), Selection(), False)
     assert sources(*tables, names=("old", "exports", "old")) == (first, third)
 
 
@@ -62,7 +62,7 @@ def test_a_flag_stands_before_a_sources_own_times(
     """In the log's zone both of them; events come from flags alone."""
     table = source("a", since="2024-01-01", until="2024-01-02")
     (one,) = sources(table, only=["In"], skip=["Out"], **said)
-    assert one.part == Part(since, until, ("in",), ("out",))
+    assert one.part == Selection(since, until, ("in",), ("out",))
 
 
 @pytest.mark.parametrize(

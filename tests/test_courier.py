@@ -11,7 +11,7 @@ from km_cli.delivery.courier import Courier, Errand
 from km_cli.delivery.policy import Policy
 from km_cli.errors import ComeBackLater, Outage
 from km_cli.model import Answer, Outcome, Verdict
-from tests.support.virtual import DOWN, LATENCY, TAKEN, Behave, Trip, down_until, parcels, travel
+from tests.support.virtual import DOWN, LATENCY, TAKEN, Behave, Trip, down_until, outbox_calls, travel
 
 ACKNOWLEDGED, PENDING = Outcome.ACKNOWLEDGED, Outcome.PENDING
 SEEDS = range(8)
@@ -122,11 +122,11 @@ def test_a_probe_takes_nobodys_last_attempt_while_others_have_more() -> None:
         errand = courier.take(now)
         assert isinstance(errand, Errand)
         courier.settle(errand, DOWN if now < 2.0 else TAKEN, now)
-        return errand.jobs[0].parcel.number
+        return errand.jobs[0].call.number
 
-    courier.submit(parcels(range(1)), 0.0)
+    courier.submit(outbox_calls(range(1)), 0.0)
     assert [sent(0.0), sent(0.0)] == [0, 0]
-    courier.submit(parcels(range(1, 2)), 0.6)
+    courier.submit(outbox_calls(range(1, 2)), 0.6)
     assert sent(0.6) == 1
     assert courier.take(1.0) == pytest.approx(0.1)
     assert [sent(2.0), sent(2.0)] == [1, 0]

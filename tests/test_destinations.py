@@ -23,7 +23,7 @@ from km_cli.errors import LedgerFailed
 from km_cli.model import NANOSECONDS, Record, Verdict
 from km_cli.protocols import Destination
 from km_cli.standin import Store
-from tests.support.delivering import KEY, SECOND, parcel, record
+from tests.support.delivering import KEY, SECOND, outbox_call, record
 from tests.support.tracker import GIF, Tracker
 
 FIRST, LAST = 1_230_768_000, 4_102_444_800
@@ -48,7 +48,7 @@ _CALLS = st.builds(
     st.lists(st.tuples(_NAMES, _TEXT), max_size=5, unique_by=lambda pair: folded(pair[0]).casefold()),
 )
 
-Understood = tuple[str, str, int, dict[str, str]]
+Opening = tuple[str, str, int, dict[str, str]]
 
 
 class ByTracker:
@@ -61,12 +61,12 @@ class ByTracker:
     def destination(self, site: str) -> Destination:
         return TrackerDestination(self.tracker.url, {site: KEY})
 
-    def read(self, site: str) -> Understood:  # noqa: ARG002
+    def read(self, site: str) -> Opening:  # noqa: ARG002
         params = dict(self.tracker.hits[-1].params)
         assert (params.pop("_k"), params.pop("_d")) == (KEY, "1")
         return params.pop("_p"), params.pop("_n"), int(params.pop("_t")), params
 
-    def meant(self, call: Record, second: int) -> Understood:
+    def meant(self, call: Record, second: int) -> Opening:
         return call.identity, call.event, second, dict(call.properties)
 
     def close(self) -> None:
@@ -82,14 +82,14 @@ class ByStore:
     def destination(self, site: str) -> Destination:  # noqa: ARG002
         return open_destination(parse_target(f"local:{self.path}", self.path), {}, 30.0)
 
-    def read(self, site: str) -> Understood:
+    def read(self, site: str) -> Opening:
         with closing(Store(self.path)) as store:
             (event,) = (event for event in store.events() if event.product == site)
             values = [one for one in store.properties() if one.product == site]
         assert {(one.person, one.second) for one in values} <= {(event.person, event.second)}
         return event.person, event.event, event.second, {one.name: one.value for one in values}
 
-    def meant(self, call: Record, second: int) -> Understood:
+    def meant(self, call: Record, second: int) -> Opening:
         pairs = {folded(name): value for name, value in call.properties}
         return folded(call.identity), folded(call.event), second, pairs
 
@@ -117,10 +117,10 @@ def test_the_other_end_reads_exactly_what_was_meant(end: End, call: Record) -> N
     call = call._replace(site=site)
     destination = end.destination(site)
     with closing(destination.connect()) as connection:
-        answer = connection.send([parcel(destination, 1, call)])
+        answer = connection.send([outbox_call(destination, 1, call)])
         assert answer.verdict is Verdict.ACKNOWLEDGED
         assert end.read(site) == end.meant(call, call.second)
-        assert connection.send([parcel(destination, 1, call)]) == answer, "once more is harmless"
+        assert connection.send([outbox_call(destination, 1, call)]) == answer, "once more is harmless"
         assert end.read(site) == end.meant(call, call.second)
 
 
@@ -147,8 +147,8 @@ def test_as_many_go_at_once_as_it_says(end: End) -> None:
     destination = end.destination("many")
     calls = [record(number, site="many") for number in range(destination.at_once)]
     with closing(destination.connect()) as connection:
-        parcels = [parcel(destination, number, call) for number, call in enumerate(calls)]
-        assert connection.send(parcels).verdict is Verdict.ACKNOWLEDGED
+        outbox_calls = [outbox_call(destination, number, call) for number, call in enumerate(calls)]
+        assert connection.send(outbox_calls).verdict is Verdict.ACKNOWLEDGED
     assert destination.workers >= 1
 
 
@@ -164,8 +164,8 @@ def test_up_to_2048_characters_without_the_key_it_is_a_get(tracker: Tracker, len
     payload = destination.encode(call, SECOND).decode()
     with closing(destination.connect()) as connection:
         for _ in range(2):
-            assert connection.send([parcel(destination, 1, call)]).verdict is Verdict.ACKNOWLEDGED
-        assert connection.send([parcel(destination, 1, short)]).verdict is Verdict.ACKNOWLEDGED
+            assert connection.send([outbox_call(destination, 1, call)]).verdict is Verdict.ACKNOWLEDGED
+        assert connection.send([outbox_call(destination, 1, short)]).verdict is Verdict.ACKNOWLEDGED
     hit, same, last = tracker.seen
     query = payload.partition("?")[2]
     if length <= 0:
@@ -185,7 +185,7 @@ def answer_of(url: str, **more: Any) -> Verdict:
     """Send one call there."""
     destination = TrackerDestination(url, {"main": KEY}, **more)
     with closing(destination.connect()) as connection:
-        return connection.send([parcel(destination, 1, record(1))]).verdict
+        return connection.send([outbox_call(destination, 1, record(1))]).verdict
 
 
 def test_proxies_are_looked_up_once_and_never_for_this_machine(
@@ -200,7 +200,7 @@ def test_proxies_are_looked_up_once_and_never_for_this_machine(
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
     for destination in (here, away):
         with closing(destination.connect()) as connection:
-            connection.send([parcel(destination, 1, record(1))])
+            connection.send([outbox_call(destination, 1, record(1))])
     assert [(hit.method, hit.path) for hit in tracker.seen] == [
         ("GET", "/e"),
         ("CONNECT", "tracker.example:443"),

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from km_cli.cli.monitoring.journal import Journal
 from km_cli.cli.monitoring.ping import Ping
-from km_cli.cli.monitoring.reporter import Teller
+from km_cli.cli.monitoring.reporter import Reporter
 from km_cli.errors import UsageError
 from km_cli.run.tally import Tally
 from tests.support.permissions import refusable
@@ -285,11 +285,11 @@ class _Watch:
 
 def test_a_long_run_tells_once_a_minute_how_far_it_is(tmp_path: Path) -> None:
     path, clock, tally = tmp_path / "km.log", _Watch(), Tally()
-    teller = Teller(opened(path), Ping("", ""), None, clock)
+    reporter = Reporter(opened(path), Ping("", ""), None, clock)
     for second in range(0, 200, 7):
         clock.passed = float(second)
         tally.calls.retried = second
-        teller.progress(tally)
+        reporter.progress(tally)
     told = lines(path)
     assert [line["what"] for line in told] == ["progress"] * 3
     assert [line["seconds"] for line in told] == [63.0, 126.0, 189.0]

@@ -12,8 +12,8 @@ import pytest
 from km_cli.cli.terminal.report import MEANINGS
 from km_cli.config import kmtoml, people_of
 from km_cli.errors import UsageError
-from km_cli.run.pipeline import _DROPPED
 from km_cli.rules import CATALOGUE
+from km_cli.run.pipeline import _DROPPED
 from tests.support.command import KEY, Command
 from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, write
 from tests.support.tracker import OK, UNAVAILABLE, Tracker

@@ -12,11 +12,20 @@ from hypothesis import strategies as st
 
 from km_cli.errors import InputError
 from km_cli.inputs.jsonl import parse_object
-from km_cli.mapping import Clocking, Columns, Mapper, Mapping, Wanted, Who, property_columns, recognise
+from km_cli.kissmetrics import PLACEHOLDERS
+from km_cli.mapping import (
+    Clocking,
+    ColumnOptions,
+    Columns,
+    Mapper,
+    Mapping,
+    PersonaColumns,
+    property_columns,
+    recognise,
+)
 from km_cli.mapping.columns import USUAL
 from km_cli.mapping.identities import Identities
-from km_cli.model import Event, Finding, Persona, Reject, Row, Share
-from km_cli.kissmetrics import PLACEHOLDERS
+from km_cli.model import Event, Finding, Persona, PersonaPart, Reject, Row
 from tests.support.running import TOGGLE
 
 NOW = 1_735_689_600  # 2025-01-01
@@ -28,7 +37,7 @@ USUAL_COLUMNS = ("user", "account", "event", "timestamp")
 def understood(found: str, *, tabular: bool = True, **wanted: Any) -> Columns:
     """The columns of a header such as `user,event`; `user` and `account` are asked for too."""
     personas = asked(wanted)
-    return recognise(Wanted(**wanted), personas, tuple(found.split(",")), "log", tabular=tabular)
+    return recognise(ColumnOptions(**wanted), personas, tuple(found.split(",")), "log", tabular=tabular)
 
 
 def asked(wanted: dict[str, Any]) -> tuple[Persona, ...]:
@@ -50,7 +59,7 @@ class Mapped:
         self,
         values: Any,
         found: tuple[str, ...],
-        wanted: Wanted = Wanted(),  # noqa: B008
+        wanted: ColumnOptions = ColumnOptions(),  # noqa: B008
         personas: tuple[Persona, ...] = TOGGLE,
         *,
         clocking: Clocking = Clocking(),  # noqa: B008
@@ -96,7 +105,7 @@ def with_properties(names: str, *values: str, **wanted: Any) -> Mapped:
     """A CSV row with these properties."""
     found = (*USUAL_COLUMNS, *names.split(","))
     personas = asked(wanted)
-    return Mapped(["ada", "Acme", "In", T, *values], found, Wanted(**wanted), personas)
+    return Mapped(["ada", "Acme", "In", T, *values], found, ColumnOptions(**wanted), personas)
 
 
 def objects(members: str, *, found: str = "", **wanted: Any) -> Mapped:
@@ -105,7 +114,7 @@ def objects(members: str, *, found: str = "", **wanted: Any) -> Mapped:
     names = ["user", "event", "time", *filter(None, found.split(","))]
     names += [name for name in values if name not in names and not isinstance(values[name], dict)]
     personas = asked(wanted)
-    return Mapped(values, tuple(names), Wanted(**wanted), personas)
+    return Mapped(values, tuple(names), ColumnOptions(**wanted), personas)
 
 
 # Columns
@@ -169,7 +178,7 @@ def test_flags_name_columns(found: str, wanted: dict[str, str], expected: dict[s
 def test_no_column_is_two_things(found: str, personas: tuple[dict[str, Any], ...], expected: str) -> None:
     """Whoever has the column's name goes first; what one names beside its identity is no other's."""
     people = [Persona(site="main", **persona) for persona in personas]
-    columns = recognise(Wanted(), people, tuple(found.split(",")), "log", tabular=True)
+    columns = recognise(ColumnOptions(), people, tuple(found.split(",")), "log", tabular=True)
     assert [who.identity for who in columns.personas] == expected.split(" ")
 
 
@@ -197,27 +206,29 @@ def test_members_of_objects_that_the_first_ones_lack() -> None:
     """Personas may name them: a member is often left out. In a header a column is there, or is not."""
     people = [Persona("user", "main", alias="mail.work", properties=("plan", "Seats"), sets=("born",))]
     found = ("user", "event", "ts", "seats")
-    (who,) = recognise(Wanted(), people, found, "log", tabular=False).personas
-    assert who == Who("user", "user", "mail.work", ("plan", "seats"), ("born",))
+    (who,) = recognise(ColumnOptions(), people, found, "log", tabular=False).personas
+    assert who == PersonaColumns("user", "user", "mail.work", ("plan", "seats"), ("born",))
     for persona in (people[0]._replace(alias=name, properties=None, sets=()) for name in ("plan", "usre")):
         with pytest.raises(InputError, match=r"km.toml, user's alias"):
-            recognise(Wanted(), [persona], found, "log", tabular=True)
+            recognise(ColumnOptions(), [persona], found, "log", tabular=True)
     with pytest.raises(InputError, match=r"no column 'plan' \(--property\)"):
-        recognise(Wanted(properties=("plan",)), people, found, "log", tabular=False)
+        recognise(ColumnOptions(properties=("plan",)), people, found, "log", tabular=False)
 
 
 def test_columns_of_personas_of_ones_own_are_said_in_km_toml() -> None:
     """They have no flag."""
     people = [Persona("contact", "main")]
     with pytest.raises(InputError) as raised:
-        recognise(Wanted(), people, ("contacts", "event", "ts"), "log", tabular=True)
+        recognise(ColumnOptions(), people, ("contacts", "event", "ts"), "log", tabular=True)
     cure = "in km.toml's persona 'contact'"
     assert raised.value.hint == (
         f'say which it is: column = "NAME" {cure}; perhaps column = "contacts" {cure}?'
     )
     for wrong, hint in (({"column": "contct"}, "'contacts'"), ({"column": "x"}, f'column = "x.id" {cure}')):
         with pytest.raises(InputError) as raised:
-            recognise(Wanted(), [people[0]._replace(**wrong)], ("contacts", "x.id"), "log", tabular=False)
+            recognise(
+                ColumnOptions(), [people[0]._replace(**wrong)], ("contacts", "x.id"), "log", tabular=False
+            )
         assert "(km.toml, the persona 'contact')" in str(raised.value)
         assert hint in raised.value.hint
 
@@ -291,7 +302,9 @@ SEVERAL = st.lists(NAMES, max_size=3).map(tuple)
 
 @given(
     st.tuples(
-        st.lists(st.builds(Who, NAMES, NAMES, NAMES, st.none() | SEVERAL, SEVERAL), max_size=3).map(tuple),
+        st.lists(
+            st.builds(PersonaColumns, NAMES, NAMES, NAMES, st.none() | SEVERAL, SEVERAL), max_size=3
+        ).map(tuple),
         NAMES,
         NAMES,
         NAMES,
@@ -338,7 +351,7 @@ def test_identities_that_are_sent(persona: str, text: str, identity: str) -> Non
     [
         *((word, "I1") for word in sorted(PLACEHOLDERS)),
         ("NULL", "I1"),
-        (" Guest ", "I1"),
+        (" MovedCall ", "I1"),
         ("x" * 256, "D4"),
         ("a\x00b", "invisible-character"),
         ("a\nb", "invisible-character"),
@@ -364,9 +377,9 @@ def test_identities_that_are_refused(persona: str, text: str, code: str) -> None
 
 def test_a_placeholder_can_be_let_through() -> None:
     """By its name, whatever its case; the others stay out. The reason says how."""
-    assert cells(user="Guest", allowed=("guest",)).identities == ("Guest", "Acme")
+    assert cells(user="MovedCall", allowed=("guest",)).identities == ("MovedCall", "Acme")
     assert cells(user="none", allowed=("guest",)).reject.code == "I1"
-    assert "--allow-id 'Guest'" in cells(user="Guest").reject.reason
+    assert "--allow-id 'MovedCall'" in cells(user="MovedCall").reject.reason
 
 
 @pytest.mark.parametrize(
@@ -528,9 +541,9 @@ def test_whatever_is_nested(value: Any, flatten: bool) -> None:
 def test_an_event() -> None:
     """All of it."""
     found = ("id", *USUAL_COLUMNS, "plan")
-    mapped = Mapped([" 7 ", "ada", "Acme", " In ", f" {T} ", "pro"], found, Wanted(id="id"))
+    mapped = Mapped([" 7 ", "ada", "Acme", " In ", f" {T} ", "pro"], found, ColumnOptions(id="id"))
     plan = (("plan", "pro"),)
-    shares = (Share("ada", plan), Share("Acme", plan))
+    shares = (PersonaPart("ada", plan), PersonaPart("Acme", plan))
     assert mapped.event[1:6] == (shares, " In ", NANOSECONDS, plan, "7")
     cells = (("id", " 7 "), ("user", "ada"), ("account", "Acme"), ("event", " In "), ("timestamp", f" {T} "))
     assert mapped.event.cells == (*cells, ("plan", "pro"))

@@ -196,8 +196,8 @@ def test_a_zone_that_no_time_needs_is_no_other_meaning(bench: Bench) -> None:
 def test_a_first_try_that_sent_nothing_hinders_nobody(bench: Bench, case: str) -> None:
     """All its rows were rejected; then it is read as it should be."""
     rows = text(*range(3)).splitlines()
-    guests = [row.replace(",u0,", ",guest,").replace(",u1,", ",guest,") for row in rows]
-    log = bench.write("log.csv", "\n".join([*guests, ""]))
+    moved_calls = [row.replace(",u0,", ",guest,").replace(",u1,", ",guest,") for row in rows]
+    log = bench.write("log.csv", "\n".join([*moved_calls, ""]))
     first, second = both(bench, case)
     bench.send(log, *first, code=65)
     assert bench.calls() == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from km_cli.errors import UsageError
-from km_cli.mapping import EventsSeen, Part, make_part
+from km_cli.mapping import EventsSeen, Selection, make_selection
 from km_cli.mapping.selection import MOST_SEEN
 from km_cli.model import NANOSECONDS, Persona
 from tests.support.command import Command
@@ -30,9 +30,9 @@ def log(tmp_path: Path) -> Path:
     return written(tmp_path, "".join(rows), HEADER)
 
 
-def part(**said: Any) -> Part:
+def part(**said: Any) -> Selection:
     words: dict[str, Any] = {"since": "", "until": "", "only": (), "skip": (), "timezone": "", **said}
-    return make_part(**words)
+    return make_selection(**words)
 
 
 PARTS: list[tuple[dict[str, Any], list[int]]] = [

@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from km_cli.errors import UsageError
+from km_cli.inputs.discovery import Found, find, planned
 from km_cli.inputs.partitions import KNOWN, parse, period_of
-from km_cli.inputs.discovery import Found, find, placed
 from tests.support.permissions import refusable
 
 DAY = 86_400 * 10**9
@@ -338,7 +338,7 @@ def test_entries_are_seen_from_km_toml(
     monkeypatch: pytest.MonkeyPatch, folder: str, entry: str, path: str
 ) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
-    assert placed(Path(folder), entry) == path
+    assert planned(Path(folder), entry) == path
 
 
 def test_a_folder_may_be_called_as_a_pattern(tmp_path: Path) -> None:
@@ -346,5 +346,5 @@ def test_a_folder_may_be_called_as_a_pattern(tmp_path: Path) -> None:
     lay(folder, "a.csv", "b.csv", "in/2024.csv", "*.tsv", "b.tsv")
     for entry, files in {"a.csv": ["a.csv"], "*.csv": ["a.csv", "b.csv"], "in": ["in/2024.csv"],
                          "in/%Y.csv": ["in/2024.csv"], "*.tsv": ["*.tsv"]}.items():  # fmt: skip
-        found = find([placed(folder, entry)], None, None, "")
+        found = find([planned(folder, entry)], None, None, "")
         assert found.files == tuple(str(folder / file) for file in files)

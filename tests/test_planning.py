@@ -9,8 +9,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from km_cli.model import Overlap
 from km_cli.kissmetrics import fold_name
+from km_cli.model import Overlap
 from tests.support.oracle import expected, judged
 from tests.support.running import run, wire
 
@@ -117,9 +117,9 @@ def test_a_reordered_export_sends_nothing(log: Rows, copies: list[int]) -> None:
 
 
 def _wanted(**changes: object):  # type: ignore[no-untyped-def]
-    from km_cli.mapping import Wanted
+    from km_cli.mapping import ColumnOptions
 
-    return Wanted()._replace(**changes)
+    return ColumnOptions()._replace(**changes)
 
 
 def _check_nothing_merges(calls: list[dict[str, str]]) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from km_cli.destinations.tracker import TrackerDestination
 from km_cli.errors import LedgerFailed, Unavailable
-from km_cli.model import Answer, Outcome, Parcel, Record, Verdict
+from km_cli.model import Answer, OutboxCall, Outcome, Record, Verdict
 from km_cli.protocols import Connection
 from tests.support import tracker as t
-from tests.support.delivering import KEY, QUICK, always, delivering, identities, parcel, record
+from tests.support.delivering import KEY, QUICK, always, delivering, identities, outbox_call, record
 from tests.support.tracker import Tracker
 
 ACKNOWLEDGED, PENDING = Outcome.ACKNOWLEDGED, Outcome.PENDING
@@ -180,7 +180,7 @@ class Broken:
             raise self._error
         return self
 
-    def send(self, parcels: Sequence[Parcel]) -> Answer:  # noqa: ARG002
+    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:  # noqa: ARG002
         raise self._error
 
     def close(self) -> None:
@@ -217,8 +217,8 @@ class Batched:
     def connect(self) -> Connection:
         return self
 
-    def send(self, parcels: Sequence[Parcel]) -> Answer:
-        self.sent.append([one.number for one in parcels])
+    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
+        self.sent.append([one.number for one in outbox_calls])
         return Answer(Verdict.RETRY if len(self.sent) % 4 == 2 else Verdict.ACKNOWLEDGED)
 
     def close(self) -> None:
@@ -240,6 +240,6 @@ def test_two_sites_keep_their_keys(tracker: Tracker) -> None:
     destination = TrackerDestination(tracker.url, {"main": "one", "other": "two"})
     with delivering(destination, concurrency=1) as delivery:
         calls = [record(number, site=("main", "other")[number % 2]) for number in range(6)]
-        delivery.pool.submit([parcel(destination, number, call) for number, call in enumerate(calls)])
+        delivery.pool.submit([outbox_call(destination, number, call) for number, call in enumerate(calls)])
         delivery.run()
     assert [hit.params["_k"] for hit in tracker.seen] == ["one", "two"] * 3

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from km_cli.errors import InputError
-from km_cli.mapping import Wanted
+from km_cli.mapping import ColumnOptions
 from km_cli.model import Overlap
 from tests.support.running import run, wire
 
 HEADER = "user,account,event,timestamp,plan,id\n"
-MAPPED = Wanted(id="id")
+MAPPED = ColumnOptions(id="id")
 
 
 def row(plan: str, event_id: str = "", user: str = "ada", second: str = "00") -> str:
@@ -25,8 +25,8 @@ def plans(folder: Path, *files: str, spread: int = 60) -> list[str]:
     for number, rows in enumerate(files):
         path = folder / f"{number}.csv"
         path.write_text(HEADER + rows, encoding="utf-8")
-        placed, _ = run([path], folder / "ledger.db", wanted=MAPPED, spread=spread, overlap=Overlap.REPEATS)
-        sent += [call["plan"] for call in wire(placed)]
+        planned, _ = run([path], folder / "ledger.db", wanted=MAPPED, spread=spread, overlap=Overlap.REPEATS)
+        sent += [call["plan"] for call in wire(planned)]
     return sorted(sent)
 
 
@@ -122,7 +122,9 @@ def test_nothing_becomes_durable_while_a_file_is_looked_through(tmp_path: Path) 
     first.write_text(HEADER + row("a", second="00") + row("b", second="01"))
     more = "".join(f"u{n},,Clicked,2024-01-01T01:{n // 60:02}:{n % 60:02}Z,p,\n" for n in range(1500))
     second.write_text(HEADER + row("c", second="01") + more)
-    sent, tally = run([first, second], tmp_path / "ledger.db", wanted=Wanted(exclude=("id",)), batch_size=100)
+    sent, tally = run(
+        [first, second], tmp_path / "ledger.db", wanted=ColumnOptions(exclude=("id",)), batch_size=100
+    )
     assert len(sent) == 1503
     assert not tally.reasons
 
@@ -150,7 +152,7 @@ def test_two_that_would_become_one_person(
     for number, rows_of_log in enumerate(logs):
         log = tmp_path / f"{number}.csv"
         log.write_text(HEADER + rows_of_log)
-        _, tally = run([log], tmp_path / "ledger.db", wanted=Wanted(exclude=("id",)))
+        _, tally = run([log], tmp_path / "ledger.db", wanted=ColumnOptions(exclude=("id",)))
         reasons += list(tally.reasons)
     assert reasons == [code] * bool(code)
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.run.interrupts import start_thread
 from km_cli.destinations.masking import HIDDEN
 from km_cli.errors import Exhausted
+from km_cli.run.interrupts import start_thread
 from tests.support import tracker as t
 from tests.support.command import KEY, Command, Result
 from tests.support.nightly import Logs, Nights

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from km_cli.model import Event, Row, Share
+from km_cli.model import Event, PersonaPart, Row
 from km_cli.rules import Rules
 
 DECORATED = ("(null)", "<none>", "[anonymous]", "_guest_", "{undefined}")
@@ -15,7 +15,14 @@ MORE_DOUBTFUL = ("n.a.", "#N/A", "\\N", "anon", "Anonymous User", "guest_user")
 
 def event(name: str = "Clicked", **properties: str) -> Event:
     pairs = tuple((key.replace("__", " "), value) for key, value in properties.items())
-    return Event(Row("log.csv", 2, b"", []), (Share("ada", pairs), Share("Acme", pairs)), name, 0, pairs, "")
+    return Event(
+        Row("log.csv", 2, b"", []),
+        (PersonaPart("ada", pairs), PersonaPart("Acme", pairs)),
+        name,
+        0,
+        pairs,
+        "",
+    )
 
 
 def named(name: str, value: str = "v") -> Event:
@@ -27,7 +34,7 @@ def twins(*names: str) -> Event:
 
 
 def whose(account: str) -> Event:
-    return event()._replace(shares=(Share("ada", ()), Share(account, ())))
+    return event()._replace(shares=(PersonaPart("ada", ()), PersonaPart(account, ())))
 
 
 @pytest.mark.parametrize(
@@ -131,11 +138,12 @@ def test_a_rule_fires_and_has_a_near_miss(code: str, fires: Event, near_miss: Ev
     ],
 )
 def test_names_that_differ_by_a_code_are_told_of_from_the_third_on(
-    shape: str, codes: tuple[str, ...]
+    format_options: str, codes: tuple[str, ...]
 ) -> None:
     rules = Rules()
     found = [
-        [one.code for one in rules.look(event(shape.format(code)))] for code in (*codes, *codes, "12345")
+        [one.code for one in rules.look(event(format_options.format(code)))]
+        for code in (*codes, *codes, "12345")
     ]
     assert found == [[], [], ["D8-name"], [], [], [], ["D8-name"]]
 

@@ -76,7 +76,8 @@ SHAPES: list[tuple[str, str, bytes, list[Any]]] = [
 
 
 @pytest.mark.parametrize(
-    ("form", "data", "expected"), [pytest.param(*shape[1:], id=f"{shape[1]}-{shape[0]}") for shape in SHAPES]
+    ("form", "data", "expected"),
+    [pytest.param(*shape[1:], id=f"{shape[1]}-{shape[0]}") for shape in SHAPES],
 )
 def test_shape_of_records(form: str, data: bytes, expected: list[Any]) -> None:
     """A bad record is rejected under its line with all its bytes, and the next one is read."""

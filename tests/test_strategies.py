@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from km_cli.model import Alias, Event, Identify, Origin, Persona, Record, Reject, Row, Sequence, Set, Share
+from km_cli.model import (
+    Alias,
+    Event,
+    Identify,
+    Origin,
+    Persona,
+    PersonaPart,
+    Record,
+    Reject,
+    Row,
+    Sequence,
+    Set,
+)
 from km_cli.strategies import STRATEGIES, Expansion
 
 TOGGLE = STRATEGIES["toggle"]("main", "accounts")
@@ -14,10 +26,10 @@ MOMENT = 1_704_067_200_500_000_000
 PLAN = (("plan", "pro"),)
 
 
-def event(*shares: str | Share, name: str = "Signed Up", owed: tuple[str, ...] = ()) -> Event:
+def event(*shares: str | PersonaPart, name: str = "Signed Up", owed: tuple[str, ...] = ()) -> Event:
     """An event of these identities, one a persona, all with the same properties, or of whole shares."""
     origin = Origin("token", owed, (), ",") if owed else None
-    whole = tuple(Share(one, PLAN) if isinstance(one, str) else one for one in shares)
+    whole = tuple(PersonaPart(one, PLAN) if isinstance(one, str) else one for one in shares)
     return Event(Row("log.csv", 2, b"", [], origin), whole, name, MOMENT, PLAN, "")
 
 
@@ -146,7 +158,7 @@ def test_a_name_that_grows_too_long_is_refused() -> None:
 
 def test_what_is_set_and_aliased_stands_beside_the_record() -> None:
     account = Persona("account", "main", events=(("Signed Up", ""),), sets=("plan",))
-    ada, acme = Share("ada", (), (), "a@x.com"), Share("Acme", (), PLAN)
+    ada, acme = PersonaPart("ada", (), (), "a@x.com"), PersonaPart("Acme", (), PLAN)
     assert written(expand(event(ada, acme), (TOGGLE[0], account))) == [
         "identify ada",
         "ada did Signed Up",
@@ -156,7 +168,7 @@ def test_what_is_set_and_aliased_stands_beside_the_record() -> None:
         "Acme did Signed Up",
         "identify ada",
     ]
-    assert written(expand(event(Share("ada", ()), acme, name="Left"), (TOGGLE[0], account))) == [
+    assert written(expand(event(PersonaPart("ada", ()), acme, name="Left"), (TOGGLE[0], account))) == [
         "identify ada",
         "ada did Left",
         "identify Acme",
@@ -193,11 +205,15 @@ def personas(draw: st.DrawFn) -> tuple[Persona, ...]:
     )
 
 
-def share(number: int) -> st.SearchStrategy[Share]:
+def share(number: int) -> st.SearchStrategy[PersonaPart]:
     """One persona's share: its identities are its own."""
     identities = st.sampled_from(["", f"a{number}", f"b{number}"])
     return st.builds(
-        Share, identities, st.just(PLAN), st.sampled_from([(), PLAN]), st.sampled_from(["", f"c{number}"])
+        PersonaPart,
+        identities,
+        st.just(PLAN),
+        st.sampled_from([(), PLAN]),
+        st.sampled_from(["", f"c{number}"]),
     )
 
 

@@ -72,7 +72,7 @@ class _Command(options.Command):
 
 @click.command("backfill", cls=_Command)
 @_sources
-@options.shape
+@options.format_options
 @options.columns
 @options.times
 @options.part

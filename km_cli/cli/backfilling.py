@@ -14,12 +14,8 @@ from typing import NamedTuple
 import click
 from click.core import ParameterSource
 
-from km_cli.run import pauses as outages
-from km_cli.run.backfill import Backfill, Met, Own
-from km_cli.run import interrupts
-from km_cli.cli.terminal import report
 from km_cli.cli.configured import taken
-from km_cli.run.interrupts import start_thread
+from km_cli.cli.monitoring.reporter import MOST_TOLD, BackfillObserver, Ending, Reporter, more
 from km_cli.cli.rehearsing import rehearse_strictly, report_dry
 from km_cli.cli.sending import (
     GC,
@@ -31,19 +27,23 @@ from km_cli.cli.sending import (
     send,
     tell_exposed,
     tell_of_other_sites,
-    untold,
+    unreported,
 )
 from km_cli.cli.settings import kept_places, make_settings
+from km_cli.cli.terminal import report
+from km_cli.cli.terminal.observer import ImportObserver
 from km_cli.cli.terminal.show import complain, is_complaint_lost
-from km_cli.cli.monitoring.reporter import MOST_TOLD, Ending, Teller, Watched, more
-from km_cli.cli.terminal.observer import Watcher
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource, backfill_sources
-from km_cli.run.sending import Stop
 from km_cli.errors import Exit, KmError, TimeIsUp, UsageError
 from km_cli.ledger import Ledger
-from km_cli.run.pipeline import Pipeline
 from km_cli.protocols import Clock
+from km_cli.run import interrupts
+from km_cli.run import pauses as outages
+from km_cli.run.backfill import Backfill, BackfillSummary, Own
+from km_cli.run.interrupts import start_thread
+from km_cli.run.pipeline import Pipeline
+from km_cli.run.sending import Stop
 from km_cli.run.tally import Tally
 
 
@@ -62,8 +62,8 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
         from km_cli.cli.schedule.install import print_install
 
         return print_install(context)
-    teller = Teller.of(flags, clock)
-    with _told(teller):
+    reporter = Reporter.of(flags, clock)
+    with _told(reporter):
         settings = make_settings(context)
         sources = sources_of(context, settings)
         limits = Limits(flags["wait"], flags["max_time"], flags["strict"])
@@ -72,17 +72,17 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
             tell_exposed(settings)
         asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
         quiet = flags["quiet"] or flags["as_json"]
-        watch = Watched(settings, teller, asks=asks, quiet=quiet)
-        keys, own = settings.keys(), _own(context, settings, teller.places)
-        _check_told(settings, teller.places)
+        observer = BackfillObserver(settings, reporter, asks=asks, quiet=quiet)
+        keys, own = settings.keys(), _own(context, settings, reporter.places)
+        _check_told(settings, reporter.places)
         gc.set_threshold(*GC)
         with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
-            run = Run(settings, keys, ledger, rejects, Tally(), Stop(), watch, clock)
-            done = backfill(run, sources, limits, teller, own)
-            ending = _report(context, done, teller)
+            run = Run(settings, keys, ledger, rejects, Tally(), Stop(), observer, clock)
+            done = backfill(run, sources, limits, reporter, own)
+            ending = _report(context, done, reporter)
             if not is_complaint_lost():
-                ledger.told()
-        teller.end(ending, done.error)  # a monitor may take its time: nobody should wait for the ledger
+                ledger.mark_reported()
+        reporter.end(ending, done.error)  # a monitor may take its time: nobody should wait for the ledger
         return ending.code
 
 
@@ -94,10 +94,10 @@ def tell_of_usage(command: click.Command, words: list[str], error: KmError | cli
         )
         if context.params["form"]:
             return
-        teller = Teller.of(context.params, SystemClock())
+        reporter = Reporter.of(context.params, SystemClock())
         known = error if isinstance(error, KmError) else UsageError(error.format_message(), "see --help")
-        teller.problem(known)
-        teller.end(Ending(Exit.USAGE, Tally(), Met(), None), known)
+        reporter.problem(known)
+        reporter.end(Ending(Exit.USAGE, Tally(), BackfillSummary(), None), known)
 
 
 def sources_of(context: click.Context, settings: Settings) -> tuple[BackfillSource, ...]:
@@ -121,15 +121,15 @@ def sources_of(context: click.Context, settings: Settings) -> tuple[BackfillSour
 
 
 @contextmanager
-def _told(teller: Teller) -> Iterator[None]:
+def _told(reporter: Reporter) -> Iterator[None]:
     """Tell of a run that ends in an error before it has an ending."""
     try:
         yield
     except BaseException as error:
         code = error.exit if isinstance(error, KmError) else _code_of(error)
         if isinstance(error, Exception):
-            teller.problem(error if isinstance(error, KmError) else _unforeseen(error, code))
-        teller.end(Ending(code, Tally(), Met(), teller.pending), error)
+            reporter.problem(error if isinstance(error, KmError) else _unforeseen(error, code))
+        reporter.end(Ending(code, Tally(), BackfillSummary(), reporter.pending), error)
         raise
 
 
@@ -151,34 +151,38 @@ def _unforeseen(error: Exception, code: Exit) -> KmError:
 class Backfilled(NamedTuple):
     """A backfill that got to its end, early or not."""
 
-    run: Run[Watched]
-    met: Met
+    run: Run[BackfillObserver]
+    summary: BackfillSummary
     error: KmError | None
     signal: int
 
 
 def backfill(
-    run: Run[Watched], sources: Sequence[BackfillSource], limits: Limits, teller: Teller, own: Own
+    run: Run[BackfillObserver],
+    sources: Sequence[BackfillSource],
+    limits: Limits,
+    reporter: Reporter,
+    own: Own,
 ) -> Backfilled:
     """Take what is new in the sources and send it."""
-    settings, ledger, clock, stop, watch = run.settings, run.ledger, run.clock, run.stop, run.watch
-    tracker, met = settings.target.tracker, Met()
-    teller.pending = sum(ledger.outbox.count(tracker).values())
+    settings, ledger, clock, stop, observer = run.settings, run.ledger, run.clock, run.stop, run.observer
+    tracker, summary = settings.target.tracker, BackfillSummary()
+    reporter.pending = sum(ledger.outbox.count(tracker).values())
 
     def work(pipeline: Pipeline) -> None:
-        Backfill(settings, pipeline, ledger, clock, stop, met, watch, own).run(sources)
+        Backfill(settings, pipeline, ledger, clock, stop, summary, observer, own).run(sources)
 
-    with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), watch:
-        teller.start(sources)
-        for error in untold(ledger):
-            teller.problem(error)
+    with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), observer:
+        reporter.start(sources)
+        for error in unreported(ledger):
+            reporter.problem(error)
         ended = outages.paused(ledger.pauses.of(tracker), clock.now())
         if ended is None and limits.strict:
             ended = _rehearse(settings, sources, clock, stop, own)
         if ended is None:
             ended = stop.error if stop.requested else send(run, work, is_wary=True, counts_known=False)
-    watch.pending = ledger.outbox.count(tracker)
-    return Backfilled(run, met, ended, caught.signal)
+    observer.pending = ledger.outbox.count(tracker)
+    return Backfilled(run, summary, ended, caught.signal)
 
 
 def _rehearse(
@@ -187,10 +191,10 @@ def _rehearse(
     """Go through the files once before anything is sent; return why it had better not be."""
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(settings, pipeline, ledger, clock, stop, Met(), own=own).run(sources)
+        Backfill(settings, pipeline, ledger, clock, stop, BackfillSummary(), own=own).run(sources)
 
     try:
-        rehearse_strictly(settings, Watcher(settings, asks=False, quiet=True), work, stop)
+        rehearse_strictly(settings, ImportObserver(settings, asks=False, quiet=True), work, stop)
     except TimeIsUp as error:
         return TimeIsUp(f"{error} by --strict; nothing was sent", "give it more time, or leave --strict out")
     except KmError as error:
@@ -200,18 +204,18 @@ def _rehearse(
 
 def run_dry_backfill(context: click.Context) -> int:
     """Rehearse a backfill and report, as of files that are named."""
-    settings, met = make_settings(context), Met()
+    settings, summary = make_settings(context), BackfillSummary()
     sources = sources_of(context, settings)
     own = _own(context, settings)
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(settings, pipeline, ledger, SystemClock(), Stop(), met, own=own).run(sources)
+        Backfill(settings, pipeline, ledger, SystemClock(), Stop(), summary, own=own).run(sources)
 
     try:
         code = report_dry(context, settings, work)
     finally:
-        _complain_of(met)
-    return met.worst or code
+        _complain_of(summary)
+    return summary.worst or code
 
 
 def _own(context: click.Context, settings: Settings, told: Sequence[Path] = ()) -> Own:
@@ -255,31 +259,31 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def _report(context: click.Context, done: Backfilled, teller: Teller) -> Ending:
+def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> Ending:
     """Say how it went to whoever is there, and to the journal; return what is left to tell."""
-    flags, run, settings, watch = context.params, done.run, done.run.settings, done.run.watch
-    tally, met, error = run.tally, done.met, done.error
+    flags, run, settings, observer = context.params, done.run, done.run.settings, done.run.observer
+    tally, summary, error = run.tally, done.summary, done.error
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
-        kept, files = report.kept_by(settings.target), met.files
-        report.print_summary(settings, tally, watch, teller.seconds, kept, files)
-    _complain_of(met)
-    tell_of_other_sites(watch.pending, run.keys)
-    code = conclude(run, error, done.signal, met.worst)
+        kept, files = report.kept_by(settings.target), summary.files
+        report.print_summary(settings, tally, observer, reporter.seconds, kept, files)
+    _complain_of(summary)
+    tell_of_other_sites(observer.pending, run.keys)
+    code = conclude(run, error, done.signal, summary.worst)
     for problem in problems(tally, error):
-        teller.problem(problem)
+        reporter.problem(problem)
     for finding_code, count in tally.findings.items():
         finding = tally.examples[finding_code]
-        teller.journal.write(
+        reporter.journal.write(
             "finding", code=finding_code, count=count, file=finding.source, line=finding.line
         )
-    ending = Ending(code, tally, met, sum(watch.pending.values()))
+    ending = Ending(code, tally, summary, sum(observer.pending.values()))
     if flags["as_json"]:
-        report.print_json(tally, teller.seconds, more=more(ending, watch))
+        report.print_json(tally, reporter.seconds, more=more(ending, observer))
     return ending
 
 
-def _complain_of(met: Met) -> None:
-    for problem in met.problems[:MOST_TOLD]:
+def _complain_of(summary: BackfillSummary) -> None:
+    for problem in summary.problems[:MOST_TOLD]:
         complain(str(problem), problem.hint)
-    if met.trouble > MOST_TOLD:
-        complain(f"{met.trouble - MOST_TOLD:,} more problems", "see --log or --json, or mend these first")
+    if summary.trouble > MOST_TOLD:
+        complain(f"{summary.trouble - MOST_TOLD:,} more problems", "see --log or --json, or mend these first")

@@ -9,8 +9,6 @@ from functools import partial
 
 import click
 
-from km_cli.run import interrupts
-from km_cli.cli.terminal import report
 from km_cli.cli.rehearsing import rehearse_strictly, report_dry
 from km_cli.cli.sending import (
     GC,
@@ -23,12 +21,14 @@ from km_cli.cli.sending import (
     tell_of_other_sites,
 )
 from km_cli.cli.settings import make_settings
+from km_cli.cli.terminal import report
+from km_cli.cli.terminal.observer import ImportObserver
 from km_cli.cli.terminal.show import is_complaint_lost
-from km_cli.cli.terminal.observer import Watcher
 from km_cli.config import Settings
-from km_cli.run.sending import Stop
 from km_cli.errors import UsageError
 from km_cli.inputs import Source
+from km_cli.run import interrupts
+from km_cli.run.sending import Stop
 from km_cli.run.tally import Tally
 
 
@@ -46,8 +46,8 @@ def _rehearse_import(settings: Settings) -> None:
             "write it to a file first, or leave --strict out",
         )
     sources = _sources(settings, Stop())
-    watch = Watcher(settings, asks=False, quiet=True)
-    rehearse_strictly(settings, watch, lambda pipeline, _: pipeline.run(sources), Stop())
+    observer = ImportObserver(settings, asks=False, quiet=True)
+    rehearse_strictly(settings, observer, lambda pipeline, _: pipeline.run(sources), Stop())
 
 
 def run_import(context: click.Context) -> int:
@@ -63,27 +63,27 @@ def run_import(context: click.Context) -> int:
     started = clock.monotonic()
     with opened_to_send(settings, keys) as (ledger, rejects), interrupts.watched(stop) as caught:
         asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
-        watch = Watcher(settings, asks=asks, quiet=flags["quiet"] or flags["as_json"])
-        run = Run(settings, keys, ledger, rejects, tally, stop, watch, clock)
-        with watch:
+        observer = ImportObserver(settings, asks=asks, quiet=flags["quiet"] or flags["as_json"])
+        run = Run(settings, keys, ledger, rejects, tally, stop, observer, clock)
+        with observer:
             error = send(run, lambda pipeline: pipeline.run(sources))
-        watch.pending = ledger.outbox.count(settings.target.tracker)
+        observer.pending = ledger.outbox.count(settings.target.tracker)
         _report(context, run, clock.monotonic() - started)
         code = conclude(run, error, caught.signal)
         if not is_complaint_lost():
-            ledger.told()
+            ledger.mark_reported()
     return code
 
 
-def _report(context: click.Context, run: Run[Watcher], seconds: float) -> None:
+def _report(context: click.Context, run: Run[ImportObserver], seconds: float) -> None:
     settings, tally, flags = run.settings, run.tally, context.params
     if flags["as_json"]:
         report.print_json(tally, seconds, kept=report.kept_by(settings.target))
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
-        report.print_summary(settings, tally, run.watch, seconds, report.kept_by(settings.target))
+        report.print_summary(settings, tally, run.observer, seconds, report.kept_by(settings.target))
     else:
         report.print_losses(tally)
-    tell_of_other_sites(run.watch.pending, run.keys)
+    tell_of_other_sites(run.observer.pending, run.keys)
 
 
 def _sources(settings: Settings, stop: Stop) -> list[Source]:
@@ -92,7 +92,7 @@ def _sources(settings: Settings, stop: Stop) -> list[Source]:
         patient: io.RawIOBase = interrupts.PatientInput(sys.stdin.fileno(), stop)
         stdin = io.BufferedReader(patient)
     opens = partial(interrupts.open_patiently, stop=stop)
-    sources = [Source(name, stdin, settings.shape, opens) for name in settings.files]
+    sources = [Source(name, stdin, settings.format_options, opens) for name in settings.files]
     for source in sources:
         source.check()
     return sources

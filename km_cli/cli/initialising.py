@@ -14,9 +14,6 @@ import click
 from km_cli.cli.terminal.show import say
 from km_cli.config.files import expanded
 from km_cli.errors import Exit, InputError, UsageError
-from km_cli.inputs import Source, make_shape, open_reader
-from km_cli.inputs.base import piped
-from km_cli.model import Reject, Row
 from km_cli.inference import (
     Guess,
     PersonaFound,
@@ -29,6 +26,9 @@ from km_cli.inference import (
     scout,
     written,
 )
+from km_cli.inputs import Source, make_format_options, open_reader
+from km_cli.inputs.base import piped
+from km_cli.model import Reject, Row
 
 _STDOUT = "-"
 _ROLE = 11
@@ -44,7 +44,10 @@ def run_init(context: click.Context) -> int:
     if target is not None:
         _check_free(target)
     log = _Log(
-        Source(flags["file"], shape=make_shape(flags["format"] or "", flags["encoding"], flags["delimiter"]))
+        Source(
+            flags["file"],
+            format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
+        )
     )
     found = scout(log.rows, log.columns, tabular=log.tabular, now=time.time())
     if not found.rows:
@@ -151,8 +154,8 @@ def _dry_run(context: click.Context) -> list[str]:
     """Return the command that tries the file out, with the flags that say how it is written."""
     flags = context.params
     given = [name for name in ("format", "delimiter", "encoding") if flags[name]]
-    shape = [word for name in given for word in (f"--{name}", flags[name])]
-    return ["km-cli", "dry-run", flags["file"], *shape]
+    format_options = [word for name in given for word in (f"--{name}", flags[name])]
+    return ["km-cli", "dry-run", flags["file"], *format_options]
 
 
 class _Telling:

@@ -104,7 +104,7 @@ def paths(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 
 
 _arguments = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=paths)
-shape = section(
+format_options = section(
     "Files",
     option(
         "--format",
@@ -123,17 +123,19 @@ shape = section(
 
 def files(command: Decorated) -> Decorated:
     """Give a command FILE, and the options that say how it is written."""
-    return _arguments(shape(command))
+    return _arguments(format_options(command))
 
 
 def some_files(command: Decorated) -> Decorated:
     """Give a command FILE, if there is any to name, and the options that say how it is written."""
-    return click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=paths)(shape(command))
+    return click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=paths)(
+        format_options(command)
+    )
 
 
 def file(command: Decorated) -> Decorated:
     """Give a command one FILE, and the options that say how it is written."""
-    return click.argument("file", metavar="FILE", shell_complete=paths)(shape(command))
+    return click.argument("file", metavar="FILE", shell_complete=paths)(format_options(command))
 
 
 written_to = section(

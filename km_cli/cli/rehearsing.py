@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import click
 
-from km_cli.cli.terminal import report
 from km_cli.cli.sending import GC, SystemClock
-from km_cli.cli.terminal.observer import Watcher
+from km_cli.cli.terminal import report
+from km_cli.cli.terminal.observer import ImportObserver
 from km_cli.config import Settings
 from km_cli.destinations import open_destination
-from km_cli.run.sending import Rehearsal, Stop, Stopped
 from km_cli.errors import Exit, KmError, TooManyFindings
 from km_cli.ledger import Ledger
-from km_cli.run.pipeline import Forecast, Pipeline
 from km_cli.rules import is_harmless
+from km_cli.run.pipeline import Forecast, Pipeline
+from km_cli.run.sending import Rehearsal, Stop, Stopped
 from km_cli.run.tally import Tally
 
 
@@ -25,14 +25,14 @@ class Rehearsed(NamedTuple):
     """How a dry run ended, and what Kissmetrics would hold after the import, by site and persona."""
 
     tally: Tally
-    watch: Watcher
+    observer: ImportObserver
     forecast: Forecast
     seconds: float
     ended: KmError | None
 
 
 def rehearse(
-    settings: Settings, watch: Watcher, work: Callable[[Pipeline, Ledger], None], stop: Stop
+    settings: Settings, observer: ImportObserver, work: Callable[[Pipeline, Ledger], None], stop: Stop
 ) -> Rehearsed:
     """Take the whole way up to the ledger, under a temporary overlay: nothing is sent, nothing is written."""
     clock, tally = SystemClock(), Tally()
@@ -43,11 +43,11 @@ def rehearse(
     try:
         keys = {site.name: "" for site in settings.people.sites}
         destination = open_destination(settings.target, keys, settings.timeout)
-        dispatch = Rehearsal(ledger, settings.target.tracker, destination, tally, stop)
-        pipeline = Pipeline(settings, ledger, dispatch, tally, watch, clock, seeks_ids=True)
-        with watch:
+        sink = Rehearsal(ledger, settings.target.tracker, destination, tally, stop)
+        pipeline = Pipeline(settings, ledger, sink, tally, observer, clock, seeks_ids=True)
+        with observer:
             work(pipeline, ledger)
-        watch.pending = ledger.outbox.count(settings.target.tracker)
+        observer.pending = ledger.outbox.count(settings.target.tracker)
         forecast = pipeline.forecast()
     except Stopped as stopped:
         ended = stopped.error
@@ -55,20 +55,20 @@ def rehearse(
         ended = error
     finally:
         ledger.close()
-    return Rehearsed(tally, watch, forecast, clock.monotonic() - started, ended)
+    return Rehearsed(tally, observer, forecast, clock.monotonic() - started, ended)
 
 
 def report_dry(context: click.Context, settings: Settings, work: Callable[[Pipeline, Ledger], None]) -> int:
     """Rehearse some work and report; the exit code is 65 if rows would be rejected."""
     flags = context.params
     gc.set_threshold(*GC)
-    watch = Watcher(settings, asks=False, quiet=flags["as_json"], keep=flags["show"])
-    tally, _, forecast, seconds, ended = rehearse(settings, watch, work, Stop())
+    observer = ImportObserver(settings, asks=False, quiet=flags["as_json"], keep=flags["show"])
+    tally, _, forecast, seconds, ended = rehearse(settings, observer, work, Stop())
     if flags["as_json"]:
         report.print_json(tally, seconds, forecast=forecast)
         report.print_losses(tally)
     elif ended is None or tally.rows.read:
-        report.print_dry_run(settings, tally, watch, forecast)
+        report.print_dry_run(settings, tally, observer, forecast)
     if ended is not None:
         raise ended
     if flags["strict"]:
@@ -100,13 +100,13 @@ def _first(tally: Tally, code: str) -> str:
 
 
 def rehearse_strictly(
-    settings: Settings, watch: Watcher, work: Callable[[Pipeline, Ledger], None], stop: Stop
+    settings: Settings, observer: ImportObserver, work: Callable[[Pipeline, Ledger], None], stop: Stop
 ) -> None:
     """Go through everything once before anything is sent, or until that is to `stop`.
 
     Raises TooManyFindings, and what stands in the way of going through it.
     """
-    rehearsed = rehearse(settings, watch, work, stop)
+    rehearsed = rehearse(settings, observer, work, stop)
     if rehearsed.ended is not None:
         raise rehearsed.ended
     if not stop.requested:

@@ -10,14 +10,12 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Generic, NamedTuple, TypeVar
 
-from km_cli.run import pauses as outages
 from km_cli.cli.terminal import report
+from km_cli.cli.terminal.observer import ImportObserver
 from km_cli.cli.terminal.show import complain, counted
-from km_cli.cli.terminal.observer import Watcher
 from km_cli.config import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations import open_destination
-from km_cli.run.sending import Sending, Stop, Stopped
 from km_cli.errors import (
     Exit,
     KmError,
@@ -25,12 +23,14 @@ from km_cli.errors import (
     LedgerFailed,
     Unavailable,
     Undelivered,
-    Untold,
+    UnreportedRejects,
 )
 from km_cli.inputs import RejectsFile
 from km_cli.ledger import Ledger
-from km_cli.run.pipeline import Pipeline
 from km_cli.protocols import Clock
+from km_cli.run import pauses as outages
+from km_cli.run.pipeline import Pipeline
+from km_cli.run.sending import Sending, Stop, Stopped
 from km_cli.run.tally import Tally
 
 GC = (100_000, 50, 50)
@@ -63,7 +63,7 @@ class SystemClock:
         return time.monotonic()
 
 
-W = TypeVar("W", bound=Watcher)
+W = TypeVar("W", bound=ImportObserver)
 
 
 class Run(NamedTuple, Generic[W]):
@@ -75,7 +75,7 @@ class Run(NamedTuple, Generic[W]):
     rejects: RejectsFile
     tally: Tally
     stop: Stop
-    watch: W
+    observer: W
     clock: Clock
 
 
@@ -132,14 +132,14 @@ def send(
         outage=is_wary and outages.is_recent(pause, run.clock.now()),
     )
     sending = Sending(
-        run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.watch.tick
+        run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.observer.tick
     )
     ended: KmError | None = None
     try:
         sending.resume(tuple(run.keys))
         work(
             Pipeline(
-                settings, run.ledger, sending, run.tally, run.watch, run.clock, counts_known=counts_known
+                settings, run.ledger, sending, run.tally, run.observer, run.clock, counts_known=counts_known
             )
         )
         sending.finish()
@@ -193,11 +193,11 @@ def tell_of_other_sites(pending: dict[str, int], keys: dict[str, str]) -> None:
             )
 
 
-def untold(ledger: Ledger) -> list[Untold]:
+def unreported(ledger: Ledger) -> list[UnreportedRejects]:
     """Return what is to be told of rejects by runs that were cut off before they could."""
     return [
-        Untold(f"{counted(rows, 'row')} rejected by a run that was cut off, in {path}", _MEND)
-        for path, rows in ledger.untold.earlier.items()
+        UnreportedRejects(f"{counted(rows, 'row')} rejected by a run that was cut off, in {path}", _MEND)
+        for path, rows in ledger.unreported.earlier.items()
     ]
 
 
@@ -235,7 +235,7 @@ def conclude(run: Run[W], error: KmError | None, signal: int, worst: int = Exit.
 
     `worst` is that of what was wrong with single files, and was told.
     """
-    tally, rejects, earlier = run.tally, run.rejects, untold(run.ledger)
+    tally, rejects, earlier = run.tally, run.rejects, unreported(run.ledger)
     for problem in earlier:
         complain(str(problem), problem.hint)
     if rejects.count:

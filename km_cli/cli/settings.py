@@ -18,7 +18,7 @@ from km_cli.config import (
     People,
     Settings,
     environment,
-    make_allowance,
+    make_reject_limit,
     people_of,
     read_members,
     state_folder,
@@ -26,11 +26,11 @@ from km_cli.config import (
 from km_cli.config.files import expanded
 from km_cli.destinations import Target, parse_target
 from km_cli.errors import UsageError
-from km_cli.inputs import expand, make_shape
-from km_cli.ledger import check_name
-from km_cli.mapping import Clocking, Members, Wanted, make_part
-from km_cli.model import Overlap, Persona
+from km_cli.inputs import expand, make_format_options
 from km_cli.kissmetrics import LONGEST_NAME, fold_name, nearest
+from km_cli.ledger import check_name
+from km_cli.mapping import Clocking, ColumnOptions, Members, make_selection
+from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
 
 
@@ -48,13 +48,13 @@ def make_settings(context: click.Context) -> Settings:
     skipped = _skipped(context)
     settings = Settings(
         files=expand(flags.get("files", ())),
-        shape=make_shape(flags["format"] or "", flags["encoding"], flags["delimiter"]),
+        format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         target=target,
         people=people,
         members=_members(context, people, clocking),
         wanted=_wanted(context),
         clocking=clocking,
-        part=make_part(
+        part=make_selection(
             flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]
         ),
         allowed=tuple(flags["allowed"]),
@@ -63,7 +63,7 @@ def make_settings(context: click.Context) -> Settings:
         overlap=Overlap(flags["overlap"]),
         as_new=flags["as_new"],
         limit=flags["limit"],
-        max_rejects=make_allowance(flags["max_rejects"]) if flags["max_rejects"] else None,
+        max_rejects=make_reject_limit(flags["max_rejects"]) if flags["max_rejects"] else None,
         batch_size=flags["batch_size"],
         concurrency=flags["concurrency"],
         rate=flags["rate"],
@@ -234,7 +234,7 @@ def _members(context: click.Context, people: People, clocking: Clocking) -> Memb
     return read_members(found.config.members, found.folder, people.personas, clocking, time.time())
 
 
-def _wanted(context: click.Context) -> Wanted:
+def _wanted(context: click.Context) -> ColumnOptions:
     flags = context.params
     no_properties, properties = _stronger(context, "no_properties", "properties")
     event, event_name = _stronger(context, "event", "event_name")
@@ -246,7 +246,7 @@ def _wanted(context: click.Context) -> Wanted:
     ignored_before = taken(context).config.columns.ignore
     ignored_before = ignored_before if isinstance(ignored_before, list) else []
     ignored = tuple(dict.fromkeys((*ignored_before, *flags["ignore"])))
-    return Wanted(
+    return ColumnOptions(
         event,
         flags["timestamp"],
         flags["event_id"],

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
-from km_cli.inputs.discovery import placed
-from km_cli.mapping import Bound, Part, check_order, make_bound
-from km_cli.model import NANOSECONDS, Overlap
+from km_cli.inputs.discovery import planned
 from km_cli.kissmetrics import nearest
+from km_cli.mapping import Bound, Selection, check_order, make_bound
+from km_cli.model import NANOSECONDS, Overlap
 
 _ADD = 'add the three lines: [[backfill]] and below it name = "exports" and files = ["exports/*.csv.gz"]'
 
@@ -26,7 +26,7 @@ class BackfillSource(NamedTuple):
 
     name: str
     patterns: tuple[str, ...]
-    part: Part
+    part: Selection
     optional: bool
     overlap: Overlap = Overlap.ASK
 
@@ -39,7 +39,7 @@ def overlap_of(source: BackfillSource, settings: Settings) -> Overlap:
 class _Flags(NamedTuple):
     """What flags and the environment say: the part, and which of its ends they say something of."""
 
-    part: Part
+    part: Selection
     since_given: bool
     until_given: bool
     timezone: str
@@ -49,7 +49,7 @@ def backfill_sources(
     config: KmToml,
     folder: Path,
     names: Collection[str],
-    part: Part,
+    part: Selection,
     since_given: bool,
     until_given: bool,
     timezone: str,
@@ -66,7 +66,7 @@ def backfill_sources(
     for at, table in enumerate(config.backfill, start=1):
         if names and table.name not in names:
             continue
-        patterns = tuple(placed(folder, entry) for entry in table.files)
+        patterns = tuple(planned(folder, entry) for entry in table.files)
         try:
             taken = _part(f"km.toml, backfill[{at}]", table, flags)
         except _Nothing as error:
@@ -100,7 +100,7 @@ def _check_names(known: Sequence[str], asked: Collection[str]) -> None:
             )
 
 
-def _part(place: str, table: BackfillTable, flags: _Flags) -> Part:
+def _part(place: str, table: BackfillTable, flags: _Flags) -> Selection:
     since = make_bound(f"{place}.since", table.since, flags.timezone)
     until = make_bound(f"{place}.until", table.until, flags.timezone)
     check_order(since, until)

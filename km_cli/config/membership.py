@@ -10,9 +10,9 @@ from pathlib import Path
 from km_cli.config.files import expanded
 from km_cli.errors import InputError, UsageError
 from km_cli.inputs import Opened, Source, open_reader
+from km_cli.kissmetrics import nearest
 from km_cli.mapping import BadTime, Clocking, Members, Membership, Times, Unclear, cells, find
 from km_cli.model import Gap, Persona, Reject, Row
-from km_cli.kissmetrics import nearest
 
 _TIMES = ("since", "until")
 

@@ -14,8 +14,8 @@ from km_cli.config.files import expanded
 from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.config.sites import ACCOUNT_KEY_VARIABLE, KEY_VARIABLE, Site
 from km_cli.errors import UsageError
-from km_cli.model import Persona
 from km_cli.kissmetrics import LONGEST_IDENTITY, LONGEST_NAME, fold_name, is_reserved, nearest
+from km_cli.model import Persona
 from km_cli.strategies import STRATEGIES
 
 _OTHERWISE = frozenset({"event", "timestamp", "id", "file", "since", "until"})

@@ -11,7 +11,7 @@ FEWEST_JUDGED = 1000
 """Rows; a percentage of fewer says little, unless there are no more."""
 
 
-class Allowance(NamedTuple):
+class RejectLimit(NamedTuple):
     """So many rejected rows are allowed, or that percentage of the rows read; `said` is how it was put."""
 
     said: str
@@ -31,7 +31,7 @@ class Allowance(NamedTuple):
             )
 
 
-def make_allowance(text: str) -> Allowance:
+def make_reject_limit(text: str) -> RejectLimit:
     """Return what `N` or `N%` means. Raises UsageError if it is neither."""
     number = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", text.strip(), re.ASCII)
     if number is None or float(number[2] or 0) > 100:
@@ -39,4 +39,4 @@ def make_allowance(text: str) -> Allowance:
             f"--max-rejects {text!r} is neither a number of rows nor a percentage of them",
             "write it as 100 or as 0.5%",
         )
-    return Allowance(text.strip(), float(number[1] or number[2]), number[1] is None)
+    return RejectLimit(text.strip(), float(number[1] or number[2]), number[1] is None)

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from km_cli.config.reject_limit import Allowance
 from km_cli.config.people import People
+from km_cli.config.reject_limit import RejectLimit
 from km_cli.destinations import Target
-from km_cli.inputs import Shape
-from km_cli.mapping import Clocking, Members, Part, Wanted
+from km_cli.inputs import FormatOptions
+from km_cli.mapping import Clocking, ColumnOptions, Members, Selection
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
 
@@ -26,20 +26,20 @@ class Settings:
     """
 
     files: tuple[str, ...]
-    shape: Shape
+    format_options: FormatOptions
     target: Target
     people: People
     members: Members | None
-    wanted: Wanted
+    wanted: ColumnOptions
     clocking: Clocking
-    part: Part
+    part: Selection
     allowed: tuple[str, ...]
     collisions: Collisions
     spread: int
     overlap: Overlap
     as_new: bool
     limit: int | None
-    max_rejects: Allowance | None
+    max_rejects: RejectLimit | None
     batch_size: int
     concurrency: int
     rate: float | None
@@ -61,7 +61,7 @@ class Settings:
         *wanted, ignore = self.wanted._replace(exclude=tuple(sorted(self.wanted.exclude)))
         parts: list[object] = [
             self.target.tracker,
-            self.shape,
+            self.format_options,
             self.personas,
             wanted,
             self.clocking,

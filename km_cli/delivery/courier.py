@@ -16,7 +16,7 @@ from typing import NamedTuple
 from km_cli.delivery.policy import Breaker, Budget, Pacing, Policy, backoff
 from km_cli.delivery.stops import RESUME, Stops
 from km_cli.errors import KmError, Outage
-from km_cli.model import Answer, Outcome, Parcel, Receipt, Verdict
+from km_cli.model import Answer, OutboxCall, Outcome, Receipt, Verdict
 
 NOT_SENT = "not sent"
 """The reason of a receipt for a call that is pending since its turn never came."""
@@ -25,7 +25,7 @@ NOT_SENT = "not sent"
 class Job(NamedTuple):
     """A parcel, how often it was sent in vain, and the last reason."""
 
-    parcel: Parcel
+    call: OutboxCall
     failed: int = 0
     reason: str = NOT_SENT
 
@@ -60,7 +60,7 @@ class Courier:
         self._ready: deque[Job] = deque()
         self._delayed: list[tuple[float, int, Job]] = []
         self._receipts: list[Receipt] = []
-        self._unresolved: dict[int, Parcel] = {}
+        self._unresolved: dict[int, OutboxCall] = {}
         self._budget = Budget(policy, now)
         self._breaker = Breaker(policy, now, random, is_open=outage)
         self._outage = outage
@@ -79,12 +79,12 @@ class Courier:
         """How many parcels have no receipt yet."""
         return len(self._unresolved)
 
-    def submit(self, parcels: Sequence[Parcel], now: float) -> None:
+    def submit(self, outbox_calls: Sequence[OutboxCall], now: float) -> None:
         """Take durable parcels."""
         if not self._unresolved:
             self._breaker.busy(now)
-        self._unresolved.update((parcel.number, parcel) for parcel in parcels)
-        self._ready.extend(Job(parcel) for parcel in parcels)
+        self._unresolved.update((outbox_call.number, outbox_call) for outbox_call in outbox_calls)
+        self._ready.extend(Job(outbox_call) for outbox_call in outbox_calls)
 
     def take(self, now: float) -> Errand | float:
         """Return what goes now, else for how many seconds nothing does; infinity: until something happens."""
@@ -126,9 +126,9 @@ class Courier:
 
     def give_up(self) -> list[Receipt]:
         """Return the last receipts, with what is unresolved as pending, for the reason that it failed for."""
-        reasons = {job.parcel.number: job.reason for _, _, job in self._delayed}
-        for number, parcel in list(self._unresolved.items()):
-            self._resolve(parcel, Outcome.PENDING, reasons.get(number, NOT_SENT))
+        reasons = {job.call.number: job.reason for _, _, job in self._delayed}
+        for number, outbox_call in list(self._unresolved.items()):
+            self._resolve(outbox_call, Outcome.PENDING, reasons.get(number, NOT_SENT))
         return self.take_receipts()
 
     def fail(self, error: KmError | None) -> None:
@@ -193,12 +193,12 @@ class Courier:
         self._budget.acknowledged(len(errand.jobs))
         self._breaker.acknowledged(now)
         for job in errand.jobs:
-            self._resolve(job.parcel, Outcome.ACKNOWLEDGED)
+            self._resolve(job.call, Outcome.ACKNOWLEDGED)
 
     def _reject(self, errand: Errand, answer: Answer) -> None:
         self._breaker.answered(probe=errand.is_probe)
         for job in errand.jobs:
-            self._resolve(job.parcel, Outcome.REJECTED, answer.reason)
+            self._resolve(job.call, Outcome.REJECTED, answer.reason)
             self.fail(self._stops.rejected(answer))
 
     def _retry(self, errand: Errand, answer: Answer, now: float) -> None:
@@ -212,16 +212,16 @@ class Courier:
         for job in errand.jobs:
             failed = job.failed + 1
             if failed >= self._policy.attempts:
-                self._resolve(job.parcel, Outcome.PENDING, answer.reason)
+                self._resolve(job.call, Outcome.PENDING, answer.reason)
                 continue
             due = now + max(backoff(self._policy, failed, self._random), answer.retry_after)
-            again = Job(job.parcel, failed, answer.reason)
-            heapq.heappush(self._delayed, (due, job.parcel.number, again))
+            again = Job(job.call, failed, answer.reason)
+            heapq.heappush(self._delayed, (due, job.call.number, again))
 
     def _still_out(self, errand: Errand, answer: Answer) -> None:
         """Try other calls one by one before an outage is believed to last: one alone may never be taken."""
         self._breaker.answered(probe=errand.is_probe)
-        self._untaken.update(job.parcel.number for job in errand.jobs)
+        self._untaken.update(job.call.number for job in errand.jobs)
         if len(self._untaken) >= self._policy.untaken:
             self.fail(Outage(f"it still does not take calls: {answer.reason}", RESUME))
 
@@ -229,6 +229,6 @@ class Courier:
         cause = f": {self._cause}" if self._cause else ""
         return Outage(f"nothing was acknowledged for {self._policy.patience / 60:.0f} minutes{cause}", RESUME)
 
-    def _resolve(self, parcel: Parcel, outcome: Outcome, reason: str = "") -> None:
-        if self._unresolved.pop(parcel.number, None) is not None:
-            self._receipts.append(Receipt(parcel, outcome, reason))
+    def _resolve(self, outbox_call: OutboxCall, outcome: Outcome, reason: str = "") -> None:
+        if self._unresolved.pop(outbox_call.number, None) is not None:
+            self._receipts.append(Receipt(outbox_call, outcome, reason))

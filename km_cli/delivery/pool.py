@@ -14,7 +14,7 @@ from km_cli.delivery.courier import Courier, Errand
 from km_cli.delivery.policy import Policy
 from km_cli.delivery.stops import RESUME
 from km_cli.errors import Exhausted, KmError, Unavailable
-from km_cli.model import Answer, Parcel, Receipt
+from km_cli.model import Answer, OutboxCall, Receipt
 from km_cli.protocols import Clock, Connection, Destination
 
 _TICK = 0.2
@@ -82,11 +82,11 @@ class Pool:
         """How many retries went."""
         return self._courier.retried
 
-    def submit(self, parcels: Sequence[Parcel]) -> None:
+    def submit(self, outbox_calls: Sequence[OutboxCall]) -> None:
         """Hand over durable parcels; the pool may hold a window of them and what it is handed on top."""
         with self._lock:
-            self._courier.submit(parcels, self._clock.monotonic())
-            self._turn.notify(len(parcels))
+            self._courier.submit(outbox_calls, self._clock.monotonic())
+            self._turn.notify(len(outbox_calls))
 
     @property
     def pause(self) -> float:
@@ -141,7 +141,7 @@ class Pool:
                 answer: Answer | KmError
                 try:
                     connection = connection or self._destination.connect()
-                    answer = connection.send([job.parcel for job in errand.jobs])
+                    answer = connection.send([job.call for job in errand.jobs])
                 except KmError as error:
                     answer = error
                 except Exception as error:  # noqa: BLE001 - a worker must never die in silence

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from km_cli.destinations.base import QueryEncoder
 from km_cli.errors import LedgerFailed
-from km_cli.model import Answer, Parcel, Verdict, Wired
+from km_cli.model import Answer, OutboxCall, Verdict, Wired
 from km_cli.protocols import Connection
 from km_cli.standin import Store
 
@@ -40,10 +40,11 @@ class _Connection:
         self._path = path
         self._store = store
 
-    def send(self, parcels: Sequence[Parcel]) -> Answer:
+    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
         """Store the calls in one transaction. Raises LedgerFailed; then none of them is kept."""
         calls = [
-            (parcel.payload.decode("ascii").replace("?", f"?_k={parcel.site}&", 1), b"") for parcel in parcels
+            (outbox_call.payload.decode("ascii").replace("?", f"?_k={outbox_call.site}&", 1), b"")
+            for outbox_call in outbox_calls
         ]
         try:
             self._store.receive(calls)

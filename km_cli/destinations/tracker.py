@@ -18,7 +18,7 @@ from km_cli.destinations.base import LONGEST_GET, QueryEncoder
 from km_cli.destinations.masking import Mask
 from km_cli.destinations.trust import check_bundle
 from km_cli.errors import UsageError
-from km_cli.model import Answer, Parcel, Wired
+from km_cli.model import Answer, OutboxCall, Wired
 from km_cli.protocols import Connection
 
 KISSMETRICS = "https://trk.kissmetrics.io"
@@ -148,19 +148,19 @@ class _Session:
             self._get = session.prepare_request(requests.Request("GET", url + "/e"))
             self._post = session.prepare_request(requests.Request("POST", url + "/e", data={"_": ""}))
 
-    def send(self, parcels: Sequence[Parcel]) -> Answer:
+    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
         """Send one call; whatever happens comes back as an answer, without keys in its words.
 
         Raises Exhausted if this machine has no more files.
         """
-        answer = self._attempt(parcels)
+        answer = self._attempt(outbox_calls)
         return answer._replace(reason=self._mask(answer.reason)) if answer.reason else answer
 
-    def _attempt(self, parcels: Sequence[Parcel]) -> Answer:
-        (parcel,) = parcels
+    def _attempt(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
+        (outbox_call,) = outbox_calls
         try:
             response = self._adapter.send(
-                self._request(parcel), stream=True, timeout=self._timeout, **self._how
+                self._request(outbox_call), stream=True, timeout=self._timeout, **self._how
             )
             try:
                 body = self._read(response)
@@ -170,10 +170,10 @@ class _Session:
             return of_fault(error, self._route)
         return of_response(response, body)
 
-    def _request(self, parcel: Parcel) -> requests.PreparedRequest:
-        path, _, query = parcel.payload.decode("ascii").partition("?")
-        key = self._keys[parcel.site]
-        if len(self._url) + len(parcel.payload) <= LONGEST_GET:
+    def _request(self, outbox_call: OutboxCall) -> requests.PreparedRequest:
+        path, _, query = outbox_call.payload.decode("ascii").partition("?")
+        key = self._keys[outbox_call.site]
+        if len(self._url) + len(outbox_call.payload) <= LONGEST_GET:
             self._get.url = f"{self._url}{path}?_k={key}&{query}"
             return self._get
         self._post.url = self._url + path

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from km_cli.model import Row
-from km_cli.kissmetrics import LONGEST_NAME, is_reserved, is_set_by_kissmetrics
 from km_cli.inference.columns import choose, may_be_id
 from km_cli.inference.findings import Clock, EventFound, Guess, PersonaFound, Scouted
 from km_cli.inference.profiles import MOST_ROWS, Profiles, profile
 from km_cli.inference.questions import busiest, questions
 from km_cli.inference.relations import Relations
 from km_cli.inference.writing import are, counted, listed, quoted, written
+from km_cli.kissmetrics import LONGEST_NAME, is_reserved, is_set_by_kissmetrics
+from km_cli.model import Row
 
 __all__ = [
     "MOST_ROWS",

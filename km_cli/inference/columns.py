@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from km_cli.mapping import USUAL
 from km_cli.inference.findings import Guess
 from km_cli.inference.profiles import Profile, Profiles
 from km_cli.inference.times import Clockmaker
+from km_cli.mapping import USUAL
 
 _SUFFIXES = ("id", "uuid", "guid", "key", "email", "name", "slug")
 """What follows the word for a kind of identity in a column's name; the best identity first."""

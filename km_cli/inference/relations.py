@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from km_cli.mapping import Cell
-from km_cli.model import Row
-from km_cli.kissmetrics import LONGEST_NAME, PLACEHOLDERS, fold_identity
 from km_cli.inference.findings import Clock, EventFound
 from km_cli.inference.profiles import MOST_ROWS, reader
 from km_cli.inference.times import Clockmaker
+from km_cli.kissmetrics import LONGEST_NAME, PLACEHOLDERS, fold_identity
+from km_cli.mapping import Cell
+from km_cli.model import Row
 
 _MOST_LISTED = 200
 _MOST_JUDGED = 1000

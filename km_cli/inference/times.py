@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from km_cli.mapping import BadTime, Clocking, EitherOrder, Times, Unclear
 from km_cli.inference.findings import Clock
+from km_cli.mapping import BadTime, Clocking, EitherOrder, Times, Unclear
 
 SAID = {
     "seconds": "seconds since 1970",

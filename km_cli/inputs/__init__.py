@@ -12,9 +12,11 @@ from typing import BinaryIO, NamedTuple, cast
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Item, Reader, piped
 from km_cli.inputs.delimited import DelimitedReader, parse_header
+from km_cli.inputs.formats import FORMATS, FormatOptions, make_format_options, recognise
 from km_cli.inputs.globs import expand
 from km_cli.inputs.jsonl import JsonLinesReader, array_error, parse_object
 from km_cli.inputs.lines import split_lines
+from km_cli.inputs.source import Source, Stamp, Stream
 from km_cli.rejects.form import (
     LONGEST_REJECT,
     RejectsFile,
@@ -23,22 +25,20 @@ from km_cli.rejects.form import (
     format_reject,
     sample_columns,
 )
-from km_cli.inputs.formats import FORMATS, Shape, make_shape, recognise
-from km_cli.inputs.source import Source, Stamp, Stream
 
 __all__ = [
     "FORMATS",
+    "FormatOptions",
     "Item",
     "Opened",
     "Place",
     "Reader",
     "RejectsFile",
-    "Shape",
     "Source",
     "Stamp",
     "expand",
     "format_reject",
-    "make_shape",
+    "make_format_options",
     "open_reader",
 ]
 
@@ -88,7 +88,7 @@ class Opened:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.normalised: defaultdict[str, int] = defaultdict(int)
-        self._encoding = source.shape.encoding or UTF8
+        self._encoding = source.format_options.encoding or UTF8
         self._broken: ReadError | None = None
         self._has_pinned = source.stamp is None
         source.pin()
@@ -108,7 +108,7 @@ class Opened:
         head = self._read_head(_HEAD)
         self._stream.check_content(head)
         filename = self.source.path.name if self.source.path else ""
-        self.format, self.delimiter = recognise(self.source.shape, filename, head)
+        self.format, self.delimiter = recognise(self.source.format_options, filename, head)
         longest = LONGEST_RECORD
         if self.format == "rejects":
             longest = LONGEST_REJECT

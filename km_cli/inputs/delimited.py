@@ -23,8 +23,8 @@ from km_cli.inputs.base import (
     too_long,
 )
 from km_cli.inputs.lines import Overlong
-from km_cli.model import Gap, Reject, Row
 from km_cli.kissmetrics import LONGEST_NAME
+from km_cli.model import Gap, Reject, Row
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 

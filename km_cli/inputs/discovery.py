@@ -47,7 +47,7 @@ class Found(NamedTuple):
     outside: int
 
 
-def placed(folder: Path, entry: str) -> str:
+def planned(folder: Path, entry: str) -> str:
     """Return an entry of a file in `folder` as one that can be looked for from here: `~` is the home.
 
     Only what the entry says is a pattern: a folder may be called 100% or [old].

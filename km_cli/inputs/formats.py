@@ -18,7 +18,7 @@ FORMATS = {"csv": "delimited", "tsv": "delimited", "jsonl": "jsonl", "ndjson": "
 _ENDING = re.compile(rf"\.({'|'.join(FORMATS)})(?![a-z0-9])", re.IGNORECASE)
 
 
-class Shape(NamedTuple):
+class FormatOptions(NamedTuple):
     """What the flags say of a file; "" where it is to be recognised.
 
     `format` is one of FORMATS' values, `encoding` is Python's name of it, "" for UTF-8.
@@ -29,7 +29,7 @@ class Shape(NamedTuple):
     delimiter: str = ""
 
 
-def make_shape(form: str, encoding: str, delimiter: str) -> Shape:
+def make_format_options(form: str, encoding: str, delimiter: str) -> FormatOptions:
     """Return what these words mean together; "" for what was not said.
 
     Raises UsageError for words that are not known, or contradict each other.
@@ -43,7 +43,7 @@ def make_shape(form: str, encoding: str, delimiter: str) -> Shape:
         )
     if form == "tsv":
         character = "\t"
-    return Shape(FORMATS.get(form, ""), encoding_named(encoding) if encoding else "", character)
+    return FormatOptions(FORMATS.get(form, ""), encoding_named(encoding) if encoding else "", character)
 
 
 def _delimiter_named(word: str) -> str:
@@ -59,7 +59,7 @@ def _delimiter_named(word: str) -> str:
     return character
 
 
-def recognise(shape: Shape, filename: str, head: bytes) -> tuple[str, str]:
+def recognise(format_options: FormatOptions, filename: str, head: bytes) -> tuple[str, str]:
     """Return format and delimiter ("" for none) of a file that begins with `head`.
 
     What km-cli itself wrote is known whatever the flags say. `filename` is "" if it has none.
@@ -69,13 +69,13 @@ def recognise(shape: Shape, filename: str, head: bytes) -> tuple[str, str]:
         return "rejects", ""
     # The last known ending: `export.csv.jsonl` was turned into JSON lines, `log.csv.2` was rotated.
     ending = (_ENDING.findall(filename) or [""])[-1].lower()
-    form = shape.format or FORMATS.get(ending, "")
+    form = format_options.format or FORMATS.get(ending, "")
     if not form:
-        is_json = beginning[:1] in (b"{", b"[") and not shape.delimiter
+        is_json = beginning[:1] in (b"{", b"[") and not format_options.delimiter
         form = "jsonl" if is_json else "delimited"
     if form != "delimited":
         return form, ""
-    return form, shape.delimiter or _delimiter(head, "\t" if ending == "tsv" else "")
+    return form, format_options.delimiter or _delimiter(head, "\t" if ending == "tsv" else "")
 
 
 def _delimiter(head: bytes, likely: str) -> str:

@@ -23,8 +23,8 @@ from km_cli.inputs.compression import (
     unpack,
 )
 from km_cli.inputs.encoding import Transcoded, check_encoding, no_such_text
+from km_cli.inputs.formats import FormatOptions
 from km_cli.inputs.unsupported import check_kind
-from km_cli.inputs.formats import Shape
 from km_cli.kissmetrics import nearest
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _MOST_BESIDE = 10_000
 _LAST = 1 << 12
 """Bytes by which a file is known not to have been written anew."""
 
-_ANY = Shape()
+_ANY = FormatOptions()
 
 
 class Stream:
@@ -207,12 +207,12 @@ class Source:
         self,
         name: str,
         stdin: io.BufferedReader | None = None,
-        shape: Shape = _ANY,
+        format_options: FormatOptions = _ANY,
         opens: Callable[[Path], io.BufferedReader] = _opened,
     ) -> None:
         """`opens` opens what can't be held on to, which may have to be waited for."""
         self._opens = opens
-        self.shape = shape
+        self.format_options = format_options
         self.path = None if name == "-" else Path(name)
         self.name = "<stdin>" if name == "-" else shown(name)
         self._stdin = stdin
@@ -315,8 +315,8 @@ class Source:
         raw = self._raw()
         try:
             content, packer = unpack(self.name, raw)
-            if self.shape.encoding and not only_unpacked:
-                content = Transcoded(content, self.shape.encoding)
+            if self.format_options.encoding and not only_unpacked:
+                content = Transcoded(content, self.format_options.encoding)
             return Stream(self.name, content, packer, is_verified=self._file >= 0)
         except OSError as error:
             raw.close()

@@ -10,7 +10,7 @@ import json
 import sqlite3
 
 from km_cli.ledger.damage import decoding, expect
-from km_cli.model import Filed, Origin, Placed, Record, Row
+from km_cli.model import KnownCall, Origin, PlannedCall, Record, Row
 
 Key = tuple[int, bytes, int, bytes, bytes]
 
@@ -24,7 +24,7 @@ class ChangedTable:
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
-        self._fresh: dict[Key, Placed | None] = {}
+        self._fresh: dict[Key, PlannedCall | None] = {}
         self._queries = [
             "SELECT source, line, raw, call "
             f"FROM {name}.changed JOIN {name}.changed_rows USING (reading, source, line) "
@@ -35,23 +35,23 @@ class ChangedTable:
             database.execute(f"SELECT 1 FROM {name}.changed LIMIT 1").fetchone() for name in schemas
         )
 
-    def keep(self, reading: int, filed: Filed, changed: Placed) -> None:
+    def keep(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
         """Keep `changed`, which this reading took for `filed`."""
-        self._fresh[_key(reading, filed)] = changed
+        self._fresh[_key(reading, known_call)] = changed
         self._some = True
 
-    def take(self, reading: int, filed: Filed) -> Placed | None:
+    def take(self, reading: int, known_call: KnownCall) -> PlannedCall | None:
         """Return and forget what this reading took for `filed`."""
         if not self._some:
             return None
-        key = _key(reading, filed)
+        key = _key(reading, known_call)
         if key in self._fresh:
             found = self._fresh[key]
         else:
             with decoding(self._database, "changed"):
                 rows = (self._database.execute(query, key).fetchone() for query in self._queries)
                 row = next(filter(None, rows), None)
-                found = _decode(row, filed) if row else None
+                found = _decode(row, known_call) if row else None
         if found is not None:
             self._fresh[key] = None
         return found
@@ -60,19 +60,19 @@ class ChangedTable:
         """Write what changed; the caller's transaction makes it durable."""
         if not self._fresh:
             return
-        kept = [(key, placed) for key, placed in self._fresh.items() if placed]
+        kept = [(key, planned) for key, planned in self._fresh.items() if planned]
         self._database.executemany(
             "INSERT OR REPLACE INTO main.changed VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*key, placed.row.source, placed.row.line, _encode(placed)) for key, placed in kept],
+            [(*key, planned.row.source, planned.row.line, _encode(planned)) for key, planned in kept],
         )
         self._database.executemany(
             "INSERT OR IGNORE INTO main.changed_rows VALUES (?, ?, ?, ?)",
-            [(key[0], placed.row.source, placed.row.line, placed.row.raw) for key, placed in kept],
+            [(key[0], planned.row.source, planned.row.line, planned.row.raw) for key, planned in kept],
         )
         self._database.executemany(
             "DELETE FROM main.changed "
             "WHERE reading = ? AND person = ? AND second = ? AND deed = ? AND alike = ?",
-            [key for key, placed in self._fresh.items() if placed is None],
+            [key for key, planned in self._fresh.items() if planned is None],
         )
         self._fresh.clear()
 
@@ -98,23 +98,23 @@ class ChangedTable:
         self._fresh.clear()
 
 
-def _key(reading: int, filed: Filed) -> Key:
-    return reading, filed.person, filed.second, filed.deed, filed.total
+def _key(reading: int, known_call: KnownCall) -> Key:
+    return reading, known_call.person, known_call.second, known_call.deed, known_call.total
 
 
-def _encode(placed: Placed) -> str:
+def _encode(planned: PlannedCall) -> str:
     """Return a call as text: with where its row comes from, and what that row is known by."""
-    return json.dumps([placed.call, placed.row.origin, placed.filed.total.hex(), placed.filed.row])
+    return json.dumps([planned.call, planned.row.origin, planned.known.total.hex(), planned.known.row])
 
 
-def _decode(row: tuple[str, int, bytes, str], filed: Filed) -> Placed:
+def _decode(row: tuple[str, int, bytes, str], known_call: KnownCall) -> PlannedCall:
     expect(row, str, int, bytes, str)
     source, line, raw, text = row
     fields, origin, *known = json.loads(text)
     fields[6] = tuple((name, value) for name, value in fields[6])
     total, number = known or (b"".hex(), 0)  # those of format 2 say nothing of their rows
-    as_read = filed._replace(total=bytes.fromhex(total), row=number)
-    return Placed(Row(source, line, raw, None, decode_origin(origin)), Record(*fields), as_read)
+    as_read = known_call._replace(total=bytes.fromhex(total), row=number)
+    return PlannedCall(Row(source, line, raw, None, decode_origin(origin)), Record(*fields), as_read)
 
 
 def decode_origin(fields: list[object] | None) -> Origin | None:

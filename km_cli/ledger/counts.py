@@ -11,9 +11,9 @@ from collections import defaultdict
 from types import NoneType
 from typing import Any
 
-from km_cli.ledger.damage import decoding, expect
-from km_cli.model import Held, News, instance_marks, is_of_event
 from km_cli.kissmetrics import MOST_INSTANCES
+from km_cli.ledger.damage import decoding, expect
+from km_cli.model import Gain, Held, instance_names, is_event_name
 
 _MOST_CACHED = 200_000
 _MOST_UNWRITTEN = 100_000
@@ -35,37 +35,37 @@ class CountTable:
         self._gains: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         self._counts_on_disk = any(self._one(name, "SELECT 1 FROM {}.instances LIMIT 1") for name in schemas)
 
-    def gain(self, site: str, persona: str, person: bytes, news: News) -> list[tuple[bytes, int]]:
+    def gain(self, site: str, persona: str, person: bytes, gain: Gain) -> list[tuple[bytes, int]]:
         """Count what is new with a call to this person.
 
         Return marks and numbers of those instances that are too many (D7): for each the first is dropped.
         """
         known, total = self._instances, self._gains[site, persona]
-        total[0] += news.people
+        total[0] += gain.people
         too_many = []
-        marks = instance_marks(person, news)
+        marks = instance_names(person, gain)
         for mark in marks:
             count = known.get(mark)
             if count is None:
                 count = self._load(mark) if self._counts_on_disk else 0
             known[mark] = count = count + 1
             if count <= MOST_INSTANCES:
-                total[1 if is_of_event(mark) else 2] += 1
+                total[1 if is_event_name(mark) else 2] += 1
             else:
                 too_many.append((mark, count))
         self._unwritten.update(marks)
         return too_many
 
-    def take_back(self, site: str, persona: str, person: bytes, news: News) -> None:
+    def take_back(self, site: str, persona: str, person: bytes, gain: Gain) -> None:
         """Count no more what was new with a call: its destination refused it."""
         total = self._gains[site, persona]
-        for mark in instance_marks(person, news):
+        for mark in instance_names(person, gain):
             count = self._instances.get(mark)
             count = self._load(mark) if count is None else count
             self._instances[mark] = count - 1
             self._unwritten.add(mark)
             if count <= MOST_INSTANCES:
-                total[1 if is_of_event(mark) else 2] -= 1
+                total[1 if is_event_name(mark) else 2] -= 1
 
     def _load(self, key: bytes) -> int:
         query = "SELECT n FROM {}.instances WHERE name = ?"

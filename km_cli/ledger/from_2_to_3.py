@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
+from km_cli.kissmetrics import MOST_INSTANCES
 from km_cli.ledger.slots import encode_slot
 from km_cli.ledger.sums import check_sum
-from km_cli.model import NO_EVENT, Claim, Filed, Guest, Slot
-from km_cli.kissmetrics import MOST_INSTANCES
+from km_cli.model import NO_EVENT, Claim, KnownCall, MovedCall, Slot
 
 _GUEST = 2
 _HEADER = Struct(">BH8s8s4sBBH")
@@ -118,19 +118,19 @@ def _slots(database: sqlite3.Connection) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def _note(slot: Slot, found: dict[int, _Found]) -> None:
-    for filed in slot.filed:
-        if filed.event == NO_EVENT:
+    for known_call in slot.known:
+        if known_call.event == NO_EVENT:
             continue
-        for at, claim in enumerate(filed.claims):
-            one = found.setdefault(claim.reading, _Found(filed.second, filed.second))
-            one.first, one.last = min(one.first, filed.second), max(one.last, filed.second)
+        for at, claim in enumerate(known_call.claims):
+            one = found.setdefault(claim.reading, _Found(known_call.second, known_call.second))
+            one.first, one.last = min(one.first, known_call.second), max(one.last, known_call.second)
             one.calls += at == 0
 
 
 def _decode(person: bytes, second: int, blob: bytes) -> Slot:
     """Return a slot of format 2."""
-    filed: list[Filed] = []
-    guests: list[Guest] = []
+    known_call: list[KnownCall] = []
+    moved_calls: list[MovedCall] = []
     at = 0
     while at < len(blob):
         kind, moved, deed, alike, event, id_size, count, pairs_count = _HEADER.unpack_from(blob, at)
@@ -148,8 +148,10 @@ def _decode(person: bytes, second: int, blob: bytes) -> Slot:
         pairs = blob[at : at + 8 * pairs_count]
         at += 8 * pairs_count
         if kind == _GUEST:
-            guests.append(Guest(event, pairs))
+            moved_calls.append(MovedCall(event, pairs))
         else:
             taken = second + moved
-            filed.append(Filed(person, second, taken, deed, alike, event, pairs, event_id, tuple(claims)))
-    return Slot(tuple(filed), tuple(guests))
+            known_call.append(
+                KnownCall(person, second, taken, deed, alike, event, pairs, event_id, tuple(claims))
+            )
+    return Slot(tuple(known_call), tuple(moved_calls))

@@ -24,8 +24,8 @@ from km_cli.ledger.pauses import Pause, PauseTable
 from km_cli.ledger.presence import Presence
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.slots import SlotTable
-from km_cli.ledger.unreported import UntoldTable
-from km_cli.model import Outcome, Parcel, Placed, Receipt
+from km_cli.ledger.unreported import UnreportedTable
+from km_cli.model import OutboxCall, Outcome, PlannedCall, Receipt
 
 
 class Ledger:
@@ -50,7 +50,7 @@ class Ledger:
         self.outbox = Outbox(database, schemas)
         self.files = FileTable(database, schemas)
         self.pauses = PauseTable(database, schemas)
-        self.untold = UntoldTable(database, schemas)
+        self.unreported = UnreportedTable(database, schemas)
 
     @classmethod
     def open(cls, path: Path, wait: float = 0.0) -> Ledger:
@@ -120,11 +120,11 @@ class Ledger:
         self,
         tracker: str,
         reading: Reading,
-        calls: Sequence[tuple[Placed, bytes]],
+        calls: Sequence[tuple[PlannedCall, bytes]],
         receipts: Iterable[Receipt] = (),
         *,
         at_end: bool = False,
-    ) -> list[Parcel]:
+    ) -> list[OutboxCall]:
         """Make a batch durable in one transaction: its calls, the slots they take, and the cursor.
 
         Receipts that came in meanwhile go with it. After this the parcels may leave, not before
@@ -134,22 +134,22 @@ class Ledger:
             self._settle(tracker, receipts)
             if calls and self._lock:
                 self._tie_sites()
-            parcels = self.outbox.post(tracker, reading.number, calls) if self._lock else []
+            outbox_calls = self.outbox.post(tracker, reading.number, calls) if self._lock else []
             self.slots.write()
             self.counts.write(at_end=at_end)
             if at_end:
                 self.slots.forget_old_changed()
             self.readings.write(reading)
-            self._count_calls(tracker, reading, [placed for placed, _ in calls])
+            self._count_calls(tracker, reading, [planned for planned, _ in calls])
             self.files.write()
-            self.untold.write()
-        return parcels
+            self.unreported.write()
+        return outbox_calls
 
-    def _count_calls(self, tracker: str, reading: Reading, placed: Iterable[Placed]) -> None:
+    def _count_calls(self, tracker: str, reading: Reading, planned: Iterable[PlannedCall]) -> None:
         """Count the calls of each reading by tracker, site and persona, as Reading has them."""
         counted: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        for one in placed:
-            claims = one.filed.claims
+        for one in planned:
+            claims = one.known.claims
             number = claims[0].reading if claims else reading.number
             counted[number][f"{tracker} {one.call.site} {one.call.persona}"] += 1
         for number, calls in counted.items():
@@ -188,7 +188,7 @@ class Ledger:
             self._settle(tracker, receipts)
             self.slots.write()
             self.counts.write(at_end=False)
-            self.untold.write()
+            self.unreported.write()
 
     def reading_of(self, number: int) -> Reading:
         """Return the reading that a row in the outbox belongs to."""
@@ -201,26 +201,28 @@ class Ledger:
         """Return a context for decoding what is kept in a table as JSON: what is wrong is a LedgerError."""
         return decoding(self._database, table)
 
-    def told(self) -> None:
-        """Forget that nobody was told of rejects: somebody was. If that fails, it is told again."""
+    def mark_reported(self) -> None:
+        """Mark the rejects as reported. If that fails, the next run reports them again."""
         with suppress(LedgerFailed, sqlite3.Error):
-            if not self.untold.is_empty:
+            if not self.unreported.is_empty:
                 with self._transaction():
-                    self.untold.clear()
+                    self.unreported.clear()
 
     def _settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         receipts = list(receipts)
-        refused = [receipt.parcel for receipt in receipts if receipt.outcome is Outcome.REJECTED]
-        for number, parcels in _by_row(tracker, refused).items():
+        refused = [receipt.call for receipt in receipts if receipt.outcome is Outcome.REJECTED]
+        for number, outbox_calls in _by_row(tracker, refused).items():
             reading, row = self.outbox.row(number)
             if row.origin and (origin := self.readings.by_token(row.origin.reading)):
                 reading = origin.number
             self.readings.count_refused(reading, 1)
-            self.readings.count_calls(reading, {part: -count for part, count in parcels.items()})
+            self.readings.count_calls(reading, {part: -count for part, count in outbox_calls.items()})
         self.outbox.settle(receipts)
-        for parcel in refused:
-            if freed := self.slots.free(parcel.seat):
-                self.counts.take_back(f"{tracker} {parcel.site}", parcel.persona, parcel.seat.person, freed)
+        for outbox_call in refused:
+            if freed := self.slots.free(outbox_call.reference):
+                self.counts.take_back(
+                    f"{tracker} {outbox_call.site}", outbox_call.persona, outbox_call.reference.person, freed
+                )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -311,11 +313,11 @@ class Ledger:
         self._new_sites = []
 
 
-def _by_row(tracker: str, parcels: Iterable[Parcel]) -> dict[int, Counter[str]]:
+def _by_row(tracker: str, outbox_calls: Iterable[OutboxCall]) -> dict[int, Counter[str]]:
     """Return by row how many calls there are of each tracker, site and persona."""
     found: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for parcel in parcels:
-        found[parcel.row][f"{tracker} {parcel.site} {parcel.persona}"] += 1
+    for outbox_call in outbox_calls:
+        found[outbox_call.row][f"{tracker} {outbox_call.site} {outbox_call.persona}"] += 1
     return found
 
 

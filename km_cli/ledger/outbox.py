@@ -12,7 +12,7 @@ from typing import Any
 from km_cli.ledger.changed import decode_origin
 from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.sums import check_sum, expect_sum
-from km_cli.model import NO_SECOND, Outcome, Parcel, Placed, Receipt, Row, Seat
+from km_cli.model import NO_SECOND, OutboxCall, Outcome, PlannedCall, Receipt, Row, SlotReference
 
 _CHUNK = 2000
 _MOST_A_ROW = 1000
@@ -42,13 +42,15 @@ class Outbox:
         expect((self._row, self._call), int, int)
         self._open: dict[int, int] = {}
 
-    def post(self, tracker: str, reading: int, calls: Sequence[tuple[Placed, bytes]]) -> list[Parcel]:
+    def post(
+        self, tracker: str, reading: int, calls: Sequence[tuple[PlannedCall, bytes]]
+    ) -> list[OutboxCall]:
         """Put calls and the rows they come from into the outbox; the caller's transaction keeps them."""
-        parcels: list[Parcel] = []
+        outbox_calls: list[OutboxCall] = []
         rows: list[tuple[object, ...]] = []
         last: Row | None = None
-        for placed, payload in calls:
-            row, call = placed.row, placed.call
+        for planned, payload in calls:
+            row, call = planned.row, planned.call
             if row is not last:
                 last = row
                 self._row += 1
@@ -57,35 +59,37 @@ class Outbox:
                 rows.append((self._row, reading, row.source, row.line, row.raw, origin))
             self._call += 1
             self._open[self._row] += 1
-            person, second, taken, deed, total, *_ = placed.filed
-            seat = Seat(person, second, taken, deed, total)
-            parcels.append(Parcel(self._call, self._row, call.site, call.persona, payload, seat))
+            person, second, taken, deed, total, *_ = planned.known
+            reference = SlotReference(person, second, taken, deed, total)
+            outbox_calls.append(
+                OutboxCall(self._call, self._row, call.site, call.persona, payload, reference)
+            )
         self._database.executemany("INSERT INTO main.outbox_rows VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._database.executemany(
             "INSERT INTO main.outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
-                    *(number, row_number, tracker, site, persona, payload, *seat),
-                    check_sum(number, row_number, site, persona, payload, *seat, tracker),
+                    *(number, row_number, tracker, site, persona, payload, *reference),
+                    check_sum(number, row_number, site, persona, payload, *reference, tracker),
                 )
-                for number, row_number, site, persona, payload, seat in parcels
+                for number, row_number, site, persona, payload, reference in outbox_calls
             ],
         )
-        return parcels
+        return outbox_calls
 
     def settle(self, receipts: Iterable[Receipt]) -> None:
         """Take out what was acknowledged or rejected, and the rows that have no call left."""
-        done = [receipt.parcel for receipt in receipts if receipt.outcome is not Outcome.PENDING]
+        done = [receipt.call for receipt in receipts if receipt.outcome is not Outcome.PENDING]
         self._database.executemany("DELETE FROM main.outbox WHERE call = ?", [(one.number,) for one in done])
         empty: list[tuple[int]] = []
-        for parcel in done:
-            self._open[parcel.row] -= 1
-            if not self._open[parcel.row]:
-                del self._open[parcel.row]
-                empty.append((parcel.row,))
+        for outbox_call in done:
+            self._open[outbox_call.row] -= 1
+            if not self._open[outbox_call.row]:
+                del self._open[outbox_call.row]
+                empty.append((outbox_call.row,))
         self._database.executemany("DELETE FROM main.outbox_rows WHERE row = ?", empty)
 
-    def pending(self, tracker: str, sites: Sequence[str]) -> Iterator[list[Parcel]]:
+    def pending(self, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
         """Yield what earlier runs left, oldest first, in lists that split no row; but for aliases."""
         for found in self._chunks(0, self._call):
             for call in found:
@@ -98,7 +102,7 @@ class Outbox:
             if wanted:
                 yield wanted
 
-    def aliases(self, tracker: str, sites: Sequence[str]) -> Iterator[list[Parcel]]:
+    def aliases(self, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
         """Yield the aliases of these sites, oldest first."""
         for found in self._chunks(0, self._call, f"AND second = {NO_SECOND}"):
             if wanted := [_parcel(call) for call in found if call[10] == tracker and call[2] in sites]:
@@ -120,16 +124,16 @@ class Outbox:
         )
         return {person for (person,) in found}
 
-    def aliases_beside(self, parcel: Parcel) -> list[Parcel]:
+    def aliases_beside(self, outbox_call: OutboxCall) -> list[OutboxCall]:
         """Return the aliases of a call's persona in the same row; a row's calls follow one another."""
         found = self._database.execute(
             f"SELECT {_COLUMNS} FROM main.outbox WHERE call BETWEEN ? AND ? AND row = ? AND persona = ? "
             "AND second = ?",
             (
-                parcel.number - _MOST_A_ROW,
-                parcel.number + _MOST_A_ROW,
-                parcel.row,
-                parcel.persona,
+                outbox_call.number - _MOST_A_ROW,
+                outbox_call.number + _MOST_A_ROW,
+                outbox_call.row,
+                outbox_call.persona,
                 NO_SECOND,
             ),
         )
@@ -184,8 +188,8 @@ def _checked(call: _Call) -> _Call:
     return call
 
 
-def _parcel(call: _Call) -> Parcel:
-    return Parcel._make((*call[:5], Seat._make(call[5:10])))
+def _parcel(call: _Call) -> OutboxCall:
+    return OutboxCall._make((*call[:5], SlotReference._make(call[5:10])))
 
 
 def _is_alias(call: _Call) -> bool:

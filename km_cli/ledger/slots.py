@@ -14,7 +14,18 @@ from zlib import crc32
 from km_cli.ledger.changed import ChangedTable
 from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.rows import RowTable
-from km_cli.model import NO_SECOND, Claim, Filed, Guest, KnownRow, News, Owner, Placed, Seat, Slot
+from km_cli.model import (
+    NO_SECOND,
+    Claim,
+    Gain,
+    KnownCall,
+    KnownRow,
+    MovedCall,
+    Owner,
+    PlannedCall,
+    Slot,
+    SlotReference,
+)
 
 _FILED, _GUEST = 1, 2
 _HEADER = Struct(">BI8s8s4sBBHQ")
@@ -31,10 +42,10 @@ Key = tuple[bytes, int]
 
 def encode_slot(person: bytes, second: int, slot: Slot) -> bytes:
     """Return the slot as bytes, with a check sum of them and of the place where it stands."""
-    parts = [encode_filed(filed) for filed in slot.filed]
-    for guest in slot.guests:
-        parts.append(_HEADER.pack(_GUEST, 0, b"", b"", guest.event, 0, 0, len(guest.pairs) // 8, 0))
-        parts.append(guest.pairs)
+    parts = [encode_known(known_call) for known_call in slot.known]
+    for moved_call in slot.moved:
+        parts.append(_HEADER.pack(_GUEST, 0, b"", b"", moved_call.event, 0, 0, len(moved_call.pairs) // 8, 0))
+        parts.append(moved_call.pairs)
     blob = b"".join(parts)
     return blob + _check_sum(person, second, blob)
 
@@ -43,20 +54,25 @@ def _check_sum(person: bytes, second: int, blob: bytes) -> bytes:
     return _SUM.pack(crc32(blob, crc32(person, second)))
 
 
-def encode_filed(filed: Filed) -> bytes:
+def encode_known(known_call: KnownCall) -> bytes:
     """Return one entry as bytes."""
     header = _HEADER.pack(
         _FILED,
-        filed.taken - filed.second,
-        filed.deed,
-        filed.total,
-        filed.event,
-        len(filed.id),
-        len(filed.claims),
-        len(filed.pairs) // 8,
-        filed.row,
+        known_call.taken - known_call.second,
+        known_call.deed,
+        known_call.total,
+        known_call.event,
+        len(known_call.id),
+        len(known_call.claims),
+        len(known_call.pairs) // 8,
+        known_call.row,
     )
-    return header + filed.id + b"".join([_encode_claim(*claim) for claim in filed.claims]) + filed.pairs
+    return (
+        header
+        + known_call.id
+        + b"".join([_encode_claim(*claim) for claim in known_call.claims])
+        + known_call.pairs
+    )
 
 
 def _encode_claim(reading: int, named: bool, total: bytes, line: int, changed: bool) -> bytes:
@@ -69,8 +85,8 @@ def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
     blob, found = blob[: -_SUM.size], blob[-_SUM.size :]
     if found != _check_sum(person, second, blob):
         raise ValueError("its check sum is wrong")
-    filed: list[Filed] = []
-    guests: list[Guest] = []
+    known_call: list[KnownCall] = []
+    moved_calls: list[MovedCall] = []
     at = 0
     while at < len(blob):
         kind, moved, deed, total, event, id_size, count, pairs_count, row = _HEADER.unpack_from(blob, at)
@@ -90,13 +106,13 @@ def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
         if kind not in (_FILED, _GUEST) or at > len(blob) or (kind == _FILED and not claims):
             raise ValueError(f"kind {kind}, {len(blob)} bytes")
         if kind == _GUEST:
-            guests.append(Guest(event, pairs))
+            moved_calls.append(MovedCall(event, pairs))
         else:
             taken = second + moved
-            filed.append(
-                Filed(person, second, taken, deed, total, event, pairs, event_id, tuple(claims), row)
+            known_call.append(
+                KnownCall(person, second, taken, deed, total, event, pairs, event_id, tuple(claims), row)
             )
-    return Slot(tuple(filed), tuple(guests))
+    return Slot(tuple(known_call), tuple(moved_calls))
 
 
 class SlotTable:
@@ -175,29 +191,29 @@ class SlotTable:
         """Remember where the call with this id is filed, for now in memory."""
         self._ids[event_id] = (person, second)
 
-    def free(self, seat: Seat) -> News | None:
+    def free(self, reference: SlotReference) -> Gain | None:
         """Forget a call that its destination rejected: the row is judged anew when it comes again.
 
         Return what Kissmetrics has less without it; None for an alias, or what is not known.
         """
         self.refused += 1
-        if seat.second == NO_SECOND:
-            self._part(seat.deed)
+        if reference.second == NO_SECOND:
+            self._part(reference.deed)
             return None
-        slot = self.slot(seat.person, seat.second)
-        leaving = next((filed for filed in slot.filed if _sits(filed, seat)), None)
+        slot = self.slot(reference.person, reference.second)
+        leaving = next((known_call for known_call in slot.known if _sits(known_call, reference)), None)
         if leaving is None:
             return None
-        rest = tuple(filed for filed in slot.filed if filed is not leaving)
-        self.put(seat.person, seat.second, Slot(rest, slot.guests))
-        if seat.taken != seat.second:
-            there = self.slot(seat.person, seat.taken)
-            guests = list(there.guests)
+        rest = tuple(known_call for known_call in slot.known if known_call is not leaving)
+        self.put(reference.person, reference.second, Slot(rest, slot.moved))
+        if reference.taken != reference.second:
+            there = self.slot(reference.person, reference.taken)
+            moved_calls = list(there.moved)
             with decoding(self._database, "slots"):
-                guests.remove(Guest(leaving.event, leaving.pairs))
-            self.put(seat.person, seat.taken, Slot(there.filed, tuple(guests)))
-        left = self.slot(seat.person, seat.taken)
-        return left.more(leaving.event, leaving.pairs, seat.taken)
+                moved_calls.remove(MovedCall(leaving.event, leaving.pairs))
+            self.put(reference.person, reference.taken, Slot(there.known, tuple(moved_calls)))
+        left = self.slot(reference.person, reference.taken)
+        return left.more(leaving.event, leaving.pairs, reference.taken)
 
     def _part(self, person: bytes) -> None:
         """Forget that a person was made one with another."""
@@ -239,13 +255,13 @@ class SlotTable:
             self._database.execute(query, (person,)).fetchone() for query in self._leader_queries
         )
 
-    def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
+    def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
         """Keep a call that was taken for `filed` with properties changed meanwhile."""
-        self._changed.keep(reading, filed, changed)
+        self._changed.keep(reading, known_call, changed)
 
-    def take_changed(self, reading: int, filed: Filed) -> Placed | None:
+    def take_changed(self, reading: int, known_call: KnownCall) -> PlannedCall | None:
         """Return and forget the call that this reading took for `filed`."""
-        return self._changed.take(reading, filed)
+        return self._changed.take(reading, known_call)
 
     def forget_old_changed(self) -> None:
         """Forget such calls of all but the latest readings."""
@@ -304,5 +320,9 @@ class SlotTable:
         self._rows.discard()
 
 
-def _sits(filed: Filed, seat: Seat) -> bool:
-    return (filed.deed, filed.total, filed.taken) == (seat.deed, seat.total, seat.taken)
+def _sits(known_call: KnownCall, reference: SlotReference) -> bool:
+    return (known_call.deed, known_call.total, known_call.taken) == (
+        reference.deed,
+        reference.total,
+        reference.taken,
+    )

@@ -8,7 +8,7 @@ from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.schema import that_have
 
 
-class UntoldTable:
+class UnreportedTable:
     """Rows in rejects files, by the file's name, until a run has told of them.
 
     `earlier` are those of runs that were cut off.

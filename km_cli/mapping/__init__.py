@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from km_cli.mapping.columns import USUAL, Columns, Wanted, Who, find, property_columns, recognise
+from km_cli.mapping.columns import (
+    USUAL,
+    ColumnOptions,
+    Columns,
+    PersonaColumns,
+    find,
+    property_columns,
+    recognise,
+)
 from km_cli.mapping.dates import EitherOrder
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
-from km_cli.mapping.selection import Bound, EventsSeen, LeftOut, Part, check_order, make_bound, make_part
 from km_cli.mapping.properties import Bad, Cell, cells, whole
+from km_cli.mapping.selection import (
+    Bound,
+    EventsSeen,
+    LeftOut,
+    Selection,
+    check_order,
+    make_bound,
+    make_selection,
+)
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
 
 __all__ = [
@@ -18,6 +34,7 @@ __all__ = [
     "Bound",
     "Cell",
     "Clocking",
+    "ColumnOptions",
     "Columns",
     "EitherOrder",
     "EventsSeen",
@@ -26,16 +43,15 @@ __all__ = [
     "Mapping",
     "Members",
     "Membership",
-    "Part",
+    "PersonaColumns",
+    "Selection",
     "Times",
     "Unclear",
-    "Wanted",
-    "Who",
     "cells",
     "check_order",
     "find",
     "make_bound",
-    "make_part",
+    "make_selection",
     "property_columns",
     "recognise",
     "whole",

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from km_cli.errors import InputError
-from km_cli.model import Persona
 from km_cli.kissmetrics import LONGEST_NAME, fold_name, is_reserved, nearest
+from km_cli.model import Persona
 
 USUAL = {
     "user": ("user", "user_id", "email", "person", "identity", "distinct_id"),
@@ -29,7 +29,7 @@ _ALIAS, _PROPERTIES, _SET = "'s alias", "'s properties", "'s set"
 _IN_PERSONAS = (_ALIAS, _PROPERTIES, _SET)
 
 
-class Wanted(NamedTuple):
+class ColumnOptions(NamedTuple):
     """The columns as they are asked for; "" and None: recognise them. Those of identities are the personas'.
 
     `properties` are the only ones to send; () for none, None for every column not named elsewhere.
@@ -46,7 +46,7 @@ class Wanted(NamedTuple):
     ignore: tuple[str, ...] = ()
 
 
-class Who(NamedTuple):
+class PersonaColumns(NamedTuple):
     """The columns of one persona; "" where the input has none.
 
     `properties` are those of its records, None for those that everybody's carry.
@@ -65,7 +65,7 @@ class Columns(NamedTuple):
     `event_name` is what every row did, if no column says it.
     """
 
-    personas: tuple[Who, ...]
+    personas: tuple[PersonaColumns, ...]
     event: str
     timestamp: str
     id: str
@@ -110,7 +110,7 @@ class Columns(NamedTuple):
 
 
 def recognise(
-    wanted: Wanted,
+    wanted: ColumnOptions,
     personas: Sequence[Persona],
     found: tuple[str, ...],
     source: str,
@@ -166,7 +166,7 @@ def find(names: Mapping[str, str], found: tuple[str, ...], source: str, *, tabul
 
 
 def override(
-    known: Columns, wanted: Wanted, personas: Sequence[Persona], found: tuple[str, ...], source: str
+    known: Columns, wanted: ColumnOptions, personas: Sequence[Persona], found: tuple[str, ...], source: str
 ) -> Columns:
     """Return known columns with what is asked for in place of it; what is left open stays.
 
@@ -198,12 +198,12 @@ def override(
     )
 
 
-def _who(persona: Persona, identity: str, columns: _Found) -> Who:
+def _who(persona: Persona, identity: str, columns: _Found) -> PersonaColumns:
     """Return a persona's columns, given that of its identity.
 
     Objects may lack a member that some have, even all of the first: there a name stands as it is.
     """
-    return Who(
+    return PersonaColumns(
         persona.name,
         identity,
         columns.value(persona.alias, f"{persona.name}{_ALIAS}", sparse=True) if persona.alias else "",
@@ -238,7 +238,7 @@ def _check_apart(asked: Mapping[str, str], personas: Sequence[Persona], source: 
 class _Choice:
     """Chooses the columns of roles that were not `asked` for, so that none is taken twice."""
 
-    def __init__(self, columns: _Found, people: Sequence[Who], asked: Mapping[str, str]) -> None:
+    def __init__(self, columns: _Found, people: Sequence[PersonaColumns], asked: Mapping[str, str]) -> None:
         self._columns = columns
         self._asked = asked
         self._beside = {who.persona: frozenset(filter(None, (who.alias, *who.sets))) for who in people}
@@ -263,7 +263,7 @@ class _Choice:
             chosen[role] = self._columns.usual(usual, beside) or self._columns.usual(usual, others)
 
 
-def _asked(wanted: Wanted) -> tuple[tuple[str, str], ...]:
+def _asked(wanted: ColumnOptions) -> tuple[tuple[str, str], ...]:
     return (("event", wanted.event), ("timestamp", wanted.timestamp), ("id", wanted.id))
 
 

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from km_cli.errors import InputError
+from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
 from km_cli.mapping.columns import Columns
 from km_cli.mapping.identities import BadIdentity, Identities
 from km_cli.mapping.members import Members
-from km_cli.mapping.selection import EventsSeen, LeftOut, Part
 from km_cli.mapping.properties import Bad, check_size, readers, selection, whole
+from km_cli.mapping.selection import EventsSeen, LeftOut, Selection
 from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
-from km_cli.model import NANOSECONDS, Event, Finding, Persona, Properties, Reject, Row, Share
-from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
+from km_cli.model import NANOSECONDS, Event, Finding, Persona, PersonaPart, Properties, Reject, Row
 
-_WHOLE = Part()
+_WHOLE = Selection()
 
 
 class Mapper:
@@ -38,7 +38,7 @@ class Mapper:
         now: float,
         note: Callable[[Finding], None],
         normalised: defaultdict[str, int],
-        part: Part = _WHOLE,
+        part: Selection = _WHOLE,
         seen: EventsSeen | None = None,
         members: Members | None = None,
     ) -> None:
@@ -219,19 +219,19 @@ class _Shares:
         # All carry the same and nothing else: nearly every log.
         self._plain = not any((*self._selections, *self._links, *self._sets, *self._aliases))
 
-    def of(self, values: Any, identities: Sequence[str], properties: Properties) -> tuple[Share, ...]:
+    def of(self, values: Any, identities: Sequence[str], properties: Properties) -> tuple[PersonaPart, ...]:
         """Return each persona's share."""
         if self._plain:
-            return tuple([Share(identity, properties) for identity in identities])
+            return tuple([PersonaPart(identity, properties) for identity in identities])
         return tuple(
-            Share(
+            PersonaPart(
                 identity,
                 self._carried(place, identities, properties),
                 self._set(place, values),
                 self._alias(place, values, identities),
             )
             if identity
-            else Share("", ())
+            else PersonaPart("", ())
             for place, identity in enumerate(identities)
         )
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from km_cli.mapping.columns import Columns, Wanted, Who, override
+from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns, override
 from km_cli.mapping.times import Clocking
 from km_cli.model import Persona
 
@@ -23,7 +23,7 @@ class Mapping(NamedTuple):
 
     def under(
         self,
-        wanted: Wanted,
+        wanted: ColumnOptions,
         personas: Sequence[Persona],
         clocking: Clocking,
         found: tuple[str, ...],
@@ -65,5 +65,9 @@ class Mapping(NamedTuple):
         )
 
 
-def _who(persona: str, identity: str, alias: str, properties: list[str] | None, sets: list[str]) -> Who:
-    return Who(persona, identity, alias, None if properties is None else tuple(properties), tuple(sets))
+def _who(
+    persona: str, identity: str, alias: str, properties: list[str] | None, sets: list[str]
+) -> PersonaColumns:
+    return PersonaColumns(
+        persona, identity, alias, None if properties is None else tuple(properties), tuple(sets)
+    )

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from km_cli.mapping.columns import Columns, Who, property_columns
-from km_cli.model import Properties
 from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_name, is_reserved
+from km_cli.mapping.columns import Columns, PersonaColumns, property_columns
+from km_cli.model import Properties
 
 Cell = Callable[[Any], str]
 Select = Callable[[Properties], Properties]
@@ -76,7 +76,7 @@ def cells(found: tuple[str, ...], *, tabular: bool) -> Callable[[str], Cell]:
     return _cell_of({name: index for index, name in enumerate(found)}) if tabular else _member
 
 
-def selection(columns: Columns, who: Who) -> Select | None:
+def selection(columns: Columns, who: PersonaColumns) -> Select | None:
     """Return what picks a persona's properties from all of them; None if it carries them all."""
     if who.properties is not None:
         names = who.properties

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from km_cli.errors import UsageError
-from km_cli.model import Persona, Row
 from km_cli.kissmetrics import fold_name, nearest
+from km_cli.model import Persona, Row
 
 MOST_SEEN = 5000
 """Names of events that are remembered, to find the nearest to one that is none of them."""
@@ -27,7 +27,7 @@ class LeftOut(NamedTuple):
     row: Row
 
 
-class Part(NamedTuple):
+class Selection(NamedTuple):
     """Which rows are taken: from `since` on and before `until`, of the events in `only` and not in `skip`.
 
     Moments are in nanoseconds since 1970, None for no limit. Names are folded as Kissmetrics does (D4) and
@@ -69,7 +69,9 @@ class EventsSeen:
     is constant: so many names are remembered, and what is named and not seen yet.
     """
 
-    def __init__(self, part: Part, personas: Sequence[Persona] = (), skipped: Sequence[str] = ()) -> None:
+    def __init__(
+        self, part: Selection, personas: Sequence[Persona] = (), skipped: Sequence[str] = ()
+    ) -> None:
         self._part = part
         self._skipped = {fold_name(event): event for event in skipped}
         self._lists = [
@@ -131,14 +133,16 @@ def _said(message: str, near: str) -> str:
     return message + (f"; did you mean {near!r}?" if near else "")
 
 
-def make_part(since: str, until: str, only: Iterable[str], skip: Iterable[str], timezone: str) -> Part:
+def make_selection(
+    since: str, until: str, only: Iterable[str], skip: Iterable[str], timezone: str
+) -> Selection:
     """Return the part that these words mean, "" for what was not said. `timezone` "" is UTC.
 
     Raises UsageError for what is no time, and if nothing can be in the part.
     """
     begin, end = make_bound("--since", since, timezone), make_bound("--until", until, timezone)
     check_order(begin, end)
-    part = Part(begin.moment, end.moment, _folded("--only", only), _folded("--skip", skip))
+    part = Selection(begin.moment, end.moment, _folded("--only", only), _folded("--skip", skip))
     if part.only and set(part.only) <= set(part.skip):
         raise UsageError(
             "--only and --skip (or km.toml's skip) name the same events: nothing is left",

@@ -5,22 +5,22 @@ from __future__ import annotations
 from km_cli.model import (
     Alias,
     Finding,
-    Fingerprint,
     KnownRow,
-    Placed,
+    PlannedCall,
     Properties,
     Record,
     Reject,
     Row,
+    RowFingerprint,
     Timed,
     part_of,
 )
 from km_cli.protocols import Slots
 
-_NO_FINGERPRINT = Fingerprint()
+_NO_FINGERPRINT = RowFingerprint()
 
 
-class NotPlaced(Exception):
+class NotPlanned(Exception):
     """This call cannot be sent; `code` and `reason` say why."""
 
     def __init__(self, code: str, reason: str) -> None:
@@ -28,34 +28,34 @@ class NotPlaced(Exception):
         self.code = code
 
 
-class Desk:
+class RowDecision:
     """What has been decided on the row at hand."""
 
     def __init__(
         self,
         row: Row,
         reading: int,
-        fingerprint: Fingerprint = _NO_FINGERPRINT,
+        row_fingerprint: RowFingerprint = _NO_FINGERPRINT,
         cells: Properties = (),
     ) -> None:
         self.row = row
         self.reading = reading
         self.line = row.line
-        self.fingerprint = fingerprint
+        self.row_fingerprint = row_fingerprint
         self.cells = dict(cells)
         self._number = 0
-        self.placed: list[Placed] = []
+        self.planned: list[PlannedCall] = []
         self.rejects: list[Reject] = []
         self.findings: list[Finding] = []
 
     def row_number(self, slots: Slots) -> int:
         """Return the number under which the row's columns are kept, for the first call that is placed."""
         if not self._number:
-            known = KnownRow(self.reading, self.row.line, self.fingerprint.columns)
+            known = KnownRow(self.reading, self.row.line, self.row_fingerprint.columns)
             self._number = slots.keep_row(known)
         return self._number
 
-    def reject(self, error: NotPlaced, part: str) -> None:
+    def reject(self, error: NotPlanned, part: str) -> None:
         """Part of the row is not sent; several parts for one reason are one reject."""
         for at, reject in enumerate(self.rejects):
             if reject.code == error.code and reject.row is self.row:
@@ -108,7 +108,7 @@ class Desk:
         who = _who(call)
         self._note("D1-merged", f"{who}: {call.event!r} will be counted once", who)
 
-    def note_same_row(self) -> None:
+    def note_alike_rows(self) -> None:
         """The row is alike in every column with one before it in the same log: both are one."""
         if not any(finding.code == "alike-rows" for finding in self.findings):
             self._note("alike-rows", "a row before it is alike in every column: both are one event", "")

@@ -6,15 +6,15 @@ from hashlib import blake2b
 from typing import NamedTuple
 from unicodedata import normalize
 
-from km_cli.model import NO_EVENT, NO_SECOND, Alias, Fingerprint, Owner, Properties, Record, Set, Wired
 from km_cli.kissmetrics import fold_identity, fold_name
+from km_cli.model import NO_EVENT, NO_SECOND, Alias, Owner, Properties, Record, RowFingerprint, Set, Wired
 
 _MOST_TOTAL = 0xFFFF_FFFF_FFFF_FFFF
 _LONGEST_KEPT = 200
 """Characters of a property value whose digest is kept: long ones seldom repeat, and fill memory."""
 
 
-class Print(NamedTuple):
+class Fingerprint(NamedTuple):
     """A call's digests, before a second is chosen for it. `other` is the other person of an alias.
 
     `total` is the fingerprint of the row that a Record comes from, and digests the properties of a Set.
@@ -41,7 +41,7 @@ class Fact(NamedTuple):
     name: bytes
 
 
-class Prints:
+class Fingerprints:
     """Makes the digests of calls, each repeated part once.
 
     person 8 bytes: tracker, site and identity, as the strictest page folds it (D4). identity 4: as it is
@@ -58,17 +58,17 @@ class Prints:
         self._names: dict[str, bytes] = {}
         self._last: tuple[Properties | None, bytes, bytes] = (None, b"", b"")
 
-    def of(self, call: Wired, total: bytes = b"") -> Print:
+    def of(self, call: Wired, total: bytes = b"") -> Fingerprint:
         """Return the digests of `call`; `total` is the fingerprint of its row."""
         person, identity = self._of_person(call.site, call.identity)
         if type(call) is Set:
             pairs, names = self._of_properties(call.properties)
             whole = self.of_whole(call.properties)
             deed = _deed_of(call)
-            return Print(person, identity, call.second, deed, whole, NO_EVENT, pairs, b"", b"", names)
+            return Fingerprint(person, identity, call.second, deed, whole, NO_EVENT, pairs, b"", b"", names)
         if type(call) is Alias:
             other, _ = self._of_person(call.site, call.other)
-            return Print(person, identity, NO_SECOND, other, b"", NO_EVENT, b"", b"", other)
+            return Fingerprint(person, identity, NO_SECOND, other, b"", NO_EVENT, b"", b"", other)
         assert type(call) is Record
         event, folded = self._events.get(call.event) or self._event(call.event)
         done = f"{call.identity}\0{call.actor}\0{folded}\0{call.moment}"
@@ -77,16 +77,16 @@ class Prints:
             self._last = (call.properties, *self._of_properties(call.properties))
         _, pairs, names = self._last
         event_id = digest(8, self._tracker, call.site, call.persona, call.id) if call.id else b""
-        return Print(person, identity, call.second, deed, total, event, pairs, event_id, b"", names)
+        return Fingerprint(person, identity, call.second, deed, total, event, pairs, event_id, b"", names)
 
-    def of_row(self, cells: Properties) -> Fingerprint:
+    def of_row(self, cells: Properties) -> RowFingerprint:
         """Return the fingerprint of a row, given its columns that are not blank.
 
         A sum, so that it does not depend on the order of the columns.
         """
         found = self._all(cells)
         total = sum([whole for _, whole in found]) & _MOST_TOTAL
-        return Fingerprint(total.to_bytes(8), b"".join([pair for pair, _ in found]))
+        return RowFingerprint(total.to_bytes(8), b"".join([pair for pair, _ in found]))
 
     def of_whole(self, properties: Properties) -> bytes:
         """Return a digest of properties as a whole, in any order: by it format 2 knew what was sent."""
@@ -136,13 +136,13 @@ class Prints:
 
     def _pair(self, pair: tuple[str, str]) -> tuple[bytes, int]:
         name, value = pair
-        mark = self._names.get(name)
-        if mark is None:
+        fingerprint = self._names.get(name)
+        if fingerprint is None:
             if len(self._names) > 100_000:
                 self._names.clear()
-            mark = self._names[name] = column_mark(name)
+            fingerprint = self._names[name] = column_fingerprint(name)
         whole = blake2b(f"{fold_name(name)}\0{value}".encode(), digest_size=8).digest()
-        made = (mark + whole[:4], int.from_bytes(whole))
+        made = (fingerprint + whole[:4], int.from_bytes(whole))
         if len(value) <= _LONGEST_KEPT:
             self._pairs[pair] = made
         return made
@@ -153,7 +153,7 @@ def _deed_of(call: Set) -> bytes:
     return digest(8, call.identity, "set")
 
 
-def column_mark(name: str) -> bytes:
+def column_fingerprint(name: str) -> bytes:
     """Return the 4 bytes by which a fingerprint names a column."""
     return digest(4, fold_name(name))
 

@@ -8,8 +8,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from km_cli.model import Alias, Finding, Placed, Plan, Properties, Record, Sequence, Set, is_of_event
 from km_cli.kissmetrics import MOST_INSTANCES, fold_name
+from km_cli.model import (
+    Alias,
+    Finding,
+    PlannedCall,
+    Properties,
+    Record,
+    RowPlan,
+    Sequence,
+    Set,
+    is_event_name,
+)
 from km_cli.planning.fingerprints import digest, spelling
 from km_cli.protocols import Counts
 
@@ -19,7 +29,7 @@ MANY_NAMES, MOST_NAMES = 1000, 65_535
 _MOST_KNOWN = 100_000
 
 
-class Census:
+class Forecaster:
     """Counts one run's plans. `tracker` keeps its sites apart from others' in the ledger."""
 
     def __init__(self, counts: Counts, tracker: str) -> None:
@@ -37,18 +47,18 @@ class Census:
         """Return what a site is called in the counts."""
         return self._sites.get(name) or self._sites.setdefault(name, f"{self._tracker} {name}")
 
-    def take(self, sequence: Sequence, plan: Plan) -> list[Finding]:
+    def take(self, sequence: Sequence, plan: RowPlan) -> list[Finding]:
         """Count a row's calls; return what is found in them."""
         found: list[tuple[str, str, str]] = []
         for call in sequence.calls:
             if type(call) is Record and self._doers.get((call.site, call.event)) not in (call.persona, ""):
                 self._cross(call, found)
-        for placed in plan.placed:
-            call = placed.call
+        for planned in plan.planned:
+            call = planned.call
             site = self.site(call.site)
-            too_many = self._counts.gain(site, call.persona, placed.filed.person, placed.news)
+            too_many = self._counts.gain(site, call.persona, planned.known.person, planned.gain)
             if not isinstance(call, Alias):
-                self._count(placed, call, found)
+                self._count(planned, call, found)
                 if too_many:
                     _tell_instances(too_many, call, found)
         row = plan.row
@@ -64,10 +74,10 @@ class Census:
             said = f"{call.event!r} is done by {first} and {call.persona}: reports count both as people"
             found.append(("crossover", said, call.event))
 
-    def _count(self, placed: Placed, call: Record | Set, found: list[tuple[str, str, str]]) -> None:
+    def _count(self, planned: PlannedCall, call: Record | Set, found: list[tuple[str, str, str]]) -> None:
         """Count a call: whose it is, and its names."""
-        person = placed.filed.person
-        if placed.news.people and (said := self._spelled(person, call)):
+        person = planned.known.person
+        if planned.gain.people and (said := self._spelled(person, call)):
             found.append(("alike-ids", said, _who(call)))
         last = (call.site, call.event, call.properties)
         if last != self._last:  # two personas mostly do the same
@@ -116,7 +126,7 @@ def _tell_instances(
     """Tell of each event and property of which Kissmetrics drops the earliest now (D7)."""
     names = {digest(4, fold_name(name)): name for name, _ in call.properties}
     for mark, number in too_many:
-        is_event = is_of_event(mark)
+        is_event = is_event_name(mark)
         code, kind = ("D7", "event") if is_event else ("D7-property", "value")
         who = f"{_who(call)}, {call.event if is_event else names[mark[-4:]]!r}"
         kept = f"Kissmetrics keeps the last {MOST_INSTANCES:,} by their time and drops the earliest"

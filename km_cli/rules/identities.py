@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from km_cli.model import Event
 from km_cli.kissmetrics import PLACEHOLDERS
+from km_cli.model import Event
 from km_cli.rules.base import About, Example, Severity, log
 
 _DOUBTFUL = frozenset(

@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from km_cli.model import Event
 from km_cli.kissmetrics import first_invisible, fold_name, is_blank, is_set_by_kissmetrics
+from km_cli.model import Event
 from km_cli.rules.base import About, Example, Severity, log
 
 _MOST_KNOWN = 100_000
@@ -202,13 +202,13 @@ class OddNames:
         if _URL.search(name):
             yield f"the event {name[:60]!r} has a URL in it", name
             return
-        shape = _CODE.sub("#", name)
-        if shape != name and self._is_often(shape, is_counted=is_counted):
+        format_options = _CODE.sub("#", name)
+        if format_options != name and self._is_often(format_options, is_counted=is_counted):
             yield f"the event {name[:60]!r} differs from others by a number or a code only", name
 
-    def _is_often(self, shape: str, *, is_counted: bool) -> bool:
+    def _is_often(self, format_options: str, *, is_counted: bool) -> bool:
         """Count a new name of a shape; tell whether so many have it that it is told of."""
-        names = self._shapes.get(shape, 0)
+        names = self._shapes.get(format_options, 0)
         if is_counted and names < _FIRST_TOLD and (names or len(self._shapes) < _MOST_SHAPES):
-            names = self._shapes[shape] = names + 1
+            names = self._shapes[format_options] = names + 1
         return names == _FIRST_TOLD

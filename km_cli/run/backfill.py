@@ -14,14 +14,14 @@ from typing import Protocol
 
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource, overlap_of
-from km_cli.run.sending import Stop, Stopped
 from km_cli.errors import CutShort, Exit, KmError, ReadError, Rewritten, Unclosed, UsageError
 from km_cli.inputs import Source, Stamp, open_reader
 from km_cli.inputs.discovery import Missing, find
 from km_cli.inputs.source import shown
 from km_cli.ledger import Ledger
-from km_cli.run.pipeline import Pipeline
 from km_cli.protocols import Clock
+from km_cli.run.pipeline import Pipeline
+from km_cli.run.sending import Stop, Stopped
 
 _HELD = 24 * 3600.0
 """Seconds; a file that was not touched for so long has ended, its last line too (bad-input.md)."""
@@ -45,7 +45,7 @@ are patterns that match nothing.
 
 
 @dataclass(slots=True)
-class Met:
+class BackfillSummary:
     """What a backfill met: how many files in which state, and the first problems, of `trouble` in all.
 
     `worst` is the highest of their exit codes.
@@ -96,7 +96,7 @@ class Backfill:
         ledger: Ledger,
         clock: Clock,
         stop: Stop,
-        met: Met,
+        summary: BackfillSummary,
         watching: Watching | None = None,
         own: Own = (),
     ) -> None:
@@ -105,7 +105,7 @@ class Backfill:
         self._ledger = ledger
         self._clock = clock
         self._stop = stop
-        self._met = met
+        self._summary = summary
         self._own = {os.path.realpath(path): what for path, what in own}
         self._own_names = {path.name for path, _ in own} | {os.path.basename(path) for path in self._own}
         self._watching = watching
@@ -141,7 +141,7 @@ class Backfill:
             self._note(source, ", ".join(source.patterns), "missing", error)
             return ()
         if places.outside:
-            self._met.files["outside"] += places.outside
+            self._summary.files["outside"] += places.outside
             self._pipeline.pass_over()
         for missing in places.missing:
             if missing.unreadable or not source.optional:
@@ -171,7 +171,7 @@ class Backfill:
         self._note(source, file, state, problem)
 
     def _note(self, source: BackfillSource, file: str, state: str, problem: KmError | None) -> None:
-        self._met.note(state, problem)
+        self._summary.note(state, problem)
         if state != "read":
             self._pipeline.pass_over()
         if self._watching and state != "unchanged":
@@ -188,7 +188,7 @@ class Backfill:
             raise UsageError(f"{file}: cannot be opened: {error.strerror}", "check its permissions") from None
         if self._ledger.files.is_read(stamp, asked, now):
             return "unchanged"
-        input_ = Source(file, shape=self._settings.shape)
+        input_ = Source(file, format_options=self._settings.format_options)
         input_.pin()
         try:
             return self._take(input_, input_.stamp, asked, now) if input_.stamp else _unheld(input_)

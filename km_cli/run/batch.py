@@ -10,7 +10,7 @@ from km_cli.inputs import Item
 from km_cli.inputs.base import LINE_ENDS, may_go_on
 from km_cli.ledger import Reading
 from km_cli.mapping import LeftOut
-from km_cli.model import Event, Gap, Plan, Reject, Row
+from km_cli.model import Event, Gap, Reject, Row, RowPlan
 from km_cli.run.overlaps import Span
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Cursor:
         """Note the seconds of all events so far."""
         self.reading = self.reading._replace(first=span.first, last=span.last, dated=span.dated)
 
-    def advance(self, batch: Gathering) -> None:
+    def advance(self, batch: BatchBuilder) -> None:
         """Go on over a batch, but not over a last record without its line end: it may still grow.
 
         It is planned as it stands. When it comes again it is known, or judged as the whole that it is then.
@@ -101,7 +101,7 @@ class FixedCursor:
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
 
-    def advance(self, batch: Gathering) -> None:
+    def advance(self, batch: BatchBuilder) -> None:
         """Stay."""
 
     def spans(self, span: Span) -> None:
@@ -112,11 +112,11 @@ def _line_ends(raw: bytes) -> int:
     return len((raw + b".").splitlines()) - 1
 
 
-class Gathering:
+class BatchBuilder:
     """A batch in the making. `is_open` if its last record has no line end."""
 
     def __init__(self) -> None:
-        self.plans: list[Plan] = []
+        self.plans: list[RowPlan] = []
         self.rejects: list[Reject] = []
         self.raws: list[bytes] = []
         self.rows = 0
@@ -125,7 +125,7 @@ class Gathering:
         self.is_open = False
         self.size = 0
 
-    def add(self, one: Mapped, plan: Plan | None) -> None:
+    def add(self, one: Mapped, plan: RowPlan | None) -> None:
         """Add a row, or bytes that belong to none."""
         raw = raw_of(one)
         self.raws.append(raw)

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from km_cli.run.sending import Stopped
 from km_cli.errors import InputError, ReadError
-from km_cli.run.batch import Gathering, Mapped, raw_of
 from km_cli.inputs import Opened
 from km_cli.model import NANOSECONDS, Event, Gap, Reject, Row
+from km_cli.run.batch import BatchBuilder, Mapped, raw_of
 from km_cli.run.overlaps import Span
+from km_cli.run.sending import Stopped
 
 MOST_JUDGED = 200
 _FEWEST_JUDGED = 10
@@ -80,7 +80,7 @@ def judge(first: Iterable[Mapped], opened: Opened) -> None:
         )
 
 
-def judge_conflicts(batch: Gathering, source: str) -> None:
+def judge_conflicts(batch: BatchBuilder, source: str) -> None:
     """Raise InputError if most rows of the first batch are in conflict with what was sent."""
     found = [plan for plan in batch.plans if any(one.code == "conflict" for one in plan.rejects)]
     if batch.rows >= _FEWEST_JUDGED and len(found) * 2 > batch.rows:

@@ -15,8 +15,8 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
-from km_cli.run.sending import Stop, Stopped
 from km_cli.errors import Exhausted
+from km_cli.run.sending import Stop, Stopped
 
 _TICK = 0.2
 

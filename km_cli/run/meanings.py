@@ -18,13 +18,13 @@ from typing import NamedTuple
 from km_cli.config import Settings
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Opened, open_reader
+from km_cli.kissmetrics import fold_name
 from km_cli.ledger import Ledger, Reading
 from km_cli.ledger.readings import Meaning
 from km_cli.mapping import Columns, Mapper, Mapping
 from km_cli.model import NANOSECONDS, Event, Finding, Persona, Record, Row
 from km_cli.model import Sequence as Calls
-from km_cli.kissmetrics import fold_name
-from km_cli.planning.fingerprints import Prints
+from km_cli.planning.fingerprints import Fingerprints
 from km_cli.strategies import Expansion
 
 JUDGED_ROWS = 200
@@ -35,7 +35,7 @@ _HARDLY = 10
 
 _MOST_MEANINGS = 16
 
-Part = tuple[str, str]
+Selection = tuple[str, str]
 """Site and persona."""
 
 
@@ -65,7 +65,7 @@ class Meanings:
         self._ledger = ledger
         self._now = now
         self._check = check
-        self._prints = Prints(settings.target.tracker)
+        self._fingerprints = Fingerprints(settings.target.tracker)
         self._meanings: list[Meaning] | None = None
 
     def refused(
@@ -212,9 +212,9 @@ class Meanings:
 
     def _known(
         self, rows: Sequence[Row], meaning: Interpretation, span: Meaning | None = None
-    ) -> dict[Part, Known]:
+    ) -> dict[Selection, Known]:
         """Return what is known of each persona's records, if rows are read so; only within a `span`."""
-        found: dict[Part, Known] = {}
+        found: dict[Selection, Known] = {}
         for row in rows:
             for part, record in meaning.records(row).items():
                 known = found.setdefault(part, Known())
@@ -226,13 +226,13 @@ class Meanings:
         return found
 
     def _holders(self, record: Record) -> Iterator[int]:
-        mark = self._prints.of(record)
-        for filed in self._ledger.slots.slot(mark.person, mark.second).filed:
-            if filed.deed == mark.deed:
-                yield from (claim.reading for claim in filed.claims)
+        mark = self._fingerprints.of(record)
+        for known_call in self._ledger.slots.slot(mark.person, mark.second).known:
+            if known_call.deed == mark.deed:
+                yield from (claim.reading for claim in known_call.claims)
 
 
-def _known_only(now: dict[Part, Known], then: dict[Part, Known]) -> set[int]:
+def _known_only(now: dict[Selection, Known], then: dict[Selection, Known]) -> set[int]:
     """Return the readings by which half of some persona's records are known then, and hardly any now."""
     found: set[int] = set()
     for part, before in then.items():
@@ -274,7 +274,7 @@ class Interpretation:
             members=settings.members,
         )
 
-    def records(self, row: Row) -> dict[Part, Record]:
+    def records(self, row: Row) -> dict[Selection, Record]:
         """Return the record of each persona in each site; none of a row that would be rejected."""
         try:
             event = self._mapper.map(row)

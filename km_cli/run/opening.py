@@ -12,8 +12,8 @@ from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Opened, Place, Source, open_reader
 from km_cli.ledger import Head, Ledger, Reading
 from km_cli.mapping import Bad, BadTime, EventsSeen, Mapper, Mapping, Times, Unclear, cells, recognise
-from km_cli.run.meanings import personas_to_json
 from km_cli.model import NANOSECONDS, Overlap, Row
+from km_cli.run.meanings import personas_to_json
 from km_cli.run.overlaps import Span
 from km_cli.run.tally import Tally
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 
-class Understood(NamedTuple):
+class Opening(NamedTuple):
     """A reading that an input goes on with (or a new one), its mapping, and the hash of what is behind it.
 
     Of a new one, `behind` are readings that it begins with to the byte, and `same` all of the same log.
@@ -34,7 +34,7 @@ class Understood(NamedTuple):
     same: tuple[Reading, ...] = ()
 
 
-class Understanding:
+class Openings:
     """Knows inputs again, and recognises what is new. `check` may raise what ends the run."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Understanding:
         self._now = now
         self._check = check
 
-    def of(self, opened: Opened) -> Understood:
+    def of(self, opened: Opened) -> Opening:
         """Know a file again by the bytes already read under the same mapping, whatever its name (promise 5).
 
         A rejects file has no reading to go on with: its rows belong to the readings they came from. Raises
@@ -65,14 +65,14 @@ class Understanding:
             heads = self._heads(opened)
             for head, state in heads:
                 if head.asked == asked and (known := self._gone_on_with(head)):
-                    return Understood(_refreshed(known, opened), self.known_mapping(known), state)
+                    return Opening(_refreshed(known, opened), self.known_mapping(known), state)
         mapping = self.mapping(opened)
         readings = self._ledger.readings
         numbers = {head.number: None for head, _ in heads if head.rows}
         behind = tuple(self._ledger.reading_of(number) for number in numbers)
         others = tuple(one for one in readings.beginning(opened.start) if one.number not in numbers)
         reading = readings.begin(self._new(opened, mapping))
-        return Understood(reading, mapping, sha256(), behind, behind + others)
+        return Opening(reading, mapping, sha256(), behind, behind + others)
 
     def _gone_on_with(self, head: Head) -> Reading | None:
         """Return the reading of a head, if it is gone on with.
@@ -182,12 +182,12 @@ def _refreshed(known: Reading, opened: Opened) -> Reading:
 class Mappers:
     """The mapper of an input, and those of the readings that corrected rejects come from."""
 
-    def __init__(self, understanding: Understanding, opened: Opened, mapping: Mapping) -> None:
-        self._understanding = understanding
+    def __init__(self, openings: Openings, opened: Opened, mapping: Mapping) -> None:
+        self._openings = openings
         self._opened = opened
         self._mapping = mapping
         self._known: dict[str, tuple[Mapper, int]] = {}
-        self.own = understanding.mapper(opened, mapping)
+        self.own = openings.mapper(opened, mapping)
 
     def of(self, row: Row) -> Mapper:
         """Return the mapper for a row; what is asked for goes before what its reading knew."""
@@ -204,12 +204,12 @@ class Mappers:
         return found
 
     def _made(self, token: str) -> tuple[Mapper, int]:
-        reading = self._understanding.of_token(token)
+        reading = self._openings.of_token(token)
         if reading is None:
-            return self._understanding.mapper(self._opened, self._mapping), 0
-        before = self._understanding.known_mapping(reading)
-        mapping = self._understanding.under(self._opened, before)
-        return self._understanding.mapper(self._opened, mapping), reading.number
+            return self._openings.mapper(self._opened, self._mapping), 0
+        before = self._openings.known_mapping(reading)
+        mapping = self._openings.under(self._opened, before)
+        return self._openings.mapper(self._opened, mapping), reading.number
 
 
 def span_of(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Mapping
 from km_cli.model import KnownRow, Overlap, Properties
-from km_cli.planning.fingerprints import column_mark
+from km_cli.planning.fingerprints import column_fingerprint
 from km_cli.run.rereading import Rereading
 
 _MOST_KNOWN = 64
@@ -224,15 +224,15 @@ _UNKNOWN = Reading(0, "", "", "", "an earlier import", (), "")
 
 
 def _columns(reading: Reading) -> _Columns:
-    names = {column_mark(name): name for name in (*reading.columns, *reading.regular)}
+    names = {column_fingerprint(name): name for name in (*reading.columns, *reading.regular)}
     if not reading.mapping:
         return _Columns(frozenset(names), frozenset(), frozenset(), frozenset(), names)
     columns = Mapping.from_json(reading.mapping).columns
     ignored = {mark for mark, name in names.items() if columns.is_ignored(name)}
-    ignored.update(map(column_mark, columns.ignore))
-    notation = {column_mark(name) for name in (columns.event, columns.timestamp) if name}
-    regular = frozenset(map(column_mark, reading.regular)) - ignored
-    ids = frozenset([column_mark(columns.id)] if columns.id else [])
+    ignored.update(map(column_fingerprint, columns.ignore))
+    notation = {column_fingerprint(name) for name in (columns.event, columns.timestamp) if name}
+    regular = frozenset(map(column_fingerprint, reading.regular)) - ignored
+    ids = frozenset([column_fingerprint(columns.id)] if columns.id else [])
     return _Columns(frozenset(names), regular, frozenset(ignored | notation), ids, names)
 
 

@@ -11,25 +11,25 @@ from contextlib import closing
 from functools import partial
 from typing import Protocol
 
-from km_cli.planning.forecast import Census
 from km_cli.config import Settings
-from km_cli.run.sending import Batch, Dispatch, Stopped
-from km_cli.run.row_findings import Apart, moved_members
 from km_cli.errors import InputError, ReadError
-from km_cli.run.first_rows import MOST_JUDGED, Preview, judge, judge_conflicts, preview
-from km_cli.run.batch import Cursor, FixedCursor, Gathering, Holding, Mapped
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Columns, EventsSeen, LeftOut, Mapping
-from km_cli.run.meanings import Meanings
-from km_cli.model import NANOSECONDS, Event, Finding, Gap, Held, Plan, Reject, Row, Sequence
-from km_cli.run.overlaps import Ahead, Overlaps, Span
+from km_cli.model import NANOSECONDS, Event, Finding, Gap, Held, Reject, Row, RowPlan, Sequence
 from km_cli.planning import Planner
+from km_cli.planning.forecast import Forecaster
 from km_cli.protocols import Clock
 from km_cli.rules import Rules
-from km_cli.strategies import EventLists, Expansion
+from km_cli.run.batch import BatchBuilder, Cursor, FixedCursor, Holding, Mapped
+from km_cli.run.first_rows import MOST_JUDGED, Preview, judge, judge_conflicts, preview
+from km_cli.run.meanings import Meanings
+from km_cli.run.opening import Mappers, Openings, span_of
+from km_cli.run.overlaps import Ahead, Overlaps, Span
+from km_cli.run.row_findings import RowFindings, moved_members
+from km_cli.run.sending import Batch, BatchSink, Stopped
 from km_cli.run.tally import Tally
-from km_cli.run.opening import Mappers, Understanding, span_of
+from km_cli.strategies import EventLists, Expansion
 
 _DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5", "reserved"})
 """Why a row is rejected that Kissmetrics would answer with 200 all the same (W3)."""
@@ -48,7 +48,7 @@ class Observer(Protocol):
         """An input is understood; `reading.length` is more than 0 if it goes on where it stopped."""
         ...
 
-    def planned(self, sequence: Sequence, plan: Plan) -> None:
+    def planned(self, sequence: Sequence, plan: RowPlan) -> None:
         """A row is planned."""
         ...
 
@@ -72,7 +72,7 @@ class Pipeline:
         self,
         settings: Settings,
         ledger: Ledger,
-        dispatch: Dispatch,
+        sink: BatchSink,
         tally: Tally,
         observer: Observer,
         clock: Clock,
@@ -82,7 +82,7 @@ class Pipeline:
     ) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._dispatch = dispatch
+        self._sink = sink
         self._tally = tally
         self._observer = observer
         self._counts_known = counts_known
@@ -92,7 +92,7 @@ class Pipeline:
         self._rules = Rules()
         self._expansion = Expansion(settings.personas)
         self._lists = EventLists(settings.personas)
-        self._census = Census(ledger.counts, settings.target.tracker)
+        self._forecaster = Forecaster(ledger.counts, settings.target.tracker)
         self._now = clock.now()
         self._begin(settings)
 
@@ -104,10 +104,10 @@ class Pipeline:
     def _begin(self, settings: Settings) -> None:
         self._settings = settings
         self._seen = EventsSeen(settings.part, settings.personas, settings.skipped)
-        self._understanding = Understanding(
-            settings, self._ledger, self._seen, self._tally, self._now, self._dispatch.check
+        self._openings = Openings(
+            settings, self._ledger, self._seen, self._tally, self._now, self._sink.check
         )
-        self._meanings = Meanings(settings, self._ledger, self._now, self._dispatch.check)
+        self._meanings = Meanings(settings, self._ledger, self._now, self._sink.check)
         self._sees_all = True
 
     def run(self, sources: Iterable[Source]) -> None:
@@ -136,7 +136,7 @@ class Pipeline:
         `may_grow` is asked at its end, if anybody: a last record that may still grow is left to a later run.
         Raises as `run` does.
         """
-        opened.source.verify(self._dispatch.check)
+        opened.source.verify(self._sink.check)
         try:
             return opened.empty or (self._take(opened, may_grow) and not self.is_full)
         finally:
@@ -161,7 +161,7 @@ class Pipeline:
     def forecast(self) -> Forecast:
         """Return what Kissmetrics will hold when all that was planned so far is sent."""
         return {
-            site.name: self._ledger.counts.total(self._census.site(site.name))
+            site.name: self._ledger.counts.total(self._forecaster.site(site.name))
             for site in self._settings.people.sites
         }
 
@@ -172,21 +172,21 @@ class Pipeline:
                 opened = open_reader(source)
                 try:
                     if not opened.empty:
-                        self._understanding.mapping(opened)
+                        self._openings.mapping(opened)
                 finally:
                     opened.close()
 
     def _take(self, opened: Opened, may_grow: Callable[[], bool] | None) -> bool:
-        reading, mapping, state, behind, same = self._understanding.of(opened)
+        reading, mapping, state, behind, same = self._openings.of(opened)
         self._observer.opened(opened.source.name, mapping.columns, reading)
         self._sees_all = self._sees_all and not reading.rows and opened.format != "rejects"
         if self._counts_known:
             self._tally.rows.skipped += reading.rows
             self._tally.rejected_before += reading.rejected + reading.refused
         place = Place(reading.length, reading.line + 1, reading.digest) if reading.length else None
-        reader = opened.reader(place, self._dispatch.check)
-        mappers = Mappers(self._understanding, opened, mapping)
-        self._apart = Apart(
+        reader = opened.reader(place, self._sink.check)
+        mappers = Mappers(self._openings, opened, mapping)
+        self._row_findings = RowFindings(
             mapping.columns, opened.source.name, self._settings.spread, seeks_ids=self._seeks_ids
         )
         items = reader.items()
@@ -207,7 +207,7 @@ class Pipeline:
             cursor.begin(reader.preamble)
             planner = self._planner(overlaps, reading)
             self._ship(ahead.mapped, mappers, planner, overlaps, cursor, is_new=not reading.rows)
-        self._note_all(self._apart.end())
+        self._note_all(self._row_findings.end())
         if holding is None:
             return True
         self._tally.rows.held += holding.rows
@@ -228,7 +228,7 @@ class Pipeline:
         rest: Callable[[], Span] | None = None
         if opened.source.stamp is not None:
             # It is asked while a batch is planned: what is planned must not become durable without its calls.
-            rest = partial(span_of, opened.source, mapping, place, self._now, self._dispatch.heed)
+            rest = partial(span_of, opened.source, mapping, place, self._now, self._sink.heed)
         return Ahead(ahead.span, ahead.is_all and self._left != 0, rest)
 
     # Rows to events
@@ -282,7 +282,7 @@ class Pipeline:
         *,
         is_new: bool,
     ) -> None:
-        batch = Gathering()
+        batch = BatchBuilder()
         # Nothing can be in conflict with an empty ledger: then batches leave as they come.
         least = MOST_JUDGED if is_new and self._ledger.readings.have_calls else 1
         while True:
@@ -299,7 +299,7 @@ class Pipeline:
             if type(one) is Event:
                 second, own = one.moment // NANOSECONDS, mappers.reading_of(one.row)
                 overlaps.see(second, own, is_date=one.is_date)
-                self._note_all(self._apart.look(one))
+                self._note_all(self._row_findings.look(one))
             batch.add(one, self._plan(one, mappers, planner))
             if least > 1 and batch.rows == least:
                 judge_conflicts(batch, cursor.reading.source)
@@ -307,14 +307,14 @@ class Pipeline:
                 cursor.spans(overlaps.span)
                 self._send(batch, cursor, at_end=False)
                 self._check_rejects(at_end=False)
-                batch, least = Gathering(), 1
+                batch, least = BatchBuilder(), 1
         if batch.rows < least:
             judge_conflicts(batch, cursor.reading.source)
         cursor.spans(overlaps.span)
         self._send(batch, cursor, at_end=self._left != 0)
         self._check_rejects(at_end=False)
 
-    def _plan(self, one: Mapped, mappers: Mappers, planner: Planner) -> Plan | None:
+    def _plan(self, one: Mapped, mappers: Mappers, planner: Planner) -> RowPlan | None:
         if type(one) is Reject:
             self._tally.reject(one)
             self._tally.rows.rejected += 1
@@ -329,7 +329,7 @@ class Pipeline:
             return None
         sequence = self._expansion.expand(one)
         if isinstance(sequence, Reject):
-            return Plan(one.row, rejects=(sequence,))
+            return RowPlan(one.row, rejects=(sequence,))
         if undone := self._lists.look(one):
             self._tally.note(undone)
         if not sequence.calls:
@@ -338,7 +338,7 @@ class Pipeline:
             return None
         self._note_all(self._rules.look(one))
         plan = planner.plan(sequence, mappers.reading_of(one.row))
-        self._note_all(self._census.take(sequence, plan))
+        self._note_all(self._forecaster.take(sequence, plan))
         self._note_all(moved_members(one, sequence, plan, self._settings.members))
         self._observer.planned(sequence, plan)
         return plan
@@ -353,12 +353,12 @@ class Pipeline:
             rejected = max(self._rejected, self._tally.rows.rejected)
             self._settings.max_rejects.check(rejected, self._read, at_end=at_end)
 
-    def _send(self, batch: Gathering, cursor: Cursor | FixedCursor, *, at_end: bool) -> None:
+    def _send(self, batch: BatchBuilder, cursor: Cursor | FixedCursor, *, at_end: bool) -> None:
         if not batch.raws and not cursor.reading.length:
             return  # nothing was read yet: no reading begins
         self._read += batch.rows
         self._rejected += batch.rejected
         cursor.advance(batch)
         self._observer.shipping()
-        self._dispatch.ship(Batch(batch.plans, batch.rejects, cursor.reading, at_end))
+        self._sink.ship(Batch(batch.plans, batch.rejects, cursor.reading, at_end))
         self._observer.shipped(self._tally, cursor.reading)

@@ -14,7 +14,7 @@ from km_cli.inputs import Source, open_reader
 from km_cli.ledger import Reading
 from km_cli.mapping import Mapping, whole
 from km_cli.model import KnownRow, Properties, Row
-from km_cli.planning.fingerprints import Prints
+from km_cli.planning.fingerprints import Fingerprints
 
 MOST_ROWS = 200_000
 """How many rows a run reads for this: reading a long log again for each conflict would take hours."""
@@ -25,7 +25,7 @@ class Rereading:
 
     def __init__(self) -> None:
         self._left = MOST_ROWS
-        self._prints = Prints("")
+        self._fingerprints = Fingerprints("")
         self._reading = 0
         self._line = 0
         self._rows: Iterator[tuple[int, Properties]] = iter(())
@@ -39,7 +39,7 @@ class Rereading:
         for line, cells in self._rows:
             self._line = line
             self._left -= 1
-            if line == known.line and self._prints.of_row(cells).columns == known.columns:
+            if line == known.line and self._fingerprints.of_row(cells).columns == known.columns:
                 return cells
             if line >= known.line or self._left <= 0:
                 break

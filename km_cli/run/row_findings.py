@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 
 from km_cli.mapping import Columns, Members
-from km_cli.model import Event, Finding, Plan, Properties, Record, Sequence
+from km_cli.model import Event, Finding, Properties, Record, RowPlan, Sequence
 
 _DAY = 86_400
 
@@ -22,7 +22,7 @@ _NO_ID = re.compile(r"[+-]?\d*[.,]\d+|\d{4}-\d\d-\d\d.*|\d\d?[/.]\d\d?[/.]\d+.*|
 _NAMED_SO = re.compile(r"id|uuid|guid|key|hash|instance", re.IGNORECASE)
 
 
-class Apart:
+class RowFindings:
     """Looks at the rows of one input. `spread` is how many seconds a call may be moved by."""
 
     def __init__(self, columns: Columns, source: str, spread: int, *, seeks_ids: bool) -> None:
@@ -49,11 +49,13 @@ class Apart:
             yield Finding("dates", said, self._source, 0)
 
 
-def moved_members(event: Event, sequence: Sequence, plan: Plan, members: Members | None) -> Iterator[Finding]:
+def moved_members(
+    event: Event, sequence: Sequence, plan: RowPlan, members: Members | None
+) -> Iterator[Finding]:
     """Yield the finding about a row that was sent before, and for another account than it names now."""
-    if members is None or not plan.placed:
+    if members is None or not plan.planned:
         return
-    sent = {placed.call.persona for placed in plan.placed if type(placed.call) is Record}
+    sent = {planned.call.persona for planned in plan.planned if type(planned.call) is Record}
     done = {call.persona for call in sequence.calls if type(call) is Record}
     owed = {part for reject in plan.rejects for part in reject.owed}
     moved = sent & members.personas

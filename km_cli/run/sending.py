@@ -14,7 +14,7 @@ from km_cli.delivery import NOT_SENT, Pool
 from km_cli.errors import KmError
 from km_cli.inputs import RejectsFile, format_reject
 from km_cli.ledger import Ledger, Reading
-from km_cli.model import Outcome, Parcel, Plan, Receipt, Reject
+from km_cli.model import OutboxCall, Outcome, Receipt, Reject, RowPlan
 from km_cli.protocols import Destination
 from km_cli.run.tally import OpenRow, Tally
 
@@ -43,13 +43,13 @@ class Stopped(Exception):
 class Batch(NamedTuple):
     """Rows that are planned, made durable and acknowledged together, and the cursor behind them."""
 
-    plans: Sequence[Plan]
+    plans: Sequence[RowPlan]
     rejects: Sequence[Reject]
     reading: Reading
     at_end: bool
 
 
-class Dispatch(Protocol):
+class BatchSink(Protocol):
     """What the pipeline does with its batches."""
 
     def ship(self, batch: Batch) -> None:
@@ -80,15 +80,15 @@ class Rehearsal:
     def ship(self, batch: Batch) -> None:
         """Count what an import would send."""
         calls = [
-            (placed, self._destination.encode(placed.call, placed.filed.taken))
+            (planned, self._destination.encode(planned.call, planned.known.taken))
             for plan in batch.plans
-            for placed in plan.placed
+            for planned in plan.planned
         ]
         for plan in batch.plans:
             count_plan(self._tally, plan)
             if plan.rejects:
                 self._tally.rows.rejected += 1
-            elif plan.placed:
+            elif plan.planned:
                 self._tally.rows.sent += 1
         self._ledger.commit(self._tracker, batch.reading, calls, at_end=batch.at_end)
         self.check()
@@ -136,9 +136,9 @@ class Sending:
         """Send first what earlier runs left in the outbox (promise 4)."""
         self._sites = tuple(sites)
         self._has_aliases = self._ledger.outbox.has_aliases()
-        for parcels in self._ledger.outbox.pending(self._tracker, sites):
-            self._tally.calls.resumed += len(parcels)
-            self._pool.submit(parcels)
+        for outbox_calls in self._ledger.outbox.pending(self._tracker, sites):
+            self._tally.calls.resumed += len(outbox_calls)
+            self._pool.submit(outbox_calls)
             self._wait_for_room()
 
     def ship(self, batch: Batch) -> None:
@@ -146,29 +146,29 @@ class Sending:
         self._write_rejects(batch)
         encode = self._destination.encode
         calls = [
-            (placed, encode(placed.call, placed.filed.taken))
+            (planned, encode(planned.call, planned.known.taken))
             for plan in batch.plans
-            for placed in plan.placed
+            for planned in plan.planned
         ]
         self._collect(self._pool.receipts())
-        parcels = self._ledger.commit(
+        outbox_calls = self._ledger.commit(
             self._tracker, batch.reading, calls, self._take_unsettled(), at_end=batch.at_end
         )
-        numbers = (parcel.number for parcel in parcels)
+        numbers = (outbox_call.number for outbox_call in outbox_calls)
         for plan in batch.plans:
             count_plan(self._tally, plan)
-            if plan.placed:
-                row = OpenRow(self._tally.rows, len(plan.placed), rejected=bool(plan.rejects))
-                self._open.update((next(numbers), row) for _ in plan.placed)
+            if plan.planned:
+                row = OpenRow(self._tally.rows, len(plan.planned), rejected=bool(plan.rejects))
+                self._open.update((next(numbers), row) for _ in plan.planned)
             elif plan.rejects:
                 self._tally.rows.rejected += 1
-        self._submit(parcels)
+        self._submit(outbox_calls)
         self._wait_for_room()
 
-    def _submit(self, parcels: Sequence[Parcel]) -> None:
+    def _submit(self, outbox_calls: Sequence[OutboxCall]) -> None:
         """Let them leave; aliases stay in the outbox until the end."""
-        ready = [parcel for parcel in parcels if not parcel.is_alias]
-        self._has_aliases = self._has_aliases or len(ready) < len(parcels)
+        ready = [outbox_call for outbox_call in outbox_calls if not outbox_call.is_alias]
+        self._has_aliases = self._has_aliases or len(ready) < len(outbox_calls)
         self._pool.submit(ready)
 
     def finish(self) -> None:
@@ -180,16 +180,20 @@ class Sending:
 
     def _send_aliases(self) -> None:
         """Send the aliases of people all of whose data is acknowledged (I3); the others stay pending."""
-        for parcels in self._ledger.outbox.aliases(self._tracker, self._sites):
-            persons = {person for parcel in parcels for person in (parcel.seat.person, parcel.seat.deed)}
+        for outbox_calls in self._ledger.outbox.aliases(self._tracker, self._sites):
+            persons = {
+                person
+                for outbox_call in outbox_calls
+                for person in (outbox_call.reference.person, outbox_call.reference.deed)
+            }
             waiting = self._ledger.outbox.holds(persons)
-            ready: list[Parcel] = []
-            kept: list[Parcel] = []
-            for parcel in parcels:
-                self._tally.calls.resumed += parcel.number not in self._open
-                is_kept = parcel.seat.person in waiting or parcel.seat.deed in waiting
-                (kept if is_kept else ready).append(parcel)
-            self._collect([Receipt(parcel, Outcome.PENDING) for parcel in kept])
+            ready: list[OutboxCall] = []
+            kept: list[OutboxCall] = []
+            for outbox_call in outbox_calls:
+                self._tally.calls.resumed += outbox_call.number not in self._open
+                is_kept = outbox_call.reference.person in waiting or outbox_call.reference.deed in waiting
+                (kept if is_kept else ready).append(outbox_call)
+            self._collect([Receipt(outbox_call, Outcome.PENDING) for outbox_call in kept])
             self._pool.submit(ready)
             self._wait_for_room()
         self._has_aliases = False
@@ -209,13 +213,13 @@ class Sending:
             self._pool.finish_in_flight(_GRACE)
         self._collect(self._pool.close())
         if self._has_aliases:
-            for parcels in self._ledger.outbox.aliases(self._tracker, self._sites):
+            for outbox_calls in self._ledger.outbox.aliases(self._tracker, self._sites):
                 mine = [
-                    parcel
-                    for parcel in parcels
-                    if parcel.number in self._open and parcel.number not in self._dropped
+                    outbox_call
+                    for outbox_call in outbox_calls
+                    if outbox_call.number in self._open and outbox_call.number not in self._dropped
                 ]
-                self._collect([Receipt(parcel, Outcome.PENDING) for parcel in mine])
+                self._collect([Receipt(outbox_call, Outcome.PENDING) for outbox_call in mine])
         self._settle()
 
     def _wait_for_room(self) -> None:
@@ -245,7 +249,7 @@ class Sending:
         """Count receipts; they become durable with the next transaction."""
         calls = self._tally.calls
         for receipt in [*receipts, *self._left_without(receipts)]:
-            if row := self._open.pop(receipt.parcel.number, None):
+            if row := self._open.pop(receipt.call.number, None):
                 row.settle(receipt.outcome)
             if receipt.outcome is Outcome.ACKNOWLEDGED:
                 calls.acknowledged += 1
@@ -265,13 +269,13 @@ class Sending:
             return []
         dropped: dict[int, Receipt] = {}
         for receipt in receipts:
-            if receipt.outcome is Outcome.REJECTED and not receipt.parcel.is_alias:
+            if receipt.outcome is Outcome.REJECTED and not receipt.call.is_alias:
                 reason = f"not sent without what was refused: {receipt.reason}"
-                for alias in self._ledger.outbox.aliases_beside(receipt.parcel):
+                for alias in self._ledger.outbox.aliases_beside(receipt.call):
                     dropped.setdefault(alias.number, Receipt(alias, Outcome.REJECTED, reason))
         new = [receipt for number, receipt in dropped.items() if number not in self._dropped]
         self._dropped.update(dropped)
-        self._tally.calls.resumed += sum(receipt.parcel.number not in self._open for receipt in new)
+        self._tally.calls.resumed += sum(receipt.call.number not in self._open for receipt in new)
         return new
 
     def _settle_some(self) -> None:
@@ -289,11 +293,11 @@ class Sending:
         refused: dict[int, list[Receipt]] = defaultdict(list)
         for receipt in receipts:
             if receipt.outcome is Outcome.REJECTED:
-                refused[receipt.parcel.row].append(receipt)
+                refused[receipt.call.row].append(receipt)
         lines = []
         for number, mates in refused.items():
             reading_number, row = self._ledger.outbox.row(number)
-            owed = tuple(dict.fromkeys(mate.parcel.part for mate in mates))
+            owed = tuple(dict.fromkeys(mate.call.part for mate in mates))
             reject = Reject(row, "refused", f"the destination refused it: {mates[0].reason}", owed)
             self._tally.reject(reject)
             reading = self._ledger.reading_of(reading_number)
@@ -309,17 +313,17 @@ class Sending:
         """Write rejects; whoever comes after us knows of them, if we don't come to tell."""
         if lines:
             self._rejects.write(lines)
-            self._ledger.untold.keep(self._rejects.name, self._rejects.count)
+            self._ledger.unreported.keep(self._rejects.name, self._rejects.count)
 
 
-def count_plan(tally: Tally, plan: Plan) -> None:
+def count_plan(tally: Tally, plan: RowPlan) -> None:
     """Count what was decided on a row, except for what becomes of its calls."""
-    tally.calls.planned += len(plan.placed)
-    for placed in plan.placed:
-        tally.by_persona[placed.call.persona] += 1
+    tally.calls.planned += len(plan.planned)
+    for planned in plan.planned:
+        tally.by_persona[planned.call.persona] += 1
     for finding in plan.findings:
         tally.note(finding)
     for reject in plan.rejects:
         tally.reject(reject)
-    if not plan.placed and not plan.rejects:
+    if not plan.planned and not plan.rejects:
         tally.rows.skipped += 1

@@ -199,12 +199,12 @@ class Store(Reader):
         if hit.kind == "s" and not hit.properties:
             return
         moment = self._moment(second, person)
-        news, folded = self._set(hit, product, moment, (second, person))
+        gain, folded = self._set(hit, product, moment, (second, person))
         if hit.kind == "e":
             name, changed = self._name(product, "event", hit.name)
             folded = folded or changed
             if name in moment.events:  # D1, the stricter reading: the properties need not match
-                self._counts["merged", "D1" if news else "repeat"] += 1
+                self._counts["merged", "D1" if gain else "repeat"] += 1
             else:
                 moment.events.add(name)
                 self._new_events.append((second, person, name))
@@ -214,7 +214,7 @@ class Store(Reader):
 
     def _set(self, hit: Hit, product: int, moment: _Moment, key: tuple[int, int]) -> tuple[bool, bool]:
         """Set the properties; whether that changed anything, and whether D4 changed a name."""
-        news = folded = False
+        gain = folded = False
         for shown, value in hit.properties:
             name, changed = self._name(product, "property", shown)
             folded = folded or changed
@@ -225,10 +225,10 @@ class Store(Reader):
                 self._new_instances[key[1], name] += 1
             else:
                 self._counts["merged", "D2"] += 1  # one survives: here the later
-            news = True
+            gain = True
             moment.properties[name] = value
             self._new_values.append((*key, name, value))
-        return news, folded
+        return gain, folded
 
     def _moment(self, second: int, person: int) -> _Moment:
         if known := self._moments.get((second, person)):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from km_cli.model import Persona
-from km_cli.strategies import sites, toggle
 from km_cli.strategies import property as linked
+from km_cli.strategies import sites, toggle
 from km_cli.strategies.base import Expansion
 from km_cli.strategies.lists import EventLists
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence as Listed
 
-from km_cli.model import Alias, Call, Event, Identify, Persona, Record, Reject, Sequence, Set, Share
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
+from km_cli.model import Alias, Call, Event, Identify, Persona, PersonaPart, Record, Reject, Sequence, Set
 
 _MOST_NAMES = 100_000
 
@@ -61,7 +61,7 @@ class Expansion:
         return [persona.name for persona, naming in self._parts if naming(event)]
 
 
-def _part(persona: Persona, name: str, share: Share, event: Event, owed: tuple[str, ...]) -> list[Call]:
+def _part(persona: Persona, name: str, share: PersonaPart, event: Event, owed: tuple[str, ...]) -> list[Call]:
     """Return what one persona does, of a corrected reject only what it still owes; empty for nothing."""
     identity, properties, sets, alias = share
     who, site, *_ = persona

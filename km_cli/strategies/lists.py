@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from km_cli.model import Event, Finding, Persona
 from km_cli.kissmetrics import fold_name
+from km_cli.model import Event, Finding, Persona
 
 MOST_NAMES = 5000
 """Names of events that are remembered, and counted if a persona leaves them to others."""

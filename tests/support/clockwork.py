@@ -44,8 +44,8 @@ class _SetClock:
 
 def _run(arguments: Sequence[str], now: float) -> int:
     from km_cli.cli.backfill import command
-    from km_cli.cli.terminal.show import complain
     from km_cli.cli.backfilling import run_backfill
+    from km_cli.cli.terminal.show import complain
     from km_cli.errors import KmError
 
     try:

@@ -14,7 +14,7 @@ from km_cli.cli.sending import SystemClock
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations.tracker import TrackerDestination
 from km_cli.errors import KmError
-from km_cli.model import NANOSECONDS, Outcome, Parcel, Receipt, Record, Seat
+from km_cli.model import NANOSECONDS, OutboxCall, Outcome, Receipt, Record, SlotReference
 from km_cli.protocols import Destination
 from tests.support.tracker import OK, Behave, Hit, Reaction, Tracker
 
@@ -31,15 +31,17 @@ def record(number: int, **changes: Any) -> Record:
     return call._replace(**changes)
 
 
-def parcels(destination: Destination, count: int, first: int = 0) -> list[Parcel]:
+def outbox_calls(destination: Destination, count: int, first: int = 0) -> list[OutboxCall]:
     """Calls as they lie in the outbox, each of a person of its own."""
-    return [parcel(destination, number, record(number)) for number in range(first, first + count)]
+    return [outbox_call(destination, number, record(number)) for number in range(first, first + count)]
 
 
-def parcel(destination: Destination, number: int, call: Record) -> Parcel:
+def outbox_call(destination: Destination, number: int, call: Record) -> OutboxCall:
     """One call as it lies in the outbox."""
     payload = destination.encode(call, call.second)
-    return Parcel(number, number, call.site, call.persona, payload, Seat(b"", call.second, 0, b"", b""))
+    return OutboxCall(
+        number, number, call.site, call.persona, payload, SlotReference(b"", call.second, 0, b"", b"")
+    )
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Delivery:
 
     def submit(self, count: int, first: int = 0) -> None:
         """Hand over so many calls."""
-        self.pool.submit(parcels(self.destination, count, first))
+        self.pool.submit(outbox_calls(self.destination, count, first))
 
     def run(self, limit: float = 20.0) -> KmError | None:
         """Wait until all have receipts or the pool stops; return why it stopped."""
@@ -74,7 +76,7 @@ class Delivery:
 
     def numbers(self, outcome: Outcome) -> list[int]:
         """The calls that ended so, in order."""
-        return sorted(one.parcel.number for one in self.receipts if one.outcome is outcome)
+        return sorted(one.call.number for one in self.receipts if one.outcome is outcome)
 
 
 @contextmanager
@@ -97,7 +99,7 @@ def delivering(
     finally:
         if not any(receipt for receipt in delivery.receipts if receipt.reason == "not sent"):
             delivery.end()
-    counts = Counter(receipt.parcel.number for receipt in delivery.receipts)
+    counts = Counter(receipt.call.number for receipt in delivery.receipts)
     assert set(counts.values()) <= {1}, "a call has two receipts"
 
 

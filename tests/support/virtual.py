@@ -12,7 +12,7 @@ from random import Random
 from km_cli.delivery.courier import Courier, Errand
 from km_cli.delivery.policy import Policy
 from km_cli.errors import KmError
-from km_cli.model import Answer, Outcome, Parcel, Receipt, Seat, Verdict
+from km_cli.model import Answer, OutboxCall, Outcome, Receipt, SlotReference, Verdict
 
 TAKEN = Answer(Verdict.ACKNOWLEDGED)
 DOWN = Answer(Verdict.RETRY, "HTTP 503 Service Unavailable")
@@ -52,12 +52,15 @@ class Trip:
 
     def numbers(self, outcome: Outcome) -> list[int]:
         """The calls that ended so."""
-        return sorted(one.parcel.number for one in self.receipts if one.outcome is outcome)
+        return sorted(one.call.number for one in self.receipts if one.outcome is outcome)
 
 
-def parcels(numbers: range) -> list[Parcel]:
+def outbox_calls(numbers: range) -> list[OutboxCall]:
     """Calls without content."""
-    return [Parcel(number, number, "main", "user", b"/e?", Seat(b"", 1, 1, b"", b"")) for number in numbers]
+    return [
+        OutboxCall(number, number, "main", "user", b"/e?", SlotReference(b"", 1, 1, b"", b""))
+        for number in numbers
+    ]
 
 
 def travel(
@@ -77,7 +80,7 @@ def travel(
     under_way: list[tuple[float, int, Errand, Answer]] = []
     is_proven = False
     while True:
-        more = parcels(range(submitted, min(calls, submitted + window - courier.unresolved)))
+        more = outbox_calls(range(submitted, min(calls, submitted + window - courier.unresolved)))
         submitted += len(more)
         courier.submit(more, now)
         trip.receipts += courier.take_receipts()
@@ -87,7 +90,7 @@ def travel(
             if not isinstance(found, Errand):
                 wait = found
                 break
-            number = found.jobs[0].parcel.number
+            number = found.jobs[0].call.number
             answer = behave(number, now)
             heapq.heappush(under_way, (now + latency, len(trip.sent), found, answer))
             trip.sent.append((now, number, answer is TAKEN))

@@ -11,13 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from km_cli.run.backfill import Met
-from km_cli.cli.terminal.described import described
 from km_cli.cli.monitoring.journal import Journal
 from km_cli.cli.monitoring.metrics import Measured, check_metrics, write_metrics
 from km_cli.cli.monitoring.ping import Ping, check_ping
 from km_cli.cli.sending import problems
-from km_cli.cli.terminal.observer import Watcher
+from km_cli.cli.terminal.described import described
+from km_cli.cli.terminal.observer import ImportObserver
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource
 from km_cli.config.files import expanded
@@ -25,6 +24,7 @@ from km_cli.errors import KmError, LedgerBusy, UsageError
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
 from km_cli.protocols import Clock
+from km_cli.run.backfill import BackfillSummary
 from km_cli.run.tally import Tally
 
 MOST_TOLD = 10
@@ -39,11 +39,11 @@ class Ending(NamedTuple):
 
     code: int
     tally: Tally
-    met: Met
+    met: BackfillSummary
     pending: int | None
 
 
-class Teller:
+class Reporter:
     """Tells a journal, a monitor and metrics of one run. `pending` calls are known before it sends."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Teller:
         self._has_ended = False
 
     @classmethod
-    def of(cls, flags: dict[str, Any], clock: Clock) -> Teller:
+    def of(cls, flags: dict[str, Any], clock: Clock) -> Reporter:
         """Return what the flags ask for. Raises UsageError if it can't be told there, which the ping says."""
         check_ping(flags["ping"])
         run = str(uuid.uuid4())
@@ -145,12 +145,12 @@ class Teller:
         )
 
 
-class Watched(Watcher):
+class BackfillObserver(ImportObserver):
     """Watches a backfill: which columns were chosen for how many files, and what became of each."""
 
-    def __init__(self, settings: Settings, teller: Teller, *, asks: bool, quiet: bool) -> None:
+    def __init__(self, settings: Settings, reporter: Reporter, *, asks: bool, quiet: bool) -> None:
         super().__init__(settings, asks=asks, quiet=quiet)
-        self._teller = teller
+        self._reporter = reporter
         self._members = settings.members.personas if settings.members else frozenset()
         self.columns: dict[str, int] = {}
 
@@ -159,18 +159,18 @@ class Watched(Watcher):
         super().opened(source, columns, reading)
         said = described(columns, self._members)
         self.columns[said] = self.columns.get(said, 0) + 1
-        self._teller.journal.write("input", file=source, columns=said, behind=reading.length)
+        self._reporter.journal.write("input", file=source, columns=said, behind=reading.length)
 
     def tick(self, tally: Tally) -> None:
         """Show how far it is, and tell the journal now and then."""
         super().tick(tally)
-        self._teller.progress(tally)
+        self._reporter.progress(tally)
 
     def looked(self, source: str, file: str, state: str, problem: KmError | None = None) -> None:
         """Tell the journal what became of a file."""
-        self._teller.journal.write("file", source=source, file=file, state=state)
+        self._reporter.journal.write("file", source=source, file=file, state=state)
         if problem is not None:
-            self._teller.problem(problem)
+            self._reporter.problem(problem)
 
 
 def summary(ending: Ending) -> dict[str, Any]:
@@ -184,13 +184,13 @@ def summary(ending: Ending) -> dict[str, Any]:
     }
 
 
-def more(ending: Ending, watch: Watched) -> dict[str, Any]:
+def more(ending: Ending, observer: BackfillObserver) -> dict[str, Any]:
     """Return what a backfill's summary has beside an import's."""
     examples = ending.tally.examples
     return {
         "exit": ending.code,
         "files": ending.met.files,
-        "columns": watch.columns,
+        "columns": observer.columns,
         "places": {code: {"file": one.source, "line": one.line} for code, one in examples.items()},
         "problems": [_problem(error) for error in ending.met.problems],
     }

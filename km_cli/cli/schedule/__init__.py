@@ -1,1 +1,1 @@
-"""Prints the crontab or the systemd units that run a backfill regularly."""
+"""Fingerprints the crontab or the systemd units that run a backfill regularly."""

@@ -99,9 +99,9 @@ def _job(context: click.Context, settings: Settings) -> Job:
 
 def _config(context: click.Context, settings: Settings) -> tuple[Path, Sequence[BackfillSource]]:
     """Return where km.toml is, and its sources. Raises UsageError for what a backfill would complain of."""
+    from km_cli.cli.backfilling import sources_of
     from km_cli.cli.monitoring.metrics import check_metrics
     from km_cli.cli.monitoring.ping import check_ping
-    from km_cli.cli.backfilling import sources_of
 
     sources = sources_of(context, settings)
     check_ping(context.params["ping"])

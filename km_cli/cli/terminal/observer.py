@@ -19,14 +19,14 @@ from km_cli.cli.terminal.sequences import lines
 from km_cli.config import Settings
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
-from km_cli.model import Identify, Plan, Sequence
+from km_cli.model import Identify, RowPlan, Sequence
 from km_cli.run.tally import Tally
 
 _FIRST = 3
 _MOST_INPUTS = 10
 
 
-class Watch:
+class RunObserver:
     """Keeps the columns of each input and the first planned rows."""
 
     def __init__(self, settings: Settings, keep: int = _FIRST) -> None:
@@ -34,7 +34,7 @@ class Watch:
         self._keep = keep
         self.inputs: list[tuple[str, Columns, Reading]] = []
         self.opened_inputs = 0
-        self.first: list[tuple[Sequence, Plan]] = []
+        self.first: list[tuple[Sequence, RowPlan]] = []
         self.pending: dict[str, int] = {}
         self._toggles = False
 
@@ -44,9 +44,9 @@ class Watch:
         if len(self.inputs) < _MOST_INPUTS:
             self.inputs.append((source, columns, reading))
 
-    def planned(self, sequence: Sequence, plan: Plan) -> None:
+    def planned(self, sequence: Sequence, plan: RowPlan) -> None:
         """Keep the first ones that send something, and the first that toggles if none of them does."""
-        if not plan.placed or (self._toggles and len(self.first) >= self._keep):
+        if not plan.planned or (self._toggles and len(self.first) >= self._keep):
             return
         toggles = sum(isinstance(call, Identify) for call in sequence.calls) > 1
         if len(self.first) < self._keep or (toggles and self._keep):
@@ -105,7 +105,7 @@ def reading_from(source: TextIO | None) -> Iterator[None]:
         sys.stdin = before
 
 
-class Watcher(Watch):
+class ImportObserver(RunObserver):
     """Watches an import: asks once if it should, shows progress on a terminal."""
 
     def __init__(self, settings: Settings, *, asks: bool, quiet: bool, keep: int = _FIRST) -> None:
@@ -113,12 +113,14 @@ class Watcher(Watch):
         self._terminal = terminal() if asks else None
         self._asks = self._terminal is not None
         shows = sys.stderr.isatty() and not quiet
-        total = partial(total_bytes, settings.files, encoding=settings.shape.encoding, limit=settings.limit)
+        total = partial(
+            total_bytes, settings.files, encoding=settings.format_options.encoding, limit=settings.limit
+        )
         self._bar = ProgressBar(total()) if shows else None
         self._behind = 0
         self._at = 0
 
-    def __enter__(self) -> Watcher:
+    def __enter__(self) -> ImportObserver:
         return self
 
     def __exit__(

@@ -9,13 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from km_cli.cli.terminal.observer import RunObserver
 from km_cli.cli.terminal.show import complain, counted, say, short, table
-from km_cli.cli.terminal.observer import Watch
 from km_cli.config import Settings
 from km_cli.destinations import Target
 from km_cli.model import Finding, Held
-from km_cli.run.pipeline import Forecast
 from km_cli.rules import CATALOGUE, is_harmless
+from km_cli.run.pipeline import Forecast
 from km_cli.run.tally import Tally
 
 _ASSUMED_LATENCY = 0.1
@@ -109,13 +109,13 @@ def reasons(tally: Tally) -> str:
 def print_summary(
     settings: Settings,
     tally: Tally,
-    watch: Watch,
+    observer: RunObserver,
     seconds: float,
     kept: dict[str, Any] | None,
     files: dict[str, int] | None = None,
 ) -> None:
     """Print how an import went; of a backfill also its files, by what became of them."""
-    watch.print_inputs()
+    observer.print_inputs()
     rows, calls = tally.rows, tally.calls
     lines = _lines(*((f"files {state}", count, FILES[state]) for state, count in (files or {}).items()))
     lines += [("rows read", f"{rows.read:,}", "")]
@@ -165,10 +165,10 @@ _KEPT_MEANINGS = {
 }
 
 
-def print_dry_run(settings: Settings, tally: Tally, watch: Watch, forecast: Forecast) -> None:
+def print_dry_run(settings: Settings, tally: Tally, observer: RunObserver, forecast: Forecast) -> None:
     """Print the first sequences and the totals of a rehearsal."""
-    watch.print_inputs()
-    watch.print_first()
+    observer.print_inputs()
+    observer.print_first()
     say()
     rows, calls = tally.rows, tally.calls
     by_persona = ", ".join(f"{name} {count:,}" for name, count in tally.by_persona.items())
@@ -180,7 +180,9 @@ def print_dry_run(settings: Settings, tally: Tally, watch: Watch, forecast: Fore
         ("  to hold", rows.held, "last lines that may still grow"),
     )
     lines += [("calls to send", f"{calls.planned:,}", by_persona)]
-    lines += _lines(("  left by an earlier run", sum(watch.pending.values()), "an import sends them first"))
+    lines += _lines(
+        ("  left by an earlier run", sum(observer.pending.values()), "an import sends them first")
+    )
     moved = tally.findings["D1"] + tally.findings["D2"]
     lines += _lines(("  moved", moved, f"to a free second, by up to {settings.spread} s"))
     table(lines)

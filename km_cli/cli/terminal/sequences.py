@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from km_cli.cli.terminal.show import short
-from km_cli.model import Alias, Filed, Identify, Plan, Properties, Record, Sequence, Set, Wired
+from km_cli.model import Alias, Identify, KnownCall, Properties, Record, RowPlan, Sequence, Set, Wired
 
 _MOST = 8
 
 
-def lines(sequence: Sequence, plan: Plan) -> Iterator[str]:
+def lines(sequence: Sequence, plan: RowPlan) -> Iterator[str]:
     """Yield a row's calls, a line each. Records that are not sent are marked, what is known is left out."""
     yield ""
     yield f"{sequence.row.source}, line {sequence.row.line}"
-    placed = {_key(one.call): (one.call, one.filed) for one in plan.placed}
+    planned = {_key(one.call): (one.call, one.known) for one in plan.planned}
     wired = [call for call in sequence.calls if not isinstance(call, Identify)]
     several = len({call.site for call in wired}) > 1
     site_of = {call.persona: f", site {call.site}" if several else "" for call in wired}
     shown = ""
     for call in wired:
-        text = list(_of(call, placed))
+        text = list(_of(call, planned))
         if text and call.persona != shown:
             shown = call.persona
             yield f"  identify  {short(call.identity, 60)}  ({call.persona}{site_of[call.persona]})"
@@ -31,8 +31,8 @@ def lines(sequence: Sequence, plan: Plan) -> Iterator[str]:
         yield f"  identify  {short(last.identity, 60)}  ({last.persona}{site_of[last.persona]})"
 
 
-def _of(call: Wired, placed: dict[tuple[type, str], tuple[Wired, Filed]]) -> Iterator[str]:
-    if known := placed.get(_key(call)):
+def _of(call: Wired, planned: dict[tuple[type, str], tuple[Wired, KnownCall]]) -> Iterator[str]:
+    if known := planned.get(_key(call)):
         yield from _sent(*known)
     elif isinstance(call, Record):
         yield f"    record  {short(call.event, 60)}: not sent, known or rejected"
@@ -43,12 +43,16 @@ def _key(call: Wired) -> tuple[type, str]:
     return type(call), call.persona
 
 
-def _sent(call: Wired, filed: Filed) -> Iterator[str]:
+def _sent(call: Wired, known_call: KnownCall) -> Iterator[str]:
     if isinstance(call, Alias):
         yield f"     alias  {short(call.other, 60)}"
         return
-    when = datetime.fromtimestamp(filed.taken, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    moved = f" (moved by {filed.taken - filed.second} s)" if filed.taken != filed.second else ""
+    when = datetime.fromtimestamp(known_call.taken, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    moved = (
+        f" (moved by {known_call.taken - known_call.second} s)"
+        if known_call.taken != known_call.second
+        else ""
+    )
     if isinstance(call, Set):
         yield f"       set  {when}{moved}"
     else:
