@@ -117,14 +117,14 @@ class PersonaPart(NamedTuple):
 class Event(NamedTuple):
     """A row understood.
 
-    `shares` has one a persona, in their order. `moment` counts nanoseconds since 1970, `id` is the log's
-    own id of the event or "". `properties` are all that some persona's share is taken from. `cells` are all
+    `parts` has one a persona, in their order. `moment` counts nanoseconds since 1970, `id` is the log's
+    own id of the event or "". `properties` are all that some persona's part is taken from. `cells` are all
     columns of the row that are not blank, sent or not, but for those that are ignored: what tells one row
     from another (promise 5). `is_date` if its time says no time of day.
     """
 
     row: Row
-    shares: tuple[PersonaPart, ...]
+    parts: tuple[PersonaPart, ...]
     name: str
     moment: int
     properties: Properties

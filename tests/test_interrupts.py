@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from km_cli.run import interrupts
-from km_cli.run.sending import Stop
+from km_cli.run.stopping import Stop
 from tests.support.command import Command
 from tests.support.oracle import expected
 from tests.support.resuming import CSV, check_arrived, finished, part_of_the_samples

@@ -89,7 +89,7 @@ class Mapped:
 
     @property
     def identities(self) -> tuple[str, ...]:
-        return tuple(share.identity for share in self.event.shares)
+        return tuple(part.identity for part in self.event.parts)
 
     @property
     def reject(self) -> Reject:
@@ -543,8 +543,8 @@ def test_an_event() -> None:
     found = ("id", *USUAL_COLUMNS, "plan")
     mapped = Mapped([" 7 ", "ada", "Acme", " In ", f" {T} ", "pro"], found, ColumnOptions(id="id"))
     plan = (("plan", "pro"),)
-    shares = (PersonaPart("ada", plan), PersonaPart("Acme", plan))
-    assert mapped.event[1:6] == (shares, " In ", NANOSECONDS, plan, "7")
+    parts = (PersonaPart("ada", plan), PersonaPart("Acme", plan))
+    assert mapped.event[1:6] == (parts, " In ", NANOSECONDS, plan, "7")
     cells = (("id", " 7 "), ("user", "ada"), ("account", "Acme"), ("event", " In "), ("timestamp", f" {T} "))
     assert mapped.event.cells == (*cells, ("plan", "pro"))
     assert mapped.event.row.line == 7

@@ -56,7 +56,7 @@ PARTS: list[tuple[dict[str, Any], list[int]]] = [
 @pytest.mark.parametrize(("words", "taken"), PARTS)
 def test_parts(tmp_path: Path, log: Path, words: dict[str, Any], taken: list[int]) -> None:
     """From --since on, before --until, in the zone that was said; names as Kissmetrics folds them."""
-    sent, tally = run([log], tmp_path / "ledger.db", part=part(**words))
+    sent, tally = run([log], tmp_path / "ledger.db", selection=part(**words))
     assert [call["_p"] for call in wire(sent)] == [f"u{number}" for number in taken]
     assert tally.findings["left-out"] == tally.rows.skipped == 4 - len(taken)
 
@@ -65,9 +65,9 @@ def test_parts(tmp_path: Path, log: Path, words: dict[str, Any], taken: list[int
 def test_the_rest_is_sent_later(tmp_path: Path, log: Path, words: dict[str, Any]) -> None:
     """An import of all reads anew and sends what is left; one of another part in between does no harm."""
     ledger = tmp_path / "ledger.db"
-    sent = run([log], ledger, part=part(**words))[0]
-    assert not run([log], ledger, part=part(**words))[0]
-    sent += run([log], ledger, part=part(only=["bought"]))[0]
+    sent = run([log], ledger, selection=part(**words))[0]
+    assert not run([log], ledger, selection=part(**words))[0]
+    sent += run([log], ledger, selection=part(only=["bought"]))[0]
     sent += run([log], ledger)[0]
     assert sorted(call["_p"] for call in wire(sent)) == ["u0", "u1", "u2", "u3"]
 
@@ -75,7 +75,7 @@ def test_the_rest_is_sent_later(tmp_path: Path, log: Path, words: dict[str, Any]
 def test_a_part_is_what_is_in_it(tmp_path: Path) -> None:
     """However it was put; another part is another reading."""
     asked = [
-        settings(tmp_path, part=part(**words)).asked
+        settings(tmp_path, selection=part(**words)).asked
         for words in (
             {"only": ["A", "b"], "since": "2024-01-01T00:00Z"},
             {"only": ["B", "a", "A "], "since": "2024-01-01T01:00+01:00"},
@@ -108,7 +108,7 @@ def test_what_is_wrong_outside_does_not_matter(
 ) -> None:
     """A row is judged if it is in the part, or if nobody can tell."""
     log = written(tmp_path, row + "\n", HEADER)
-    sent, tally = run([log], tmp_path / "ledger.db", part=part(**words))
+    sent, tally = run([log], tmp_path / "ledger.db", selection=part(**words))
     assert not sent
     assert (tally.rows.skipped, tally.rows.rejected) == ((1, 0) if becomes == "skipped" else (0, 1))
 
@@ -116,7 +116,7 @@ def test_what_is_wrong_outside_does_not_matter(
 def test_times_outside_may_be_in_another_unit(tmp_path: Path) -> None:
     """Seconds since 1970 and no unit yet: what is left out does not decide on it."""
     log = written(tmp_path, "a,In,1600000000\nb,In,1704067200000\n", HEADER)
-    assert len(run([log], tmp_path / "ledger.db", part=part(since="2024-01-01"))[0]) == 1
+    assert len(run([log], tmp_path / "ledger.db", selection=part(since="2024-01-01"))[0]) == 1
 
 
 def test_the_limit_counts_rows_of_the_part(tmp_path: Path) -> None:
@@ -125,10 +125,10 @@ def test_the_limit_counts_rows_of_the_part(tmp_path: Path) -> None:
     log = written(tmp_path, "".join(rows), HEADER)
     ledger = tmp_path / "ledger.db"
     only = part(only=["bought"])
-    first, tally = run([log], ledger, part=only, limit=4)
+    first, tally = run([log], ledger, selection=only, limit=4)
     assert [call["_p"] for call in wire(first)] == ["u0", "u3", "u6", "u9"]
     assert tally.rows.skipped == 6
-    rest, tally = run([log], ledger, part=only)
+    rest, tally = run([log], ledger, selection=only)
     assert [call["_p"] for call in wire(rest)] == ["u12", "u15", "u18", "u21", "u24", "u27"]
     assert tally.rows.skipped == 24
 
@@ -195,7 +195,7 @@ def test_the_command(importer: Command, tracker: Tracker, log: Path, command: st
 )  # fmt: skip
 def test_names_that_no_row_has(tmp_path: Path, log: Path, words: dict[str, Any], said: str) -> None:
     """They are told of together, with what may be meant; names are those of Kissmetrics (D4)."""
-    _, tally = run([log], tmp_path / "ledger.db", part=part(**words))
+    _, tally = run([log], tmp_path / "ledger.db", selection=part(**words))
     assert tally.findings["no-such-event"] == bool(said)
     if said:
         assert tally.examples["no-such-event"].message == said

@@ -34,7 +34,7 @@ def twins(*names: str) -> Event:
 
 
 def whose(account: str) -> Event:
-    return event()._replace(shares=(PersonaPart("ada", ()), PersonaPart(account, ())))
+    return event()._replace(parts=(PersonaPart("ada", ()), PersonaPart(account, ())))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class _Command(options.Command):
 @options.format_options
 @options.columns
 @options.times
-@options.part
+@options.selection
 @options.delivery
 @options.config
 @options.ledger

@@ -15,35 +15,26 @@ import click
 from click.core import ParameterSource
 
 from km_cli.cli.configured import taken
+from km_cli.cli.dry_running import report_dry
+from km_cli.cli.ending import conclude, problems, tell_exposed, tell_of_other_sites, unreported
 from km_cli.cli.monitoring.reporter import MOST_TOLD, BackfillObserver, Ending, Reporter, more
-from km_cli.cli.rehearsing import rehearse_strictly, report_dry
-from km_cli.cli.sending import (
-    GC,
-    Run,
-    SystemClock,
-    conclude,
-    opened_to_send,
-    problems,
-    send,
-    tell_exposed,
-    tell_of_other_sites,
-    unreported,
-)
 from km_cli.cli.settings import kept_places, make_settings
 from km_cli.cli.terminal import report
-from km_cli.cli.terminal.observer import ImportObserver
 from km_cli.cli.terminal.show import complain, is_complaint_lost
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource, backfill_sources
 from km_cli.errors import Exit, KmError, TimeIsUp, UsageError
 from km_cli.ledger import Ledger
 from km_cli.protocols import Clock
-from km_cli.run import interrupts
-from km_cli.run import pauses as outages
+from km_cli.run import interrupts, pauses
 from km_cli.run.backfill import Backfill, BackfillSummary, Own
+from km_cli.run.clock import SystemClock
+from km_cli.run.importing import GC, Run, opened_to_send, send
 from km_cli.run.interrupts import start_thread
+from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
-from km_cli.run.sending import Stop
+from km_cli.run.rehearsal import rehearse_strictly
+from km_cli.run.stopping import Stop
 from km_cli.run.tally import Tally
 
 
@@ -113,7 +104,7 @@ def sources_of(context: click.Context, settings: Settings) -> tuple[BackfillSour
         found.config,
         found.folder,
         context.params.get("names", ()),
-        settings.part,
+        settings.selection,
         given["since"],
         given["until"],
         settings.clocking.timezone,
@@ -176,7 +167,7 @@ def backfill(
         reporter.start(sources)
         for error in unreported(ledger):
             reporter.problem(error)
-        ended = outages.paused(ledger.pauses.of(tracker), clock.now())
+        ended = pauses.paused(ledger.pauses.of(tracker), clock.now())
         if ended is None and limits.strict:
             ended = _rehearse(settings, sources, clock, stop, own)
         if ended is None:
@@ -191,10 +182,10 @@ def _rehearse(
     """Go through the files once before anything is sent; return why it had better not be."""
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(settings, pipeline, ledger, clock, stop, BackfillSummary(), own=own).run(sources)
+        Backfill(settings, pipeline, ledger, clock, stop, BackfillSummary(), Observer(), own).run(sources)
 
     try:
-        rehearse_strictly(settings, ImportObserver(settings, asks=False, quiet=True), work, stop)
+        rehearse_strictly(settings, work, stop, clock)
     except TimeIsUp as error:
         return TimeIsUp(f"{error} by --strict; nothing was sent", "give it more time, or leave --strict out")
     except KmError as error:
@@ -209,7 +200,7 @@ def run_dry_backfill(context: click.Context) -> int:
     own = _own(context, settings)
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(settings, pipeline, ledger, SystemClock(), Stop(), summary, own=own).run(sources)
+        Backfill(settings, pipeline, ledger, SystemClock(), Stop(), summary, Observer(), own).run(sources)
 
     try:
         code = report_dry(context, settings, work)

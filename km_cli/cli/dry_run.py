@@ -13,7 +13,7 @@ from km_cli.cli import options
 @options.some_files
 @options.columns
 @options.times
-@options.part
+@options.selection
 @options.delivery
 @options.config
 @options.ledger

@@ -9,17 +9,8 @@ from functools import partial
 
 import click
 
-from km_cli.cli.rehearsing import rehearse_strictly, report_dry
-from km_cli.cli.sending import (
-    GC,
-    Run,
-    SystemClock,
-    conclude,
-    opened_to_send,
-    send,
-    tell_exposed,
-    tell_of_other_sites,
-)
+from km_cli.cli.dry_running import report_dry
+from km_cli.cli.ending import conclude, tell_exposed, tell_of_other_sites
 from km_cli.cli.settings import make_settings
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.observer import ImportObserver
@@ -28,7 +19,10 @@ from km_cli.config import Settings
 from km_cli.errors import UsageError
 from km_cli.inputs import Source
 from km_cli.run import interrupts
-from km_cli.run.sending import Stop
+from km_cli.run.clock import SystemClock
+from km_cli.run.importing import GC, Run, opened_to_send, send
+from km_cli.run.rehearsal import rehearse_strictly
+from km_cli.run.stopping import Stop
 from km_cli.run.tally import Tally
 
 
@@ -46,8 +40,7 @@ def _rehearse_import(settings: Settings) -> None:
             "write it to a file first, or leave --strict out",
         )
     sources = _sources(settings, Stop())
-    observer = ImportObserver(settings, asks=False, quiet=True)
-    rehearse_strictly(settings, observer, lambda pipeline, _: pipeline.run(sources), Stop())
+    rehearse_strictly(settings, lambda pipeline, _: pipeline.run(sources), Stop(), SystemClock())
 
 
 def run_import(context: click.Context) -> int:

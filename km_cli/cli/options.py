@@ -219,7 +219,7 @@ times = section(
     ),
 )
 
-part = section(
+selection = section(
     "Part of the log",
     option(
         "--since",

@@ -52,9 +52,9 @@ def make_settings(context: click.Context) -> Settings:
         target=target,
         people=people,
         members=_members(context, people, clocking),
-        wanted=_wanted(context),
+        column_options=_column_options(context),
         clocking=clocking,
-        part=make_selection(
+        selection=make_selection(
             flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]
         ),
         allowed=tuple(flags["allowed"]),
@@ -234,7 +234,7 @@ def _members(context: click.Context, people: People, clocking: Clocking) -> Memb
     return read_members(found.config.members, found.folder, people.personas, clocking, time.time())
 
 
-def _wanted(context: click.Context) -> ColumnOptions:
+def _column_options(context: click.Context) -> ColumnOptions:
     flags = context.params
     no_properties, properties = _stronger(context, "no_properties", "properties")
     event, event_name = _stronger(context, "event", "event_name")

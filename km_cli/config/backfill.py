@@ -26,7 +26,7 @@ class BackfillSource(NamedTuple):
 
     name: str
     patterns: tuple[str, ...]
-    part: Selection
+    selection: Selection
     optional: bool
     overlap: Overlap = Overlap.ASK
 
@@ -39,7 +39,7 @@ def overlap_of(source: BackfillSource, settings: Settings) -> Overlap:
 class _Flags(NamedTuple):
     """What flags and the environment say: the part, and which of its ends they say something of."""
 
-    part: Selection
+    selection: Selection
     since_given: bool
     until_given: bool
     timezone: str
@@ -49,7 +49,7 @@ def backfill_sources(
     config: KmToml,
     folder: Path,
     names: Collection[str],
-    part: Selection,
+    selection: Selection,
     since_given: bool,
     until_given: bool,
     timezone: str,
@@ -61,14 +61,14 @@ def backfill_sources(
     out all. Raises UsageError for what makes no sense in km.toml, or of names.
     """
     _check_names([table.name for table in config.backfill], names)
-    flags = _Flags(part, since_given, until_given, timezone)
+    flags = _Flags(selection, since_given, until_given, timezone)
     found, nothing_of = [], None
     for at, table in enumerate(config.backfill, start=1):
         if names and table.name not in names:
             continue
         patterns = tuple(planned(folder, entry) for entry in table.files)
         try:
-            taken = _part(f"km.toml, backfill[{at}]", table, flags)
+            taken = _selection(f"km.toml, backfill[{at}]", table, flags)
         except _Nothing as error:
             nothing_of = error
             continue
@@ -100,19 +100,19 @@ def _check_names(known: Sequence[str], asked: Collection[str]) -> None:
             )
 
 
-def _part(place: str, table: BackfillTable, flags: _Flags) -> Selection:
+def _selection(place: str, table: BackfillTable, flags: _Flags) -> Selection:
     since = make_bound(f"{place}.since", table.since, flags.timezone)
     until = make_bound(f"{place}.until", table.until, flags.timezone)
     check_order(since, until)
     if flags.since_given:
-        since = _said("--since", flags.part.since)
+        since = _said("--since", flags.selection.since)
     if flags.until_given:
-        until = _said("--until", flags.part.until)
+        until = _said("--until", flags.selection.until)
     try:
         check_order(since, until)
     except UsageError as error:
         raise _Nothing(str(error), "say other times, or name the sources that have such") from None
-    return flags.part._replace(since=since.moment, until=until.moment)
+    return flags.selection._replace(since=since.moment, until=until.moment)
 
 
 def _said(flag: str, moment: int | None) -> Bound:

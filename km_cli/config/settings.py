@@ -30,9 +30,9 @@ class Settings:
     target: Target
     people: People
     members: Members | None
-    wanted: ColumnOptions
+    column_options: ColumnOptions
     clocking: Clocking
-    part: Selection
+    selection: Selection
     allowed: tuple[str, ...]
     collisions: Collisions
     spread: int
@@ -58,14 +58,16 @@ class Settings:
     @property
     def asked(self) -> str:
         """Digest of all that decides what a row becomes: two readings of one file differ in it or not."""
-        *wanted, ignore = self.wanted._replace(exclude=tuple(sorted(self.wanted.exclude)))
+        *column_options, ignore = self.column_options._replace(
+            exclude=tuple(sorted(self.column_options.exclude))
+        )
         parts: list[object] = [
             self.target.tracker,
             self.format_options,
             self.personas,
-            wanted,
+            column_options,
             self.clocking,
-            self.part,
+            self.selection,
             sorted(self.allowed),
             self.collisions.value,
             self.spread,

@@ -110,7 +110,7 @@ class Columns(NamedTuple):
 
 
 def recognise(
-    wanted: ColumnOptions,
+    column_options: ColumnOptions,
     personas: Sequence[Persona],
     found: tuple[str, ...],
     source: str,
@@ -125,31 +125,31 @@ def recognise(
     something has none, or if one must never be a property.
     """
     columns = _Found(found, source, tabular=tabular)
-    asked = {role: columns.value(name, role) for role, name in _asked(wanted) if name}
+    asked = {role: columns.value(name, role) for role, name in _asked(column_options) if name}
     for persona in personas:
         if persona.column:
             asked[persona.name] = columns.value(persona.column, persona.name)
     _check_apart(asked, personas, source)
     people = tuple(_who(persona, "", columns) for persona in personas)
     chosen = _Choice(columns, people, asked).chosen()
-    if wanted.event_name:
+    if column_options.event_name:
         chosen["event"] = ""
     for role in ("event", "timestamp"):
-        if not (chosen[role] or (role == "event" and wanted.event_name)):
+        if not (chosen[role] or (role == "event" and column_options.event_name)):
             raise columns.missing(role)
     able = [persona.name for persona in personas if persona.is_recorded]
     if not any(chosen[name] or name in members for name in able):
         raise columns.missing(*able)
-    ignored = columns.all_named(wanted.ignore, "ignore-column", sparse=True) or ()
+    ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
     made = Columns(
         tuple(who._replace(identity=chosen[who.persona]) for who in people),
         chosen["event"],
         chosen["timestamp"],
         asked.get("id", ""),
-        columns.all_named(wanted.properties, "property"),
-        (*(columns.all_named(wanted.exclude, "exclude-property") or ()), *ignored),
-        wanted.flatten,
-        wanted.event_name,
+        columns.all_named(column_options.properties, "property"),
+        (*(columns.all_named(column_options.exclude, "exclude-property") or ()), *ignored),
+        column_options.flatten,
+        column_options.event_name,
         ignored,
     )
     _check_ignored(made, source)
@@ -166,7 +166,11 @@ def find(names: Mapping[str, str], found: tuple[str, ...], source: str, *, tabul
 
 
 def override(
-    known: Columns, wanted: ColumnOptions, personas: Sequence[Persona], found: tuple[str, ...], source: str
+    known: Columns,
+    column_options: ColumnOptions,
+    personas: Sequence[Persona],
+    found: tuple[str, ...],
+    source: str,
 ) -> Columns:
     """Return known columns with what is asked for in place of it; what is left open stays.
 
@@ -174,7 +178,7 @@ def override(
     """
     # What was a column of the log is one, though none of its rejects at hand has it.
     columns = _Found((*found, *(name for name in known.named if name not in found)), source, tabular=False)
-    asked = {role: columns.value(name, role) for role, name in _asked(wanted) if name}
+    asked = {role: columns.value(name, role) for role, name in _asked(column_options) if name}
     before = {who.persona: who.identity for who in known.personas}
     identities = {
         persona.name: columns.value(persona.column, persona.name)
@@ -182,17 +186,17 @@ def override(
         else before.get(persona.name) or columns.usual(_usual(persona.name), known.taken)
         for persona in personas
     }
-    event_name = wanted.event_name or ("" if "event" in asked else known.event_name)
-    properties = columns.all_named(wanted.properties, "property")
-    ignored = columns.all_named(wanted.ignore, "ignore-column", sparse=True) or ()
+    event_name = column_options.event_name or ("" if "event" in asked else known.event_name)
+    properties = columns.all_named(column_options.properties, "property")
+    ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
     return Columns(
         tuple(_who(persona, identities[persona.name], columns) for persona in personas),
         "" if event_name else asked.get("event", known.event),
         asked.get("timestamp", known.timestamp),
         asked.get("id", known.id),
         known.properties if properties is None else properties,
-        (*known.exclude, *(columns.all_named(wanted.exclude, "exclude-property") or ()), *ignored),
-        known.flatten or wanted.flatten,
+        (*known.exclude, *(columns.all_named(column_options.exclude, "exclude-property") or ()), *ignored),
+        known.flatten or column_options.flatten,
         event_name,
         tuple(dict.fromkeys((*known.ignore, *ignored))),
     )
@@ -263,8 +267,12 @@ class _Choice:
             chosen[role] = self._columns.usual(usual, beside) or self._columns.usual(usual, others)
 
 
-def _asked(wanted: ColumnOptions) -> tuple[tuple[str, str], ...]:
-    return (("event", wanted.event), ("timestamp", wanted.timestamp), ("id", wanted.id))
+def _asked(column_options: ColumnOptions) -> tuple[tuple[str, str], ...]:
+    return (
+        ("event", column_options.event),
+        ("timestamp", column_options.timestamp),
+        ("id", column_options.id),
+    )
 
 
 def property_columns(columns: Columns, found: tuple[str, ...]) -> tuple[str, ...]:

@@ -38,13 +38,13 @@ class Mapper:
         now: float,
         note: Callable[[Finding], None],
         normalised: defaultdict[str, int],
-        part: Selection = _WHOLE,
+        selection: Selection = _WHOLE,
         seen: EventsSeen | None = None,
         members: Members | None = None,
     ) -> None:
-        self._part = part
-        self._seen = seen or EventsSeen(part)
-        self._looks = part != _WHOLE or self._seen.has_lists
+        self._selection = selection
+        self._seen = seen or EventsSeen(selection)
+        self._looks = selection != _WHOLE or self._seen.has_lists
         self._personas = tuple(persona.name for persona in personas)
         self._note = note
         self._normalised = normalised
@@ -65,7 +65,7 @@ class Mapper:
         if columns.event_name:
             self._event = lambda _: columns.event_name
         self._together = _together(personas)
-        self._shares = _Shares(
+        self._parts = _Parts(
             columns, personas, cell, Identities(allowed, trimmed=self._trimmed), tabular=tabular
         )
 
@@ -95,7 +95,7 @@ class Mapper:
             properties = self._properties.read(values)
             if len(row.raw) > LONGEST_VALUE // 4:
                 check_size(properties)
-            shares = self._shares.of(values, identities, properties)
+            parts = self._parts.of(values, identities, properties)
             event_id = self._id(values).strip()
         except (Bad, BadIdentity) as error:
             return Reject(row, error.code, str(error))
@@ -110,16 +110,16 @@ class Mapper:
             self._note_on(row, identities)
         self._count(moment, self._properties.width - len(properties))
         cells, is_date = self._whole(values), self._times.is_date(time)
-        return Event(row, shares, name, moment, properties, event_id, cells, is_date)
+        return Event(row, parts, name, moment, properties, event_id, cells, is_date)
 
     def _is_outside(self, values: Any) -> bool:
         """Tell whether a row is outside of the part. What is wrong with one that is does not matter."""
         try:
             name = self._event(values)
             self._seen.see(name)
-            if not self._part.has_event(name):
+            if not self._selection.has_event(name):
                 return True
-            return self._part.has_times and not self._part.has_moment(
+            return self._selection.has_times and not self._selection.has_moment(
                 self._times.moment(self._timestamp(values))
             )
         except (Bad, BadTime):
@@ -193,7 +193,7 @@ def _check_event(name: str) -> None:
         raise Bad("D4", f"the event name {name[:30]!r}… has {len(name)} characters, over 254")
 
 
-class _Shares:
+class _Parts:
     """Deals an event out to the personas."""
 
     def __init__(
@@ -220,7 +220,7 @@ class _Shares:
         self._plain = not any((*self._selections, *self._links, *self._sets, *self._aliases))
 
     def of(self, values: Any, identities: Sequence[str], properties: Properties) -> tuple[PersonaPart, ...]:
-        """Return each persona's share."""
+        """Return each persona's part."""
         if self._plain:
             return tuple([PersonaPart(identity, properties) for identity in identities])
         return tuple(

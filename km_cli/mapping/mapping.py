@@ -23,7 +23,7 @@ class Mapping(NamedTuple):
 
     def under(
         self,
-        wanted: ColumnOptions,
+        column_options: ColumnOptions,
         personas: Sequence[Persona],
         clocking: Clocking,
         found: tuple[str, ...],
@@ -34,7 +34,7 @@ class Mapping(NamedTuple):
         Raises InputError if a column that was asked for is not among those `found` in `source`.
         """
         return Mapping(
-            override(self.columns, wanted, personas, found, source),
+            override(self.columns, column_options, personas, found, source),
             Clocking(*(asked or known for asked, known in zip(clocking, self.clocking, strict=True))),
             self.people,
         )

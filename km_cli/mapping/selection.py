@@ -70,9 +70,9 @@ class EventsSeen:
     """
 
     def __init__(
-        self, part: Selection, personas: Sequence[Persona] = (), skipped: Sequence[str] = ()
+        self, selection: Selection, personas: Sequence[Persona] = (), skipped: Sequence[str] = ()
     ) -> None:
-        self._part = part
+        self._selection = selection
         self._skipped = {fold_name(event): event for event in skipped}
         self._lists = [
             (f"persona {persona.name!r}", {fold_name(event): event for event, _ in persona.events})
@@ -82,7 +82,7 @@ class EventsSeen:
         if skipped:
             self._lists.append(("columns.skip", self._skipped))
         self._named = {name for _, events in self._lists for name in events}
-        self._unseen = {*part.only, *part.skip, *self._named}
+        self._unseen = {*selection.only, *selection.skip, *self._named}
         self._names: dict[str, str] = {}
 
     @property
@@ -102,8 +102,8 @@ class EventsSeen:
         """Say of each name that was not seen where it is named, and what may be meant by it."""
         if not self._names:
             return []
-        flags = [("--only", name) for name in self._part.only] + [
-            ("--skip", name) for name in self._part.skip if name not in self._skipped
+        flags = [("--only", name) for name in self._selection.only] + [
+            ("--skip", name) for name in self._selection.skip if name not in self._skipped
         ]
         return [
             *(
@@ -142,13 +142,13 @@ def make_selection(
     """
     begin, end = make_bound("--since", since, timezone), make_bound("--until", until, timezone)
     check_order(begin, end)
-    part = Selection(begin.moment, end.moment, _folded("--only", only), _folded("--skip", skip))
-    if part.only and set(part.only) <= set(part.skip):
+    selection = Selection(begin.moment, end.moment, _folded("--only", only), _folded("--skip", skip))
+    if selection.only and set(selection.only) <= set(selection.skip):
         raise UsageError(
             "--only and --skip (or km.toml's skip) name the same events: nothing is left",
             "leave one of them out",
         )
-    return part
+    return selection
 
 
 def make_bound(place: str, text: str, timezone: str) -> Bound:

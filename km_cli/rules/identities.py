@@ -36,14 +36,14 @@ class _Judged:
 
     def of(self, event: Event) -> Iterator[tuple[str, str]]:
         """Yield what is to be said of an event's identities, and which they are."""
-        for share in event.shares:
-            said = self._known.get(share.identity)
+        for part in event.parts:
+            said = self._known.get(part.identity)
             if said is None:
                 if len(self._known) > _MOST_KNOWN:
                     self._known = {"": ""}
-                said = self._known[share.identity] = self._judge(share.identity)
+                said = self._known[part.identity] = self._judge(part.identity)
             if said:
-                yield said, repr(share.identity)
+                yield said, repr(part.identity)
 
 
 class DoubtfulIdentities:

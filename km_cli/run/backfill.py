@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource, overlap_of
@@ -20,8 +19,9 @@ from km_cli.inputs.discovery import Missing, find
 from km_cli.inputs.source import shown
 from km_cli.ledger import Ledger
 from km_cli.protocols import Clock
+from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
-from km_cli.run.sending import Stop, Stopped
+from km_cli.run.stopping import Stop, Stopped
 
 _HELD = 24 * 3600.0
 """Seconds; a file that was not touched for so long has ended, its last line too (bad-input.md)."""
@@ -74,14 +74,6 @@ Own = Sequence[tuple[Path, str]]
 """Files that are no log, and what each is."""
 
 
-class Watching(Protocol):
-    """Is told what becomes of each file that is looked into."""
-
-    def looked(self, source: str, file: str, state: str, problem: KmError | None = None) -> None:
-        """A file, or a pattern that is missing, is in this state: one of STATES."""
-        ...
-
-
 class Backfill:
     """Goes through sources and takes what is new in them.
 
@@ -97,7 +89,7 @@ class Backfill:
         clock: Clock,
         stop: Stop,
         summary: BackfillSummary,
-        watching: Watching | None = None,
+        observer: Observer,
         own: Own = (),
     ) -> None:
         self._settings = settings
@@ -108,7 +100,7 @@ class Backfill:
         self._summary = summary
         self._own = {os.path.realpath(path): what for path, what in own}
         self._own_names = {path.name for path, _ in own} | {os.path.basename(path) for path in self._own}
-        self._watching = watching
+        self._observer = observer
 
     def run(self, sources: Iterable[BackfillSource]) -> None:
         """Take every source in turn. Problems with files are kept, and the rest goes on.
@@ -122,7 +114,7 @@ class Backfill:
 
     def _take_source(self, source: BackfillSource) -> None:
         overlap = overlap_of(source, self._settings)
-        settings = replace(self._settings, part=source.part, overlap=overlap)
+        settings = replace(self._settings, selection=source.selection, overlap=overlap)
         self._pipeline.turn_to(settings)
         asked = settings.asked_of_files
         for file in self._files(source, settings):
@@ -134,9 +126,9 @@ class Backfill:
 
     def _files(self, source: BackfillSource, settings: Settings) -> tuple[str, ...]:
         """Return the files there are now; what there should be and is not is noted."""
-        part = source.part
+        selection = source.selection
         try:
-            places = find(source.patterns, part.since, part.until, settings.clocking.timezone)
+            places = find(source.patterns, selection.since, selection.until, settings.clocking.timezone)
         except UsageError as error:
             self._note(source, ", ".join(source.patterns), "missing", error)
             return ()
@@ -174,8 +166,8 @@ class Backfill:
         self._summary.note(state, problem)
         if state != "read":
             self._pipeline.pass_over()
-        if self._watching and state != "unchanged":
-            self._watching.looked(source.name, shown(file), state, problem)
+        if state != "unchanged":
+            self._observer.looked(source.name, shown(file), state, problem)
 
     def _state(self, file: str, asked: str) -> str:
         """Take what is new in a file; return what became of it. Raises UsageError, ReadError."""

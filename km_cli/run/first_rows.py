@@ -16,7 +16,7 @@ from km_cli.inputs import Opened
 from km_cli.model import NANOSECONDS, Event, Gap, Reject, Row
 from km_cli.run.batch import BatchBuilder, Mapped, raw_of
 from km_cli.run.overlaps import Span
-from km_cli.run.sending import Stopped
+from km_cli.run.stopping import Stopped
 
 MOST_JUDGED = 200
 _FEWEST_JUDGED = 10

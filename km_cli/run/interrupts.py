@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from km_cli.errors import Exhausted
-from km_cli.run.sending import Stop, Stopped
+from km_cli.run.stopping import Stop, Stopped
 
 _TICK = 0.2
 

@@ -118,7 +118,7 @@ class Openings:
                 return self.under(opened, self.known_mapping(known))
         settings = self._settings
         columns = recognise(
-            settings.wanted,
+            settings.column_options,
             settings.personas,
             opened.columns,
             opened.source.name,
@@ -144,7 +144,7 @@ class Openings:
                 "import it with the --strategy, --site and --config that the log was imported with",
             )
         return known.under(
-            settings.wanted, settings.personas, settings.clocking, opened.columns, opened.source.name
+            settings.column_options, settings.personas, settings.clocking, opened.columns, opened.source.name
         )
 
     def of_token(self, token: str) -> Reading | None:
@@ -164,7 +164,7 @@ class Openings:
             now=self._now,
             note=self._tally.note,
             normalised=self._tally.normalised,
-            part=settings.part,
+            selection=settings.selection,
             members=settings.members,
             seen=self._seen,
         )

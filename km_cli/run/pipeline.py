@@ -9,25 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
-from typing import Protocol
 
 from km_cli.config import Settings
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Columns, EventsSeen, LeftOut, Mapping
-from km_cli.model import NANOSECONDS, Event, Finding, Gap, Held, Reject, Row, RowPlan, Sequence
+from km_cli.mapping import EventsSeen, LeftOut, Mapping
+from km_cli.model import NANOSECONDS, Event, Finding, Gap, Held, Reject, Row, RowPlan
 from km_cli.planning import Planner
 from km_cli.planning.forecast import Forecaster
 from km_cli.protocols import Clock
 from km_cli.rules import Rules
-from km_cli.run.batch import BatchBuilder, Cursor, FixedCursor, Holding, Mapped
+from km_cli.run.batch import Batch, BatchBuilder, BatchSink, Mapped
+from km_cli.run.cursor import Cursor, FixedCursor, Holding
 from km_cli.run.first_rows import MOST_JUDGED, Preview, judge, judge_conflicts, preview
 from km_cli.run.meanings import Meanings
+from km_cli.run.observer import Observer
 from km_cli.run.opening import Mappers, Openings, span_of
 from km_cli.run.overlaps import Ahead, Overlaps, Span
 from km_cli.run.row_findings import RowFindings, moved_members
-from km_cli.run.sending import Batch, BatchSink, Stopped
+from km_cli.run.stopping import Stopped
 from km_cli.run.tally import Tally
 from km_cli.strategies import EventLists, Expansion
 
@@ -39,26 +40,6 @@ _BATCH_BYTES = 4 << 20
 
 Forecast = dict[str, dict[str, Held]]
 """What Kissmetrics will hold, by site and persona."""
-
-
-class Observer(Protocol):
-    """Sees what happens, for people; the pipeline itself prints nothing."""
-
-    def opened(self, source: str, columns: Columns, reading: Reading) -> None:
-        """An input is understood; `reading.length` is more than 0 if it goes on where it stopped."""
-        ...
-
-    def planned(self, sequence: Sequence, plan: RowPlan) -> None:
-        """A row is planned."""
-        ...
-
-    def shipping(self) -> None:
-        """A batch is about to be shipped. May raise Stopped."""
-        ...
-
-    def shipped(self, tally: Tally, reading: Reading) -> None:
-        """A batch was shipped, and the reading got as far as that."""
-        ...
 
 
 class Pipeline:
@@ -103,7 +84,7 @@ class Pipeline:
 
     def _begin(self, settings: Settings) -> None:
         self._settings = settings
-        self._seen = EventsSeen(settings.part, settings.personas, settings.skipped)
+        self._seen = EventsSeen(settings.selection, settings.personas, settings.skipped)
         self._openings = Openings(
             settings, self._ledger, self._seen, self._tally, self._now, self._sink.check
         )

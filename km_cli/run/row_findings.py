@@ -61,7 +61,7 @@ def moved_members(
     moved = sent & members.personas
     if moved and done - sent - owed:
         said = f"it was sent before, and is sent for another {' and '.join(sorted(moved))} now"
-        yield Finding("members", said, event.row.source, event.row.line, event.shares[0].identity)
+        yield Finding("members", said, event.row.source, event.row.line, event.parts[0].identity)
 
 
 class Neighbours:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
 
 from km_cli.delivery import NOT_SENT, Pool
-from km_cli.errors import KmError
 from km_cli.inputs import RejectsFile, format_reject
-from km_cli.ledger import Ledger, Reading
+from km_cli.ledger import Ledger
 from km_cli.model import OutboxCall, Outcome, Receipt, Reject, RowPlan
 from km_cli.protocols import Destination
+from km_cli.run.batch import Batch
+from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import OpenRow, Tally
 
 _TICK = 0.2
@@ -23,84 +23,6 @@ _MOST_UNSETTLED = 1000
 _SETTLED_EVERY = 0.25
 """Seconds; what is acknowledged and not yet durable is sent again after a crash."""
 _GRACE = 10.0
-
-
-class Stop:
-    """Asks a run to finish what is in flight and end; `error` is why, if it was no signal."""
-
-    requested = False
-    error: KmError | None = None
-
-
-class Stopped(Exception):
-    """The run ends early: it was asked to, or `error` says why."""
-
-    def __init__(self, error: KmError | None = None) -> None:
-        super().__init__()
-        self.error = error
-
-
-class Batch(NamedTuple):
-    """Rows that are planned, made durable and acknowledged together, and the cursor behind them."""
-
-    plans: Sequence[RowPlan]
-    rejects: Sequence[Reject]
-    reading: Reading
-    at_end: bool
-
-
-class BatchSink(Protocol):
-    """What the pipeline does with its batches."""
-
-    def ship(self, batch: Batch) -> None:
-        """Take a batch. Raises Stopped if the run has to end, LedgerFailed."""
-        ...
-
-    def check(self) -> None:
-        """Raise Stopped if the run has to end; asked now and then while no batch is being planned."""
-        ...
-
-    def heed(self) -> None:
-        """Raise Stopped if the run has to end; makes nothing durable: it may be asked while planning."""
-        ...
-
-
-class Rehearsal:
-    """A dry run: everything up to the ledger's overlay, nothing leaves and nothing is kept."""
-
-    def __init__(
-        self, ledger: Ledger, tracker: str, destination: Destination, tally: Tally, stop: Stop
-    ) -> None:
-        self._ledger = ledger
-        self._tracker = tracker
-        self._destination = destination
-        self._tally = tally
-        self._stop = stop
-
-    def ship(self, batch: Batch) -> None:
-        """Count what an import would send."""
-        calls = [
-            (planned, self._destination.encode(planned.call, planned.known.taken))
-            for plan in batch.plans
-            for planned in plan.planned
-        ]
-        for plan in batch.plans:
-            count_plan(self._tally, plan)
-            if plan.rejects:
-                self._tally.rows.rejected += 1
-            elif plan.planned:
-                self._tally.rows.sent += 1
-        self._ledger.commit(self._tracker, batch.reading, calls, at_end=batch.at_end)
-        self.check()
-
-    def heed(self) -> None:
-        """Raise Stopped if that is asked for."""
-        self.check()
-
-    def check(self) -> None:
-        """Raise Stopped if that is asked for."""
-        if self._stop.requested:
-            raise Stopped(self._stop.error)
 
 
 class Sending:

@@ -16,7 +16,7 @@ class Expansion:
 
     def __init__(self, personas: Listed[Persona]) -> None:
         self._actor = personas[0].name
-        self._parts = [(persona, _naming(persona)) for persona in personas]
+        self._personas = [(persona, _naming(persona)) for persona in personas]
 
     def expand(self, event: Event) -> Sequence | Reject:
         """Return the calls for `event`: each persona that the row names does its part, as itself.
@@ -29,10 +29,10 @@ class Expansion:
         owed = row.origin.owed if row.origin else ()
         calls: list[Call] = []
         people = 0
-        for (persona, naming), share in zip(self._parts, event.shares, strict=True):
-            if share.identity and (part := _part(persona, naming(event.name), share, event, owed)):
+        for (persona, naming), part in zip(self._personas, event.parts, strict=True):
+            if part.identity and (own := _calls_of(persona, naming(event.name), part, event, owed)):
                 people += 1
-                calls += part
+                calls += own
         for call in calls:
             if type(call) is Record:
                 if len(call.event) > LONGEST_NAME:
@@ -42,7 +42,7 @@ class Expansion:
         else:
             if refused := self._without_record(event, owed, calls):
                 return refused
-        if people > 1 and calls[0] == Identify(self._actor, event.shares[0].identity):
+        if people > 1 and calls[0] == Identify(self._actor, event.parts[0].identity):
             calls.append(calls[0])
         return Sequence(row, tuple(calls), event.cells)
 
@@ -58,12 +58,14 @@ class Expansion:
 
     def _able(self, event: str) -> list[str]:
         """Return the personas that may do this event."""
-        return [persona.name for persona, naming in self._parts if naming(event)]
+        return [persona.name for persona, naming in self._personas if naming(event)]
 
 
-def _part(persona: Persona, name: str, share: PersonaPart, event: Event, owed: tuple[str, ...]) -> list[Call]:
+def _calls_of(
+    persona: Persona, name: str, part: PersonaPart, event: Event, owed: tuple[str, ...]
+) -> list[Call]:
     """Return what one persona does, of a corrected reject only what it still owes; empty for nothing."""
-    identity, properties, sets, alias = share
+    identity, properties, sets, alias = part
     who, site, *_ = persona
     if owed:
         name = name if who in owed else ""
@@ -71,7 +73,7 @@ def _part(persona: Persona, name: str, share: PersonaPart, event: Event, owed: t
         alias = alias if f"{who}.alias" in owed else ""
     if not (name or sets or alias):
         return []
-    actor, moment = event.shares[0].identity, event.moment
+    actor, moment = event.parts[0].identity, event.moment
     calls: list[Call] = [Identify(who, identity)]
     if sets:
         calls.append(Set(site, who, identity, actor, moment, sets))

@@ -44,7 +44,7 @@ class EventLists:
         if not about.is_done:
             said = f"no persona has {event.name!r} among its events, and no skip names it"
             return Finding("no-persona", said, row.source, row.line, repr(event.name))
-        if leaving := [place for place in about.leaving if event.shares[place].identity]:
+        if leaving := [place for place in about.leaving if event.parts[place].identity]:
             self._count(event.name, leaving)
         return None
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from km_cli.cli.sending import SystemClock
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations.tracker import TrackerDestination
 from km_cli.errors import KmError
 from km_cli.model import NANOSECONDS, OutboxCall, Outcome, Receipt, Record, SlotReference
 from km_cli.protocols import Destination
+from km_cli.run.clock import SystemClock
 from tests.support.tracker import OK, Behave, Hit, Reaction, Tracker
 
 KEY = "0123456789abcdef"

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from km_cli.cli.sending import SystemClock
 from km_cli.config import Settings
 from km_cli.config.people import People
 from km_cli.config.sites import Site
@@ -18,8 +17,11 @@ from km_cli.mapping import Clocking, ColumnOptions, Columns, Selection
 from km_cli.model import Outcome, Overlap, PlannedCall, Receipt, RowPlan
 from km_cli.model import Sequence as Calls
 from km_cli.planning import Collisions
+from km_cli.run.batch import Batch
+from km_cli.run.clock import SystemClock
 from km_cli.run.pipeline import Pipeline
-from km_cli.run.sending import Batch, Stopped, count_plan
+from km_cli.run.sending import count_plan
+from km_cli.run.stopping import Stopped
 from km_cli.run.tally import Tally
 from km_cli.strategies import STRATEGIES
 
@@ -31,13 +33,13 @@ def settings(ledger: Path, **changes: Any) -> Settings:
     """Return settings as the command makes them, for the columns user, account, event, timestamp."""
     fields: dict[str, Any] = {
         "files": (),
-        "shape": FormatOptions(),
+        "format_options": FormatOptions(),
         "target": Target("tracker", TRACKER, "http://127.0.0.1:1"),
         "people": People(TOGGLE, (Site("main", "KM_API_KEY"),)),
         "members": None,
-        "wanted": ColumnOptions(),
+        "column_options": ColumnOptions(),
         "clocking": Clocking(),
-        "part": Selection(),
+        "selection": Selection(),
         "allowed": (),
         "collisions": Collisions.SPREAD,
         "spread": 60,

@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from km_cli.cli.ending import problems
 from km_cli.cli.monitoring.journal import Journal
 from km_cli.cli.monitoring.metrics import Measured, check_metrics, write_metrics
 from km_cli.cli.monitoring.ping import Ping, check_ping
-from km_cli.cli.sending import problems
 from km_cli.cli.terminal.described import described
 from km_cli.cli.terminal.observer import ImportObserver
 from km_cli.config import Settings

@@ -20,13 +20,14 @@ from km_cli.config import Settings
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
 from km_cli.model import Identify, RowPlan, Sequence
+from km_cli.run.observer import Observer
 from km_cli.run.tally import Tally
 
 _FIRST = 3
 _MOST_INPUTS = 10
 
 
-class RunObserver:
+class RunObserver(Observer):
     """Keeps the columns of each input and the first planned rows."""
 
     def __init__(self, settings: Settings, keep: int = _FIRST) -> None:
@@ -52,12 +53,6 @@ class RunObserver:
         if len(self.first) < self._keep or (toggles and self._keep):
             self.first.append((sequence, plan))
         self._toggles = self._toggles or toggles
-
-    def shipping(self) -> None:
-        """Nothing to do."""
-
-    def shipped(self, tally: Tally, reading: Reading) -> None:
-        """Nothing to do."""
 
     def print_inputs(self, *, to_stderr: bool = False) -> None:
         """Show which column was taken for what."""
