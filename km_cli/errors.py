@@ -23,6 +23,7 @@ KmError                      what went wrong, and `hint`: what to do next
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 
 
@@ -156,3 +157,26 @@ class TimeIsUp(KmError):
     """The run took as long as it may; what is left is for the next one."""
 
     exit = Exit.TEMPORARY
+
+
+def nearest(word: str, names: Iterable[str], least: float = 0.6) -> str:
+    """Return the name that `word` was probably meant to be, whatever the case of its letters; "" if none.
+
+    `least` is how alike they must be, from 0 to 1.
+    """
+    import difflib
+
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(word.casefold(), folded, 1, least)
+    return folded[near[0]] if near else ""
+
+
+def did_you_mean(
+    word: str, names: Iterable[str], otherwise: str, shown: Callable[[str], str] = str, also: str = ""
+) -> str:
+    """Return a hint that proposes the nearest of `names`, written by `shown`; `otherwise` if none is near.
+
+    `also` follows a proposal.
+    """
+    near = nearest(word, names)
+    return f"did you mean {shown(near)}?{also}" if near else otherwise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from functools import lru_cache
 
 LONGEST_NAME = 254
@@ -71,18 +70,6 @@ def first_invisible(text: str) -> tuple[int, str]:
 def is_blank(text: str) -> bool:
     """Tell whether a text shows as nothing but blanks."""
     return _BLANK.fullmatch(text) is not None
-
-
-def nearest(word: str, names: Iterable[str], least: float = 0.6) -> str:
-    """Return the name that was probably meant by `word`, whatever the case of its letters; "" if none.
-
-    `least` is how alike they must be, from 0 to 1.
-    """
-    import difflib
-
-    folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(word.casefold(), folded, 1, least)
-    return folded[near[0]] if near else ""
 
 
 def is_reserved(name: str) -> bool:

@@ -7,8 +7,7 @@ import sys
 
 import click
 
-from km_cli.errors import UsageError
-from km_cli.kissmetrics import nearest
+from km_cli.errors import UsageError, did_you_mean
 
 _COMMANDS = {
     "import": "km_cli.cli.import_",
@@ -37,8 +36,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            near = nearest(args[0], _COMMANDS)
-            hint = f"did you mean {near}?" if near else f"there are: {', '.join(_COMMANDS)};"
+            hint = did_you_mean(args[0], _COMMANDS, f"there are: {', '.join(_COMMANDS)};")
             raise UsageError(f"there is no command {args[0]!r}", f"{hint} see {ctx.command_path} --help")
         return super().resolve_command(ctx, args)
 

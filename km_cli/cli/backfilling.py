@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
-from click.core import ParameterSource
 
-from km_cli.cli.configured import taken
 from km_cli.cli.dry_running import report_dry
 from km_cli.cli.ending import conclude, problems, tell_exposed, tell_of_other_sites, unreported
 from km_cli.cli.monitoring.reporter import MOST_TOLD, BackfillObserver, Ending, Reporter, more
 from km_cli.cli.settings import kept_places, make_settings
+from km_cli.cli.sources import sources_of
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.show import complain, is_complaint_lost
 from km_cli.config import Settings
-from km_cli.config.backfill import BackfillSource, backfill_sources
+from km_cli.config.backfill import BackfillSource
 from km_cli.errors import Exit, KmError, TimeIsUp, UsageError
 from km_cli.ledger import Ledger
 from km_cli.protocols import Clock
@@ -89,26 +88,6 @@ def tell_of_usage(command: click.Command, words: list[str], error: KmError | cli
         known = error if isinstance(error, KmError) else UsageError(error.format_message(), "see --help")
         reporter.problem(known)
         reporter.end(Ending(Exit.USAGE, Tally(), BackfillSummary(), None), known)
-
-
-def sources_of(context: click.Context, settings: Settings) -> tuple[BackfillSource, ...]:
-    """Return what km.toml says is to be read, the sources that were named or all. Raises UsageError."""
-    found, where = taken(context), context.get_parameter_source
-    if found.path is None:
-        raise UsageError(
-            "there is no km.toml in this folder: it says what a backfill reads",
-            "go where it is, or say --config PATH; `km-cli init FILE` writes one",
-        )
-    given = {name: where(name) is not ParameterSource.DEFAULT for name in ("since", "until")}
-    return backfill_sources(
-        found.config,
-        found.folder,
-        context.params.get("names", ()),
-        settings.selection,
-        given["since"],
-        given["until"],
-        settings.clocking.timezone,
-    )
 
 
 @contextmanager

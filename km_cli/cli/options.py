@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from km_cli.errors import UsageError
-from km_cli.kissmetrics import nearest
+from km_cli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -34,10 +33,10 @@ class Option(click.Option):
             from km_cli.cli.configured import said
 
             see = f"see {ctx.command_path} --help"
-            near = nearest(value, self.type.choices) if isinstance(self.type, click.Choice) else ""
+            choices = self.type.choices if isinstance(self.type, click.Choice) else ()
             raise UsageError(
                 f"{said(ctx, self)} {value!r} is {_not(self.type)}",
-                f"did you mean {near}? {see}" if near else see,
+                did_you_mean(value, choices, see, also=f" {see}"),
             ) from None
 
 

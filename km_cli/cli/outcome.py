@@ -10,8 +10,7 @@ from contextlib import suppress
 import click
 
 from km_cli.cli.terminal.show import complain, is_complaint_lost, say
-from km_cli.errors import Exit, KmError
-from km_cli.kissmetrics import nearest
+from km_cli.errors import Exit, KmError, did_you_mean
 
 
 def exit_code_of(command: click.Command) -> int:
@@ -80,8 +79,8 @@ def _wrong_usage(error: click.ClickException) -> int:
     context = error.ctx if isinstance(error, click.UsageError) else None
     see = f"see {context.command_path if context else 'km-cli'} --help"
     if isinstance(error, click.NoSuchOption):
-        near = nearest(error.option_name, error.possibilities or ())
-        complain(f"there is no option {error.option_name!r}", f"did you mean {near}? {see}" if near else see)
+        hint = did_you_mean(error.option_name, error.possibilities or (), see, also=f" {see}")
+        complain(f"there is no option {error.option_name!r}", hint)
     elif isinstance(error, click.MissingParameter) and error.param:
         name = error.param.human_readable_name.replace("[", "").replace("]", "")
         complain(f"{name} is missing", f"say which; {see}, it begins with examples")

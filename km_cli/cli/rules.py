@@ -13,6 +13,7 @@ import click
 
 from km_cli.cli import options
 from km_cli.cli.terminal.show import say, short, table
+from km_cli.errors import did_you_mean
 
 if TYPE_CHECKING:
     from km_cli.rules import About
@@ -46,7 +47,6 @@ def command(code: str | None) -> None:
 
 
 def _found(code: str) -> About:
-    from km_cli.kissmetrics import nearest
     from km_cli.rules import CATALOGUE
 
     # A rule's own code comes before one that others show as.
@@ -54,10 +54,9 @@ def _found(code: str) -> About:
     by_code |= {about.code.casefold(): about for about in CATALOGUE.values()}
     if about := by_code.get(code.casefold()):
         return about
-    near = nearest(code, [*CATALOGUE, *(shown for about in CATALOGUE.values() for shown in about.shows_as)])
-    raise click.UsageError(
-        f"there is no rule {code!r}; " + (f"did you mean {near}?" if near else "km-cli rules lists them")
-    )
+    known = [*CATALOGUE, *(shown for about in CATALOGUE.values() for shown in about.shows_as)]
+    hint = did_you_mean(code, known, "km-cli rules lists them")
+    raise click.UsageError(f"there is no rule {code!r}; {hint}")
 
 
 def _explain(about: About) -> None:

@@ -25,9 +25,9 @@ from km_cli.config import (
 )
 from km_cli.config.files import expanded
 from km_cli.destinations import Target, parse_target
-from km_cli.errors import UsageError
+from km_cli.errors import UsageError, did_you_mean
 from km_cli.inputs import expand, make_format_options
-from km_cli.kissmetrics import LONGEST_NAME, fold_name, nearest
+from km_cli.kissmetrics import LONGEST_NAME, fold_name
 from km_cli.ledger import check_name
 from km_cli.mapping import Clocking, ColumnOptions, Members, make_selection
 from km_cli.model import Overlap, Persona
@@ -310,8 +310,7 @@ def _check_zone(zone: str, place: str) -> None:
     try:
         ZoneInfo(zone)
     except (ValueError, OSError, LookupError):
-        near = nearest(zone, available_timezones())
-        hint = f"did you mean {near}?" if near else "for example Europe/Berlin, America/New_York or UTC"
+        hint = did_you_mean(zone, available_timezones(), "for example Europe/Berlin, America/New_York or UTC")
         raise UsageError(f"{place} {zone!r} is no zone that is known here", hint) from None
 
 

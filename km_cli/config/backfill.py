@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.config.settings import Settings
-from km_cli.errors import UsageError
+from km_cli.errors import UsageError, did_you_mean
 from km_cli.inputs.discovery import planned
-from km_cli.kissmetrics import nearest
 from km_cli.mapping import Bound, Selection, check_order, make_bound
 from km_cli.model import NANOSECONDS, Overlap
 
@@ -93,10 +92,9 @@ def _check_names(known: Sequence[str], asked: Collection[str]) -> None:
             )
     for name in asked:
         if name not in known:
-            near = nearest(name, known)
             raise UsageError(
                 f"km.toml has no [[backfill]] called {name!r}",
-                f"did you mean {near!r}?" if near else f"there are: {', '.join(known)}",
+                did_you_mean(name, known, f"there are: {', '.join(known)}", repr),
             )
 
 

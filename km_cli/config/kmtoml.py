@@ -12,8 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from km_cli.config.files import read_small
-from km_cli.errors import UsageError
-from km_cli.kissmetrics import nearest
+from km_cli.errors import UsageError, did_you_mean
 
 _LARGEST = 1 << 20
 """Bytes that a km.toml may have: far more than any that was written by hand."""
@@ -267,10 +266,9 @@ def _check_keys(path: Path, found: Any, table: type[Struct], place: str) -> None
     fields = {field.name: field.type for field in msgspec.structs.fields(table)}
     for key, value in found.items():
         if key not in fields:
-            near = nearest(key, fields)
             raise UsageError(
                 f"{path}: {place}{key} is no key that is known",
-                f"did you mean {place}{near}?" if near else f"there are: {', '.join(fields)}",
+                did_you_mean(key, fields, f"there are: {', '.join(fields)}", place.__add__),
             )
         for inner, below in _tables(key, value):
             if kind := _TABLES.get(f"{place}{key}"):

@@ -8,9 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from km_cli.config.files import expanded
-from km_cli.errors import InputError, UsageError
+from km_cli.errors import InputError, UsageError, did_you_mean
 from km_cli.inputs import Opened, Source, open_reader
-from km_cli.kissmetrics import nearest
 from km_cli.mapping import BadTime, Clocking, Members, Membership, Times, Unclear, cells, find
 from km_cli.model import Gap, Persona, Reject, Row
 
@@ -48,10 +47,9 @@ def _check(table: Mapping[str, str], personas: Sequence[str]) -> None:
     known = ["file", *personas, *_TIMES]
     for key in table:
         if key not in known:
-            near = nearest(key, known)
             raise UsageError(
                 f"km.toml: members.{key} is no key that is known",
-                f"did you mean members.{near}?" if near else f"there are: {', '.join(known)}",
+                did_you_mean(key, known, f"there are: {', '.join(known)}", "members.".__add__),
             )
     if "file" not in table or actor not in table or not set(others).intersection(table):
         raise UsageError(

@@ -13,8 +13,8 @@ from msgspec import UNSET
 from km_cli.config.files import expanded
 from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.config.sites import ACCOUNT_KEY_VARIABLE, KEY_VARIABLE, Site
-from km_cli.errors import UsageError
-from km_cli.kissmetrics import LONGEST_IDENTITY, LONGEST_NAME, fold_name, is_reserved, nearest
+from km_cli.errors import UsageError, did_you_mean
+from km_cli.kissmetrics import LONGEST_IDENTITY, LONGEST_NAME, fold_name, is_reserved
 from km_cli.model import Persona
 from km_cli.strategies import STRATEGIES
 
@@ -210,10 +210,9 @@ def _check_property(place: str, name: str) -> None:
 
 
 def _unknown(place: str, name: str, what: str, known: Collection[str]) -> UsageError:
-    near = nearest(name, known)
     return UsageError(
         f"km.toml: {place}: there is no {what} {name!r}",
-        f"did you mean {near!r}?" if near else f"there are: {', '.join(known) or 'none'}",
+        did_you_mean(name, known, f"there are: {', '.join(known) or 'none'}", repr),
     )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import codecs
-import difflib
 import re
 
-from km_cli.errors import InputError, UsageError
+from km_cli.errors import InputError, UsageError, did_you_mean
 from km_cli.inputs.base import UTF8, in_shell, piped
 from km_cli.inputs.compression import Bytes
 from km_cli.rejects.form import is_reject
@@ -58,9 +57,9 @@ def _near(name: str) -> str:
     from encodings.aliases import aliases
 
     known = {alias.replace("_", "-") for pair in aliases.items() for alias in pair}
-    close = difflib.get_close_matches(name.lower().replace("_", "-"), known, 3)
-    near = next(filter(_is_text, close), "")
-    return f"did you mean {near}?" if near else "for example utf-16, cp1252 or iso8859-1"
+    return did_you_mean(
+        name.replace("_", "-"), filter(_is_text, known), "for example utf-16, cp1252 or iso8859-1"
+    )
 
 
 def _marked(error: UnicodeError) -> tuple[str, int]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import NamedTuple
 
-from km_cli.errors import UsageError
+from km_cli.errors import UsageError, did_you_mean
 from km_cli.inputs.base import BOM
 from km_cli.inputs.delimited import DELIMITERS
 from km_cli.inputs.encoding import encoding_named
@@ -50,11 +49,10 @@ def _delimiter_named(word: str) -> str:
     by_word = {name: character for character, name in DELIMITERS.items()} | {"\\t": "\t"}
     character = by_word.get(word.lower(), word)
     if character not in DELIMITERS:
-        near = difflib.get_close_matches(word.lower(), by_word, 1)
         names = ", ".join(DELIMITERS.values())
         raise UsageError(
             f"--delimiter {word!r} is none that is understood",
-            f"did you mean {near[0]}?" if near else f"give one of {names}, or the character itself",
+            did_you_mean(word, by_word, f"give one of {names}, or the character itself"),
         )
     return character
 

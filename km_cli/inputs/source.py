@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from km_cli.errors import CutShort, ReadError, Rewritten, UsageError
+from km_cli.errors import CutShort, ReadError, Rewritten, UsageError, did_you_mean
 from km_cli.inputs.base import in_shell
 from km_cli.inputs.compression import (
     Bytes,
@@ -25,7 +25,6 @@ from km_cli.inputs.compression import (
 from km_cli.inputs.encoding import Transcoded, check_encoding, no_such_text
 from km_cli.inputs.formats import FormatOptions
 from km_cli.inputs.unsupported import check_kind
-from km_cli.kissmetrics import nearest
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -144,8 +143,7 @@ def _near(path: Path) -> str:
             beside = [entry.name for entry in islice(entries, _MOST_BESIDE)]
     except OSError:
         beside = []
-    near = nearest(path.name, beside)
-    return f"did you mean {shown(path.with_name(near))}?" if near else "check the path"
+    return did_you_mean(path.name, beside, "check the path", lambda near: shown(path.with_name(near)))
 
 
 def shown(path: Path | str) -> str:

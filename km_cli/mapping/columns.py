@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from km_cli.errors import InputError
-from km_cli.kissmetrics import LONGEST_NAME, fold_name, is_reserved, nearest
+from km_cli.errors import InputError, did_you_mean
+from km_cli.kissmetrics import LONGEST_NAME, fold_name, is_reserved
 from km_cli.model import Persona
 
 USUAL = {
@@ -350,10 +350,9 @@ class _Found:
             return alike[0]
         if sparse and not self._tabular:
             return name
-        near = nearest(name, self._names)
         raise InputError(
             f"{self._source}: there is no column {name!r} ({_place(role)}); {self._said()}",
-            f"did you mean {near!r}?" if near else "name one of the columns found",
+            did_you_mean(name, self._names, "name one of the columns found", repr),
             plain=f"{self._source}: there is no column {name!r} ({_place(role)})",
         )
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from km_cli.errors import UsageError
-from km_cli.kissmetrics import fold_name, nearest
+from km_cli.errors import UsageError, nearest
+from km_cli.kissmetrics import fold_name
 from km_cli.model import Persona, Row
 
 MOST_SEEN = 5000

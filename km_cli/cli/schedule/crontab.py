@@ -6,12 +6,9 @@ import os
 import pwd
 import shlex
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from km_cli.cli.schedule.job import Job
 from km_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from km_cli.cli.schedule.install import Job
 
 _LONGEST = 998
 """Bytes of a command: what is longer is refused by some crons and cut off by others."""
@@ -26,7 +23,7 @@ def lines(job: Job) -> Iterator[str]:
             "say in km.toml what the flags say, or use --print systemd",
         )
     yield "# km-cli backfill, every night at 3: add these lines by `crontab -e`"
-    for line in job.told():
+    for line in job.comments():
         yield f"# {line}"
     yield "# It is silent when all is well. What is wrong is mailed to MAILTO: a user here, or an address."
     yield f"MAILTO={user()}"

@@ -1,64 +1,30 @@
-"""What has a backfill run every night, printed: it works as it stands there, whatever is set here now."""
+"""Print the crontab or systemd units that run a backfill every night, whatever is set in this shell."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 from click.core import ParameterSource
 
 from km_cli.cli.configured import taken
+from km_cli.cli.schedule.job import Job
 from km_cli.cli.settings import make_settings
 from km_cli.cli.terminal.show import complain, escaped, put
 from km_cli.config import Settings, environment
 from km_cli.config.backfill import BackfillSource, overlap_of
 from km_cli.errors import UsageError
-from km_cli.model import Overlap
 
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 _PLACES = ("PATH", "FILE")
 """What the help calls a value that is a path."""
-
-
-_OVERLAPS = {
-    Overlap.ASK: "a row whose moment another file has with other values is rejected",
-    Overlap.REPEATS: "a row whose moment another file has with other values is not sent again",
-    Overlap.SEPARATE: "a row whose moment another file has with other values is another event",
-}
-
-
-class Job(NamedTuple):
-    """What is to be run: a command with absolute paths, and what it needs of the environment.
-
-    `name` tells it from other jobs of this machine. `secrets` are the variables that it finds in `file` alone
-    (None: it needs none), `variables` those that may be printed. `overlaps` are km.toml's sources by name.
-    """
-
-    name: str
-    words: tuple[str, ...]
-    variables: Mapping[str, str]
-    secrets: tuple[str, ...]
-    file: Path | None
-    overlaps: tuple[tuple[str, Overlap], ...] = ()
-
-    def told(self) -> Iterator[str]:
-        """Yield, line by line, how each source overlaps with what was sent, and how the file is written."""
-        for name, overlap in self.overlaps:
-            yield f'[[backfill]] {name}: overlap = "{overlap.value}", {_OVERLAPS[overlap]}'
-        if self.file:
-            values = " ".join(f'{name} "${{{name}:?}}"' for name in self.secrets)
-            folder, file = (shlex.quote(str(path)) for path in (self.file.parent, self.file))
-            yield "What is secret is in a file for you alone. Write it once, from a shell that has it set:"
-            yield f"""  (umask 077; mkdir -p {folder}; printf "%s='%s'\\n" {values} > {file})"""
 
 
 def print_install(context: click.Context) -> int:
@@ -99,9 +65,9 @@ def _job(context: click.Context, settings: Settings) -> Job:
 
 def _config(context: click.Context, settings: Settings) -> tuple[Path, Sequence[BackfillSource]]:
     """Return where km.toml is, and its sources. Raises UsageError for what a backfill would complain of."""
-    from km_cli.cli.backfilling import sources_of
     from km_cli.cli.monitoring.metrics import check_metrics
     from km_cli.cli.monitoring.ping import check_ping
+    from km_cli.cli.sources import sources_of
 
     sources = sources_of(context, settings)
     check_ping(context.params["ping"])

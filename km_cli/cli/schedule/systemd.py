@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from km_cli.cli.schedule.crontab import user
-
-if TYPE_CHECKING:
-    from km_cli.cli.schedule.install import Job
+from km_cli.cli.schedule.job import Job
 
 _END = "END-OF-UNIT"
 _PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
@@ -24,7 +21,7 @@ def lines(job: Job) -> Iterator[str]:
     folder = "/etc/systemd/system" if is_root else '"${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user"'
     yield "#!/bin/sh"
     yield "# km-cli backfill, every night at 3, by systemd. Read this, then run it: … --print systemd … | sh"
-    for line in job.told():
+    for line in job.comments():
         yield f"# {line}"
     yield f"# If it fails, `mail` (bsd-mailx or mailutils) tells {user()}: put an address there if you like"
     yield f"# What it does is shown by: {control} list-timers; journalctl{of_user} -u {job.name}"

@@ -1,0 +1,133 @@
+"""A run that sends nothing: a dry run, and what --strict looks at before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from km_cli.config import Settings
+from km_cli.destinations import open_destination
+from km_cli.errors import KmError, TooManyFindings
+from km_cli.ledger import Ledger
+from km_cli.protocols import Clock, Destination
+from km_cli.rules import is_harmless
+from km_cli.run.batch import Batch
+from km_cli.run.observer import Observer
+from km_cli.run.pipeline import Forecast, Pipeline
+from km_cli.run.sending import count_plan
+from km_cli.run.stopping import Stop, Stopped
+from km_cli.run.tally import Tally
+
+Work = Callable[[Pipeline, Ledger], None]
+"""What a dry run does with its pipeline."""
+
+
+class Rehearsal:
+    """A dry run: everything up to the ledger's overlay, nothing leaves and nothing is kept."""
+
+    def __init__(
+        self, ledger: Ledger, tracker: str, destination: Destination, tally: Tally, stop: Stop
+    ) -> None:
+        self._ledger = ledger
+        self._tracker = tracker
+        self._destination = destination
+        self._tally = tally
+        self._stop = stop
+
+    def ship(self, batch: Batch) -> None:
+        """Count what an import would send."""
+        calls = [
+            (planned, self._destination.encode(planned.call, planned.known.taken))
+            for plan in batch.plans
+            for planned in plan.planned
+        ]
+        for plan in batch.plans:
+            count_plan(self._tally, plan)
+            if plan.rejects:
+                self._tally.rows.rejected += 1
+            elif plan.planned:
+                self._tally.rows.sent += 1
+        self._ledger.commit(self._tracker, batch.reading, calls, at_end=batch.at_end)
+        self.check()
+
+    def heed(self) -> None:
+        """Raise Stopped if that is asked for."""
+        self.check()
+
+    def check(self) -> None:
+        """Raise Stopped if that is asked for."""
+        if self._stop.requested:
+            raise Stopped(self._stop.error)
+
+
+class Rehearsed(NamedTuple):
+    """How a dry run ended, and what Kissmetrics would hold after the import, by site and persona.
+
+    `pending` are the calls that earlier runs left, by site.
+    """
+
+    tally: Tally
+    pending: dict[str, int]
+    forecast: Forecast
+    seconds: float
+    ended: KmError | None
+
+
+def rehearse(settings: Settings, observer: Observer, work: Work, stop: Stop, clock: Clock) -> Rehearsed:
+    """Take the whole way up to the ledger, under a temporary overlay: nothing is sent, nothing is written."""
+    tally = Tally()
+    started = clock.monotonic()
+    ended: KmError | None = None
+    forecast: Forecast = {}
+    pending: dict[str, int] = {}
+    ledger = Ledger.overlay(settings.ledger)
+    try:
+        keys = {site.name: "" for site in settings.people.sites}
+        destination = open_destination(settings.target, keys, settings.timeout)
+        sink = Rehearsal(ledger, settings.target.tracker, destination, tally, stop)
+        pipeline = Pipeline(settings, ledger, sink, tally, observer, clock, seeks_ids=True)
+        work(pipeline, ledger)
+        pending = ledger.outbox.count(settings.target.tracker)
+        forecast = pipeline.forecast()
+    except Stopped as stopped:
+        ended = stopped.error
+    except KmError as error:
+        ended = error
+    finally:
+        ledger.close()
+    return Rehearsed(tally, pending, forecast, clock.monotonic() - started, ended)
+
+
+def rehearse_strictly(settings: Settings, work: Work, stop: Stop, clock: Clock) -> None:
+    """Go through everything once before anything is sent, or until that is to `stop`.
+
+    Raises TooManyFindings, and what stands in the way of going through it.
+    """
+    rehearsed = rehearse(settings, Observer(), work, stop, clock)
+    if rehearsed.ended is not None:
+        raise rehearsed.ended
+    if not stop.requested:
+        check_strictly(rehearsed.tally)
+
+
+def check_strictly(tally: Tally) -> None:
+    """Raise TooManyFindings if anything would be lost, merged, changed or rejected (--strict)."""
+    found = {code: count for code, count in tally.findings.items() if not is_harmless(code)}
+    if tally.rows.rejected:
+        found["rejected rows"] = tally.rows.rejected
+    if found:
+        said = ", ".join(f"{code} {count:,}{_place_of(tally, code)}" for code, count in found.items())
+        raise TooManyFindings(
+            f"--strict: Kissmetrics would lose, merge or change something ({said}); nothing was sent",
+            "km-cli dry-run shows what, km-cli rules CODE explains it; without --strict it is sent",
+        )
+
+
+def _place_of(tally: Tally, code: str) -> str:
+    """Say where the first finding of a code is, or the first rejected row."""
+    if code in tally.examples:
+        source, line = tally.examples[code].source, tally.examples[code].line
+    else:
+        row = next(iter(tally.rejects.values())).row
+        source, line = row.source, row.line
+    return f", the first in {source}, line {line}" if line else ""
