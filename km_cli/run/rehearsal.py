@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from km_cli.config import Settings
+from km_cli.config.settings import Settings
 from km_cli.destinations import open_destination
 from km_cli.errors import KmError, TooManyFindings
 from km_cli.ledger import Ledger

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from km_cli.config import Settings
 from km_cli.config.people import People
+from km_cli.config.settings import Settings
 from km_cli.config.sites import Site
 from km_cli.destinations import Target
 from km_cli.destinations.base import QueryEncoder

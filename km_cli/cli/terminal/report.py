@@ -11,7 +11,7 @@ from typing import Any
 
 from km_cli.cli.terminal.observer import RunObserver
 from km_cli.cli.terminal.show import complain, counted, say, short, table
-from km_cli.config import Settings
+from km_cli.config.settings import Settings
 from km_cli.destinations import Target
 from km_cli.model import Finding, Held
 from km_cli.rules import CATALOGUE, is_harmless
