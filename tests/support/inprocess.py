@@ -28,8 +28,8 @@ def run(
 ) -> tuple[int, str, str]:
     """Run a command line to its end; return the exit code and what it wrote to both streams.
 
-    Libraries look into `os.environ` themselves (proxies, time zones, the home folder), so it holds `variables`
-    meanwhile.
+    Libraries look into `os.environ` themselves (proxies, time zones, the home folder): meanwhile it holds
+    `variables`.
     """
     out, err = _stream(), _stream()
     with closing(_input(stdin)) as source, patch.dict(os.environ, variables, clear=True):
