@@ -160,7 +160,7 @@ class Pipeline:
             ahead = preview(mapped)
             if not reading.rows:
                 judge(ahead.first, opened)
-                as_new = self._meanings.refused(opened, mapping, same, ahead.rows)
+                as_new = self._meanings.check_same_log(opened, mapping, same, ahead.rows)
                 reading = reading._replace(as_new=as_new)
             overlaps = Overlaps(self._ledger, reading, self._settings.overlap, behind)
             overlaps.look_ahead(self._ahead(ahead, opened, mapping, place), ahead.seconds)
