@@ -37,10 +37,10 @@ MOST_PROBLEMS = 100
 STATES = ("read", "begun", "held", "unchanged", "failed", "gone", "outside", "missing")
 """The states of files.
 
-`read`: to its end. `begun`: as far as --limit allowed. `held`: a last line that may still grow, or a file that
-was rewritten while it was read, waits for a later run. `unchanged`: since it was read, so it was not opened.
-`failed`: it could not be read. `gone`: it vanished after it was listed, as in rotation. `outside`: of since and
-until, by the date in its path. `missing`: a pattern that matches no file.
+`read`: to its end. `begun`: as far as --limit allowed. `held`: a last line that may still grow, or a file
+that was rewritten while it was read, waits for a later run. `unchanged`: since it was read, so it was not
+opened. `failed`: it could not be read. `gone`: it vanished after it was listed, as in rotation. `outside`: of
+since and until, by the date in its path. `missing`: a pattern that matches no file.
 """
 
 

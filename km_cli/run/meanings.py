@@ -195,7 +195,7 @@ class Meanings:
     def _of_any_log(
         self, opened: Opened, first: Sequence[Row], now: Interpretation
     ) -> Iterator[tuple[Reading, Difference]]:
-        """Look for a meaning under which the ledger knows this log, if it hardly knows it as it is read now."""
+        """Look for a meaning under which the ledger knows a log that it hardly knows as it is read now."""
         if not first:
             return
         if self._meanings is None:
@@ -237,7 +237,7 @@ class Meanings:
 
 
 def _known_only(now: dict[Part, KnownRecords], then: dict[Part, KnownRecords]) -> set[int]:
-    """Return the readings that know half of some persona's records as read then, and hardly any as read now."""
+    """Return the readings that know half of some persona's records as read then and hardly any now."""
     found: set[int] = set()
     for part, before in then.items():
         at_present = now.get(part, KnownRecords())
@@ -323,7 +323,7 @@ def personas_to_json(personas: Sequence[Persona]) -> str:
 
 
 def personas_from_json(text: str) -> tuple[Persona, ...]:
-    """Return the personas that `personas_to_json` wrote, without the parts that are no part of a deed."""
+    """Return the personas that `personas_to_json` wrote, as far as they are part of a deed."""
     return tuple(
         Persona(
             name,
