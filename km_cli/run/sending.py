@@ -155,7 +155,7 @@ class Sending:
         self._check()
 
     def heed(self) -> None:
-        """Raise Stopped if the run has to end. Nothing becomes durable, so it may be called while planning."""
+        """Raise Stopped if the run has to end. Nothing becomes durable: it may be called while planning."""
         self._check()
 
     def _check(self) -> None:
