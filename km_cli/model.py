@@ -410,12 +410,13 @@ class PlannedCall(NamedTuple):
 
 
 class RowPlan(NamedTuple):
-    """What is to be done with one row."""
+    """What was decided on a row. `is_undone` if no persona does its event."""
 
     row: Row
     planned: tuple[PlannedCall, ...] = ()
     rejects: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()
+    is_undone: bool = False
 
 
 class OutboxCall(NamedTuple):
