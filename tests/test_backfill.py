@@ -829,7 +829,7 @@ def test_one_that_answers_and_takes_nothing_is_left_alone_too(
     asked = len(tracker.seen)
     assert asked == 8
     assert briefly.run() == 69
-    assert "it took no call: HTTP 503 Service Unavailable" in briefly.said
+    assert "it acknowledged no call: HTTP 503 Service Unavailable" in briefly.said
     assert len(tracker.seen) == asked
     briefly.now += 31
     assert briefly.run() == 69

@@ -63,7 +63,7 @@ def test_a_flag_stands_before_a_sources_own_times(
     """In the log's zone both of them; events come from flags alone."""
     table = source("a", since="2024-01-01", until="2024-01-02")
     (one,) = sources(table, only=["In"], skip=["Out"], **said)
-    assert one.part == Selection(since, until, ("in",), ("out",))
+    assert one.selection == Selection(since, until, ("in",), ("out",))
 
 
 @pytest.mark.parametrize(
@@ -129,4 +129,4 @@ def test_dates_need_no_quotation_marks(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     (one,) = sources(*kmtoml.read(config).backfill)
-    assert (one.part.since, one.part.until) == (NEW_YEAR, NEW_YEAR + 34 * HOUR)
+    assert (one.selection.since, one.selection.until) == (NEW_YEAR, NEW_YEAR + 34 * HOUR)

@@ -170,7 +170,7 @@ def test_wrong_words(
 
 
 @pytest.mark.parametrize(
-    "shape",
+    "format_options",
     [
         FormatOptions("delimited"),
         FormatOptions(delimiter=";"),

@@ -51,9 +51,9 @@ def test_one_log_gives_what_the_oracle_expects_however_it_is_batched_and_interru
     with tempfile.TemporaryDirectory() as folder:
         file, ledger = write(Path(folder, "log.csv"), log), Path(folder, "ledger.db")
         without_id = {"exclude": ("id",)}
-        first, _ = run([file], ledger, batch_size=size, batches=stop, wanted=_wanted(**without_id))
-        second, _ = run([file], ledger, batch_size=16 - size, wanted=_wanted(**without_id))
-        again, tally = run([file], ledger, wanted=_wanted(**without_id))
+        first, _ = run([file], ledger, batch_size=size, batches=stop, column_options=_wanted(**without_id))
+        second, _ = run([file], ledger, batch_size=16 - size, column_options=_wanted(**without_id))
+        again, tally = run([file], ledger, column_options=_wanted(**without_id))
         wanted = expected(file, **COLUMNS, properties=["plan"])
     assert counted(wire(first + second)) == counted(wanted)
     assert again == []
@@ -70,7 +70,7 @@ def test_overlapping_logs_send_each_call_once(logs: list[Rows], size: int) -> No
             files,
             ledger,
             batch_size=size,
-            wanted=_wanted(exclude=("id",)),
+            column_options=_wanted(exclude=("id",)),
             spread=600,
             overlap=Overlap.SEPARATE,
         )
@@ -100,7 +100,7 @@ def test_with_ids_nothing_merges_and_batches_change_nothing(logs: list[Rows], si
 def test_one_log_with_ids_gives_what_the_oracle_expects(log: Rows) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = write(Path(folder, "log.csv"), log)
-        sent, _ = run([file], Path(folder, "ledger.db"), wanted=_wanted(id="id"))
+        sent, _ = run([file], Path(folder, "ledger.db"), column_options=_wanted(id="id"))
         told = judged(file, **COLUMNS, id="id", properties=["plan"])
     assert counted(wire(sent)) == counted(told.calls)
 
@@ -110,9 +110,9 @@ def test_one_log_with_ids_gives_what_the_oracle_expects(log: Rows) -> None:
 def test_a_reordered_export_sends_nothing(log: Rows, copies: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file, ledger = write(Path(folder, "log.csv"), log), Path(folder, "ledger.db")
-        run([file], ledger, wanted=_wanted(exclude=("id",)))
+        run([file], ledger, column_options=_wanted(exclude=("id",)))
         other = write(Path(folder, "other.csv"), [log[index] for index in copies if index < len(log)])
-        sent, _ = run([other], ledger, wanted=_wanted(exclude=("id",)))
+        sent, _ = run([other], ledger, column_options=_wanted(exclude=("id",)))
     assert sent == []
 
 

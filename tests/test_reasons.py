@@ -316,4 +316,4 @@ def test_a_pause_in_the_ledger_names_the_cause_without_the_key(
         with closing(sqlite3.connect(next(importer.state.glob("ledger*.db")))) as ledger:
             found = ledger.execute("SELECT reason FROM pauses").fetchall()
     assert len(found) == 1
-    assert found[0][0].startswith("it took no call: HTTP 503 /e?_k=" + HIDDEN)
+    assert found[0][0].startswith("it acknowledged no call: HTTP 503 /e?_k=" + HIDDEN)

@@ -64,7 +64,7 @@ def test_json_numbers_as_written(tmp_path: Path) -> None:
         f"ana,Acme,In,{T},more",
         f"ana,Acme,{T}",
         f",,In,{T}",
-        f"MovedCall,Acme,In,{T}",
+        f"Guest,Acme,In,{T}",
         f"ana,N/A,In,{T}",
         f"Acme,Acme,In,{T}",
         f"{'x' * 256},Acme,In,{T}",

@@ -1,6 +1,6 @@
-"""The cron form of an import: what is new in the sources that km.toml names, file by file.
+"""The cron form of an import: it sends what is new in the sources of km.toml, file by file.
 
-Files grow, rotate and vanish while this looks at them, and one that can't be read holds up no other.
+Files grow, rotate and vanish while it reads them. A file that cannot be read holds up no other file.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from km_cli.run.pipeline import Pipeline
 from km_cli.run.stopping import Stop, Stopped
 
 _HELD = 24 * 3600.0
-"""Seconds; a file that was not touched for so long has ended, its last line too (bad-input.md)."""
+"""Seconds. A file that was not written to for so long is complete, and so is its last line."""
 
 _PACKING = 3600.0
-"""Seconds; what is packed and ends in the middle is still being written if it was touched since."""
+"""Seconds. A packed file that ends in the middle is still being written if it was touched since."""
 
 _SETTLED = 2.0
-"""Seconds; a file that was touched just now may be touched again without another time to show for it."""
+"""Seconds. A file that was touched just now may be touched again within the same tick of its clock."""
 
 MOST_PROBLEMS = 100
 
 STATES = ("read", "begun", "held", "unchanged", "failed", "gone", "outside", "missing")
-"""What becomes of files.
+"""The states of files.
 
-`read` to their end; `begun`, as far as --limit goes; `held`: a last line, or what was written anew while it
-was read, is left to a later run; `unchanged` since they were read, and not opened; `failed`; `gone` since
-they were listed, as happens in rotation; `outside` of since and until, by the date in their path. `missing`
-are patterns that match nothing.
+`read`: to its end. `begun`: as far as --limit allowed. `held`: a last line that may still grow, or a file
+that was rewritten while it was read, waits for a later run. `unchanged`: since it was read, so it was not
+opened. `failed`: it could not be read. `gone`: it vanished after it was listed, as in rotation. `outside`: of
+since and until, by the date in its path. `missing`: a pattern that matches no file.
 """
 
 
 @dataclass(slots=True)
 class BackfillSummary:
-    """What a backfill met: how many files in which state, and the first problems, of `trouble` in all.
+    """The files of a backfill by state, and the first of all `trouble` problems.
 
-    `worst` is the highest of their exit codes.
+    `worst` is the highest exit code of the problems.
     """
 
     files: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
@@ -57,13 +57,13 @@ class BackfillSummary:
     worst: int = Exit.OK
 
     def note(self, state: str, problem: KmError | None) -> None:
-        """Count a file in its state, and keep what is wrong with it."""
+        """Count a file in its state, and keep its problem."""
         self.files[state] += 1
         if problem is not None:
             self.add(problem)
 
     def add(self, problem: KmError) -> None:
-        """Keep what is wrong."""
+        """Count a problem, and keep it if it is among the first."""
         self.trouble += 1
         self.worst = max(self.worst, problem.exit)
         if len(self.problems) < MOST_PROBLEMS:
@@ -71,14 +71,14 @@ class BackfillSummary:
 
 
 Own = Sequence[tuple[Path, str]]
-"""Files that are no log, and what each is."""
+"""Files of km-cli itself, and what each of them is."""
 
 
 class Backfill:
-    """Goes through sources and takes what is new in them.
+    """Sends what is new in its sources.
 
-    `own` are in no source, even if its pattern matches them: what is rejected would be read and rejected
-    again, and of a key file an error would say what is in it.
+    Files of `own` are never read, even if a source's pattern matches them: rejects would be read and rejected
+    again, and an error about a key file would show its content.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Backfill:
         self._observer = observer
 
     def run(self, sources: Iterable[BackfillSource]) -> None:
-        """Take every source in turn. Problems with files are kept, and the rest goes on.
+        """Take every source in turn. A problem with a file is kept, and the other files are read.
 
         Raises Stopped, LedgerFailed and TooManyRejects.
         """
@@ -125,7 +125,7 @@ class Backfill:
             self._look_at(source, file, asked)
 
     def _files(self, source: BackfillSource, settings: Settings) -> tuple[str, ...]:
-        """Return the files there are now; what there should be and is not is noted."""
+        """Return the files that exist now, and note the patterns that match none."""
         selection = source.selection
         try:
             places = find(source.patterns, selection.since, selection.until, settings.clocking.timezone)
@@ -141,7 +141,7 @@ class Backfill:
         return tuple(file for file in places.files if not self._is_own(source, file))
 
     def _is_own(self, source: BackfillSource, file: str) -> bool:
-        """Tell whether a file is no log but one of km-cli's own; named outright, that is a mistake."""
+        """Tell whether a file belongs to km-cli itself. It is a problem if a source names it outright."""
         if os.path.basename(file) not in self._own_names:
             return False
         if (what := self._own.get(os.path.realpath(file))) is None:
@@ -170,7 +170,7 @@ class Backfill:
             self._observer.looked(source.name, shown(file), state, problem)
 
     def _state(self, file: str, asked: str) -> str:
-        """Take what is new in a file; return what became of it. Raises UsageError, ReadError."""
+        """Send what is new in a file; return the state that it is left in. Raises UsageError, ReadError."""
         now = self._clock.now()
         try:
             stamp = Stamp.of(os.stat(file))
@@ -192,7 +192,7 @@ class Backfill:
         is_packed = source.is_packed
 
         def may_grow() -> bool:
-            """Tell whether somebody may go on with its last line, or took it away while it was read."""
+            """Tell whether the last line may still grow, or the file changed while it was read."""
             return not is_packed and (age < _HELD or source.was_touched)
 
         if stamp.size and not source.has_line and may_grow():
@@ -218,7 +218,7 @@ class Backfill:
 
 
 def _unheld(source: Source) -> str:
-    """Return what became of a file that can't be held on to. Raises UsageError if it is there."""
+    """Return the state of a file that cannot be kept open. Raises UsageError if it exists."""
     if source.path is None or not os.path.exists(source.path):
         return "gone"
     raise UsageError(f"{source.name} is no regular file", "name files that can be read more than once")

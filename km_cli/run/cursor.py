@@ -18,33 +18,34 @@ if TYPE_CHECKING:
 
 
 class Cursor:
-    """How far a reading got: the bytes behind it and their hash."""
+    """Keeps how far a reading got: the number of bytes behind it, and their hash."""
 
     def __init__(self, reading: Reading, state: _Hash) -> None:
         self.reading = reading
         self._state = state
 
     def begin(self, preamble: bytes) -> None:
-        """Go on over what stands before the first record; a header without its end may still grow."""
+        """Advance over the header, unless it has no line end yet and may still grow."""
         if preamble.endswith(LINE_ENDS):
-            self._go_on(preamble, 0, 0)
+            self._add(preamble, 0, 0)
 
     def spans(self, span: Span) -> None:
-        """Note the seconds of all events so far."""
+        """Set the span of all events so far."""
         self.reading = self.reading._replace(first=span.first, last=span.last, dated=span.dated)
 
     def advance(self, batch: BatchBuilder) -> None:
-        """Go on over a batch, but not over a last record without its line end: it may still grow.
+        """Advance over a batch, but not over a last record without a line end, as it may still grow.
 
-        It is planned as it stands. When it comes again it is known, or judged as the whole that it is then.
+        That record is planned as it stands. A later run reads it again: if it has not changed it is known,
+        and if it has grown it is planned as it is then.
         """
         if batch.is_open:
             *raws, _ = batch.raws
-            self._go_on(b"".join(raws), batch.rows - 1, batch.rejected - batch.last_rejected)
+            self._add(b"".join(raws), batch.rows - 1, batch.rejected - batch.last_rejected)
         elif batch.raws:
-            self._go_on(b"".join(batch.raws), batch.rows, batch.rejected)
+            self._add(b"".join(batch.raws), batch.rows, batch.rejected)
 
-    def _go_on(self, raw: bytes, rows: int, rejected: int) -> None:
+    def _add(self, raw: bytes, rows: int, rejected: int) -> None:
         self._state.update(raw)
         at = self.reading
         self.reading = at._replace(
@@ -57,27 +58,28 @@ class Cursor:
 
 
 class FixedCursor:
-    """The cursor of a rejects file, which is judged anew each time: it stays where it is."""
+    """The cursor of a rejects file. Nothing remembers a rejection, so every run reads it from the start."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
 
     def advance(self, batch: BatchBuilder) -> None:
-        """Stay."""
+        """Stay where it is."""
 
     def spans(self, span: Span) -> None:
-        """Note nothing: its rows belong to other readings."""
+        """Set no span, as the rows belong to other readings."""
 
 
 def _line_ends(raw: bytes) -> int:
     return len((raw + b".").splitlines()) - 1
 
 
-class Holding:
-    """Items of a file that may still be written, without a last one that may still grow.
+class HeldBack:
+    """The items of a file that is still being written, without a last record that may still grow.
 
-    `may_grow` tells at the file's end whether it may; `is_open` whether its last item would. `held` if so,
-    or if a quotation mark is not closed. `rows` is 1 if it was a record, and no blank line.
+    `may_grow` is asked at the end of the file, and `is_open` whether the last item has no line end. `held`
+    says that an item was held back, or that a quotation mark is not closed. `rows` is 1 if that item is a
+    record, and 0 if it is a blank line.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The first rows of an input, which are looked at before anything of it is sent.
+"""Judges the first rows of an input before any of it is sent.
 
-If most of them are bad, the mapping is wrong and not the rows. If most of them are in conflict with what was
-sent, how the logs overlap has to be said. Either way nothing of the input leaves.
+If most of them are bad, the mapping is wrong rather than the rows. If most of them conflict with rows that
+were sent, the user has to say how the logs overlap. Either way nothing of the input is sent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PREVIEW_BYTES = 16 << 20
 
 
 class Preview(NamedTuple):
-    """The first rows of an input, whether they are all of it, and all rows, the first ones among them."""
+    """The first rows of an input, whether there are no others, and all rows including the first."""
 
     first: list[Mapped]
     is_all: bool
@@ -33,7 +33,7 @@ class Preview(NamedTuple):
 
     @property
     def rows(self) -> list[Row]:
-        """The first rows that have values, whatever became of them."""
+        """The first rows that have values, whether or not they are rejected."""
         return [one.row for one in self.first if not isinstance(one, Gap) and one.row.values]
 
     @property
@@ -51,7 +51,7 @@ class Preview(NamedTuple):
 
 
 def preview(mapped: Iterator[Mapped]) -> Preview:
-    """Look at the first rows; what breaks the reading is raised when its turn comes."""
+    """Read the first rows. An error of reading is raised later, when its turn comes."""
     seen: list[Mapped] = []
     size, is_all = 0, False
     try:
@@ -81,10 +81,10 @@ def judge(first: Iterable[Mapped], opened: Opened) -> None:
 
 
 def judge_conflicts(batch: BatchBuilder, source: str) -> None:
-    """Raise InputError if most rows of the first batch are in conflict with what was sent."""
+    """Raise InputError if most rows of the first batch conflict with rows that were sent."""
     found = [plan for plan in batch.plans if any(one.code == "conflict" for one in plan.rejects)]
     if batch.rows >= _FEWEST_JUDGED and len(found) * 2 > batch.rows:
-        said = f"{source}: {len(found)} of the first {batch.rows} rows are in conflict with what was sent"
+        said = f"{source}: {len(found)} of the first {batch.rows} rows conflict with rows that were sent"
         why = found[0].rejects[0].reason.partition(": if it is")[0]
         raise InputError(
             f"{said}, line {found[0].row.line} for one: {why}",
@@ -105,6 +105,6 @@ def _what_to_do(bad: list[Reject], columns: tuple[str, ...]) -> str:
 
 
 def _raising(error: Exception) -> Iterator[Mapped]:
-    """Raise an error only when its turn comes: what was whole before it is dealt with."""
+    """Raise an error when its turn comes, so that the rows before it are sent."""
     yield from ()
     raise error

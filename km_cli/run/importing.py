@@ -1,4 +1,4 @@
-"""A run that sends: from the outbox that earlier runs left to the last receipt."""
+"""A run that sends: it drains the outbox that earlier runs left, then does its own work."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
 
 _GC = (100_000, 50, 50)
-"""Thresholds for `gc.set_threshold`: millions of small tuples come and go, and none is part of a cycle.
-
-Looking for cycles as often as usual costs 15 % of a run."""
+"""Thresholds for `gc.set_threshold`. Millions of small tuples come and go, and none is part of a cycle:
+looking for cycles as often as usual costs 15 % of a run."""
 
 _LEAST_WINDOW = 2000
 _PROCESSOR = 36
-"""Where /proc/self/stat tells the core last run on (proc(5), field 39), counted behind the name."""
+"""The place in /proc/self/stat of the core that the process last ran on (proc(5), field 39), counted behind
+the name."""
 
 
 Seen = TypeVar("Seen", bound=Observer)
 
 
 class Run(NamedTuple, Generic[Seen]):
-    """What a run works with. `keys` are by site."""
+    """The parts of a run. `keys` are the API keys by site."""
 
     settings: Settings
     keys: dict[str, str]
@@ -59,7 +59,7 @@ class Run(NamedTuple, Generic[Seen]):
 def opened_to_send(
     settings: Settings, keys: dict[str, str], wait: float = 0.0
 ) -> Iterator[tuple[Ledger, RejectsFile]]:
-    """Open the ledger, which goes with the keys, and the rejects file, for a run.
+    """Open the ledger, check that it belongs to the keys, and prepare the rejects file.
 
     Raises LedgerBusy if another run holds it for longer than `wait` seconds, LedgerError, UsageError.
     """
@@ -77,10 +77,11 @@ def opened_to_send(
 def send(
     run: Run[Seen], work: Callable[[Pipeline], None], *, is_wary: bool = False, counts_known: bool = True
 ) -> KmError | None:
-    """Drain the outbox, work, and wait for the last receipt; return what ended it early, if anything.
+    """Drain the outbox, do the work, wait for the last receipt; return the error that ended the run early.
 
-    What is known is durable then, and for how long the tracker is to be left alone by backfills. One that
-    `is_wary` sends one by one after an outage until a call is taken. `counts_known` as Pipeline has it.
+    At its end all receipts are durable, and so is the pause for which backfills leave the tracker alone. A
+    run that `is_wary` sends one call at a time after an outage, until one is acknowledged. `counts_known` is
+    as for Pipeline.
     """
     settings, tracker = run.settings, run.settings.target.tracker
     pause = run.ledger.pauses.of(tracker)
@@ -134,7 +135,7 @@ def _tune_process(*, is_threaded: bool) -> None:
 
 
 def _stay_on_one_core() -> None:
-    """Keep the process on one core: threads that toss Python's lock between cores send a third less."""
+    """Keep the process on one core: threads that pass Python's lock between cores send a third less."""
     if not hasattr(os, "sched_setaffinity"):
         return
     cores = os.sched_getaffinity(0)
@@ -146,7 +147,7 @@ def _stay_on_one_core() -> None:
 
 
 def _error_of(step: Callable[[], None]) -> KmError | None:
-    """Take a step of ending the run; return what stands in its way instead of raising it."""
+    """Take a step of ending the run; return its error instead of raising it."""
     try:
         step()
     except Stopped as stopped:

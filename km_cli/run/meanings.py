@@ -1,7 +1,8 @@
-"""The same log under another meaning: with other times, names or people all of it would be there twice.
+"""Refuses a log that was sent before under another meaning: Kissmetrics would hold all of it twice.
 
-A call is known by who did what when. Read with another time zone, column or name, a log that was sent becomes
-other calls, and nothing of it is known. So its rows are mapped once more, as they were by earlier readings.
+The ledger knows a call by its deed: who did what when. A log that is read with another time zone, column or
+name becomes other calls, and the ledger knows none of them. So the first rows are mapped once more, under the
+mappings of earlier readings.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ from km_cli.planning.fingerprints import Fingerprints
 from km_cli.strategies import Expansion
 
 JUDGED_ROWS = 200
-"""How many first rows of a new log are looked up."""
+"""How many rows of a new log are compared."""
 
 _HARDLY = 10
-"""Percent; a log of which more is known is read as it was before."""
+"""Percent. If the ledger knows more of a log than this, the log is read as it was before."""
 
 _MOST_MEANINGS = 16
 
-Selection = tuple[str, str]
-"""Site and persona."""
+Part = tuple[str, str]
+"""The site and the persona of a record."""
 
 
 class Difference(NamedTuple):
-    """A row whose call was another one before: its line, the record then and now, and what differs."""
+    """A row whose call has changed: its line, the record then and now, and what differs."""
 
     line: int
     before: Record
@@ -49,8 +50,8 @@ class Difference(NamedTuple):
 
 
 @dataclass(slots=True)
-class Known:
-    """Of how many rows a persona has a record, how many of those are known, and by which readings."""
+class KnownRecords:
+    """How many records a persona has, how many of them the ledger knows, and from which readings."""
 
     rows: int = 0
     known: int = 0
@@ -58,7 +59,10 @@ class Known:
 
 
 class Meanings:
-    """Compares how a log is read now with how logs were read before. `check` may raise what ends the run."""
+    """Compares how a log is read now with how logs were read before.
+
+    `check` is called now and then. It may raise an error that ends the run.
+    """
 
     def __init__(self, settings: Settings, ledger: Ledger, now: float, check: Callable[[], None]) -> None:
         self._settings = settings
@@ -68,19 +72,19 @@ class Meanings:
         self._fingerprints = Fingerprints(settings.target.tracker)
         self._meanings: list[Meaning] | None = None
 
-    def refused(
+    def check_same_log(
         self, opened: Opened, mapping: Mapping, same: Sequence[Reading], first: Sequence[Row]
     ) -> tuple[int, ...]:
-        """Return the readings of this log, if it was sent under another meaning and `--as-new` says so.
+        """Return the readings that sent this log under another meaning, none if there are none.
 
-        `same` are readings that begin with the same bytes, `first` are the first rows. Raises InputError if
-        it was, and --as-new does not say that it is meant.
+        `same` are the readings that begin with the same bytes, `first` are the first rows. Raises InputError
+        if there are such readings, unless `--as-new` says that the log is to be sent once more.
         """
         now = self._interpretation(opened, mapping, self._settings.personas)
         for reading in same:
             then = self._then(opened, reading.mapping, reading.personas) if reading.calls else None
             if then is not None and then.key == now.key:
-                return reading.as_new  # it was sent under this meaning, too
+                return reading.as_new  # it was sent under this meaning as well
         found = list(self._of_same_log(opened, same, first, now))
         if not found:
             found = list(self._of_any_log(opened, first[:JUDGED_ROWS], now))
@@ -94,7 +98,7 @@ class Meanings:
         return Interpretation(self._settings, opened, mapping, personas, self._now)
 
     def _then(self, opened: Opened, mapping: str, personas: str) -> Interpretation | None:
-        """Return how an earlier reading would read this log; None if it has not the columns for that."""
+        """Return how an earlier reading would read this log, None if the log lacks its columns."""
         with self._ledger.decoding("readings"):
             known = Mapping.from_json(mapping)
             people = personas_from_json(personas) if personas else self._people_of_old(known)
@@ -104,10 +108,10 @@ class Meanings:
         try:
             return self._interpretation(opened, known, people)
         except (LookupError, OSError, ValueError):
-            return None  # its time zone is not known here any more
+            return None  # this machine does not know its time zone any more
 
     def _people_of_old(self, known: Mapping) -> tuple[Persona, ...]:
-        """Return the personas of a reading of format 2, which has their names alone, as they are now."""
+        """Return today's personas for a reading of format 2, which recorded only their names."""
         now = {persona.name: persona for persona in self._settings.personas}
         names = [who.persona for who in known.columns.personas]
         return tuple(now[name] for name in names) if set(names) <= set(now) else ()
@@ -125,7 +129,7 @@ class Meanings:
             then = self._then(opened, reading.mapping, reading.personas)
             if then is None or then.key == now.key:
                 continue
-            # What is behind the cursor alone was sent; a meaning may differ only in what came later.
+            # Only the rows behind the cursor were sent; later rows may well differ.
             behind = islice(first, reading.rows)
             rows = chain(behind, self._rows_behind(opened, len(first), reading.rows))
             if difference := self._difference(rows, then, now, reading):
@@ -145,14 +149,14 @@ class Meanings:
                     if at >= skipped and type(item) is Row:
                         yield item
         except (InputError, ReadError):
-            return  # It is met again, and said, by who reads it in earnest.
+            return  # The import itself meets the error again and reports it.
 
     def _difference(
         self, rows: Iterable[Row], then: Interpretation, now: Interpretation, reading: Reading
     ) -> Difference | None:
-        """Return the first row of which a persona's call, sent by an earlier reading, is another one now.
+        """Return the first row that became one record in an earlier reading and becomes another one now.
 
-        One that a persona did not do then, or does not do now, is only added or taken away.
+        A record that exists only then or only now is no difference: a persona was added or taken away.
         """
         tracker, sent = self._settings.target.tracker, dict(reading.calls)
         for row in rows:
@@ -162,7 +166,7 @@ class Meanings:
                 # A reading of format 2 counts all of a tracker's calls together.
                 if record is None or not (sent.get(f"{tracker} {' '.join(part)}") or sent.get(tracker)):
                     continue
-                if what := _what(before, record):
+                if what := _difference_of(before, record):
                     return Difference(row.line, before, record, what)
         return None
 
@@ -179,7 +183,7 @@ class Meanings:
             f"{name}: this log was sent to the site {site!r} before{since}{where}, {sum(sent):,} calls, with "
             f"{difference.what}"
         )
-        before, now = _said(difference.before), _said(difference.now)
+        before, now = _described(difference.before), _described(difference.now)
         return InputError(
             f"{said}: line {difference.line:,} was {before}, and is {now} now",
             "import it as it was imported then; or, if all of it is to be there once more, say --as-new",
@@ -191,11 +195,11 @@ class Meanings:
     def _of_any_log(
         self, opened: Opened, first: Sequence[Row], now: Interpretation
     ) -> Iterator[tuple[Reading, Difference]]:
-        """Look for a meaning under which a log is known of which hardly anything is known as it is read."""
+        """Look for a meaning under which the ledger knows a log that it hardly knows as it is read now."""
         if not first:
             return
         if self._meanings is None:
-            # Looked up once: what this run itself reads is read as it is now.
+            # Looked up once, as the readings of this run itself have the present meaning.
             self._meanings = self._ledger.readings.meanings()[:_MOST_MEANINGS]
         meanings = self._meanings
         others = [(one, then) for one in meanings if (then := self._then(opened, *one[:2])) is not None]
@@ -212,12 +216,12 @@ class Meanings:
 
     def _known(
         self, rows: Sequence[Row], meaning: Interpretation, span: Meaning | None = None
-    ) -> dict[Selection, Known]:
-        """Return what is known of each persona's records, if rows are read so; only within a `span`."""
-        found: dict[Selection, Known] = {}
+    ) -> dict[Part, KnownRecords]:
+        """Return how much the ledger knows of the records under a meaning, within the times of `span`."""
+        found: dict[Part, KnownRecords] = {}
         for row in rows:
             for part, record in meaning.records(row).items():
-                known = found.setdefault(part, Known())
+                known = found.setdefault(part, KnownRecords())
                 known.rows += 1
                 if span is None or span.first <= record.second <= span.last:
                     holders = set(self._holders(record))
@@ -226,17 +230,17 @@ class Meanings:
         return found
 
     def _holders(self, record: Record) -> Iterator[int]:
-        mark = self._fingerprints.of(record)
-        for known_call in self._ledger.slots.slot(mark.person, mark.second).known:
-            if known_call.deed == mark.deed:
+        fingerprint = self._fingerprints.of(record)
+        for known_call in self._ledger.slots.slot(fingerprint.person, fingerprint.second).known:
+            if known_call.deed == fingerprint.deed:
                 yield from (claim.reading for claim in known_call.claims)
 
 
-def _known_only(now: dict[Selection, Known], then: dict[Selection, Known]) -> set[int]:
-    """Return the readings by which half of some persona's records are known then, and hardly any now."""
+def _known_only(now: dict[Part, KnownRecords], then: dict[Part, KnownRecords]) -> set[int]:
+    """Return the readings that know half of some persona's records as read then and hardly any now."""
     found: set[int] = set()
     for part, before in then.items():
-        at_present = now.get(part, Known())
+        at_present = now.get(part, KnownRecords())
         is_known_now = at_present.known * 100 > at_present.rows * _HARDLY
         if before.known and before.known * 2 >= before.rows and at_present.rows and not is_known_now:
             found |= before.readings
@@ -244,9 +248,9 @@ def _known_only(now: dict[Selection, Known], then: dict[Selection, Known]) -> se
 
 
 class Interpretation:
-    """What rows become under some mapping and personas: the records alone, without properties.
+    """The records that rows become under some mapping and personas, without their properties.
 
-    `key` is the same for two that differ in nothing that a call is known by.
+    Two interpretations with the same `key` give every record the same deed.
     """
 
     def __init__(
@@ -274,8 +278,8 @@ class Interpretation:
             members=settings.members,
         )
 
-    def records(self, row: Row) -> dict[Selection, Record]:
-        """Return the record of each persona in each site; none of a row that would be rejected."""
+    def records(self, row: Row) -> dict[Part, Record]:
+        """Return the record of each persona in each site; a row that would be rejected has none."""
         try:
             event = self._mapper.map(row)
         except InputError:
@@ -287,17 +291,17 @@ class Interpretation:
 
 
 def _pass(_: Finding) -> None:
-    """Let a finding pass: it is noted when the row is read in earnest."""
+    """Ignore a finding: it is counted when the row is imported."""
 
 
 def _bare(columns: Columns) -> Columns:
-    """Return columns without what no call is known by: properties, links, what is set, aliases, ids."""
+    """Return columns without those that are no part of a deed: properties, sets, aliases, ids."""
     people = tuple(who._replace(alias="", properties=(), sets=()) for who in columns.personas)
     return columns._replace(personas=people, id="", properties=(), exclude=(), flatten=False, ignore=())
 
 
-def _what(before: Record, now: Record) -> str:
-    """Say in which of what it is known by a call differs; "" for nothing."""
+def _difference_of(before: Record, now: Record) -> str:
+    """Name the part of the deed in which two records differ, "" if they do not."""
     if before.moment != now.moment:
         return "other times"
     if fold_name(before.event) != fold_name(now.event):
@@ -307,7 +311,7 @@ def _what(before: Record, now: Record) -> str:
     return "another persona or column as the actor" if before.actor != now.actor else ""
 
 
-def _said(record: Record) -> str:
+def _described(record: Record) -> str:
     moment = datetime.fromtimestamp(record.moment // NANOSECONDS, UTC)
     actor = f" (by {record.actor!r})" if record.actor not in ("", record.identity) else ""
     return f"{record.identity!r} {record.event!r}{actor} {moment:%Y-%m-%d %H:%M:%S} UTC"
@@ -319,7 +323,7 @@ def personas_to_json(personas: Sequence[Persona]) -> str:
 
 
 def personas_from_json(text: str) -> tuple[Persona, ...]:
-    """Return personas that `personas_to_json` was called on, as far as calls are known by them."""
+    """Return the personas that `personas_to_json` wrote, as far as they are part of a deed."""
     return tuple(
         Persona(
             name,

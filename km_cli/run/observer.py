@@ -1,4 +1,4 @@
-"""What a run lets others see. The run itself prints nothing."""
+"""The observer of a run. A run prints nothing itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from km_cli.run.tally import Tally
 
 
 class Observer:
-    """Sees a run. Its methods do nothing; an observer overrides those that it needs."""
+    """Is told of each step of a run. These methods do nothing; an observer overrides those that it needs."""
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
         """An input is understood. `reading.length` is above 0 if it goes on where a run stopped."""

@@ -1,7 +1,7 @@
-"""How the reading at hand overlaps with the others of the ledger: in time, in columns, and as flags say.
+"""How the current reading overlaps with the other readings of the ledger: in time and in columns.
 
-Rotation cuts a log in two: the last second of one file is the first of the next, and nothing is in both. Such
-readings cannot repeat each other, so that what they have in that second are different events (promise 5).
+Rotation cuts a log in two: one file ends in the second in which the next one begins, and no row is in both.
+Such readings cannot repeat each other, so two rows of that second are two events (promise 5).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_KNOWN = 64
 class Span(NamedTuple):
     """The seconds from the first event of a reading to its last; 0 for none.
 
-    `dated` if some time says no time of day: then a second stands for a whole day.
+    `dated` if some times have no time of day: then a second stands for a whole day.
     """
 
     first: int = 0
@@ -36,23 +36,27 @@ class Span(NamedTuple):
         return Span(min(self.first, other.first), max(self.last, other.last), self.dated or other.dated)
 
     def touches(self, other: Span) -> bool:
-        """Tell whether one ends in the second in which the other begins, or before it.
+        """Tell whether one span ends in the second in which the other begins, or before it.
 
-        Growing spans that do not touch any more never will again.
+        Spans only grow: once they overlap by more than that, they always will.
         """
         return self.last <= other.first or other.last <= self.first
 
     def is_beside(self, other: Span) -> bool:
-        """Tell whether neither can repeat the other: they touch, and are not both in that one second."""
+        """Tell whether neither reading can repeat the other.
+
+        They touch, and do not both lie in that one second as a whole. Dates without a time of day have no
+        such edge: a second stands for a day, and the events of a day may well be in both.
+        """
         in_one = self.first == self.last == other.first == other.last
         return self.touches(other) and not in_one and not (self.dated or other.dated)
 
 
 class Ahead(NamedTuple):
-    """What is known of rows that were not planned yet.
+    """The times of rows that were not planned yet.
 
-    `seen` is the span of the first ones. `rest` looks through all that follow, None if that can be read only
-    once; `is_all` if nothing follows.
+    `seen` is the span of the first rows, and `is_all` says that no others follow. `rest` reads the others and
+    returns their span; it is None for an input that can be read only once.
     """
 
     seen: Span = Span()
@@ -61,7 +65,7 @@ class Ahead(NamedTuple):
 
 
 class _Columns(NamedTuple):
-    """The columns of a reading, as fingerprints name them: all, those of every row, and by name."""
+    """The columns of a reading as fingerprints: all of them, those that every row has, the ids, and names."""
 
     all: frozenset[bytes]
     regular: frozenset[bytes]
@@ -71,11 +75,12 @@ class _Columns(NamedTuple):
 
 
 class Overlaps:
-    """Compares the reading at hand with others; `asked` is what a flag or km.toml says.
+    """Compares the current reading with others; `asked` is the word of a flag or of km.toml.
 
-    `same` are readings of the same bytes, from the first on: what they have read always repeats.
+    `same` are readings that begin with the same bytes: the lines that they have read always repeat.
 
-    Corrected rejects belong to readings of earlier runs: methods are given the number of the row's own.
+    A corrected reject belongs to the reading that rejected it, so the methods take the number of the row's
+    own reading.
     """
 
     def __init__(
@@ -100,13 +105,13 @@ class Overlaps:
         return self._span
 
     def look_ahead(self, ahead: Ahead, seconds: Iterable[int]) -> None:
-        """Take note of what follows; `seconds` are those of the first rows, in their order."""
+        """Note the times that follow; `seconds` are those of the first rows, in their order."""
         self._ahead = ahead
         seconds = list(seconds)
         self._in_order = all(one <= other for one, other in pairwise([self._span.last, *seconds]))
 
     def see(self, second: int, own: int = 0, *, is_date: bool) -> None:
-        """Take note of a row's second before it is planned; `own` is the reading that a reject came from."""
+        """Note the second of a row before it is planned; `own` is the reading of a corrected reject."""
         if own not in (0, self._reading.number):
             wider = self._wider.get(own, Span()).joined(Span(second, second, is_date))
             if wider != self._wider.get(own):
@@ -120,17 +125,21 @@ class Overlaps:
         self._span = Span(min(first, second) if last else second, max(last, second), dated or is_date)
 
     def overlap(self, own: int, other: int) -> Overlap:
-        """Return what a row of `own` means whose deed `other` has with other values."""
+        """Return how to treat a row of `own` if `other` has its deed with other values."""
         if self._is_beside(own, other):
-            return Overlap.SEPARATE  # whatever a flag says: they cannot repeat each other
+            return Overlap.SEPARATE  # whatever the flag, as they cannot repeat each other
         return self._asked if self._asked is not Overlap.ASK else self._of(own).overlap
 
     def is_read_again(self, own: int, other: int, line: int) -> bool:
-        """Tell whether the other reading has read this very line."""
+        """Tell whether the other reading has read this line of the same bytes."""
         return own == self._reading.number and line <= self._lines.get(other, 0)
 
     def is_passed_over(self, own: int, other: int) -> bool:
-        """Tell whether `--as-new` was said of `own` because of logs that were read as `other` was."""
+        """Tell whether `own` was sent `--as-new` and is therefore not matched with `other`.
+
+        All readings with the meaning of `other` are passed over, not just that one: a log of the same meaning
+        that was sent meanwhile would otherwise pass for this one.
+        """
         if not (as_new := self._of(own).as_new):
             return False
         there = self._of(other)
@@ -139,11 +148,11 @@ class Overlaps:
         )
 
     def has_ids(self, own: int) -> bool:
-        """Tell whether the rows of a reading have ids of the log's own."""
+        """Tell whether the log of a reading has a column of ids."""
         return bool(self._columns_of(own).ids)
 
     def place(self, known: KnownRow) -> str:
-        """Return where a row stands, for people."""
+        """Return the place of a row for a message: file and line."""
         line = f" line {known.line:,}" if known.line else ""
         return f"{self._of(known.reading).source}{line}"
 
@@ -152,21 +161,22 @@ class Overlaps:
         return self._rereading.cells(self._of(known.reading), known)
 
     def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
-        """Return the columns in which two rows differ, of those that both logs have.
+        """Return the names of the columns in which two rows differ.
 
-        How a time or an event is written does not count: it is in the deed. An id that one of them has counts
-        no more than a column that each row of one log has and no row of the other: it came or went with an
-        export. In files of one rotated log all columns count.
+        The columns of the time and of the event do not count, as the deed holds both, however they are
+        written. A column that every row of one log has and no row of the other does not count either: an
+        export gained or lost it. The same holds for an id that only one row has. In the files of one rotated
+        log all columns count: their columns are the same, and an absent value is a blank one.
         """
         here, there = self._columns_of(own), self._columns_of(known.reading)
         mine, theirs = _pairs(columns), _pairs(known.columns)
-        marks = {pair[:4] for pair in mine ^ theirs}
-        if marks and not self._is_beside(own, known.reading):
+        differing = {pair[:4] for pair in mine ^ theirs}
+        if differing and not self._is_beside(own, known.reading):
             has_here, has_there = here.all | _names(mine), there.all | _names(theirs)
-            marks -= here.passed_over | there.passed_over
-            marks -= (here.regular - has_there) | (there.regular - has_here)
-            marks -= (here.ids | there.ids) - (_names(mine) & _names(theirs))
-        return sorted(here.names.get(mark) or there.names.get(mark, "?") for mark in marks)
+            differing -= here.passed_over | there.passed_over
+            differing -= (here.regular - has_there) | (there.regular - has_here)
+            differing -= (here.ids | there.ids) - (_names(mine) & _names(theirs))
+        return sorted(here.names.get(one) or there.names.get(one, "?") for one in differing)
 
     def _is_beside(self, own: int, other: int) -> bool:
         known = self._beside.get((own, other))
@@ -179,7 +189,7 @@ class Overlaps:
         return bool(known)
 
     def _judged(self, own: int, other: int) -> bool | None:
-        """Tell whether two readings are beside each other; None if more rows may tell otherwise."""
+        """Tell whether two readings are beside each other; None if later rows may still decide that."""
         there = self._span_of(other)
         if not there.last or own == other:
             return False
@@ -193,7 +203,7 @@ class Overlaps:
         if self._ahead.rest is not None:
             self._ahead = Ahead(here.joined(self._ahead.rest()), is_all=True)
             return self._ahead.seen.joined(self._span).is_beside(there)
-        # What can be read only once is taken to go on in order, if it is in order so far.
+        # An input that can be read only once is expected to stay in order if it is so far.
         return here.is_beside(there) if self._in_order and there.last <= here.first else None
 
     def _span_of(self, number: int) -> Span:
@@ -220,7 +230,7 @@ class Overlaps:
 
 
 _UNKNOWN = Reading(0, "", "", "", "an earlier import", (), "")
-"""A reading that the ledger does not have, though it should."""
+"""Stands in for a reading that is missing from the ledger."""
 
 
 def _columns(reading: Reading) -> _Columns:
@@ -228,7 +238,7 @@ def _columns(reading: Reading) -> _Columns:
     if not reading.mapping:
         return _Columns(frozenset(names), frozenset(), frozenset(), frozenset(), names)
     columns = Mapping.from_json(reading.mapping).columns
-    ignored = {mark for mark, name in names.items() if columns.is_ignored(name)}
+    ignored = {column for column, name in names.items() if columns.is_ignored(name)}
     ignored.update(map(column_fingerprint, columns.ignore))
     notation = {column_fingerprint(name) for name in (columns.event, columns.timestamp) if name}
     regular = frozenset(map(column_fingerprint, reading.regular)) - ignored

@@ -1,4 +1,7 @@
-"""Outages and requests to wait outlive a run: what it leaves to the next one, and what that makes of it."""
+"""Pauses: for how long backfills leave a destination alone after an outage, or when it asks them to wait.
+
+A cron job would otherwise try again every minute, and take up its time with calls that cannot be delivered.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,20 @@ from km_cli.ledger import Pause
 from km_cli.run.tally import Tally
 
 _WAITS = (30.0, 60.0, 120.0, 240.0, 300.0)
-"""Seconds for which a destination that did not answer is left alone, by how many runs found it so."""
+"""Seconds to leave a destination alone after one, two, three… runs in a row that it did not answer."""
 
 
 LONGEST = 24 * 3600.0
-"""Seconds; who asks for more is asked again, and a clock that was set back does not stop us for years."""
+"""Seconds. A destination that asks for more is tried again, and a clock that was set back cannot stop
+backfills for years."""
 
 _SOME = 3
 _RECENT = 3600.0
-"""Seconds; last night's outage is nothing to go by."""
+"""Seconds. An outage of last night says nothing about the present."""
 
 
 def paused(pause: Pause | None, now: float) -> KmError | None:
-    """Return why a run had better end at once, as long as a destination is to be left alone."""
+    """Return the error with which a run ends at once while its destination is to be left alone."""
     if pause is None or not 0 < pause.until - now <= LONGEST:
         return None
     when = datetime.fromtimestamp(pause.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -32,17 +36,17 @@ def paused(pause: Pause | None, now: float) -> KmError | None:
 
 
 def is_recent(pause: Pause | None, now: float) -> bool:
-    """Tell whether a destination may still be as it was: then calls go one by one until one is taken."""
+    """Tell whether the destination may still be down: then calls go one by one until one is acknowledged."""
     return pause is not None and pause.failures > 0 and now - pause.until < _RECENT
 
 
 def after(
     before: Pause | None, error: KmError | None, asked: float, tally: Tally, now: float
 ) -> Pause | None:
-    """Return what the next run is to know of one that ended with this error.
+    """Return the pause that a run leaves to the next one, None for none.
 
-    `asked` is for how many seconds the destination still wants to be left alone (Retry-After): if all went
-    out, there is nothing to wait for.
+    `error` is how the run ended, `asked` for how many more seconds the destination wants to be left alone
+    (Retry-After). If every call was delivered there is nothing to wait for.
     """
     if isinstance(error, ComeBackLater):
         return Pause(now + min(max(error.seconds, asked), LONGEST), 0, error.plain)
@@ -50,21 +54,25 @@ def after(
         goes_on = before is not None and is_recent(before, now) and not tally.calls.acknowledged
         failures = before.failures + 1 if before is not None and goes_on else 1
         wait = max(_WAITS[min(failures, len(_WAITS)) - 1], min(asked, LONGEST))
-        return Pause(now + wait, failures, error.plain if isinstance(error, Outage) else _took_none(tally))
+        return Pause(
+            now + wait, failures, error.plain if isinstance(error, Outage) else _acknowledged_none(tally)
+        )
     if asked and tally.calls.pending:
         said = f": {tally.last_failure}" if tally.last_failure else ""
         return Pause(now + min(asked, LONGEST), 0, f"it said so in its last answers (Retry-After){said}")
     return None if tally.calls.acknowledged else before
 
 
-def _took_none(tally: Tally) -> str:
-    return f"it took no call: {tally.last_failure}" if tally.last_failure else "it took no call"
+def _acknowledged_none(tally: Tally) -> str:
+    return (
+        f"it acknowledged no call: {tally.last_failure}" if tally.last_failure else "it acknowledged no call"
+    )
 
 
 def _was_in_vain(error: KmError | None, tally: Tally) -> bool:
-    """Tell whether calls were sent again and again, and none was taken until it was given up.
+    """Tell whether a run retried its calls until it gave up, and none was acknowledged.
 
-    One or two that are never taken say nothing of the others.
+    One or two calls that never get through may be at fault themselves.
     """
     calls = tally.calls
     gave_up = error is None or isinstance(error, TimeIsUp)

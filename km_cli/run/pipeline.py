@@ -18,7 +18,7 @@ from km_cli.mapping import EventsSeen, LeftOut, Mapping
 from km_cli.model import Finding, Gap, Row
 from km_cli.protocols import Clock
 from km_cli.run.batch import Batch, BatchBuilder, BatchSink, Mapped, raw_of
-from km_cli.run.cursor import Cursor, FixedCursor, Holding
+from km_cli.run.cursor import Cursor, FixedCursor, HeldBack
 from km_cli.run.first_rows import MOST_JUDGED, Preview, judge, judge_conflicts, preview
 from km_cli.run.meanings import Meanings
 from km_cli.run.observer import Observer
@@ -150,8 +150,8 @@ class Pipeline:
         reader = opened.reader(place, self._sink.check)
         mappers = Mappers(self._openings, opened, mapping)
         items = reader.items()
-        holding = Holding(items, may_grow, reader.is_open) if may_grow else None
-        mapped = self._map(holding or items, mappers, opened)
+        held_back = HeldBack(items, may_grow, reader.is_open) if may_grow else None
+        mapped = self._map(held_back or items, mappers, opened)
         if opened.format == "rejects":
             overlaps = Overlaps(self._ledger, reading, self._settings.overlap)
             self._rows.begin(self._settings, mapping.columns, mappers, reading, overlaps)
@@ -160,7 +160,7 @@ class Pipeline:
             ahead = preview(mapped)
             if not reading.rows:
                 judge(ahead.first, opened)
-                as_new = self._meanings.refused(opened, mapping, same, ahead.rows)
+                as_new = self._meanings.check_same_log(opened, mapping, same, ahead.rows)
                 reading = reading._replace(as_new=as_new)
             overlaps = Overlaps(self._ledger, reading, self._settings.overlap, behind)
             overlaps.look_ahead(self._ahead(ahead, opened, mapping, place), ahead.seconds)
@@ -170,10 +170,10 @@ class Pipeline:
             self._ship(ahead.mapped, overlaps, cursor, is_new=not reading.rows)
         for finding in self._rows.end_of_input():
             self._tally.note(finding)
-        if holding is None:
+        if held_back is None:
             return True
-        self._tally.rows.held += holding.rows
-        return not holding.held
+        self._tally.rows.held += held_back.rows
+        return not held_back.held
 
     def _ahead(self, ahead: Preview, opened: Opened, mapping: Mapping, place: Place | None) -> Ahead:
         """Return what is known of the rows to come."""

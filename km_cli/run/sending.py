@@ -1,6 +1,7 @@
-"""From planned to acknowledged: batches become durable, then leave; receipts come back and become durable.
+"""Sends batches: each becomes durable, then its calls leave; their receipts come back and become durable.
 
-The order is the promise: rejects synced, then one transaction for the batch, then its parcels leave.
+The order keeps promise 1: first the rejects are synced, then one transaction holds the batch, then its calls
+leave.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from km_cli.run.tally import OpenRow, Tally
 _TICK = 0.2
 _MOST_UNSETTLED = 1000
 _SETTLED_EVERY = 0.25
-"""Seconds; what is acknowledged and not yet durable is sent again after a crash."""
+"""Seconds. Calls whose acknowledgement is not durable yet are sent again after a crash."""
 _GRACE = 10.0
 
 
 class Sending:
-    """An import: batches go to the ledger, from there to the pool, and receipts back to the ledger."""
+    """Takes batches to the ledger and their calls to the pool, and receipts from the pool to the ledger."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Sending:
             self._wait_for_room()
 
     def ship(self, batch: Batch) -> None:
-        """Make a batch durable and let it leave."""
+        """Make a batch durable and send it."""
         self._write_rejects(batch)
         encode = self._destination.encode
         calls = [
@@ -84,20 +85,20 @@ class Sending:
         self._wait_for_room()
 
     def _submit(self, outbox_calls: Sequence[OutboxCall]) -> None:
-        """Let them leave; aliases stay in the outbox until the end."""
+        """Hand calls to the pool. Aliases stay in the outbox until the end (I3)."""
         ready = [outbox_call for outbox_call in outbox_calls if not outbox_call.is_alias]
         self._has_aliases = self._has_aliases or len(ready) < len(outbox_calls)
         self._pool.submit(ready)
 
     def finish(self) -> None:
-        """Wait until every parcel has its receipt and the ledger has them all. Raises Stopped."""
+        """Wait until every call has its receipt and all receipts are durable. Raises Stopped."""
         self._drain()
         if self._has_aliases:
             self._send_aliases()
             self._drain()
 
     def _send_aliases(self) -> None:
-        """Send the aliases of people all of whose data is acknowledged (I3); the others stay pending."""
+        """Send the aliases of people whose other calls are all acknowledged (I3). The others stay pending."""
         for outbox_calls in self._ledger.outbox.aliases(self._tracker, self._sites):
             persons = {
                 person
@@ -123,10 +124,10 @@ class Sending:
             self._check()
         self._collect(self._pool.receipts())
         self._settle()
-        self._check()  # the last receipts may have come with what ends the run
+        self._check()  # the last receipts may have come with an error that ends the run
 
     def end(self) -> None:
-        """End the run early or not: what is in flight finishes, what is known becomes durable."""
+        """End the run, early or not: calls in flight finish, and all receipts become durable."""
         if not self._pool.is_idle:
             self._pool.finish_in_flight(_GRACE)
         self._collect(self._pool.close())
@@ -148,13 +149,13 @@ class Sending:
             self._check()
 
     def check(self) -> None:
-        """Make durable what came in meanwhile. Raises Stopped if the run has to end."""
+        """Make the receipts durable that have come in. Raises Stopped if the run has to end."""
         self._collect(self._pool.receipts())
         self._settle_some()
         self._check()
 
     def heed(self) -> None:
-        """Raise Stopped if the run has to end; what came in meanwhile waits."""
+        """Raise Stopped if the run has to end. Nothing becomes durable: it may be called while planning."""
         self._check()
 
     def _check(self) -> None:
@@ -164,7 +165,7 @@ class Sending:
             raise Stopped(self._pool.failure)
 
     def _collect(self, receipts: Sequence[Receipt]) -> None:
-        """Count receipts; they become durable with the next transaction."""
+        """Count receipts. They become durable with the next transaction."""
         calls = self._tally.calls
         for receipt in [*receipts, *self._left_without(receipts)]:
             if row := self._open.pop(receipt.call.number, None):
@@ -182,7 +183,7 @@ class Sending:
         self._tick(self._tally)
 
     def _left_without(self, receipts: Sequence[Receipt]) -> list[Receipt]:
-        """Return what becomes of aliases whose data the destination refused: they would show nothing (I3)."""
+        """Return receipts that reject the aliases of refused calls, which would be without data (I3)."""
         if not self._has_aliases:
             return []
         dropped: dict[int, Receipt] = {}
@@ -205,7 +206,7 @@ class Sending:
             self._ledger.settle(self._tracker, receipts)
 
     def _take_unsettled(self) -> list[Receipt]:
-        """Return the receipts to make durable, the refused ones written to the rejects file before."""
+        """Return the receipts to make durable, after writing the refused rows to the rejects file."""
         receipts, self._unsettled = self._unsettled, []
         self._settled_at = time.monotonic()
         refused: dict[int, list[Receipt]] = defaultdict(list)
@@ -228,7 +229,7 @@ class Sending:
         self._write([format_reject(reject, batch.reading.origin) for reject in rejects])
 
     def _write(self, lines: Sequence[bytes]) -> None:
-        """Write rejects; whoever comes after us knows of them, if we don't come to tell."""
+        """Write rejects, and note them in the ledger: if this run is cut off, the next one reports them."""
         if lines:
             self._rejects.write(lines)
             self._ledger.unreported.keep(self._rejects.name, self._rejects.count)

@@ -1,4 +1,4 @@
-"""What a run counts, from the first row to the last receipt."""
+"""The tally: everything that a run counts, from the first row to the last receipt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from km_cli.model import Finding, Outcome, Reject, RowPlan
 
 MOST_REMEMBERED = 10_000
-"""Of those that a finding is about: memory stays constant, the first ones count."""
+"""People or names a finding is about. Later ones are not counted, so that memory stays constant."""
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class Rows:
 
     @property
     def read(self) -> int:
-        """All rows read, those that were dealt with in earlier runs among them (they are skipped)."""
+        """All rows read, including those of earlier runs, which are skipped."""
         return self.sent + self.skipped + self.rejected + self.held + self.pending
 
     @property
@@ -46,7 +46,7 @@ class Calls:
 
 
 class OpenRow:
-    """A row some of whose calls are under way. It counts when the last has its receipt."""
+    """A row with calls that have no receipt yet. It is counted when the last receipt is in."""
 
     __slots__ = ("_calls", "_pending", "_rejected", "_rows")
 
@@ -57,12 +57,12 @@ class OpenRow:
         self._pending = False
 
     def settle_all(self) -> None:
-        """Count it as if all of its calls had been acknowledged: a dry run."""
+        """Count the row as if all of its calls were acknowledged: in a dry run nothing is sent."""
         self._calls = 1
         self.settle(Outcome.ACKNOWLEDGED)
 
     def settle(self, outcome: Outcome) -> None:
-        """Take note of one call's receipt."""
+        """Take the receipt of one call."""
         self._calls -= 1
         self._rejected |= outcome is Outcome.REJECTED
         self._pending |= outcome is Outcome.PENDING

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from io import BytesIO, TextIOWrapper
+from io import BytesIO, StringIO, TextIOWrapper
 from itertools import count
 from random import SystemRandom
 from tempfile import TemporaryFile
@@ -47,7 +47,7 @@ def environment(
     """Return an environment; what is not given is empty, and time is the real one."""
     return Environment(
         variables,
-        stdin or _input(None),
+        stdin or StringIO(),
         stdout or _stream(),
         stderr or _stream(),
         clock or SystemClock(),
