@@ -1,24 +1,24 @@
-"""Every error that km-cli raises on purpose, and the exit code that it means.
+"""Every error that km-cli raises on purpose, and its exit code.
 
-KmError                      what went wrong, and `hint`: what to do next
-├── UsageError           2   wrong flags, an absent file, a key that is missing
-│   └── InputError       2   an input that can't be understood (X in bad-input.md)
-│       └── Unclosed     2   its last quotation mark is not closed
-├── LedgerError         73   the ledger cannot be used
-│   ├── LedgerBusy      75   another run holds it
-│   └── LedgerFailed    74   it was in use and a write failed (a full disk)
-├── ReadError           74   reading failed midway
-│   ├── CutShort        74   what is packed ends in the middle
-│   └── Rewritten       74   the file was cut off or written anew while it was read
-├── TooManyRejects      65   more rows are rejected than --max-rejects allows
-├── Untold              65   an earlier run rejected rows, and was cut off before it could say so
-├── TooManyFindings     65   there are findings, and --strict allows none
-├── Unavailable         69   the destination is unavailable or refuses us
-│   └── Outage          69   it does not answer at present
-├── Exhausted           74   the system has no more files or threads for us
-├── ComeBackLater       75   the destination told us to wait longer than a run should
-├── Undelivered         75   calls are pending: every attempt at them was in vain, or they have to wait
-└── TimeIsUp            75   the run took as long as it may (--max-time)
+KmError                         the message, and `hint`: what to do next
+├── UsageError              2   wrong flags, a missing file, a missing key
+│   └── InputError          2   an input that cannot be understood (X in bad-input.md)
+│       └── Unclosed        2   its last quotation mark is not closed
+├── LedgerError            73   the ledger cannot be used
+│   ├── LedgerBusy         75   another run holds the ledger
+│   └── LedgerFailed       74   a write to the ledger failed (a full disk)
+├── ReadError              74   reading an input failed midway
+│   ├── CutShort           74   a compressed file ends in the middle
+│   └── Rewritten          74   the file was truncated or rewritten while it was read
+├── TooManyRejects         65   more rows are rejected than --max-rejects allows
+├── UnreportedRejects      65   an earlier run rejected rows and was cut off before it reported them
+├── TooManyFindings        65   there are findings, and --strict allows none
+├── Unavailable            69   the destination is unavailable, or refuses us
+│   └── Outage             69   the destination does not answer at present
+├── Exhausted              74   the system allows this process no more files or threads
+├── ComeBackLater          75   the destination asked for a longer wait than a run should take
+├── Undelivered            75   calls are pending: their attempts are used up, or they have to wait
+└── TimeIsUp               75   the run took as long as --max-time allows
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """What the process says to the shell; the table is in the README."""
+    """The exit codes. `cli/REFERENCE.md` explains them."""
 
     OK = 0
     USAGE = 2
@@ -44,10 +44,10 @@ class Exit(IntEnum):
 
 
 class KmError(Exception):
-    """Base of the tree. `str(error)` is what went wrong, `hint` is what to do next.
+    """The base of the tree. `str(error)` says what went wrong, and `hint` what to do next.
 
-    `plain` is the same without what stands in a log, for files that others read; the hint is in those only if
-    there is nothing to leave out.
+    `plain` is the message without values of a log, for the journal and the monitor, which others may read. If
+    the two differ, the hint may hold such values as well, and `plain_hint` is a general one.
     """
 
     exit: Exit = Exit.USAGE
@@ -64,11 +64,11 @@ class UsageError(KmError):
 
 
 class InputError(UsageError):
-    """An input as a whole can't be understood; nothing more of it is sent."""
+    """An input cannot be understood. Nothing more of it is sent."""
 
 
 class Unclosed(InputError):
-    """An input ends inside of quotation marks; if it grows it may still be closed."""
+    """An input ends within quotation marks. If it grows they may still be closed."""
 
 
 class LedgerError(KmError):
@@ -84,39 +84,39 @@ class LedgerBusy(LedgerError):
 
 
 class LedgerFailed(LedgerError):
-    """A write to the ledger or the rejects file failed midway; what was committed stands."""
+    """A write to the ledger or the rejects file failed. What was committed before stands."""
 
     exit = Exit.IO
 
 
 class ReadError(KmError):
-    """An input stopped being readable midway; what was whole before that place is dealt with."""
+    """Reading an input failed midway. The rows before that place are sent."""
 
     exit = Exit.IO
 
 
 class CutShort(ReadError):
-    """What is packed ends in the middle: it is damaged, or still being written."""
+    """A compressed file ends in the middle: it is damaged, or still being written."""
 
 
 class Rewritten(ReadError):
-    """The file is not what it was when its beginning was read: what follows belongs to something else."""
+    """The file changed after its beginning was read, so the rest may belong to another log."""
 
 
 class UnreportedRejects(KmError):
-    """An earlier run rejected rows, and was cut off before it told anybody."""
+    """An earlier run rejected rows and was cut off before it reported them."""
 
     exit = Exit.REJECTED
 
 
 class TooManyRejects(KmError):
-    """More rows are rejected than were allowed; what was sent before stands."""
+    """More rows are rejected than --max-rejects allows. What was sent before stands."""
 
     exit = Exit.REJECTED
 
 
 class TooManyFindings(KmError):
-    """Kissmetrics would lose, merge or change something, and that is not allowed; nothing was sent."""
+    """Kissmetrics would lose, merge or change something, and --strict does not allow that."""
 
     exit = Exit.REJECTED
 
@@ -128,17 +128,17 @@ class Unavailable(KmError):
 
 
 class Outage(Unavailable):
-    """The destination does not answer at present; later it may."""
+    """The destination does not answer at present. It may answer later."""
 
 
 class Exhausted(KmError):
-    """The system has no more files or threads for this process; nothing that was sent is forgotten."""
+    """The system allows this process no more files or threads. The ledger is not affected."""
 
     exit = Exit.IO
 
 
 class Undelivered(KmError):
-    """The run came to its end and left calls pending."""
+    """The run ended and left calls pending."""
 
     exit = Exit.TEMPORARY
 
@@ -154,7 +154,7 @@ class ComeBackLater(KmError):
 
 
 class TimeIsUp(KmError):
-    """The run took as long as it may; what is left is for the next one."""
+    """The run took as long as --max-time allows. The next run goes on."""
 
     exit = Exit.TEMPORARY
 
