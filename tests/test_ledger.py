@@ -90,7 +90,7 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
     assert list(again.outbox.pending("t", ("test",))) == []
     assert again.slots.slot(PERSON, SECOND).known == tuple(planned.known for planned, _ in calls)
     assert list(again.readings.heads.lengths) == [7]
-    (head,) = again.readings.heads.of(7, b"seven")
+    (head,) = again.readings.heads.matching(7, b"seven")
     assert (head.asked, head.digest) == ("asked", b"seven")
     assert again.readings.by_number(head.number) == reading._replace(calls=(("t main user", 2),))
     assert again.outbox.row(outbox_calls[1].row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))

@@ -77,7 +77,7 @@ def send(
     `is_wary` sends one by one after an outage until a call is taken. `counts_known` as Pipeline has it.
     """
     settings, tracker = run.settings, run.settings.target.tracker
-    pause = run.ledger.pauses.of(tracker)
+    pause = run.ledger.pauses.by_tracker(tracker)
     destination = open_destination(settings.target, run.keys, settings.timeout)
     if destination.workers > 1 and settings.concurrency > 1:
         _stay_on_one_core()

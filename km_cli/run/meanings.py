@@ -205,7 +205,7 @@ class Meanings:
         known_now = self._known(first, now)
         for meaning, then in others:
             if readings := _known_only(known_now, self._known(first, then, meaning)):
-                for reading in self._ledger.readings.meaning(meaning):
+                for reading in self._ledger.readings.with_meaning(meaning):
                     difference = self._difference(first, then, now, reading)
                     if reading.number in readings and difference:
                         yield reading, difference
@@ -226,7 +226,7 @@ class Meanings:
         return found
 
     def _holders(self, record: Record) -> Iterator[int]:
-        mark = self._fingerprints.of(record)
+        mark = self._fingerprints.fingerprint_call(record)
         for known_call in self._ledger.slots.slot(mark.person, mark.second).known:
             if known_call.deed == mark.deed:
                 yield from (claim.reading for claim in known_call.claims)
