@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from km_cli.config import BackfillSource, backfill_sources, kmtoml
+from km_cli.config import kmtoml
+from km_cli.config.backfill import BackfillSource, backfill_sources
 from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.errors import UsageError
 from km_cli.mapping import Selection, make_selection

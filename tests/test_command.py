@@ -22,6 +22,7 @@ from km_cli.cli import group
 from km_cli.cli.settings import make_settings
 from tests.conftest import SAMPLES
 from tests.support.command import KEY, Command, Result
+from tests.support.inprocess import environment
 from tests.support.logs import COMMANDS, HEADER, ROW, said, written
 from tests.support.tracker import OK, Hit, Reaction, Tracker
 
@@ -161,7 +162,7 @@ def test_examples_of_the_help_are_right(km: Command, command: str) -> None:
     examples = re.findall(rf"^    .*?km-cli {command} (.*)", told, re.MULTILINE)
     assert len(examples) >= 4
     for example in examples:
-        context = found(command).make_context(command, shlex.split(example))
+        context = found(command).make_context(command, shlex.split(example), obj=environment({}))
         assert context.params["files"]
         context.params["files"] = ()
         make_settings(context)

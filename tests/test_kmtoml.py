@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from km_cli.cli.terminal.report import MEANINGS
-from km_cli.config import kmtoml, people_of
+from km_cli.config import kmtoml
+from km_cli.config.people import people_of
 from km_cli.errors import UsageError
 from km_cli.rules import CATALOGUE
 from km_cli.run.pipeline import _DROPPED

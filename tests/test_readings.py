@@ -69,7 +69,7 @@ def test_a_displaced_call_without_a_second_is_rejected_at_its_own_place(tmp_path
     known, log = tmp_path / "known.csv", tmp_path / "log.csv"
     known.write_text(HEADER + row("x"))
     log.write_text(HEADER + row("y") + row("x"))
-    repeats = {"wanted": MAPPED, "spread": 0, "overlap": Overlap.REPEATS}
+    repeats = {"column_options": MAPPED, "spread": 0, "overlap": Overlap.REPEATS}
     run([known], tmp_path / "ledger.db", **repeats)
     _, tally = run([log], tmp_path / "ledger.db", **repeats)
     (reject,) = tally.rejects.values()

@@ -60,7 +60,7 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command line; never ends in a traceback for what a user can do something about."""
-    from km_cli.cli.outcome import exit_code_of
+    """Run the command line in a process of its own."""
+    from km_cli.cli.outcome import exit_code_of, process_environment
 
-    sys.exit(exit_code_of(group))
+    sys.exit(exit_code_of(group, sys.argv[1:], process_environment()))

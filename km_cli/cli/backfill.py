@@ -66,7 +66,7 @@ class _Command(options.Command):
             if not ctx.resilient_parsing:
                 from km_cli.cli.backfilling import tell_of_usage
 
-                tell_of_usage(self, words, error)
+                tell_of_usage(ctx, words, error)
             raise
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +11,7 @@ from typing import NamedTuple
 
 import click
 
+from km_cli.cli.configured import environment_of
 from km_cli.cli.dry_running import report_dry
 from km_cli.cli.ending import conclude, problems, tell_exposed, tell_of_other_sites, unreported
 from km_cli.cli.monitoring.reporter import MOST_TOLD, BackfillObserver, Ending, Reporter, more
@@ -20,15 +19,14 @@ from km_cli.cli.settings import kept_places, make_settings
 from km_cli.cli.sources import sources_of
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.show import complain, is_complaint_lost
-from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource
+from km_cli.config.settings import Settings
 from km_cli.errors import Exit, KmError, TimeIsUp, UsageError
 from km_cli.ledger import Ledger
 from km_cli.protocols import Clock
 from km_cli.run import interrupts, pauses
 from km_cli.run.backfill import Backfill, BackfillSummary, Own
-from km_cli.run.clock import SystemClock
-from km_cli.run.importing import GC, Run, opened_to_send, send
+from km_cli.run.importing import Run, opened_to_send, send
 from km_cli.run.interrupts import start_thread
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
@@ -45,29 +43,28 @@ class Limits(NamedTuple):
     strict: bool = False
 
 
-def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
+def run_backfill(context: click.Context) -> int:
     """Send what is new since last time, or print what has that done every night."""
-    flags, clock = context.params, clock or SystemClock()
+    flags, environment = context.params, environment_of(context)
     if flags["form"]:
         from km_cli.cli.schedule.install import print_install
 
         return print_install(context)
-    reporter = Reporter.of(flags, clock)
+    reporter = Reporter.of(flags, environment.clock)
     with _told(reporter):
         settings = make_settings(context)
         sources = sources_of(context, settings)
         limits = Limits(flags["wait"], flags["max_time"], flags["strict"])
-        is_told = sys.stderr.isatty() or flags["verbose"]
+        is_told = environment.shows_progress or flags["verbose"]
         if is_told and not flags["quiet"]:
             tell_exposed(settings)
         asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
         quiet = flags["quiet"] or flags["as_json"]
-        observer = BackfillObserver(settings, reporter, asks=asks, quiet=quiet)
+        observer = BackfillObserver(settings, environment, reporter, asks=asks, quiet=quiet)
         keys, own = settings.keys(), _own(context, settings, reporter.places)
         _check_told(settings, reporter.places)
-        gc.set_threshold(*GC)
         with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
-            run = Run(settings, keys, ledger, rejects, Tally(), Stop(), observer, clock)
+            run = Run(settings, keys, ledger, rejects, Tally(), Stop(), observer, environment)
             done = backfill(run, sources, limits, reporter, own)
             ending = _report(context, done, reporter)
             if not is_complaint_lost():
@@ -76,15 +73,20 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
         return ending.code
 
 
-def tell_of_usage(command: click.Command, words: list[str], error: KmError | click.UsageError) -> None:
+def tell_of_usage(ctx: click.Context, words: list[str], error: KmError | click.UsageError) -> None:
     """Tell of a run that could not even be understood, as far as what is to be told can be."""
     with suppress(KmError, click.ClickException, OSError):
-        context = command.make_context(
-            "backfill", words, resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True
+        context = ctx.command.make_context(
+            "backfill",
+            words,
+            parent=ctx.parent,
+            resilient_parsing=True,
+            ignore_unknown_options=True,
+            allow_extra_args=True,
         )
         if context.params["form"]:
             return
-        reporter = Reporter.of(context.params, SystemClock())
+        reporter = Reporter.of(context.params, environment_of(ctx).clock)
         known = error if isinstance(error, KmError) else UsageError(error.format_message(), "see --help")
         reporter.problem(known)
         reporter.end(Ending(Exit.USAGE, Tally(), BackfillSummary(), None), known)
@@ -179,7 +181,9 @@ def run_dry_backfill(context: click.Context) -> int:
     own = _own(context, settings)
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(settings, pipeline, ledger, SystemClock(), Stop(), summary, Observer(), own).run(sources)
+        Backfill(
+            settings, pipeline, ledger, environment_of(context).clock, Stop(), summary, Observer(), own
+        ).run(sources)
 
     try:
         code = report_dry(context, settings, work)
@@ -233,7 +237,9 @@ def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> End
     """Say how it went to whoever is there, and to the journal; return what is left to tell."""
     flags, run, settings, observer = context.params, done.run, done.run.settings, done.run.observer
     tally, summary, error = run.tally, done.summary, done.error
-    if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
+    if not flags["as_json"] and (
+        flags["verbose"] or (environment_of(context).shows_summaries and not flags["quiet"])
+    ):
         kept, files = report.kept_by(settings.target), summary.files
         report.print_summary(settings, tally, observer, reporter.seconds, kept, files)
     _complain_of(summary)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import click
 from click.core import ParameterSource
 
 from km_cli.cli import options
-from km_cli.cli.configured import Found, keys, taken
+from km_cli.cli.configured import Found, environment_of, keys, taken
 from km_cli.cli.import_ import command as importing
 from km_cli.cli.terminal.show import put
 
@@ -61,7 +60,7 @@ def show(context: click.Context, /, *, as_json: bool) -> None:
             put(f"\n[{table}]")
         line = f"{one.key} = {_toml(one.value)}" if one.value is not None else f"# {one.key} ="
         put(f"{line:<40}  # {one.source}")
-    for line in _rest(found):
+    for line in _rest(found, environment_of(context).variables):
         put(line)
 
 
@@ -100,12 +99,12 @@ def _said(param: click.Parameter, source: ParameterSource, value: Any) -> str:
     return "default" if value is not None else "not said"
 
 
-def _rest(found: Found) -> Iterator[str]:
+def _rest(found: Found, variables: Mapping[str, str]) -> Iterator[str]:
     """Yield the tables that no flag stands for, as km.toml has them, and whether the keys are there."""
     import msgspec
 
     for name, site in found.config.sites.items():
-        is_set = f", which is {'set' if os.environ.get(site.key_env) else 'not set'}" if site.key_env else ""
+        is_set = f", which is {'set' if variables.get(site.key_env) else 'not set'}" if site.key_env else ""
         where = site.key_file or site.key_env or "the usual variable"
         yield f"\n[sites.{_key(name)}]  # the key is in {where}{is_set}"
         yield from _table(msgspec.structs.asdict(site))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from click.core import ParameterSource
 
+from km_cli.config.environment import Environment
 from km_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ class Found(NamedTuple):
     def folder(self) -> Path:
         """What paths in it are relative to."""
         return self.path.parent if self.path else Path()
+
+
+def environment_of(ctx: click.Context) -> Environment:
+    """Return the environment that the command was given."""
+    found = ctx.find_object(Environment)
+    assert found is not None, "the command was started without an environment"
+    return found
 
 
 def take(ctx: click.Context, value: str | None) -> None:

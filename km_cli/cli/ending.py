@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.show import complain, counted
-from km_cli.config import Settings
+from km_cli.config.settings import Settings
 from km_cli.errors import Exit, KmError, Unavailable, Undelivered, UnreportedRejects
 from km_cli.ledger import Ledger
 from km_cli.run.importing import Run, Seen

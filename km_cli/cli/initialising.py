@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from km_cli.cli.configured import environment_of
 from km_cli.cli.terminal.show import say
 from km_cli.config.files import expanded
 from km_cli.errors import Exit, InputError, UsageError
@@ -49,7 +49,7 @@ def run_init(context: click.Context) -> int:
             format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         )
     )
-    found = scout(log.rows, log.columns, tabular=log.tabular, now=time.time())
+    found = scout(log.rows, log.columns, tabular=log.tabular, now=environment_of(context).clock.now())
     if not found.rows:
         raise log.nothing()
     text = written(found, log.source.name)

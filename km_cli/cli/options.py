@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from km_cli.config.environment import Environment
 from km_cli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ class Option(click.Option):
         self.section = section
         if not self.multiple and not self.is_flag:
             self.envvar = f"KM_CLI_{self.opts[-1].lstrip('-').replace('-', '_').upper()}"
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the value of the option's variable, in the environment that the command was given."""
+        environment = ctx.find_object(Environment)
+        return (environment.variables.get(str(self.envvar)) or None) if environment and self.envvar else None
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
         """Return the value as what it is. Raises UsageError, which says what it could be."""

@@ -5,42 +5,86 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from random import SystemRandom
+from typing import TextIO
 
 import click
 
-from km_cli.cli.terminal.show import complain, is_complaint_lost, say
+from km_cli.cli.terminal.show import begin_complaints, complain, is_complaint_lost, say
+from km_cli.config.environment import Environment
 from km_cli.errors import Exit, KmError, did_you_mean
+from km_cli.run.clock import SystemClock
 
 
-def exit_code_of(command: click.Command) -> int:
+def process_environment() -> Environment:
+    """Return the environment of this process, with all three streams even if it was started without.
+
+    What a stream cannot encode is shown escaped.
+    """
+    stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - open as long as the process
+    return Environment(
+        os.environ,
+        stdin,
+        _mended(sys.stdout),
+        _mended(sys.stderr),
+        SystemClock(),
+        SystemRandom(),
+        os.getpid(),
+        owns_process=True,
+    )
+
+
+def _mended(stream: TextIO | None) -> TextIO:
+    if stream is None:
+        return open(os.devnull, "w")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
+
+
+def exit_code_of(command: click.Command, words: Sequence[str], environment: Environment) -> int:
     """Run the command; return its exit code: 74 instead of 0 if something could not be said."""
-    _mend_streams()
-    code = _code_of(command)
-    is_written = [_is_written(number, name) for number, name in ((1, "stdout"), (2, "stderr"))]
-    if code == Exit.OK and (is_complaint_lost() or not all(is_written)):
-        return Exit.IO
-    return code
+    with _streams(environment):
+        begin_complaints()
+        code = _code_of(command, words, environment)
+        is_written = [_is_written(number, environment) for number in (1, 2)]
+        if code == Exit.OK and (is_complaint_lost() or not all(is_written)):
+            return Exit.IO
+        return code
 
 
-def _is_written(number: int, name: str) -> bool:
+@contextmanager
+def _streams(environment: Environment) -> Iterator[None]:
+    """Have click and rich, which know only `sys`, read and write the streams of the environment."""
+    before = sys.stdin, sys.stdout, sys.stderr
+    sys.stdin, sys.stdout, sys.stderr = environment.stdin, environment.stdout, environment.stderr
+    try:
+        yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = before
+
+
+def _is_written(number: int, environment: Environment) -> bool:
     """Tell whether a stream takes what is left to write; Python would try that once more when it exits."""
     try:
-        getattr(sys, name).flush()
+        (environment.stdout if number == 1 else environment.stderr).flush()
     except (OSError, ValueError):
-        _silence(number)
+        _silence(number, environment)
         return False
     return True
 
 
-def _silence(number: int) -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+def _silence(number: int, environment: Environment) -> None:
+    if environment.owns_process:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-def _code_of(command: click.Command) -> int:
+def _code_of(command: click.Command, words: Sequence[str], environment: Environment) -> int:
     try:
-        code = command.main(standalone_mode=False, prog_name="km-cli")
-        sys.stdout.flush()
+        code = command.main(list(words), standalone_mode=False, prog_name="km-cli", obj=environment)
+        environment.stdout.flush()
     except click.ClickException as error:
         return _wrong_usage(error)
     except click.exceptions.Exit as error:
@@ -54,12 +98,12 @@ def _code_of(command: click.Command) -> int:
         complain(str(error), error.hint)
         return error.exit
     except (OSError, SystemExit) as error:
-        return _failed(error)
+        return _failed(error, environment)
     except Exception as error:
         if _is_of_sqlite(error):
             complain(f"the ledger cannot be read: {error}", "it is left as it is; bring back a copy of it")
             return Exit.LEDGER
-        if os.environ.get("KM_CLI_DEBUG"):
+        if environment.variables.get("KM_CLI_DEBUG"):
             raise
         return _bug(error)
     return int(code or 0)
@@ -89,11 +133,11 @@ def _wrong_usage(error: click.ClickException) -> int:
     return Exit.USAGE
 
 
-def _failed(error: OSError | SystemExit) -> int:
+def _failed(error: OSError | SystemExit, environment: Environment) -> int:
     if isinstance(error, BrokenPipeError | SystemExit):
         # Whoever read our output has gone (click makes SystemExit of it): nobody is left to tell, not
         # even at exit.
-        _silence(1)
+        _silence(1, environment)
         return Exit.IO
     where = f": {error.filename}" if error.filename else ""
     complain(
@@ -108,15 +152,3 @@ def _bug(error: Exception) -> int:
         "nothing that was sent is forgotten: run again; please report it with KM_CLI_DEBUG=1's output",
     )
     return Exit.BUG
-
-
-def _mend_streams() -> None:
-    """Have all three, even if we were started without; what can't be encoded is shown escaped."""
-    if sys.stdin is None:
-        sys.stdin = open(os.devnull)  # noqa: SIM115 - open as long as the process
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - likewise
-        elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")

@@ -13,17 +13,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from km_cli.cli.configured import said, taken
-from km_cli.config import (
-    People,
-    Settings,
-    environment,
-    make_reject_limit,
-    people_of,
-    read_members,
-    state_folder,
-)
+from km_cli.cli.configured import environment_of, said, taken
+from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
+from km_cli.config.membership import read_members
+from km_cli.config.people import People, people_of
+from km_cli.config.reject_limit import make_reject_limit
+from km_cli.config.settings import Settings
 from km_cli.destinations import Target, parse_target
 from km_cli.errors import UsageError, did_you_mean
 from km_cli.inputs import expand, make_format_options
@@ -39,10 +35,10 @@ def make_settings(context: click.Context) -> Settings:
 
     Raises UsageError for what cannot go together.
     """
-    flags = context.params
-    target = parse_target(flags["to"], state_folder() / "local.db")
+    flags, environment = context.params, environment_of(context)
+    target = parse_target(flags["to"], environment.state_folder / "local.db")
     _check_flags(context, target)
-    ledger, rejects = _places(flags, target)
+    ledger, rejects = _places(flags, target, environment)
     clocking = _clocking(context)
     people = _people(context)
     skipped = _skipped(context)
@@ -71,7 +67,7 @@ def make_settings(context: click.Context) -> Settings:
         attempts=flags["attempts"],
         ledger=ledger,
         rejects=rejects,
-        environment=environment(),
+        environment=environment.variables,
         skipped=skipped,
     )
     _check_files(context, settings)
@@ -131,15 +127,15 @@ def _said(context: click.Context, name: str) -> str:
     return said(context, next(param for param in context.command.params if param.name == name))
 
 
-def _places(flags: dict[str, Any], target: Target) -> tuple[Path, Path]:
+def _places(flags: dict[str, Any], target: Target, environment: Environment) -> tuple[Path, Path]:
     """Return where the ledger is, and where rejects go."""
     given = target.place if target.kind == "local" else flags["ledger"]
-    ledger = state_folder() / "ledger.db" if given is None else expanded(given, "--ledger")
+    ledger = environment.state_folder / "ledger.db" if given is None else expanded(given, "--ledger")
     check_name(ledger)
     if rejects := flags.get("rejects"):
         return ledger, expanded(rejects, "--rejects")
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    return ledger, ledger.with_name(f"rejects-{stamp}-{os.getpid()}.jsonl")
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(environment.clock.now()))
+    return ledger, ledger.with_name(f"rejects-{stamp}-{environment.run_id}.jsonl")
 
 
 def _expanded(path: str) -> Path:
@@ -231,7 +227,9 @@ def _members(context: click.Context, people: People, clocking: Clocking) -> Memb
     found = taken(context)
     if not found.config.members:
         return None
-    return read_members(found.config.members, found.folder, people.personas, clocking, time.time())
+    return read_members(
+        found.config.members, found.folder, people.personas, clocking, environment_of(context).clock.now()
+    )
 
 
 def _column_options(context: click.Context) -> ColumnOptions:

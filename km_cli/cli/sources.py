@@ -6,7 +6,8 @@ import click
 from click.core import ParameterSource
 
 from km_cli.cli.configured import taken
-from km_cli.config import BackfillSource, Settings, backfill_sources
+from km_cli.config.backfill import BackfillSource, backfill_sources
+from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
 
 

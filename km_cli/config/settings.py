@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,19 +87,3 @@ class Settings:
         if not self.target.needs_key:
             return {site.name: site.name for site in self.people.sites}
         return {site.name: site.key(self.environment) for site in self.people.sites}
-
-
-def environment() -> Mapping[str, str]:
-    """Return the process's environment."""
-    return os.environ
-
-
-def state_folder() -> Path:
-    """Return the user's folder for what a program must remember (XDG_STATE_HOME on Linux).
-
-    A relative XDG_STATE_HOME is ignored, as its specification demands: each folder would have its own ledger.
-    """
-    from platformdirs import user_state_path
-
-    folder = user_state_path("km-cli")
-    return folder if folder.is_absolute() else Path.home() / ".local" / "state" / "km-cli"

@@ -19,9 +19,13 @@ class PlannedCall(NamedTuple):
 
 
 class RowPlan(NamedTuple):
-    """The decisions on one row: its calls that are to be sent, its rejects and its findings."""
+    """The decisions on one row: its calls that are to be sent, its rejects and its findings.
+
+    `is_undone` if no persona does its event.
+    """
 
     row: Row
     planned: tuple[PlannedCall, ...] = ()
     rejects: tuple[Reject, ...] = ()
     findings: tuple[Finding, ...] = ()
+    is_undone: bool = False

@@ -11,8 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource, overlap_of
+from km_cli.config.settings import Settings
 from km_cli.errors import CutShort, Exit, KmError, ReadError, Rewritten, Unclosed, UsageError
 from km_cli.inputs import Source, Stamp, open_reader
 from km_cli.inputs.discovery import Missing, find

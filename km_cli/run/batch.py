@@ -20,7 +20,6 @@ class BatchBuilder:
 
     def __init__(self) -> None:
         self.plans: list[RowPlan] = []
-        self.rejects: list[Reject] = []
         self.raws: list[bytes] = []
         self.rows = 0
         self.rejected = 0
@@ -28,21 +27,17 @@ class BatchBuilder:
         self.is_open = False
         self.size = 0
 
-    def add(self, one: Mapped, plan: RowPlan | None) -> None:
-        """Add a row, or bytes that belong to none."""
-        raw = raw_of(one)
+    def add(self, raw: bytes, plan: RowPlan | None) -> None:
+        """Add a row, or bytes of the input that belong to none."""
         self.raws.append(raw)
         self.size += len(raw)
-        if type(one) is Gap:
+        if plan is None:
             return
         self.rows += 1
         self.is_open = may_go_on(raw)
-        self.last_rejected = type(one) is Reject or bool(plan and plan.rejects)
+        self.last_rejected = bool(plan.rejects)
         self.rejected += self.last_rejected
-        if type(one) is Reject:
-            self.rejects.append(one)
-        elif plan is not None:
-            self.plans.append(plan)
+        self.plans.append(plan)
 
 
 def raw_of(one: Mapped | Item) -> bytes:
@@ -54,7 +49,6 @@ class Batch(NamedTuple):
     """Rows that are planned, made durable and acknowledged together, and the cursor behind them."""
 
     plans: Sequence[RowPlan]
-    rejects: Sequence[Reject]
     reading: Reading
     at_end: bool
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from random import SystemRandom
 from typing import Generic, NamedTuple, TypeVar
 
-from km_cli.config import Settings
+from km_cli.config.environment import Environment
+from km_cli.config.settings import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.destinations import open_destination
 from km_cli.errors import KmError, LedgerError, LedgerFailed
@@ -23,7 +24,7 @@ from km_cli.run.sending import Sending
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
 
-GC = (100_000, 50, 50)
+_GC = (100_000, 50, 50)
 """Thresholds for `gc.set_threshold`: millions of small tuples come and go, and none is part of a cycle.
 
 Looking for cycles as often as usual costs 15 % of a run."""
@@ -46,7 +47,12 @@ class Run(NamedTuple, Generic[Seen]):
     tally: Tally
     stop: Stop
     observer: Seen
-    clock: Clock
+    environment: Environment
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the environment."""
+        return self.environment.clock
 
 
 @contextmanager
@@ -79,15 +85,15 @@ def send(
     settings, tracker = run.settings, run.settings.target.tracker
     pause = run.ledger.pauses.by_tracker(tracker)
     destination = open_destination(settings.target, run.keys, settings.timeout)
-    if destination.workers > 1 and settings.concurrency > 1:
-        _stay_on_one_core()
+    if run.environment.owns_process:
+        _tune_process(is_threaded=min(destination.workers, settings.concurrency) > 1)
     pool = Pool(
         destination,
         concurrency=settings.concurrency,
         window=max(_LEAST_WINDOW, 4 * settings.concurrency),
         policy=Policy(attempts=settings.attempts),
         clock=run.clock,
-        random=SystemRandom(),
+        random=run.environment.random,
         rate=settings.rate,
         outage=is_wary and pauses.is_recent(pause, run.clock.now()),
     )
@@ -118,6 +124,13 @@ def send(
     except LedgerError as error:
         return ended or error
     return ended
+
+
+def _tune_process(*, is_threaded: bool) -> None:
+    """Make the process fit for millions of small values, and for the threads of a pool."""
+    gc.set_threshold(*_GC)
+    if is_threaded:
+        _stay_on_one_core()
 
 
 def _stay_on_one_core() -> None:

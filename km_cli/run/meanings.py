@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import NamedTuple
 
-from km_cli.config import Settings
+from km_cli.config.settings import Settings
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Opened, open_reader
 from km_cli.kissmetrics import fold_name

@@ -10,36 +10,25 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 
-from km_cli.config import Settings
+from km_cli.config.settings import Settings
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
-from km_cli.ledger import Ledger, Reading
+from km_cli.ledger import Ledger
 from km_cli.mapping import EventsSeen, LeftOut, Mapping
-from km_cli.model import NANOSECONDS, Event, Finding, Gap, Held, Reject, Row, RowPlan
-from km_cli.planning import Planner
-from km_cli.planning.forecast import Forecaster
+from km_cli.model import Finding, Gap, Row
 from km_cli.protocols import Clock
-from km_cli.rules import Rules
-from km_cli.run.batch import Batch, BatchBuilder, BatchSink, Mapped
+from km_cli.run.batch import Batch, BatchBuilder, BatchSink, Mapped, raw_of
 from km_cli.run.cursor import Cursor, FixedCursor, Holding
 from km_cli.run.first_rows import MOST_JUDGED, Preview, judge, judge_conflicts, preview
 from km_cli.run.meanings import Meanings
 from km_cli.run.observer import Observer
 from km_cli.run.opening import Mappers, Openings, span_of
 from km_cli.run.overlaps import Ahead, Overlaps, Span
-from km_cli.run.row_findings import RowFindings, moved_members
+from km_cli.run.row_planner import Forecast, RowPlanner
 from km_cli.run.stopping import Stopped
 from km_cli.run.tally import Tally
-from km_cli.strategies import EventLists, Expansion
-
-_DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5", "reserved"})
-"""Why a row is rejected that Kissmetrics would answer with 200 all the same (W3)."""
 
 _BATCH_BYTES = 4 << 20
-
-
-Forecast = dict[str, dict[str, Held]]
-"""What Kissmetrics will hold, by site and persona."""
 
 
 class Pipeline:
@@ -67,13 +56,9 @@ class Pipeline:
         self._tally = tally
         self._observer = observer
         self._counts_known = counts_known
-        self._seeks_ids = seeks_ids
         self._left = settings.limit
         self._read = self._rejected = 0
-        self._rules = Rules()
-        self._expansion = Expansion(settings.personas)
-        self._lists = EventLists(settings.personas)
-        self._forecaster = Forecaster(ledger.counts, settings.target.tracker)
+        self._rows = RowPlanner(settings, ledger, observer, seeks_ids=seeks_ids)
         self._now = clock.now()
         self._begin(settings)
 
@@ -130,7 +115,7 @@ class Pipeline:
     def end(self) -> None:
         """Say what can only be said at the end. Raises TooManyRejects."""
         self._note_unseen()
-        for finding, rows in self._lists.left_to_others():
+        for finding, rows in self._rows.left_to_others():
             self._tally.note(finding, rows)
         self._check_rejects(at_end=True)
 
@@ -141,10 +126,7 @@ class Pipeline:
 
     def forecast(self) -> Forecast:
         """Return what Kissmetrics will hold when all that was planned so far is sent."""
-        return {
-            site.name: self._ledger.counts.total(self._forecaster.site(site.name))
-            for site in self._settings.people.sites
-        }
+        return self._rows.forecast()
 
     def _check_heads(self, sources: Iterable[Source]) -> None:
         """Look at every file's columns before anything is sent: a mistake in the last one shows at once."""
@@ -167,15 +149,13 @@ class Pipeline:
         place = Place(reading.length, reading.line + 1, reading.digest) if reading.length else None
         reader = opened.reader(place, self._sink.check)
         mappers = Mappers(self._openings, opened, mapping)
-        self._row_findings = RowFindings(
-            mapping.columns, opened.source.name, self._settings.spread, seeks_ids=self._seeks_ids
-        )
         items = reader.items()
         holding = Holding(items, may_grow, reader.is_open) if may_grow else None
         mapped = self._map(holding or items, mappers, opened)
         if opened.format == "rejects":
             overlaps = Overlaps(self._ledger, reading, self._settings.overlap)
-            self._ship(mapped, mappers, self._planner(overlaps, reading), overlaps, FixedCursor(reading))
+            self._rows.begin(self._settings, mapping.columns, mappers, reading, overlaps)
+            self._ship(mapped, overlaps, FixedCursor(reading))
         else:
             ahead = preview(mapped)
             if not reading.rows:
@@ -186,23 +166,14 @@ class Pipeline:
             overlaps.look_ahead(self._ahead(ahead, opened, mapping, place), ahead.seconds)
             cursor = Cursor(reading, state)
             cursor.begin(reader.preamble)
-            planner = self._planner(overlaps, reading)
-            self._ship(ahead.mapped, mappers, planner, overlaps, cursor, is_new=not reading.rows)
-        self._note_all(self._row_findings.end())
+            self._rows.begin(self._settings, mapping.columns, mappers, reading, overlaps)
+            self._ship(ahead.mapped, overlaps, cursor, is_new=not reading.rows)
+        for finding in self._rows.end_of_input():
+            self._tally.note(finding)
         if holding is None:
             return True
         self._tally.rows.held += holding.rows
         return not holding.held
-
-    def _planner(self, overlaps: Overlaps, reading: Reading) -> Planner:
-        return Planner(
-            self._ledger.slots,
-            self._settings.target.tracker,
-            reading.number,
-            overlaps,
-            spread=self._settings.spread,
-            collisions=self._settings.collisions,
-        )
 
     def _ahead(self, ahead: Preview, opened: Opened, mapping: Mapping, place: Place | None) -> Ahead:
         """Return what is known of the rows to come."""
@@ -236,8 +207,6 @@ class Pipeline:
     def _ship(
         self,
         mapped: Iterator[Mapped],
-        mappers: Mappers,
-        planner: Planner,
         overlaps: Overlaps,
         cursor: Cursor | FixedCursor,
         *,
@@ -248,7 +217,7 @@ class Pipeline:
         The first rows of an input that `is_new` are judged when they are planned, before anything leaves.
         """
         try:
-            self._ship_all(mapped, mappers, planner, overlaps, cursor, is_new=is_new)
+            self._ship_all(mapped, overlaps, cursor, is_new=is_new)
         except BaseException:
             self._ledger.abandon()
             raise
@@ -256,8 +225,6 @@ class Pipeline:
     def _ship_all(
         self,
         mapped: Iterator[Mapped],
-        mappers: Mappers,
-        planner: Planner,
         overlaps: Overlaps,
         cursor: Cursor | FixedCursor,
         *,
@@ -277,11 +244,7 @@ class Pipeline:
                 raise
             if one is None:
                 break
-            if type(one) is Event:
-                second, own = one.moment // NANOSECONDS, mappers.reading_of(one.row)
-                overlaps.see(second, own, is_date=one.is_date)
-                self._note_all(self._row_findings.look(one))
-            batch.add(one, self._plan(one, mappers, planner))
+            batch.add(raw_of(one), None if isinstance(one, Gap) else self._rows.plan(one))
             if least > 1 and batch.rows == least:
                 judge_conflicts(batch, cursor.reading.source)
             if batch.rows >= max(self._settings.batch_size, least) or batch.size >= _BATCH_BYTES:
@@ -294,39 +257,6 @@ class Pipeline:
         cursor.spans(overlaps.span)
         self._send(batch, cursor, at_end=self._left != 0)
         self._check_rejects(at_end=False)
-
-    def _plan(self, one: Mapped, mappers: Mappers, planner: Planner) -> RowPlan | None:
-        if type(one) is Reject:
-            self._tally.reject(one)
-            self._tally.rows.rejected += 1
-            if one.code in _DROPPED:
-                said = f"Kissmetrics would answer 200 and drop it: {one.reason}"
-                self._tally.note(Finding("W3", said, one.row.source, one.row.line))
-        if type(one) is LeftOut:
-            self._tally.rows.skipped += 1
-            said = "it is not in the part asked for"
-            self._tally.note(Finding("left-out", said, one.row.source, one.row.line))
-        if type(one) is not Event:
-            return None
-        sequence = self._expansion.expand(one)
-        if isinstance(sequence, Reject):
-            return RowPlan(one.row, rejects=(sequence,))
-        if undone := self._lists.look(one):
-            self._tally.note(undone)
-        if not sequence.calls:
-            self._tally.rows.skipped += 1
-            self._tally.undone += 1
-            return None
-        self._note_all(self._rules.look(one))
-        plan = planner.plan(sequence, mappers.reading_of(one.row))
-        self._note_all(self._forecaster.take(sequence, plan))
-        self._note_all(moved_members(one, sequence, plan, self._settings.members))
-        self._observer.planned(sequence, plan)
-        return plan
-
-    def _note_all(self, findings: Iterable[Finding]) -> None:
-        for finding in findings:
-            self._tally.note(finding)
 
     def _check_rejects(self, *, at_end: bool) -> None:
         """Raise TooManyRejects if there are; those that the destination refuses count when it is known."""
@@ -341,5 +271,5 @@ class Pipeline:
         self._rejected += batch.rejected
         cursor.advance(batch)
         self._observer.shipping()
-        self._sink.ship(Batch(batch.plans, batch.rejects, cursor.reading, at_end))
+        self._sink.ship(Batch(batch.plans, cursor.reading, at_end))
         self._observer.shipped(self._tally, cursor.reading)

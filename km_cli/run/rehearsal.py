@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from km_cli.config import Settings
+from km_cli.config.settings import Settings
 from km_cli.destinations import open_destination
 from km_cli.errors import KmError, TooManyFindings
 from km_cli.ledger import Ledger
@@ -13,8 +13,8 @@ from km_cli.protocols import Clock, Destination
 from km_cli.rules import is_harmless
 from km_cli.run.batch import Batch
 from km_cli.run.observer import Observer
-from km_cli.run.pipeline import Forecast, Pipeline
-from km_cli.run.sending import count_plan
+from km_cli.run.pipeline import Pipeline
+from km_cli.run.row_planner import Forecast
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
 
@@ -42,11 +42,8 @@ class Rehearsal:
             for planned in plan.planned
         ]
         for plan in batch.plans:
-            count_plan(self._tally, plan)
-            if plan.rejects:
-                self._tally.rows.rejected += 1
-            elif plan.planned:
-                self._tally.rows.sent += 1
+            if row := self._tally.take(plan):
+                row.settle_all()
         self._ledger.commit(self._tracker, batch.reading, calls, at_end=batch.at_end)
         self.check()
 

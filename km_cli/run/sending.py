@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from km_cli.delivery import NOT_SENT, Pool
 from km_cli.inputs import RejectsFile, format_reject
 from km_cli.ledger import Ledger
-from km_cli.model import OutboxCall, Outcome, Receipt, Reject, RowPlan
+from km_cli.model import OutboxCall, Outcome, Receipt, Reject
 from km_cli.protocols import Destination
 from km_cli.run.batch import Batch
 from km_cli.run.stopping import Stop, Stopped
@@ -78,12 +78,8 @@ class Sending:
         )
         numbers = (outbox_call.number for outbox_call in outbox_calls)
         for plan in batch.plans:
-            count_plan(self._tally, plan)
-            if plan.planned:
-                row = OpenRow(self._tally.rows, len(plan.planned), rejected=bool(plan.rejects))
+            if row := self._tally.take(plan):
                 self._open.update((next(numbers), row) for _ in plan.planned)
-            elif plan.rejects:
-                self._tally.rows.rejected += 1
         self._submit(outbox_calls)
         self._wait_for_room()
 
@@ -228,7 +224,7 @@ class Sending:
         return receipts
 
     def _write_rejects(self, batch: Batch) -> None:
-        rejects = [*batch.rejects, *(reject for plan in batch.plans for reject in plan.rejects)]
+        rejects = [reject for plan in batch.plans for reject in plan.rejects]
         self._write([format_reject(reject, batch.reading.origin) for reject in rejects])
 
     def _write(self, lines: Sequence[bytes]) -> None:
@@ -236,16 +232,3 @@ class Sending:
         if lines:
             self._rejects.write(lines)
             self._ledger.unreported.keep(self._rejects.name, self._rejects.count)
-
-
-def count_plan(tally: Tally, plan: RowPlan) -> None:
-    """Count what was decided on a row, except for what becomes of its calls."""
-    tally.calls.planned += len(plan.planned)
-    for planned in plan.planned:
-        tally.by_persona[planned.call.persona] += 1
-    for finding in plan.findings:
-        tally.note(finding)
-    for reject in plan.rejects:
-        tally.reject(reject)
-    if not plan.planned and not plan.rejects:
-        tally.rows.skipped += 1

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from km_cli.model import Finding, Outcome, Reject
+from km_cli.model import Finding, Outcome, Reject, RowPlan
 
 MOST_REMEMBERED = 10_000
 """Of those that a finding is about: memory stays constant, the first ones count."""
@@ -56,6 +56,11 @@ class OpenRow:
         self._rejected = rejected
         self._pending = False
 
+    def settle_all(self) -> None:
+        """Count it as if all of its calls had been acknowledged: a dry run."""
+        self._calls = 1
+        self.settle(Outcome.ACKNOWLEDGED)
+
     def settle(self, outcome: Outcome) -> None:
         """Take note of one call's receipt."""
         self._calls -= 1
@@ -96,6 +101,24 @@ class Tally:
     last_failure: str = ""
     """Why the last attempt at a call that stays pending failed, in words."""
     undone: int = 0
+
+    def take(self, plan: RowPlan) -> OpenRow | None:
+        """Count what was decided on a row. Return the row if it has calls, whose receipts settle it."""
+        for finding in plan.findings:
+            self.note(finding)
+        for reject in plan.rejects:
+            self.reject(reject)
+        self.calls.planned += len(plan.planned)
+        for planned in plan.planned:
+            self.by_persona[planned.call.persona] += 1
+        if plan.planned:
+            return OpenRow(self.rows, len(plan.planned), rejected=bool(plan.rejects))
+        if plan.rejects:
+            self.rows.rejected += 1
+        else:
+            self.rows.skipped += 1
+            self.undone += plan.is_undone
+        return None
 
     def note(self, finding: Finding, rows: int = 1) -> None:
         """Count a finding and keep it if it is the first of its kind; add its rows to whom it is about."""

@@ -43,17 +43,11 @@ class _SetClock:
 
 
 def _run(arguments: Sequence[str], now: float) -> int:
-    from km_cli.cli.backfill import command
-    from km_cli.cli.backfilling import run_backfill
-    from km_cli.cli.terminal.show import complain
-    from km_cli.errors import KmError
+    from km_cli.cli import group
+    from km_cli.cli.outcome import exit_code_of, process_environment
 
-    try:
-        with command.make_context("backfill", list(arguments)) as context:
-            return int(run_backfill(context, _SetClock(now)))
-    except KmError as error:
-        complain(str(error), error.hint)
-        return error.exit
+    environment = process_environment()._replace(clock=_SetClock(now))
+    return exit_code_of(group, ["backfill", *arguments], environment)
 
 
 def _serve(arguments: Sequence[str]) -> None:

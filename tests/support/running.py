@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from km_cli.config import Settings
 from km_cli.config.people import People
+from km_cli.config.settings import Settings
 from km_cli.config.sites import Site
 from km_cli.destinations import Target
 from km_cli.destinations.base import QueryEncoder
@@ -20,7 +20,6 @@ from km_cli.planning import Collisions
 from km_cli.run.batch import Batch
 from km_cli.run.clock import SystemClock
 from km_cli.run.pipeline import Pipeline
-from km_cli.run.sending import count_plan
 from km_cli.run.stopping import Stopped
 from km_cli.run.tally import Tally
 from km_cli.strategies import STRATEGIES
@@ -106,7 +105,7 @@ class Acknowledging:
         self._due = [Receipt(outbox_call, Outcome.ACKNOWLEDGED) for outbox_call in outbox_calls]
         self.sent.extend(planned)
         for plan in batch.plans:
-            count_plan(self._tally, plan)
+            self._tally.take(plan)
         if self._batches:
             self._batches -= 1
 

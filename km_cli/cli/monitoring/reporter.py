@@ -17,9 +17,10 @@ from km_cli.cli.monitoring.metrics import Measured, check_metrics, write_metrics
 from km_cli.cli.monitoring.ping import Ping, check_ping
 from km_cli.cli.terminal.described import described
 from km_cli.cli.terminal.observer import ImportObserver
-from km_cli.config import Settings
 from km_cli.config.backfill import BackfillSource
+from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
+from km_cli.config.settings import Settings
 from km_cli.errors import KmError, LedgerBusy, UsageError
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
@@ -148,8 +149,10 @@ class Reporter:
 class BackfillObserver(ImportObserver):
     """Watches a backfill: which columns were chosen for how many files, and what became of each."""
 
-    def __init__(self, settings: Settings, reporter: Reporter, *, asks: bool, quiet: bool) -> None:
-        super().__init__(settings, asks=asks, quiet=quiet)
+    def __init__(
+        self, settings: Settings, environment: Environment, reporter: Reporter, *, asks: bool, quiet: bool
+    ) -> None:
+        super().__init__(settings, environment, asks=asks, quiet=quiet)
         self._reporter = reporter
         self._members = settings.members.personas if settings.members else frozenset()
         self.columns: dict[str, int] = {}

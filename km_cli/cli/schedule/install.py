@@ -7,18 +7,19 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from km_cli.cli.configured import taken
+from km_cli.cli.configured import environment_of, taken
 from km_cli.cli.schedule.job import Job
 from km_cli.cli.settings import make_settings
 from km_cli.cli.terminal.show import complain, escaped, put
-from km_cli.config import Settings, environment
 from km_cli.config.backfill import BackfillSource, overlap_of
+from km_cli.config.environment import Environment
+from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
 
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -40,14 +41,14 @@ def print_install(context: click.Context) -> int:
     else:
         from km_cli.cli.schedule.systemd import lines
     put("\n".join(lines(job)))
-    _complain_of(job)
+    _complain_of(job, settings.environment)
     return 0
 
 
 def _job(context: click.Context, settings: Settings) -> Job:
     config, sources = _config(context, settings)
     overlaps = tuple((one.name, overlap_of(one, settings)) for one in sources)
-    carried = _carried()
+    carried = _carried(settings.environment)
     # A password in a proxy's URL is as secret as a key: it is not printed, the file holds it.
     secret = [name for name in carried if name not in ("NO_PROXY", "no_proxy") and "@" in carried[name]]
     secrets = (*_key_variables(settings), *_option_variables(context), *secret)
@@ -56,7 +57,7 @@ def _job(context: click.Context, settings: Settings) -> Job:
         words=(*_program(), "backfill", *_arguments(context, settings, config)),
         variables={name: value for name, value in carried.items() if name not in secret},
         secrets=secrets,
-        file=_file(config) if secrets else None,
+        file=_file(environment_of(context), config) if secrets else None,
         overlaps=overlaps,
     )
     for text in (*job.words, *job.variables.values(), str(job.file)):
@@ -121,9 +122,8 @@ def _plain(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _carried() -> dict[str, str]:
+def _carried(now: Mapping[str, str]) -> dict[str, str]:
     """Return what leads through proxies and says whom to trust, as it is set now."""
-    now = environment()
     names = [form for name in _PROXIES for form in (name, name.lower())]
     carried = {name: now[name] for name in names if now.get(name)}
     # What trust is in is a file: relative to this folder it would be another one elsewhere.
@@ -149,11 +149,9 @@ def _option_variables(context: click.Context) -> tuple[str, ...]:
     return ("KM_CLI_PING",) if is_hidden else ()
 
 
-def _file(config: Path) -> Path:
+def _file(environment: Environment, config: Path) -> Path:
     """Return where the secrets of what this km.toml says are: another one's keys may have the same names."""
-    from platformdirs import user_config_path
-
-    return user_config_path("km-cli").absolute() / f"backfill-{_tag(config)}.env"
+    return environment.config_folder / f"backfill-{_tag(config)}.env"
 
 
 def _tag(config: Path, names: Sequence[str] = ()) -> str:
@@ -172,7 +170,7 @@ def _check_printable(text: str) -> None:
         )
 
 
-def _complain_of(job: Job) -> None:
+def _complain_of(job: Job, variables: Mapping[str, str]) -> None:
     """Say what the file of the secrets lacks."""
     if not job.file:
         return
@@ -191,13 +189,13 @@ def _complain_of(job: Job) -> None:
     if is_open:
         complain(f"{job.file} can be read by others", f"chmod 600 {shlex.quote(str(job.file))}")
     for name in job.secrets:
-        _complain_of_variable(job.file, name, there.get(name, ""))
+        _complain_of_variable(job.file, name, there.get(name, ""), variables.get(name, ""))
 
 
-def _complain_of_variable(file: Path, name: str, value: str) -> None:
+def _complain_of_variable(file: Path, name: str, value: str, here: str) -> None:
     if not value:
         complain(f"{file} does not say {name}", "write it with the command that the comments show")
-    elif value != (environment().get(name) or value).strip():
+    elif value != (here or value).strip():
         complain(f"{file} has another {name} than is set here", "see which one is right, and correct it")
 
 

@@ -16,7 +16,8 @@ from km_cli.cli.terminal import show
 from km_cli.cli.terminal.described import described
 from km_cli.cli.terminal.progress import ProgressBar, total_bytes
 from km_cli.cli.terminal.sequences import lines
-from km_cli.config import Settings
+from km_cli.config.environment import Environment
+from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
 from km_cli.model import Identify, RowPlan, Sequence
@@ -77,11 +78,11 @@ class RunObserver(Observer):
                 show.say(line, to_stderr=to_stderr)
 
 
-def terminal() -> TextIO | None:
+def terminal(environment: Environment) -> TextIO | None:
     """Return where a person answers: standard input, else the terminal we were started from, if any."""
-    if sys.stdin.isatty():
-        return sys.stdin
-    if not sys.stderr.isatty():
+    if environment.stdin.isatty():
+        return environment.stdin
+    if not environment.shows_progress:
         return None
     try:
         return open("/dev/tty", encoding="utf-8")
@@ -103,11 +104,14 @@ def reading_from(source: TextIO | None) -> Iterator[None]:
 class ImportObserver(RunObserver):
     """Watches an import: asks once if it should, shows progress on a terminal."""
 
-    def __init__(self, settings: Settings, *, asks: bool, quiet: bool, keep: int = _FIRST) -> None:
+    def __init__(
+        self, settings: Settings, environment: Environment, *, asks: bool, quiet: bool, keep: int = _FIRST
+    ) -> None:
         super().__init__(settings, keep)
-        self._terminal = terminal() if asks else None
+        self._stdin = environment.stdin
+        self._terminal = terminal(environment) if asks else None
         self._asks = self._terminal is not None
-        shows = sys.stderr.isatty() and not quiet
+        shows = environment.shows_progress and not quiet
         total = partial(
             total_bytes, settings.files, encoding=settings.format_options.encoding, limit=settings.limit
         )
@@ -123,7 +127,7 @@ class ImportObserver(RunObserver):
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        if self._terminal is not None and self._terminal is not sys.stdin:
+        if self._terminal is not None and self._terminal is not self._stdin:
             self._terminal.close()
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:

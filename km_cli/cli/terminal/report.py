@@ -11,11 +11,11 @@ from typing import Any
 
 from km_cli.cli.terminal.observer import RunObserver
 from km_cli.cli.terminal.show import complain, counted, say, short, table
-from km_cli.config import Settings
+from km_cli.config.settings import Settings
 from km_cli.destinations import Target
 from km_cli.model import Finding, Held
 from km_cli.rules import CATALOGUE, is_harmless
-from km_cli.run.pipeline import Forecast
+from km_cli.run.row_planner import Forecast
 from km_cli.run.tally import Tally
 
 _ASSUMED_LATENCY = 0.1

@@ -95,6 +95,11 @@ def complain(message: str, hint: str = "") -> None:
         _Lost.complaint = True
 
 
+def begin_complaints() -> None:
+    """Begin a command: no complaint of it is lost yet."""
+    _Lost.complaint = False
+
+
 def mention(message: str, hint: str = "") -> None:
     """Complain of what must never change how a run ends: whether it is read makes no difference to that."""
     lost = _Lost.complaint
