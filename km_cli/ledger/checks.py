@@ -55,7 +55,7 @@ def check_file(path: Path) -> bool:
     if not found.st_size:
         raise LedgerError(
             f"the ledger {path} is empty: what it held is lost",
-            "bring back a copy of it; if it never held anything, remove it and run again",
+            "restore a copy of it; if it never held anything, remove it and run again",
         )
     return True
 
@@ -82,7 +82,7 @@ def check_beside(path: Path, *, is_there: bool, ending: Ending) -> None:
         if not is_there and found.st_size and suffix != "-shm":
             raise LedgerError(
                 f"the ledger {path} is gone, but {beside} is there and may hold a part of it",
-                "bring the ledger back; to begin anew, remove that file as well",
+                "restore the ledger; to begin anew, remove that file as well",
             )
         if suffix == "-journal" and _is_hot(beside):
             raise LedgerError(
@@ -139,7 +139,7 @@ def check_tables(database: sqlite3.Connection, path: Path, schema: str, *, is_ma
     if not tables:
         raise LedgerError(
             f"the ledger {path} holds no table: what it held is lost",
-            "bring back a copy of it; if it never held anything, remove it and run again",
+            "restore a copy of it; if it never held anything, remove it and run again",
         )
     if not is_marked and all(name.startswith(_STORE) for name in tables):
         return None

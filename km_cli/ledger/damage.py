@@ -40,7 +40,7 @@ _NOT_DAMAGE = frozenset(
 )
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 
-KEPT = "it is left as it is; bring back a copy of it: under another (--ledger PATH) all is sent again"
+KEPT = "it is left as it is; restore a copy of it: with another ledger (--ledger PATH) all is sent again"
 """What to do about a ledger that cannot be used."""
 
 
@@ -71,7 +71,7 @@ def damaged(database: sqlite3.Connection, table: str, error: BaseException | str
     if isinstance(error, BaseException) and code_of(error) in _NOT_DAMAGE:
         return LedgerFailed(
             f"the ledger {path} cannot be read: {error}",
-            "make room or mend it, then run the same command again: it goes on where the ledger stands",
+            "make room or repair the disk, then run the same command again: it goes on where the ledger ends",
         )
     if isinstance(database, Database):
         database.is_damaged = True

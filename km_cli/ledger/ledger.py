@@ -63,7 +63,7 @@ class Ledger:
             make_folder(path.parent)
         except OSError as error:
             raise LedgerError(
-                f"the ledger's folder {path.parent} cannot be made: {error.strerror}",
+                f"the ledger's folder {path.parent} cannot be created: {error.strerror}",
                 "give another place: --ledger PATH",
             ) from None
         if check_file(path):
@@ -265,7 +265,7 @@ class Ledger:
         """Return the error that a failed transaction ends with, and forbid further ones."""
         self._failed = LedgerFailed(
             f"the ledger {self.path} cannot be written: {error}",
-            "make room or mend it, then run the same command again: it goes on where the ledger stands",
+            "make room or repair the disk, then run the same command again: it goes on where the ledger ends",
         )
         if isinstance(error, LedgerFailed):
             self._failed = error

@@ -67,7 +67,7 @@ class Lock:
             os.close(file)
             raise LedgerError(
                 f"the ledger's lock {self._path} cannot be written: {error.strerror}",
-                "make room or mend it, then run the same command again",
+                "make room or repair the disk, then run the same command again",
             ) from None
         except BaseException:
             os.close(file)

@@ -191,7 +191,7 @@ def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        hint = "make room or mend the disk, then run again" if code_of(error) in _NO_ROOM else KEPT
+        hint = "make room or repair the disk, then run again" if code_of(error) in _NO_ROOM else KEPT
         raise LedgerError(f"the ledger {path} cannot be used: {error}", hint) from None
     except (
         SPOILED

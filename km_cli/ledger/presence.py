@@ -43,5 +43,5 @@ class Presence:
     def _error(self, fate: str) -> LedgerFailed:
         return LedgerFailed(
             f"the ledger {self._path} {fate} while a run used it",
-            "bring it back as it was: under a new or an older one, calls that were sent are sent again",
+            "restore it as it was: with a new or an older ledger, calls that were sent are sent again",
         )
