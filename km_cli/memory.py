@@ -1,4 +1,4 @@
-"""Memory of what was seen, within bounds: a log has any number of people, names and values."""
+"""Bounded memory of what was seen: a log has any number of people, names and values."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ V = TypeVar("V")
 
 
 class Remembered(dict[K, V]):
-    """A dictionary that holds `most` entries, and forgets all of them when one more comes.
+    """A dictionary of at most `most` entries, which forgets all of them when one more comes.
 
-    What is looked up in it can be made again at any time, so that forgetting costs time and never changes a
-    result. Forgetting all is simpler than forgetting the oldest, and a log that has more than `most` of
-    anything repeats the same ones within a short while.
+    Every entry can be made again at any time: forgetting costs time and never changes a result. Forgetting
+    all is simpler than forgetting the oldest, and costs little: a log that has more than `most` of anything
+    repeats the same ones within a short while.
     """
 
     __slots__ = ("most",)

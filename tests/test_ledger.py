@@ -1,4 +1,4 @@
-"""The ledger file: what it holds comes back, and what must not be used is refused."""
+"""The ledger file: it keeps all that was committed, and a file that must not be used is refused."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def call(number: int = 0, taken: int = SECOND) -> tuple[PlannedCall, bytes]:
     row = Row("log.csv", number + 2, b"raw %d\n" % number, [])
     record = Record("main", "user", f"u{number}", "", "E", SECOND * 10**9, (), "")
     deed = number.to_bytes(8, "big")
-    mark = KnownCall(PERSON, SECOND, taken, deed, b"alike---", b"even", b"", b"", (Claim(1, False),))
-    return PlannedCall(row, record, mark), b"/e?_p=u%d" % number
+    known = KnownCall(PERSON, SECOND, taken, deed, b"total---", b"even", b"", b"", (Claim(1, False),))
+    return PlannedCall(row, record, known), b"/e?_p=u%d" % number
 
 
 def begun(ledger: Ledger) -> Reading:
@@ -75,7 +75,7 @@ def put(ledger: Ledger, *calls: tuple[PlannedCall, bytes]) -> None:
             ledger.slots.put(one.person, one.taken, Slot((), (MovedCall(one.event, one.pairs),)))
 
 
-def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
+def test_a_commit_survives_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     ledger = Ledger.open(path)
     reading = begun(ledger)._replace(length=7, line=1, digest=b"seven")
@@ -90,7 +90,7 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
     assert list(again.outbox.pending("t", ("test",))) == []
     assert again.slots.slot(PERSON, SECOND).known == tuple(planned.known for planned, _ in calls)
     assert list(again.readings.heads.lengths) == [7]
-    (head,) = again.readings.heads.of(7, b"seven")
+    (head,) = again.readings.heads.matching(7, b"seven")
     assert (head.asked, head.digest) == ("asked", b"seven")
     assert again.readings.by_number(head.number) == reading._replace(calls=(("t main user", 2),))
     assert again.outbox.row(outbox_calls[1].row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))
@@ -101,7 +101,7 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_rejected_call_gives_up_its_seat_and_its_guest(tmp_path: Path) -> None:
+def test_a_rejected_call_leaves_its_slot_and_the_second_it_moved_to(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
     calls = [call(0), call(1, SECOND + 1)]
     put(ledger, *calls)
@@ -113,8 +113,8 @@ def test_a_rejected_call_gives_up_its_seat_and_its_guest(tmp_path: Path) -> None
     ledger.close()
 
 
-def test_what_is_planned_and_not_committed_is_not_written_with_receipts(tmp_path: Path) -> None:
-    """It would pass for sent, and never leave."""
+def test_uncommitted_slots_are_not_written_with_receipts(tmp_path: Path) -> None:
+    """Their calls would be known, and never be sent."""
     ledger = Ledger.open(tmp_path / "ledger.db")
     outbox_calls = ledger.commit("t", begun(ledger), [call(0)])
     put(ledger, call(1))
@@ -285,7 +285,7 @@ def test_the_ledger_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_files_that_no_run_meets_are_forgotten(tmp_path: Path) -> None:
-    """Three new ones a day, each met for a week, one for ever: so many days are remembered, and no more."""
+    """Three new files a day, each met for a week, and one that is always met: old ones do not add up."""
     day, asked = 86_400, "ab" * 32
     ledger = Ledger.open(tmp_path / "ledger.db")
     ledger.keep_file((1, 0, 10, 10), asked, 0.0)

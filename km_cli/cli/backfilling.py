@@ -148,7 +148,7 @@ def backfill(
         reporter.start(sources)
         for error in unreported(ledger):
             reporter.problem(error)
-        ended = pauses.paused(ledger.pauses.of(tracker), clock.now())
+        ended = pauses.paused(ledger.pauses.by_tracker(tracker), clock.now())
         if ended is None and limits.strict:
             ended = _rehearse(settings, sources, clock, stop, own)
         if ended is None:

@@ -1,4 +1,4 @@
-"""The outbox: calls whose final bytes are durable and that are not yet acknowledged or rejected."""
+"""The outbox: calls whose final bytes are durable, and that are neither acknowledged nor rejected yet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from km_cli.model import NO_SECOND, OutboxCall, Outcome, PlannedCall, Receipt, R
 
 _CHUNK = 2000
 _MOST_A_ROW = 1000
-"""Calls that one row becomes: three a persona at most."""
+"""More calls than one row becomes: that are three for each persona at most."""
 
 _COLUMNS = "call, row, site, persona, payload, person, second, taken, deed, alike, tracker, sum"
 
@@ -26,11 +26,11 @@ _PAYLOAD = re.compile(rb"/[esa]\?_p=[!-~]+")
 """The form of a call's bytes: a path and a query."""
 
 _Call = tuple[Any, ...]
-"""What is read of a call, in the order of _COLUMNS."""
+"""A row of the table, in the order of _COLUMNS."""
 
 
 class Outbox:
-    """The outbox of a ledger. Numbers grow, and the calls of one row follow one another."""
+    """The outbox of a ledger. The numbers of calls grow, and the calls of one row follow one another."""
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
@@ -41,11 +41,12 @@ class Outbox:
         ).fetchone()
         expect((self._row, self._call), int, int)
         self._open: dict[int, int] = {}
+        """How many calls of a row are pending, by the number of the row."""
 
     def post(
         self, tracker: str, reading: int, calls: Sequence[tuple[PlannedCall, bytes]]
     ) -> list[OutboxCall]:
-        """Put calls and the rows they come from into the outbox; the caller's transaction keeps them."""
+        """Put calls and their rows into the outbox; the caller's transaction makes them durable."""
         outbox_calls: list[OutboxCall] = []
         rows: list[tuple[object, ...]] = []
         last: Row | None = None
@@ -78,11 +79,12 @@ class Outbox:
         return outbox_calls
 
     def settle(self, receipts: Iterable[Receipt]) -> None:
-        """Take out what was acknowledged or rejected, and the rows that have no call left."""
-        done = [receipt.call for receipt in receipts if receipt.outcome is not Outcome.PENDING]
-        self._database.executemany("DELETE FROM main.outbox WHERE call = ?", [(one.number,) for one in done])
+        """Take out acknowledged and rejected calls, and the rows that have no call left."""
+        settled = [receipt.call for receipt in receipts if receipt.outcome is not Outcome.PENDING]
+        numbers = [(outbox_call.number,) for outbox_call in settled]
+        self._database.executemany("DELETE FROM main.outbox WHERE call = ?", numbers)
         empty: list[tuple[int]] = []
-        for outbox_call in done:
+        for outbox_call in settled:
             self._open[outbox_call.row] -= 1
             if not self._open[outbox_call.row]:
                 del self._open[outbox_call.row]
@@ -90,12 +92,12 @@ class Outbox:
         self._database.executemany("DELETE FROM main.outbox_rows WHERE row = ?", empty)
 
     def pending(self, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
-        """Yield what earlier runs left, oldest first, in lists that split no row; but for aliases."""
+        """Yield the calls that earlier runs left, oldest first, in lists that split no row. Not aliases."""
         for found in self._chunks(0, self._call):
             for call in found:
                 self._open[call[1]] = self._open.get(call[1], 0) + 1
             wanted = [
-                _parcel(call)
+                _outbox_call(call)
                 for call in found
                 if call[10] == tracker and call[2] in sites and not _is_alias(call)
             ]
@@ -103,21 +105,23 @@ class Outbox:
                 yield wanted
 
     def aliases(self, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
-        """Yield the aliases of these sites, oldest first."""
+        """Yield the pending aliases of these sites, oldest first."""
         for found in self._chunks(0, self._call, f"AND second = {NO_SECOND}"):
-            if wanted := [_parcel(call) for call in found if call[10] == tracker and call[2] in sites]:
+            if wanted := [_outbox_call(call) for call in found if call[10] == tracker and call[2] in sites]:
                 yield wanted
 
     def has_aliases(self) -> bool:
-        """Tell whether there are any."""
+        """Tell whether any alias is pending."""
         query = "SELECT 1 FROM main.outbox WHERE second = ? LIMIT 1"
         return self._database.execute(query, (NO_SECOND,)).fetchone() is not None
 
     def holds(self, persons: Iterable[bytes]) -> set[bytes]:
-        """Return those of the persons that have a call here which is no alias."""
+        """Return those of the persons that have a pending call other than an alias."""
         self._database.execute("CREATE TEMP TABLE IF NOT EXISTS asked (person BLOB PRIMARY KEY)")
         self._database.execute("DELETE FROM asked")
-        self._database.executemany("INSERT OR IGNORE INTO asked VALUES (?)", [(one,) for one in persons])
+        self._database.executemany(
+            "INSERT OR IGNORE INTO asked VALUES (?)", [(person,) for person in persons]
+        )
         found = self._database.execute(
             "SELECT DISTINCT person FROM main.outbox JOIN asked USING (person) WHERE second <> ?",
             (NO_SECOND,),
@@ -125,7 +129,7 @@ class Outbox:
         return {person for (person,) in found}
 
     def aliases_beside(self, outbox_call: OutboxCall) -> list[OutboxCall]:
-        """Return the aliases of a call's persona in the same row; a row's calls follow one another."""
+        """Return the pending aliases of a call's persona in the same row."""
         found = self._database.execute(
             f"SELECT {_COLUMNS} FROM main.outbox WHERE call BETWEEN ? AND ? AND row = ? AND persona = ? "
             "AND second = ?",
@@ -138,10 +142,10 @@ class Outbox:
             ),
         )
         with decoding(self._database, "outbox"):
-            return [_parcel(_checked(call)) for call in found]
+            return [_outbox_call(_checked(call)) for call in found]
 
     def _chunks(self, last: int, end: int, also: str = "") -> Iterator[list[_Call]]:
-        """Yield all calls in lists that split no row."""
+        """Yield the calls after `last` up to `end`, in lists that split no row."""
         query = (
             f"SELECT {_COLUMNS} FROM main.outbox WHERE call > ? AND call <= ? {also} ORDER BY call LIMIT ?"
         )
@@ -168,7 +172,7 @@ class Outbox:
         return found
 
     def row(self, number: int) -> tuple[int, Row]:
-        """Return the reading and the row that a parcel comes from, for a reject."""
+        """Return the reading and the row of a call by the row's number, for a reject."""
         with decoding(self._database, "outbox_rows"):
             found = self._database.execute(
                 "SELECT reading, source, line, raw, origin FROM main.outbox_rows WHERE row = ?", (number,)
@@ -180,7 +184,7 @@ class Outbox:
 
 
 def _checked(call: _Call) -> _Call:
-    """Return the call if its values can be those of one. Raises TypeError, ValueError."""
+    """Return the call if its values are not damaged. Raises TypeError, ValueError."""
     expect(call, *_TYPES)
     if not _PAYLOAD.fullmatch(call[4]):
         raise ValueError(f"the bytes of call {call[0]}")
@@ -188,7 +192,7 @@ def _checked(call: _Call) -> _Call:
     return call
 
 
-def _parcel(call: _Call) -> OutboxCall:
+def _outbox_call(call: _Call) -> OutboxCall:
     return OutboxCall._make((*call[:5], SlotReference._make(call[5:10])))
 
 

@@ -1,13 +1,20 @@
-"""Slots on disk: which calls stand in a person's second, in a few bytes that begin with the second.
+"""Slots on disk: which calls stand in a person's second, in few bytes.
 
-A slot's blob is its entries one after the other. An entry is a header (kind, seconds moved, deed, total,
-event, whether it has an id, how many claims and properties, the number of its row) and then id, claims and
-properties. A claim is its reading, flags with the size of its total, its line, and that total.
+A ledger has about one slot for each call that was ever sent, so that their size is the ledger's. Rows of the
+table are sorted by second, then person: a log is mostly in order of time, so new slots go to the end of the
+table, and a batch writes few of its pages. (Sorted by person, each slot would go to a page of its own.)
+
+A slot's blob is its entries, one after the other, and a check sum. An entry is a header (kind, seconds
+moved, deed, total, event, whether it has an id, how many claims and properties, the number of its row) and
+then the id, the claims and the properties. A claim is its reading, flags with the size of its total, its
+line, and that total. What all entries of a slot share, person and second, is in the table's key alone.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
+from itertools import chain
 from struct import Struct
 from zlib import crc32
 
@@ -27,11 +34,11 @@ from km_cli.model import (
     SlotReference,
 )
 
-_FILED, _GUEST = 1, 2
+_KNOWN, _MOVED = 1, 2
 _HEADER = Struct(">BI8s8s4sBBHQ")
 _CLAIM = Struct(">IBI")
 _SUM = Struct(">I")
-_NAMED, _CHANGED, _SIZE = 0x80, 0x40, 0x3F
+_HAS_ID, _CHANGED, _SIZE = 0x80, 0x40, 0x3F
 _MOST_LINE = 0xFFFF_FFFF
 _EMPTY = Slot()
 _MOST_CACHED = 20_000
@@ -41,10 +48,10 @@ Key = tuple[bytes, int]
 
 
 def encode_slot(person: bytes, second: int, slot: Slot) -> bytes:
-    """Return the slot as bytes, with a check sum of them and of the place where it stands."""
+    """Return the slot as bytes, with a check sum over them and the slot's place, person and second."""
     parts = [encode_known(known_call) for known_call in slot.known]
     for moved_call in slot.moved:
-        parts.append(_HEADER.pack(_GUEST, 0, b"", b"", moved_call.event, 0, 0, len(moved_call.pairs) // 8, 0))
+        parts.append(_HEADER.pack(_MOVED, 0, b"", b"", moved_call.event, 0, 0, len(moved_call.pairs) // 8, 0))
         parts.append(moved_call.pairs)
     blob = b"".join(parts)
     return blob + _check_sum(person, second, blob)
@@ -57,7 +64,7 @@ def _check_sum(person: bytes, second: int, blob: bytes) -> bytes:
 def encode_known(known_call: KnownCall) -> bytes:
     """Return one entry as bytes."""
     header = _HEADER.pack(
-        _FILED,
+        _KNOWN,
         known_call.taken - known_call.second,
         known_call.deed,
         known_call.total,
@@ -75,17 +82,17 @@ def encode_known(known_call: KnownCall) -> bytes:
     )
 
 
-def _encode_claim(reading: int, named: bool, total: bytes, line: int, changed: bool) -> bytes:
-    flags = len(total) | named * _NAMED | changed * _CHANGED
+def _encode_claim(reading: int, has_id: bool, total: bytes, line: int, changed: bool) -> bytes:
+    flags = len(total) | has_id * _HAS_ID | changed * _CHANGED
     return _CLAIM.pack(reading, flags, min(line, _MOST_LINE)) + total
 
 
 def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
-    """Return what `encode_slot` was given. Raises ValueError and struct.error for a blob that is damaged."""
+    """Return the slot of a blob. Raises ValueError and struct.error if the blob is damaged."""
     blob, found = blob[: -_SUM.size], blob[-_SUM.size :]
     if found != _check_sum(person, second, blob):
         raise ValueError("its check sum is wrong")
-    known_call: list[KnownCall] = []
+    known_calls: list[KnownCall] = []
     moved_calls: list[MovedCall] = []
     at = 0
     while at < len(blob):
@@ -98,27 +105,27 @@ def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
             reading, flags, line = _CLAIM.unpack_from(blob, at)
             at += _CLAIM.size
             size = flags & _SIZE
-            claim = Claim(reading, bool(flags & _NAMED), blob[at : at + size], line, bool(flags & _CHANGED))
+            claim = Claim(reading, bool(flags & _HAS_ID), blob[at : at + size], line, bool(flags & _CHANGED))
             claims.append(claim)
             at += size
         pairs = blob[at : at + 8 * pairs_count]
         at += 8 * pairs_count
-        if kind not in (_FILED, _GUEST) or at > len(blob) or (kind == _FILED and not claims):
+        if kind not in (_KNOWN, _MOVED) or at > len(blob) or (kind == _KNOWN and not claims):
             raise ValueError(f"kind {kind}, {len(blob)} bytes")
-        if kind == _GUEST:
+        if kind == _MOVED:
             moved_calls.append(MovedCall(event, pairs))
         else:
             taken = second + moved
-            known_call.append(
+            known_calls.append(
                 KnownCall(person, second, taken, deed, total, event, pairs, event_id, tuple(claims), row)
             )
-    return Slot(tuple(known_call), tuple(moved_calls))
+    return Slot(tuple(known_calls), tuple(moved_calls))
 
 
 class SlotTable:
-    """The slots of a ledger, kept in memory while a batch is planned, written when it commits.
+    """The slots of a ledger: changed in memory while a batch is planned, written when it commits.
 
-    `schemas` are searched in this order; writes go to the first (a dry run lays one over the ledger's).
+    `schemas` are searched in this order; writes go to the first. A dry run lays one over the ledger's.
     """
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
@@ -133,31 +140,32 @@ class SlotTable:
         self._ids: dict[bytes, Key] = {}
         self._owners: dict[bytes, Owner] = {}
         self._new_owners: dict[bytes, Owner] = {}
-        self._new_leaders: set[bytes] = set()
+        self._new_led: defaultdict[bytes, set[bytes]] = defaultdict(set)
+        """By leader, the people that aliases made one with it and that are not written yet."""
         self._owner_queries = [
             f"SELECT persona, identity, leader FROM {name}.persons WHERE person = ?" for name in schemas
         ]
-        self._leader_queries = [
-            f"SELECT 1 FROM {name}.persons WHERE leader = ? AND leader <> x''" for name in schemas
+        self._led_queries = [
+            f"SELECT person FROM {name}.persons WHERE leader = ? AND leader <> x''" for name in schemas
         ]
         self._changed = ChangedTable(database, schemas)
         self._rows = RowTable(database, schemas)
-        # A log is mostly in order of time: what is younger than all that is on disk need not be looked up.
-        self._youngest = self._youngest_on_disk = max(
+        # A log is mostly in order of time: a slot that is later than all on disk need not be looked up.
+        self._latest = self._latest_on_disk = max(
             database.execute(f"SELECT coalesce(max(second), 0) FROM {name}.slots").fetchone()[0]
             for name in schemas
         )
-        expect((self._youngest,), int)
+        expect((self._latest,), int)
 
     def slot(self, person: bytes, second: int) -> Slot:
-        """Return the slot, empty if nothing is known."""
+        """Return the slot; an empty one if nothing is known of that person in that second."""
         known = self._cache.get((second, person))
         if known is None:
             known = self._cache[second, person] = self._load(person, second)
         return known
 
     def _load(self, person: bytes, second: int) -> Slot:
-        if second > self._youngest_on_disk:
+        if second > self._latest_on_disk:
             return _EMPTY
         with decoding(self._database, "slots"):
             for query in self._queries:
@@ -171,11 +179,11 @@ class SlotTable:
         key = (second, person)
         self._cache[key] = slot
         self._dirty.add(key)
-        if second > self._youngest:
-            self._youngest = second
+        if second > self._latest:
+            self._latest = second
 
-    def home(self, event_id: bytes) -> Key | None:
-        """Return person and second of the slot where the call with this id is filed."""
+    def slot_of_id(self, event_id: bytes) -> Key | None:
+        """Return person and second of the slot that keeps the call with this id."""
         known = self._ids.get(event_id)
         if known is not None:
             return known
@@ -187,21 +195,23 @@ class SlotTable:
                     return found[0], found[1]
         return None
 
-    def file_id(self, event_id: bytes, person: bytes, second: int) -> None:
-        """Remember where the call with this id is filed, for now in memory."""
+    def keep_id(self, event_id: bytes, person: bytes, second: int) -> None:
+        """Remember which slot keeps the call with this id, for now in memory."""
         self._ids[event_id] = (person, second)
 
-    def free(self, reference: SlotReference) -> Gain | None:
-        """Forget a call that its destination rejected: the row is judged anew when it comes again.
+    def forget(self, reference: SlotReference) -> Gain | None:
+        """Forget a call that its destination rejected: its row is judged anew when it comes again.
 
-        Return what Kissmetrics has less without it; None for an alias, or what is not known.
+        Return what Kissmetrics has less without the call; None for an alias, or a call that is not known.
         """
         self.refused += 1
         if reference.second == NO_SECOND:
-            self._part(reference.deed)
+            self._undo_alias(reference.deed)
             return None
         slot = self.slot(reference.person, reference.second)
-        leaving = next((known_call for known_call in slot.known if _sits(known_call, reference)), None)
+        leaving = next(
+            (known_call for known_call in slot.known if _is_referenced(known_call, reference)), None
+        )
         if leaving is None:
             return None
         rest = tuple(known_call for known_call in slot.known if known_call is not leaving)
@@ -213,24 +223,24 @@ class SlotTable:
                 moved_calls.remove(MovedCall(leaving.event, leaving.pairs))
             self.put(reference.person, reference.taken, Slot(there.known, tuple(moved_calls)))
         left = self.slot(reference.person, reference.taken)
-        return left.more(leaving.event, leaving.pairs, reference.taken)
+        return left.gain(leaving.event, leaving.pairs, reference.taken)
 
-    def _part(self, person: bytes) -> None:
-        """Forget that a person was made one with another."""
+    def _undo_alias(self, person: bytes) -> None:
+        """Forget that an alias made a person one with another."""
         owner = self.owner(person)
         if owner is not None:
-            self.own(person, owner._replace(leader=b""))
+            self.set_owner(person, owner._replace(leader=b""))
 
     def keep_row(self, row: KnownRow) -> int:
         """Keep the columns of a row, for now in memory; return its number."""
         return self._rows.keep(row)
 
     def row(self, number: int) -> KnownRow | None:
-        """Return the row that was kept under this number."""
+        """Return the row with this number."""
         return self._rows.row(number)
 
     def owner(self, person: bytes) -> Owner | None:
-        """Return whose this person is."""
+        """Return the owner of a person."""
         known = self._owners.get(person)
         if known is None:
             with decoding(self._database, "persons"):
@@ -242,33 +252,36 @@ class SlotTable:
                         break
         return known
 
-    def own(self, person: bytes, owner: Owner) -> None:
-        """Remember whose this person is, for now in memory."""
+    def set_owner(self, person: bytes, owner: Owner) -> None:
+        """Remember the owner of a person, for now in memory."""
         self._owners[person] = owner
         self._new_owners[person] = owner
         if owner.leader:
-            self._new_leaders.add(owner.leader)
+            self._new_led[owner.leader].add(person)
 
-    def leads(self, person: bytes) -> bool:
-        """Tell whether others were made one with this person by an alias."""
-        return person in self._new_leaders or any(
-            self._database.execute(query, (person,)).fetchone() for query in self._leader_queries
+    def is_leader(self, person: bytes) -> bool:
+        """Tell whether an alias made another person one with this one."""
+        led = chain(
+            self._new_led.get(person, ()),
+            (row[0] for query in self._led_queries for row in self._database.execute(query, (person,))),
         )
+        # Asked again, as the alias may have been undone since.
+        return any((owner := self.owner(one)) is not None and owner.leader == person for one in led)
 
     def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
-        """Keep a call that was taken for `filed` with properties changed meanwhile."""
+        """Keep the call of a row that this reading took for `known_call`."""
         self._changed.keep(reading, known_call, changed)
 
     def take_changed(self, reading: int, known_call: KnownCall) -> PlannedCall | None:
-        """Return and forget the call that this reading took for `filed`."""
+        """Return and forget the call that was kept for this reading and `known_call`."""
         return self._changed.take(reading, known_call)
 
     def forget_old_changed(self) -> None:
-        """Forget such calls of all but the latest readings."""
+        """Forget the changed calls of all but the latest readings."""
         self._changed.forget_old()
 
     def write(self) -> None:
-        """Write what changed; the caller's transaction makes it durable."""
+        """Write the changes; the caller's transaction makes them durable."""
         self._changed.write()
         self._rows.write()
         self._database.executemany(
@@ -286,7 +299,7 @@ class SlotTable:
                 [(person, *owner) for person, owner in self._new_owners.items()],
             )
             self._new_owners.clear()
-            self._new_leaders.clear()
+            self._new_led.clear()
         if self._ids:
             self._database.executemany(
                 "INSERT OR REPLACE INTO main.ids (id, person, second) VALUES (?, ?, ?)",
@@ -300,27 +313,27 @@ class SlotTable:
 
     def _empty_cache(self) -> None:
         self._cache.clear()
-        self._youngest_on_disk = self._youngest
+        self._latest_on_disk = self._latest
 
     @property
     def is_ahead(self) -> bool:
-        """Whether something was changed in memory and not written."""
+        """Whether changes are in memory alone."""
         ahead = self._changed.is_ahead or self._rows.is_ahead
         return bool(self._dirty or self._ids or self._new_owners or ahead)
 
     def discard(self) -> None:
-        """Forget what was changed in memory and not written."""
+        """Forget the changes that were not written."""
         self._empty_cache()
         self._dirty.clear()
         self._ids.clear()
         self._owners.clear()
         self._new_owners.clear()
-        self._new_leaders.clear()
+        self._new_led.clear()
         self._changed.discard()
         self._rows.discard()
 
 
-def _sits(known_call: KnownCall, reference: SlotReference) -> bool:
+def _is_referenced(known_call: KnownCall, reference: SlotReference) -> bool:
     return (known_call.deed, known_call.total, known_call.taken) == (
         reference.deed,
         reference.total,

@@ -1,4 +1,7 @@
-"""Rejects that nobody was told of: the run that wrote them was cut off, and its cursor is behind the rows."""
+"""Rejects that no run has reported: the run that wrote them was cut off.
+
+Its cursor stands behind those rows, so the next run does not read them again. It reports them from here.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,13 @@ from km_cli.ledger.schema import that_have
 
 
 class UnreportedTable:
-    """Rows in rejects files, by the file's name, until a run has told of them.
-
-    `earlier` are those of runs that were cut off.
-    """
+    """How many rows of each rejects file are not reported yet. `earlier` counts those of earlier runs."""
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
         query = "SELECT path, rows FROM {}.untold ORDER BY path"
         self.earlier: dict[str, int] = {}
-        """How many rows of earlier runs, by the file's name."""
+        """Rows by the name of the file."""
         with decoding(database, "untold"):
             for name in that_have(database, schemas, "untold"):
                 for row in database.execute(query.format(name)):
@@ -27,20 +27,20 @@ class UnreportedTable:
         self._new: tuple[str, int] | None = None
 
     def keep(self, path: str, rows: int) -> None:
-        """Remember how many rows this run wrote to its file; the next `write` makes it durable."""
+        """Remember how many rows this run wrote to a file; the next `write` makes it durable."""
         self._new = (path, rows + self.earlier.get(path, 0))
 
     def write(self) -> None:
-        """Write what is new; the caller's transaction makes it durable."""
+        """Write the new number; the caller's transaction makes it durable."""
         if self._new:
             self._database.execute("INSERT OR REPLACE INTO main.untold VALUES (?, ?)", self._new)
             self._new = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to tell of."""
+        """Whether all rejects are reported."""
         return not self._database.execute("SELECT 1 FROM main.untold LIMIT 1").fetchone()
 
     def clear(self) -> None:
-        """Forget what was told by now; the caller's transaction makes it durable."""
+        """Mark all rejects as reported; the caller's transaction makes it durable."""
         self._database.execute("DELETE FROM main.untold")

@@ -1,22 +1,29 @@
-"""Which aliases may be sent: those that make one person of no others (I2)."""
+"""Which aliases may be sent: those that make one person of two identities, and of no others (I2).
+
+Kissmetrics cannot undo an alias, and a chain of aliases merges everyone in it. So a person either leads (its
+identity stands first in aliases) or is led by one other person, and both are of one persona.
+"""
 
 from __future__ import annotations
 
 from km_cli.model import NO_EVENT, NO_SECOND, Alias, Gain, KnownCall, Owner, PlannedCall, part_of
 from km_cli.planning.decision import NotPlanned, RowDecision
-from km_cli.planning.fingerprints import Fingerprint, Fingerprints
+from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.protocols import Slots
 
 
 class Aliases:
-    """Decides on aliases by whose the people are."""
+    """Decides on aliases, by the owners of the two people."""
 
     def __init__(self, slots: Slots, fingerprints: Fingerprints) -> None:
         self._slots = slots
         self._fingerprints = fingerprints
 
-    def decide(self, call: Alias, fingerprint: Fingerprint, decision: RowDecision) -> None:
-        """Decide on an alias, unless its persona owes something of the row: then it waits for that (I3)."""
+    def decide(self, call: Alias, fingerprint: CallFingerprint, decision: RowDecision) -> None:
+        """Plan or reject an alias. If its persona's other calls in the row are rejected, the alias is too.
+
+        An alias is of use only once its identity has data (I3): it is owed together with that data.
+        """
         if decision.withholds(call):
             return
         try:
@@ -24,22 +31,46 @@ class Aliases:
         except NotPlanned as error:
             decision.reject(error, part_of(call))
 
-    def _decide(self, call: Alias, fingerprint: Fingerprint, decision: RowDecision) -> None:
-        """Make two identities one person, if that makes one of no others (I2). Raises NotPlanned."""
+    def _decide(self, call: Alias, fingerprint: CallFingerprint, decision: RowDecision) -> None:
+        """Make two identities one person. Raises NotPlanned if that would merge any others."""
         leader = self._slots.owner(fingerprint.person)
         other = self._slots.owner(fingerprint.other)
-        made = self._fingerprints.of_other(call)
-        if other == made or (leader is not None and leader.leader == fingerprint.other):
-            return  # Known, whichever way round: its order does not matter.
+        owner = self._fingerprints.owner_through(call)
+        if other == owner or (leader is not None and leader.leader == fingerprint.other):
+            return  # The alias is known, perhaps the other way round: its order does not matter.
+        self._check(call, fingerprint, leader, other, owner)
+        if leader is None:
+            self._slots.set_owner(fingerprint.person, Owner(call.persona, fingerprint.identity))
+        if other is None:
+            decision.note_alias_without_data(call)
+        self._slots.set_owner(fingerprint.other, owner)
+        known_call = KnownCall(
+            fingerprint.person, NO_SECOND, NO_SECOND, fingerprint.deed, b"", NO_EVENT, b"", b"", ()
+        )
+        both_have_data = leader is not None and other is not None
+        gain = Gain(people=-both_have_data)  # Two people that were counted become one.
+        decision.planned.append(PlannedCall(decision.row, call, known_call, gain))
+
+    def _check(
+        self,
+        call: Alias,
+        fingerprint: CallFingerprint,
+        leader: Owner | None,
+        other: Owner | None,
+        owner: Owner,
+    ) -> None:
+        """Raise NotPlanned if the alias would make one person of more than its two identities."""
         if other is not None and other.persona != call.persona:
             raise NotPlanned(
                 "I2",
                 f"{call.other!r} is the {other.persona}: an alias of the {call.persona} {call.identity!r} "
                 "would make one person of both, for good",
             )
-        if other is not None and other.identity != made.identity:
-            raise NotPlanned("D4", f"{call.other!r} differs from an identity before only by commas or colons")
-        if (other is not None and other.leader) or self._slots.leads(fingerprint.other):
+        if other is not None and other.identity != owner.identity:
+            raise NotPlanned(
+                "D4", f"{call.other!r} differs from an earlier identity only by commas or colons"
+            )
+        if (other is not None and other.leader) or self._slots.is_leader(fingerprint.other):
             raise NotPlanned(
                 "I2",
                 f"{call.other!r} is an alias of another {call.persona}, or has aliases of its own: one more, "
@@ -51,13 +82,3 @@ class Aliases:
                 f"{call.identity!r} is an alias of another {call.persona}: with {call.other!r} as one more "
                 "they would all be one person, for good",
             )
-        if leader is None:
-            self._slots.own(fingerprint.person, Owner(call.persona, fingerprint.identity))
-        if other is None:
-            decision.note_bare(call)
-        self._slots.own(fingerprint.other, made)
-        known_call = KnownCall(
-            fingerprint.person, NO_SECOND, NO_SECOND, fingerprint.deed, b"", NO_EVENT, b"", b"", ()
-        )
-        both = leader is not None and other is not None
-        decision.planned.append(PlannedCall(decision.row, call, known_call, Gain(people=-both)))

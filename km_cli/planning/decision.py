@@ -1,4 +1,4 @@
-"""What has been decided on the row at hand: what is placed, what is rejected and why, what was found."""
+"""The decisions on the row at hand: its planned calls, its rejects, its findings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_FINGERPRINT = RowFingerprint()
 
 
 class NotPlanned(Exception):
-    """This call cannot be sent; `code` and `reason` say why."""
+    """This call cannot be sent; `code` and the message say why."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -29,7 +29,7 @@ class NotPlanned(Exception):
 
 
 class RowDecision:
-    """What has been decided on the row at hand."""
+    """Gathers the decisions on one row. `reading` is the row's own, `line` its line there, 0 if not known."""
 
     def __init__(
         self,
@@ -48,15 +48,15 @@ class RowDecision:
         self.rejects: list[Reject] = []
         self.findings: list[Finding] = []
 
-    def row_number(self, slots: Slots) -> int:
-        """Return the number under which the row's columns are kept, for the first call that is placed."""
+    def keep_row(self, slots: Slots) -> int:
+        """Keep the row's columns when its first call is planned; return their number."""
         if not self._number:
             known = KnownRow(self.reading, self.row.line, self.row_fingerprint.columns)
             self._number = slots.keep_row(known)
         return self._number
 
     def reject(self, error: NotPlanned, part: str) -> None:
-        """Part of the row is not sent; several parts for one reason are one reject."""
+        """Reject a part of the row. Parts with the same code share one reject."""
         for at, reject in enumerate(self.rejects):
             if reject.code == error.code and reject.row is self.row:
                 both = reject.reason if str(error) in reject.reason else f"{reject.reason}; {error}"
@@ -65,7 +65,7 @@ class RowDecision:
         self.rejects.append(Reject(self.row, error.code, str(error), (part,)))
 
     def withholds(self, alias: Alias) -> bool:
-        """Tell whether its persona's other parts in this row are refused; then the alias is owed too."""
+        """Tell whether other calls of the alias's persona are rejected; if so, reject the alias with them."""
         for at, reject in enumerate(self.rejects):
             if reject.row is self.row and {alias.persona, f"{alias.persona}.set"}.intersection(reject.owed):
                 self.rejects[at] = reject._replace(owed=(*reject.owed, part_of(alias)))
@@ -76,50 +76,51 @@ class RowDecision:
         self.findings.append(Finding(code, message, self.row.source, self.row.line, who))
 
     def note_moved(self, rule: str, call: Timed, seconds: int) -> None:
-        """A call was moved so that it does not merge."""
-        what = f"{call.event!r}" if rule == "D1" else "another value of a property"
-        who = _who(call)
-        self._note(rule, f"{who} has {what} in that second already: sent {seconds} s later", who)
+        """The call is sent with a later second, so that it does not merge with another (D1, D2)."""
+        held = f"{call.event!r}" if rule == "D1" else "another value of a property"
+        who = name_person(call)
+        self._note(rule, f"{who} has {held} in that second already: sent {seconds} s later", who)
 
     def note_alike(self, call: Timed) -> None:
-        """A call would merge by the newer page's reading of D1 too: its properties match."""
-        who = _who(call)
+        """The call would merge even by the newer page's reading of D1: its properties match too."""
+        who = name_person(call)
         self._note(
             "D1-alike", f"{who}: {call.event!r} is in that second already with the same properties", who
         )
 
-    def note_bare(self, call: Alias) -> None:
-        """The other identity has no data of its own yet (I3)."""
-        who = f"{call.persona} {call.identity!r}"
+    def note_alias_without_data(self, call: Alias) -> None:
+        """The alias shows only once its other identity has data of its own (I3)."""
+        who = name_person(call)
         self._note("I3", f"{who}: its alias {call.other!r} has no data of its own here", who)
 
     def note_full(self, call: Timed, rule: str) -> None:
-        """There was no free second, and the call is rejected."""
-        who = _who(call)
+        """No second is free, and the call is rejected (D1)."""
+        who = name_person(call)
         self._note(f"{rule}-full", f"{who} has no second left for {call.event!r}: rejected", who)
 
     def note_lost(self, call: Timed) -> None:
-        """A property value will be lost: no second was free of another value (D2)."""
-        who = _who(call)
+        """Every second has another value of one of the properties, so a value is lost (D2)."""
+        who = name_person(call)
         self._note("D2-lost", f"{who} has another value of a property in every second: one survives", who)
 
     def note_merged(self, call: Timed) -> None:
-        """Two events will be counted once, as was asked for (D1)."""
-        who = _who(call)
+        """Two events are counted as one, as `--collisions keep` asks for (D1)."""
+        who = name_person(call)
         self._note("D1-merged", f"{who}: {call.event!r} will be counted once", who)
 
     def note_alike_rows(self) -> None:
-        """The row is alike in every column with one before it in the same log: both are one."""
+        """An earlier row of the same log is alike in every column: both are one event."""
         if not any(finding.code == "alike-rows" for finding in self.findings):
-            self._note("alike-rows", "a row before it is alike in every column: both are one event", "")
+            self._note("alike-rows", "an earlier row is alike in every column: both are one event", "")
 
-    def note_changed(self, call: Record, where: str) -> None:
-        """The call was sent before, from a row with other values."""
-        who = _who(call)
+    def note_changed(self, call: Record, origin: str) -> None:
+        """The call is not sent again, though the row has other values than the one it was sent from."""
+        who = name_person(call)
         self._note(
-            "changed", f"{who}: {call.event!r} at that moment was sent before, {where}; not sent again", who
+            "changed", f"{who}: {call.event!r} at that moment was sent before, {origin}; not sent again", who
         )
 
 
-def _who(call: Timed) -> str:
+def name_person(call: Timed | Alias) -> str:
+    """Return persona and identity, for people."""
     return f"{call.persona} {call.identity!r}"

@@ -7,17 +7,21 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from km_cli.kissmetrics import fold_identity, fold_name
+from km_cli.memory import Remembered
 from km_cli.model import NO_EVENT, NO_SECOND, Alias, Owner, Properties, Record, RowFingerprint, Set, Wired
 
 _MOST_TOTAL = 0xFFFF_FFFF_FFFF_FFFF
-_LONGEST_KEPT = 200
-"""Characters of a property value whose digest is kept: long ones seldom repeat, and fill memory."""
+_MOST_REMEMBERED = 100_000
+_LONGEST_REMEMBERED = 200
+"""Characters of a property value whose digest is remembered: long ones seldom repeat, and fill memory."""
 
 
-class Fingerprint(NamedTuple):
-    """A call's digests, before a second is chosen for it. `other` is the other person of an alias.
+class CallFingerprint(NamedTuple):
+    """A call's digests, before a second is chosen for it.
 
-    `total` is the fingerprint of the row that a Record comes from, and digests the properties of a Set.
+    `total` is the fingerprint of the row that a Record comes from; that of a Set digests its properties.
+    `other` is the other person of an alias. `names` are the digests of the properties' names, 4 bytes each;
+    names that Kissmetrics folds to one (D4) are there once.
     """
 
     person: bytes
@@ -30,11 +34,10 @@ class Fingerprint(NamedTuple):
     id: bytes
     other: bytes = b""
     names: bytes = b""
-    """The digest of each property's name, 4 bytes each, once for all that Kissmetrics folds to one."""
 
 
-class Fact(NamedTuple):
-    """A property of an identity that is set once: what it is filed under, the deed, and the name there."""
+class SetFingerprint(NamedTuple):
+    """The digests of a property that is set once for an identity: its id, its deed, and its name."""
 
     id: bytes
     deed: bytes
@@ -42,7 +45,7 @@ class Fact(NamedTuple):
 
 
 class Fingerprints:
-    """Makes the digests of calls, each repeated part once.
+    """Makes the digests of rows and calls, and remembers those of the parts that repeat.
 
     person 8 bytes: tracker, site and identity, as the strictest page folds it (D4). identity 4: as it is
     written. event 4: the folded name; it is compared within one person's second only. deed 8: identity,
@@ -52,104 +55,96 @@ class Fingerprints:
 
     def __init__(self, tracker: str) -> None:
         self._tracker = tracker
-        self._persons: dict[tuple[str, str], tuple[bytes, bytes]] = {}
-        self._events: dict[str, tuple[bytes, str]] = {}
-        self._pairs: dict[tuple[str, str], tuple[bytes, int]] = {}
-        self._names: dict[str, bytes] = {}
+        self._persons: Remembered[tuple[str, str], tuple[bytes, bytes]] = Remembered(_MOST_REMEMBERED)
+        self._events: Remembered[str, tuple[bytes, str]] = Remembered(_MOST_REMEMBERED)
+        self._pairs: Remembered[tuple[str, str], tuple[bytes, int]] = Remembered(_MOST_REMEMBERED)
+        self._names: Remembered[str, bytes] = Remembered(_MOST_REMEMBERED)
         self._last: tuple[Properties | None, bytes, bytes] = (None, b"", b"")
 
-    def of(self, call: Wired, total: bytes = b"") -> Fingerprint:
-        """Return the digests of `call`; `total` is the fingerprint of its row."""
-        person, identity = self._of_person(call.site, call.identity)
+    def fingerprint_call(self, call: Wired, row_total: bytes = b"") -> CallFingerprint:
+        """Return the digests of a call; `row_total` is the fingerprint of its row."""
+        person, identity = self._digest_person(call.site, call.identity)
         if type(call) is Set:
-            pairs, names = self._of_properties(call.properties)
-            whole = self.of_whole(call.properties)
-            deed = _deed_of(call)
-            return Fingerprint(person, identity, call.second, deed, whole, NO_EVENT, pairs, b"", b"", names)
+            pairs, names = self._digest_pairs(call.properties)
+            total = self.digest_properties(call.properties)
+            deed = _deed_of_set(call)
+            return CallFingerprint(
+                person, identity, call.second, deed, total, NO_EVENT, pairs, b"", b"", names
+            )
         if type(call) is Alias:
-            other, _ = self._of_person(call.site, call.other)
-            return Fingerprint(person, identity, NO_SECOND, other, b"", NO_EVENT, b"", b"", other)
+            other, _ = self._digest_person(call.site, call.other)
+            return CallFingerprint(person, identity, NO_SECOND, other, b"", NO_EVENT, b"", b"", other)
         assert type(call) is Record
-        event, folded = self._events.get(call.event) or self._event(call.event)
+        event, folded = self._events.get(call.event) or self._digest_event(call.event)
         done = f"{call.identity}\0{call.actor}\0{folded}\0{call.moment}"
         deed = blake2b(done.encode(), digest_size=8).digest()
-        if self._last[0] is not call.properties:
-            self._last = (call.properties, *self._of_properties(call.properties))
+        if self._last[0] is not call.properties:  # the personas of a row mostly share their properties
+            self._last = (call.properties, *self._digest_pairs(call.properties))
         _, pairs, names = self._last
         event_id = digest(8, self._tracker, call.site, call.persona, call.id) if call.id else b""
-        return Fingerprint(person, identity, call.second, deed, total, event, pairs, event_id, b"", names)
+        return CallFingerprint(
+            person, identity, call.second, deed, row_total, event, pairs, event_id, b"", names
+        )
 
-    def of_row(self, cells: Properties) -> RowFingerprint:
+    def fingerprint_row(self, cells: Properties) -> RowFingerprint:
         """Return the fingerprint of a row, given its columns that are not blank.
 
-        A sum, so that it does not depend on the order of the columns.
+        Its total is a sum, so that it does not depend on the order of the columns.
         """
-        found = self._all(cells)
-        total = sum([whole for _, whole in found]) & _MOST_TOTAL
-        return RowFingerprint(total.to_bytes(8), b"".join([pair for pair, _ in found]))
+        digests = self._digest_each(cells)
+        total = sum([number for _, number in digests]) & _MOST_TOTAL
+        return RowFingerprint(total.to_bytes(8), b"".join([pair for pair, _ in digests]))
 
-    def of_whole(self, properties: Properties) -> bytes:
-        """Return a digest of properties as a whole, in any order: by it format 2 knew what was sent."""
-        wholes = sorted([whole.to_bytes(8) for _, whole in self._all(properties)])
-        return blake2b(b"".join(wholes), digest_size=8).digest()
+    def digest_properties(self, properties: Properties) -> bytes:
+        """Return one digest of all properties, in any order. Ledgers of format 2 know a call by it."""
+        numbers = sorted([number.to_bytes(8) for _, number in self._digest_each(properties)])
+        return blake2b(b"".join(numbers), digest_size=8).digest()
 
-    def of_fact(self, call: Set, name: str) -> Fact:
-        """Return what a property that is set once for an identity is known by."""
+    def fingerprint_set(self, call: Set, name: str) -> SetFingerprint:
+        """Return the digests of one property of a Set."""
         folded = fold_name(name)
-        fact = digest(8, self._tracker, call.site, call.persona, call.identity, "set", folded)
-        return Fact(fact, _deed_of(call), digest(4, folded))
+        set_id = digest(8, self._tracker, call.site, call.persona, call.identity, "set", folded)
+        return SetFingerprint(set_id, _deed_of_set(call), digest(4, folded))
 
-    def of_other(self, call: Alias) -> Owner:
-        """Return whose the other identity of an alias becomes."""
-        person, _ = self._of_person(call.site, call.identity)
-        _, other = self._of_person(call.site, call.other)
-        return Owner(call.persona, other, person)
+    def owner_through(self, alias: Alias) -> Owner:
+        """Return the owner that the other identity of an alias gets by it."""
+        person, _ = self._digest_person(alias.site, alias.identity)
+        _, other = self._digest_person(alias.site, alias.other)
+        return Owner(alias.persona, other, person)
 
-    def _of_person(self, site: str, identity: str) -> tuple[bytes, bytes]:
+    def _digest_person(self, site: str, identity: str) -> tuple[bytes, bytes]:
         """Return the digests of a person in a site, and of the identity as it is written."""
         known = self._persons.get((site, identity))
         if known is None:
-            if len(self._persons) > 100_000:
-                self._persons.clear()
             person = digest(8, self._tracker, site, fold_identity(identity))
-            known = self._persons[site, identity] = (person, digest(4, identity))
+            known = self._persons.remember((site, identity), (person, digest(4, identity)))
         return known
 
-    def _event(self, name: str) -> tuple[bytes, str]:
-        if len(self._events) > 100_000:
-            self._events.clear()
+    def _digest_event(self, name: str) -> tuple[bytes, str]:
         folded = fold_name(name)
-        event = self._events[name] = (digest(4, folded), folded)
-        return event
+        return self._events.remember(name, (digest(4, folded), folded))
 
-    def _of_properties(self, properties: Properties) -> tuple[bytes, bytes]:
-        found = self._all(properties)
-        pairs = b"".join([pair for pair, _ in found])
-        return pairs, b"".join(dict.fromkeys([pair[:4] for pair, _ in found]))
+    def _digest_pairs(self, properties: Properties) -> tuple[bytes, bytes]:
+        """Return the digests of name and value of each property, and those of the different names."""
+        digests = self._digest_each(properties)
+        pairs = b"".join([pair for pair, _ in digests])
+        return pairs, b"".join(dict.fromkeys([pair[:4] for pair, _ in digests]))
 
-    def _all(self, pairs: Properties) -> list[tuple[bytes, int]]:
-        """Return the digests of pairs of name and value: as they are kept, and as a number to add up."""
+    def _digest_each(self, pairs: Properties) -> list[tuple[bytes, int]]:
+        """Return for each pair of name and value its 8 bytes, and its digest as a number to add up."""
         known = self._pairs
-        if len(known) > 100_000:
-            known.clear()
-        return [known.get(pair) or self._pair(pair) for pair in pairs]
+        return [known.get(pair) or self._digest_pair(pair) for pair in pairs]
 
-    def _pair(self, pair: tuple[str, str]) -> tuple[bytes, int]:
+    def _digest_pair(self, pair: tuple[str, str]) -> tuple[bytes, int]:
         name, value = pair
-        fingerprint = self._names.get(name)
-        if fingerprint is None:
-            if len(self._names) > 100_000:
-                self._names.clear()
-            fingerprint = self._names[name] = column_fingerprint(name)
-        whole = blake2b(f"{fold_name(name)}\0{value}".encode(), digest_size=8).digest()
-        made = (fingerprint + whole[:4], int.from_bytes(whole))
-        if len(value) <= _LONGEST_KEPT:
-            self._pairs[pair] = made
-        return made
+        column = self._names.get(name) or self._names.remember(name, column_fingerprint(name))
+        both = blake2b(f"{fold_name(name)}\0{value}".encode(), digest_size=8).digest()
+        made = (column + both[:4], int.from_bytes(both))
+        return self._pairs.remember(pair, made) if len(value) <= _LONGEST_REMEMBERED else made
 
 
-def _deed_of(call: Set) -> bytes:
-    """Return the deed of setting an identity's properties, whenever that is."""
+def _deed_of_set(call: Set) -> bytes:
+    """Return the deed of setting an identity's properties. It has no time: a property is set once."""
     return digest(8, call.identity, "set")
 
 
@@ -158,11 +153,11 @@ def column_fingerprint(name: str) -> bytes:
     return digest(4, fold_name(name))
 
 
-def spelling(identity: str) -> str:
-    """Return an identity without what people overlook: case, and how its characters are put together."""
+def fold_spelling(identity: str) -> str:
+    """Return an identity without the differences that people overlook: case and Unicode form."""
     return normalize("NFKC", identity).casefold()
 
 
 def digest(size: int, *parts: str) -> bytes:
-    """Return a digest of so many bytes."""
+    """Return a digest of `size` bytes."""
     return blake2b("\0".join(parts).encode(), digest_size=size).digest()

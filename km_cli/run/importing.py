@@ -84,7 +84,7 @@ def send(
     as for Pipeline.
     """
     settings, tracker = run.settings, run.settings.target.tracker
-    pause = run.ledger.pauses.of(tracker)
+    pause = run.ledger.pauses.by_tracker(tracker)
     destination = open_destination(settings.target, run.keys, settings.timeout)
     if run.environment.owns_process:
         _tune_process(is_threaded=min(destination.workers, settings.concurrency) > 1)

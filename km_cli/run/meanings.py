@@ -209,7 +209,7 @@ class Meanings:
         known_now = self._known(first, now)
         for meaning, then in others:
             if readings := _known_only(known_now, self._known(first, then, meaning)):
-                for reading in self._ledger.readings.meaning(meaning):
+                for reading in self._ledger.readings.with_meaning(meaning):
                     difference = self._difference(first, then, now, reading)
                     if reading.number in readings and difference:
                         yield reading, difference
@@ -230,7 +230,7 @@ class Meanings:
         return found
 
     def _holders(self, record: Record) -> Iterator[int]:
-        fingerprint = self._fingerprints.of(record)
+        fingerprint = self._fingerprints.fingerprint_call(record)
         for known_call in self._ledger.slots.slot(fingerprint.person, fingerprint.second).known:
             if known_call.deed == fingerprint.deed:
                 yield from (claim.reading for claim in known_call.claims)

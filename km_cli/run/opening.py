@@ -90,7 +90,7 @@ class Openings:
         """Return the readings that the file begins with, however asked for, the longest first."""
         heads = self._ledger.readings.heads
         known = reversed(opened.source.longest_known(heads.lengths, self._check))
-        return [(head, state) for length, state in known for head in heads.of(length, state.digest())]
+        return [(head, state) for length, state in known for head in heads.matching(length, state.digest())]
 
     def _new(self, opened: Opened, mapping: Mapping) -> Reading:
         """Return a reading of an input that is not known, but for its number."""

@@ -39,7 +39,7 @@ class Rereading:
         for line, cells in self._rows:
             self._line = line
             self._left -= 1
-            if line == known.line and self._fingerprints.of_row(cells).columns == known.columns:
+            if line == known.line and self._fingerprints.fingerprint_row(cells).columns == known.columns:
                 return cells
             if line >= known.line or self._left <= 0:
                 break
