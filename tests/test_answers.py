@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from km_cli.destinations.answers import retry_after
+from km_cli.destinations.http import TrackerDestination
 from km_cli.destinations.masking import HIDDEN, Mask
-from km_cli.destinations.tracker import TrackerDestination
 from km_cli.model import Answer, Verdict
 from tests.support.delivering import KEY, outbox_call, record
 from tests.support.tracker import GIF

@@ -1,26 +1,34 @@
-"""What every destination owes: pure encoding, and the other end reads exactly what was meant."""
+"""The conformance suite of destinations: encoding is pure, and the other end reads exactly what was meant.
+
+It runs over every registered destination, and over a toy that is one class: a file of lines.
+"""
 
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
+from urllib.parse import parse_qsl
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from km_cli.destinations import open_destination, parse_target
-from km_cli.destinations.tracker import TrackerDestination
-from km_cli.errors import LedgerFailed
-from km_cli.model import NANOSECONDS, Record, Verdict
+from km_cli.cli import group
+from km_cli.destinations import DESTINATIONS, Target, parse_target
+from km_cli.destinations.base import QueryEncoder
+from km_cli.destinations.http import TrackerDestination
+from km_cli.errors import LedgerFailed, UsageError
+from km_cli.model import NANOSECONDS, Answer, OutboxCall, Record, Verdict, Wired
 from km_cli.protocols import Destination
 from km_cli.standin import Store
 from tests.support.delivering import KEY, SECOND, outbox_call, record
@@ -80,7 +88,7 @@ class ByStore:
         self.path = folder / "local.db"
 
     def destination(self, site: str) -> Destination:  # noqa: ARG002
-        return open_destination(parse_target(f"local:{self.path}", self.path), {}, 30.0)
+        return parse_target(f"local:{self.path}", self.path.parent).open({}, 30.0)
 
     def read(self, site: str) -> Opening:
         with closing(Store(self.path)) as store:
@@ -97,10 +105,100 @@ class ByStore:
         pass
 
 
-End = ByTracker | ByStore
+# A destination in one class: `lines:PATH` appends each call to a file
 
 
-@pytest.fixture(scope="module", params=[ByTracker, ByStore])
+class LinesTarget(Target):
+    """A file of calls, one a line, the site in front."""
+
+    spelling: ClassVar[str] = "lines:PATH"
+
+    @classmethod
+    def parse(cls, to: str, folder: Path) -> Self:  # noqa: ARG003
+        return cls(to, to.partition(":")[2])
+
+    def open(self, keys: Mapping[str, str], timeout: float) -> Destination:  # noqa: ARG002
+        return Lines(Path(self.place))
+
+
+class Lines:
+    """The destination, and its only connection."""
+
+    at_once = 7
+    workers = 1
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._encoder = QueryEncoder()
+
+    def encode(self, call: Wired, second: int) -> bytes:
+        return self._encoder.encode(call, second)
+
+    def connect(self) -> Lines:
+        return self
+
+    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
+        with self._path.open("ab") as file:
+            file.writelines(b"%s %s\n" % (call.site.encode(), call.payload) for call in outbox_calls)
+        return Answer(Verdict.ACKNOWLEDGED)
+
+    def close(self) -> None:
+        pass
+
+
+class ByLines:
+    """Reads the last line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "calls.txt"
+
+    def destination(self, site: str) -> Destination:  # noqa: ARG002
+        return LinesTarget.parse(f"lines:{self.path}", self.path.parent).open({}, 30.0)
+
+    def read(self, site: str) -> Opening:
+        name, call = self.path.read_text().splitlines()[-1].split(" ")
+        assert name == site
+        params = dict(parse_qsl(call.partition("?")[2], keep_blank_values=True))
+        assert params.pop("_d") == "1"
+        return params.pop("_p"), params.pop("_n"), int(params.pop("_t")), params
+
+    def meant(self, call: Record, second: int) -> Opening:
+        return call.identity, call.event, second, dict(call.properties)
+
+    def close(self) -> None:
+        pass
+
+
+End = ByTracker | ByStore | ByLines
+
+
+def test_every_destination_has_an_end_to_read_at() -> None:
+    assert {target.__name__ for target in DESTINATIONS.values()} == {"TrackerTarget", "LocalTarget"}
+
+
+def test_a_toy_is_imported_to_by_one_line_in_the_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DESTINATIONS, "lines", LinesTarget)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_text("user,account,event,timestamp\nada,Acme,Paid,1709283600\n")
+    summaries = []
+    for _ in range(2):
+        result = CliRunner().invoke(group, ["import", "log.csv", "--to", "lines:calls.txt", "--json"])
+        assert result.exit_code == 0, result.output
+        summaries.append(json.loads(result.stdout)["rows"])
+    assert [(rows["sent"], rows["skipped"]) for rows in summaries] == [(1, 0), (0, 1)]
+    assert Path("calls.txt").read_text() == (
+        "main /e?_p=ada&_n=Paid&_t=1709283600&_d=1\nmain /e?_p=Acme&_n=Paid&_t=1709283600&_d=1\n"
+    )
+    assert (tmp_path / "state").exists(), "it has no ledger of its own"
+    with pytest.raises(UsageError) as caught:
+        parse_target("line:calls.txt", tmp_path)
+    assert "lines:PATH" in caught.value.hint, "the hint is made from the registry"
+
+
+@pytest.fixture(scope="module", params=[ByTracker, ByStore, ByLines])
 def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
     """Where calls go, and how to read there."""
     made: End = request.param(tmp_path_factory.mktemp("end"))
@@ -268,4 +366,4 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     path = tmp_path / "local.db"
     path.write_bytes(b"this is no database, whatever its name says " * 100)
     with pytest.raises(LedgerFailed, match=r"local\.db cannot be written"):
-        open_destination(parse_target(f"local:{path}", path), {}, 30.0).connect()
+        parse_target(f"local:{path}", path.parent).open({}, 30.0).connect()

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from km_cli.destinations.tracker import TrackerDestination
+from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import LedgerFailed, Unavailable
 from km_cli.model import Answer, OutboxCall, Outcome, Record, Verdict
 from km_cli.protocols import Connection

@@ -128,7 +128,7 @@ def test_a_rule_fires_and_has_a_near_miss(code: str, fires: Event, near_miss: Ev
 
 
 @pytest.mark.parametrize(
-    ("shape", "codes"),
+    ("pattern", "codes"),
     [
         ("Bought SKU-{}", ("4821", "4822", "99")),
         ("Error {}", ("10054", "10055", "E1001")),
@@ -138,12 +138,11 @@ def test_a_rule_fires_and_has_a_near_miss(code: str, fires: Event, near_miss: Ev
     ],
 )
 def test_names_that_differ_by_a_code_are_told_of_from_the_third_on(
-    format_options: str, codes: tuple[str, ...]
+    pattern: str, codes: tuple[str, ...]
 ) -> None:
     rules = Rules()
     found = [
-        [one.code for one in rules.look(event(format_options.format(code)))]
-        for code in (*codes, *codes, "12345")
+        [one.code for one in rules.look(event(pattern.format(code)))] for code in (*codes, *codes, "12345")
     ]
     assert found == [[], [], ["D8-name"], [], [], [], ["D8-name"]]
 

@@ -60,7 +60,7 @@ def run_backfill(context: click.Context, clock: Clock | None = None) -> int:
         is_told = sys.stderr.isatty() or flags["verbose"]
         if is_told and not flags["quiet"]:
             tell_exposed(settings)
-        asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
+        asks = settings.target.asks_first and not flags["yes"]
         quiet = flags["quiet"] or flags["as_json"]
         observer = BackfillObserver(settings, reporter, asks=asks, quiet=quiet)
         keys, own = settings.keys(), _own(context, settings, reporter.places)
@@ -234,7 +234,7 @@ def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> End
     flags, run, settings, observer = context.params, done.run, done.run.settings, done.run.observer
     tally, summary, error = run.tally, done.summary, done.error
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
-        kept, files = report.kept_by(settings.target), summary.files
+        kept, files = settings.target.kept(), summary.files
         report.print_summary(settings, tally, observer, reporter.seconds, kept, files)
     _complain_of(summary)
     tell_of_other_sites(observer.pending, run.keys)

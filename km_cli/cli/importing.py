@@ -55,7 +55,7 @@ def run_import(context: click.Context) -> int:
     sources = _sources(settings, stop)
     started = clock.monotonic()
     with opened_to_send(settings, keys) as (ledger, rejects), interrupts.watched(stop) as caught:
-        asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
+        asks = settings.target.asks_first and not flags["yes"]
         observer = ImportObserver(settings, asks=asks, quiet=flags["quiet"] or flags["as_json"])
         run = Run(settings, keys, ledger, rejects, tally, stop, observer, clock)
         with observer:
@@ -71,9 +71,9 @@ def run_import(context: click.Context) -> int:
 def _report(context: click.Context, run: Run[ImportObserver], seconds: float) -> None:
     settings, tally, flags = run.settings, run.tally, context.params
     if flags["as_json"]:
-        report.print_json(tally, seconds, kept=report.kept_by(settings.target))
+        report.print_json(tally, seconds, kept=settings.target.kept())
     if not flags["as_json"] and (flags["verbose"] or (sys.stdout.isatty() and not flags["quiet"])):
-        report.print_summary(settings, tally, run.observer, seconds, report.kept_by(settings.target))
+        report.print_summary(settings, tally, run.observer, seconds, settings.target.kept())
     else:
         report.print_losses(tally)
     tell_of_other_sites(run.observer.pending, run.keys)

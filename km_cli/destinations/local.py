@@ -1,20 +1,52 @@
-"""`local`: an embedded store that keeps what Kissmetrics would keep, so that a trial needs no account."""
+"""`local[:PATH]`: a store that keeps what Kissmetrics would keep, so that a trial needs no account."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
-from km_cli.destinations.base import QueryEncoder
-from km_cli.errors import LedgerFailed
+from km_cli.destinations.base import QueryEncoder, Target
+from km_cli.errors import LedgerFailed, UsageError
 from km_cli.model import Answer, OutboxCall, Verdict, Wired
-from km_cli.protocols import Connection
+from km_cli.protocols import Connection, Destination
 from km_cli.standin import Store
 
 
+class LocalTarget(Target):
+    """A file that holds the stand-in's store and the ledger: deleting it starts afresh."""
+
+    spelling: ClassVar[str] = "local[:PATH]"
+
+    @classmethod
+    def parse(cls, to: str, folder: Path) -> Self:
+        """Return the target; without a path its file is in `folder`. Raises UsageError."""
+        path = to.partition(":")[2]
+        try:
+            file = Path(path).expanduser() if path else folder / "local.db"
+        except RuntimeError:
+            raise UsageError(f"--to {to}: there is no such user", "write the whole path") from None
+        return cls("local", str(file), own_ledger=file)
+
+    def open(self, keys: Mapping[str, str], timeout: float) -> Destination:  # noqa: ARG002
+        """Return the destination, which needs no keys and does not wait."""
+        return LocalDestination(Path(self.place))
+
+    def kept(self) -> Mapping[str, Any] | None:
+        """Return the store's counts; None if there is no file, or it cannot be read (a full disk)."""
+        if not Path(self.place).exists():
+            return None
+        try:
+            with closing(Store(self.place)) as store:
+                return store.kept()._asdict()
+        except sqlite3.Error:
+            return None
+
+
 class LocalDestination:
-    """Sends calls into the stand-in's store. A site's name stands in for its key."""
+    """Sends calls into the stand-in's store. The site's name takes the place of its key."""
 
     at_once = 500
     workers = 1

@@ -11,7 +11,6 @@ from typing import Generic, NamedTuple, TypeVar
 
 from km_cli.config import Settings
 from km_cli.delivery import Policy, Pool
-from km_cli.destinations import open_destination
 from km_cli.errors import KmError, LedgerError, LedgerFailed
 from km_cli.inputs import RejectsFile
 from km_cli.ledger import Ledger
@@ -78,7 +77,7 @@ def send(
     """
     settings, tracker = run.settings, run.settings.target.tracker
     pause = run.ledger.pauses.of(tracker)
-    destination = open_destination(settings.target, run.keys, settings.timeout)
+    destination = settings.target.open(run.keys, settings.timeout)
     if destination.workers > 1 and settings.concurrency > 1:
         _stay_on_one_core()
     pool = Pool(
