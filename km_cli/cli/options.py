@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from km_cli.errors import UsageError, did_you_mean
+from km_cli.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -259,7 +260,7 @@ delivery = section(
     ),
     option(
         "--strategy",
-        type=click.Choice(["toggle", "property", "sites"]),
+        type=click.Choice([*STRATEGIES]),
         default=None,
         help="How a row becomes calls. Default: km.toml's personas, else toggle.",
     ),

@@ -26,7 +26,7 @@ from km_cli.run.tally import Tally
 from km_cli.strategies import STRATEGIES
 
 TRACKER = "test"
-TOGGLE = STRATEGIES["toggle"]("main", "accounts")
+TOGGLE = STRATEGIES["toggle"].personas("main", "accounts")
 
 
 def settings(ledger: Path, **changes: Any) -> Settings:
