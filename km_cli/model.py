@@ -458,8 +458,8 @@ class Receipt(NamedTuple):
     reason: str = ""
 
 
-class Verdict(Enum):
-    """What a destination's answer means for the call; how long to wait is the shared policy's."""
+class AnswerKind(Enum):
+    """The meaning of a destination's answer for a call. The shared policy decides how long to wait."""
 
     ACKNOWLEDGED = "acknowledged"
     REJECTED = "rejected"
@@ -475,7 +475,7 @@ class Answer(NamedTuple):
     `retry_after` is a floor in seconds for everyone; `hint` what to do about it, if that is known.
     """
 
-    verdict: Verdict
+    kind: AnswerKind
     reason: str = ""
     retry_after: float = 0.0
     hint: str = ""

@@ -28,7 +28,7 @@ from km_cli.destinations import DESTINATIONS, Target, parse_target
 from km_cli.destinations.base import QueryEncoder
 from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import LedgerFailed, UsageError
-from km_cli.model import NANOSECONDS, Answer, OutboxCall, Record, Verdict, Wired
+from km_cli.model import NANOSECONDS, Answer, AnswerKind, OutboxCall, Record, Wired
 from km_cli.protocols import Destination
 from km_cli.standin import Store
 from tests.support.delivering import KEY, SECOND, outbox_call, record
@@ -140,7 +140,7 @@ class Lines:
     def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
         with self._path.open("ab") as file:
             file.writelines(b"%s %s\n" % (call.site.encode(), call.payload) for call in outbox_calls)
-        return Answer(Verdict.ACKNOWLEDGED)
+        return Answer(AnswerKind.ACKNOWLEDGED)
 
     def close(self) -> None:
         pass
@@ -216,7 +216,7 @@ def test_the_other_end_reads_exactly_what_was_meant(end: End, call: Record) -> N
     destination = end.destination(site)
     with closing(destination.connect()) as connection:
         answer = connection.send([outbox_call(destination, 1, call)])
-        assert answer.verdict is Verdict.ACKNOWLEDGED
+        assert answer.kind is AnswerKind.ACKNOWLEDGED
         assert end.read(site) == end.meant(call, call.second)
         assert connection.send([outbox_call(destination, 1, call)]) == answer, "once more is harmless"
         assert end.read(site) == end.meant(call, call.second)
@@ -246,7 +246,7 @@ def test_as_many_go_at_once_as_it_says(end: End) -> None:
     calls = [record(number, site="many") for number in range(destination.at_once)]
     with closing(destination.connect()) as connection:
         outbox_calls = [outbox_call(destination, number, call) for number, call in enumerate(calls)]
-        assert connection.send(outbox_calls).verdict is Verdict.ACKNOWLEDGED
+        assert connection.send(outbox_calls).kind is AnswerKind.ACKNOWLEDGED
     assert destination.workers >= 1
 
 
@@ -262,8 +262,8 @@ def test_up_to_2048_characters_without_the_key_it_is_a_get(tracker: Tracker, len
     payload = destination.encode(call, SECOND).decode()
     with closing(destination.connect()) as connection:
         for _ in range(2):
-            assert connection.send([outbox_call(destination, 1, call)]).verdict is Verdict.ACKNOWLEDGED
-        assert connection.send([outbox_call(destination, 1, short)]).verdict is Verdict.ACKNOWLEDGED
+            assert connection.send([outbox_call(destination, 1, call)]).kind is AnswerKind.ACKNOWLEDGED
+        assert connection.send([outbox_call(destination, 1, short)]).kind is AnswerKind.ACKNOWLEDGED
     hit, same, last = tracker.seen
     query = payload.partition("?")[2]
     if length <= 0:
@@ -279,11 +279,11 @@ def test_up_to_2048_characters_without_the_key_it_is_a_get(tracker: Tracker, len
     assert tracker.connections == 1
 
 
-def answer_of(url: str, **more: Any) -> Verdict:
+def answer_of(url: str, **more: Any) -> AnswerKind:
     """Send one call there."""
     destination = TrackerDestination(url, {"main": KEY}, **more)
     with closing(destination.connect()) as connection:
-        return connection.send([outbox_call(destination, 1, record(1))]).verdict
+        return connection.send([outbox_call(destination, 1, record(1))]).kind
 
 
 def test_proxies_are_looked_up_once_and_never_for_this_machine(
@@ -313,7 +313,7 @@ def test_netrc_and_cookies_are_left_alone(
     netrc.write_text("default login ada password secret\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    assert answer_of(tracker.url) is Verdict.ACKNOWLEDGED
+    assert answer_of(tracker.url) is AnswerKind.ACKNOWLEDGED
     assert "authorization" not in tracker.seen[0].headers
     assert "cookie" not in tracker.seen[0].headers
 
@@ -333,9 +333,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("trusts", "verdict"), [(False, Verdict.REFUSED), (True, Verdict.ACKNOWLEDGED)])
+@pytest.mark.parametrize(("trusts", "kind"), [(False, AnswerKind.REFUSED), (True, AnswerKind.ACKNOWLEDGED)])
 def test_the_certificate_must_be_trusted(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, *, trusts: bool
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, kind: AnswerKind, *, trusts: bool
 ) -> None:
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
@@ -346,7 +346,7 @@ def test_the_certificate_must_be_trusted(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=_serve_once, args=(listener, context))
         server.start()
-        assert answer_of(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=5.0) is verdict
+        assert answer_of(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=5.0) is kind
         server.join(5)
 
 

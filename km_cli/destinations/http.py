@@ -10,7 +10,7 @@ import requests
 import urllib3
 from requests.utils import select_proxy
 
-from km_cli.destinations.answers import Route, of_fault, of_response
+from km_cli.destinations.answers import Route, classify_error, classify_response
 from km_cli.destinations.attempt import BoundedAdapter
 from km_cli.destinations.base import LONGEST_GET, QueryEncoder
 from km_cli.destinations.masking import Mask
@@ -22,7 +22,7 @@ _MOST_ANSWER = 1 << 16
 
 
 def _place(url: str) -> str:
-    """Return host and port of a proxy's URL; nothing else of it is told, a password may be anywhere."""
+    """Return host and port of a proxy's URL, and no more of it: a password may stand anywhere."""
     try:
         parts = urlsplit(url if "://" in url else f"//{url}")
         if parts.hostname and "@" not in f"{parts.path}{parts.query}{parts.fragment}":
@@ -46,8 +46,8 @@ class TrackerDestination:
         self._keys = dict(keys)
         self._timeout = timeout
         self._encoder = QueryEncoder()
-        # Looked up once: with trust_env requests asks the environment for every call.
-        # Not for this machine itself: a proxy would see the key in the clear.
+        # Proxies and certificates are looked up once: with trust_env requests does so for every call.
+        # A tracker on this machine is reached without a proxy, which would see the key unencrypted.
         with requests.Session() as session:
             session.trust_env = not url.startswith("http:")
             self._environ = session.merge_environment_settings(url, {}, None, None, None)
@@ -62,14 +62,15 @@ class TrackerDestination:
         return self._encoder.encode(call, second)
 
     def connect(self) -> Connection:
-        """Return a connection of its own for one worker."""
+        """Return a connection for one worker."""
         return _Session(self.url, self._keys, self._environ, self._timeout, self._route, self._mask)
 
 
 class _Session:
-    """One worker's connection, its requests reused: only the URL changes from call to call.
+    """One worker's connection. Its requests are reused: only the URL changes from call to call.
 
-    Calls go to requests' adapter itself: a session around it would keep cookies and look for redirects.
+    It sends with the adapter of requests, without a session: a session would keep cookies and follow
+    redirects.
     """
 
     def __init__(
@@ -88,14 +89,14 @@ class _Session:
         self._timeout = (min(5.0, timeout), min(15.0, timeout))
         connect, read = self._timeout
         self._adapter = BoundedAdapter(max(read, timeout - connect), read)
-        self._how = {"verify": environ["verify"], "proxies": dict(environ["proxies"])}
+        self._options = {"verify": environ["verify"], "proxies": dict(environ["proxies"])}
         with requests.Session() as session:
             session.trust_env = False
             self._get = session.prepare_request(requests.Request("GET", url + "/e"))
             self._post = session.prepare_request(requests.Request("POST", url + "/e", data={"_": ""}))
 
     def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
-        """Send one call; whatever happens comes back as an answer, without keys in its words.
+        """Send one call. A network error is returned as an answer too; no answer has a key in its text.
 
         Raises Exhausted if this machine has no more files.
         """
@@ -106,15 +107,15 @@ class _Session:
         (outbox_call,) = outbox_calls
         try:
             response = self._adapter.send(
-                self._request(outbox_call), stream=True, timeout=self._timeout, **self._how
+                self._request(outbox_call), stream=True, timeout=self._timeout, **self._options
             )
             try:
                 body = self._read(response)
             finally:
                 response.close()
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            return of_fault(error, self._route)
-        return of_response(response, body)
+            return classify_error(error, self._route)
+        return classify_response(response, body)
 
     def _request(self, outbox_call: OutboxCall) -> requests.PreparedRequest:
         path, _, query = outbox_call.payload.decode("ascii").partition("?")
@@ -128,7 +129,7 @@ class _Session:
         return self._post
 
     def _read(self, response: requests.Response) -> bytes | None:
-        """Return the whole body; None if it has no end in sight. Then the connection is closed."""
+        """Return the whole body, or None if it is too long; the connection is closed then."""
         body = b""
         while data := response.raw.read1(_MOST_ANSWER, decode_content=True):
             body += data

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from km_cli.destinations.base import QueryEncoder, Target
 from km_cli.errors import LedgerFailed, UsageError
-from km_cli.model import Answer, OutboxCall, Verdict, Wired
+from km_cli.model import Answer, AnswerKind, OutboxCall, Wired
 from km_cli.protocols import Connection, Destination
 from km_cli.standin import Store
 
@@ -56,7 +56,7 @@ class LocalDestination:
         self._encoder = QueryEncoder()
 
     def encode(self, call: Wired, second: int) -> bytes:
-        """Return path and query without the key, as for the tracker."""
+        """Return path and query without the key, as a tracker gets them."""
         return self._encoder.encode(call, second)
 
     def connect(self) -> Connection:
@@ -73,7 +73,7 @@ class _Connection:
         self._store = store
 
     def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
-        """Store the calls in one transaction. Raises LedgerFailed; then none of them is kept."""
+        """Store the calls in one transaction: all of them, or none and LedgerFailed is raised."""
         calls = [
             (outbox_call.payload.decode("ascii").replace("?", f"?_k={outbox_call.site}&", 1), b"")
             for outbox_call in outbox_calls
@@ -82,7 +82,7 @@ class _Connection:
             self._store.receive(calls)
         except sqlite3.Error as error:
             raise _failed(self._path, error) from None
-        return Answer(Verdict.ACKNOWLEDGED)
+        return Answer(AnswerKind.ACKNOWLEDGED)
 
     def close(self) -> None:
         """Close the store."""
@@ -92,5 +92,5 @@ class _Connection:
 def _failed(path: Path, error: sqlite3.Error) -> LedgerFailed:
     return LedgerFailed(
         f"the store {path} cannot be written: {error}",
-        "make room or mend it, then run the same command again: it goes on where it stopped",
+        "make room or repair it, then run the same command again: it goes on where it stopped",
     )

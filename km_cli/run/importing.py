@@ -88,7 +88,7 @@ def send(
         clock=run.clock,
         random=SystemRandom(),
         rate=settings.rate,
-        outage=is_wary and pauses.is_recent(pause, run.clock.now()),
+        is_wary=is_wary and pauses.is_recent(pause, run.clock.now()),
     )
     sending = Sending(
         run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.observer.tick
