@@ -112,7 +112,7 @@ def test_the_worst_are_named_with_the_cure(km: Command, tmp_path: Path) -> None:
     lines = [f"170928{n:04},u{n % 3},EMPTY,In" for n in range(50)] + ["1709290001,u1,unknown,In"]
     told = km("dry-run", _log(tmp_path / "log.csv", *lines)).ended(0).out
     assert "most: 'EMPTY' 50; 'unknown' 1" in told
-    assert "cure: take it out of the log" in told
+    assert "cure: Take it out of the log" in told
 
 
 @pytest.mark.parametrize("code", ["D1", "d7", "I3", "reserved"])

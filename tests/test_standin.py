@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_d1_same_person_event_and_second_count_once(store: Store) -> None:
-    kept = after(store, call(RowPlan="pro"), call(_n="SIGNED up", Seats=3))
+    kept = after(store, call(Plan="pro"), call(_n="SIGNED up", Seats=3))
     assert (kept.events, kept.properties, kept.merged["D1"], kept.merged["repeat"]) == (1, 2, 1, 0)
 
 
@@ -39,26 +39,26 @@ def test_d1_near_misses_are_events_of_their_own(store: Store, other: dict[str, o
 
 
 def test_a_resend_is_a_repeat_also_in_another_call_of_receive(store: Store) -> None:
-    after(store, call(RowPlan="pro"), call(RowPlan="pro"))
-    kept = after(store, call(RowPlan="pro"))
+    after(store, call(Plan="pro"), call(Plan="pro"))
+    kept = after(store, call(Plan="pro"))
     assert (kept.received, kept.events, kept.merged["D1"], kept.merged["repeat"]) == (3, 1, 0, 2)
 
 
 def test_d2_the_later_value_replaces_the_earlier(store: Store) -> None:
-    store.receive([call(RowPlan="pro")])
+    store.receive([call(Plan="pro")])
     kept = after(store, call("s", plan="free"), call("s", PLAN="free"))
     assert (kept.properties, kept.merged["D2"]) == (1, 1)
     assert list(store.properties()) == [Property("K", "ada", "Plan", T, "free")]
 
 
 def test_d2_within_one_call(store: Store) -> None:
-    kept = after(store, call(RowPlan="pro", plan="free"))
+    kept = after(store, call(Plan="pro", plan="free"))
     assert (kept.properties, kept.merged["D2"], kept.merged["D1"]) == (1, 1, 0)
 
 
 @pytest.mark.parametrize("other", [{"_t": T + 1}, {"_p": "bob"}])
 def test_d2_near_misses_keep_both_values(store: Store, other: dict[str, object]) -> None:
-    kept = after(store, call("s", RowPlan="pro"), call("s", **({"Plan": "free"} | other)))
+    kept = after(store, call("s", Plan="pro"), call("s", **({"Plan": "free"} | other)))
     assert (kept.properties, kept.merged["D2"]) == (2, 0)
 
 
@@ -75,14 +75,14 @@ def test_d4_identities_are_folded_but_keep_their_case(store: Store) -> None:
 
 
 def test_an_event_and_a_property_may_share_a_name(store: Store) -> None:
-    store.receive([call(_n="plan", RowPlan="pro")])
+    store.receive([call(_n="plan", Plan="pro")])
     assert [e.event for e in store.events()] == ["plan"]
     assert [p.name for p in store.properties()] == ["Plan"]
 
 
 def test_d9_a_set_makes_a_person_and_an_empty_one_none(store: Store) -> None:
     assert after(store, call("s")).people == 0
-    kept = after(store, call("s", RowPlan="pro"))
+    kept = after(store, call("s", Plan="pro"))
     assert (kept.people, kept.events, kept.properties) == (1, 0, 1)
 
 
@@ -90,7 +90,7 @@ def test_d9_a_set_makes_a_person_and_an_empty_one_none(store: Store) -> None:
 
 
 def test_an_alias_makes_two_people_one_for_ever(store: Store) -> None:
-    kept = after(store, call(RowPlan="pro"), call(_p="anon", plan="free"), call(_p="anon", _t=T + 90))
+    kept = after(store, call(Plan="pro"), call(_p="anon", plan="free"), call(_p="anon", _t=T + 90))
     assert (kept.people, kept.events, kept.properties) == (2, 3, 2)
     kept = after(store, alias("anon", "ada"))
     assert (kept.people, kept.events, kept.properties) == (1, 2, 1)
@@ -102,7 +102,7 @@ def test_an_alias_makes_two_people_one_for_ever(store: Store) -> None:
 
 
 def test_an_alias_of_two_that_agree_loses_no_value(store: Store) -> None:
-    kept = after(store, call("s", RowPlan="pro"), call("s", _p="anon", plan="pro"), alias("ada", "anon"))
+    kept = after(store, call("s", Plan="pro"), call("s", _p="anon", plan="pro"), alias("ada", "anon"))
     assert (kept.properties, kept.merged["D2"]) == (1, 0)
 
 
@@ -134,12 +134,12 @@ def test_an_alias_made_by_another_process_is_heeded(tmp_path: Path) -> None:
 
 
 def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
-    requests = [call(RowPlan="pro"), call(_p="anon", _t=T + 1), alias("anon", "ada"), call(_k=None)]
+    requests = [call(Plan="pro"), call(_p="anon", _t=T + 1), alias("anon", "ada"), call(_k=None)]
     with closing(Store(tmp_path / "s.db")) as store:
         before = after(store, *requests)
     with closing(Store(str(tmp_path / "s.db"))) as store:
         assert store.kept() == before
-        kept = after(store, call(RowPlan="pro"), call(_p="anon"))
+        kept = after(store, call(Plan="pro"), call(_p="anon"))
         assert (kept.people, kept.events, kept.merged["repeat"]) == (1, 2, 2)
 
 
@@ -163,7 +163,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
 def test_a_failure_undoes_the_whole_batch_and_the_next_is_right(
     store: Store, tmp_path: Path, more: list[Request]
 ) -> None:
-    store.receive([call(RowPlan="pro")])
+    store.receive([call(Plan="pro")])
     before = store.kept()
     with closing(sqlite3.connect(tmp_path / "local.db")) as db:
         db.execute("CREATE TRIGGER t BEFORE INSERT ON kept_counts BEGIN SELECT raise(ABORT, 'full'); END")
@@ -230,7 +230,7 @@ few = st.builds(
     _p=st.sampled_from(["ada", "bob", "eve"]),
     _n=st.sampled_from(["Billed", "billed", "Logged:In", "logged in"]),
     _t=st.integers(T, T + 2),
-    RowPlan=st.none() | st.sampled_from(["pro", "free"]),
+    Plan=st.none() | st.sampled_from(["pro", "free"]),
     plan=st.none() | st.sampled_from(["pro", "team"]),
 )
 aliases = st.builds(alias, st.sampled_from(["ada", "bob"]), st.sampled_from(["bob", "eve"]))

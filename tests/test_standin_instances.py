@@ -27,7 +27,7 @@ def seconds(store: Store, event: str = "In") -> list[int]:
 @pytest.mark.parametrize("size", [7, 1010])
 def test_the_last_thousand_are_kept_whatever_the_order(order: str, size: int) -> None:
     """Each event and each property by itself, and each person."""
-    requests = [call(_n="In", _t=T + n, RowPlan=n) for n in range(1010)]
+    requests = [call(_n="In", _t=T + n, Plan=n) for n in range(1010)]
     if order == "newest first":
         requests.reverse()
     elif order == "shuffled":
@@ -44,7 +44,7 @@ def test_the_last_thousand_are_kept_whatever_the_order(order: str, size: int) ->
 
 
 def test_a_repeat_of_what_was_dropped_changes_nothing() -> None:
-    requests = [call(_n="In", _t=T + n, RowPlan=n) for n in range(1005)]
+    requests = [call(_n="In", _t=T + n, Plan=n) for n in range(1005)]
     with fresh() as store:
         first = after(store, *requests)
         again = after(store, *requests)
@@ -57,8 +57,8 @@ def test_a_repeat_of_what_was_dropped_changes_nothing() -> None:
 
 def test_an_alias_brings_two_histories_together() -> None:
     """Neither has too many, both together do; what both have counts once (D1)."""
-    ada = [call(_n="In", _t=T + 2 * n, RowPlan=n) for n in range(700)]
-    anon = [call(_p="anon", _n="In", _t=T + 3 * n, RowPlan=n) for n in range(700)]
+    ada = [call(_n="In", _t=T + 2 * n, Plan=n) for n in range(700)]
+    anon = [call(_p="anon", _n="In", _t=T + 3 * n, Plan=n) for n in range(700)]
     with fresh() as store:
         before = after(store, *ada, *anon)
         assert (before.events, before.dropped["D7"]) == (1400, 0)
@@ -71,7 +71,7 @@ def test_an_alias_brings_two_histories_together() -> None:
 
 def test_a_file_of_an_earlier_version_is_counted(tmp_path: Path) -> None:
     """It had no counts, and showed all that it had."""
-    requests = [call(_n="In", _t=T + n, RowPlan=n) for n in range(1003)]
+    requests = [call(_n="In", _t=T + n, Plan=n) for n in range(1003)]
     with closing(Store(tmp_path / "s.db")) as store:
         kept = after(store, *requests)
     with closing(sqlite3.connect(tmp_path / "s.db")) as database:
@@ -116,9 +116,9 @@ def test_it_is_what_a_naive_count_keeps(
     busy: int, size: int, others: list[tuple[str, int]], aliases: list[Request], seed: int
 ) -> None:
     random = Random(seed)
-    requests = [call(_n="In", _t=T + random.randrange(1100), RowPlan=n % 3) for n in range(busy)]
-    requests += [call(_n="In", _t=T + n, RowPlan=n) for n in range(busy)]
-    requests += [call(_p=who, _n="In", _t=T + at, RowPlan="x") for who, at in others]
+    requests = [call(_n="In", _t=T + random.randrange(1100), Plan=n % 3) for n in range(busy)]
+    requests += [call(_n="In", _t=T + n, Plan=n) for n in range(busy)]
+    requests += [call(_p=who, _n="In", _t=T + at, Plan="x") for who, at in others]
     requests += aliases
     random.shuffle(requests)
     want = naive(requests)

@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_an_event_and_its_properties_are_kept(store: Store) -> None:
-    kept = after(store, call(RowPlan="pro"))
+    kept = after(store, call(Plan="pro"))
     nothing = {"D1": 0, "D2": 0, "D4": 0, "repeat": 0}
     assert kept == Kept(1, 1, 1, 1, nothing, {"D7": 0, "D7-property": 0}, {})
     assert list(store.events()) == [Event("K", "ada", "Signed Up", T)]
