@@ -1,4 +1,4 @@
-"""How Kissmetrics folds names and identities (D4, I1), and which name was meant by one that is none."""
+"""Kissmetrics' limits, how it folds names and identities (D4), and its reserved and placeholder words."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LONGEST_VALUE = 8192
 """D5: bytes of UTF-8 in a property value."""
 
 MOST_INSTANCES = 1000
-"""D7: of each event and each property, per person, that Kissmetrics keeps: the last ones."""
+"""D7: Kissmetrics keeps the last so many of each event and each property of a person."""
 
 PLACEHOLDERS = frozenset({"null", "none", "undefined", "anonymous", "guest", "-", "n/a", "missing"})
-"""I1: values that stand for nobody; sent as an identity they make many people one, for good."""
+"""I1: values that are placeholders. As an identity, one of them would make many people one for good."""
 
 _SET_BY_KISSMETRICS = frozenset(
     {
@@ -33,33 +33,33 @@ _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
 )
-"""Characters that nobody sees. Two texts that differ by one of these alone look alike, and are two.
+"""Invisible characters. Two texts that differ only by one of these look the same, and are two.
 
-Variation selectors are among them, though behind an emoji they are text that was meant: nobody sees whether
-they are there, and programs drop or add them.
+Variation selectors are among them, although they are meant behind an emoji: they cannot be seen, and some
+programs drop or add them.
 """
 
 _BLANK = re.compile("[\\s\u2800\U0001d159]+")
-"""Characters that show as a blank: those of every script, the braille cell without dots, a null notehead."""
+"""Characters that look blank: spaces of all scripts, the empty braille cell, and the null notehead."""
 
 _COMMAS_AND_COLONS = str.maketrans(",:", "  ")
 
 
 @lru_cache(maxsize=65536)
 def fold_name(name: str) -> str:
-    """Return the name under which Kissmetrics files an event or a property (D4)."""
+    """Return the name by which Kissmetrics knows an event or a property (D4)."""
     return name.translate(_COMMAS_AND_COLONS).casefold().strip()
 
 
 def fold_identity(identity: str) -> str:
-    """Return the identity as the older, stricter page has it: commas and colons are blanks (D4)."""
+    """Return the identity by the older, stricter page: commas and colons become spaces (D4)."""
     if "," in identity or ":" in identity:
         return identity.translate(_COMMAS_AND_COLONS)
     return identity
 
 
 def first_invisible(text: str) -> tuple[int, str]:
-    """Return where the first invisible character of a text is, counted from 1, and its name; 0 if none."""
+    """Return the place of the first invisible character, counted from 1, and its name; 0 and "" for none."""
     found = _INVISIBLE.search(text)
     if found is None:
         return 0, ""
@@ -68,16 +68,16 @@ def first_invisible(text: str) -> tuple[int, str]:
 
 
 def is_blank(text: str) -> bool:
-    """Tell whether a text shows as nothing but blanks."""
+    """Tell whether a text looks blank."""
     return _BLANK.fullmatch(text) is not None
 
 
 def is_reserved(name: str) -> bool:
-    """Tell whether a property must never be sent: `_…`, `Customer ID`, `KM_…` and the `km` family."""
+    """Tell whether a property must never be sent: `_…`, `Customer ID`, `KM_…`, `kme` and `kmi`."""
     folded = fold_name(name)
     return folded.startswith(("_", "km_")) or folded in {"customer id", "kme", "kmi"}
 
 
 def is_set_by_kissmetrics(name: str) -> bool:
-    """Tell whether Kissmetrics sets a property of this name itself: a log's values mix with its own."""
+    """Tell whether Kissmetrics sets a property of this name itself: the log's values would mix with them."""
     return fold_name(name) in _SET_BY_KISSMETRICS

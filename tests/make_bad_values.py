@@ -124,7 +124,7 @@ VALUES = [
           "--exclude-property")
         for number, name in enumerate(("_t", "customer id", "KM_Gender"))
     ),
-    _placed("Referrer", "set-by-kissmetrics", "'Referrer' is one that Kissmetrics sets itself"),
+    _placed("Referrer", "set-by-kissmetrics", "sets the property 'Referrer' itself"),
     w(_LONG, "value-513.csv", csv(_row(plan="é" * 513)), "D5-long", "513 characters",
       also=did("cyd Acme", "In", AT + 30, plan="é" * 513)),
     r(_LONG, "value-8194.csv", _row(plan="é" * 4097), "D5", "8,192 bytes"),

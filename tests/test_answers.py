@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from km_cli.destinations.answers import retry_after
+from km_cli.destinations.http import TrackerDestination
 from km_cli.destinations.masking import HIDDEN, Mask
-from km_cli.destinations.tracker import TrackerDestination
-from km_cli.model import Answer, Verdict
+from km_cli.model import Answer, AnswerKind
 from tests.support.delivering import KEY, outbox_call, record
 from tests.support.tracker import GIF
 
@@ -71,27 +71,32 @@ def answers_to(url: str, count: int, key: str = KEY, timeout: float = 30.0) -> l
 def test_interim_answers_are_passed_over(interim: bytes) -> None:
     """Each call has its own answer: the one that follows the interim ones, never the one before."""
     with saying(interim + IMAGE, interim + BUSY, IMAGE, interim + IMAGE) as (url, connections):
-        found = [answer.verdict for answer in answers_to(url, 4)]
-    assert found == [Verdict.ACKNOWLEDGED, Verdict.RETRY, Verdict.ACKNOWLEDGED, Verdict.ACKNOWLEDGED]
+        found = [answer.kind for answer in answers_to(url, 4)]
+    assert found == [
+        AnswerKind.ACKNOWLEDGED,
+        AnswerKind.RETRY,
+        AnswerKind.ACKNOWLEDGED,
+        AnswerKind.ACKNOWLEDGED,
+    ]
     assert connections == [1], "the connection is kept"
 
 
 def test_an_interim_answer_alone_acknowledges_nothing() -> None:
     with saying(HINTS) as (url, _):
         (answer,) = answers_to(url, 1, timeout=0.3)
-    assert answer.verdict is Verdict.RETRY
+    assert answer.kind is AnswerKind.RETRY
 
 
 def test_interim_answers_without_an_end_do_not_hold_a_worker() -> None:
     with saying(HINTS * 1000) as (url, _):
         (answer,) = answers_to(url, 1, timeout=0.5)
-    assert answer.verdict is Verdict.RETRY
+    assert answer.kind is AnswerKind.RETRY
 
 
 def test_another_protocol_is_refused() -> None:
     with saying(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n") as (url, _):
         (answer,) = answers_to(url, 1)
-    assert answer.verdict is Verdict.REFUSED
+    assert answer.kind is AnswerKind.REFUSED
     assert "101" in answer.reason
 
 

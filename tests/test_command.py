@@ -77,7 +77,7 @@ LOSSES = (
     'bob,,In,1704067200,9 €\nbob,,In,1704067260,"[1]"\n'
 )
 TOLD = [
-    "km-cli: D4: the event 'Signed, Up' is filed as 'Signed  Up' ({log}, line 2)",
+    "km-cli: D4: the event 'Signed, Up' becomes 'Signed  Up' ({log}, line 2)",
     "km-cli: D5: the value of 'plan' has a currency sign: '$9' is no number (the first of 3: {log}, line 2)",
     "km-cli: D1-merged: account 'Acme': 'Signed, Up' will be counted once ({log}, line 3)",
 ]
@@ -99,7 +99,7 @@ def test_what_is_lost_is_said_once(importer: Command, tmp_path: Path) -> None:
     for words in (("dry-run", log), ("import", log, "-v")):
         result = importer(*words, "--collisions", "keep").ended(0)
         assert result.err == ""
-        assert result.out.count("is filed as") == 1
+        assert result.out.count("becomes") == 1
 
 
 def test_a_long_value_makes_no_long_problem(importer: Command, tmp_path: Path) -> None:

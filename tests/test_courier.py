@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from km_cli.delivery.courier import Courier, Errand
+from km_cli.delivery.courier import Courier, Request
 from km_cli.delivery.policy import Policy
 from km_cli.errors import ComeBackLater, Outage
-from km_cli.model import Answer, Outcome, Verdict
+from km_cli.model import Answer, AnswerKind, Outcome
 from tests.support.virtual import DOWN, LATENCY, TAKEN, Behave, Trip, down_until, outbox_calls, travel
 
 ACKNOWLEDGED, PENDING = Outcome.ACKNOWLEDGED, Outcome.PENDING
@@ -59,7 +59,7 @@ def test_until_the_first_acknowledgement_at_most_four_are_in_flight(workers: int
 
 
 def test_who_is_refused_one_by_one_is_not_taken_for_an_acknowledgement() -> None:
-    refused = Answer(Verdict.REJECTED, "HTTP 400")
+    refused = Answer(AnswerKind.REJECTED, "HTTP 400")
     trip = travel(lambda number, _: refused if number < 4 else TAKEN, 50)
     assert trip.most == 4
     assert trip.outcomes == {Outcome.REJECTED: 4, ACKNOWLEDGED: 46}
@@ -87,7 +87,7 @@ def test_an_hour_of_outage_costs_a_tenth_and_fifty(seed: int) -> None:
     waits = iter((30.0, 60.0, 120.0, 240.0, *[300.0] * 20))
     while left:
         at += next(waits)
-        trip = travel(down_until(3600.0 - at), left, seed=seed, outage=True)
+        trip = travel(down_until(3600.0 - at), left, seed=seed, is_wary=True)
         left, sent, at = left - trip.outcomes[ACKNOWLEDGED], sent + len(trip.sent), at + trip.ended
     assert sent - calls <= calls * 0.1 + 50
     assert sent - calls < 80, "far fewer: 3 a run, once it is known"
@@ -119,10 +119,10 @@ def test_a_probe_takes_nobodys_last_attempt_while_others_have_more() -> None:
     courier = Courier(policy, Drawn(0.0, 0.7, 1.0, 1.0), 0.0)
 
     def sent(now: float) -> int:
-        errand = courier.take(now)
-        assert isinstance(errand, Errand)
-        courier.settle(errand, DOWN if now < 2.0 else TAKEN, now)
-        return errand.jobs[0].call.number
+        request = courier.take(now)
+        assert isinstance(request, Request)
+        courier.settle(request, DOWN if now < 2.0 else TAKEN, now)
+        return request.calls[0].call.number
 
     courier.submit(outbox_calls(range(1)), 0.0)
     assert [sent(0.0), sent(0.0)] == [0, 0]
@@ -162,7 +162,7 @@ def test_one_that_is_never_taken_is_pending_after_its_attempts_and_its_backoff()
 
 def test_after_an_outage_the_first_calls_are_not_tried_by_every_run() -> None:
     """Three that are never taken would else hold up all others for ever."""
-    trips = [travel(never(0, 1, 2), 6, seed=seed, outage=True) for seed in range(100)]
+    trips = [travel(never(0, 1, 2), 6, seed=seed, is_wary=True) for seed in range(100)]
     ended_well = sum(set(trip.numbers(ACKNOWLEDGED)) == {3, 4, 5} for trip in trips)
     assert ended_well > 80
     assert all(isinstance(trip.failure, Outage) for trip in trips if not trip.numbers(ACKNOWLEDGED))
@@ -179,7 +179,7 @@ def test_a_pending_call_has_its_last_failure_as_the_reason() -> None:
 
 
 def test_a_long_retry_after_ends_the_run_at_once() -> None:
-    asked = Answer(Verdict.RETRY, "HTTP 429 Too Many Requests", 301.0)
+    asked = Answer(AnswerKind.RETRY, "HTTP 429 Too Many Requests", 301.0)
     trip = travel(lambda *_: asked, 7)
     assert isinstance(trip.failure, ComeBackLater)
     assert "429" in str(trip.failure)
@@ -187,7 +187,7 @@ def test_a_long_retry_after_ends_the_run_at_once() -> None:
 
 
 def test_retry_after_is_a_floor_for_all() -> None:
-    asked = Answer(Verdict.RETRY, "HTTP 429 Too Many Requests", 100.0)
+    asked = Answer(AnswerKind.RETRY, "HTTP 429 Too Many Requests", 100.0)
     trip = travel(lambda _, now: asked if now < 50 else TAKEN, 50)
     assert trip.outcomes == {ACKNOWLEDGED: 50}
     between = [left for left, _, _ in trip.sent if 2 * LATENCY < left < 100.0]

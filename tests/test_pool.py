@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from km_cli.destinations.tracker import TrackerDestination
+from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import LedgerFailed, Unavailable
-from km_cli.model import Answer, OutboxCall, Outcome, Record, Verdict
+from km_cli.model import Answer, AnswerKind, OutboxCall, Outcome, Record
 from km_cli.protocols import Connection
 from tests.support import tracker as t
 from tests.support.delivering import KEY, QUICK, always, delivering, identities, outbox_call, record
@@ -219,7 +219,7 @@ class Batched:
 
     def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
         self.sent.append([one.number for one in outbox_calls])
-        return Answer(Verdict.RETRY if len(self.sent) % 4 == 2 else Verdict.ACKNOWLEDGED)
+        return Answer(AnswerKind.RETRY if len(self.sent) % 4 == 2 else AnswerKind.ACKNOWLEDGED)
 
     def close(self) -> None:
         pass

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from km_cli.destinations.tracker import TrackerDestination
+from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import ComeBackLater, Unavailable
 from km_cli.model import Outcome
 from tests.support import tracker as t

@@ -10,6 +10,8 @@ from km_cli.destinations import parse_target
 from km_cli.destinations.tracker import check_url
 from km_cli.errors import UsageError
 
+FOLDER = Path("state")
+
 
 @pytest.mark.parametrize(
     ("url", "base"),
@@ -28,7 +30,7 @@ from km_cli.errors import UsageError
 def test_a_base_url_has_one_spelling(url: str, base: str) -> None:
     assert check_url(url) == base
     assert check_url(base) == base
-    assert parse_target(url, Path("x")).tracker == base
+    assert parse_target(url, FOLDER).tracker == base
 
 
 @pytest.mark.parametrize(
@@ -65,13 +67,13 @@ def test_a_base_url_has_one_spelling(url: str, base: str) -> None:
 )
 def test_no_key_goes_there(url: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_target(url, Path("x"))
+        parse_target(url, FOLDER)
     assert "secret" not in str(caught.value) + caught.value.hint
 
 
 def test_kissmetrics_is_one_tracker_by_all_its_names() -> None:
     names = ("kissmetrics", "https://trk.kissmetrics.io/", "https://trk.kissmetrics.com")
-    targets = [parse_target(name, Path("x")) for name in names]
+    targets = [parse_target(name, FOLDER) for name in names]
     assert {target.tracker for target in targets} == {"kissmetrics"}
     assert [target.place for target in targets] == [
         "https://trk.kissmetrics.io",
@@ -81,14 +83,20 @@ def test_kissmetrics_is_one_tracker_by_all_its_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("to", "place"), [("local", "default.db"), ("local:", "default.db"), ("local:/tmp/x.db", "/tmp/x.db")]
+    ("to", "place"),
+    [
+        ("local", "state/local.db"),
+        ("local:", "state/local.db"),
+        ("local:/tmp/x.db", "/tmp/x.db"),
+        ("local:ada@example.com/x.db", "ada@example.com/x.db"),
+    ],
 )
-def test_local_names_a_file(to: str, place: str) -> None:
-    target = parse_target(to, Path("default.db"))
-    assert (target.kind, target.place, target.needs_key) == ("local", place, False)
+def test_local_names_a_file_that_holds_store_and_ledger(to: str, place: str) -> None:
+    target = parse_target(to, FOLDER)
+    assert (target.tracker, target.place, target.own_ledger) == ("local", place, Path(place))
 
 
 @pytest.mark.parametrize("to", ["", "kissmetric", "s3://bucket", "LOCAL", "trk.kissmetrics.io"])
 def test_what_is_no_destination_is_refused(to: str) -> None:
     with pytest.raises(UsageError, match="no destination"):
-        parse_target(to, Path("x"))
+        parse_target(to, FOLDER)

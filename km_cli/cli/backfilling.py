@@ -58,7 +58,7 @@ def run_backfill(context: click.Context) -> int:
         is_told = environment.shows_progress or flags["verbose"]
         if is_told and not flags["quiet"]:
             tell_exposed(settings)
-        asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
+        asks = settings.target.asks_first and not flags["yes"]
         quiet = flags["quiet"] or flags["as_json"]
         observer = BackfillObserver(settings, environment, reporter, asks=asks, quiet=quiet)
         keys, own = settings.keys(), _own(context, settings, reporter.places)
@@ -240,7 +240,7 @@ def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> End
     if not flags["as_json"] and (
         flags["verbose"] or (environment_of(context).shows_summaries and not flags["quiet"])
     ):
-        kept, files = report.kept_by(settings.target), summary.files
+        kept, files = settings.target.kept(), summary.files
         report.print_summary(settings, tally, observer, reporter.seconds, kept, files)
     _complain_of(summary)
     tell_of_other_sites(observer.pending, run.keys)

@@ -53,7 +53,7 @@ def run_import(context: click.Context) -> int:
     sources = _sources(settings, stop, environment)
     started = environment.clock.monotonic()
     with opened_to_send(settings, keys) as (ledger, rejects), interrupts.watched(stop) as caught:
-        asks = settings.target.tracker == "kissmetrics" and not flags["yes"]
+        asks = settings.target.asks_first and not flags["yes"]
         observer = ImportObserver(settings, environment, asks=asks, quiet=flags["quiet"] or flags["as_json"])
         run = Run(settings, keys, ledger, rejects, tally, stop, observer, environment)
         with observer:
@@ -69,11 +69,11 @@ def run_import(context: click.Context) -> int:
 def _report(context: click.Context, run: Run[ImportObserver], seconds: float) -> None:
     settings, tally, flags = run.settings, run.tally, context.params
     if flags["as_json"]:
-        report.print_json(tally, seconds, kept=report.kept_by(settings.target))
+        report.print_json(tally, seconds, kept=settings.target.kept())
     if not flags["as_json"] and (
         flags["verbose"] or (environment_of(context).shows_summaries and not flags["quiet"])
     ):
-        report.print_summary(settings, tally, run.observer, seconds, report.kept_by(settings.target))
+        report.print_summary(settings, tally, run.observer, seconds, settings.target.kept())
     else:
         report.print_losses(tally)
     tell_of_other_sites(run.observer.pending, run.keys)

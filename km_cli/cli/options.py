@@ -9,6 +9,7 @@ import click
 
 from km_cli.config.environment import Environment
 from km_cli.errors import UsageError, did_you_mean
+from km_cli.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -265,7 +266,7 @@ delivery = section(
     ),
     option(
         "--strategy",
-        type=click.Choice(["toggle", "property", "sites"]),
+        type=click.Choice([*STRATEGIES]),
         default=None,
         help="How a row becomes calls. Default: km.toml's personas, else toggle.",
     ),

@@ -49,23 +49,28 @@ def command(code: str | None) -> None:
 def _found(code: str) -> About:
     from km_cli.rules import CATALOGUE
 
-    # A rule's own code comes before one that others show as.
-    by_code = {shown.casefold(): about for about in CATALOGUE.values() for shown in about.shows_as}
+    # A rule's own code comes before a code under which others are reported.
+    by_code = {shown.casefold(): about for about in CATALOGUE.values() for shown in about.reported_as}
     by_code |= {about.code.casefold(): about for about in CATALOGUE.values()}
     if about := by_code.get(code.casefold()):
         return about
-    known = [*CATALOGUE, *(shown for about in CATALOGUE.values() for shown in about.shows_as)]
+    known = [*CATALOGUE, *(shown for about in CATALOGUE.values() for shown in about.reported_as)]
     hint = did_you_mean(code, known, "km-cli rules lists them")
     raise click.UsageError(f"there is no rule {code!r}; {hint}")
 
 
 def _explain(about: About) -> None:
+    from km_cli.rules import Severity
+
     source = f"; source: {about.source}" if about.source else ""
     say(f"{about.code}: {about.meaning}", hang=2)
     say(f"  severity: {about.severity.value}{source}")
-    if about.shows_as:
-        say(f"  shows as: {', '.join(about.shows_as)}", hang=12)
-    say(f"  cure: {about.cure}", hang=8)
+    if about.reported_as:
+        say(f"  reported as: {', '.join(about.reported_as)}", hang=15)
+    if about.disagreement:
+        say(f"  pages disagree: {about.disagreement}", hang=18)
+    answer = "km-cli" if about.severity is Severity.FACT else "cure"
+    say(f"  {answer}: {about.cure}", hang=4 + len(answer))
     log, flags, km_toml = about.example.fires, about.example.flags, about.example.km_toml
     if not log:
         return

@@ -36,7 +36,7 @@ def make_settings(context: click.Context) -> Settings:
     Raises UsageError for what cannot go together.
     """
     flags, environment = context.params, environment_of(context)
-    target = parse_target(flags["to"], environment.state_folder / "local.db")
+    target = parse_target(flags["to"], environment.state_folder)
     _check_flags(context, target)
     ledger, rejects = _places(flags, target, environment)
     clocking = _clocking(context)
@@ -83,9 +83,10 @@ def _skipped(context: click.Context) -> tuple[str, ...]:
 def _check_flags(context: click.Context, target: Target) -> None:
     """Raise UsageError for flags that mean nothing, or contradict each other."""
     flags = context.params
-    if target.kind == "local" and flags["ledger"] is not None:
+    if target.own_ledger is not None and flags["ledger"] is not None:
         raise UsageError(
-            "--to local keeps its own ledger in its file", "leave --ledger out, or use --to local:PATH"
+            f"--to {flags['to']} keeps its own ledger in its file",
+            f"leave --ledger out, or use --to {target.tracker}:PATH",
         )
     for name in ("rate", "timeout", "wait", "max_time"):
         if flags.get(name) is not None and not math.isfinite(flags[name]):
@@ -129,7 +130,7 @@ def _said(context: click.Context, name: str) -> str:
 
 def _places(flags: dict[str, Any], target: Target, environment: Environment) -> tuple[Path, Path]:
     """Return where the ledger is, and where rejects go."""
-    given = target.place if target.kind == "local" else flags["ledger"]
+    given = flags["ledger"] if target.own_ledger is None else str(target.own_ledger)
     ledger = environment.state_folder / "ledger.db" if given is None else expanded(given, "--ledger")
     check_name(ledger)
     if rejects := flags.get("rejects"):

@@ -6,13 +6,14 @@ import re
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from km_cli.config.files import read_small
 from km_cli.errors import UsageError, did_you_mean
+from km_cli.strategies import STRATEGIES
 
 _LARGEST = 1 << 20
 """Bytes that a km.toml may have: far more than any that was written by hand."""
@@ -158,10 +159,16 @@ class BackfillTable(_Table, frozen=True):
     ] = "ask"
 
 
+if TYPE_CHECKING:
+    StrategyName = str
+else:  # the schema lists the registered strategies; a type checker cannot read them
+    StrategyName = Literal[tuple(STRATEGIES)]
+
+
 class KmToml(_Table, frozen=True):
     """km.toml, whole."""
 
-    strategy: Literal["toggle", "property", "sites"] | UnsetType = UNSET
+    strategy: StrategyName | UnsetType = UNSET
     allow_id: list[Text] | UnsetType = UNSET
     columns: ColumnsTable = ColumnsTable()
     sites: dict[Annotated[str, Meta(pattern=_SITE)], SiteTable] = msgspec.field(default_factory=dict)

@@ -51,7 +51,7 @@ def people_of(
     """
     first, second = _first_two(config, site)
     if strategy:
-        personas = STRATEGIES[strategy](first, second)
+        personas = STRATEGIES[strategy].personas(first, second)
     else:
         personas = tuple(_persona(table, config, first) for table in config.personas)
         _check(personas)

@@ -1,4 +1,8 @@
-"""Getting what is durable acknowledged: policy and stops (numbers), courier (order), pool (threads)."""
+"""From durable to acknowledged.
+
+`policy` and `stops` have the numbers: how long to wait, and when to stop. `courier` decides which call goes
+next, and knows neither threads nor sockets. `pool` drives it with threads.
+"""
 
 from __future__ import annotations
 

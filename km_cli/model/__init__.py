@@ -22,7 +22,7 @@ from km_cli.model.calls import (
     part_of,
 )
 from km_cli.model.counts import Held, instance_keys, is_event_key
-from km_cli.model.delivery import Answer, OutboxCall, Outcome, Receipt, Verdict
+from km_cli.model.delivery import Answer, AnswerKind, OutboxCall, Outcome, Receipt
 from km_cli.model.events import Event, Persona, PersonaPart
 from km_cli.model.known import (
     NO_EVENT,
@@ -47,6 +47,7 @@ __all__ = [
     "NO_SECOND",
     "Alias",
     "Answer",
+    "AnswerKind",
     "Call",
     "Claim",
     "Event",
@@ -78,7 +79,6 @@ __all__ = [
     "Slot",
     "SlotReference",
     "Timed",
-    "Verdict",
     "Wired",
     "instance_keys",
     "is_event_key",

@@ -50,7 +50,7 @@ class Receipt(NamedTuple):
     reason: str = ""
 
 
-class Verdict(Enum):
+class AnswerKind(Enum):
     """The meaning of a destination's answer for the call. How long to wait is up to the shared policy."""
 
     ACKNOWLEDGED = "acknowledged"
@@ -68,7 +68,7 @@ class Answer(NamedTuple):
     if that is known.
     """
 
-    verdict: Verdict
+    kind: AnswerKind
     reason: str = ""
     retry_after: float = 0.0
     hint: str = ""

@@ -12,7 +12,6 @@ from typing import Generic, NamedTuple, TypeVar
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.delivery import Policy, Pool
-from km_cli.destinations import open_destination
 from km_cli.errors import KmError, LedgerError, LedgerFailed
 from km_cli.inputs import RejectsFile
 from km_cli.ledger import Ledger
@@ -85,7 +84,7 @@ def send(
     """
     settings, tracker = run.settings, run.settings.target.tracker
     pause = run.ledger.pauses.by_tracker(tracker)
-    destination = open_destination(settings.target, run.keys, settings.timeout)
+    destination = settings.target.open(run.keys, settings.timeout)
     if run.environment.owns_process:
         _tune_process(is_threaded=min(destination.workers, settings.concurrency) > 1)
     pool = Pool(
@@ -96,7 +95,7 @@ def send(
         clock=run.clock,
         random=run.environment.random,
         rate=settings.rate,
-        outage=is_wary and pauses.is_recent(pause, run.clock.now()),
+        is_wary=is_wary and pauses.is_recent(pause, run.clock.now()),
     )
     sending = Sending(
         run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.observer.tick

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from km_cli.config.settings import Settings
-from km_cli.destinations import open_destination
 from km_cli.errors import KmError, TooManyFindings
 from km_cli.ledger import Ledger
 from km_cli.protocols import Clock, Destination
@@ -80,7 +79,7 @@ def rehearse(settings: Settings, observer: Observer, work: Work, stop: Stop, clo
     ledger = Ledger.overlay(settings.ledger)
     try:
         keys = {site.name: "" for site in settings.people.sites}
-        destination = open_destination(settings.target, keys, settings.timeout)
+        destination = settings.target.open(keys, settings.timeout)
         sink = Rehearsal(ledger, settings.target.tracker, destination, tally, stop)
         pipeline = Pipeline(settings, ledger, sink, tally, observer, clock, seeks_ids=True)
         work(pipeline, ledger)

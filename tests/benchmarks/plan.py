@@ -56,7 +56,7 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
     stages = Stages()
     opened = open_reader(Source(path))
     tabular = opened.format == "delimited"
-    personas = STRATEGIES["toggle"]("main", "accounts")
+    personas = STRATEGIES["toggle"].personas("main", "accounts")
     personas = tuple(one._replace(column=named.pop(one.name, "")) for one in personas)
     columns = recognise(ColumnOptions(**named), personas, opened.columns, path, tabular=tabular)
     expansion = Expansion(personas)

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from km_cli.delivery import Policy, Pool
-from km_cli.destinations.tracker import TrackerDestination
+from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import KmError
 from km_cli.model import NANOSECONDS, OutboxCall, Outcome, Receipt, Record, SlotReference
 from km_cli.protocols import Destination

@@ -9,8 +9,8 @@ from typing import Any
 from km_cli.config.people import People
 from km_cli.config.settings import Settings
 from km_cli.config.sites import Site
-from km_cli.destinations import Target
 from km_cli.destinations.base import QueryEncoder
+from km_cli.destinations.tracker import TrackerTarget
 from km_cli.inputs import FormatOptions, Source
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Clocking, ColumnOptions, Columns, Selection
@@ -25,7 +25,7 @@ from km_cli.run.tally import Tally
 from km_cli.strategies import STRATEGIES
 
 TRACKER = "test"
-TOGGLE = STRATEGIES["toggle"]("main", "accounts")
+TOGGLE = STRATEGIES["toggle"].personas("main", "accounts")
 
 
 def settings(ledger: Path, **changes: Any) -> Settings:
@@ -33,7 +33,7 @@ def settings(ledger: Path, **changes: Any) -> Settings:
     fields: dict[str, Any] = {
         "files": (),
         "format_options": FormatOptions(),
-        "target": Target("tracker", TRACKER, "http://127.0.0.1:1"),
+        "target": TrackerTarget(TRACKER, "http://127.0.0.1:1", needs_key=True),
         "people": People(TOGGLE, (Site("main", "KM_API_KEY"),)),
         "members": None,
         "column_options": ColumnOptions(),

@@ -93,12 +93,12 @@ def _arguments(context: click.Context, settings: Settings, config: Path) -> Iter
     """
     yield from context.params["names"]
     yield f"--config={config}"
-    is_local = settings.target.kind == "local"
-    if is_local:
-        yield f"--to=local:{Path(settings.target.place).absolute()}"
+    own_ledger = settings.target.own_ledger
+    if own_ledger is not None:
+        yield f"--to={settings.target.tracker}:{own_ledger.absolute()}"
     else:
         yield f"--ledger={settings.ledger.absolute()}"
-    done = {"names", "config", "ledger", "form", *(["to"] if is_local else [])}
+    done = {"names", "config", "ledger", "form", *(["to"] if own_ledger else [])}
     given = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     for param in context.command.params:
         name = param.name or ""

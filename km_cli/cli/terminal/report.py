@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
+from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from km_cli.cli.terminal.observer import RunObserver
 from km_cli.cli.terminal.show import complain, counted, say, short, table
 from km_cli.config.settings import Settings
-from km_cli.destinations import Target
 from km_cli.model import Finding, Held
 from km_cli.rules import CATALOGUE, is_harmless
 from km_cli.run.row_planner import Forecast
 from km_cli.run.tally import Tally
-
-_ASSUMED_LATENCY = 0.1
 
 MEANINGS = {
     **{code: about.meaning for code, about in CATALOGUE.items()},
@@ -47,25 +42,12 @@ _LONGEST_MESSAGE = 300
 _WORST = 3
 
 
-def kept_by(target: Target) -> dict[str, Any] | None:
-    """Return what the local store holds; None for other destinations, or if it can't say (a full disk)."""
-    if target.kind != "local" or not Path(target.place).exists():
-        return None
-    from km_cli.standin import Store
-
-    try:
-        with closing(Store(target.place)) as store:
-            return dict(store.kept()._asdict())
-    except sqlite3.Error:
-        return None
-
-
 def print_json(
     tally: Tally,
     seconds: float,
     *,
     forecast: Forecast | None = None,
-    kept: dict[str, Any] | None = None,
+    kept: Mapping[str, Any] | None = None,
     more: dict[str, Any] | None = None,
 ) -> None:
     """Print the summary as one object; a dry run's has a forecast, a backfill's has `more`."""
@@ -86,7 +68,7 @@ def print_json(
             for site, personas in forecast.items()
         }
     if kept is not None:
-        summary["kept"] = kept
+        summary["kept"] = dict(kept)
     summary |= more or {}
     print(json.dumps(summary))
 
@@ -111,7 +93,7 @@ def print_summary(
     tally: Tally,
     observer: RunObserver,
     seconds: float,
-    kept: dict[str, Any] | None,
+    kept: Mapping[str, Any] | None,
     files: dict[str, int] | None = None,
 ) -> None:
     """Print how an import went; of a backfill also its files, by what became of them."""
@@ -140,7 +122,7 @@ def print_summary(
         _print_kept(settings, kept)
 
 
-def _print_kept(settings: Settings, kept: dict[str, Any]) -> None:
+def _print_kept(settings: Settings, kept: Mapping[str, Any]) -> None:
     say(f"\nwhat Kissmetrics would keep of it, in {settings.target.place}")
     lines = [(f"  {name}", f"{kept[name]:,}", "") for name in ("people", "events", "properties")]
     for code, count in {**kept["merged"], **kept["dropped"], **kept["ignored"]}.items():
@@ -190,7 +172,7 @@ def print_dry_run(settings: Settings, tally: Tally, observer: RunObserver, forec
     _print_rejects(tally)
     _print_findings(tally, worst=True)
     _print_forecast(forecast)
-    if calls.planned and settings.target.needs_key:
+    if calls.planned and settings.target.seconds_a_call:
         say(f"\nAn import would take about {_duration(settings, calls.planned)}.")
     say("Nothing was sent, nothing was written.")
 
@@ -298,8 +280,8 @@ def _rate(calls: int, seconds: float) -> str:
 
 
 def _duration(settings: Settings, calls: int) -> str:
-    """Estimate an import: every call in flight takes a tenth of a second, or the rate is the limit."""
-    rate = settings.concurrency / _ASSUMED_LATENCY
+    """Estimate how long an import takes: by how long a call takes by assumption, or by --rate."""
+    rate = settings.concurrency / settings.target.seconds_a_call
     if settings.rate:
         rate = min(rate, settings.rate)
     seconds = calls / rate
