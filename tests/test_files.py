@@ -8,7 +8,7 @@ import pytest
 
 from km_cli.errors import UsageError
 from km_cli.inputs import FormatOptions, expand, make_format_options, open_reader
-from km_cli.inputs.formats import recognise
+from km_cli.inputs.formats import recognise_format
 from tests.support.command import Command
 from tests.support.logs import COMMANDS, HEADER, ROW, said
 from tests.support.logs import written as log
@@ -111,7 +111,7 @@ def test_patterns_in_the_command(importer: Command, tracker: Tracker, tmp_path: 
 )
 def test_endings_in_names(name: str, data: bytes, expected: str) -> None:
     """A known ending anywhere in the name counts, the last of them."""
-    assert recognise(FormatOptions(), name, data)[0] == expected
+    assert recognise_format(FormatOptions(), name, data)[0].name == expected
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_wrong_words(
 
 
 @pytest.mark.parametrize(
-    "shape",
+    "format_options",
     [
         FormatOptions("delimited"),
         FormatOptions(delimiter=";"),

@@ -178,7 +178,7 @@ def test_the_format_is_recognised(
     with written(pack(data), name) as source:
         opened = open_reader(source)
         opened.close()
-    assert (opened.format, opened.delimiter) == (form, delimiter)
+    assert (opened.format.name, opened.delimiter) == (form, delimiter)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from km_cli.errors import UsageError
-from km_cli.inputs.discovery import Found, find, planned
+from km_cli.inputs.discovery import FoundFiles, find_files, pattern_from_here
 from km_cli.inputs.partitions import KNOWN, parse, period_of
 from tests.support.permissions import refusable
 
@@ -34,9 +34,9 @@ def at(text: str) -> int:
 
 def look(
     folder: Path, *patterns: str, since: str = "", until: str = "", timezone: str = ""
-) -> tuple[list[str], Found]:
+) -> tuple[list[str], FoundFiles]:
     """Return the files found below a folder, as they are called there, and all else that is told."""
-    found = find(
+    found = find_files(
         [str(folder / pattern) + "/" * pattern.endswith("/") for pattern in patterns],
         at(since) if since else None,
         at(until) if until else None,
@@ -95,7 +95,7 @@ def test_here_and_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     """What is relative stays so."""
     lay(tmp_path, *TREE)
     monkeypatch.chdir(tmp_path)
-    assert find(["in", "*.jsonl", "**/d*"], None, None, "").files == (*IN, "b.jsonl")
+    assert find_files(["in", "*.jsonl", "**/d*"], None, None, "").files == (*IN, "b.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_entries_are_seen_from_km_toml(
     monkeypatch: pytest.MonkeyPatch, folder: str, entry: str, path: str
 ) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
-    assert planned(Path(folder), entry) == path
+    assert pattern_from_here(Path(folder), entry) == path
 
 
 def test_a_folder_may_be_called_as_a_pattern(tmp_path: Path) -> None:
@@ -346,5 +346,5 @@ def test_a_folder_may_be_called_as_a_pattern(tmp_path: Path) -> None:
     lay(folder, "a.csv", "b.csv", "in/2024.csv", "*.tsv", "b.tsv")
     for entry, files in {"a.csv": ["a.csv"], "*.csv": ["a.csv", "b.csv"], "in": ["in/2024.csv"],
                          "in/%Y.csv": ["in/2024.csv"], "*.tsv": ["*.tsv"]}.items():  # fmt: skip
-        found = find([planned(folder, entry)], None, None, "")
+        found = find_files([pattern_from_here(folder, entry)], None, None, "")
         assert found.files == tuple(str(folder / file) for file in files)

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from km_cli.inputs import Item, format_reject
+from km_cli.inputs import Item
 from km_cli.model import Gap, Origin, Reject, Row
+from km_cli.rejects import format_reject
 from tests.support.reading import (
     ENDS,
     PIECES,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,8 +26,9 @@ from km_cli.inference import (
     written,
 )
 from km_cli.inputs import Source, make_format_options, open_reader
-from km_cli.inputs.base import piped
+from km_cli.inputs.messages import shell_command
 from km_cli.model import Reject, Row
+from km_cli.run.clock import SystemClock
 
 _STDOUT = "-"
 _ROLE = 11
@@ -49,7 +49,7 @@ def run_init(context: click.Context) -> int:
             format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         )
     )
-    found = scout(log.rows, log.columns, tabular=log.tabular, now=time.time())
+    found = scout(log.rows, log.columns, tabular=log.tabular, now=SystemClock().now())
     if not found.rows:
         raise log.nothing()
     text = written(found, log.source.name)
@@ -75,14 +75,14 @@ class _Log:
             raise _only_once(source.name)
         opened = open_reader(source)
         opened.close()
-        if opened.format == "rejects":
+        if opened.format.holds_rejects:
             raise UsageError(
                 f"{source.name} holds rejected rows, which keep the mapping of their log",
                 "look at the log itself; rejects are imported without any flags",
             )
         self.columns = opened.columns
         self.delimiter = opened.delimiter
-        self.tabular = opened.format == "delimited"
+        self.tabular = opened.format.is_tabular
         self.bad: list[Reject] = []
         self.bad_count = 0
 
@@ -219,12 +219,12 @@ def _joined(guess: Guess, log: _Log) -> str:
     if log.tabular:
         apart = "" if log.delimiter == "," else f" --fs {_APART[log.delimiter]}"
         join = f'${{timestamp}} = ${{{guess.column}}} . " " . ${{{guess.clock}}}'
-        return piped(log.source.name, f"mlr --csv{apart} put {shlex.quote(join)}")
+        return shell_command(log.source.name, f"mlr --csv{apart} put {shlex.quote(join)}")
     day, clock = (
         "." + "".join(f"[{quoted(key)}]" for key in name.split(".")) for name in (guess.column, guess.clock)
     )
     join = f'.timestamp = {day} + " " + {clock}'
-    return piped(log.source.name, f"jq -c {shlex.quote(join)}")
+    return shell_command(log.source.name, f"jq -c {shlex.quote(join)}")
 
 
 def _guess(guess: Guess, *more: str) -> str:

@@ -32,6 +32,7 @@ from km_cli.ledger import check_name
 from km_cli.mapping import Clocking, ColumnOptions, Members, make_selection
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
+from km_cli.rejects.file import check_content, check_place
 
 
 def make_settings(context: click.Context) -> Settings:
@@ -354,15 +355,11 @@ def _check_files(context: click.Context, settings: Settings) -> None:
         if _is_same(settings.rejects, place):
             raise UsageError(f"--rejects {settings.rejects} is {what}", _ELSEWHERE)
     if context.params.get("rejects"):
-        _check_rejects(settings.rejects)
-    if not _may_hold_rejects(settings.rejects):
-        raise UsageError(
-            f"--rejects {settings.rejects} is there and holds something else than rejects", _ELSEWHERE
-        )
+        check_place(settings.rejects)
+    check_content(settings.rejects)
 
 
 _ELSEWHERE = "give another place: --rejects PATH"
-_REJECTS_BEGIN = b'{"km_cli_reject"'
 
 
 def kept_places(context: click.Context, settings: Settings) -> Iterator[tuple[Path, str]]:
@@ -386,31 +383,3 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.resolve() == other.resolve() or one.samefile(other)
     except (OSError, RuntimeError):
         return False
-
-
-def _check_rejects(path: Path) -> None:
-    """Raise UsageError if rejects can't be written there: when the first comes, others were sent."""
-    if os.path.lexists(path):
-        if not os.path.isfile(path):
-            raise UsageError(f"--rejects {path} is no regular file", _ELSEWHERE)
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise UsageError(f"--rejects {path} can't be written by this user", _ELSEWHERE)
-        return
-    folder = path.absolute().parent
-    while not os.path.lexists(folder):  # it is made with its folders
-        folder = folder.parent
-    if not os.path.isdir(folder):
-        raise UsageError(f"--rejects {path}: {folder} is no folder", _ELSEWHERE)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"--rejects {path}: no file can be made in {folder}", _ELSEWHERE)
-
-
-def _may_hold_rejects(path: Path) -> bool:
-    try:
-        if not path.is_file():
-            return True
-        with path.open("rb") as file:
-            start = file.read(len(_REJECTS_BEGIN))
-    except OSError:
-        return True  # whoever writes there says what is wrong with it
-    return start in (b"", _REJECTS_BEGIN)

@@ -72,7 +72,7 @@ class _Reading:
 
     def members(self, opened: Opened) -> Members:
         """Return all memberships."""
-        source, tabular = opened.source.name, opened.format == "delimited"
+        source, tabular = opened.source.name, opened.format.is_tabular
         if opened.empty:
             raise InputError(
                 f"{source}: the members' file is empty",

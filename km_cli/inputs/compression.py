@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import in_shell
+from km_cli.inputs.messages import shell_word
 
 _MAGIC = 10
 _BLOCK = 1 << 13
@@ -67,7 +67,7 @@ def check_packed_once(name: str, packer: str, head: bytes) -> None:
         twice = f"twice by {packer}" if inner == packer else f"by {inner}, and that by {packer}"
         raise InputError(
             f"{name} is packed {twice}",
-            f"unpack it: {packer} -dc {in_shell(name)} | {inner} -dc | km-cli import -",
+            f"unpack it: {packer} -dc {shell_word(name)} | {inner} -dc | km-cli import -",
         )
 
 
@@ -244,7 +244,7 @@ def _xz(name: str) -> _Unpacking:
 def _not_here(name: str, program: str) -> InputError:
     return InputError(
         f"{name} is packed by {program}, which this Python was built without",
-        f"unpack it: {program} -dc {in_shell(name)} | km-cli … -",
+        f"unpack it: {program} -dc {shell_word(name)} | km-cli … -",
     )
 
 
@@ -254,7 +254,7 @@ def _zst(name: str) -> _Unpacking:
     except ImportError:
         raise InputError(
             f"{name} is packed by zstd, which needs a library that is not installed",
-            f"pip install 'km-cli[zst]', or unpack it: zstd -dc {in_shell(name)} | km-cli … -",
+            f"pip install 'km-cli[zst]', or unpack it: zstd -dc {shell_word(name)} | km-cli … -",
         ) from None
     window = ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     return _Unpacking(

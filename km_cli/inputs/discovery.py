@@ -17,8 +17,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from km_cli.inputs.globs import hint
+from km_cli.inputs.messages import path_text
 from km_cli.inputs.partitions import Date, Period, Step, as_glob, parse, period_of
-from km_cli.inputs.source import shown
 
 _DAY = 86_400 * 10**9
 """Nanoseconds. Partitions are often by another zone, or by when a row arrived: so far they may be off."""
@@ -36,7 +36,7 @@ class Missing(NamedTuple):
     unreadable: bool = False
 
 
-class Found(NamedTuple):
+class FoundFiles(NamedTuple):
     """The files there are, each once, in the order they are read.
 
     `outside` counts files, and folders that nobody looked into, whose period is not asked for.
@@ -47,7 +47,7 @@ class Found(NamedTuple):
     outside: int
 
 
-def planned(folder: Path, entry: str) -> str:
+def pattern_from_here(folder: Path, entry: str) -> str:
     """Return an entry of a file in `folder` as one that can be looked for from here: `~` is the home.
 
     Only what the entry says is a pattern: a folder may be called 100% or [old].
@@ -72,7 +72,7 @@ def _named(file: str) -> str:
     return "./-" if file == "-" else file
 
 
-def find(patterns: Iterable[str], since: int | None, until: int | None, timezone: str) -> Found:
+def find_files(patterns: Iterable[str], since: int | None, until: int | None, timezone: str) -> FoundFiles:
     """Return the files of the patterns, of each in order of their names; `timezone` "" is UTC.
 
     A name that exists is taken as it is, a folder is all data files at any depth below it. What is
@@ -88,7 +88,7 @@ def find(patterns: Iterable[str], since: int | None, until: int | None, timezone
         files.update(dict.fromkeys(sorted(search.files)))
         outside |= search.outside
         missing += search.missing(pattern)
-    return Found(tuple(map(_named, files)), tuple(missing), len(outside.difference(files)))
+    return FoundFiles(tuple(map(_named, files)), tuple(missing), len(outside.difference(files)))
 
 
 class _Search:
@@ -117,10 +117,10 @@ class _Search:
     def missing(self, pattern: str) -> Iterator[Missing]:
         """Yield what stands in the way of its files, if anything does."""
         for folder, reason in self._unreadable.items():
-            what = f"{shown(folder or '.')} cannot be read: {reason}"
+            what = f"{path_text(folder or '.')} cannot be read: {reason}"
             yield Missing(pattern, f"check its permissions: {what}", unreadable=True)
         if self._dangling:
-            yield Missing(pattern, f"it is a link to {shown(self._dangling)}, which is not there")
+            yield Missing(pattern, f"it is a link to {path_text(self._dangling)}, which is not there")
         elif not (self.files or self.outside or self._has_folder or self._unreadable):
             yield Missing(pattern, hint(as_glob(pattern)))
 

@@ -6,9 +6,10 @@ import codecs
 import re
 
 from km_cli.errors import InputError, UsageError, did_you_mean
-from km_cli.inputs.base import UTF8, in_shell, piped
+from km_cli.inputs.base import UTF8
 from km_cli.inputs.compression import Bytes
-from km_cli.rejects.form import is_reject
+from km_cli.inputs.formats import holds_rejects
+from km_cli.inputs.messages import shell_command, shell_word
 
 _BLOCK = 1 << 16
 _LONGEST_MARK = 1 << 12
@@ -109,7 +110,7 @@ class Transcoded:
             if not (data := self._raw.read1(_BLOCK)):
                 break
             head += data
-        self._is_plain = is_reject(head.lstrip())
+        self._is_plain = holds_rejects(head)
         self.encoded = b"" if self._is_plain else head
         return head
 
@@ -172,9 +173,9 @@ def _zeros(name: str, wide: str) -> InputError:
     """Return the error for a log that was truncated while a program went on writing at its old place."""
     plain = f" | iconv -f {wide} -t utf-8" if wide else ""
     return InputError(
-        f"{name} begins with zero bytes: it was cut off under a writer that goes on at its old place",
-        f"have that append (>> in a shell); what is in it: {piped(name, 'cat')}{plain} | tr -d '\\000' | "
-        "km-cli import -",
+        f"{name} begins with zero bytes: it was truncated while a program went on writing at its old place",
+        "have that program append (>> in a shell); to import what the file holds: "
+        f"{shell_command(name, 'cat')}{plain} | tr -d '\\000' | km-cli import -",
     )
 
 
@@ -183,5 +184,5 @@ def no_such_text(name: str, offset: int, error: UnicodeError) -> InputError:
     base = "utf-32" if "UTF-32" in str(error) else "utf-16"
     return InputError(
         f"{name}: not readable in its encoding after {offset:,} bytes of content: {error}",
-        f"name the one that it is in, as --encoding {base}-le or {base}-be (file {in_shell(name)} may tell)",
+        f"name the file's encoding, as --encoding {base}-le or {base}-be (file {shell_word(name)} may tell)",
     )

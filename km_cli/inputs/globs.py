@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from km_cli.errors import UsageError
-from km_cli.inputs.source import shown
+from km_cli.inputs.messages import path_text
 
 
 def expand(names: Iterable[str]) -> tuple[str, ...]:
@@ -39,11 +39,11 @@ def hint(pattern: str) -> str:
     folder = Path(pattern).parent if is_name else Path(pattern)
     while glob.escape(str(folder)) != str(folder):
         folder = folder.parent
-    where = "the current folder" if folder == Path() else f"the folder {shown(folder)}"
+    where = "the current folder" if folder == Path() else f"the folder {path_text(folder)}"
     try:
         if not folder.is_dir():
             return f"check the path: {where} does not exist"
-        inside = sorted(shown(path.name) + "/" * path.is_dir() for path in folder.iterdir())
+        inside = sorted(path_text(path.name) + "/" * path.is_dir() for path in folder.iterdir())
     except OSError as error:
         return f"check its permissions: {where} cannot be read: {error.strerror}"
     if not inside:

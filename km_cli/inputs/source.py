@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from km_cli.errors import CutShort, ReadError, Rewritten, UsageError, did_you_mean
-from km_cli.inputs.base import in_shell
+from km_cli.inputs.base import FormatOptions
 from km_cli.inputs.compression import (
     Bytes,
     Damaged,
@@ -23,7 +23,7 @@ from km_cli.inputs.compression import (
     unpack,
 )
 from km_cli.inputs.encoding import Transcoded, check_encoding, no_such_text
-from km_cli.inputs.formats import FormatOptions
+from km_cli.inputs.messages import path_text, shell_word
 from km_cli.inputs.unsupported import check_kind
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Stream:
     def _cure(self, error: Damaged) -> str:
         """Return what to do about content that can't be unpacked any further."""
         if isinstance(error, TooLarge):
-            return f"unpack it before: {error.program} {in_shell(self._name)} | km-cli import -"
+            return f"unpack it before: {error.program} {shell_word(self._name)} | km-cli import -"
         if not self._offset:
             return "nothing in it can be read; get a whole copy of the file and run again"
         if isinstance(error, EndsEarly):
@@ -128,7 +128,7 @@ def _rewritten(name: str, offset: int) -> Rewritten:
 def _absent(path: Path, name: str) -> UsageError:
     if path.is_symlink():
         return UsageError(
-            f"{name} is a link to {shown(os.path.realpath(path))}, which does not exist",
+            f"{name} is a link to {path_text(os.path.realpath(path))}, which does not exist",
             "mend the link, or name the file itself",
         )
     return UsageError(f"{name}: there is no such file", _near(path))
@@ -137,18 +137,13 @@ def _absent(path: Path, name: str) -> UsageError:
 def _near(path: Path) -> str:
     """Say which file beside an absent one may be meant."""
     if not path.parent.is_dir():
-        return f"check the path: the folder {shown(path.parent)} does not exist"
+        return f"check the path: the folder {path_text(path.parent)} does not exist"
     try:
         with os.scandir(path.parent) as entries:
             beside = [entry.name for entry in islice(entries, _MOST_BESIDE)]
     except OSError:
         beside = []
-    return did_you_mean(path.name, beside, "check the path", lambda near: shown(path.with_name(near)))
-
-
-def shown(path: Path | str) -> str:
-    """Return a path as text, which its bytes need not be."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+    return did_you_mean(path.name, beside, "check the path", lambda near: path_text(path.with_name(near)))
 
 
 class Stamp(NamedTuple):
@@ -160,7 +155,7 @@ class Stamp(NamedTuple):
     time: int
 
     @classmethod
-    def of(cls, found: os.stat_result) -> Stamp:
+    def from_stat(cls, found: os.stat_result) -> Stamp:
         """Return the stamp of a file as it was found."""
         return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
@@ -212,7 +207,7 @@ class Source:
         self._opens = opens
         self.format_options = format_options
         self.path = None if name == "-" else Path(name)
-        self.name = "<stdin>" if name == "-" else shown(name)
+        self.name = "<stdin>" if name == "-" else path_text(name)
         self._stdin = stdin
         self._file = -1
         self.stamp: Stamp | None = None
@@ -235,7 +230,7 @@ class Source:
             raise self._unopened(error) from None
         found = os.fstat(file)
         if stat.S_ISREG(found.st_mode):
-            self._file, self.stamp = file, Stamp.of(found)
+            self._file, self.stamp = file, Stamp.from_stat(found)
         else:
             os.close(file)
 
@@ -248,7 +243,7 @@ class Source:
     @property
     def was_touched(self) -> bool:
         """Whether the pinned file was written to, or cut off, since it was pinned."""
-        return self.stamp != Stamp.of(os.fstat(self._file))
+        return self.stamp != Stamp.from_stat(os.fstat(self._file))
 
     @property
     def has_line(self) -> bool:

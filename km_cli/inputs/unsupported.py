@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import BOM, in_shell, piped
+from km_cli.inputs.base import BOM
+from km_cli.inputs.messages import shell_command, shell_word
 
 _HEAD = 1024
 """Bytes looked at: a tar archive shows behind its first 257."""
@@ -36,7 +37,7 @@ def _archive(begins: bytes, what: str, to_one: str, to_all: str) -> _Kind:
 
 def _packed(begins: bytes, packer: str, program: str) -> _Kind:
     def cure(name: str) -> str:
-        return f"unpack it: {piped(name, f'{program} -dc')} {_IMPORTED}"
+        return f"unpack it: {shell_command(name, f'{program} -dc')} {_IMPORTED}"
 
     return _Kind(begins, f"packed by {packer}", cure)
 
@@ -80,5 +81,5 @@ def check_kind(name: str, head: bytes) -> None:
     for kind in _KINDS:
         if re.match(kind.begins, begun, re.DOTALL):
             cure = kind.cure
-            hint = cure.replace("FILE", in_shell(name)) if isinstance(cure, str) else cure(name)
+            hint = cure.replace("FILE", shell_word(name)) if isinstance(cure, str) else cure(name)
             raise InputError(f"{name} is {kind.what}, no CSV or JSON lines", hint)

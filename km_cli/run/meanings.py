@@ -98,7 +98,7 @@ class Meanings:
         with self._ledger.decoding("readings"):
             known = Mapping.from_json(mapping)
             people = personas_from_json(personas) if personas else self._people_of_old(known)
-        is_tabular = opened.format == "delimited"
+        is_tabular = opened.format.is_tabular
         if not people or (is_tabular and not _bare(known.columns).taken <= set(opened.columns)):
             return None
         try:
@@ -264,7 +264,7 @@ class Interpretation:
         self._mapper = Mapper(
             columns,
             opened.columns,
-            tabular=opened.format == "delimited",
+            tabular=opened.format.is_tabular,
             personas=personas,
             clocking=mapping.clocking,
             allowed=settings.allowed,

@@ -61,7 +61,7 @@ class Openings:
         """
         asked, source = self._settings.asked, opened.source
         heads: list[tuple[Head, _Hash]] = []
-        if source.path is not None and opened.format != "rejects":
+        if source.path is not None and not opened.format.holds_rejects:
             heads = self._heads(opened)
             for head, state in heads:
                 if head.asked == asked and (known := self._gone_on_with(head)):
@@ -122,7 +122,7 @@ class Openings:
             settings.personas,
             opened.columns,
             opened.source.name,
-            tabular=opened.format == "delimited",
+            tabular=opened.format.is_tabular,
             members=settings.members.personas if settings.members else frozenset(),
         )
         return Mapping(columns, settings.clocking, settings.people.digest)
@@ -157,7 +157,7 @@ class Openings:
         return Mapper(
             mapping.columns,
             opened.columns,
-            tabular=opened.format == "delimited",
+            tabular=opened.format.is_tabular,
             personas=settings.personas,
             clocking=mapping.clocking,
             allowed=settings.allowed,
@@ -174,7 +174,7 @@ def _refreshed(known: Reading, opened: Opened) -> Reading:
     """Return a reading with its file's name and columns as they are now: later objects may have others."""
     columns = tuple(dict.fromkeys((*known.columns, *opened.columns)))
     regular = tuple(name for name in known.regular if name in opened.regular)
-    if opened.format == "delimited":
+    if opened.format.is_tabular:
         columns, regular = opened.columns, opened.columns
     return known._replace(source=opened.source.name, columns=columns, regular=regular)
 
@@ -222,7 +222,7 @@ def span_of(
     span = Span()
     times = Times(mapping.clocking, now)
     with suppress(InputError, ReadError), closing(open_reader(source)) as again:
-        cell = cells(again.columns, tabular=again.format == "delimited")(mapping.columns.timestamp)
+        cell = cells(again.columns, tabular=again.format.is_tabular)(mapping.columns.timestamp)
         for at, item in enumerate(again.reader(place, check).items()):
             if at % 1000 == 0:
                 check()

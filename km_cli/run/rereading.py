@@ -52,7 +52,7 @@ def _rows_of(reading: Reading) -> Iterator[tuple[int, Properties]]:
         opened = open_reader(Source(reading.source))
         try:
             columns = Mapping.from_json(reading.mapping).columns
-            read = whole(columns, opened.columns, tabular=opened.format == "delimited")
+            read = whole(columns, opened.columns, tabular=opened.format.is_tabular)
             for item in opened.reader().items():
                 if type(item) is Row:
                     yield item.line, read(item.values)

@@ -55,7 +55,7 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
     """Take a file through every stage, batch by batch; return its rows and what they cost."""
     stages = Stages()
     opened = open_reader(Source(path))
-    tabular = opened.format == "delimited"
+    tabular = opened.format.is_tabular
     personas = STRATEGIES["toggle"]("main", "accounts")
     personas = tuple(one._replace(column=named.pop(one.name, "")) for one in personas)
     columns = recognise(ColumnOptions(**named), personas, opened.columns, path, tabular=tabular)

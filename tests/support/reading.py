@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import km_cli.run  # noqa: F401 - registers the rejects' form among the inputs
 from km_cli.errors import InputError, KmError, ReadError, UsageError
 from km_cli.inputs import FormatOptions, Item, Place, Source, open_reader
 from km_cli.model import Gap, Row
