@@ -149,7 +149,7 @@ def test_it_is_recognised(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_columns_and_values(name: str) -> None:
-    """Columns come from the header or the first objects; values are a list if it is tabular, else an object."""
+    """Columns come from the header or the first objects; values are a list or an object."""
     one = the_format(name)
     with written(FIRST[name] + RECORD[name], "log") as source:
         opened = open_reader(source)

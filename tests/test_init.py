@@ -19,7 +19,7 @@ from km_cli.config import kmtoml
 from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.inference import Scouted, questions, quoted, scout, written
 from km_cli.inputs import Source, open_reader
-from km_cli.mapping import ColumnOptions, find, recognise
+from km_cli.mapping import ColumnOptions, members_columns, recognise_columns
 from km_cli.model import Persona, Row
 from tests.conftest import SAMPLES
 from tests.support.command import Command, Result
@@ -630,8 +630,8 @@ def test_whatever_the_objects_the_file_is_understood(rows: list[dict[str, Any]])
     asked = {"event": columns.event, "timestamp": columns.timestamp, "id": columns.id}
     asked |= {persona.name: persona.column for persona in config.personas if persona.column != "?"}
     asked = {role: column for role, column in asked.items() if column}
-    assert find(asked, opened.columns, "log.jsonl", tabular=False) == asked
+    assert members_columns(asked, opened.columns, "log.jsonl", tabular=False) == asked
     wanted = ColumnOptions("event", "timestamp", exclude=tuple(columns.exclude or ()))
     names = (*opened.columns, "event", "timestamp", "user")
     nobody = (Persona("user", "main"),)
-    assert recognise(wanted, nobody, names, "log.jsonl", tabular=False).exclude == wanted.exclude
+    assert recognise_columns(wanted, nobody, names, "log.jsonl", tabular=False).exclude == wanted.exclude

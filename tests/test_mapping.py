@@ -14,16 +14,16 @@ from km_cli.errors import InputError
 from km_cli.inputs.jsonl import parse_object
 from km_cli.kissmetrics import PLACEHOLDERS
 from km_cli.mapping import (
-    Clocking,
     ColumnOptions,
     Columns,
     Mapper,
     Mapping,
     PersonaColumns,
+    TimeOptions,
     property_columns,
-    recognise,
+    recognise_columns,
 )
-from km_cli.mapping.columns import USUAL
+from km_cli.mapping.found_columns import USUAL
 from km_cli.mapping.identities import Identities
 from km_cli.model import Event, Finding, Persona, PersonaPart, Reject, Row
 from tests.support.running import TOGGLE
@@ -37,7 +37,9 @@ USUAL_COLUMNS = ("user", "account", "event", "timestamp")
 def understood(found: str, *, tabular: bool = True, **wanted: Any) -> Columns:
     """The columns of a header such as `user,event`; `user` and `account` are asked for too."""
     personas = asked(wanted)
-    return recognise(ColumnOptions(**wanted), personas, tuple(found.split(",")), "log", tabular=tabular)
+    return recognise_columns(
+        ColumnOptions(**wanted), personas, tuple(found.split(",")), "log", tabular=tabular
+    )
 
 
 def asked(wanted: dict[str, Any]) -> tuple[Persona, ...]:
@@ -62,7 +64,7 @@ class Mapped:
         wanted: ColumnOptions = ColumnOptions(),  # noqa: B008
         personas: tuple[Persona, ...] = TOGGLE,
         *,
-        clocking: Clocking = Clocking(),  # noqa: B008
+        time_options: TimeOptions = TimeOptions(),  # noqa: B008
         allowed: tuple[str, ...] = (),
     ) -> None:
         self.findings: list[Finding] = []
@@ -70,11 +72,11 @@ class Mapped:
         tabular = isinstance(values, list)
         raw = json.dumps(values).encode()
         mapper = Mapper(
-            recognise(wanted, personas, found, "log", tabular=tabular),
+            recognise_columns(wanted, personas, found, "log", tabular=tabular),
             found,
             tabular=tabular,
             personas=personas,
-            clocking=clocking,
+            time_options=time_options,
             allowed=allowed,
             now=NOW,
             note=self.findings.append,
@@ -178,7 +180,7 @@ def test_flags_name_columns(found: str, wanted: dict[str, str], expected: dict[s
 def test_no_column_is_two_things(found: str, personas: tuple[dict[str, Any], ...], expected: str) -> None:
     """Whoever has the column's name goes first; what one names beside its identity is no other's."""
     people = [Persona(site="main", **persona) for persona in personas]
-    columns = recognise(ColumnOptions(), people, tuple(found.split(",")), "log", tabular=True)
+    columns = recognise_columns(ColumnOptions(), people, tuple(found.split(",")), "log", tabular=True)
     assert [who.identity for who in columns.personas] == expected.split(" ")
 
 
@@ -206,27 +208,27 @@ def test_members_of_objects_that_the_first_ones_lack() -> None:
     """Personas may name them: a member is often left out. In a header a column is there, or is not."""
     people = [Persona("user", "main", alias="mail.work", properties=("plan", "Seats"), sets=("born",))]
     found = ("user", "event", "ts", "seats")
-    (who,) = recognise(ColumnOptions(), people, found, "log", tabular=False).personas
+    (who,) = recognise_columns(ColumnOptions(), people, found, "log", tabular=False).personas
     assert who == PersonaColumns("user", "user", "mail.work", ("plan", "seats"), ("born",))
     for persona in (people[0]._replace(alias=name, properties=None, sets=()) for name in ("plan", "usre")):
         with pytest.raises(InputError, match=r"km.toml, user's alias"):
-            recognise(ColumnOptions(), [persona], found, "log", tabular=True)
+            recognise_columns(ColumnOptions(), [persona], found, "log", tabular=True)
     with pytest.raises(InputError, match=r"no column 'plan' \(--property\)"):
-        recognise(ColumnOptions(properties=("plan",)), people, found, "log", tabular=False)
+        recognise_columns(ColumnOptions(properties=("plan",)), people, found, "log", tabular=False)
 
 
 def test_columns_of_personas_of_ones_own_are_said_in_km_toml() -> None:
     """They have no flag."""
     people = [Persona("contact", "main")]
     with pytest.raises(InputError) as raised:
-        recognise(ColumnOptions(), people, ("contacts", "event", "ts"), "log", tabular=True)
+        recognise_columns(ColumnOptions(), people, ("contacts", "event", "ts"), "log", tabular=True)
     cure = "in km.toml's persona 'contact'"
     assert raised.value.hint == (
         f'say which it is: column = "NAME" {cure}; perhaps column = "contacts" {cure}?'
     )
     for wrong, hint in (({"column": "contct"}, "'contacts'"), ({"column": "x"}, f'column = "x.id" {cure}')):
         with pytest.raises(InputError) as raised:
-            recognise(
+            recognise_columns(
                 ColumnOptions(), [people[0]._replace(**wrong)], ("contacts", "x.id"), "log", tabular=False
             )
         assert "(km.toml, the persona 'contact')" in str(raised.value)
@@ -315,9 +317,9 @@ SEVERAL = st.lists(NAMES, max_size=3).map(tuple)
     ),
     st.tuples(NAMES, NAMES, NAMES),
 )
-def test_mappings_are_kept_as_they_are(columns: tuple[Any, ...], clocking: tuple[str, str, str]) -> None:
+def test_mappings_are_kept_as_they_are(columns: tuple[Any, ...], time_options: tuple[str, str, str]) -> None:
     """The ledger keeps them as text."""
-    mapping = Mapping(Columns(*columns), Clocking(*clocking))
+    mapping = Mapping(Columns(*columns), TimeOptions(*time_options))
     assert Mapping.from_json(mapping.to_json()) == mapping
 
 

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
+from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
 
 S = 1_704_067_200
 """2024-01-01T00:00:00Z in seconds."""
 
 NS = 10**9
 NOW = S + 366 * 86_400
-BERLIN = Clocking("Europe/Berlin")
+BERLIN = TimeOptions("Europe/Berlin")
 
 
-def parse(text: str, clocking: Clocking = Clocking()) -> int:  # noqa: B008
-    return Times(clocking, NOW).parse(text)
+def parse(text: str, time_options: TimeOptions = TimeOptions()) -> int:  # noqa: B008
+    return Times(time_options, NOW).parse(text)
 
 
 FINE: list[tuple[str, int]] = [
@@ -103,10 +103,10 @@ FINE: list[tuple[str, int]] = [
 
 
 @pytest.mark.parametrize(("text", "moment"), FINE)
-@pytest.mark.parametrize("clocking", [Clocking(), BERLIN], ids=["no zone", "Berlin"])
-def test_times_that_say_it_all(text: str, moment: int, clocking: Clocking) -> None:
+@pytest.mark.parametrize("time_options", [TimeOptions(), BERLIN], ids=["no zone", "Berlin"])
+def test_times_that_say_it_all(text: str, moment: int, time_options: TimeOptions) -> None:
     """A zone for the others changes nothing about them."""
-    times = Times(clocking, NOW)
+    times = Times(time_options, NOW)
     assert times.parse(text) == moment
     assert times.leap_second == (":60" in text)
 
@@ -191,11 +191,11 @@ BAD: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("text", "said"), BAD, ids=[text[:20] for text, _ in BAD])
-@pytest.mark.parametrize("clocking", [Clocking(), BERLIN], ids=["no zone", "Berlin"])
-def test_texts_that_are_no_time(text: str, said: str, clocking: Clocking) -> None:
+@pytest.mark.parametrize("time_options", [TimeOptions(), BERLIN], ids=["no zone", "Berlin"])
+def test_texts_that_are_no_time(text: str, said: str, time_options: TimeOptions) -> None:
     """The row is rejected; the reason shows the text, escaped and not at length."""
     with pytest.raises(BadTime) as raised:
-        parse(text, clocking)
+        parse(text, time_options)
     assert said in str(raised.value)
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 150
@@ -230,7 +230,7 @@ UNCLEAR: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize(("text", "said", "cure"), UNCLEAR)
 def test_times_that_need_a_flag(text: str, said: str, cure: str) -> None:
     """The input stops, and the flag is named as it should be written."""
-    with pytest.raises(Unclear, match=said) as raised:
+    with pytest.raises(AmbiguousTime, match=said) as raised:
         parse(text)
     assert text[:10] in str(raised.value) or said == "offset"
     assert cure in raised.value.cure
@@ -238,28 +238,30 @@ def test_times_that_need_a_flag(text: str, said: str, cure: str) -> None:
 
 def test_a_proven_order_is_not_taken_for_the_next_date() -> None:
     """Nothing is guessed: what is known of the column is said, with the one flag that fits it."""
-    times = Times(Clocking("UTC"), NOW)
+    times = Times(TimeOptions("UTC"), NOW)
     times.parse("13/04/2024 10:00")
-    with pytest.raises(Unclear, match="in '13/04/2024 10:00' before it the day comes first") as raised:
+    with pytest.raises(AmbiguousTime, match="in '13/04/2024 10:00' before it the day comes first") as raised:
         times.parse("03/04/2024 10:20")
     assert raised.value.cure == "say how: --time-format '%d/%m/%Y %H:%M'"
-    times = Times(Clocking("UTC"), NOW)
+    times = Times(TimeOptions("UTC"), NOW)
     times.parse("2024/04/13")
-    with pytest.raises(Unclear, match="the month comes first") as raised:
+    with pytest.raises(AmbiguousTime, match="the month comes first") as raised:
         times.parse("2024/04/03")
     assert raised.value.cure == "say how: --time-format '%Y/%m/%d'"
 
 
 def test_two_orders_in_one_column() -> None:
     """They stop the input, as two units do; a date that is the same in both, or out of range, proves none."""
-    times = Times(Clocking("UTC"), NOW)
+    times = Times(TimeOptions("UTC"), NOW)
     assert times.parse("04/04/2024") == 1_712_188_800 * NS
     with pytest.raises(BadTime):
         times.parse("12/31/1999")
     assert times.parse("13/04/2024") == 1_712_966_400 * NS
     with pytest.raises(BadTime):
         times.parse("12/31/1999")
-    with pytest.raises(Unclear, match="'04/13/2024' has the month first, '13/04/2024' before it has the day"):
+    with pytest.raises(
+        AmbiguousTime, match="'04/13/2024' has the month first, '13/04/2024' before it has the day"
+    ):
         times.parse("04/13/2024")
     assert times.parse("14/04/2024") == 1_713_052_800 * NS
 
@@ -270,10 +272,10 @@ def test_a_date_is_read_if_it_has_one_reading(day: date, apart: str) -> None:
     for form in (f"%d{apart}%m{apart}%Y", f"%m{apart}%d{apart}%Y"):
         text = day.strftime(form)
         if day.day > 12 or day.day == day.month:
-            assert parse(text, Clocking("UTC")) == parse(day.isoformat(), Clocking("UTC"))
+            assert parse(text, TimeOptions("UTC")) == parse(day.isoformat(), TimeOptions("UTC"))
         else:
-            with pytest.raises(Unclear, match="several ways"):
-                parse(text, Clocking("UTC"))
+            with pytest.raises(AmbiguousTime, match="several ways"):
+                parse(text, TimeOptions("UTC"))
 
 
 @pytest.mark.parametrize(
@@ -286,7 +288,7 @@ def test_a_date_is_read_if_it_has_one_reading(day: date, apart: str) -> None:
 )
 def test_what_is_of_a_form_and_does_not_exist(text: str, form: str, said: str) -> None:
     with pytest.raises(BadTime, match=said):
-        parse(text, Clocking("UTC", form))
+        parse(text, TimeOptions("UTC", form))
 
 
 # Zones
@@ -311,7 +313,7 @@ def test_what_is_of_a_form_and_does_not_exist(text: str, form: str, said: str) -
 )
 def test_local_times(text: str, zone: str, moment: int) -> None:
     """Summer and winter, up to the change and from it on."""
-    assert parse(text, Clocking(zone)) == moment
+    assert parse(text, TimeOptions(zone)) == moment
 
 
 @pytest.mark.parametrize("ambiguous", ["", "earlier", "later"])
@@ -327,7 +329,7 @@ def test_local_times(text: str, zone: str, moment: int) -> None:
 def test_local_times_that_do_not_exist(text: str, zone: str, ambiguous: str) -> None:
     """There is nothing to choose between."""
     with pytest.raises(BadTime, match=f"does not exist in {zone}"):
-        parse(text, Clocking(zone, "", ambiguous))
+        parse(text, TimeOptions(zone, "", ambiguous))
 
 
 @pytest.mark.parametrize(
@@ -342,9 +344,9 @@ def test_local_times_that_do_not_exist(text: str, zone: str, ambiguous: str) -> 
 def test_local_times_that_happen_twice(text: str, zone: str, earlier: int, apart: int) -> None:
     """Rejected, until it is said which one is meant; half an hour on Lord Howe Island."""
     with pytest.raises(BadTime, match=f"twice in {zone}; say --ambiguous"):
-        parse(text, Clocking(zone))
-    assert parse(text, Clocking(zone, "", "earlier")) == earlier * NS
-    assert parse(text, Clocking(zone, "", "later")) == (earlier + apart) * NS
+        parse(text, TimeOptions(zone))
+    assert parse(text, TimeOptions(zone, "", "earlier")) == earlier * NS
+    assert parse(text, TimeOptions(zone, "", "later")) == (earlier + apart) * NS
 
 
 # Forms
@@ -364,7 +366,7 @@ def test_local_times_that_happen_twice(text: str, zone: str, earlier: int, apart
 )
 def test_a_form(text: str, form: str, zone: str, moment: int) -> None:
     """It is taken at its word."""
-    assert parse(text, Clocking(zone, form)) == moment * NS
+    assert parse(text, TimeOptions(zone, form)) == moment * NS
 
 
 @pytest.mark.parametrize(
@@ -373,7 +375,7 @@ def test_a_form(text: str, form: str, zone: str, moment: int) -> None:
 def test_what_is_not_of_the_form(text: str) -> None:
     """It is rejected, even if it could be understood: one column, one form."""
     with pytest.raises(BadTime, match="is not of the form '%d/%m/%Y'"):
-        parse(text, Clocking("UTC", "%d/%m/%Y"))
+        parse(text, TimeOptions("UTC", "%d/%m/%Y"))
 
 
 @pytest.mark.parametrize(
@@ -382,13 +384,13 @@ def test_what_is_not_of_the_form(text: str) -> None:
 def test_a_form_does_not_lift_the_limits(text: str, said: str) -> None:
     """What Kissmetrics does not keep is not sent."""
     with pytest.raises(BadTime, match=said):
-        parse(text, Clocking("UTC", "%d/%m/%Y"))
+        parse(text, TimeOptions("UTC", "%d/%m/%Y"))
 
 
 def test_a_form_without_an_offset_needs_a_zone() -> None:
     """As any other time."""
-    with pytest.raises(Unclear, match="offset"):
-        parse("01/02/2024", Clocking("", "%d/%m/%Y"))
+    with pytest.raises(AmbiguousTime, match="offset"):
+        parse("01/02/2024", TimeOptions("", "%d/%m/%Y"))
 
 
 # Units
@@ -406,7 +408,7 @@ def test_a_form_without_an_offset_needs_a_zone() -> None:
 )
 def test_the_unit_of_a_column(text: str, unit: str) -> None:
     """It is recognised from the first number on, and stays."""
-    times = Times(Clocking(), NOW)
+    times = Times(TimeOptions(), NOW)
     times.parse(text)
     times.parse("2024-01-01T00:00:00Z")
     times.parse(text)
@@ -417,19 +419,19 @@ def test_the_unit_of_a_column(text: str, unit: str) -> None:
 @pytest.mark.parametrize("second", [S, S * 10**3, S * 10**6, S * 10**9])
 def test_units_that_are_mixed(first: int, second: int) -> None:
     """Two in one column stop the input: one of them must be wrong."""
-    times = Times(Clocking(), NOW)
+    times = Times(TimeOptions(), NOW)
     times.parse(str(first))
     if first == second:
         assert times.parse(str(second)) == S * NS
         return
-    with pytest.raises(Unclear, match=f"'{second}' is in .*seconds, those before it are in .*seconds"):
+    with pytest.raises(AmbiguousTime, match=f"'{second}' is in .*seconds, those before it are in .*seconds"):
         times.parse(str(second))
 
 
 @pytest.mark.parametrize("bad", ["0", "5", "20240101000000", "9" * 19, "-1704067200000"])
 def test_a_bad_number_is_no_other_unit(bad: str) -> None:
     """One bad row among good ones is rejected and stops nothing, before them or behind."""
-    times = Times(Clocking(), NOW)
+    times = Times(TimeOptions(), NOW)
     for _ in range(2):
         with pytest.raises(BadTime):
             times.parse(bad)
@@ -439,7 +441,7 @@ def test_a_bad_number_is_no_other_unit(bad: str) -> None:
 
 def test_a_leap_second_is_that_of_the_last_time() -> None:
     """Not of one that was rejected before."""
-    times = Times(Clocking(), NOW)
+    times = Times(TimeOptions(), NOW)
     with pytest.raises(BadTime):
         times.parse("1998-12-31T23:59:60Z")
     times.parse("1704067200")
@@ -489,16 +491,16 @@ def test_numbers_are_exact(moment: int, scale: tuple[int, int]) -> None:
 
 @given(
     st.text(max_size=40) | st.text("0123456789-+:/.,TZ eE", max_size=30),
-    st.sampled_from([Clocking(), BERLIN]),
+    st.sampled_from([TimeOptions(), BERLIN]),
 )
-@example("Mon, 01 Jan 99999999999 00:00:00 +0000", Clocking())
-@example("2024-01-01T00:00:00 +0000 +0000", Clocking())
-@example("12:34:60:60", Clocking())
-def test_any_text_is_a_time_or_is_not(text: str, clocking: Clocking) -> None:
+@example("Mon, 01 Jan 99999999999 00:00:00 +0000", TimeOptions())
+@example("2024-01-01T00:00:00 +0000 +0000", TimeOptions())
+@example("12:34:60:60", TimeOptions())
+def test_any_text_is_a_time_or_is_not(text: str, time_options: TimeOptions) -> None:
     """Nothing else is raised, and what is a time is in range."""
     try:
-        moment = parse(text, clocking)
-    except (BadTime, Unclear):
+        moment = parse(text, time_options)
+    except (BadTime, AmbiguousTime):
         return
     assert 1_230_768_000 * NS <= moment <= (NOW + 86_400) * NS
 

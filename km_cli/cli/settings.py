@@ -29,7 +29,7 @@ from km_cli.errors import UsageError, did_you_mean
 from km_cli.inputs import expand, make_format_options
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
 from km_cli.ledger import check_name
-from km_cli.mapping import Clocking, ColumnOptions, Members, make_selection
+from km_cli.mapping import ColumnOptions, Members, TimeOptions, make_selection
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
 from km_cli.rejects.file import check_content, check_place
@@ -44,7 +44,7 @@ def make_settings(context: click.Context) -> Settings:
     target = parse_target(flags["to"], state_folder() / "local.db")
     _check_flags(context, target)
     ledger, rejects = _places(flags, target)
-    clocking = _clocking(context)
+    time_options = _clocking(context)
     people = _people(context)
     skipped = _skipped(context)
     settings = Settings(
@@ -52,9 +52,9 @@ def make_settings(context: click.Context) -> Settings:
         format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         target=target,
         people=people,
-        members=_members(context, people, clocking),
+        members=_members(context, people, time_options),
         column_options=_column_options(context),
-        clocking=clocking,
+        time_options=time_options,
         selection=make_selection(
             flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]
         ),
@@ -228,11 +228,11 @@ def _left(columns: Iterable[str], excluded: Collection[str]) -> tuple[str, ...]:
     )
 
 
-def _members(context: click.Context, people: People, clocking: Clocking) -> Members | None:
+def _members(context: click.Context, people: People, time_options: TimeOptions) -> Members | None:
     found = taken(context)
     if not found.config.members:
         return None
-    return read_members(found.config.members, found.folder, people.personas, clocking, time.time())
+    return read_members(found.config.members, found.folder, people.personas, time_options, time.time())
 
 
 def _column_options(context: click.Context) -> ColumnOptions:
@@ -295,14 +295,14 @@ def _check_event_name(name: str) -> None:
         )
 
 
-def _clocking(context: click.Context) -> Clocking:
+def _clocking(context: click.Context) -> TimeOptions:
     flags = context.params
     zone, form = flags["timezone"], flags["time_format"]
     if zone:
         _check_zone(zone, _said(context, "timezone"))
     if form:
         _check_form(form)
-    return Clocking(zone, form, flags["ambiguous"] or "")
+    return TimeOptions(zone, form, flags["ambiguous"] or "")
 
 
 def _check_zone(zone: str, place: str) -> None:

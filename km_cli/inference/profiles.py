@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from km_cli.mapping import Cell, cells
+from km_cli.mapping import ReadCell, cell_readers
 from km_cli.model import Row
 
 MOST_ROWS = 100_000
@@ -80,9 +80,9 @@ class Profiles(NamedTuple):
     nested: dict[str, set[str]]
 
 
-def reader(name: str, found: tuple[str, ...], *, tabular: bool) -> Cell:
+def reader(name: str, found: tuple[str, ...], *, tabular: bool) -> ReadCell:
     """Return what reads one column's text, "" for what is no single value."""
-    cell = cells(found, tabular=tabular)(name)
+    cell = cell_readers(found, tabular=tabular)(name)
 
     def text(values: Any) -> str:
         try:

@@ -11,7 +11,7 @@ from km_cli.inference.findings import Clock, EventFound
 from km_cli.inference.profiles import MOST_ROWS, reader
 from km_cli.inference.times import Clockmaker
 from km_cli.kissmetrics import LONGEST_NAME, PLACEHOLDERS, fold_identity
-from km_cli.mapping import Cell
+from km_cli.mapping import ReadCell
 from km_cli.model import Row
 
 _MOST_LISTED = 200
@@ -118,7 +118,7 @@ class Relations:
         tabular: bool,
         now: float,
     ) -> None:
-        def cell(name: str) -> Cell:
+        def cell(name: str) -> ReadCell:
             return reader(name, found, tabular=tabular)
 
         self._event, self._timestamp = cell(event), cell(timestamp)

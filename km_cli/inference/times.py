@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from km_cli.inference.findings import Clock
-from km_cli.mapping import BadTime, Clocking, EitherOrder, Times, Unclear
+from km_cli.mapping import AmbiguousTime, BadTime, EitherOrder, TimeOptions, Times
 
 SAID = {
     "seconds": "seconds since 1970",
@@ -36,8 +36,8 @@ class Clockmaker:
     """Finds out how times are written, from one after the other. `now` is in seconds since 1970."""
 
     def __init__(self, now: float) -> None:
-        self._plain = Times(Clocking(), now)
-        self._local = Times(Clocking("UTC"), now)
+        self._plain = Times(TimeOptions(), now)
+        self._local = Times(TimeOptions("UTC"), now)
         self._kinds: Counter[str] = Counter()
         self._forms: tuple[str, ...] = ()
         self._tries = 0
@@ -70,11 +70,11 @@ class Clockmaker:
     def _kind(self, text: str) -> str:
         """Return what kind of time a text is, "" for none: one of SAID, or `form` for an unusual one."""
         self._plain.unit = ""
-        if EitherOrder.of(text):  # one of them may have one reading only; the column needs a form
+        if EitherOrder.parse(text):  # one of them may have one reading only; the column needs a form
             return "form" if self._fits(text) else ""
         try:
             self._plain.parse(text)
-        except Unclear:
+        except AmbiguousTime:
             return self._unclear(text)
         except BadTime:
             return "form" if _DIGITS.fullmatch(text) and self._fits(text) else ""
@@ -84,7 +84,7 @@ class Clockmaker:
         """Return the kind of a time that needs a zone, or a form."""
         try:
             self._local.parse(text)
-        except Unclear:
+        except AmbiguousTime:
             return "form" if self._fits(text) else ""
         except BadTime:
             return ""

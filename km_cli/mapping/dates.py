@@ -43,7 +43,7 @@ class EitherOrder:
         self._parts = (int(three), int(four)) if first else (int(one), int(two))
 
     @classmethod
-    def of(cls, text: str) -> EitherOrder | None:
+    def parse(cls, text: str) -> EitherOrder | None:
         """Return the date that a text begins with, None if it is written in another way."""
         found = _EITHER_ORDER.match(text)
         return cls(found) if found else None

@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns, override
-from km_cli.mapping.times import Clocking
+from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns
+from km_cli.mapping.recognition import override_columns
+from km_cli.mapping.times import TimeOptions
 from km_cli.model import Persona
 
 
@@ -18,14 +19,14 @@ class Mapping(NamedTuple):
     """
 
     columns: Columns
-    clocking: Clocking
+    time_options: TimeOptions
     people: str = ""
 
     def under(
         self,
         column_options: ColumnOptions,
         personas: Sequence[Persona],
-        clocking: Clocking,
+        time_options: TimeOptions,
         found: tuple[str, ...],
         source: str,
     ) -> Mapping:
@@ -34,8 +35,10 @@ class Mapping(NamedTuple):
         Raises InputError if a column that was asked for is not among those `found` in `source`.
         """
         return Mapping(
-            override(self.columns, column_options, personas, found, source),
-            Clocking(*(asked or known for asked, known in zip(clocking, self.clocking, strict=True))),
+            override_columns(self.columns, column_options, personas, found, source),
+            TimeOptions(
+                *(asked or known for asked, known in zip(time_options, self.time_options, strict=True))
+            ),
             self.people,
         )
 
@@ -46,7 +49,7 @@ class Mapping(NamedTuple):
     @classmethod
     def from_json(cls, text: str) -> Mapping:
         """Return what `to_json` was called on."""
-        columns, clocking, people = json.loads(text)
+        columns, time_options, people = json.loads(text)
         personas, event, timestamp, event_id, properties, exclude, flatten, event_name, *ignore = columns
         return cls(
             Columns(
@@ -60,7 +63,7 @@ class Mapping(NamedTuple):
                 event_name,
                 tuple(ignore[0]) if ignore else (),  # a ledger of format 2 knows none
             ),
-            Clocking(*clocking),
+            TimeOptions(*time_options),
             people,
         )
 

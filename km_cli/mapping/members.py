@@ -48,7 +48,7 @@ class Members:
             self._known[actor] = (*known, membership)
         return None
 
-    def of(self, actor: str, moment: int) -> Iterable[str]:
+    def identities_at(self, actor: str, moment: int) -> Iterable[str]:
         """Return the identities that an actor had at a moment, one a persona; "" for none."""
         for membership in self._known.get(actor, ()):
             if membership.holds(moment):

@@ -50,7 +50,7 @@ def _bad(text: str, why: str) -> BadTime:
     return BadTime(f"the time {text[:40]!r}{'…' if len(text) > 40 else ''} {why}")
 
 
-class Unclear(ValueError):
+class AmbiguousTime(ValueError):
     """Times of this column can be read in several ways. `cure` says how to choose one."""
 
     def __init__(self, message: str, cure: str) -> None:
@@ -58,7 +58,7 @@ class Unclear(ValueError):
         self.cure = cure
 
 
-class Clocking(NamedTuple):
+class TimeOptions(NamedTuple):
     """How times are read that do not say it themselves. `ambiguous`: "", "earlier" or "later"."""
 
     timezone: str = ""
@@ -69,12 +69,12 @@ class Clocking(NamedTuple):
 class Times:
     """Reads the times of one column. `now` is in seconds since 1970."""
 
-    def __init__(self, clocking: Clocking, now: float) -> None:
-        self._zone = ZoneInfo(clocking.timezone) if clocking.timezone else None
-        self._format = clocking.format
-        self._ambiguous = clocking.ambiguous
+    def __init__(self, time_options: TimeOptions, now: float) -> None:
+        self._zone = ZoneInfo(time_options.timezone) if time_options.timezone else None
+        self._format = time_options.format
+        self._ambiguous = time_options.ambiguous
         self._last = int(now) * NANOSECONDS + _DAY
-        self._has_clock = not clocking.format or bool(_CLOCK_FORM.search(clocking.format))
+        self._has_clock = not time_options.format or bool(_CLOCK_FORM.search(time_options.format))
         self._order = ""
         self._order_shown = ""
         self._order_at = ""
@@ -84,7 +84,7 @@ class Times:
     def parse(self, text: str) -> int:
         """Return the moment in nanoseconds.
 
-        Raises BadTime for what is no time in Kissmetrics' range (D6), Unclear for what needs a flag.
+        Raises BadTime for what is no time in Kissmetrics' range (D6), AmbiguousTime for what needs a flag.
         """
         text = text.strip()
         moment, unit = self._moment(text)
@@ -134,7 +134,7 @@ class Times:
         if not self.unit:
             self.unit = unit
         elif self.unit != unit:
-            raise Unclear(
+            raise AmbiguousTime(
                 f"the time {text!r} is in {unit}, those before it are in {self.unit}",
                 "bring the column to one unit of time",
             )
@@ -144,7 +144,7 @@ class Times:
         if not self._order:
             self._order, self._order_at = self._order_shown, text
         elif self._order != self._order_shown:
-            raise Unclear(
+            raise AmbiguousTime(
                 f"the time {text!r} has the {self._order_shown} first, {self._order_at!r} before it has the "
                 f"{self._order} first",
                 "bring the column to one order of day and month",
@@ -161,7 +161,7 @@ class Times:
         """Return the moment, and its text as far as it is ISO 8601."""
         if text.startswith("0000-00-00"):
             raise _bad(text, "stands for none; it is out of range (D6)")
-        either = EitherOrder.of(text)
+        either = EitherOrder.parse(text)
         dated = self._dated(text, either) if either else text
         plain = _LEAP_SECOND.sub(r"\1:59", dated)
         self.leap_second = plain != dated
@@ -181,7 +181,7 @@ class Times:
         readings = either.readings()
         if either.is_short or len(set(readings.values())) > 1:
             known = f"; in {self._order_at!r} before it the {self._order} comes first" if self._order else ""
-            raise Unclear(
+            raise AmbiguousTime(
                 f"the time {text!r} can be read in several ways{known}",
                 f"say how: {either.flags(self._order)}",
             )
@@ -205,7 +205,7 @@ class Times:
 
     def _of_local(self, local: datetime) -> int:
         if self._zone is None:
-            raise Unclear(
+            raise AmbiguousTime(
                 f"the time '{local}' does not say its offset from UTC",
                 "say in which zone the log was written: --timezone Europe/Berlin (or UTC)",
             )

@@ -128,7 +128,9 @@ class Backfill:
         """Return the files there are now; what there should be and is not is noted."""
         selection = source.selection
         try:
-            places = find_files(source.patterns, selection.since, selection.until, settings.clocking.timezone)
+            places = find_files(
+                source.patterns, selection.since, selection.until, settings.time_options.timezone
+            )
         except UsageError as error:
             self._note(source, ", ".join(source.patterns), "missing", error)
             return ()

@@ -259,14 +259,14 @@ class Interpretation:
     ) -> None:
         columns = _bare(mapping.columns)
         plain = [(one.name, one.site, one.events, one.rename, one.prefix) for one in personas]
-        self.key = json.dumps([columns, mapping.clocking, plain])
+        self.key = json.dumps([columns, mapping.time_options, plain])
         self._expansion = Expansion(personas)
         self._mapper = Mapper(
             columns,
             opened.columns,
             tabular=opened.format.is_tabular,
             personas=personas,
-            clocking=mapping.clocking,
+            time_options=mapping.time_options,
             allowed=settings.allowed,
             now=now,
             note=_pass,

@@ -11,7 +11,17 @@ from km_cli.config import Settings
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Opened, Place, Source, open_reader
 from km_cli.ledger import Head, Ledger, Reading
-from km_cli.mapping import Bad, BadTime, EventsSeen, Mapper, Mapping, Times, Unclear, cells, recognise
+from km_cli.mapping import (
+    AmbiguousTime,
+    BadRow,
+    BadTime,
+    EventsSeen,
+    Mapper,
+    Mapping,
+    Times,
+    cell_readers,
+    recognise_columns,
+)
 from km_cli.model import NANOSECONDS, Overlap, Row
 from km_cli.run.meanings import personas_to_json
 from km_cli.run.overlaps import Span
@@ -117,7 +127,7 @@ class Openings:
             if known is not None:
                 return self.under(opened, self.known_mapping(known))
         settings = self._settings
-        columns = recognise(
+        columns = recognise_columns(
             settings.column_options,
             settings.personas,
             opened.columns,
@@ -125,7 +135,7 @@ class Openings:
             tabular=opened.format.is_tabular,
             members=settings.members.personas if settings.members else frozenset(),
         )
-        return Mapping(columns, settings.clocking, settings.people.digest)
+        return Mapping(columns, settings.time_options, settings.people.digest)
 
     def known_mapping(self, reading: Reading) -> Mapping:
         """Return the mapping of a reading. Raises LedgerError for one that is not what was written."""
@@ -144,7 +154,11 @@ class Openings:
                 "import it with the --strategy, --site and --config that the log was imported with",
             )
         return known.under(
-            settings.column_options, settings.personas, settings.clocking, opened.columns, opened.source.name
+            settings.column_options,
+            settings.personas,
+            settings.time_options,
+            opened.columns,
+            opened.source.name,
         )
 
     def of_token(self, token: str) -> Reading | None:
@@ -159,7 +173,7 @@ class Openings:
             opened.columns,
             tabular=opened.format.is_tabular,
             personas=settings.personas,
-            clocking=mapping.clocking,
+            time_options=mapping.time_options,
             allowed=settings.allowed,
             now=self._now,
             note=self._tally.note,
@@ -220,15 +234,15 @@ def span_of(
     What can't be read or is no time is passed over: it is met again by who reads it in earnest.
     """
     span = Span()
-    times = Times(mapping.clocking, now)
+    times = Times(mapping.time_options, now)
     with suppress(InputError, ReadError), closing(open_reader(source)) as again:
-        cell = cells(again.columns, tabular=again.format.is_tabular)(mapping.columns.timestamp)
+        cell = cell_readers(again.columns, tabular=again.format.is_tabular)(mapping.columns.timestamp)
         for at, item in enumerate(again.reader(place, check).items()):
             if at % 1000 == 0:
                 check()
             if type(item) is not Row:
                 continue
-            with suppress(Bad, BadTime, Unclear):
+            with suppress(BadRow, BadTime, AmbiguousTime):
                 text = cell(item.values)
                 second = times.parse(text) // NANOSECONDS
                 span = span.joined(Span(second, second, times.is_date(text)))
