@@ -224,7 +224,7 @@ def test_columns_of_personas_of_ones_own_are_said_in_km_toml() -> None:
         recognise_columns(ColumnOptions(), people, ("contacts", "event", "ts"), "log", tabular=True)
     cure = "in km.toml's persona 'contact'"
     assert raised.value.hint == (
-        f'say which it is: column = "NAME" {cure}; perhaps column = "contacts" {cure}?'
+        f'name the column: column = "NAME" {cure}; perhaps column = "contacts" {cure}?'
     )
     for wrong, hint in (({"column": "contct"}, "'contacts'"), ({"column": "x"}, f'column = "x.id" {cure}')):
         with pytest.raises(InputError) as raised:

@@ -1,4 +1,4 @@
-"""What a mapping is, apart from any input: the columns as used, and how their times are read."""
+"""A mapping as a value: the columns as used, and how their times are read."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from km_cli.model import Persona
 
 
 class Mapping(NamedTuple):
-    """All that decides which event a row is. The ledger keeps it with a reading.
+    """All that decides which event a row becomes. The ledger keeps it with a reading.
 
-    `people` is a digest of the personas who do what comes of it.
+    `people` is a digest of the personas.
     """
 
     columns: Columns
     time_options: TimeOptions
     people: str = ""
 
-    def under(
+    def overridden(
         self,
         column_options: ColumnOptions,
         personas: Sequence[Persona],
@@ -30,9 +30,9 @@ class Mapping(NamedTuple):
         found: tuple[str, ...],
         source: str,
     ) -> Mapping:
-        """Return this mapping with what is asked for in place of it; what is left open stays.
+        """Return this mapping, overridden by the columns and time options that are asked for now.
 
-        Raises InputError if a column that was asked for is not among those `found` in `source`.
+        Raises InputError if a column that is asked for is not among those `found` in `source`.
         """
         return Mapping(
             override_columns(self.columns, column_options, personas, found, source),
@@ -43,17 +43,17 @@ class Mapping(NamedTuple):
         )
 
     def to_json(self) -> str:
-        """Return it as text for the ledger."""
+        """Return the mapping as text, for the ledger."""
         return json.dumps(self)
 
     @classmethod
     def from_json(cls, text: str) -> Mapping:
-        """Return what `to_json` was called on."""
+        """Return the mapping that `to_json` wrote."""
         columns, time_options, people = json.loads(text)
         personas, event, timestamp, event_id, properties, exclude, flatten, event_name, *ignore = columns
         return cls(
             Columns(
-                tuple(_who(*who) for who in personas),
+                tuple(_persona_columns(*one) for one in personas),
                 event,
                 timestamp,
                 event_id,
@@ -61,14 +61,14 @@ class Mapping(NamedTuple):
                 tuple(exclude),
                 flatten,
                 event_name,
-                tuple(ignore[0]) if ignore else (),  # a ledger of format 2 knows none
+                tuple(ignore[0]) if ignore else (),  # a ledger of format 2 has no such list
             ),
             TimeOptions(*time_options),
             people,
         )
 
 
-def _who(
+def _persona_columns(
     persona: str, identity: str, alias: str, properties: list[str] | None, sets: list[str]
 ) -> PersonaColumns:
     return PersonaColumns(

@@ -153,7 +153,7 @@ class Openings:
                 f"{opened.source.name}: its rejects come from an import with other personas",
                 "import it with the --strategy, --site and --config that the log was imported with",
             )
-        return known.under(
+        return known.overridden(
             settings.column_options,
             settings.personas,
             settings.time_options,
