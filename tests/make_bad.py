@@ -126,7 +126,7 @@ MANY = b"".join(b"u%d,,In,%d,\n" % (number, AT + number) for number in range(110
 _MARKS = "UTF-8 byte order mark; CRLF, CR or mixed line ends; reordered columns; blank lines"
 _FIELDS = (
     "too few or too many fields; a JSON line that is no object; duplicate keys in one object; NaN or "
-    "Infinity; nesting beyond reason"
+    "Infinity; nesting too deep"
 )
 _HEADERS = "wrong delimiter (one column found), missing column, two headers alike, empty header name"
 _INVALID = "invalid UTF-8; NUL; lone surrogate"
@@ -171,7 +171,7 @@ SHAPE = [
     r(_FIELDS, "duplicate-inside.jsonl", b'"x":{"a":1,"a":2}', "bad-json", "occurs twice", flags="--flatten"),
     r(_FIELDS, "nan.jsonl", b'"plan":NaN', "bad-json", "NaN is not a number"),
     r(_FIELDS, "infinity.jsonl", b'"plan":-Infinity', "bad-json", "Infinity is not a number"),
-    r(_FIELDS, "too-deep.jsonl", DEEP, "too-deep", "nested beyond reason", flags="--flatten"),
+    r(_FIELDS, "too-deep.jsonl", DEEP, "too-deep", "nested too deeply", flags="--flatten"),
     r("unclosed quote", "bad-quoting.csv", b'cyd,Acme,"In"x,1704067230,\n', "bad-quoting", "doubled"),
     x("unclosed quote", "unclosed.csv", csv(b'cyd,"Acme,In,1704067230,\n'), "line 3: a quotation mark",
       "by the end of the file", "correct line 3", "not sent twice"),
@@ -309,7 +309,7 @@ TIME = [
     n(_NO_OFFSET, "no-offset-said.csv", timed("2024-01-01 01:00:30"), *_ZONE.split(), sent=(*GOOD, *CYD),
       rows=3),
     _no_time("never-existed.csv", "2024-03-31 02:30:00", "does not exist in Europe/Berlin", flags=_ZONE),
-    _no_time("happened-twice.csv", "2024-10-27 02:30:00", "happened twice", "--ambiguous", flags=_ZONE),
+    _no_time("happened-twice.csv", "2024-10-27 02:30:00", "occurs twice", "--ambiguous", flags=_ZONE),
     *(
         n("local times that happen twice, with --ambiguous", f"twice-{name}.csv",
           timed("2024-10-27 02:30:00"),
@@ -342,7 +342,7 @@ TIME = [
         )
     ),
     _no_time("no-time.csv", "", "it has no time"),
-    _no_time("not-a-time.csv", "soon", "'soon'", "no form that is understood", "--time-format"),
+    _no_time("not-a-time.csv", "soon", "'soon'", "a form that km-cli does not know", "--time-format"),
     _no_time("zero.csv", "0", "'0' is zero or less"),
     _no_time("zero-date.csv", "0000-00-00", "stands for none"),
     _no_time("negative.csv", "-1704067230", "zero or less"),
