@@ -344,7 +344,7 @@ TIME = [
     _no_time("no-time.csv", "", "it has no time"),
     _no_time("not-a-time.csv", "soon", "'soon'", "a form that km-cli does not know", "--time-format"),
     _no_time("zero.csv", "0", "'0' is zero or less"),
-    _no_time("zero-date.csv", "0000-00-00", "stands for none"),
+    _no_time("zero-date.csv", "0000-00-00", "means no time"),
     _no_time("negative.csv", "-1704067230", "zero or less"),
     _no_time("before-2009.csv", "2008-12-31T23:59:59Z", "before 2009-01-01", "D6"),
     _no_time("far-ahead.csv", "2099-01-01T00:00:00Z", "more than a day ahead"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from km_cli.errors import UsageError
 from km_cli.inputs.discovery import FoundFiles, find_files, pattern_from_here
-from km_cli.inputs.partitions import KNOWN, parse, period_of
+from km_cli.inputs.partitions import KNOWN, parse_pattern, period_of
 from tests.support.permissions import refusable
 
 DAY = 86_400 * 10**9
@@ -289,7 +289,7 @@ def test_a_date_that_was_written_is_read(moment: datetime, zone: str, form: str)
     text = form.replace("**", "a").replace("*", "log").replace("%Y", f"{local.year:04}")
     path = local.strftime(text)
     stamp, names = {}, path.split("/")
-    steps = [step for step in parse(form)[1] if not step.is_deep]
+    steps = [step for step in parse_pattern(form)[1] if not step.is_deep]
     for step, name in zip(steps, [name for name in names if name != "a"], strict=True):
         read = step.match(name, stamp)
         assert read is not None, (path, step)
@@ -304,7 +304,7 @@ def test_a_date_that_was_written_is_read(moment: datetime, zone: str, form: str)
 def test_any_text_is_a_pattern_or_a_wrong_one(text: str) -> None:
     """Nothing else is raised, and no name makes it stumble."""
     try:
-        _, steps = parse(text)
+        _, steps = parse_pattern(text)
     except UsageError:
         assert "%" in text
         return

@@ -117,7 +117,7 @@ def test_no_byte_order_mark(encoding: str) -> None:
     for order in ("le", "be"):
         error = opening_fails(TEXT.encode(f"{encoding}-{order}"), "x.csv", FormatOptions(encoding=encoding))
         assert f"is encoded in {encoding.upper()}{order.upper()}, not {encoding}" in str(error)
-        assert error.hint == f"say so: --encoding {encoding}{order}"
+        assert error.hint == f"name the encoding: --encoding {encoding}{order}"
     error = opening_fails(b"\x65\xe5\x67\x2c\x89\x8b" * 9, "x.csv", FormatOptions(encoding=encoding))
     assert "after 0 bytes" in str(error)
     assert f"--encoding {encoding}-le or {encoding}-be" in error.hint
@@ -141,7 +141,7 @@ def test_wide_text_is_read_as_it_is_said_or_named(encoding: str, mark: str, said
     error = opening_fails(data, "x.csv", FormatOptions(encoding=said))
     named = encoding[:6] if mark else encoding.replace("-le", "le").replace("-be", "be")
     assert f"is encoded in {named.upper()}, not {said or 'UTF-8'}" in str(error)
-    assert error.hint == f"say so: --encoding {named}"
+    assert error.hint == f"name the encoding: --encoding {named}"
     assert encoding_named(named) in (encoding, encoding[:6])
 
 

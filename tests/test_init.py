@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from km_cli.config import kmtoml
 from km_cli.config.kmtoml import KmToml, PersonaTable
-from km_cli.inference import Scouted, questions, quoted, scout, written
+from km_cli.inference import Inferred, infer, questions, quoted, toml_text
 from km_cli.inputs import Source, open_reader
 from km_cli.mapping import ColumnOptions, members_columns, recognise_columns
 from km_cli.model import Persona, Row
@@ -90,10 +90,10 @@ def log(number: int) -> list[object]:
     ]
 
 
-def looked_at(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Scouted:
+def looked_at(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Inferred:
     """What is found in a table, without a file."""
     made = [Row("log.csv", line, b"", list(cells)) for line, cells in enumerate(rows, start=2)]
-    return scout(lambda: made, tuple(header), tabular=True, now=NOW)
+    return infer(lambda: made, tuple(header), tabular=True, now=NOW)
 
 
 # As it stands
@@ -167,7 +167,7 @@ def test_local_times_ask_for_their_zone(folder: Folder, form: str) -> None:
     rows = [[f"u{n}", "a", "Opened", f'"{form.format(n + 1)}"'] for n in range(9)]
     folder.write("log.csv", table("user,account,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert "asked: in which zone was the log written? 9 times without an offset from UTC\n" in out
+    assert "asked: in which time zone was the log written? 9 times without an offset from UTC\n" in out
     said(folder("import", "log.csv", "--to", "local").ended(2), "does not say its offset")
     text = folder.toml.read_text()
     folder.toml.write_text(text.replace("# timezone =", "timezone ="))
@@ -189,7 +189,7 @@ def test_no_part_over_12_has_to_be_asked(folder: Folder) -> None:
     rows = [[f"u{n}", "a", "Opened", f"03.{n + 1:02}.24"] for n in range(9)]
     folder.write("log.csv", table("user,account,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert "asked: how are the times to be read, as %d.%m.%y or %m.%d.%y?" in out
+    assert "asked: in which form are the times: %d.%m.%y or %m.%d.%y?" in out
     said(folder("import", "log.csv", "--to", "local").ended(2), "read in several ways")
     text = folder.toml.read_text().replace("# timezone", "timezone")
     folder.toml.write_text(text.replace('# time_format = "%m', 'time_format = "%m'))
@@ -200,7 +200,7 @@ def test_times_of_no_known_form_are_asked_for() -> None:
     """Their column is known by its name, an example is shown."""
     found = looked_at(["user", "event", "time"], [["ada", "In", "the ides of March"]])
     assert found.timestamp.column == "time"
-    assert any('"the ides of March" is in none that is known' in question for question in questions(found))
+    assert any('"the ides of March" is in no known form' in question for question in questions(found))
 
 
 @pytest.mark.parametrize("day", ["2024-01-{:02}", "{:02}/01/2024", "2024-01-{:02} 00:00:00"])
@@ -214,7 +214,7 @@ def test_a_time_of_day_in_a_column_of_its_own_is_asked_for(day: str, clock: str)
         assert not found.timestamp.is_known
         (asked, *_) = questions(found)
         assert f'"date" has the one and "{names[3]}" the other' in asked
-        assert 'timestamp = "?"' in written(found, "log.csv")
+        assert 'timestamp = "?"' in toml_text(found, "log.csv")
     found = looked_at(
         ["user", "event", "ts", "took"], [[*row[:2], f"{row[2][:10]} 10:20", "0:05"] for row in rows]
     )
@@ -254,7 +254,7 @@ def test_units_that_are_mixed_are_asked_for() -> None:
     """No import can read them."""
     rows = [["ada", "In", "1704067200"], ["bob", "In", "1704067200000"]]
     assert questions(looked_at(["user", "event", "time"], rows)) == (
-        "which unit are the times in? There are seconds and milliseconds",
+        "in which unit are the times? There are seconds and milliseconds",
     )
 
 
@@ -425,7 +425,7 @@ def test_nested_json_is_left_out(folder: Folder) -> None:
     out = folder("init", "log.jsonl").ended(0).out
     assert folder.config.columns.exclude == ["user", "tags", "at", "_k"]
     assert 'left out   "_k": reserved by Kissmetrics' in out
-    assert '# "Referrer" is a property that Kissmetrics sets itself' in folder.toml.read_text()
+    assert '# Kissmetrics sets "Referrer" itself' in folder.toml.read_text()
     assert folder("dry-run", "log.jsonl", "--json").ended(0).summary["rows"]["sent"] == 12
 
 
@@ -515,13 +515,13 @@ def test_what_is_read_only_once(folder: Folder) -> None:
 def test_a_log_that_is_longer_than_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of events is only a comment: in force, it would leave out those that come later."""
     for module in ("profiles", "relations"):
-        monkeypatch.setattr(f"km_cli.inference.{module}.MOST_ROWS", 20)
+        monkeypatch.setattr(f"km_cli.inference.{module}.INFERRED_ROWS", 20)
     rows = [[str(cell) for cell in log(n)] for n in range(21)]
     header = ["user", "account", "event", "time"]
     part, all_of_it = looked_at(header, rows), looked_at(header, rows[:20])
     assert (part.rows, part.whole, all_of_it.rows, all_of_it.whole) == (20, False, 20, True)
     for found, looked in ((part, ", of which the first 20 rows have these:"), (all_of_it, ":")):
-        text = written(found, "log.csv")
+        text = toml_text(found, "log.csv")
         assert text.count(f'\nevents = "*"  # all; or a list of those it may do{looked}\n') == 2
         assert "\nevents = [" not in text
 
@@ -596,7 +596,7 @@ def test_whatever_is_looked_at_makes_a_file_that_loads(
     found = looked_at(header, [row[: len(header)] for row in rows])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "km.toml")
-        path.write_text(written(found, source), encoding="utf-8", newline="\n")
+        path.write_text(toml_text(found, source), encoding="utf-8", newline="\n")
         config = kmtoml.read(path)
     columns = [config.columns.event, config.columns.timestamp, config.columns.id]
     columns += [persona.column for persona in config.personas]
@@ -623,8 +623,8 @@ def test_whatever_the_objects_the_file_is_understood(rows: list[dict[str, Any]])
         opened = open_reader(Source(str(path)))
         items = [item for item in opened.reader().items() if isinstance(item, Row)]
         opened.close()
-        found = scout(lambda: items, opened.columns, tabular=False, now=NOW)
-        toml.write_text(written(found, "log.jsonl"), encoding="utf-8")
+        found = infer(lambda: items, opened.columns, tabular=False, now=NOW)
+        toml.write_text(toml_text(found, "log.jsonl"), encoding="utf-8")
         config = kmtoml.read(toml)
     columns = config.columns
     asked = {"event": columns.event, "timestamp": columns.timestamp, "id": columns.id}

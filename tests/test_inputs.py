@@ -262,7 +262,7 @@ def test_known_beginnings_of_a_cut_gzip() -> None:
     """As far as it can be read; the error is left to who reads on."""
     with written(gzip.compress(os.urandom(5000))[:4000], "x.gz") as source:
         source.pin()
-        assert [length for length, _ in source.longest_known([10, 100, 4990])] == [10, 100]
+        assert [length for length, _ in source.hashes_at([10, 100, 4990])] == [10, 100]
         source.unpin()
 
 
@@ -280,7 +280,7 @@ def test_looking_through_a_large_file_can_be_ended() -> None:
         with pytest.raises(Asked):
             source.verify(check)
         with pytest.raises(Asked):
-            source.longest_known([3 << 20], check)
+            source.hashes_at([3 << 20], check)
         source.unpin()
 
 
@@ -291,7 +291,7 @@ def test_a_pipe_by_name_is_read_only_once() -> None:
         os.write(writing, b"user,event\n1,2\n")
         source = Source(f"/dev/fd/{reading}")
         source.pin()
-        assert source.longest_known([5]) == []
+        assert source.hashes_at([5]) == []
         assert os.read(reading, 100) == b"user,event\n1,2\n"
     finally:
         os.close(reading)

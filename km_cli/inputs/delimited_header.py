@@ -90,9 +90,9 @@ def no_header(source: str, line: int, why: str) -> InputError:
 
 def _comment(source: str, line: int, text: str) -> InputError:
     return InputError(
-        f"{source}, line {line}: the header is missing, a comment is in its place: {excerpt(text)}",
+        f"{source}, line {line}: the first line looks like a comment, not a header: {excerpt(text)}",
         f"leave it out: {shell_command(source, f'tail -n +{line + 1}')} | km-cli import -",
-        plain=f"{source}, line {line}: the header is missing, a comment is in its place",
+        plain=f"{source}, line {line}: the first line looks like a comment, not a header",
     )
 
 

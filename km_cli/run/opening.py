@@ -99,7 +99,7 @@ class Openings:
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
         """Return the readings that the file begins with, however asked for, the longest first."""
         heads = self._ledger.readings.heads
-        known = reversed(opened.source.longest_known(heads.lengths, self._check))
+        known = reversed(opened.source.hashes_at(heads.lengths, self._check))
         return [(head, state) for length, state in known for head in heads.of(length, state.digest())]
 
     def _new(self, opened: Opened, mapping: Mapping) -> Reading:
