@@ -95,7 +95,7 @@ class _RoleChoice:
             name: column for name, column in profiles.columns.items() if name.strip() and column.given
         }
         self._taken: dict[str, None] = {}
-        self._times = {name: self._share_of_times(column, now) for name, column in self._columns.items()}
+        self._times = {name: self._fraction_of_times(column, now) for name, column in self._columns.items()}
 
     def roles(self) -> Roles:
         """Return the column of each role: by names first, then by values, the surest first."""
@@ -127,8 +127,8 @@ class _RoleChoice:
     def _free(self) -> Iterator[tuple[str, Profile]]:
         return ((name, column) for name, column in self._columns.items() if name not in self._taken)
 
-    def _share_of_times(self, column: Profile, now: float) -> float:
-        return column.share(TimeForms(now).see)
+    def _fraction_of_times(self, column: Profile, now: float) -> float:
+        return column.fraction(TimeForms(now).see)
 
     # By name
 
@@ -187,11 +187,11 @@ class _RoleChoice:
                 for name, column in self._free()
                 if column.is_unique
                 and column.given == self._profiles.rows
-                and column.share(_UUID.fullmatch) == 1
+                and column.fraction(_UUID.fullmatch) == 1
             ]
             return Guess(uuids[0], "UUIDs, and no value stands in two rows") if uuids else None
         why = "a usual name, and no value stands in two rows"
-        if self._columns[found[0]].share(_UUID.fullmatch) >= _MOSTLY:
+        if self._columns[found[0]].fraction(_UUID.fullmatch) >= _MOSTLY:
             return Guess(found[0], f"{why}: UUIDs")
         return Guess(found[0], f"{why}: the event's id, if every export has the same ones", sure=False)
 
@@ -216,16 +216,16 @@ class _RoleChoice:
 
     def _by_day(self, guess: Guess) -> Guess:
         """Return the guess; as a question if the column has the day alone, and another the time of day."""
-        if self._columns[guess.column].share(_DAY.fullmatch) < _MOSTLY:
+        if self._columns[guess.column].fraction(_DAY.fullmatch) < _MOSTLY:
             return guess
-        clocks = [name for name, column in self._free() if column.share(_TIME_OF_DAY.fullmatch) >= _MOSTLY]
+        clocks = [name for name, column in self._free() if column.fraction(_TIME_OF_DAY.fullmatch) >= _MOSTLY]
         if not clocks:
             return guess
         clocks.sort(key=lambda name: not _LIKE_TIME.search(_plain(name)))
         return Guess(guess.column, "it is the day alone", sure=False, clock=clocks[0])
 
     def _by_emails(self) -> Guess | None:
-        found = [name for name, column in self._free() if column.share(_EMAIL.fullmatch) >= _MOSTLY]
+        found = [name for name, column in self._free() if column.fraction(_EMAIL.fullmatch) >= _MOSTLY]
         if not found:
             return None
         return Guess(found[0], "a guess: its values are email addresses", tuple(found[1:]))
@@ -246,12 +246,12 @@ class _RoleChoice:
             column.recurs
             and 2 <= column.distinct <= _MOST_EVENTS
             and self._is_text(name, column)
-            and column.share(lambda text: len(text) <= _LONGEST_EVENT) == 1
+            and column.fraction(lambda text: len(text) <= _LONGEST_EVENT) == 1
             and not _is_id(name)
         )
 
     def _is_text(self, name: str, column: Profile) -> bool:
-        is_number = column.share(_NUMBER.fullmatch) > 0.5
+        is_number = column.fraction(_NUMBER.fullmatch) > 0.5
         return self._times[name] < 0.5 and not is_number and not {"true", "false"}.issuperset(column.counts)
 
     def _recurring(self, role: str, user: str) -> Guess | None:

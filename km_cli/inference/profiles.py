@@ -62,8 +62,8 @@ class Profile:
         """The first distinct values."""
         return islice(self.counts, _SAMPLE)
 
-    def share(self, test: Callable[[str], object]) -> float:
-        """Return the share of the first distinct values that pass a test; 0.0 if there are none."""
+    def fraction(self, test: Callable[[str], object]) -> float:
+        """Return the fraction of the first distinct values that pass a test; 0.0 if there are none."""
         passed = [bool(test(text)) for text in self.sample]
         return sum(passed) / max(len(passed), 1)
 
@@ -96,7 +96,7 @@ def text_reader(name: str, found: tuple[str, ...], *, tabular: bool) -> ReadCell
 def profile(
     rows: Iterable[Row], found: tuple[str, ...], *, tabular: bool, keeps_all: Callable[[str], bool]
 ) -> Profiles:
-    """Look at the first rows. `keeps_all` tells for a column whether all distinct values must be kept."""
+    """Look at the first rows. All distinct values are kept of the columns for which `keeps_all` is true."""
     most = min(_MOST_OF_ONE, _MOST_TEXTS // max(len(found), 1) + 1)
     columns = {name: Profile(name, INFERRED_ROWS if keeps_all(name) else most) for name in found}
     readers = [(text_reader(name, found, tabular=tabular), one) for name, one in columns.items()]

@@ -87,7 +87,7 @@ class Reader(Protocol):
     """Reads the records of one input."""
 
     columns: tuple[str, ...]
-    """The columns that the layout has."""
+    """The columns of the layout."""
 
     preamble: bytes
     """The bytes before the first record; b"" if the reader began at a later place."""
@@ -106,7 +106,7 @@ class Reader(Protocol):
 
 
 class Format(ABC):
-    """One input format. A subclass says the four facts below where the defaults do not fit."""
+    """One input format. A subclass names itself, and overrides the defaults that do not fit."""
 
     name: str
     """Its name in the code. It is part of what a reading is known by, so it never changes."""
@@ -115,10 +115,10 @@ class Format(ABC):
     """Its words for `--format`, which are file endings too, each with the delimiter that it implies or ""."""
 
     delimiters: tuple[str, ...]
-    """How its records may be written, as the ledger and the rejects file keep it.
+    """Its delimiters, by which the ledger and the rejects file remember how a record is written.
 
-    A reject is read again by the format that has its delimiter, so no two formats may share one. A format
-    without delimiters uses its own name as the only one. (JSON lines have "".)
+    A corrected reject is read by the format that has its delimiter, so each delimiter belongs to one format.
+    A format that has none uses its own name as its only delimiter. (JSON lines use "".)
     """
 
     is_tabular = False

@@ -16,10 +16,7 @@ _FORMATS: list[Format] = [
 
 
 def register(added: Format) -> None:
-    """Add a format; it is asked before those that are there.
-
-    Registering the same object again does nothing.
-    """
+    """Add a format before all others. Registering the same object again does nothing."""
     if added not in _FORMATS:
         _FORMATS.insert(0, added)
 

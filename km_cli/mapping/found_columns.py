@@ -1,4 +1,4 @@
-"""Finding columns by name among those that an input has, and the messages about those that it has not."""
+"""Finding columns by name among those of an input, and the errors for those that it lacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FLAGS = frozenset({*USUAL, "id", "property", "exclude-property", "ignore-column
 
 
 MEMBERS = "members."
-"""Beginning of the roles in a members\' file."""
+"""Beginning of the roles in a members' file."""
 
 ALIAS, PROPERTIES, SET = "'s alias", "'s properties", "'s set"
 """Ends of the roles that a persona of km.toml has beside its column."""
@@ -61,7 +61,7 @@ class FoundColumns:
         if sparse and not self._tabular:
             return name
         raise InputError(
-            f"{self._source}: there is no column {name!r} ({_place(role)}); {self._said()}",
+            f"{self._source}: there is no column {name!r} ({_place(role)}); {self._list()}",
             did_you_mean(name, self._names, "name one of the columns found", repr),
             plain=f"{self._source}: there is no column {name!r} ({_place(role)})",
         )
@@ -90,8 +90,8 @@ class FoundColumns:
             hint += f"; perhaps {how_to_ask(*near[0])}?"
         if self._tabular and self._names[:1] and self._names[0].startswith("#"):
             hint += "; or leave out the first line if it is a comment: tail -n +2"
-        what = f"{self._source}: no column was recognised as {' or '.join(roles)}"
-        return InputError(f"{what}; {self._said()}", hint, plain=what)
+        said = f"{self._source}: no column was recognised as {' or '.join(roles)}"
+        return InputError(f"{said}; {self._list()}", hint, plain=said)
 
     def _near(self, role: str) -> list[str]:
         """Return the columns that a role's column may be.
@@ -109,7 +109,7 @@ class FoundColumns:
     def _inside(self, name: str) -> list[str]:
         return [path for path in self._names if path.startswith(f"{name}.")]
 
-    def _said(self) -> str:
+    def _list(self) -> str:
         return f"columns found: {', '.join(self._names) or 'none'}"
 
 

@@ -17,10 +17,7 @@ _NOT_A_REJECT = "bad-reject"
 
 
 class RejectsFormat(Format):
-    """A file that holds rejected rows, perhaps of several inputs.
-
-    Its rows are objects, whatever they were.
-    """
+    """A file that holds rejected rows. They may come from several inputs, so each row is an object."""
 
     name = "rejects"
     delimiters = ()
