@@ -1,4 +1,4 @@
-"""Bad files, each small and named for what is wrong, and what must become of them.
+"""Bad files, each small and named after its fault, with the results that they must have.
 
 `line` of a case is the line of bad-input.md that it stands for, in its words. `python -m tests.make_bad
 FOLDER` writes them all for looking at. Identities, names and values are in make_bad_values.py.
@@ -19,7 +19,7 @@ AT = 1_704_067_200
 
 
 class Call(NamedTuple):
-    """What must arrive for one persona."""
+    """The calls that must arrive for one persona."""
 
     person: str
     event: str
@@ -43,7 +43,7 @@ class Bad(NamedTuple):
     normalised: tuple[tuple[str, int], ...] = ()
 
     def counting(self, **normalised: int) -> Bad:
-        """Return the case with what is normalised in it; `_` in a word is a hyphen."""
+        """Return the case with its counts of normalised forms; `_` in a word is a hyphen."""
         return self._replace(
             normalised=tuple((word.replace("_", "-"), count) for word, count in normalised.items())
         )
@@ -59,7 +59,7 @@ HEADER = b"user,account,event,timestamp,plan\n"
 FIRST = b"ada,Acme,In,1704067200,pro\n"
 LAST = b"bob,Acme,Out,1704067260,free\n"
 GOOD = (*did(plan="pro"), *did("bob Acme", "Out", AT + 60, plan="free"))
-"""What becomes of the good rows before and behind a bad one."""
+"""The calls of the good rows before and behind a bad one."""
 
 JSON_FIRST = b'{"user":"ada","account":"Acme","event":"In","timestamp":1704067200,"plan":"pro"}\n'
 JSON_LAST = b'{"user":"bob","account":"Acme","event":"Out","timestamp":1704067260,"plan":"free"}\n'

@@ -35,7 +35,7 @@ def at(text: str) -> int:
 def look(
     folder: Path, *patterns: str, since: str = "", until: str = "", timezone: str = ""
 ) -> tuple[list[str], FoundFiles]:
-    """Return the files found below a folder, as they are called there, and all else that is told."""
+    """Return the files found below a folder, by their paths in it, and the rest of the result."""
     found = find_files(
         [str(folder / pattern) + "/" * pattern.endswith("/") for pattern in patterns],
         at(since) if since else None,
@@ -92,7 +92,7 @@ def test_what_an_entry_means(tmp_path: Path, patterns: list[str], files: list[st
 
 
 def test_here_and_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is relative stays so."""
+    """A relative path stays relative."""
     lay(tmp_path, *TREE)
     monkeypatch.chdir(tmp_path)
     assert find_files(["in", "*.jsonl", "**/d*"], None, None, "").files == (*IN, "b.jsonl")

@@ -219,7 +219,7 @@ def test_a_record_over_1_mib(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_rejects_are_read_again(name: str) -> None:
-    """By the format that wrote them, whatever it is."""
+    """By the format that wrote them."""
     with written(FIRST[name] + RECORD[name], "log") as source:
         opened = open_reader(source)
         *_, row = opened.reader().items()

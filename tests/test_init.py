@@ -1,4 +1,4 @@
-"""`km-cli init`: what it takes for what, why, and that what it writes can be used as it stands."""
+"""`km-cli init`: the role of each column with its reason; the km.toml that it writes can be used as it is."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Folder:
 
     @property
     def config(self) -> KmToml:
-        """What stands in km.toml."""
+        """The text of km.toml."""
         return kmtoml.read(self.toml)
 
     def persona(self, name: str) -> PersonaTable:
@@ -91,7 +91,7 @@ def log(number: int) -> list[object]:
 
 
 def looked_at(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Inferred:
-    """What is found in a table, without a file."""
+    """The findings about a table, without a file."""
     made = [Row("log.csv", line, b"", list(cells)) for line, cells in enumerate(rows, start=2)]
     return infer(lambda: made, tuple(header), tabular=True, now=NOW)
 
@@ -119,7 +119,7 @@ def test_samples_work_as_they_stand(
 
 
 def test_what_is_said_of_the_sample(folder: Folder) -> None:
-    """Each guess with its reason, bad records and ids that stand for nobody with their number."""
+    """Each guess has its reason; bad records and placeholders have their number."""
     shutil.copy(SAMPLES / "events.csv", folder.path)
     out = folder("init", "events.csv").out
     assert "looked at all 4,055 rows" in out
@@ -133,7 +133,7 @@ def test_what_is_said_of_the_sample(folder: Folder) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_file_with_semicolons(folder: Folder, packed: bool) -> None:
-    """Also packed: what the readers know needs no words."""
+    """Also packed; the readers recognise all forms without flags."""
     text = table("user;account;event;time", map(log, range(40)), ";").encode()
     name = folder.write("log.csv.gz" if packed else "log.csv", gzip.compress(text) if packed else text)
     folder("init", name).ended(0)
@@ -234,7 +234,7 @@ def test_a_time_of_day_in_a_column_of_its_own_is_asked_for(day: str, clock: str)
 def test_day_and_time_of_day_are_joined_by_a_command(
     folder: Folder, name: str, row: str, apart: str, command: str
 ) -> None:
-    """And what was written can't be used before."""
+    """The km.toml cannot be used before that."""
     header = [apart.join(("user", "event", "date", "time"))] if apart else []
     folder.write(name, "\n".join([*header, *(row.format(n) for n in range(10, 30)), ""]))
     out = folder("init", name).ended(0).out
@@ -295,7 +295,7 @@ def test_a_log_of_users_alone(folder: Folder) -> None:
 
 
 def test_three_levels(folder: Folder) -> None:
-    """Each a persona, in the order of the columns; what merely names another's identities is none."""
+    """Each is a persona, in the order of the columns; a column of other names for an identity is not."""
     rows = [[*log(n), f"Org {n % 2}", f"c{n % 7}@y.example", f"number {n % 4}"] for n in range(84)]
     header = "user,account_id,event,time,organisation,contact,company"
     folder.write("log.csv", table(header, rows))
@@ -336,7 +336,7 @@ def test_names_as_process_mining_has_them() -> None:
 
 
 def test_what_accounts_have_one_value_of_is_proposed(folder: Folder) -> None:
-    """Not what differs within one, nor what all of them share."""
+    """Neither properties that differ within one, nor those that all of them share."""
     rows = [[*log(n), ("free", "pro")[n % 2], n % 5, "web"] for n in range(48)]
     folder.write("log.csv", table("user,account,event,time,plan,clicks,source", rows))
     folder("init", "log.csv").ended(0)
@@ -353,7 +353,7 @@ def test_what_accounts_of_one_user_have_is_the_users_own() -> None:
 
 
 def test_an_account_that_does_too_much_of_one_event(folder: Folder) -> None:
-    """D7 is told before anything is sent."""
+    """D7 is reported before anything is sent."""
     rows = [[f"u{n}", "Acme", ("Opened", "Closed")[n % 10 == 0], 1_704_067_200 + n] for n in range(1200)]
     folder.write("log.csv", table("user,account,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
@@ -367,7 +367,7 @@ def test_an_account_that_does_too_much_of_one_event(folder: Folder) -> None:
 
 
 def test_without_usual_names_what_is_sure_is_taken() -> None:
-    """Emails, times, and words whose column says so; the reason is said."""
+    """Emails, times, and words in a column with a likely name; each with its reason."""
     rows = [[who, what, when, f"{n}"] for n, (who, _, what, when) in enumerate(map(log, range(30)))]
     found = looked_at(["who", "what_happened", "noted", "n"], [[str(cell) for cell in row] for row in rows])
     assert found.personas[0].guess[:2] == ("who", "a guess: its values are email addresses")
@@ -389,7 +389,7 @@ def test_without_usual_names_what_is_not_sure_is_asked(folder: Folder) -> None:
 
 
 def test_what_is_not_found_stands_there_as_a_comment(folder: Folder) -> None:
-    """With the columns that there are; an import then says what is missing."""
+    """With the columns that exist; an import then says which are missing."""
     rows = [[f"{n}.5", row[3]] for n, row in enumerate(map(log, range(9)))]
     name = folder.write("log.csv", table("weight,time", rows))
     folder("init", name).ended(0)
@@ -414,7 +414,7 @@ def test_an_id_is_one_only_if_no_value_recurs() -> None:
 
 
 def test_nested_json_is_left_out(folder: Folder) -> None:
-    """By its root, also where a part of it is somebody's identity."""
+    """By its root, even if a part of it is an identity."""
     made: list[dict[str, Any]] = [
         {"user": {"id": f"u{n % 4}", "name": "A"}, "account": {"id": f"a{n % 2}"}, "event": "In",
          "timestamp": 1_704_067_200 + n, "tags": ["x"], "at": {"page": {"url": "/"}}, "_k": 1,
@@ -474,7 +474,7 @@ def test_elsewhere(folder: Folder) -> None:
 
 
 def test_standard_output_holds_the_file_alone(folder: Folder) -> None:
-    """What was found is said on standard error."""
+    """The findings are printed on standard error."""
     folder.write("log.csv", table("user,account,event,time", map(log, range(9))))
     result = folder("init", "log.csv", "--output", "-").ended(0)
     assert not folder.toml.exists()
@@ -616,7 +616,7 @@ json_values = st.recursive(
 @settings(max_examples=40, deadline=None)
 @given(rows=st.lists(st.dictionaries(names, json_values, min_size=1, max_size=5), min_size=1, max_size=5))
 def test_whatever_the_objects_the_file_is_understood(rows: list[dict[str, Any]]) -> None:
-    """Through the readers; what it leaves out are columns that there are."""
+    """Through the readers; the columns that are left out exist."""
     with tempfile.TemporaryDirectory() as folder:
         path, toml = Path(folder, "log.jsonl"), Path(folder, "km.toml")
         path.write_text("\n".join(map(json.dumps, [{"event": "In"}, *rows])), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Rows to events: which column is what, which identities are refused, and which properties are sent."""
+"""Rows to events: the columns of the roles, the identities that are refused, the properties that are sent."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ def understood(found: str, *, tabular: bool = True, **wanted: Any) -> Columns:
 
 
 def asked(wanted: dict[str, Any]) -> tuple[Persona, ...]:
-    """Take the columns of user and account out of what is wanted."""
+    """Take the columns of user and account out of the options."""
     return tuple(persona._replace(column=wanted.pop(persona.name, "")) for persona in TOGGLE)
 
 
 def roles(columns: Columns) -> dict[str, str]:
-    """What was chosen, without what was not."""
+    """The columns that were chosen, without the roles that have none."""
     user, account = (who.identity for who in columns.personas)
     chosen = {"user": user, "account": account, "event": columns.event, "timestamp": columns.timestamp}
     return {role: column for role, column in {**chosen, "id": columns.id}.items() if column}
 
 
 class Mapped:
-    """One row mapped, and what was found on the way."""
+    """One row mapped, with the findings on the way."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ def test_the_first_usual_name_wins(found: str, expected: dict[str, str]) -> None
     ],
 )  # fmt: skip
 def test_flags_name_columns(found: str, wanted: dict[str, str], expected: dict[str, str]) -> None:
-    """What a flag names is not taken for anything else."""
+    """A column that a flag names gets no other role."""
     chosen = roles(understood(found, **wanted))
     assert chosen == {"event": "event", "timestamp": chosen["timestamp"], **expected}
 
@@ -178,7 +178,7 @@ def test_flags_name_columns(found: str, wanted: dict[str, str], expected: dict[s
     ],
 )  # fmt: skip
 def test_no_column_is_two_things(found: str, personas: tuple[dict[str, Any], ...], expected: str) -> None:
-    """Whoever has the column's name goes first; what one names beside its identity is no other's."""
+    """The persona with the column's name goes first; a column named beside an identity is no other's."""
     people = [Persona(site="main", **persona) for persona in personas]
     columns = recognise_columns(ColumnOptions(), people, tuple(found.split(",")), "log", tabular=True)
     assert [who.identity for who in columns.personas] == expected.split(" ")
@@ -369,7 +369,7 @@ def test_identities_that_are_sent(persona: str, text: str, identity: str) -> Non
     ],
 )
 def test_identities_that_are_refused(persona: str, text: str, code: str) -> None:
-    """What would make many people one, can't be seen, or would be cut: the whole row, nothing shown raw."""
+    """One that would merge people, can't be seen or would be cut rejects the row; nothing is shown raw."""
     mapped = cells(**{persona: text})
     assert mapped.reject.code == code
     assert mapped.reject.row.line == 7
@@ -378,7 +378,7 @@ def test_identities_that_are_refused(persona: str, text: str, code: str) -> None
 
 
 def test_a_placeholder_can_be_let_through() -> None:
-    """By its name, whatever its case; the others stay out. The reason says how."""
+    """By its name, in any case; the others stay out. The reason names the flag."""
     assert cells(user="Guest", allowed=("guest",)).identities == ("Guest", "Acme")
     assert cells(user="none", allowed=("guest",)).reject.code == "I1"
     assert "--allow-id 'Guest'" in cells(user="Guest").reject.reason
@@ -418,7 +418,7 @@ def test_nothing_is_found_in_a_row_that_is_rejected() -> None:
     [("Acme", "Acme", True), (" Acme", "Acme ", True), ("a,b", "a:b", True), ("acme", "Acme", False)],
 )
 def test_one_id_as_user_and_as_account(user: str, account: str, same: bool) -> None:
-    """One person for good (I2); what Kissmetrics folds counts as the same (D4)."""
+    """They would be one person for good (I2); identities that Kissmetrics folds count as the same (D4)."""
     mapped = cells(user, account)
     assert (isinstance(mapped.result, Reject) and mapped.result.code == "I2") == same
 
@@ -553,14 +553,14 @@ def test_an_event() -> None:
 
 
 def test_numbers_and_words_as_identities() -> None:
-    """JSON's numbers are ids as they were written; null is nobody."""
+    """JSON's numbers are ids as they were written; null is no id."""
     mapped = objects('"account":12345678901234567890')
     assert mapped.identities == ("ada", "12345678901234567890")
     assert objects('"account":null').identities == ("ada", "")
 
 
 def test_a_dotted_name_of_its_own_comes_before_a_path() -> None:
-    """`user.id` as a key, else the `id` in `user`; what stands in the way is no user."""
+    """`user.id` as a key, else the `id` in `user`; a `user` that is no object has no user."""
     for members, user in (
         ('"who.id":"a","who":{"id":"b"}', "a"),
         ('"who":{"id":"b"}', "b"),

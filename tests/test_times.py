@@ -237,7 +237,7 @@ def test_times_that_need_a_flag(text: str, said: str, cure: str) -> None:
 
 
 def test_a_proven_order_is_not_taken_for_the_next_date() -> None:
-    """Nothing is guessed: what is known of the column is said, with the one flag that fits it."""
+    """Nothing is guessed. The error says what the column shows so far, and names the one flag that fits."""
     times = Times(TimeOptions("UTC"), NOW)
     times.parse("13/04/2024 10:00")
     with pytest.raises(AmbiguousTime, match="in '13/04/2024 10:00' before it the day comes first") as raised:
@@ -342,7 +342,7 @@ def test_local_times_that_do_not_exist(text: str, zone: str, ambiguous: str) -> 
     ],
 )
 def test_local_times_that_happen_twice(text: str, zone: str, earlier: int, apart: int) -> None:
-    """Rejected, until it is said which one is meant; half an hour on Lord Howe Island."""
+    """Rejected until a flag chooses one; half an hour on Lord Howe Island."""
     with pytest.raises(BadTime, match=f"twice in {zone}; choose with --ambiguous"):
         parse(text, TimeOptions(zone))
     assert parse(text, TimeOptions(zone, "", "earlier")) == earlier * NS
@@ -382,7 +382,7 @@ def test_what_is_not_of_the_form(text: str) -> None:
     ("text", "said"), [("01/01/2008", "before 2009"), ("01/01/2090", "ahead"), ("", "no time")]
 )
 def test_a_form_does_not_lift_the_limits(text: str, said: str) -> None:
-    """What Kissmetrics does not keep is not sent."""
+    """Times that Kissmetrics does not keep are not sent."""
     with pytest.raises(BadTime, match=said):
         parse(text, TimeOptions("UTC", "%d/%m/%Y"))
 
@@ -460,13 +460,13 @@ def nanoseconds(moment: datetime) -> int:
 
 @given(MOMENTS, st.sampled_from("T _"))
 def test_every_moment_parses_to_itself(moment: datetime, between: str) -> None:
-    """Whatever its offset, even one with seconds."""
+    """With any offset, even one with seconds."""
     assert parse(moment.isoformat(between)) == nanoseconds(moment)
 
 
 @given(MOMENTS, st.integers(0, 999), st.integers(0, 999))
 def test_nine_digits_and_more(moment: datetime, more: int, beyond: int) -> None:
-    """Nanoseconds are exact; what is beyond them is floored."""
+    """Nanoseconds are exact; finer fractions are floored."""
     text = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06}{more:03}{beyond:03}{moment.isoformat()[-6:]}"
     if moment.utcoffset() % timedelta(minutes=1):  # type: ignore[operator]
         return
@@ -497,7 +497,7 @@ def test_numbers_are_exact(moment: int, scale: tuple[int, int]) -> None:
 @example("2024-01-01T00:00:00 +0000 +0000", TimeOptions())
 @example("12:34:60:60", TimeOptions())
 def test_any_text_is_a_time_or_is_not(text: str, time_options: TimeOptions) -> None:
-    """Nothing else is raised, and what is a time is in range."""
+    """No other error is raised, and a time that is parsed is in range."""
     try:
         moment = parse(text, time_options)
     except (BadTime, AmbiguousTime):

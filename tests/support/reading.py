@@ -46,7 +46,7 @@ def name_of(form: str) -> str:
 
 @contextmanager
 def written(data: bytes, name: str, format_options: FormatOptions | None = None) -> Iterator[Source]:
-    """A file with these bytes, and how it is said to be written."""
+    """A file with these bytes, and the options that say how it is written."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(data)
