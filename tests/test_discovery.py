@@ -186,7 +186,7 @@ DATED = (
     [
         ("%Y/%m/%d/*.csv", ["2023/12/31/a.csv", "2024/01/01/a.csv", "2024/01/31/a.csv"]),
         ("%Y/%m/%d", ["2023/12/31/a.csv", "2024/01/01/a.csv", "2024/01/31/a.csv"]),
-        ("2024/%m/%d/*.csv", "%m says no date without %Y"),
+        ("2024/%m/%d/*.csv", "%m is not a date without %Y"),
         ("%Y/01/*/*.csv", ["2024/01/01/a.csv", "2024/01/31/a.csv"]),
         ("%Y/**/a.csv", ["2023/12/31/a.csv", "2024/01/01/a.csv", "2024/01/31/a.csv"]),
         ("dt=%Y-%m-%d/", ["dt=2024-01-30/b.csv", "dt=2024-01-31/deep/b.csv"]),
@@ -197,11 +197,11 @@ DATED = (
         ("h/%d.%m.%YT%H", ["h/31.01.2024T05"]),
         ("twice/%Y/%Y-%m.csv", ["twice/2024/2024-01.csv"]),
         ("100%%/%Y.csv", ["100%/2024.csv"]),
-        ("%Y/%d.csv", "%d says no date without %m"),
-        ("%Y-%m/%H.csv", "%H says no date without %d"),
-        ("%y.csv", "%y stands for nothing"),
-        ("200%/*.csv", "% stands for nothing"),
-        ("200%", "% stands for nothing"),
+        ("%Y/%d.csv", "%d is not a date without %m"),
+        ("%Y-%m/%H.csv", "%H is not a date without %d"),
+        ("%y.csv", "%y is not a directive"),
+        ("200%/*.csv", "% is not a directive"),
+        ("200%", "% is not a directive"),
     ],
 )
 def test_dates_in_paths(tmp_path: Path, pattern: str, files: list[str] | str) -> None:

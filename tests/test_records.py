@@ -79,7 +79,7 @@ SHAPES: list[tuple[str, str, bytes, list[Any]]] = [
     ("form", "data", "expected"),
     [pytest.param(*shape[1:], id=f"{shape[1]}-{shape[0]}") for shape in SHAPES],
 )
-def test_shape_of_records(form: str, data: bytes, expected: list[Any]) -> None:
+def test_what_becomes_of_records(form: str, data: bytes, expected: list[Any]) -> None:
     """A bad record is rejected under its line with all its bytes, and the next one is read."""
     data = CSV.encode() + data if form == "csv" else data
     with written(data, name_of(form)) as source:

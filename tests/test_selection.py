@@ -54,7 +54,7 @@ PARTS: list[tuple[dict[str, Any], list[int]]] = [
 
 
 @pytest.mark.parametrize(("words", "taken"), PARTS)
-def test_parts(tmp_path: Path, log: Path, words: dict[str, Any], taken: list[int]) -> None:
+def test_selections(tmp_path: Path, log: Path, words: dict[str, Any], taken: list[int]) -> None:
     """From --since on, before --until, in the zone that was said; names as Kissmetrics folds them."""
     sent, tally = run([log], tmp_path / "ledger.db", selection=part(**words))
     assert [call["_p"] for call in wire(sent)] == [f"u{number}" for number in taken]
@@ -138,15 +138,15 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"until": "03/04/2024"}, "--until '03/04/2024'", "2024-01-31"),
     ({"since": "2024-02-30"}, "--since", "2024-01-31"),
     ({"since": "2024-01-02", "until": "2024-01-01"}, "--until", "earlier"),
-    ({"since": "2024-01-01", "until": "2024-01-01"}, "nothing is from", "next"),
+    ({"since": "2024-01-01", "until": "2024-01-01"}, "no row can be from", "next"),
     ({"only": ["a", " , "]}, "--only", "Signed Up"),
     ({"skip": [""]}, "--skip", "Signed Up"),
-    ({"only": ["A"], "skip": ["a", "b"]}, "nothing is left", "leave one"),
+    ({"only": ["A"], "skip": ["a", "b"]}, "no row is left", "leave one"),
 ]
 
 
 @pytest.mark.parametrize(("words", "message", "hint"), WRONG)
-def test_parts_that_are_none(words: dict[str, Any], message: str, hint: str) -> None:
+def test_selections_that_are_empty(words: dict[str, Any], message: str, hint: str) -> None:
     """The message names the flag, the hint shows how it is written."""
     with pytest.raises(UsageError) as raised:
         part(**words)

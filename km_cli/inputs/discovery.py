@@ -21,10 +21,7 @@ from km_cli.inputs.messages import path_text
 from km_cli.inputs.partitions import Date, Period, Step, as_glob, parse_pattern, period_of
 
 _DAY = 86_400 * 10**9
-"""Nanoseconds.
-
-A partition may be by another time zone or by the time of arrival, so it may be off by that much.
-"""
+"""Nanoseconds. A partition may be off by that much: by another time zone, or by the time of arrival."""
 
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
