@@ -56,7 +56,7 @@ VALUES = [
       "no-account", "a row without account", also=CYD[:1]).counting(parts_without_id=1),
     r(_EMPTY + "; all empty: R", "nobody.csv", _row("", " "), "no-identity", "no user and no account"),
     *(
-        r(_NOBODY, f"nobody-{number}.csv", _row(who), "I1", f"{who!r} stands for nobody",
+        r(_NOBODY, f"nobody-{number}.csv", _row(who), "I1", f"{who!r} is a placeholder",
           f"--allow-id {who!r}")
         for number, who in enumerate(NOBODIES)
     ),

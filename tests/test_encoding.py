@@ -1,4 +1,4 @@
-"""Files in other encodings: read as if they were UTF-8, at constant memory; what is no text is rejected."""
+"""Files in other encodings are read as those in UTF-8 are; bytes that are no text are rejected."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_no_byte_order_mark(encoding: str) -> None:
     for order in ("le", "be"):
         error = opening_fails(TEXT.encode(f"{encoding}-{order}"), "x.csv", FormatOptions(encoding=encoding))
         assert f"is encoded in {encoding.upper()}{order.upper()}, not {encoding}" in str(error)
-        assert error.hint == f"say so: --encoding {encoding}{order}"
+        assert error.hint == f"name the encoding: --encoding {encoding}{order}"
     error = opening_fails(b"\x65\xe5\x67\x2c\x89\x8b" * 9, "x.csv", FormatOptions(encoding=encoding))
     assert "after 0 bytes" in str(error)
     assert f"--encoding {encoding}-le or {encoding}-be" in error.hint
@@ -141,7 +141,7 @@ def test_wide_text_is_read_as_it_is_said_or_named(encoding: str, mark: str, said
     error = opening_fails(data, "x.csv", FormatOptions(encoding=said))
     named = encoding[:6] if mark else encoding.replace("-le", "le").replace("-be", "be")
     assert f"is encoded in {named.upper()}, not {said or 'UTF-8'}" in str(error)
-    assert error.hint == f"say so: --encoding {named}"
+    assert error.hint == f"name the encoding: --encoding {named}"
     assert encoding_named(named) in (encoding, encoding[:6])
 
 
@@ -206,7 +206,7 @@ def test_constant_memory() -> None:
 
 
 def test_any_bytes_in_any_encoding() -> None:
-    """The only errors are ours, whatever the encoding is and the bytes are."""
+    """For any encoding and any bytes, only our own errors are raised."""
     import encodings.aliases
 
     chance = random.Random(0)
@@ -273,7 +273,7 @@ def test_encodings_end_to_end(importer: Command, tracker: Tracker, tmp_path: Pat
 
 
 def test_rejects_of_an_encoded_file_come_back(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """They are in UTF-8, whatever the log was in, and read as that whatever the flags say."""
+    """They are in UTF-8 for a log in any encoding, and read as UTF-8 with any flags."""
     text = HEADER + ROW.replace("ada", "zoë") + ROW.replace("ada", "guest").replace("Acme", "Bärbel")
     path = log(tmp_path, text.encode("cp1252"), header="")
     rejects = tmp_path / "rejects.jsonl"
@@ -295,7 +295,7 @@ def test_an_encoding_that_is_not_known(importer: Command, tmp_path: Path) -> Non
 @pytest.mark.parametrize("encoding", ["utf-16-le", "cp1252", "cp037"])
 @pytest.mark.parametrize("name", FOREIGN)
 def test_what_is_no_text_in_any_encoding(name: str, encoding: str) -> None:
-    """It is known whatever the flags say of it."""
+    """It is recognised with any flags."""
     content, what, cure = FOREIGN[name]
     error = opening_fails(content, name, FormatOptions(encoding=encoding))
     assert what in str(error)

@@ -1,4 +1,4 @@
-"""Rows to events: which column is what, which identities are refused, and which properties are sent."""
+"""Rows to events: the columns of the roles, the identities that are refused, the properties that are sent."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from km_cli.errors import InputError
 from km_cli.inputs.jsonl import parse_object
 from km_cli.kissmetrics import PLACEHOLDERS
 from km_cli.mapping import (
-    Clocking,
     ColumnOptions,
     Columns,
     Mapper,
     Mapping,
     PersonaColumns,
+    TimeOptions,
     property_columns,
-    recognise,
+    recognise_columns,
 )
-from km_cli.mapping.columns import USUAL
+from km_cli.mapping.found_columns import USUAL
 from km_cli.mapping.identities import Identities
 from km_cli.model import Event, Finding, Persona, PersonaPart, Reject, Row
 from tests.support.running import TOGGLE
@@ -37,23 +37,25 @@ USUAL_COLUMNS = ("user", "account", "event", "timestamp")
 def understood(found: str, *, tabular: bool = True, **wanted: Any) -> Columns:
     """The columns of a header such as `user,event`; `user` and `account` are asked for too."""
     personas = asked(wanted)
-    return recognise(ColumnOptions(**wanted), personas, tuple(found.split(",")), "log", tabular=tabular)
+    return recognise_columns(
+        ColumnOptions(**wanted), personas, tuple(found.split(",")), "log", tabular=tabular
+    )
 
 
 def asked(wanted: dict[str, Any]) -> tuple[Persona, ...]:
-    """Take the columns of user and account out of what is wanted."""
+    """Take the columns of user and account out of the options."""
     return tuple(persona._replace(column=wanted.pop(persona.name, "")) for persona in TOGGLE)
 
 
 def roles(columns: Columns) -> dict[str, str]:
-    """What was chosen, without what was not."""
+    """The columns that were chosen, without the roles that have none."""
     user, account = (who.identity for who in columns.personas)
     chosen = {"user": user, "account": account, "event": columns.event, "timestamp": columns.timestamp}
     return {role: column for role, column in {**chosen, "id": columns.id}.items() if column}
 
 
 class Mapped:
-    """One row mapped, and what was found on the way."""
+    """One row mapped, with the findings on the way."""
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class Mapped:
         wanted: ColumnOptions = ColumnOptions(),  # noqa: B008
         personas: tuple[Persona, ...] = TOGGLE,
         *,
-        clocking: Clocking = Clocking(),  # noqa: B008
+        time_options: TimeOptions = TimeOptions(),  # noqa: B008
         allowed: tuple[str, ...] = (),
     ) -> None:
         self.findings: list[Finding] = []
@@ -70,11 +72,11 @@ class Mapped:
         tabular = isinstance(values, list)
         raw = json.dumps(values).encode()
         mapper = Mapper(
-            recognise(wanted, personas, found, "log", tabular=tabular),
+            recognise_columns(wanted, personas, found, "log", tabular=tabular),
             found,
             tabular=tabular,
             personas=personas,
-            clocking=clocking,
+            time_options=time_options,
             allowed=allowed,
             now=NOW,
             note=self.findings.append,
@@ -157,7 +159,7 @@ def test_the_first_usual_name_wins(found: str, expected: dict[str, str]) -> None
     ],
 )  # fmt: skip
 def test_flags_name_columns(found: str, wanted: dict[str, str], expected: dict[str, str]) -> None:
-    """What a flag names is not taken for anything else."""
+    """A column that a flag names gets no other role."""
     chosen = roles(understood(found, **wanted))
     assert chosen == {"event": "event", "timestamp": chosen["timestamp"], **expected}
 
@@ -176,9 +178,9 @@ def test_flags_name_columns(found: str, wanted: dict[str, str], expected: dict[s
     ],
 )  # fmt: skip
 def test_no_column_is_two_things(found: str, personas: tuple[dict[str, Any], ...], expected: str) -> None:
-    """Whoever has the column's name goes first; what one names beside its identity is no other's."""
+    """The persona with the column's name goes first; a column named beside an identity is no other's."""
     people = [Persona(site="main", **persona) for persona in personas]
-    columns = recognise(ColumnOptions(), people, tuple(found.split(",")), "log", tabular=True)
+    columns = recognise_columns(ColumnOptions(), people, tuple(found.split(",")), "log", tabular=True)
     assert [who.identity for who in columns.personas] == expected.split(" ")
 
 
@@ -206,27 +208,27 @@ def test_members_of_objects_that_the_first_ones_lack() -> None:
     """Personas may name them: a member is often left out. In a header a column is there, or is not."""
     people = [Persona("user", "main", alias="mail.work", properties=("plan", "Seats"), sets=("born",))]
     found = ("user", "event", "ts", "seats")
-    (who,) = recognise(ColumnOptions(), people, found, "log", tabular=False).personas
+    (who,) = recognise_columns(ColumnOptions(), people, found, "log", tabular=False).personas
     assert who == PersonaColumns("user", "user", "mail.work", ("plan", "seats"), ("born",))
     for persona in (people[0]._replace(alias=name, properties=None, sets=()) for name in ("plan", "usre")):
         with pytest.raises(InputError, match=r"km.toml, user's alias"):
-            recognise(ColumnOptions(), [persona], found, "log", tabular=True)
+            recognise_columns(ColumnOptions(), [persona], found, "log", tabular=True)
     with pytest.raises(InputError, match=r"no column 'plan' \(--property\)"):
-        recognise(ColumnOptions(properties=("plan",)), people, found, "log", tabular=False)
+        recognise_columns(ColumnOptions(properties=("plan",)), people, found, "log", tabular=False)
 
 
 def test_columns_of_personas_of_ones_own_are_said_in_km_toml() -> None:
     """They have no flag."""
     people = [Persona("contact", "main")]
     with pytest.raises(InputError) as raised:
-        recognise(ColumnOptions(), people, ("contacts", "event", "ts"), "log", tabular=True)
+        recognise_columns(ColumnOptions(), people, ("contacts", "event", "ts"), "log", tabular=True)
     cure = "in km.toml's persona 'contact'"
     assert raised.value.hint == (
-        f'say which it is: column = "NAME" {cure}; perhaps column = "contacts" {cure}?'
+        f'name the column: column = "NAME" {cure}; perhaps column = "contacts" {cure}?'
     )
     for wrong, hint in (({"column": "contct"}, "'contacts'"), ({"column": "x"}, f'column = "x.id" {cure}')):
         with pytest.raises(InputError) as raised:
-            recognise(
+            recognise_columns(
                 ColumnOptions(), [people[0]._replace(**wrong)], ("contacts", "x.id"), "log", tabular=False
             )
         assert "(km.toml, the persona 'contact')" in str(raised.value)
@@ -315,9 +317,9 @@ SEVERAL = st.lists(NAMES, max_size=3).map(tuple)
     ),
     st.tuples(NAMES, NAMES, NAMES),
 )
-def test_mappings_are_kept_as_they_are(columns: tuple[Any, ...], clocking: tuple[str, str, str]) -> None:
+def test_mappings_are_kept_as_they_are(columns: tuple[Any, ...], time_options: tuple[str, str, str]) -> None:
     """The ledger keeps them as text."""
-    mapping = Mapping(Columns(*columns), Clocking(*clocking))
+    mapping = Mapping(Columns(*columns), TimeOptions(*time_options))
     assert Mapping.from_json(mapping.to_json()) == mapping
 
 
@@ -367,7 +369,7 @@ def test_identities_that_are_sent(persona: str, text: str, identity: str) -> Non
     ],
 )
 def test_identities_that_are_refused(persona: str, text: str, code: str) -> None:
-    """What would make many people one, can't be seen, or would be cut: the whole row, nothing shown raw."""
+    """One that would merge people, can't be seen or would be cut rejects the row; nothing is shown raw."""
     mapped = cells(**{persona: text})
     assert mapped.reject.code == code
     assert mapped.reject.row.line == 7
@@ -376,7 +378,7 @@ def test_identities_that_are_refused(persona: str, text: str, code: str) -> None
 
 
 def test_a_placeholder_can_be_let_through() -> None:
-    """By its name, whatever its case; the others stay out. The reason says how."""
+    """By its name, in any case; the others stay out. The reason names the flag."""
     assert cells(user="Guest", allowed=("guest",)).identities == ("Guest", "Acme")
     assert cells(user="none", allowed=("guest",)).reject.code == "I1"
     assert "--allow-id 'Guest'" in cells(user="Guest").reject.reason
@@ -416,7 +418,7 @@ def test_nothing_is_found_in_a_row_that_is_rejected() -> None:
     [("Acme", "Acme", True), (" Acme", "Acme ", True), ("a,b", "a:b", True), ("acme", "Acme", False)],
 )
 def test_one_id_as_user_and_as_account(user: str, account: str, same: bool) -> None:
-    """One person for good (I2); what Kissmetrics folds counts as the same (D4)."""
+    """They would be one person for good (I2); identities that Kissmetrics folds count as the same (D4)."""
     mapped = cells(user, account)
     assert (isinstance(mapped.result, Reject) and mapped.result.code == "I2") == same
 
@@ -551,14 +553,14 @@ def test_an_event() -> None:
 
 
 def test_numbers_and_words_as_identities() -> None:
-    """JSON's numbers are ids as they were written; null is nobody."""
+    """JSON's numbers are ids as they were written; null is no id."""
     mapped = objects('"account":12345678901234567890')
     assert mapped.identities == ("ada", "12345678901234567890")
     assert objects('"account":null').identities == ("ada", "")
 
 
 def test_a_dotted_name_of_its_own_comes_before_a_path() -> None:
-    """`user.id` as a key, else the `id` in `user`; what stands in the way is no user."""
+    """`user.id` as a key, else the `id` in `user`; a `user` that is no object has no user."""
     for members, user in (
         ('"who.id":"a","who":{"id":"b"}', "a"),
         ('"who":{"id":"b"}', "b"),

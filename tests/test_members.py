@@ -49,7 +49,7 @@ def test_a_rows_own_account_wins(importer: Command, tracker: Tracker, tmp_path: 
 
 
 def test_since_and_until(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """From the first moment on, before the last; in between is nobody."""
+    """From the first moment on and before the last; between two memberships there is none."""
     configure(importer, TIMED)
     belong(tmp_path, "ada,Acme,,@2", "ada,Beta,@2,@4", "ada,Gamma,@6,")
     rows = [f"ada,E{second},@{second}" for second in range(1, 8)]
@@ -163,7 +163,7 @@ def test_the_form_of_the_logs_times_is_not_that_of_the_members(
 def test_a_members_file_without_a_header(
     importer: Command, tracker: Tracker, tmp_path: Path, content: str, said: str
 ) -> None:
-    """An export that failed: nobody would belong to anybody."""
+    """The export failed: without it no user would belong to an account."""
     configure(importer, MEMBERS)
     (tmp_path / "users.csv").write_text(content)
     result = importer("import", write(tmp_path / "log.csv", "ada,In,@0", header=HEADER)).ended(2)

@@ -16,18 +16,18 @@ from km_cli.config.files import expanded
 from km_cli.errors import Exit, InputError, UsageError
 from km_cli.inference import (
     Guess,
+    Inferred,
     PersonaFound,
-    Scouted,
     busiest,
     counted,
+    infer,
     listed,
     questions,
     quoted,
-    scout,
-    written,
+    toml_text,
 )
 from km_cli.inputs import Source, make_format_options, open_reader
-from km_cli.inputs.base import piped
+from km_cli.inputs.messages import shell_command
 from km_cli.model import Reject, Row
 
 _STDOUT = "-"
@@ -49,10 +49,10 @@ def run_init(context: click.Context) -> int:
             format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         )
     )
-    found = scout(log.rows, log.columns, tabular=log.tabular, now=environment_of(context).clock.now())
+    found = infer(log.rows, log.columns, tabular=log.tabular, now=environment_of(context).clock.now())
     if not found.rows:
         raise log.nothing()
-    text = written(found, log.source.name)
+    text = toml_text(found, log.source.name)
     if target is None:
         click.echo(text, nl=False)
     else:
@@ -75,14 +75,14 @@ class _Log:
             raise _only_once(source.name)
         opened = open_reader(source)
         opened.close()
-        if opened.format == "rejects":
+        if opened.format.holds_rejects:
             raise UsageError(
                 f"{source.name} holds rejected rows, which keep the mapping of their log",
                 "look at the log itself; rejects are imported without any flags",
             )
         self.columns = opened.columns
         self.delimiter = opened.delimiter
-        self.tabular = opened.format == "delimited"
+        self.tabular = opened.format.is_tabular
         self.bad: list[Reject] = []
         self.bad_count = 0
 
@@ -172,9 +172,9 @@ class _Telling:
         """Say what was found for a role."""
         say(f"  {role:<{_ROLE}}{text}", to_stderr=self._to_stderr, hang=_ROLE + 2)
 
-    def found(self, found: Scouted, log: _Log) -> None:
+    def found(self, found: Inferred, log: _Log) -> None:
         """Say all that was found."""
-        looked = f"{'all' if found.whole else 'the first'} {counted(found.rows, 'row')}"
+        looked = f"{'all' if found.is_all else 'the first'} {counted(found.rows, 'row')}"
         self.say(f"{log.source.name}: looked at {looked}")
         if log.bad:
             self.line("unreadable", f"{counted(log.bad_count, 'record')}; {log.first_bad}")
@@ -194,7 +194,7 @@ class _Telling:
         for name, why in found.excluded:
             self.line("left out", f"{quoted(name)}: {why}")
 
-    def next(self, found: Scouted, log: _Log, command: list[str], target: Path | None) -> None:
+    def next(self, found: Inferred, log: _Log, command: list[str], target: Path | None) -> None:
         """Say what has to be answered, if anything, and what to do next."""
         if target is not None:
             self.say(f"\nwrote {target}")
@@ -219,12 +219,12 @@ def _joined(guess: Guess, log: _Log) -> str:
     if log.tabular:
         apart = "" if log.delimiter == "," else f" --fs {_APART[log.delimiter]}"
         join = f'${{timestamp}} = ${{{guess.column}}} . " " . ${{{guess.clock}}}'
-        return piped(log.source.name, f"mlr --csv{apart} put {shlex.quote(join)}")
+        return shell_command(log.source.name, f"mlr --csv{apart} put {shlex.quote(join)}")
     day, clock = (
         "." + "".join(f"[{quoted(key)}]" for key in name.split(".")) for name in (guess.column, guess.clock)
     )
     join = f'.timestamp = {day} + " " + {clock}'
-    return piped(log.source.name, f"jq -c {shlex.quote(join)}")
+    return shell_command(log.source.name, f"jq -c {shlex.quote(join)}")
 
 
 def _guess(guess: Guess, *more: str) -> str:

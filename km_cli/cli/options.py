@@ -14,6 +14,10 @@ from km_cli.strategies import STRATEGIES
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    _Choice = click.Choice[str]
+else:
+    _Choice = click.Choice
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 InSection = Callable[[str], Callable[[Any], Any]]
 
@@ -109,12 +113,30 @@ def paths(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
     return [CompletionItem(incomplete, type="file")]
 
 
+class _FormatWords(_Choice):
+    """The words of all input formats. They are looked up when they are needed, so that options stay light."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words of the formats that are registered."""
+        from km_cli.inputs.formats import format_words
+
+        return format_words()
+
+    @choices.setter
+    def choices(self, _none: object) -> None:
+        """Ignore the choices that click sets; the registry has them."""
+
+
 _arguments = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=paths)
 format_options = section(
     "Files",
     option(
         "--format",
-        type=click.Choice(["csv", "tsv", "jsonl", "ndjson"]),
+        type=_FormatWords(),
         help="What a FILE is. Default: by an ending in its name, else by its content.",
     ),
     option(

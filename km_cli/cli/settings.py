@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import time
 from collections.abc import Collection, Iterable, Iterator
@@ -25,9 +24,10 @@ from km_cli.errors import UsageError, did_you_mean
 from km_cli.inputs import expand, make_format_options
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
 from km_cli.ledger import check_name
-from km_cli.mapping import Clocking, ColumnOptions, Members, make_selection
+from km_cli.mapping import ColumnOptions, Members, TimeOptions, make_selection
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
+from km_cli.rejects.file import check_content, check_place
 
 
 def make_settings(context: click.Context) -> Settings:
@@ -39,7 +39,7 @@ def make_settings(context: click.Context) -> Settings:
     target = parse_target(flags["to"], environment.state_folder)
     _check_flags(context, target)
     ledger, rejects = _places(flags, target, environment)
-    clocking = _clocking(context)
+    time_options = _clocking(context)
     people = _people(context)
     skipped = _skipped(context)
     settings = Settings(
@@ -47,9 +47,9 @@ def make_settings(context: click.Context) -> Settings:
         format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         target=target,
         people=people,
-        members=_members(context, people, clocking),
+        members=_members(context, people, time_options),
         column_options=_column_options(context),
-        clocking=clocking,
+        time_options=time_options,
         selection=make_selection(
             flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]
         ),
@@ -224,12 +224,12 @@ def _left(columns: Iterable[str], excluded: Collection[str]) -> tuple[str, ...]:
     )
 
 
-def _members(context: click.Context, people: People, clocking: Clocking) -> Members | None:
+def _members(context: click.Context, people: People, time_options: TimeOptions) -> Members | None:
     found = taken(context)
     if not found.config.members:
         return None
     return read_members(
-        found.config.members, found.folder, people.personas, clocking, environment_of(context).clock.now()
+        found.config.members, found.folder, people.personas, time_options, environment_of(context).clock.now()
     )
 
 
@@ -293,14 +293,14 @@ def _check_event_name(name: str) -> None:
         )
 
 
-def _clocking(context: click.Context) -> Clocking:
+def _clocking(context: click.Context) -> TimeOptions:
     flags = context.params
     zone, form = flags["timezone"], flags["time_format"]
     if zone:
         _check_zone(zone, _said(context, "timezone"))
     if form:
         _check_form(form)
-    return Clocking(zone, form, flags["ambiguous"] or "")
+    return TimeOptions(zone, form, flags["ambiguous"] or "")
 
 
 def _check_zone(zone: str, place: str) -> None:
@@ -353,15 +353,11 @@ def _check_files(context: click.Context, settings: Settings) -> None:
         if _is_same(settings.rejects, place):
             raise UsageError(f"--rejects {settings.rejects} is {what}", _ELSEWHERE)
     if context.params.get("rejects"):
-        _check_rejects(settings.rejects)
-    if not _may_hold_rejects(settings.rejects):
-        raise UsageError(
-            f"--rejects {settings.rejects} is there and holds something else than rejects", _ELSEWHERE
-        )
+        check_place(settings.rejects)
+    check_content(settings.rejects)
 
 
 _ELSEWHERE = "give another place: --rejects PATH"
-_REJECTS_BEGIN = b'{"km_cli_reject"'
 
 
 def kept_places(context: click.Context, settings: Settings) -> Iterator[tuple[Path, str]]:
@@ -385,31 +381,3 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.resolve() == other.resolve() or one.samefile(other)
     except (OSError, RuntimeError):
         return False
-
-
-def _check_rejects(path: Path) -> None:
-    """Raise UsageError if rejects can't be written there: when the first comes, others were sent."""
-    if os.path.lexists(path):
-        if not os.path.isfile(path):
-            raise UsageError(f"--rejects {path} is no regular file", _ELSEWHERE)
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise UsageError(f"--rejects {path} can't be written by this user", _ELSEWHERE)
-        return
-    folder = path.absolute().parent
-    while not os.path.lexists(folder):  # it is made with its folders
-        folder = folder.parent
-    if not os.path.isdir(folder):
-        raise UsageError(f"--rejects {path}: {folder} is no folder", _ELSEWHERE)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"--rejects {path}: no file can be made in {folder}", _ELSEWHERE)
-
-
-def _may_hold_rejects(path: Path) -> bool:
-    try:
-        if not path.is_file():
-            return True
-        with path.open("rb") as file:
-            start = file.read(len(_REJECTS_BEGIN))
-    except OSError:
-        return True  # whoever writes there says what is wrong with it
-    return start in (b"", _REJECTS_BEGIN)

@@ -27,5 +27,5 @@ def sources_of(context: click.Context, settings: Settings) -> tuple[BackfillSour
         settings.selection,
         given["since"],
         given["until"],
-        settings.clocking.timezone,
+        settings.time_options.timezone,
     )

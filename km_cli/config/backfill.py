@@ -10,7 +10,7 @@ from typing import NamedTuple
 from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.config.settings import Settings
 from km_cli.errors import UsageError, did_you_mean
-from km_cli.inputs.discovery import planned
+from km_cli.inputs.discovery import pattern_from_here
 from km_cli.mapping import Bound, Selection, check_order, make_bound
 from km_cli.model import NANOSECONDS, Overlap
 
@@ -65,7 +65,7 @@ def backfill_sources(
     for at, table in enumerate(config.backfill, start=1):
         if names and table.name not in names:
             continue
-        patterns = tuple(planned(folder, entry) for entry in table.files)
+        patterns = tuple(pattern_from_here(folder, entry) for entry in table.files)
         try:
             taken = _selection(f"km.toml, backfill[{at}]", table, flags)
         except _Nothing as error:

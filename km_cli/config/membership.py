@@ -10,14 +10,23 @@ from pathlib import Path
 from km_cli.config.files import expanded
 from km_cli.errors import InputError, UsageError, did_you_mean
 from km_cli.inputs import Opened, Source, open_reader
-from km_cli.mapping import BadTime, Clocking, Members, Membership, Times, Unclear, cells, find
+from km_cli.mapping import (
+    AmbiguousTime,
+    BadTime,
+    Members,
+    Membership,
+    TimeOptions,
+    Times,
+    cell_readers,
+    members_columns,
+)
 from km_cli.model import Gap, Persona, Reject, Row
 
 _TIMES = ("since", "until")
 
 
 def read_members(
-    table: Mapping[str, str], folder: Path, personas: Sequence[Persona], clocking: Clocking, now: float
+    table: Mapping[str, str], folder: Path, personas: Sequence[Persona], time_options: TimeOptions, now: float
 ) -> Members:
     """Return what km.toml's [members] names: a `file`, columns of the actor and of others, `since`, `until`.
 
@@ -37,7 +46,7 @@ def read_members(
                 "name a file in [members] of km.toml",
             )
         with closing(open_reader(source)) as opened:
-            return _Reading(table, personas, clocking, now).members(opened)
+            return _Reading(table, personas, time_options, now).members(opened)
     finally:
         source.unpin()
 
@@ -62,24 +71,24 @@ class _Reading:
     """Reads the file's rows."""
 
     def __init__(
-        self, table: Mapping[str, str], personas: Sequence[Persona], clocking: Clocking, now: float
+        self, table: Mapping[str, str], personas: Sequence[Persona], time_options: TimeOptions, now: float
     ) -> None:
         self._asked = {role: column for role, column in table.items() if role != "file"}
         self._personas = [persona.name for persona in personas]
-        zone = clocking.timezone or "UTC"
-        self._times = {role: Times(clocking._replace(timezone=zone, format=""), now) for role in _TIMES}
+        zone = time_options.timezone or "UTC"
+        self._times = {role: Times(time_options._replace(timezone=zone, format=""), now) for role in _TIMES}
         self._lines: dict[tuple[str, Membership], int] = {}
 
     def members(self, opened: Opened) -> Members:
         """Return all memberships."""
-        source, tabular = opened.source.name, opened.format == "delimited"
+        source, tabular = opened.source.name, opened.format.is_tabular
         if opened.empty:
             raise InputError(
                 f"{source}: the members' file is empty",
                 "give one with a header, or take [members] out of km.toml if nobody belongs to anybody",
             )
-        named = find(self._asked, opened.columns, source, tabular=tabular)
-        cell = cells(opened.columns, tabular=tabular)
+        named = members_columns(self._asked, opened.columns, source, tabular=tabular)
+        cell = cell_readers(opened.columns, tabular=tabular)
         self._cells = {role: cell(column) for role, column in named.items()}
         given = tuple(name for name in self._personas[1:] if name in self._asked)
         members = Members(given, len(self._personas))
@@ -123,7 +132,7 @@ class _Reading:
         except BadTime as error:
             place = f"{row.source}, line {row.line}, {role}"
             raise InputError(f"{place}: {error}", _MEND, plain=f"{place}: not a time") from None
-        except Unclear as error:
+        except AmbiguousTime as error:
             place = f"{row.source}, line {row.line}, {role}"
             raise InputError(
                 f"{place}: {error}",

@@ -12,7 +12,7 @@ from km_cli.config.people import People
 from km_cli.config.reject_limit import RejectLimit
 from km_cli.destinations import Target
 from km_cli.inputs import FormatOptions
-from km_cli.mapping import Clocking, ColumnOptions, Members, Selection
+from km_cli.mapping import ColumnOptions, Members, Selection, TimeOptions
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
 
@@ -30,7 +30,7 @@ class Settings:
     people: People
     members: Members | None
     column_options: ColumnOptions
-    clocking: Clocking
+    time_options: TimeOptions
     selection: Selection
     allowed: tuple[str, ...]
     collisions: Collisions
@@ -65,7 +65,7 @@ class Settings:
             self.format_options,
             self.personas,
             column_options,
-            self.clocking,
+            self.time_options,
             self.selection,
             sorted(self.allowed),
             self.collisions.value,

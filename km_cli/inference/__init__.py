@@ -1,42 +1,44 @@
-"""A log → what its km.toml should say: rows in, findings out, and the text that they make."""
+"""A log → the km.toml that fits it: rows in, findings out, and the text of the file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from km_cli.inference.columns import choose, may_be_id
-from km_cli.inference.findings import Clock, EventFound, Guess, PersonaFound, Scouted
-from km_cli.inference.profiles import MOST_ROWS, Profiles, profile
+from km_cli.inference.columns import choose_roles, may_be_id
+from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
+from km_cli.inference.profiles import INFERRED_ROWS, Profiles, profile
 from km_cli.inference.questions import busiest, questions
 from km_cli.inference.relations import Relations
-from km_cli.inference.writing import are, counted, listed, quoted, written
+from km_cli.inference.writing import are, counted, listed, quoted, toml_text
 from km_cli.kissmetrics import LONGEST_NAME, is_reserved, is_set_by_kissmetrics
 from km_cli.model import Row
 
 __all__ = [
-    "MOST_ROWS",
-    "Clock",
+    "INFERRED_ROWS",
     "EventFound",
     "Guess",
+    "Inferred",
     "PersonaFound",
-    "Scouted",
+    "TimesFound",
     "busiest",
     "counted",
+    "infer",
     "listed",
     "questions",
     "quoted",
-    "scout",
-    "written",
+    "toml_text",
 ]
 
 
-def scout(rows: Callable[[], Iterable[Row]], found: tuple[str, ...], *, tabular: bool, now: float) -> Scouted:
-    """Look at a log twice: at each of its columns `found`, then at what they have to do with each other.
+def infer(
+    rows: Callable[[], Iterable[Row]], found: tuple[str, ...], *, tabular: bool, now: float
+) -> Inferred:
+    """Look at a log twice: at each of its columns `found`, then at how they depend on each other.
 
-    `rows` begins anew each time it is called; the first MOST_ROWS are looked at.
+    `rows` yields all rows anew each time it is called. The first INFERRED_ROWS are looked at.
     """
     profiles = profile(rows(), found, tabular=tabular, keeps_all=may_be_id)
-    roles = choose(profiles, now)
+    roles = choose_roles(profiles, now)
     guesses = {"user": roles.user, "account": roles.account, **dict(roles.levels)}
     used = {guess.column for guess in (roles.event, roles.timestamp, roles.id, *guesses.values())}
     excluded, flatten = _excluded(profiles, used)
@@ -50,9 +52,9 @@ def scout(rows: Callable[[], Iterable[Row]], found: tuple[str, ...], *, tabular:
     apart = [place for place in range(len(columns)) if place < 2 or not relations.is_another_name(place)]
     names = tuple(guesses)
     properties += tuple(column for place, column in enumerate(columns) if place not in apart)
-    return Scouted(
+    return Inferred(
         profiles.rows,
-        profiles.whole,
+        profiles.is_all,
         roles.event,
         roles.timestamp,
         roles.id,
@@ -72,7 +74,7 @@ def _persona(relations: Relations, place: int, name: str, guess: Guess) -> Perso
     if shared:
         why = f"{counted(shared, 'identity')} of it {are(shared)} another persona's as well"
     elif relations.are_numbers(place):
-        why = "its identities are numbers and another persona's as well, which may meet"
+        why = "its identities are numbers, as another persona's are, and two may be the same"
     return PersonaFound(
         name,
         guess,
@@ -87,7 +89,7 @@ def _persona(relations: Relations, place: int, name: str, guess: Guess) -> Perso
 
 
 def _excluded(profiles: Profiles, used: set[str]) -> tuple[tuple[tuple[str, str], ...], str]:
-    """Return the columns that can't be properties, and why nested JSON must be flattened if it must."""
+    """Return the columns that can't be properties, and why nested JSON must be flattened, or ""."""
     reasons: dict[str, str] = {}
     flatten = ""
     for name, inside in profiles.nested.items():

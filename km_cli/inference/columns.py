@@ -1,4 +1,4 @@
-"""Which column is what: by its name, else by what it holds."""
+"""Choosing a column for each role: by its name, else by its values."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from km_cli.inference.findings import Guess
 from km_cli.inference.profiles import Profile, Profiles
-from km_cli.inference.times import Clockmaker
+from km_cli.inference.times import TimeForms
 from km_cli.mapping import USUAL
 
 _SUFFIXES = ("id", "uuid", "guid", "key", "email", "name", "slug")
-"""What follows the word for a kind of identity in a column's name; the best identity first."""
+"""Ends of a column's name behind the word for a kind of identity; the best identity first."""
 
 _WORDS = {
     "user": ("user", "person", "identity", "distinct", "uid", "actor", "member", "username", "login",
@@ -42,9 +42,9 @@ _MOSTLY = 0.9
 
 
 class Roles(NamedTuple):
-    """The column of each role; `levels` are further kinds of identity, by the words for them.
+    """The column of each role. `levels` are further kinds of identity, by their words.
 
-    `ids` are columns that look like identities of a kind that has no usual word.
+    `ids` are columns that look like identities of a kind without a usual word.
     """
 
     event: Guess
@@ -57,13 +57,13 @@ class Roles(NamedTuple):
 
 
 def may_be_id(name: str) -> bool:
-    """Tell whether a column may be the log's own id of the event, by its name."""
+    """Tell whether a column's name is usual for the log's own id of an event."""
     return _plain(name) in _IDS
 
 
-def choose(profiles: Profiles, now: float) -> Roles:
-    """Return which column is what."""
-    return _Choice(profiles, now).roles()
+def choose_roles(profiles: Profiles, now: float) -> Roles:
+    """Return the column of each role."""
+    return _RoleChoice(profiles, now).roles()
 
 
 def _plain(name: str) -> str:
@@ -73,9 +73,9 @@ def _plain(name: str) -> str:
 
 
 def word_of(name: str) -> tuple[str, int]:
-    """Return what a column is of, and how good an identity: `user` for `userId`, `user.id`, `data.user_name`.
+    """Return the word for a column's kind of identity, and its rank: the smaller, the better an identity.
 
-    The smaller the number the better.
+    The word is `user` for `userId`, `user.id` and `data.user_name`.
     """
     *before, last = re.split(r"[.:/]", _plain(name))
     if last in _SUFFIXES and before:
@@ -86,8 +86,8 @@ def word_of(name: str) -> tuple[str, int]:
     return last, 0
 
 
-class _Choice:
-    """Chooses role by role, so that no column is taken twice."""
+class _RoleChoice:
+    """Chooses a column for one role after the other, so that no column has two roles."""
 
     def __init__(self, profiles: Profiles, now: float) -> None:
         self._profiles = profiles
@@ -95,10 +95,10 @@ class _Choice:
             name: column for name, column in profiles.columns.items() if name.strip() and column.given
         }
         self._taken: dict[str, None] = {}
-        self._times = {name: self._share_of_times(column, now) for name, column in self._columns.items()}
+        self._times = {name: self._fraction_of_times(column, now) for name, column in self._columns.items()}
 
     def roles(self) -> Roles:
-        """By names first, then by content what is left: the surest first."""
+        """Return the column of each role: by names first, then by values, the surest first."""
         named = {role: self._by_name(role) for role in ("timestamp", "event", "user", "account")}
         timestamp = named["timestamp"] or self._take(self._by_times()) or self._take(self._by_name_alone())
         timestamp = timestamp and self._by_day(timestamp)
@@ -127,13 +127,13 @@ class _Choice:
     def _free(self) -> Iterator[tuple[str, Profile]]:
         return ((name, column) for name, column in self._columns.items() if name not in self._taken)
 
-    def _share_of_times(self, column: Profile, now: float) -> float:
-        return column.share(Clockmaker(now).see)
+    def _fraction_of_times(self, column: Profile, now: float) -> float:
+        return column.fraction(TimeForms(now).see)
 
     # By name
 
     def _by_name(self, role: str) -> Guess | None:
-        """Return the column with the first usual name, else with a word for the role in its name."""
+        """Return the column with the first usual name, else one with a word for the role in its name."""
         fits = self._holds_times if role == "timestamp" else self._holds_names
         free = [name for name, _ in self._free() if fits(name)]
         if usual := _first(USUAL[role], free, _plain):
@@ -151,11 +151,11 @@ class _Choice:
         return self._times[name] > 0.5
 
     def _holds_names(self, name: str) -> bool:
-        """Tell whether a column holds no times: `event_date` is no event."""
+        """Tell whether a column does not hold times: `event_date` is not an event."""
         return self._times[name] < _MOSTLY or bool(_NUMBER.fullmatch(next(self._columns[name].sample)))
 
     def _is_apart(self, name: str) -> bool:
-        """Tell whether a column is not beside one that was taken: `org:group` is beside `org:resource`."""
+        """Tell whether no taken column has the same prefix, as `org:group` and `org:resource` have."""
         return not any(_folder(name) == _folder(taken) for taken in self._taken)
 
     def _levels(self, account: Guess | None) -> Iterator[tuple[str, Guess]]:
@@ -187,16 +187,16 @@ class _Choice:
                 for name, column in self._free()
                 if column.is_unique
                 and column.given == self._profiles.rows
-                and column.share(_UUID.fullmatch) == 1
+                and column.fraction(_UUID.fullmatch) == 1
             ]
             return Guess(uuids[0], "UUIDs, and no value stands in two rows") if uuids else None
         why = "a usual name, and no value stands in two rows"
-        if self._columns[found[0]].share(_UUID.fullmatch) >= _MOSTLY:
+        if self._columns[found[0]].fraction(_UUID.fullmatch) >= _MOSTLY:
             return Guess(found[0], f"{why}: UUIDs")
         return Guess(found[0], f"{why}: the event's id, if every export has the same ones", sure=False)
 
     def _is_counter(self, name: str) -> bool:
-        """Tell whether a column counts from 0 or 1, as every export does anew."""
+        """Tell whether a column counts from 0 or 1: the next export begins to count anew."""
         sample = list(self._columns[name].sample)
         return all(text.isdecimal() for text in sample) and min(map(int, sample)) <= 1
 
@@ -210,28 +210,28 @@ class _Choice:
         return Guess(found[0], "a guess: its values are times", tuple(found[1:]))
 
     def _by_name_alone(self) -> Guess | None:
-        """Return the column that is called like a time, whatever is in it."""
+        """Return the column with a usual name for times, whatever its values are."""
         found = _first(USUAL["timestamp"], [name for name, _ in self._free()], _plain)
         return Guess(found[0], "a usual name") if found else None
 
     def _by_day(self, guess: Guess) -> Guess:
-        """Return a guess that has to be asked if it is the day alone, and another column the time of day."""
-        if self._columns[guess.column].share(_DAY.fullmatch) < _MOSTLY:
+        """Return the guess; as a question if the column has the day alone, and another the time of day."""
+        if self._columns[guess.column].fraction(_DAY.fullmatch) < _MOSTLY:
             return guess
-        clocks = [name for name, column in self._free() if column.share(_TIME_OF_DAY.fullmatch) >= _MOSTLY]
+        clocks = [name for name, column in self._free() if column.fraction(_TIME_OF_DAY.fullmatch) >= _MOSTLY]
         if not clocks:
             return guess
         clocks.sort(key=lambda name: not _LIKE_TIME.search(_plain(name)))
         return Guess(guess.column, "it is the day alone", sure=False, clock=clocks[0])
 
     def _by_emails(self) -> Guess | None:
-        found = [name for name, column in self._free() if column.share(_EMAIL.fullmatch) >= _MOSTLY]
+        found = [name for name, column in self._free() if column.fraction(_EMAIL.fullmatch) >= _MOSTLY]
         if not found:
             return None
         return Guess(found[0], "a guess: its values are email addresses", tuple(found[1:]))
 
     def _by_words(self) -> Guess | None:
-        """Return the column with few distinct words; to be asked if its name does not say more of it."""
+        """Return a column with few distinct words; as a question, unless its name is like an event's."""
         found = [name for name, column in self._free() if self._are_words(name, column)]
         found.sort(key=lambda name: (not _LIKE_EVENT.search(_plain(name)), -self._columns[name].distinct))
         if not found:
@@ -246,16 +246,16 @@ class _Choice:
             column.recurs
             and 2 <= column.distinct <= _MOST_EVENTS
             and self._is_text(name, column)
-            and column.share(lambda text: len(text) <= _LONGEST_EVENT) == 1
+            and column.fraction(lambda text: len(text) <= _LONGEST_EVENT) == 1
             and not _is_id(name)
         )
 
     def _is_text(self, name: str, column: Profile) -> bool:
-        is_number = column.share(_NUMBER.fullmatch) > 0.5
+        is_number = column.fraction(_NUMBER.fullmatch) > 0.5
         return self._times[name] < 0.5 and not is_number and not {"true", "false"}.issuperset(column.counts)
 
     def _recurring(self, role: str, user: str) -> Guess | None:
-        """Return a column that may hold identities: text that recurs. A person has to say so."""
+        """Return a column that may hold identities, since its texts recur. It is always a question."""
         below = self._columns[user].distinct if user else self._profiles.rows
         found = [
             name
@@ -284,7 +284,7 @@ def _depth(name: str) -> int:
 
 
 def _first(words: Iterable[str], names: list[str], word: Callable[[str], str]) -> list[str]:
-    """Return the names with the first of the words that any has."""
+    """Return the names that have the first of the words that any name has."""
     by_word: dict[str, list[str]] = {}
     for name in names:
         by_word.setdefault(word(name), []).append(name)

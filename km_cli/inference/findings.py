@@ -1,4 +1,4 @@
-"""What was found in a log, as frozen values: each guess with its reason."""
+"""The findings about a log, as frozen values: each guess with its reason."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class Guess(NamedTuple):
-    """The column that is taken for something ("": none), and why; `others` might be it as well.
+    """The column that is chosen for a role ("": none), and why. `others` may have the role as well.
 
-    If it is not `sure`, a person has to say so: nothing sent can be taken back. Of a column with the day
-    alone `clock` is that with the time of day.
+    A guess that is not `sure` is a question to the user, since nothing that is sent can be taken back.
+    `clock` is the column with the time of day, if `column` has the day alone.
     """
 
     column: str = ""
@@ -20,15 +20,15 @@ class Guess(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether there is nothing to ask."""
+        """Whether the column is known, so that there is no question."""
         return bool(self.column) and self.sure
 
 
-class Clock(NamedTuple):
-    """How the times are written. `forms` are those that fit all of unusual ones: several have to be asked.
+class TimesFound(NamedTuple):
+    """How the times are written. `forms` fit all times of an unusual form; several are a question.
 
-    `seen` times were looked at, `local` of them do not say their offset, `strange` are in no form that is
-    understood, `example` is the first of these. `units` are those of numbers: several can't be read.
+    `seen` counts the times, `local` those without an offset, `strange` those in a form that is not known;
+    `example` is the first of these. `units` are the units of numbers: a column with several can't be read.
     """
 
     said: str
@@ -41,7 +41,7 @@ class Clock(NamedTuple):
 
 
 class EventFound(NamedTuple):
-    """An event: of how many rows, by how many identities of a persona, and the most by one of them."""
+    """An event: its rows, the identities of a persona that did it, and the most rows of one identity."""
 
     name: str
     rows: int
@@ -50,10 +50,11 @@ class EventFound(NamedTuple):
 
 
 class PersonaFound(NamedTuple):
-    """A kind of identity. `events` are those of rows that name one, None if there are too many to list.
+    """A kind of identity. `events` are those of its rows, None if there are too many to list.
 
-    `prefix` keeps its identities apart from others' (I2), for the reason `why`. `constant` are columns that
-    have one value for each identity, `placeholders` are values that stand for nobody (I1), with their rows.
+    `prefix` keeps its identities apart from other personas' (I2), for the reason `why`. `constant` are
+    columns that have one value for each identity, `placeholders` are values that are no identities (I1), with
+    their rows.
     """
 
     name: str
@@ -67,21 +68,21 @@ class PersonaFound(NamedTuple):
     placeholders: tuple[tuple[str, int], ...] = ()
 
 
-class Scouted(NamedTuple):
-    """All that was found in `rows` rows, which are all there are if it is `whole`.
+class Inferred(NamedTuple):
+    """All findings about the first `rows` rows; `is_all` if the log has no more.
 
-    `personas` has the user first and the account second, found or not. `properties` are the columns that are
-    left, `excluded` those that can't be properties with the reason, `mixed` those that Kissmetrics sets
-    itself, `ids` those that look like a kind of identity and were left as they are. `flatten` is the reason
-    why nested JSON must be sent as properties of their own, or "".
+    `personas` has the user first and the account second, found or not. `properties` are the columns without a
+    role, `excluded` those that can't be properties with the reason, `mixed` the properties that Kissmetrics
+    sets itself, `ids` those that look like identities. `flatten` is the reason why the members of nested JSON
+    must be sent as properties of their own, or "".
     """
 
     rows: int
-    whole: bool
+    is_all: bool
     event: Guess
     timestamp: Guess
     id: Guess
-    clock: Clock
+    clock: TimesFound
     personas: tuple[PersonaFound, ...]
     properties: tuple[str, ...]
     excluded: tuple[tuple[str, str], ...]

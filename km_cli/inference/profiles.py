@@ -1,4 +1,4 @@
-"""What each column holds: the first look at a log, a column at a time."""
+"""The first look at a log: the values of each column."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from km_cli.mapping import Cell, cells
+from km_cli.mapping import ReadCell, cell_readers
 from km_cli.model import Row
 
-MOST_ROWS = 100_000
-"""Rows that are looked at: enough to know a log, in seconds."""
+INFERRED_ROWS = 100_000
+"""Rows that are looked at. They are enough to know a log, and take seconds."""
 
 _MOST_TEXTS = 300_000
-"""Distinct values kept of all columns together, so that memory is bounded."""
+"""Distinct values that are kept, of all columns together: memory is bounded."""
 
 _MOST_OF_ONE = 10_000
 _MOST_INSIDE = 1000
@@ -22,7 +22,7 @@ _SAMPLE = 100
 
 
 class Profile:
-    """One column's values, counted: `given` are not empty. Distinct ones are kept up to `most`."""
+    """Counts one column's values. `given` are not empty; at most `most` distinct ones are kept."""
 
     def __init__(self, name: str, most: int) -> None:
         self.name = name
@@ -44,17 +44,17 @@ class Profile:
 
     @property
     def distinct(self) -> int:
-        """How many distinct values there are, at least."""
+        """The number of distinct values; more if it `is_cut`."""
         return len(self.counts)
 
     @property
     def recurs(self) -> bool:
-        """Whether a value stands in two rows, on average."""
+        """Whether a value occurs in two rows, on average."""
         return 0 < 2 * self.distinct <= self.given
 
     @property
     def is_unique(self) -> bool:
-        """Whether no value stands in two rows."""
+        """Whether no value occurs in two rows."""
         return 0 < self.given == self.distinct and not self.is_cut
 
     @property
@@ -62,27 +62,27 @@ class Profile:
         """The first distinct values."""
         return islice(self.counts, _SAMPLE)
 
-    def share(self, test: Callable[[str], object]) -> float:
-        """Return the share of the first distinct values that pass a test; 0.0 if there are none."""
+    def fraction(self, test: Callable[[str], object]) -> float:
+        """Return the fraction of the first distinct values that pass a test; 0.0 if there are none."""
         passed = [bool(test(text)) for text in self.sample]
         return sum(passed) / max(len(passed), 1)
 
 
 class Profiles(NamedTuple):
-    """The columns of `rows` rows by name, which are all there are if it is `whole`.
+    """The columns of the first `rows` rows by name; `is_all` if the log has no more.
 
-    `nested` are members that hold JSON, with what is in them.
+    `nested` are the members that hold JSON, with the paths of the values in them.
     """
 
     rows: int
-    whole: bool
+    is_all: bool
     columns: dict[str, Profile]
     nested: dict[str, set[str]]
 
 
-def reader(name: str, found: tuple[str, ...], *, tabular: bool) -> Cell:
-    """Return what reads one column's text, "" for what is no single value."""
-    cell = cells(found, tabular=tabular)(name)
+def text_reader(name: str, found: tuple[str, ...], *, tabular: bool) -> ReadCell:
+    """Return the reader of one column's text; it returns "" for nested JSON."""
+    cell = cell_readers(found, tabular=tabular)(name)
 
     def text(values: Any) -> str:
         try:
@@ -96,13 +96,13 @@ def reader(name: str, found: tuple[str, ...], *, tabular: bool) -> Cell:
 def profile(
     rows: Iterable[Row], found: tuple[str, ...], *, tabular: bool, keeps_all: Callable[[str], bool]
 ) -> Profiles:
-    """Look at the first rows. `keeps_all` tells of which columns no distinct value may be left out."""
+    """Look at the first rows. All distinct values are kept of the columns for which `keeps_all` is true."""
     most = min(_MOST_OF_ONE, _MOST_TEXTS // max(len(found), 1) + 1)
-    columns = {name: Profile(name, MOST_ROWS if keeps_all(name) else most) for name in found}
-    readers = [(reader(name, found, tabular=tabular), one) for name, one in columns.items()]
+    columns = {name: Profile(name, INFERRED_ROWS if keeps_all(name) else most) for name in found}
+    readers = [(text_reader(name, found, tabular=tabular), one) for name, one in columns.items()]
     nested: dict[str, set[str]] = {}
     ahead, count = iter(rows), 0
-    for row in islice(ahead, MOST_ROWS):
+    for row in islice(ahead, INFERRED_ROWS):
         count += 1
         for text, column in readers:
             if value := text(row.values):
@@ -121,7 +121,7 @@ def _see_nested(values: dict[str, Any], nested: dict[str, set[str]]) -> None:
 
 
 def _leaves(value: Any, name: str) -> Iterator[str]:
-    """Yield what a member holds: the paths of single values, its own name for a list or nothing at all."""
+    """Yield the paths of the values in a member; its own name for a list or an empty object."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _leaves(inner, f"{name}.{key}")

@@ -1,4 +1,4 @@
-"""What the columns have to do with each other: the second look, when it is known which is what."""
+"""The second look at a log: how columns depend on each other, now that their roles are known."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from km_cli.inference.findings import Clock, EventFound
-from km_cli.inference.profiles import MOST_ROWS, reader
-from km_cli.inference.times import Clockmaker
+from km_cli.inference.findings import EventFound, TimesFound
+from km_cli.inference.profiles import INFERRED_ROWS, text_reader
+from km_cli.inference.times import TimeForms
 from km_cli.kissmetrics import LONGEST_NAME, PLACEHOLDERS, fold_identity
-from km_cli.mapping import Cell
+from km_cli.mapping import ReadCell
 from km_cli.model import Row
 
 _MOST_LISTED = 200
 _MOST_JUDGED = 1000
-"""Identities by which a column is judged to have one value for each."""
+"""Identities by which a column is judged to have one value for each identity."""
 
 _FEWEST_SHARED = 3
-"""Identities with several users that such a column must have: one user's values are the user's own."""
+"""Identities with several users that such a column must have.
+
+With one user each, the value may be the user's.
+"""
 
 
 class Constant:
-    """Whether a column has one value for each identity, in all rows where it has one."""
+    """Judges whether a column has one value for each identity, in all rows where it has a value."""
 
     def __init__(self) -> None:
         self._values: dict[int, int] = {}
@@ -44,14 +47,14 @@ class Constant:
 
     @property
     def holds(self) -> bool:
-        """Whether there is reason to take it for a property of the identity."""
+        """Whether the column may be a property of the identity."""
         return (
             not self.is_broken and len(self._shared) >= _FEWEST_SHARED and len(set(self._values.values())) > 1
         )
 
 
-class Identified:
-    """One persona's identities, and the events of their rows."""
+class PersonaSeen:
+    """One persona's identities so far, and the events of their rows."""
 
     def __init__(self, column: str, properties: Iterable[str]) -> None:
         self.column = column
@@ -105,7 +108,7 @@ class Identified:
 
 
 class Relations:
-    """Looks at rows, the columns of event, time and identities being known ("" if there is none)."""
+    """Looks at rows. The columns of event, time and identities are given, "" if there is none."""
 
     def __init__(
         self,
@@ -118,27 +121,27 @@ class Relations:
         tabular: bool,
         now: float,
     ) -> None:
-        def cell(name: str) -> Cell:
-            return reader(name, found, tabular=tabular)
+        def cell(name: str) -> ReadCell:
+            return text_reader(name, found, tabular=tabular)
 
         self._event, self._timestamp = cell(event), cell(timestamp)
         self._cells = [cell(column) for column in personas]
         self._properties = [(name, cell(name)) for name in properties]
-        self._clockmaker = Clockmaker(now)
-        # What the actor has one value of is no news: it is judged for the others.
+        self._time_forms = TimeForms(now)
+        # Properties are judged for all personas but the actor, who carries them all anyway.
         self.personas = [
-            Identified(column, properties if place else ()) for place, column in enumerate(personas)
+            PersonaSeen(column, properties if place else ()) for place, column in enumerate(personas)
         ]
         self._pairs: dict[tuple[int, int], set[tuple[int, int]]] = {}
 
     def look(self, rows: Iterable[Row]) -> None:
         """Look at the first rows."""
-        for row in islice(rows, MOST_ROWS):
+        for row in islice(rows, INFERRED_ROWS):
             self._see(row.values)
 
     def _see(self, values: Any) -> None:
         if time := self._timestamp(values):
-            self._clockmaker.see(time)
+            self._time_forms.see(time)
         event = self._event(values)
         named = [(place, identity) for place, cell in enumerate(self._cells) if (identity := cell(values))]
         user = named[0][1] if named and named[0][0] == 0 else ""
@@ -160,12 +163,12 @@ class Relations:
                 pair = hash(fold_identity(theirs)), hash(fold_identity(identity))
                 self._pairs.setdefault((other, place), set()).add(pair)
 
-    def clock(self) -> Clock:
+    def clock(self) -> TimesFound:
         """Return how the times are written."""
-        return self._clockmaker.clock()
+        return self._time_forms.clock()
 
     def is_another_name(self, place: int) -> bool:
-        """Tell whether a persona's column only names the identities of one before it: one each, both ways."""
+        """Tell whether a persona's identities are only other names of an earlier persona's: one for each."""
         count = len(self.personas[place].identities)
         return any(
             len(pairs) == count == len(self.personas[before].identities)
@@ -174,12 +177,12 @@ class Relations:
         )
 
     def shared_with(self, place: int) -> int:
-        """Return how many identities of a persona are also those of one before it."""
+        """Return the number of a persona's identities that an earlier persona has as well."""
         before: set[int] = set()
         return len(self.personas[place].identities & before.union(*(
             one.identities for one in self.personas[:place]
         )))  # fmt: skip
 
     def are_numbers(self, place: int) -> bool:
-        """Tell whether a persona's identities are numbers and those of one before it as well."""
+        """Tell whether a persona's identities are numbers, and an earlier persona's are too."""
         return self.personas[place].are_numbers and any(one.are_numbers for one in self.personas[:place])

@@ -1,4 +1,7 @@
-"""How the times of a column are written: recognised by all of its values, never by one alone."""
+"""How the times of a column are written.
+
+All its values are looked at, since one alone may fit several forms.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from km_cli.inference.findings import Clock
-from km_cli.mapping import BadTime, Clocking, EitherOrder, Times, Unclear
+from km_cli.inference.findings import TimesFound
+from km_cli.mapping import AmbiguousTime, BadTime, EitherOrder, TimeOptions, Times
 
 SAID = {
     "seconds": "seconds since 1970",
@@ -32,31 +35,31 @@ _OFFSETS = ("", "%z", " %z")
 _MOST_TRIES = 20
 
 
-class Clockmaker:
-    """Finds out how times are written, from one after the other. `now` is in seconds since 1970."""
+class TimeForms:
+    """Finds the forms of the times that it is shown. `now` is in seconds since 1970."""
 
     def __init__(self, now: float) -> None:
-        self._plain = Times(Clocking(), now)
-        self._local = Times(Clocking("UTC"), now)
+        self._plain = Times(TimeOptions(), now)
+        self._local = Times(TimeOptions("UTC"), now)
         self._kinds: Counter[str] = Counter()
         self._forms: tuple[str, ...] = ()
         self._tries = 0
         self._example = ""
 
     def see(self, text: str) -> bool:
-        """Take a time into account; tell whether it is one."""
+        """Take a text into account; tell whether it is a time."""
         kind = self._kind(text)
         self._kinds[kind] += 1
         if not kind:
             self._example = self._example or text
         return bool(kind)
 
-    def clock(self) -> Clock:
+    def clock(self) -> TimesFound:
         """Return how the times seen so far are written."""
         kinds = Counter({kind: count for kind, count in self._kinds.items() if kind})
         forms, strange = self._forms, self._kinds[""]
         if not kinds:
-            return Clock("", strange, strange=strange, example=self._example)
+            return TimesFound("", strange, strange=strange, example=self._example)
         if kinds["form"]:
             local = kinds["form"] if not any("%z" in form for form in forms) else 0
             strange += kinds.total() - kinds["form"]
@@ -65,16 +68,16 @@ class Clockmaker:
             local = sum(count for kind, count in kinds.items() if kind.startswith("local"))
             said = " and ".join(SAID[kind] for kind, _ in kinds.most_common())
         units = tuple(unit for unit in _UNITS if kinds[unit])
-        return Clock(said, self._kinds.total(), forms, local, strange, self._example, units)
+        return TimesFound(said, self._kinds.total(), forms, local, strange, self._example, units)
 
     def _kind(self, text: str) -> str:
-        """Return what kind of time a text is, "" for none: one of SAID, or `form` for an unusual one."""
+        """Return the kind of a time: a key of SAID, `form` for an unusual one, "" for no time."""
         self._plain.unit = ""
-        if EitherOrder.of(text):  # one of them may have one reading only; the column needs a form
+        if EitherOrder.parse(text):  # another value may have the other order: the column needs a form
             return "form" if self._fits(text) else ""
         try:
             self._plain.parse(text)
-        except Unclear:
+        except AmbiguousTime:
             return self._unclear(text)
         except BadTime:
             return "form" if _DIGITS.fullmatch(text) and self._fits(text) else ""
@@ -84,14 +87,17 @@ class Clockmaker:
         """Return the kind of a time that needs a zone, or a form."""
         try:
             self._local.parse(text)
-        except Unclear:
+        except AmbiguousTime:
             return "form" if self._fits(text) else ""
         except BadTime:
             return ""
         return f"local-{_written(text)}"
 
     def _fits(self, text: str) -> bool:
-        """Tell whether a text is of the unusual form; forms that it is not of fall away, but for the last."""
+        """Tell whether a text has an unusual form.
+
+        Of several possible forms, those that do not fit are dropped.
+        """
         if fit := tuple(form for form in self._forms if _is_of(form, text)):
             self._forms = fit
         elif not self._forms and self._tries < _MOST_TRIES:
@@ -105,7 +111,7 @@ def _written(text: str) -> str:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """Yield the forms that a text may be of, by its digits."""
+    """Yield the forms that a text may have, by its digits."""
     if _DIGITS.fullmatch(text):
         yield "%Y%m%d" if len(text) == 8 else "%Y%m%d%H%M%S"
     elif date := _DATE.match(text):

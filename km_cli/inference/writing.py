@@ -1,35 +1,35 @@
-"""Findings → km.toml, with the reasons as comments. Whatever comes from the log stands quoted."""
+"""Findings → km.toml, with the reasons as comments. All text from the log is quoted."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 
-from km_cli.inference.findings import Clock, EventFound, Guess, PersonaFound, Scouted
+from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
 
 _MOST_NAMED = 12
 MOST_KEPT = 1000
-"""D7: instances of an event that Kissmetrics keeps of one person."""
+"""Instances of an event that Kissmetrics keeps for one person (D7)."""
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 _BACKFILL = (
-    "# [[backfill]]  # what `km-cli backfill` is to read, every night",
+    "# [[backfill]]  # the files that `km-cli backfill` reads every night",
     '# name = "logs"',
     '# files = ["logs/*.csv"]  # files, folders, patterns, days as logs/%Y/%m/%d/*.csv',
 )
 _ROTATED = re.compile(r"[.-]\d{1,8}(\.(gz|bz2|xz|zst))?$|\.old$")
 _SEPARATE = '# overlap = "separate"  # {why}: a row is never another file\'s row with other values'
 _EITHER = (
-    "# overlap: a row whose moment another file has with other values is rejected, unless this is said:",
-    '# overlap = "repeats"  # exports that are made anew: it is the same event, changed since',
+    "# overlap: a row is rejected if another file has its moment with other values, unless you say one of:",
+    '# overlap = "repeats"  # exports that are made anew: it is the same event, and it was changed since',
     '# overlap = "separate"  # logs of several hosts, rotated logs: it is another event',
 )
 
 
 def quoted(text: str) -> str:
-    """Return text as a TOML string, on one line, with nothing invisible in it."""
+    """Return text as a TOML string on one line, its invisible characters escaped."""
     return f'"{"".join(map(_escaped, text))}"'
 
 
@@ -42,19 +42,19 @@ def _escaped(letter: str) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names quoted and in a row, the first of them if there are many."""
+    """Return names quoted, with commas; the first of them if there are many."""
     every = list(names)
     said = ", ".join(quoted(name) for name in every[:_MOST_NAMED])
     return f"{said}, … ({len(every):,})" if len(every) > _MOST_NAMED else said
 
 
-def counted(number: int, what: str) -> str:
+def counted(number: int, noun: str) -> str:
     """Return `1 row`, `2 rows`, `2 identities`."""
     if number == 1:
-        return f"{number:,} {what}"
-    if what.endswith("y"):
-        return f"{number:,} {what[:-1]}ies"
-    return f"{number:,} {what}{'es' if what.endswith('s') else 's'}"
+        return f"{number:,} {noun}"
+    if noun.endswith("y"):
+        return f"{number:,} {noun[:-1]}ies"
+    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def are(number: int) -> str:
@@ -62,12 +62,12 @@ def are(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def written(found: Scouted, source: str) -> str:
-    """Return the text of km.toml for what was found in `source`."""
-    looked = f"{'its' if found.whole else 'its first'} {counted(found.rows, 'row')}"
+def toml_text(found: Inferred, source: str) -> str:
+    """Return the text of km.toml for the findings about `source`."""
+    looked = f"{'its' if found.is_all else 'its first'} {counted(found.rows, 'row')}"
     lines = [
-        f"# Made by km-cli init for {quoted(source)}, from {looked}. The reasons stand beside the guesses:",
-        "# correct what is wrong, answer what is asked, and look at what comes of it with km-cli dry-run.",
+        f"# Made by km-cli init for {quoted(source)}, from {looked}. Each guess has its reason beside it.",
+        "# Correct wrong guesses, answer the questions, and check the result with km-cli dry-run.",
         "",
         "[columns]",
         *_columns(found),
@@ -82,13 +82,13 @@ def written(found: Scouted, source: str) -> str:
 
 
 def _overlap(source: str) -> tuple[str, ...]:
-    """Return the lines that propose how the files of a source overlap, by what the file is called."""
+    """Return the lines that propose how the files of a source overlap, by the file's name."""
     if _ROTATED.search(source):
         return (_SEPARATE.format(why=f"{quoted(source)} looks like part of a rotated log"),)
     return _EITHER
 
 
-def _columns(found: Scouted) -> Iterator[str]:
+def _columns(found: Inferred) -> Iterator[str]:
     yield _column("event", found.event, found)
     if not found.event.is_known:
         yield '# event_name = "Billed"  # or this, if every row is the same event'
@@ -103,22 +103,22 @@ def _columns(found: Scouted) -> Iterator[str]:
     if found.flatten:
         yield f"flatten = true  # {found.flatten}"
     elif any(why == "nested JSON" for _, why in found.excluded):
-        yield "# flatten = true  # sends what is nested as plan.name, plan.price, …: take it out of exclude"
+        yield "# flatten = true  # sends nested values as plan.name, plan.price, …: take them out of exclude"
     if found.properties:
         every = ", ".join(map(quoted, found.properties))
         yield f"# properties = [{every}]  # default: every column not named elsewhere"
     for name in found.mixed:
-        yield f"# {quoted(name)} is a property that Kissmetrics sets itself: values mix; rename or exclude it"
+        yield f"# Kissmetrics sets {quoted(name)} itself, and the values would mix: rename or exclude it"
     for name in found.ids:
-        yield f"# {quoted(name)} looks like an identity: here a property, with [[personas]] a persona"
+        yield f"# {quoted(name)} looks like an identity: now a property, it could be one of [[personas]]"
 
 
-def _column(key: str, guess: Guess, found: Scouted, more: str = "") -> str:
-    """Return the line for a role's column, as a comment if a person has to answer it."""
+def _column(key: str, guess: Guess, found: Inferred, more: str = "") -> str:
+    """Return the line for a role's column; as a comment if it is a question."""
     if not guess.column:
         return f'# {key} = "?"  # {missing(found)}'
     if guess.clock:
-        # Not a comment: the day alone would be imported, unasked.
+        # Not a comment: without this line the day alone would be imported.
         day, clock = quoted(guess.column), quoted(guess.clock)
         return f'{key} = "?"  # {day} is the day alone, {clock} the time of day: join them into one column'
     others = f"; or is it {listed(guess.others)}?" if guess.others else ""
@@ -126,32 +126,32 @@ def _column(key: str, guess: Guess, found: Scouted, more: str = "") -> str:
     return f"{'' if guess.sure else '# '}{key} = {quoted(guess.column)}  # {reasons}"
 
 
-def missing(found: Scouted) -> str:
-    """Say that nothing was found for a role."""
+def missing(found: Inferred) -> str:
+    """Return the reason why no column was found for a role."""
     return f"none of: {listed(found.properties)} looks like it" if found.properties else "no column is left"
 
 
-def _clock(clock: Clock) -> Iterator[str]:
-    """Yield what the times need beside their column, each asked for that is not known."""
+def _clock(clock: TimesFound) -> Iterator[str]:
+    """Yield the lines that the times need beside their column; as comments if they are questions."""
     if len(clock.forms) == 1:
-        yield f"time_format = {quoted(clock.forms[0])}  # the only form that its times are of"
+        yield f"time_format = {quoted(clock.forms[0])}  # the only form that fits all of its times"
     for form in clock.forms if len(clock.forms) > 1 else ():
-        yield f"# time_format = {quoted(form)}  # this or the other? No value tells: none has a day over 12"
+        yield f"# time_format = {quoted(form)}  # this form or the other? No date has a day over 12"
     if clock.seen and clock.strange == clock.seen:
         example = quoted(clock.example)
-        yield f'# time_format = "%d %b %Y %H:%M"  # say the form: {example} is in none that is known'
+        yield f'# time_format = "%d %b %Y %H:%M"  # name the form: {example} is in no known form'
     elif clock.strange:
         times = f"{counted(clock.strange, 'time')} {are(clock.strange)}"
-        yield f"# {times} no such time, as {quoted(clock.example)}: rejected"
+        yield f"# {times} not in that form, as {quoted(clock.example)}: rejected"
     if len(clock.units) > 1:
         yield f"# its numbers are in {' and '.join(clock.units)}: bring the column to one unit"
     if clock.local:
         times = f"{counted(clock.local, 'time')} without an offset"
-        yield f'# timezone = "Europe/Berlin"  # {times} from UTC: in which zone was the log written?'
-        yield '# ambiguous = "earlier"  # which one is meant in the hour that a clock change doubles'
+        yield f'# timezone = "Europe/Berlin"  # {times} from UTC: in which time zone was the log written?'
+        yield '# ambiguous = "earlier"  # which of the two, in the hour that a clock change doubles'
 
 
-def _persona(persona: PersonaFound, found: Scouted, *, is_actor: bool) -> Iterator[str]:
+def _persona(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Iterator[str]:
     if not persona.guess.is_known and not is_actor:
         yield from (f"# {line}" for line in _absent(persona, found))
         return
@@ -160,25 +160,25 @@ def _persona(persona: PersonaFound, found: Scouted, *, is_actor: bool) -> Iterat
     if persona.guess.is_known:
         yield from _identity(persona)
     else:
-        # Not a comment: without a column of the actor an import would be of accounts alone, unasked.
+        # Not a comment: without this line an import would send the accounts alone.
         yield f'column = "?"  # {_perhaps(persona.guess, found)}. Delete this persona if rows name none'
     yield from _events(persona, found, is_actor=is_actor)
     if not is_actor:
         yield from _proposed(persona)
 
 
-def _absent(persona: PersonaFound, found: Scouted) -> Iterator[str]:
+def _absent(persona: PersonaFound, found: Inferred) -> Iterator[str]:
     yield "[[personas]]"
     yield f"name = {quoted(persona.name)}"
     yield f"column = {quoted(persona.guess.column or '?')}  # {_perhaps(persona.guess, found)}"
-    yield "or, if another file says who belongs to whom, without a column:"
+    yield "or, if the log has no such column and another file says who belongs to whom:"
     yield "[members]"
     yield 'file = "users.csv"'
     yield 'user = "email"'
     yield f'{persona.name} = "company"'
 
 
-def _perhaps(guess: Guess, found: Scouted) -> str:
+def _perhaps(guess: Guess, found: Inferred) -> str:
     if not guess.column:
         return missing(found)
     others = f"; or is it {listed(guess.others)}?" if guess.others else ""
@@ -191,26 +191,25 @@ def _identity(persona: PersonaFound) -> Iterator[str]:
     seen = f"{counted(persona.identities, persona.name)} in {counted(persona.rows, 'row')}"
     yield f"column = {quoted(guess.column)}  # {guess.why}; {seen}{others}"
     for value, rows in persona.placeholders:
-        yield f"# {counted(rows, 'row')} with {quoted(value)}, which stands for nobody (I1): rejected"
+        yield f"# {counted(rows, 'row')} with {quoted(value)}, which is a placeholder (I1): rejected"
     if persona.prefix:
         yield f"prefix = {quoted(persona.prefix)}  # {persona.why}: one person for good without it (I2)"
 
 
-def _events(persona: PersonaFound, found: Scouted, *, is_actor: bool) -> Iterator[str]:
-    """Yield the events of a persona: all of them, and a list as a comment.
+def _events(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Iterator[str]:
+    """Yield the lines for a persona's events: all of them, and a list as a comment.
 
-    A list is closed: the persona does no event that comes up later, in this file or in the next one. So a
-    person has to choose it.
+    With a list, a persona does none of the events that come up later. So only the user can choose it.
     """
     if not persona.events:
         why = "too many to list" if persona.events is None else "none was found"
         yield f'events = "*"  # all; {why}'
         return
-    seen = "" if found.whole else f", of which the first {counted(found.rows, 'row')} have these"
-    yield f'events = "*"  # all; or a list of those it may do{seen}:'
+    seen = "" if found.is_all else f", of which the first {counted(found.rows, 'row')} have these"
+    yield f'events = "*"  # all; or a list of the events that it may do{seen}:'
     if not is_actor:
-        yield "# Delete the lines of events that are not its own. With a list, it does no event that is not"
-        yield "# in it, also if one comes up later: km-cli dry-run names those (left-to-others)."
+        yield "# Delete the lines of events that are not its own. Events that are not in the list are not"
+        yield "# recorded for it, even if they come up later: km-cli dry-run names them (left-to-others)."
     lines = ["events = [", *(_event(event, persona.name) for event in persona.events), "]"]
     yield from (f"# {line}" for line in lines)
 

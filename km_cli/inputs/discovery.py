@@ -1,7 +1,7 @@
-"""What km.toml says files are → the files that are there: names, folders, patterns, partitions by date.
+"""Finds the files that km.toml's patterns name: files, folders, globs, partitions by date.
 
-Nothing is opened here. It is looked anew each run, so folders may have 10,000s of files: a name is asked
-for no more than its folder tells.
+No file is opened here. Each run searches again, and a folder may have tens of thousands of files. So one
+listing of a folder answers all questions about its entries.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from km_cli.inputs.globs import hint
-from km_cli.inputs.partitions import Date, Period, Step, as_glob, parse, period_of
-from km_cli.inputs.source import shown
+from km_cli.inputs.messages import path_text
+from km_cli.inputs.partitions import Date, Period, Step, as_glob, parse_pattern, period_of
 
 _DAY = 86_400 * 10**9
-"""Nanoseconds. Partitions are often by another zone, or by when a row arrived: so far they may be off."""
+"""Nanoseconds. A partition may be off by that much: by another time zone, or by the time of arrival."""
 
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -29,17 +29,20 @@ _SPECIAL = re.compile(r"[*?\[%]")
 
 
 class Missing(NamedTuple):
-    """An entry that has no file, or not all: `unreadable` if that is because a folder can't be read."""
+    """A pattern that has no file, or perhaps not all.
+
+    `unreadable` if the reason is a folder that can't be read.
+    """
 
     pattern: str
     hint: str
     unreadable: bool = False
 
 
-class Found(NamedTuple):
-    """The files there are, each once, in the order they are read.
+class FoundFiles(NamedTuple):
+    """The files that were found, each once, in the order in which they are read.
 
-    `outside` counts files, and folders that nobody looked into, whose period is not asked for.
+    `outside` counts the files, and the folders that were not searched, whose period is not asked for.
     """
 
     files: tuple[str, ...]
@@ -47,10 +50,11 @@ class Found(NamedTuple):
     outside: int
 
 
-def planned(folder: Path, entry: str) -> str:
-    """Return an entry of a file in `folder` as one that can be looked for from here: `~` is the home.
+def pattern_from_here(folder: Path, entry: str) -> str:
+    """Return a pattern in km.toml, which lies in `folder`, as a pattern from the current folder.
 
-    Only what the entry says is a pattern: a folder may be called 100% or [old].
+    `~` is the home folder. Special characters in the name of `folder` are escaped: it may be called 100% or
+    [old].
     """
     first, _, rest = entry.partition("/")
     if (home := os.path.expanduser(first)) != first:
@@ -68,31 +72,31 @@ def _below(folder: str, entry: str) -> str:
 
 
 def _named(file: str) -> str:
-    """Return a file's name as it is read: `-` alone would be standard input."""
+    """Return a file's name so that it is not read as standard input, which `-` alone would be."""
     return "./-" if file == "-" else file
 
 
-def find(patterns: Iterable[str], since: int | None, until: int | None, timezone: str) -> Found:
-    """Return the files of the patterns, of each in order of their names; `timezone` "" is UTC.
+def find_files(patterns: Iterable[str], since: int | None, until: int | None, timezone: str) -> FoundFiles:
+    """Return the files of each pattern, sorted by name. `timezone` "" is UTC.
 
-    A name that exists is taken as it is, a folder is all data files at any depth below it. What is
-    partitioned by date (`%Y`, `%m`, `%d`, `%H`) is left out more than a day before `since` or after `until`,
-    which are in nanoseconds since 1970. Raises UsageError for a pattern that cannot mean anything.
+    A name that exists is taken as it is; a folder means all data files at any depth below it. Partitions by
+    date (`%Y`, `%m`, `%d`, `%H`) are left out if they lie more than a day before `since` or after `until`,
+    which are in nanoseconds since 1970. Raises UsageError for a pattern that makes no sense.
     """
     files: dict[str, None] = {}
     outside: set[str] = set()
     missing: list[Missing] = []
     for pattern in patterns:
         search = _Search(since, until, ZoneInfo(timezone or "UTC"))
-        search.look(pattern)
+        search.run(pattern)
         files.update(dict.fromkeys(sorted(search.files)))
         outside |= search.outside
         missing += search.missing(pattern)
-    return Found(tuple(map(_named, files)), tuple(missing), len(outside.difference(files)))
+    return FoundFiles(tuple(map(_named, files)), tuple(missing), len(outside.difference(files)))
 
 
 class _Search:
-    """Looks for the files of one pattern."""
+    """Searches the files of one pattern."""
 
     def __init__(self, since: int | None, until: int | None, zone: ZoneInfo) -> None:
         self._since = since
@@ -104,28 +108,28 @@ class _Search:
         self.files: set[str] = set()
         self.outside: set[str] = set()
 
-    def look(self, pattern: str) -> None:
-        """Find its files."""
+    def run(self, pattern: str) -> None:
+        """Find the pattern's files."""
         if _is_dangling(pattern):
             self._dangling = os.readlink(pattern)
         elif os.path.lexists(pattern):
-            self.files.update(self._whole(pattern))
+            self.files.update(self._file_or_folder(pattern))
         else:
-            root, steps = parse(pattern)
+            root, steps = parse_pattern(pattern)
             self.files.update(self._along(root, steps, {}))
 
     def missing(self, pattern: str) -> Iterator[Missing]:
-        """Yield what stands in the way of its files, if anything does."""
+        """Yield the reasons why files of the pattern are missing."""
         for folder, reason in self._unreadable.items():
-            what = f"{shown(folder or '.')} cannot be read: {reason}"
-            yield Missing(pattern, f"check its permissions: {what}", unreadable=True)
+            said = f"{path_text(folder or '.')} cannot be read: {reason}"
+            yield Missing(pattern, f"check its permissions: {said}", unreadable=True)
         if self._dangling:
-            yield Missing(pattern, f"it is a link to {shown(self._dangling)}, which is not there")
+            yield Missing(pattern, f"it is a link to {path_text(self._dangling)}, which does not exist")
         elif not (self.files or self.outside or self._has_folder or self._unreadable):
             yield Missing(pattern, hint(as_glob(pattern)))
 
     def _along(self, folder: str, steps: Sequence[Step], date: Date) -> Iterator[str]:
-        """Yield the files that the steps lead to from a folder; `date` is the date on the way there."""
+        """Yield the files that the steps lead to from a folder. `date` are the parts of the date so far."""
         step, rest = steps[0], steps[1:]
         if step.is_end:
             yield from self._data(folder)
@@ -141,7 +145,7 @@ class _Search:
         if rest:
             yield from self._along(path, rest, date)
         elif self._is_there(path):
-            yield from self._whole(path)
+            yield from self._file_or_folder(path)
 
     def _matching(self, folder: str, step: Step, rest: Sequence[Step], date: Date) -> Iterator[str]:
         for entry in self._entries(folder):
@@ -162,7 +166,7 @@ class _Search:
                 yield path
 
     def _is_in_time(self, path: str, date: Date) -> bool:
-        """Tell whether a path of this date is asked for; no digits that are no date are."""
+        """Tell whether a path of this date is asked for. Digits that are not a date are not."""
         try:
             period = period_of(date, self._zone)
         except ValueError:
@@ -176,8 +180,8 @@ class _Search:
         is_over = self._since is not None and period.end < self._since - _DAY
         return not is_over and (self._until is None or period.begin <= self._until + _DAY)
 
-    def _whole(self, path: str) -> Iterator[str]:
-        """Yield what exists under a name: the file, or a folder's data."""
+    def _file_or_folder(self, path: str) -> Iterator[str]:
+        """Yield the file of this name, or the data files of the folder."""
         if os.path.isdir(path):
             yield from self._data(path)
         else:
@@ -190,14 +194,17 @@ class _Search:
             yield from (os.path.join(below, entry.name) for entry in others if self._is_file(entry))
 
     def _folders(self, folder: str) -> Iterator[str]:
-        """Yield a folder and all below it, as `**` has them: none that is hidden."""
+        """Yield a folder and all folders below it that are not hidden, for `**`."""
         for below, _ in self._walk(folder, lambda name: not name.startswith(".")):
             yield below
 
     def _walk(
         self, folder: str, is_shown: Callable[[str], bool]
     ) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-        """Yield a folder and each below it, with what is in it beside folders; no linked ones, for loops."""
+        """Yield a folder and each below it, with its other entries.
+
+        Links are not followed: they may be a loop.
+        """
         folders = [folder]
         while folders:
             folder = folders.pop()
@@ -212,7 +219,7 @@ class _Search:
             yield folder, others
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """Return what is in a folder; one that is gone meanwhile has nothing."""
+        """Return the entries of a folder; none if the folder is gone meanwhile."""
         with self._noting(folder), os.scandir(folder or ".") as entries:
             return list(entries)
         return []
@@ -235,7 +242,7 @@ class _Search:
 
     @contextmanager
     def _noting(self, path: str) -> Iterator[None]:
-        """Go on after what a path refuses, and remember it, unless that is because there is no such path."""
+        """Go on after an error with a path, and remember the error unless the path does not exist."""
         try:
             yield
         except OSError as error:
@@ -244,7 +251,7 @@ class _Search:
 
 
 def _is_dangling(path: str) -> bool:
-    """Tell whether it is a link to what is not there; one that can't be followed is another matter."""
+    """Tell whether a path is a link to a missing file. A link that can't be followed is another error."""
     try:
         os.stat(path)
     except FileNotFoundError:
@@ -255,5 +262,5 @@ def _is_dangling(path: str) -> bool:
 
 
 def _is_data(name: str) -> bool:
-    """Tell whether a file found in a folder is data: not hidden, not marked as something else, finished."""
+    """Tell whether a file in a folder is data: not hidden, not unfinished, not a marker such as _SUCCESS."""
     return not name.startswith((".", "_")) and not name.lower().endswith(_UNFINISHED)

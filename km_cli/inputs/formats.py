@@ -1,83 +1,87 @@
-"""How a file is written: as the flags say, else as its name and its content do."""
+"""The registry of input formats. The flags, else a file's name, else its bytes say which one it is in."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-from km_cli.errors import UsageError, did_you_mean
-from km_cli.inputs.base import BOM
-from km_cli.inputs.delimited import DELIMITERS
-from km_cli.inputs.encoding import encoding_named
-from km_cli.rejects.form import is_reject
+from km_cli.inputs.base import BOM, Format, FormatOptions
+from km_cli.inputs.delimited import DELIMITED
+from km_cli.inputs.jsonl import JSON_LINES
 
-FORMATS = {"csv": "delimited", "tsv": "delimited", "jsonl": "jsonl", "ndjson": "jsonl"}
-"""What `--format` and the endings of names say, and the format that it is."""
-
-_ENDING = re.compile(rf"\.({'|'.join(FORMATS)})(?![a-z0-9])", re.IGNORECASE)
+_FORMATS: list[Format] = [
+    JSON_LINES,
+    DELIMITED,
+]
+"""In the order in which they are asked whether they recognise an input. The last one recognises any input."""
 
 
-class FormatOptions(NamedTuple):
-    """What the flags say of a file; "" where it is to be recognised.
+def register(added: Format) -> None:
+    """Add a format before all others. Registering the same object again does nothing."""
+    if added not in _FORMATS:
+        _FORMATS.insert(0, added)
 
-    `format` is one of FORMATS' values, `encoding` is Python's name of it, "" for UTF-8.
+
+def unregister(removed: Format) -> None:
+    """Take a format out of the registry again, for tests that add one."""
+    _FORMATS.remove(removed)
+
+
+def registered() -> tuple[Format, ...]:
+    """Return all formats, in the order in which they are asked."""
+    return tuple(_FORMATS)
+
+
+def format_words() -> tuple[str, ...]:
+    """Return the words that `--format` takes."""
+    return tuple(word for one in reversed(_FORMATS) for word in one.words)
+
+
+def format_called(word: str) -> Format | None:
+    """Return the format that has this word for `--format`."""
+    return next((one for one in _FORMATS if word in one.words), None)
+
+
+def format_with(delimiter: str) -> Format | None:
+    """Return the format whose records are written with this delimiter (see `Format.delimiters`)."""
+    return next((one for one in _FORMATS if delimiter in one.delimiters), None)
+
+
+def holds_rejects(head: bytes) -> bool:
+    """Tell whether an input that begins with these bytes was written by km-cli, to hold rejected rows."""
+    beginning = _beginning(head)
+    return any(one.holds_rejects and one.recognises(beginning) for one in _FORMATS)
+
+
+def recognise_format(options: FormatOptions, filename: str, head: bytes) -> tuple[Format, str]:
+    """Return the format and the delimiter of a file that begins with `head`.
+
+    A rejects file is recognised whatever the flags say. `filename` is "" for an input without a name.
     """
-
-    format: str = ""
-    encoding: str = ""
-    delimiter: str = ""
-
-
-def make_format_options(form: str, encoding: str, delimiter: str) -> FormatOptions:
-    """Return what these words mean together; "" for what was not said.
-
-    Raises UsageError for words that are not known, or contradict each other.
-    """
-    character = _delimiter_named(delimiter) if delimiter else ""
-    if character and FORMATS.get(form) == "jsonl":
-        raise UsageError(f"--format {form} has no --delimiter", "leave one of them out")
-    if form == "tsv" and character not in ("", "\t"):
-        raise UsageError(
-            f"--format tsv and --delimiter {delimiter} contradict each other", "leave one of them out"
-        )
-    if form == "tsv":
-        character = "\t"
-    return FormatOptions(FORMATS.get(form, ""), encoding_named(encoding) if encoding else "", character)
+    beginning = _beginning(head)
+    for one in _FORMATS:
+        if one.holds_rejects and one.recognises(beginning):
+            return one, one.delimiter_of("", "", head)
+    ending = _last_ending(filename)
+    chosen = _named(options.format) or format_called(ending) or _by_content(options, beginning)
+    return chosen, chosen.delimiter_of(options.delimiter, chosen.words.get(ending, ""), head)
 
 
-def _delimiter_named(word: str) -> str:
-    by_word = {name: character for character, name in DELIMITERS.items()} | {"\\t": "\t"}
-    character = by_word.get(word.lower(), word)
-    if character not in DELIMITERS:
-        names = ", ".join(DELIMITERS.values())
-        raise UsageError(
-            f"--delimiter {word!r} is none that is understood",
-            did_you_mean(word, by_word, f"give one of {names}, or the character itself"),
-        )
-    return character
+def _beginning(head: bytes) -> bytes:
+    return head.removeprefix(BOM).lstrip()
 
 
-def recognise(format_options: FormatOptions, filename: str, head: bytes) -> tuple[str, str]:
-    """Return format and delimiter ("" for none) of a file that begins with `head`.
-
-    What km-cli itself wrote is known whatever the flags say. `filename` is "" if it has none.
-    """
-    beginning = head.removeprefix(BOM).lstrip()
-    if is_reject(beginning.partition(b"\n")[0]):
-        return "rejects", ""
-    # The last known ending: `export.csv.jsonl` was turned into JSON lines, `log.csv.2` was rotated.
-    ending = (_ENDING.findall(filename) or [""])[-1].lower()
-    form = format_options.format or FORMATS.get(ending, "")
-    if not form:
-        is_json = beginning[:1] in (b"{", b"[") and not format_options.delimiter
-        form = "jsonl" if is_json else "delimited"
-    if form != "delimited":
-        return form, ""
-    return form, format_options.delimiter or _delimiter(head, "\t" if ending == "tsv" else "")
+def _last_ending(filename: str) -> str:
+    """Return the last known ending in a name: `log.csv.2` was rotated, `export.csv.jsonl` was converted."""
+    words = "|".join(map(re.escape, format_words()))
+    found: list[str] = re.findall(rf"\.({words})(?![a-z0-9])", filename, re.IGNORECASE)
+    return found[-1].lower() if found else ""
 
 
-def _delimiter(head: bytes, likely: str) -> str:
-    """Return what occurs most often in the first line, outside of quotation marks; `likely` if it does."""
-    first = next((line for line in head.splitlines() if not line.isspace()), b"")
-    bare = "".join(first.decode(errors="replace").split('"')[::2])
-    return likely if likely and likely in bare else max(DELIMITERS, key=bare.count)
+def _named(name: str) -> Format | None:
+    return next((one for one in _FORMATS if one.name == name), None) if name else None
+
+
+def _by_content(options: FormatOptions, beginning: bytes) -> Format:
+    """Return the first format that recognises the bytes; with `--delimiter` only tabular ones are asked."""
+    asked = [one for one in _FORMATS if one.is_tabular or not options.delimiter]
+    return next((one for one in asked if one.recognises(beginning)), DELIMITED)

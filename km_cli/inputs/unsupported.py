@@ -1,4 +1,4 @@
-"""Files that are no logs, though one may be in them: known by their first bytes, and what to do with them."""
+"""Files that are not logs, although they may hold one. First bytes tell their kind; each has a hint."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import BOM, in_shell, piped
+from km_cli.inputs.base import BOM
+from km_cli.inputs.messages import shell_command, shell_word
 
 _HEAD = 1024
-"""Bytes looked at: a tar archive shows behind its first 257."""
+"""Bytes that are looked at. A tar archive is recognised by those behind its first 257."""
 
 _IMPORTED = "| km-cli import -"
 _EXPORT = "export its table of events as CSV or JSON lines, and import that"
@@ -19,26 +20,26 @@ _OTHER = "name the file with the events, CSV or JSON lines"
 
 
 class _Kind(NamedTuple):
-    """Files that begin like this, what they are, and what to do.
+    """A kind of file: the regular expression for its first bytes, its name, and the hint.
 
-    In a cure that is a text FILE stands for the name, in a shell.
+    In a hint that is a text, FILE stands for the name of the file.
     """
 
     begins: bytes
-    what: str
-    cure: str | Callable[[str], str]
+    name: str
+    hint: str | Callable[[str], str]
 
 
-def _archive(begins: bytes, what: str, to_one: str, to_all: str) -> _Kind:
-    cure = f"if one log is in it: {to_one} FILE {_IMPORTED}; if several: {to_all} FILE, and name them"
-    return _Kind(begins, f"{what} archive", cure)
+def _archive(begins: bytes, name: str, to_one: str, to_all: str) -> _Kind:
+    hint = f"if one log is in it: {to_one} FILE {_IMPORTED}; if several: {to_all} FILE, and name them"
+    return _Kind(begins, f"{name} archive", hint)
 
 
 def _packed(begins: bytes, packer: str, program: str) -> _Kind:
-    def cure(name: str) -> str:
-        return f"unpack it: {piped(name, f'{program} -dc')} {_IMPORTED}"
+    def hint(name: str) -> str:
+        return f"unpack it: {shell_command(name, f'{program} -dc')} {_IMPORTED}"
 
-    return _Kind(begins, f"packed by {packer}", cure)
+    return _Kind(begins, f"packed by {packer}", hint)
 
 
 def _from_parquet(name: str) -> str:
@@ -48,7 +49,7 @@ def _from_parquet(name: str) -> str:
 
 
 _KINDS = (
-    # What Office programs write are zip archives too: told apart by the name of what is first in them.
+    # Office documents are zip archives too. They differ by the name of their first member.
     _Kind(rb"PK\x03\x04.{26}(\[Content_Types\]|_rels/|docProps/|xl/)", "an Office document (xlsx)", _EXPORT),
     _Kind(rb"PK\x03\x04.{26}mimetypeapplication/", "an Office document (ods)", _EXPORT),
     _Kind(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document (xls)", _EXPORT),
@@ -75,10 +76,11 @@ _KINDS = (
 
 
 def check_kind(name: str, head: bytes) -> None:
-    """Raise InputError if an input that begins with `head` is known to hold no text of rows."""
+    """Raise InputError if an input that begins with `head` is of a kind that is not a log."""
     begun = head[:_HEAD].removeprefix(BOM)
     for kind in _KINDS:
         if re.match(kind.begins, begun, re.DOTALL):
-            cure = kind.cure
-            hint = cure.replace("FILE", in_shell(name)) if isinstance(cure, str) else cure(name)
-            raise InputError(f"{name} is {kind.what}, no CSV or JSON lines", hint)
+            hint = (
+                kind.hint.replace("FILE", shell_word(name)) if isinstance(kind.hint, str) else kind.hint(name)
+            )
+            raise InputError(f"{name} is {kind.name}, not CSV or JSON lines", hint)

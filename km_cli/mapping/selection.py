@@ -1,4 +1,4 @@
-"""A part of a log: the rows between two times, or of some events."""
+"""A selection of a log's rows: those between two times, or of some events."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from km_cli.kissmetrics import fold_name
 from km_cli.model import Persona, Row
 
 MOST_SEEN = 5000
-"""Names of events that are remembered, to find the nearest to one that is none of them."""
+"""Names of events that are remembered, to propose the nearest one for a name that none of them has."""
 
 _ALIKE = 0.6
 _MISSPELT = 0.85
-"""How near names must be: "Signed Up" is no misspelt "Signed In"."""
+"""How near two names must be, from 0 to 1. "Signed Up" is not a misspelt "Signed In"."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LeftOut(NamedTuple):
-    """A row outside of the part that is asked for."""
+    """A row outside of the selection."""
 
     row: Row
 
 
 class Selection(NamedTuple):
-    """Which rows are taken: from `since` on and before `until`, of the events in `only` and not in `skip`.
+    """The rows to take: from `since` on and before `until`, of the events in `only` and not in `skip`.
 
     Moments are in nanoseconds since 1970, None for no limit. Names are folded as Kissmetrics does (D4) and
-    sorted; no name in `only` means all of them.
+    sorted; an empty `only` means all events.
     """
 
     since: int | None = None
@@ -45,17 +45,17 @@ class Selection(NamedTuple):
         return self.since is not None or self.until is not None
 
     def has_event(self, name: str) -> bool:
-        """Tell whether events of this name are in it."""
+        """Tell whether the selection has events of this name."""
         folded = fold_name(name)
         return (not self.only or folded in self.only) and folded not in self.skip
 
     def has_moment(self, moment: int) -> bool:
-        """Tell whether this moment is in it."""
+        """Tell whether the selection has this moment."""
         return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
 
 
 class Bound(NamedTuple):
-    """Where a part begins or ends: the flag or key that says so, in its words, and the moment if any."""
+    """Where a selection begins or ends: the flag or key that says so, its value, and the moment if any."""
 
     place: str
     text: str
@@ -63,10 +63,10 @@ class Bound(NamedTuple):
 
 
 class EventsSeen:
-    """Which events the rows read are of, to tell if those that are named somewhere are none of them.
+    """The events that were read, to report the events that flags or km.toml name and no row has.
 
-    Named by --only and --skip, and in km.toml's lists of what a persona may do or what is `skipped`. Memory
-    is constant: so many names are remembered, and what is named and not seen yet.
+    Events are named by --only and --skip, and in km.toml's lists of the events that a persona may do or that
+    are `skipped`. Memory is constant: it holds MOST_SEEN names, and the named events that were not seen yet.
     """
 
     def __init__(
@@ -87,11 +87,11 @@ class EventsSeen:
 
     @property
     def has_lists(self) -> bool:
-        """Whether km.toml lists events, so that every row's counts."""
+        """Whether km.toml lists events. Then the event of every row is looked at, in any selection."""
         return bool(self._lists)
 
     def see(self, name: str) -> None:
-        """A row's event has this name."""
+        """Take note of the name of a row's event."""
         folded = fold_name(name)
         if folded not in self._names:
             self._unseen.discard(folded)
@@ -99,7 +99,7 @@ class EventsSeen:
                 self._names[folded] = name
 
     def unseen(self) -> list[str]:
-        """Say of each name that was not seen where it is named, and what may be meant by it."""
+        """Return a message for each name that was not seen: where it stands, and which name may be meant."""
         if not self._names:
             return []
         flags = [("--only", name) for name in self._selection.only] + [
@@ -107,7 +107,7 @@ class EventsSeen:
         ]
         return [
             *(
-                _said(f"{flag} {name!r}: no row is of this event", nearest(name, self._names.values()))
+                _message(f"{flag} {name!r}: no row is of this event", nearest(name, self._names.values()))
                 for flag, name in flags
                 if name in self._unseen
             ),
@@ -115,9 +115,10 @@ class EventsSeen:
         ]
 
     def _unseen_of_lists(self) -> Iterator[str]:
-        """Say what of personas' lists was not seen; a small log need not have all events.
+        """Yield a message for names in personas' lists that were not seen.
 
-        A name is told of only if another one is near that no list has, or if nothing of its list was seen.
+        A small log need not have all events. So a name is reported only if it may be a misspelling of an
+        event that is in no list, or if no event of its list was seen.
         """
         others = [name for folded, name in self._names.items() if folded not in self._named]
         for place, events in self._lists:
@@ -126,41 +127,41 @@ class EventsSeen:
             for name in unseen:
                 near = nearest(name, others, _ALIKE if is_whole else _MISSPELT)
                 if near or is_whole:
-                    yield _said(f"km.toml, {place}: no row is of the event {name!r}", near)
+                    yield _message(f"km.toml, {place}: no row is of the event {name!r}", near)
 
 
-def _said(message: str, near: str) -> str:
+def _message(message: str, near: str) -> str:
     return message + (f"; did you mean {near!r}?" if near else "")
 
 
 def make_selection(
     since: str, until: str, only: Iterable[str], skip: Iterable[str], timezone: str
 ) -> Selection:
-    """Return the part that these words mean, "" for what was not said. `timezone` "" is UTC.
+    """Return the selection for the values of these flags, "" for one not given. `timezone` "" is UTC.
 
-    Raises UsageError for what is no time, and if nothing can be in the part.
+    Raises UsageError for a value that is not a time, or if no row can be in the selection.
     """
     begin, end = make_bound("--since", since, timezone), make_bound("--until", until, timezone)
     check_order(begin, end)
     selection = Selection(begin.moment, end.moment, _folded("--only", only), _folded("--skip", skip))
     if selection.only and set(selection.only) <= set(selection.skip):
         raise UsageError(
-            "--only and --skip (or km.toml's skip) name the same events: nothing is left",
+            "--only and --skip (or km.toml's skip) name the same events: no row is left",
             "leave one of them out",
         )
     return selection
 
 
 def make_bound(place: str, text: str, timezone: str) -> Bound:
-    """Return the bound that a text means, "" for none; `timezone` "" is UTC. Raises UsageError."""
+    """Return the bound for a text, "" for none. `timezone` "" is UTC. Raises UsageError."""
     return Bound(place, text, _moment(place, text, ZoneInfo(timezone or "UTC")) if text else None)
 
 
 def check_order(since: Bound, until: Bound) -> None:
-    """Raise UsageError if nothing can be between the two."""
+    """Raise UsageError if no moment is between the two."""
     if since.moment is not None and until.moment is not None and since.moment >= until.moment:
         raise UsageError(
-            f"nothing is from {since.text} on ({since.place}) and before {until.text} ({until.place})",
+            f"no row can be from {since.text} on ({since.place}) and before {until.text} ({until.place})",
             "since must be the earlier one; a whole day ends where the next one begins",
         )
 
@@ -170,7 +171,7 @@ def _moment(place: str, text: str, zone: ZoneInfo) -> int:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise UsageError(
-            f"{place}{'' if place.startswith('--') else ':'} {text!r} is no time that is understood",
+            f"{place}{'' if place.startswith('--') else ':'} {text!r} is not a time that km-cli understands",
             "write it as 2024-01-31, 2024-01-31T18:00 or 2024-01-31T18:00:00+01:00",
         ) from None
     if moment.tzinfo is None:

@@ -15,8 +15,8 @@ from km_cli.config.backfill import BackfillSource, overlap_of
 from km_cli.config.settings import Settings
 from km_cli.errors import CutShort, Exit, KmError, ReadError, Rewritten, Unclosed, UsageError
 from km_cli.inputs import Source, Stamp, open_reader
-from km_cli.inputs.discovery import Missing, find
-from km_cli.inputs.source import shown
+from km_cli.inputs.discovery import Missing, find_files
+from km_cli.inputs.messages import path_text
 from km_cli.ledger import Ledger
 from km_cli.protocols import Clock
 from km_cli.run.observer import Observer
@@ -128,7 +128,9 @@ class Backfill:
         """Return the files that exist now, and note the patterns that match none."""
         selection = source.selection
         try:
-            places = find(source.patterns, selection.since, selection.until, settings.clocking.timezone)
+            places = find_files(
+                source.patterns, selection.since, selection.until, settings.time_options.timezone
+            )
         except UsageError as error:
             self._note(source, ", ".join(source.patterns), "missing", error)
             return ()
@@ -167,13 +169,13 @@ class Backfill:
         if state != "read":
             self._pipeline.pass_over()
         if state != "unchanged":
-            self._observer.looked(source.name, shown(file), state, problem)
+            self._observer.looked(source.name, path_text(file), state, problem)
 
     def _state(self, file: str, asked: str) -> str:
         """Send what is new in a file; return the state that it is left in. Raises UsageError, ReadError."""
         now = self._clock.now()
         try:
-            stamp = Stamp.of(os.stat(file))
+            stamp = Stamp.from_stat(os.stat(file))
         except FileNotFoundError:
             return "gone"
         except OSError as error:

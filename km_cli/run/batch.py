@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from km_cli.inputs import Item
-from km_cli.inputs.base import may_go_on
+from km_cli.inputs.base import record_may_grow
 from km_cli.ledger import Reading
 from km_cli.mapping import LeftOut
 from km_cli.model import Event, Gap, Reject, Row, RowPlan
@@ -34,7 +34,7 @@ class BatchBuilder:
         if plan is None:
             return
         self.rows += 1
-        self.is_open = may_go_on(raw)
+        self.is_open = record_may_grow(raw)
         self.last_rejected = bool(plan.rejects)
         self.rejected += self.last_rejected
         self.plans.append(plan)

@@ -13,9 +13,9 @@ from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.errors import KmError, LedgerError, LedgerFailed
-from km_cli.inputs import RejectsFile
 from km_cli.ledger import Ledger
 from km_cli.protocols import Clock
+from km_cli.rejects import RejectsFile
 from km_cli.run import pauses
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline

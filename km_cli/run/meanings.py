@@ -102,7 +102,7 @@ class Meanings:
         with self._ledger.decoding("readings"):
             known = Mapping.from_json(mapping)
             people = personas_from_json(personas) if personas else self._people_of_old(known)
-        is_tabular = opened.format == "delimited"
+        is_tabular = opened.format.is_tabular
         if not people or (is_tabular and not _bare(known.columns).taken <= set(opened.columns)):
             return None
         try:
@@ -263,14 +263,14 @@ class Interpretation:
     ) -> None:
         columns = _bare(mapping.columns)
         plain = [(one.name, one.site, one.events, one.rename, one.prefix) for one in personas]
-        self.key = json.dumps([columns, mapping.clocking, plain])
+        self.key = json.dumps([columns, mapping.time_options, plain])
         self._expansion = Expansion(personas)
         self._mapper = Mapper(
             columns,
             opened.columns,
-            tabular=opened.format == "delimited",
+            tabular=opened.format.is_tabular,
             personas=personas,
-            clocking=mapping.clocking,
+            time_options=mapping.time_options,
             allowed=settings.allowed,
             now=now,
             note=_pass,

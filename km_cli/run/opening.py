@@ -11,7 +11,17 @@ from km_cli.config.settings import Settings
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Opened, Place, Source, open_reader
 from km_cli.ledger import Head, Ledger, Reading
-from km_cli.mapping import Bad, BadTime, EventsSeen, Mapper, Mapping, Times, Unclear, cells, recognise
+from km_cli.mapping import (
+    AmbiguousTime,
+    BadRow,
+    BadTime,
+    EventsSeen,
+    Mapper,
+    Mapping,
+    Times,
+    cell_readers,
+    recognise_columns,
+)
 from km_cli.model import NANOSECONDS, Overlap, Row
 from km_cli.run.meanings import personas_to_json
 from km_cli.run.overlaps import Span
@@ -61,7 +71,7 @@ class Openings:
         """
         asked, source = self._settings.asked, opened.source
         heads: list[tuple[Head, _Hash]] = []
-        if source.path is not None and opened.format != "rejects":
+        if source.path is not None and not opened.format.holds_rejects:
             heads = self._heads(opened)
             for head, state in heads:
                 if head.asked == asked and (known := self._gone_on_with(head)):
@@ -89,7 +99,7 @@ class Openings:
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
         """Return the readings that the file begins with, however asked for, the longest first."""
         heads = self._ledger.readings.heads
-        known = reversed(opened.source.longest_known(heads.lengths, self._check))
+        known = reversed(opened.source.hashes_at(heads.lengths, self._check))
         return [(head, state) for length, state in known for head in heads.matching(length, state.digest())]
 
     def _new(self, opened: Opened, mapping: Mapping) -> Reading:
@@ -117,15 +127,15 @@ class Openings:
             if known is not None:
                 return self.under(opened, self.known_mapping(known))
         settings = self._settings
-        columns = recognise(
+        columns = recognise_columns(
             settings.column_options,
             settings.personas,
             opened.columns,
             opened.source.name,
-            tabular=opened.format == "delimited",
+            tabular=opened.format.is_tabular,
             members=settings.members.personas if settings.members else frozenset(),
         )
-        return Mapping(columns, settings.clocking, settings.people.digest)
+        return Mapping(columns, settings.time_options, settings.people.digest)
 
     def known_mapping(self, reading: Reading) -> Mapping:
         """Return the mapping of a reading. Raises LedgerError for one that is not what was written."""
@@ -143,8 +153,12 @@ class Openings:
                 f"{opened.source.name}: its rejects come from an import with other personas",
                 "import it with the --strategy, --site and --config that the log was imported with",
             )
-        return known.under(
-            settings.column_options, settings.personas, settings.clocking, opened.columns, opened.source.name
+        return known.overridden(
+            settings.column_options,
+            settings.personas,
+            settings.time_options,
+            opened.columns,
+            opened.source.name,
         )
 
     def of_token(self, token: str) -> Reading | None:
@@ -157,9 +171,9 @@ class Openings:
         return Mapper(
             mapping.columns,
             opened.columns,
-            tabular=opened.format == "delimited",
+            tabular=opened.format.is_tabular,
             personas=settings.personas,
-            clocking=mapping.clocking,
+            time_options=mapping.time_options,
             allowed=settings.allowed,
             now=self._now,
             note=self._tally.note,
@@ -174,7 +188,7 @@ def _refreshed(known: Reading, opened: Opened) -> Reading:
     """Return a reading with its file's name and columns as they are now: later objects may have others."""
     columns = tuple(dict.fromkeys((*known.columns, *opened.columns)))
     regular = tuple(name for name in known.regular if name in opened.regular)
-    if opened.format == "delimited":
+    if opened.format.is_tabular:
         columns, regular = opened.columns, opened.columns
     return known._replace(source=opened.source.name, columns=columns, regular=regular)
 
@@ -220,15 +234,15 @@ def span_of(
     What can't be read or is no time is passed over: it is met again by who reads it in earnest.
     """
     span = Span()
-    times = Times(mapping.clocking, now)
+    times = Times(mapping.time_options, now)
     with suppress(InputError, ReadError), closing(open_reader(source)) as again:
-        cell = cells(again.columns, tabular=again.format == "delimited")(mapping.columns.timestamp)
+        cell = cell_readers(again.columns, tabular=again.format.is_tabular)(mapping.columns.timestamp)
         for at, item in enumerate(again.reader(place, check).items()):
             if at % 1000 == 0:
                 check()
             if type(item) is not Row:
                 continue
-            with suppress(Bad, BadTime, Unclear):
+            with suppress(BadRow, BadTime, AmbiguousTime):
                 text = cell(item.values)
                 second = times.parse(text) // NANOSECONDS
                 span = span.joined(Span(second, second, times.is_date(text)))

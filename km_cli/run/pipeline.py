@@ -142,7 +142,7 @@ class Pipeline:
     def _take(self, opened: Opened, may_grow: Callable[[], bool] | None) -> bool:
         reading, mapping, state, behind, same = self._openings.of(opened)
         self._observer.opened(opened.source.name, mapping.columns, reading)
-        self._sees_all = self._sees_all and not reading.rows and opened.format != "rejects"
+        self._sees_all = self._sees_all and not reading.rows and not opened.format.holds_rejects
         if self._counts_known:
             self._tally.rows.skipped += reading.rows
             self._tally.rejected_before += reading.rejected + reading.refused
@@ -152,7 +152,7 @@ class Pipeline:
         items = reader.items()
         held_back = HeldBack(items, may_grow, reader.is_open) if may_grow else None
         mapped = self._map(held_back or items, mappers, opened)
-        if opened.format == "rejects":
+        if opened.format.holds_rejects:
             overlaps = Overlaps(self._ledger, reading, self._settings.overlap)
             self._rows.begin(self._settings, mapping.columns, mappers, reading, overlaps)
             self._ship(mapped, overlaps, FixedCursor(reading))

@@ -12,7 +12,7 @@ from contextlib import suppress
 from km_cli.errors import KmError
 from km_cli.inputs import Source, open_reader
 from km_cli.ledger import Reading
-from km_cli.mapping import Mapping, whole
+from km_cli.mapping import Mapping, cells_reader
 from km_cli.model import KnownRow, Properties, Row
 from km_cli.planning.fingerprints import Fingerprints
 
@@ -52,7 +52,7 @@ def _rows_of(reading: Reading) -> Iterator[tuple[int, Properties]]:
         opened = open_reader(Source(reading.source))
         try:
             columns = Mapping.from_json(reading.mapping).columns
-            read = whole(columns, opened.columns, tabular=opened.format == "delimited")
+            read = cells_reader(columns, opened.columns, tabular=opened.format.is_tabular)
             for item in opened.reader().items():
                 if type(item) is Row:
                     yield item.line, read(item.values)

@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from km_cli.delivery import NOT_SENT, Pool
-from km_cli.inputs import RejectsFile, format_reject
 from km_cli.ledger import Ledger
-from km_cli.model import OutboxCall, Outcome, Receipt, Reject
+from km_cli.model import OutboxCall, Outcome, Receipt
 from km_cli.protocols import Destination
+from km_cli.rejects import RejectsFile, format_reject, refused
 from km_cli.run.batch import Batch
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import OpenRow, Tally
@@ -209,15 +209,14 @@ class Sending:
         """Return the receipts to make durable, after writing the refused rows to the rejects file."""
         receipts, self._unsettled = self._unsettled, []
         self._settled_at = time.monotonic()
-        refused: dict[int, list[Receipt]] = defaultdict(list)
+        by_row: dict[int, list[Receipt]] = defaultdict(list)
         for receipt in receipts:
             if receipt.outcome is Outcome.REJECTED:
-                refused[receipt.call.row].append(receipt)
+                by_row[receipt.call.row].append(receipt)
         lines = []
-        for number, mates in refused.items():
+        for number, mates in by_row.items():
             reading_number, row = self._ledger.outbox.row(number)
-            owed = tuple(dict.fromkeys(mate.call.part for mate in mates))
-            reject = Reject(row, "refused", f"the destination refused it: {mates[0].reason}", owed)
+            reject = refused(row, mates)
             self._tally.reject(reject)
             reading = self._ledger.reading_of(reading_number)
             lines.append(format_reject(reject, reading.origin))

@@ -19,7 +19,7 @@ from typing import Any
 from km_cli.destinations.base import QueryEncoder
 from km_cli.inputs import Source, open_reader
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Clocking, ColumnOptions, Mapper, Mapping, recognise
+from km_cli.mapping import ColumnOptions, Mapper, Mapping, TimeOptions, recognise_columns
 from km_cli.model import Event, Outcome, Overlap, Receipt, Row
 from km_cli.planning import Planner
 from km_cli.planning.forecast import Forecaster
@@ -55,17 +55,17 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
     """Take a file through every stage, batch by batch; return its rows and what they cost."""
     stages = Stages()
     opened = open_reader(Source(path))
-    tabular = opened.format == "delimited"
+    tabular = opened.format.is_tabular
     personas = STRATEGIES["toggle"].personas("main", "accounts")
     personas = tuple(one._replace(column=named.pop(one.name, "")) for one in personas)
-    columns = recognise(ColumnOptions(**named), personas, opened.columns, path, tabular=tabular)
+    columns = recognise_columns(ColumnOptions(**named), personas, opened.columns, path, tabular=tabular)
     expansion = Expansion(personas)
     mapper = Mapper(
         columns,
         opened.columns,
         tabular=tabular,
         personas=personas,
-        clocking=Clocking(),
+        time_options=TimeOptions(),
         allowed=(),
         now=time.time(),
         note=lambda _finding: None,
@@ -73,7 +73,7 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
     )
     ledger = Ledger.open(folder / "ledger.db")
     rules, forecaster = Rules(), Forecaster(ledger.counts, "benchmark")
-    mapping = Mapping(columns, Clocking()).to_json()
+    mapping = Mapping(columns, TimeOptions()).to_json()
     reading = ledger.readings.begin(
         Reading(0, "", "asked", mapping, path, opened.columns, ",", regular=opened.columns)
     )

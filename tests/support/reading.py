@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import km_cli.run  # noqa: F401 - registers the rejects' form among the inputs
 from km_cli.errors import InputError, KmError, ReadError, UsageError
 from km_cli.inputs import FormatOptions, Item, Place, Source, open_reader
 from km_cli.model import Gap, Row
@@ -45,7 +46,7 @@ def name_of(form: str) -> str:
 
 @contextmanager
 def written(data: bytes, name: str, format_options: FormatOptions | None = None) -> Iterator[Source]:
-    """A file with these bytes, and how it is said to be written."""
+    """A file with these bytes, and the options that say how it is written."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(data)

@@ -13,7 +13,7 @@ from km_cli.destinations.base import QueryEncoder
 from km_cli.destinations.tracker import TrackerTarget
 from km_cli.inputs import FormatOptions, Source
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Clocking, ColumnOptions, Columns, Selection
+from km_cli.mapping import ColumnOptions, Columns, Selection, TimeOptions
 from km_cli.model import Outcome, Overlap, PlannedCall, Receipt, RowPlan
 from km_cli.model import Sequence as Calls
 from km_cli.planning import Collisions
@@ -37,7 +37,7 @@ def settings(ledger: Path, **changes: Any) -> Settings:
         "people": People(TOGGLE, (Site("main", "KM_API_KEY"),)),
         "members": None,
         "column_options": ColumnOptions(),
-        "clocking": Clocking(),
+        "time_options": TimeOptions(),
         "selection": Selection(),
         "allowed": (),
         "collisions": Collisions.SPREAD,

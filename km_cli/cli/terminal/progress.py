@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from km_cli.inputs.compression import is_packed
-from km_cli.rejects.form import is_reject
+from km_cli.rejects import is_reject
 from km_cli.run.tally import Tally
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from km_cli.errors import UsageError
-from km_cli.inputs.discovery import Found, find, planned
-from km_cli.inputs.partitions import KNOWN, parse, period_of
+from km_cli.inputs.discovery import FoundFiles, find_files, pattern_from_here
+from km_cli.inputs.partitions import KNOWN, parse_pattern, period_of
 from tests.support.permissions import refusable
 
 DAY = 86_400 * 10**9
@@ -34,9 +34,9 @@ def at(text: str) -> int:
 
 def look(
     folder: Path, *patterns: str, since: str = "", until: str = "", timezone: str = ""
-) -> tuple[list[str], Found]:
-    """Return the files found below a folder, as they are called there, and all else that is told."""
-    found = find(
+) -> tuple[list[str], FoundFiles]:
+    """Return the files found below a folder, by their paths in it, and the rest of the result."""
+    found = find_files(
         [str(folder / pattern) + "/" * pattern.endswith("/") for pattern in patterns],
         at(since) if since else None,
         at(until) if until else None,
@@ -92,10 +92,10 @@ def test_what_an_entry_means(tmp_path: Path, patterns: list[str], files: list[st
 
 
 def test_here_and_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is relative stays so."""
+    """A relative path stays relative."""
     lay(tmp_path, *TREE)
     monkeypatch.chdir(tmp_path)
-    assert find(["in", "*.jsonl", "**/d*"], None, None, "").files == (*IN, "b.jsonl")
+    assert find_files(["in", "*.jsonl", "**/d*"], None, None, "").files == (*IN, "b.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ DATED = (
     [
         ("%Y/%m/%d/*.csv", ["2023/12/31/a.csv", "2024/01/01/a.csv", "2024/01/31/a.csv"]),
         ("%Y/%m/%d", ["2023/12/31/a.csv", "2024/01/01/a.csv", "2024/01/31/a.csv"]),
-        ("2024/%m/%d/*.csv", "%m says no date without %Y"),
+        ("2024/%m/%d/*.csv", "%m is not a date without %Y"),
         ("%Y/01/*/*.csv", ["2024/01/01/a.csv", "2024/01/31/a.csv"]),
         ("%Y/**/a.csv", ["2023/12/31/a.csv", "2024/01/01/a.csv", "2024/01/31/a.csv"]),
         ("dt=%Y-%m-%d/", ["dt=2024-01-30/b.csv", "dt=2024-01-31/deep/b.csv"]),
@@ -197,11 +197,11 @@ DATED = (
         ("h/%d.%m.%YT%H", ["h/31.01.2024T05"]),
         ("twice/%Y/%Y-%m.csv", ["twice/2024/2024-01.csv"]),
         ("100%%/%Y.csv", ["100%/2024.csv"]),
-        ("%Y/%d.csv", "%d says no date without %m"),
-        ("%Y-%m/%H.csv", "%H says no date without %d"),
-        ("%y.csv", "%y stands for nothing"),
-        ("200%/*.csv", "% stands for nothing"),
-        ("200%", "% stands for nothing"),
+        ("%Y/%d.csv", "%d is not a date without %m"),
+        ("%Y-%m/%H.csv", "%H is not a date without %d"),
+        ("%y.csv", "%y is not a directive"),
+        ("200%/*.csv", "% is not a directive"),
+        ("200%", "% is not a directive"),
     ],
 )
 def test_dates_in_paths(tmp_path: Path, pattern: str, files: list[str] | str) -> None:
@@ -289,7 +289,7 @@ def test_a_date_that_was_written_is_read(moment: datetime, zone: str, form: str)
     text = form.replace("**", "a").replace("*", "log").replace("%Y", f"{local.year:04}")
     path = local.strftime(text)
     stamp, names = {}, path.split("/")
-    steps = [step for step in parse(form)[1] if not step.is_deep]
+    steps = [step for step in parse_pattern(form)[1] if not step.is_deep]
     for step, name in zip(steps, [name for name in names if name != "a"], strict=True):
         read = step.match(name, stamp)
         assert read is not None, (path, step)
@@ -304,7 +304,7 @@ def test_a_date_that_was_written_is_read(moment: datetime, zone: str, form: str)
 def test_any_text_is_a_pattern_or_a_wrong_one(text: str) -> None:
     """Nothing else is raised, and no name makes it stumble."""
     try:
-        _, steps = parse(text)
+        _, steps = parse_pattern(text)
     except UsageError:
         assert "%" in text
         return
@@ -338,7 +338,7 @@ def test_entries_are_seen_from_km_toml(
     monkeypatch: pytest.MonkeyPatch, folder: str, entry: str, path: str
 ) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
-    assert planned(Path(folder), entry) == path
+    assert pattern_from_here(Path(folder), entry) == path
 
 
 def test_a_folder_may_be_called_as_a_pattern(tmp_path: Path) -> None:
@@ -346,5 +346,5 @@ def test_a_folder_may_be_called_as_a_pattern(tmp_path: Path) -> None:
     lay(folder, "a.csv", "b.csv", "in/2024.csv", "*.tsv", "b.tsv")
     for entry, files in {"a.csv": ["a.csv"], "*.csv": ["a.csv", "b.csv"], "in": ["in/2024.csv"],
                          "in/%Y.csv": ["in/2024.csv"], "*.tsv": ["*.tsv"]}.items():  # fmt: skip
-        found = find([planned(folder, entry)], None, None, "")
+        found = find_files([pattern_from_here(folder, entry)], None, None, "")
         assert found.files == tuple(str(folder / file) for file in files)

@@ -1,4 +1,4 @@
-"""A part of a log: by time, by event; and the name of the event of a log that has no column for it."""
+"""A selection of a log, by time and by event; and logs of one event, without a column for it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ PARTS: list[tuple[dict[str, Any], list[int]]] = [
 
 
 @pytest.mark.parametrize(("words", "taken"), PARTS)
-def test_parts(tmp_path: Path, log: Path, words: dict[str, Any], taken: list[int]) -> None:
+def test_selections(tmp_path: Path, log: Path, words: dict[str, Any], taken: list[int]) -> None:
     """From --since on, before --until, in the zone that was said; names as Kissmetrics folds them."""
     sent, tally = run([log], tmp_path / "ledger.db", selection=part(**words))
     assert [call["_p"] for call in wire(sent)] == [f"u{number}" for number in taken]
@@ -63,7 +63,7 @@ def test_parts(tmp_path: Path, log: Path, words: dict[str, Any], taken: list[int
 
 @pytest.mark.parametrize("words", [words for words, _ in PARTS[1:]])
 def test_the_rest_is_sent_later(tmp_path: Path, log: Path, words: dict[str, Any]) -> None:
-    """An import of all reads anew and sends what is left; one of another part in between does no harm."""
+    """An import of all sends the rest; one of another selection in between does no harm."""
     ledger = tmp_path / "ledger.db"
     sent = run([log], ledger, selection=part(**words))[0]
     assert not run([log], ledger, selection=part(**words))[0]
@@ -106,7 +106,7 @@ def test_a_part_is_what_is_in_it(tmp_path: Path) -> None:
 def test_what_is_wrong_outside_does_not_matter(
     tmp_path: Path, row: str, words: dict[str, Any], becomes: str
 ) -> None:
-    """A row is judged if it is in the part, or if nobody can tell."""
+    """A row is judged if it is in the selection, or if it has no name or no time."""
     log = written(tmp_path, row + "\n", HEADER)
     sent, tally = run([log], tmp_path / "ledger.db", selection=part(**words))
     assert not sent
@@ -114,7 +114,7 @@ def test_what_is_wrong_outside_does_not_matter(
 
 
 def test_times_outside_may_be_in_another_unit(tmp_path: Path) -> None:
-    """Seconds since 1970 and no unit yet: what is left out does not decide on it."""
+    """Rows that are left out do not decide on the unit of the times."""
     log = written(tmp_path, "a,In,1600000000\nb,In,1704067200000\n", HEADER)
     assert len(run([log], tmp_path / "ledger.db", selection=part(since="2024-01-01"))[0]) == 1
 
@@ -138,15 +138,15 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"until": "03/04/2024"}, "--until '03/04/2024'", "2024-01-31"),
     ({"since": "2024-02-30"}, "--since", "2024-01-31"),
     ({"since": "2024-01-02", "until": "2024-01-01"}, "--until", "earlier"),
-    ({"since": "2024-01-01", "until": "2024-01-01"}, "nothing is from", "next"),
+    ({"since": "2024-01-01", "until": "2024-01-01"}, "no row can be from", "next"),
     ({"only": ["a", " , "]}, "--only", "Signed Up"),
     ({"skip": [""]}, "--skip", "Signed Up"),
-    ({"only": ["A"], "skip": ["a", "b"]}, "nothing is left", "leave one"),
+    ({"only": ["A"], "skip": ["a", "b"]}, "no row is left", "leave one"),
 ]
 
 
 @pytest.mark.parametrize(("words", "message", "hint"), WRONG)
-def test_parts_that_are_none(words: dict[str, Any], message: str, hint: str) -> None:
+def test_selections_that_are_empty(words: dict[str, Any], message: str, hint: str) -> None:
     """The message names the flag, the hint shows how it is written."""
     with pytest.raises(UsageError) as raised:
         part(**words)
@@ -162,7 +162,7 @@ def test_bounds_are_exact() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_command(importer: Command, tracker: Tracker, log: Path, command: str) -> None:
-    """What is left out is counted, as a finding too; the numbers add up and people are told."""
+    """Rows that are left out are counted, as a finding too; the sum of the counts is right."""
     words = ("--since", "2024-01-01", "--until", "2024-01-03", "--skip", "left")
     summary = importer(command, log, *words, "--json").ended(0).summary
     assert summary["rows"] | {"held": 0} == {
@@ -194,7 +194,7 @@ def test_the_command(importer: Command, tracker: Tracker, log: Path, command: st
     ],
 )  # fmt: skip
 def test_names_that_no_row_has(tmp_path: Path, log: Path, words: dict[str, Any], said: str) -> None:
-    """They are told of together, with what may be meant; names are those of Kissmetrics (D4)."""
+    """They are in one message, each with the name that may be meant, folded as Kissmetrics does (D4)."""
     _, tally = run([log], tmp_path / "ledger.db", selection=part(**words))
     assert tally.findings["no-such-event"] == bool(said)
     if said:
@@ -202,7 +202,7 @@ def test_names_that_no_row_has(tmp_path: Path, log: Path, words: dict[str, Any],
 
 
 def test_nothing_is_said_of_rows_that_are_not_read(tmp_path: Path, log: Path) -> None:
-    """A reading that goes on, a limit, and a log without rows do not tell what is in it."""
+    """A reading that goes on, a limit, and a log without rows do not show all events."""
     ledger = tmp_path / "ledger.db"
     words = part(only=["signed up", "lefd"])
     assert not run([log], ledger, selection=words, limit=1)[1].findings["no-such-event"]
@@ -211,7 +211,7 @@ def test_nothing_is_said_of_rows_that_are_not_read(tmp_path: Path, log: Path) ->
 
 
 def test_the_names_that_are_remembered_are_bounded() -> None:
-    """What is asked for is found behind them all the same."""
+    """An event that is asked for is found behind all of them."""
     seen = EventsSeen(part(only=["last", "none"]))
     for number in range(2 * MOST_SEEN):
         seen.see(f"Event {number}")
@@ -222,7 +222,7 @@ def test_the_names_that_are_remembered_are_bounded() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_name_that_no_row_has_is_a_problem(importer: Command, log: Path, command: str) -> None:
-    """Also where nobody looks; the exit code stays."""
+    """Also in quiet runs; the exit code stays."""
     result = importer(command, log, "--only", "Bougth", "--json").ended(0)
     assert result.summary["findings"] == {"left-out": 4, "no-such-event": 1}
     assert result.err == (
@@ -254,7 +254,7 @@ LISTS: list[tuple[list[str], list[str]]] = [
 
 @pytest.mark.parametrize(("events", "said"), LISTS)
 def test_names_in_personas_lists(events: list[str], said: list[str]) -> None:
-    """A small log need not have all of a list: told is what is misspelt, or of which it has nothing."""
+    """A small log need not have all events. A misspelt name is reported, and a list without any event."""
     lists = [Persona("user", "main"), Persona("account", "main", tuple((name, "") for name in events))]
     seen = EventsSeen(part(), lists)
     assert seen.has_lists == bool(events)
@@ -298,7 +298,7 @@ def test_a_log_of_one_event(
 
 
 def test_a_column_of_the_event_is_a_property_then(importer: Command, tracker: Tracker, log: Path) -> None:
-    """The constant goes before what would be recognised. It can be asked for like any other name."""
+    """The constant goes before a column that would be recognised. The column can be sent as a property."""
     importer("import", log, "--event-name", "Did", "--only", "did", "--limit", "1").ended(0)
     (call,) = tracker.calls()
     assert (call["_n"], call["event"]) == ("Did", "Signed Up")

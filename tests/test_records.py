@@ -1,4 +1,4 @@
-"""What bad-input.md says of the shape of files: normalised, rejected, or not understood as a whole."""
+"""The records of files, as bad-input.md lists them: normalised, rejected, or the whole input refused."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ SHAPES: list[tuple[str, str, bytes, list[Any]]] = [
     ("form", "data", "expected"),
     [pytest.param(*shape[1:], id=f"{shape[1]}-{shape[0]}") for shape in SHAPES],
 )
-def test_shape_of_records(form: str, data: bytes, expected: list[Any]) -> None:
+def test_what_becomes_of_records(form: str, data: bytes, expected: list[Any]) -> None:
     """A bad record is rejected under its line with all its bytes, and the next one is read."""
     data = CSV.encode() + data if form == "csv" else data
     with written(data, name_of(form)) as source:
@@ -142,7 +142,7 @@ def test_a_record_over_1_mib_is_rejected_at_constant_memory(form: str, filler: b
 
 @pytest.mark.parametrize("tail", [b"", b"4,5,6\n" * 20, b"4,5,6\n" * 400_000, b"\n" * 1_100_000])
 def test_an_unclosed_quotation_mark_stops_where_it_opened(tail: bytes) -> None:
-    """What came before it stands. Many short lines behind it cost no more than their bytes."""
+    """The rows before it stand. Many short lines behind it cost no more memory than their bytes."""
     with written(b'user,event,time\n1,2,3\n\n4,"5,6\n' + tail, "x.csv") as source:
         _, items, error = read(source)
     assert without_gaps(items) == [(2, ["1", "2", "3"])]
@@ -191,7 +191,7 @@ NOT_UNDERSTOOD: list[tuple[str, bytes, str, tuple[str, ...]]] = [
     ("data", "name", "said"), [pytest.param(*case[1:], id=case[0]) for case in NOT_UNDERSTOOD]
 )
 def test_inputs_that_are_not_understood(data: bytes, name: str, said: tuple[str, ...]) -> None:
-    """They stop before a row is read, name the place and say what to do."""
+    """They are refused before a row is read. The error names the place and says what to do."""
     error = opening_fails(data, name)
     whole = f"{error} {error.hint}"
     assert name in str(error)
