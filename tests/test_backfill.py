@@ -944,7 +944,7 @@ def test_a_log_is_not_written_into_what_is_something_else(
     sqlite3.connect(tmp_path / "store.db").execute("CREATE TABLE t (x)").connection.close()
     path = {"log": logs.path("app.log"), "km.toml": nights.config, "store": tmp_path / "store.db"}[kind]
     before = path.read_bytes()
-    assert "holds something else" in nights("--log", path).ended(2).err
+    assert "is not a journal" in nights("--log", path).ended(2).err
     assert path.read_bytes() == before
     assert not tracker.seen
 

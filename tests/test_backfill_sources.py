@@ -63,21 +63,21 @@ def test_a_flag_stands_before_a_sources_own_times(
     """In the log's zone both of them; events come from flags alone."""
     table = source("a", since="2024-01-01", until="2024-01-02")
     (one,) = sources(table, only=["In"], skip=["Out"], **said)
-    assert one.part == Selection(since, until, ("in",), ("out",))
+    assert one.selection == Selection(since, until, ("in",), ("out",))
 
 
 @pytest.mark.parametrize(
     ("tables", "said", "message", "hint"),
     [
-        ([], {}, "km.toml has no [[backfill]]", '[[backfill]] and below it name = "exports" and files = ['),
+        ([], {}, "km.toml has no [[backfill]]", '[[backfill]], name = "exports" and files = ['),
         (
             [source("a"), source("b"), source("a")],
             {"names": ("b",)},
             "km.toml, backfill[3].name: backfill[1] is called 'a' too",
-            "a name of its own",
+            "its own name",
         ),
         ([source("exports")], {"names": ("exprots",)}, "called 'exprots'", "did you mean 'exports'?"),
-        ([source("a"), source("b")], {"names": ("zzz",)}, "called 'zzz'", "there are: a, b"),
+        ([source("a"), source("b")], {"names": ("zzz",)}, "called 'zzz'", "the names are: a, b"),
         (
             [source("a"), source("b", since="soon")],
             {},
@@ -101,7 +101,7 @@ def test_a_flag_stands_before_a_sources_own_times(
             [source("a", until="2024-01-01")],
             {"since": "2024-06-01"},
             "from 2024-06-01T00:00:00+00:00 on (--since) and before 2024-01-01 (km.toml, backfill[1].until)",
-            "say other times",
+            "give other times",
         ),
     ],
 )
@@ -129,4 +129,4 @@ def test_dates_need_no_quotation_marks(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     (one,) = sources(*kmtoml.read(config).backfill)
-    assert (one.part.since, one.part.until) == (NEW_YEAR, NEW_YEAR + 34 * HOUR)
+    assert (one.selection.since, one.selection.until) == (NEW_YEAR, NEW_YEAR + 34 * HOUR)

@@ -1,4 +1,4 @@
-"""`km-cli config`: what is in force and from where, and the schema of km.toml."""
+"""`km-cli config`: the settings in force and their sources, and the schema of km.toml."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_what_is_shown_is_the_same_km_toml(km: Command, whole: Path, tmp_path: P
     assert second.backfill == first.backfill
     assert "optional = false" not in shown
     assert km("config", "show", "--config", again).ended(0).out.splitlines()[1:3] == [
-        "# strategy =                              # not said",
+        "# strategy =                              # not set",
         'allow_id = ["guest"]                      # km.toml',
     ]
 
@@ -92,7 +92,7 @@ def test_every_value_says_where_it_is_from(tmp_path: Path, whole: Path) -> None:
     assert told["delivery.rate"] == {"value": 2.5, "source": "km.toml"}
     assert told["delivery.attempts"] == {"value": 10, "source": "default"}
     assert told["columns.properties"] == {"value": ["plan"], "source": "km.toml"}
-    assert told["columns.user"] == {"value": None, "source": "not said"}
+    assert told["columns.user"] == {"value": None, "source": "not set"}
 
 
 def test_a_key_is_told_to_be_there_and_never_shown(km: Command, whole: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_password_in_a_url_is_not_shown(km: Command, tmp_path: Path, form: lis
 
 def test_nothing_there_is_no_error(km: Command) -> None:
     shown = km("config", "show", "--config", "").ended(0).out
-    assert shown.startswith("# there is no km.toml here")
+    assert shown.startswith("# there is no km.toml in this folder")
     assert tomllib.loads(shown)["delivery"]["to"] == "kissmetrics"
 
 
@@ -123,7 +123,7 @@ def test_what_is_wrong_in_it_is_told(km: Command, tmp_path: Path) -> None:
     path = tmp_path / "km.toml"
     path.write_text("[delivery]\nconcurency = 3\n")
     result = km("config", "show", "--config", path).ended(2)
-    assert "delivery.concurency is no key that is known" in result.err
+    assert "delivery.concurency is not a known key" in result.err
     assert "did you mean delivery.concurrency?" in result.err
 
 

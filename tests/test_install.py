@@ -124,8 +124,8 @@ def test_the_environment_of_now_is_carried_over(km: Command, there: Path) -> Non
     ("text", "words", "said"),
     [
         (SOURCE, ["nosuch"], "no [[backfill]] called 'nosuch'"),
-        (SOURCE, ["--only", "a\nb"], "can't be printed"),
-        (SOURCE, ["--only", "a\u200bb"], "can't be printed"),
+        (SOURCE, ["--only", "a\nb"], "cannot be printed"),
+        (SOURCE, ["--only", "a\u200bb"], "cannot be printed"),
         (SOURCE, ["--only", "x" * 999], "cron takes 998"),
         (SOURCE, ["--rate", "inf"], "no number"),
         (SOURCE + '[sites.main]\nkey_file = "nosuch.key"\n', [], "cannot be read"),
@@ -161,7 +161,7 @@ def test_without_a_script_the_interpreter_runs_it(monkeypatch: pytest.MonkeyPatc
 def test_the_key_comes_from_a_file_alone(km: Command, there: Path, tracker: Tracker) -> None:
     km.environment["KM_API_KEY"] = KEY
     first = printed(km, there, "--to", tracker.url).ended(0)
-    assert "is not there yet" in first.err
+    assert "does not exist yet" in first.err
     missing = by_cron(command_of(first.out), km.home)
     assert missing.code != 0
     assert ".env" in missing.err
@@ -176,7 +176,7 @@ def test_the_key_comes_from_a_file_alone(km: Command, there: Path, tracker: Trac
 
 def test_a_file_that_lacks_something_is_complained_of(km: Command, there: Path) -> None:
     file = secrets(km, printed(km, there).out, mode=0o644)
-    assert "can be read by others" in printed(km, there).ended(0).err
+    assert "other users can read" in printed(km, there).ended(0).err
     file.chmod(0o600)
     assert printed(km, there).ended(0).err == ""
     km.environment["KM_API_KEY"] = "another"

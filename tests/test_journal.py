@@ -147,8 +147,8 @@ def test_a_full_disk_is_complained_about_once_and_the_lines_after_it_are_whole(
     first, torn, last = path.read_bytes().splitlines()
     assert (json.loads(first)["what"], len(torn), json.loads(last)["what"]) == ("start", 20, "end")
     assert capsys.readouterr().err.splitlines() == [
-        f"km-cli: --log {path}: only a part of a line could be written",
-        "  next: the run goes on; make room, or name another file",
+        f"km-cli: --log {path}: only a part of a line was written",
+        "  next: the run continues; make room, or use another file",
     ]
 
 
@@ -183,12 +183,12 @@ def test_a_standard_error_that_fails_too_stops_nothing(
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
-    "folder": (lambda path: path.mkdir(), "Is a directory", "name a file, or leave --log out"),
-    "fifo": (os.mkfifo, "is no regular file", "name a file, or leave --log out"),
-    "device": (lambda path: path.symlink_to("/dev/null"), "is no regular file", "name a file"),
-    "loop": (lambda path: path.symlink_to(path), "symbolic links", "name a file"),
-    "file in a file": (lambda path: path.parent.rmdir() or path.parent.touch(), "Not a directory", "name"),
-    "no folder": (lambda path: path.parent.rmdir(), "No such file or directory", "make its folder first"),
+    "folder": (lambda path: path.mkdir(), "Is a directory", "give a file, or leave --log out"),
+    "fifo": (os.mkfifo, "is not a regular file", "give a file, or leave --log out"),
+    "device": (lambda path: path.symlink_to("/dev/null"), "is not a regular file", "give a file"),
+    "loop": (lambda path: path.symlink_to(path), "symbolic links", "give a file"),
+    "file in a file": (lambda path: path.parent.rmdir() or path.parent.touch(), "Not a directory", "give"),
+    "no folder": (lambda path: path.parent.rmdir(), "No such file or directory", "create its folder first"),
 }
 
 
@@ -211,7 +211,7 @@ def test_a_file_that_may_not_be_written_is_refused() -> None:
         path.chmod(0o400)
         with pytest.raises(UsageError, match="Permission denied") as caught:
             opened(path)
-    assert "let the user that runs this" in caught.value.hint
+    assert "allow this user" in caught.value.hint
 
 
 def test_a_name_that_no_file_has_is_refused() -> None:

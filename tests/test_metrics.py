@@ -175,7 +175,7 @@ def test_what_can_not_be_written_is_said_and_leaves_what_was(
     assert not write_metrics(path, LATER)
     complaint, hint = capsys.readouterr().err.splitlines()
     assert complaint == f"km-cli: --metrics {path}: No space left on device"
-    assert hint.startswith("  next: what was sent is not touched by that")
+    assert hint.startswith("  next: this does not affect what was sent")
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["km.prom"]
 
@@ -204,19 +204,19 @@ def test_other_names_are_refused(name: str) -> None:
 def test_an_absent_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder") as caught:
         check_metrics(tmp_path / "gone" / "km.prom")
-    assert caught.value.hint == "make it, or name another file"
+    assert caught.value.hint == "create it, or use another file"
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "km.prom")
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         check_metrics(tmp_path / "km.prom")
 
 
 def test_a_folder_that_may_not_be_written_is_refused() -> None:
     with refusable() as folder:
         folder.chmod(0o500)
-        with pytest.raises(UsageError, match="no file can be made"):
+        with pytest.raises(UsageError, match="may not write"):
             check_metrics(folder / "km.prom")
 
 

@@ -107,9 +107,9 @@ FAILING = {
     "HTTP 503": (UNAVAILABLE, 3),
     "HTTP 404": (refuse(404), 1),
     "HTTP 409": (refuse(409), 1),
-    "HTTP 302, and a redirect is not followed": (redirect("/elsewhere"), 1),
-    "no connection, or none that lasts": (RESET_BEFORE, 3),
-    "it knows no such check": (Reaction(headers=(), body=b"OK (not found)"), 1),
+    "HTTP 302, a redirect, which is not followed": (redirect("/elsewhere"), 1),
+    "no connection, or it was lost": (RESET_BEFORE, 3),
+    "it has no such check": (Reaction(headers=(), body=b"OK (not found)"), 1),
     "too many pings": (Reaction(headers=(), body=b"OK (rate-limited)\n"), 1),
 }
 
@@ -163,7 +163,7 @@ def test_a_certificate_that_nobody_trusts_is_no_matter_of_waiting(
         ping(f"https://{host}:{port}/{SECRET}", waited).start()
         answering.join()
     said = capsys.readouterr().err
-    assert "the ping to 127.0.0.1 failed: it speaks no TLS, or its certificate is not trusted" in said
+    assert "the ping to 127.0.0.1 failed: it does not speak TLS, or its certificate is not trusted" in said
     assert SECRET not in said
     assert waited == []
 

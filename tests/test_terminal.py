@@ -107,7 +107,7 @@ def test_a_dry_run_needs_no_key_and_writes_nothing(km: Command, log: Path) -> No
         "identify  Acme  (account)",
     ):
         assert part in result.out
-    assert "Nothing was sent, nothing was written." in result.out
+    assert "Nothing was sent or written." in result.out
 
 
 @pytest.mark.parametrize(("show", "shown"), [("0", 0), ("2", 2), ("99", 5)])
@@ -202,7 +202,7 @@ def test_a_terminal_that_goes_away_lets_what_is_in_flight_finish(
     assert len(tracker.hits) == len({hit.wire for hit in tracker.hits}) == 2000
 
 
-QUESTION = "It can't be taken back [y/N]: "
+QUESTION = "This cannot be undone [y/N]: "
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "no\n"])
@@ -284,7 +284,7 @@ def test_no_question_for_what_can_be_undone(km: Command, log: Path, flags: tuple
     """The store on this machine; on a terminal there is a summary."""
     terminal = Terminal(km, "import", log, *flags)
     assert terminal.ended() == 0
-    assert "It can't be taken back" not in terminal.shown
+    assert "This cannot be undone" not in terminal.shown
     assert "rows read" in terminal.shown
     assert "what Kissmetrics would keep" in terminal.shown
 
@@ -293,7 +293,7 @@ def test_no_question_if_there_is_nothing_to_send(km: Command, tmp_path: Path) ->
     """A header alone."""
     terminal = Terminal(km, "import", written(tmp_path, ""))
     assert terminal.ended() == 0
-    assert "It can't be taken back" not in terminal.shown
+    assert "This cannot be undone" not in terminal.shown
 
 
 # Windows of any width

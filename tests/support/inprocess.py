@@ -47,7 +47,7 @@ def environment(
     """Return an environment; what is not given is empty, and time is the real one."""
     return Environment(
         variables,
-        stdin or _input(None),
+        stdin or _stream(),
         stdout or _stream(),
         stderr or _stream(),
         clock or SystemClock(),

@@ -173,7 +173,7 @@ def test_the_command(importer: Command, tracker: Tracker, log: Path, command: st
     said(importer(command, log, "--since", "x").ended(2), "--since 'x'", "2024-01-31")
     if command == "dry-run":
         out = importer(command, log, *words).ended(0).out
-        assert "  to skip      3  left out, as asked\n" in out
+        assert "  to skip      3  left out by the selection\n" in out
         assert "left-out: " in out
 
 
@@ -205,9 +205,9 @@ def test_nothing_is_said_of_rows_that_are_not_read(tmp_path: Path, log: Path) ->
     """A reading that goes on, a limit, and a log without rows do not tell what is in it."""
     ledger = tmp_path / "ledger.db"
     words = part(only=["signed up", "lefd"])
-    assert not run([log], ledger, part=words, limit=1)[1].findings["no-such-event"]
-    assert not run([log], ledger, part=words)[1].findings["no-such-event"]
-    assert not run([written(tmp_path, "", HEADER)], ledger, part=words)[1].findings["no-such-event"]
+    assert not run([log], ledger, selection=words, limit=1)[1].findings["no-such-event"]
+    assert not run([log], ledger, selection=words)[1].findings["no-such-event"]
+    assert not run([written(tmp_path, "", HEADER)], ledger, selection=words)[1].findings["no-such-event"]
 
 
 def test_the_names_that_are_remembered_are_bounded() -> None:

@@ -79,7 +79,7 @@ def test_it_stops_at_the_end_of_a_batch(
     assert len(tracker.seen) == (read - rejected if command == "import" else 0)
     told = f"{rejected} of {read} rows are rejected, more than --max-rejects {most} "
     stopped = most not in ("10", "10%")
-    assert [part in result.err for part in (told, "run again: what was sent stands")] == [stopped, stopped]
+    assert [part in result.err for part in (told, "run again: nothing is sent twice")] == [stopped, stopped]
 
 
 def test_it_goes_on_with_the_mended_log(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
