@@ -1,4 +1,4 @@
-"""The journal of unattended runs: one line a write, whatever happened to the file before."""
+"""The journal of unattended runs: one write for each line, whatever happened to the file before."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def test_a_line_says_when_who_and_what(tmp_path: Path) -> None:
+def test_a_line_has_time_run_and_what(tmp_path: Path) -> None:
     path = tmp_path / "km.log"
     journal = opened(path)
     journal.write("end", exit_code=0, rows={"read": 3}, files=["a.csv"], seconds=1.5, why=None)
@@ -152,7 +152,7 @@ def test_a_full_disk_is_complained_about_once_and_the_lines_after_it_are_whole(
     ]
 
 
-def test_what_went_wrong_is_said_on_standard_error(
+def test_a_failure_is_complained_about_on_standard_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "km.log"
@@ -193,7 +193,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_what_can_not_be_opened_is_said_before_anything_is_sent(kind: str, tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_opened_is_an_error(kind: str, tmp_path: Path) -> None:
     make, said, hint = BROKEN[kind]
     path = tmp_path / "logs" / "km.log"
     path.parent.mkdir()
@@ -271,7 +271,7 @@ def test_runs_that_overlap_never_mix_their_lines(tmp_path: Path) -> None:
 
 
 class _Watch:
-    """A clock whose hands are set."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.passed = 0.0
@@ -283,7 +283,7 @@ class _Watch:
         return 1000.0 + self.passed
 
 
-def test_a_long_run_tells_once_a_minute_how_far_it_is(tmp_path: Path) -> None:
+def test_a_long_run_writes_its_progress_once_a_minute(tmp_path: Path) -> None:
     path, clock, tally = tmp_path / "km.log", _Watch(), Tally()
     reporter = Reporter(opened(path), Ping("", ""), None, clock)
     for second in range(0, 200, 7):

@@ -1,4 +1,4 @@
-"""km.toml: every key is in force, every mistake is told with its place, and flags go before it."""
+"""km.toml: every key takes effect, every mistake is reported with its place, and flags override it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_everything_in_it_is_in_force(importer: Command, tracker: Tracker, tmp_p
 
 
 def test_delivery_is_in_force(km: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """Ledger and rejects lie beside it."""
+    """Relative paths of ledger and rejects start at the folder of km.toml."""
     keys = {
         "to": f'"{tracker.url}"',
         "batch_size": 1,
@@ -290,7 +290,7 @@ def test_a_flag_keeps_in_what_km_toml_would_send(
     words: list[str],
     sent: set[str],
 ) -> None:
-    """What is private stays so whoever lists it."""
+    """A private column stays private, whichever list it is in."""
     configure(importer, PRIVATE.format(everybody=everybody, user=user, account=account))
     header = "user,account,event,timestamp,plan,size,note"
     importer("import", write(tmp_path / "log.csv", "ada,Acme,In,@0,a,b,c", header=header), *words).ended(0)
@@ -386,7 +386,7 @@ ledger = "ledger.db"
 def test_rejects_are_not_written_into_what_is_kept(
     importer: Command, tracker: Tracker, tmp_path: Path, name: str
 ) -> None:
-    """Whether it is there or not."""
+    """Whether the rejects file exists or not."""
     folder = configure(importer, KEPT, tmp_path / "home").parent
     (folder / "key").write_text(ACCOUNT_KEY)
     (folder / "notes.txt").write_text("mine\n")
@@ -399,7 +399,7 @@ def test_rejects_are_not_written_into_what_is_kept(
 
 
 def test_rejects_go_behind_rejects(importer: Command, tmp_path: Path) -> None:
-    """And into a file that is empty."""
+    """An empty file may become the rejects file."""
     log = write(tmp_path / "log.csv", "guest,,In,@0")
     (tmp_path / "bad.jsonl").touch()
     importer("import", log, "--rejects", tmp_path / "bad.jsonl").ended(65)
@@ -527,7 +527,7 @@ def test_a_wrong_type_names_file_and_key(
         ("", {}, ["--rate", "0"], "--rate '0' is not a number above 0"),
     ],
 )
-def test_a_mistake_is_told_where_it_was_said(
+def test_a_mistake_is_reported_with_its_source(
     km: Command, tmp_path: Path, text: str, variables: dict[str, str], words: list[str], said: str
 ) -> None:
     configure(km, text)
@@ -600,7 +600,7 @@ def test_what_cannot_go_together(km: Command, tmp_path: Path, text: str, said: s
 
 
 def test_no_persona_has_the_code_of_a_finding(tmp_path: Path) -> None:
-    """`no-NAME` says of a persona's part that it is left out."""
+    """The code `no-NAME` reports rows without an identity for a persona."""
     codes = {*MEANINGS, *CATALOGUE, *_DROPPED}
     names = [code.removeprefix("no-") for code in codes if code.startswith("no-")]
     assert len(names) == 5
@@ -621,6 +621,6 @@ def test_no_persona_has_the_code_of_a_finding(tmp_path: Path) -> None:
     ],
 )
 def test_a_key_is_never_printed(importer: Command, tmp_path: Path, key: str, line: str) -> None:
-    """Not even where someone wrote it into the file."""
+    """Not even if the key itself is in km.toml."""
     configure(importer, line.format(key))
     assert key not in importer("import", write(tmp_path / "log.csv", "ada,Acme,In,@0")).ended(2).err

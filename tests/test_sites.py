@@ -161,7 +161,7 @@ def test_a_trial_is_refused_if_a_persona_stays_elsewhere(
     )
     result = importer("import", log, "--site", site).ended(code)
     if code:
-        assert "--site test leaves 'account' in the site 'accounts'" in result.err
+        assert "--site test would still record 'account' in the site 'accounts'" in result.err
         assert "--config" in result.err
         assert tracker.seen == []
 

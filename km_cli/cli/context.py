@@ -43,6 +43,13 @@ def environment_of(ctx: click.Context) -> Environment:
     return environment
 
 
+def prints_summary(ctx: click.Context) -> bool:
+    """Tell whether the command prints its summary as tables: on a terminal, or if -v asks for it."""
+    flags = ctx.params
+    on_terminal = environment_of(ctx).shows_summaries and not flags["quiet"]
+    return not flags["as_json"] and (flags["verbose"] or on_terminal)
+
+
 def load_km_toml(ctx: click.Context, value: str | None) -> None:
     """Read the km.toml that --config names, or the one in this folder, and make its values the defaults.
 

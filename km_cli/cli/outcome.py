@@ -53,7 +53,7 @@ def exit_code_of(command: click.Command, words: Sequence[str], environment: Envi
     """
     with _streams(environment):
         begin_complaints()
-        code = _code_of(command, words, environment)
+        code = _run(command, words, environment)
         is_written = [_is_written(number, environment) for number in (1, 2)]
         if code == Exit.OK and (is_complaint_lost() or not all(is_written)):
             return Exit.IO
@@ -90,7 +90,7 @@ def _silence(number: int, environment: Environment) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-def _code_of(command: click.Command, words: Sequence[str], environment: Environment) -> int:
+def _run(command: click.Command, words: Sequence[str], environment: Environment) -> int:
     try:
         code = command.main(list(words), standalone_mode=False, prog_name="km-cli", obj=environment)
         environment.stdout.flush()

@@ -21,7 +21,7 @@ from km_cli.cli.conclusion import (
     warn_of_exposed_keys,
     warn_of_other_sites,
 )
-from km_cli.cli.context import environment_of
+from km_cli.cli.context import environment_of, prints_summary
 from km_cli.cli.monitoring.reporter import BackfillObserver, Ending, Reporter, backfill_json
 from km_cli.cli.own_files import check_monitoring_files, own_files
 from km_cli.cli.settings import make_settings
@@ -111,14 +111,14 @@ def _reporting_errors(reporter: Reporter) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        code = error.exit if isinstance(error, KmError) else _code_of(error)
+        code = error.exit if isinstance(error, KmError) else _exit_of(error)
         if isinstance(error, Exception):
             reporter.problem(error if isinstance(error, KmError) else _unforeseen(error, code))
         reporter.end(Ending(code, Tally(), BackfillSummary(), reporter.pending), error)
         raise
 
 
-def _code_of(error: BaseException) -> Exit:
+def _exit_of(error: BaseException) -> Exit:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return Exit.INTERRUPTED
     return Exit.IO if isinstance(error, OSError) else Exit.BUG
@@ -221,9 +221,7 @@ def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> End
     """Print how the run went, write it to the journal, and return it for the monitor and the metrics."""
     flags, run, settings, observer = context.params, done.run, done.run.settings, done.run.observer
     tally, summary, error = run.tally, done.summary, done.error
-    if not flags["as_json"] and (
-        flags["verbose"] or (environment_of(context).shows_summaries and not flags["quiet"])
-    ):
+    if prints_summary(context):
         kept, files = report.kept_by(settings.target), summary.files
         report.print_summary(settings, tally, observer, reporter.seconds, kept, files)
     complain_of_files(summary)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from km_cli.cli.conclusion import conclude, warn_of_exposed_keys, warn_of_other_sites
-from km_cli.cli.context import environment_of
+from km_cli.cli.context import environment_of, prints_summary
 from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_file_sources
 from km_cli.cli.terminal import report
@@ -63,9 +63,7 @@ def _report(context: click.Context, run: Run[ImportObserver], seconds: float) ->
     settings, tally, flags = run.settings, run.tally, context.params
     if flags["as_json"]:
         report.print_json(tally, seconds, kept=report.kept_by(settings.target))
-    if not flags["as_json"] and (
-        flags["verbose"] or (environment_of(context).shows_summaries and not flags["quiet"])
-    ):
+    if prints_summary(context):
         report.print_summary(settings, tally, run.observer, seconds, report.kept_by(settings.target))
     else:
         report.print_losses(tally)

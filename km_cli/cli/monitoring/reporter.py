@@ -119,9 +119,8 @@ class Reporter:
         if not isinstance(error, LedgerBusy):
             if self._metrics:
                 write_metrics(self._metrics, self._measured(ending))
-            self._ping.end(
-                ending.code, self._ping_text(ending, error)
-            )  # last, because a monitor may take long to answer
+            # The ping comes last, because a monitor may take long to answer.
+            self._ping.end(ending.code, self._ping_text(ending, error))
         self.journal.close()
 
     def problem(self, error: KmError) -> None:
@@ -131,7 +130,7 @@ class Reporter:
     def _ping_text(self, ending: Ending, error: BaseException | None) -> str:
         ended = problems(ending.tally, error if isinstance(error, KmError) else None)
         errors = [*ending.summary.problems[:MOST_PROBLEMS_SHOWN], *ended]
-        rows = ", ".join(f"{count:,} {what}" for what, count in ending.tally.rows.counted.items())
+        rows = ", ".join(f"{count:,} {outcome}" for outcome, count in ending.tally.rows.counted.items())
         return "\n".join(
             [f"km-cli backfill: exit {ending.code}; rows: {rows}", *(one.plain for one in errors)]
         )
