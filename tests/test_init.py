@@ -124,7 +124,7 @@ def test_what_is_said_of_the_sample(folder: Folder) -> None:
     out = folder("init", "events.csv").out
     assert "looked at all 4,055 rows" in out
     assert 'time       "timestamp": a usual name; ISO 8601 with an offset' in out
-    assert '1 row with "guest", rejected: it stands for nobody (I1)' in out
+    assert '1 row with "guest" rejected: a placeholder, not an identity (I1)' in out
     assert "1 record; the first, line 403: too few fields" in out
     assert '"Upgraded",  # 30 rows, 30 accounts\n' in folder.toml.read_text()
     assert folder.persona("account").events == folder.persona("user").events == "*"
@@ -238,7 +238,7 @@ def test_day_and_time_of_day_are_joined_by_a_command(
     header = [apart.join(("user", "event", "date", "time"))] if apart else []
     folder.write(name, "\n".join([*header, *(row.format(n) for n in range(10, 30)), ""]))
     out = folder("init", name).ended(0).out
-    assert f"for instance: {command}" in out
+    assert f"for example: {command}" in out
     said(folder("dry-run", name, "--timezone", "UTC").ended(2), "no column '?'")
 
 
@@ -246,8 +246,8 @@ def test_what_is_next_is_a_sentence(folder: Folder) -> None:
     """Also if it is written to standard output."""
     folder.write("log.csv", table("user,account,event,time", [log(n) for n in range(20)]))
     result = folder("init", "log.csv", "--output", "-").ended(0)
-    assert "next: save it as km.toml, look it through, then km-cli dry-run log.csv\n" in result.err
-    assert "next: look km.toml through, then km-cli dry-run" in folder("init", "log.csv").ended(0).out
+    assert "next: save it as km.toml, check it, then km-cli dry-run log.csv\n" in result.err
+    assert "next: check km.toml, then km-cli dry-run" in folder("init", "log.csv").ended(0).out
 
 
 def test_units_that_are_mixed_are_asked_for() -> None:
@@ -266,7 +266,7 @@ def test_one_id_of_two_personas_gets_a_prefix(folder: Folder) -> None:
     rows = [[n % 6, n % 3, "Opened", f"2024-01-01T10:00:{n:02}Z"] for n in range(30)]
     folder.write("log.csv", table("user_id,account_id,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert 'prefix "account ", since 3 identities of it are another persona\'s as well (I2)' in out
+    assert 'prefix "account ", because 3 identities of it are another persona\'s as well (I2)' in out
     assert folder.persona("account").prefix == "account "
     assert folder.persona("user").prefix == ""
     assert folder("dry-run", "log.csv", "--json").ended(0).summary["rows"]["rejected"] == 0
@@ -357,7 +357,7 @@ def test_an_account_that_does_too_much_of_one_event(folder: Folder) -> None:
     rows = [[f"u{n}", "Acme", ("Opened", "Closed")[n % 10 == 0], 1_704_067_200 + n] for n in range(1200)]
     folder.write("log.csv", table("user,account,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert 'over 1,000 of one account, of which the last 1,000 are kept (D7): "Opened"\n' in out
+    assert 'one account has over 1,000; Kissmetrics keeps the last 1,000 (D7): "Opened"\n' in out
     text = folder.toml.read_text()
     assert '  "Opened",  # 1,080 rows, 1 account; 1,080 of one account, of which' in text
     assert '  "Closed",  # 120 rows, 1 account\n' in text
@@ -454,10 +454,10 @@ def test_nothing_is_overwritten(folder: Folder) -> None:
     """Not even by the same."""
     folder.write("log.csv", table("user,account,event,time", map(log, range(9))))
     folder.toml.write_text("# mine\n")
-    said(folder("init", "log.csv").ended(2), "km.toml is there already", "--output -")
+    said(folder("init", "log.csv").ended(2), "km.toml exists already", "--output -")
     assert folder.toml.read_text() == "# mine\n"
     (folder.path / "dangling.toml").symlink_to(folder.path / "nowhere")
-    said(folder("init", "log.csv", "--output", "dangling.toml").ended(2), "is there already")
+    said(folder("init", "log.csv", "--output", "dangling.toml").ended(2), "exists already")
 
 
 def test_elsewhere(folder: Folder) -> None:

@@ -84,7 +84,7 @@ def test_a_contradiction_stops_it_naming_both_lines(
     configure(importer, TIMED)
     belong(tmp_path, *rows)
     result = importer("import", write(tmp_path / "log.csv", "bob,In,@0", header=HEADER)).ended(2)
-    assert "users.csv, line 4: 'ada' belongs to 'Beta', and by line 3 to 'Acme'" in result.err
+    assert "users.csv, line 4: 'ada' belongs to 'Beta', but according to line 3 to 'Acme'" in result.err
     assert tracker.seen == []
 
 

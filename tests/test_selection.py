@@ -1,4 +1,4 @@
-"""A selection of a log, by time and by event; and logs of one event, without a column for it."""
+"""Selections by time and by event; and --event-name, for a log without a column for the event."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ PARTS: list[tuple[dict[str, Any], list[int]]] = [
 
 
 @pytest.mark.parametrize(("words", "taken"), PARTS)
-def test_selections(tmp_path: Path, log: Path, words: dict[str, Any], taken: list[int]) -> None:
-    """From --since on, before --until, in the zone that was said; names as Kissmetrics folds them."""
+def test_parts(tmp_path: Path, log: Path, words: dict[str, Any], taken: list[int]) -> None:
+    """At or after --since, before --until, in --timezone; names as Kissmetrics folds them."""
     sent, tally = run([log], tmp_path / "ledger.db", selection=part(**words))
     assert [call["_p"] for call in wire(sent)] == [f"u{number}" for number in taken]
     assert tally.findings["left-out"] == tally.rows.skipped == 4 - len(taken)
@@ -63,7 +63,7 @@ def test_selections(tmp_path: Path, log: Path, words: dict[str, Any], taken: lis
 
 @pytest.mark.parametrize("words", [words for words, _ in PARTS[1:]])
 def test_the_rest_is_sent_later(tmp_path: Path, log: Path, words: dict[str, Any]) -> None:
-    """An import of all sends the rest; one of another selection in between does no harm."""
+    """An import of the whole log sends the rest; one of another selection in between does no harm."""
     ledger = tmp_path / "ledger.db"
     sent = run([log], ledger, selection=part(**words))[0]
     assert not run([log], ledger, selection=part(**words))[0]
@@ -72,8 +72,8 @@ def test_the_rest_is_sent_later(tmp_path: Path, log: Path, words: dict[str, Any]
     assert sorted(call["_p"] for call in wire(sent)) == ["u0", "u1", "u2", "u3"]
 
 
-def test_a_part_is_what_is_in_it(tmp_path: Path) -> None:
-    """However it was put; another part is another reading."""
+def test_a_selection_holds_its_rows(tmp_path: Path) -> None:
+    """However it is written; another selection is another reading."""
     asked = [
         settings(tmp_path, selection=part(**words)).asked
         for words in (
@@ -106,7 +106,7 @@ def test_a_part_is_what_is_in_it(tmp_path: Path) -> None:
 def test_what_is_wrong_outside_does_not_matter(
     tmp_path: Path, row: str, words: dict[str, Any], becomes: str
 ) -> None:
-    """A row is judged if it is in the selection, or if it has no name or no time."""
+    """A row is judged if it is in the selection, or if that is unknown."""
     log = written(tmp_path, row + "\n", HEADER)
     sent, tally = run([log], tmp_path / "ledger.db", selection=part(**words))
     assert not sent
@@ -114,13 +114,13 @@ def test_what_is_wrong_outside_does_not_matter(
 
 
 def test_times_outside_may_be_in_another_unit(tmp_path: Path) -> None:
-    """Rows that are left out do not decide on the unit of the times."""
+    """Times since 1970 without a known unit: rows that are left out do not decide it."""
     log = written(tmp_path, "a,In,1600000000\nb,In,1704067200000\n", HEADER)
     assert len(run([log], tmp_path / "ledger.db", selection=part(since="2024-01-01"))[0]) == 1
 
 
 def test_the_limit_counts_rows_of_the_part(tmp_path: Path) -> None:
-    """Ten rows to a test site first, of the event that it is about."""
+    """Ten rows of one event to a test site first."""
     rows = [f"u{n},{'Bought' if n % 3 == 0 else 'Saw'},2024-01-01T00:00:00Z\n" for n in range(30)]
     log = written(tmp_path, "".join(rows), HEADER)
     ledger = tmp_path / "ledger.db"
@@ -155,14 +155,14 @@ def test_selections_that_are_empty(words: dict[str, Any], message: str, hint: st
 
 
 def test_bounds_are_exact() -> None:
-    """Nothing is rounded; `:60` is no time here."""
+    """Nothing is rounded; `:60` is not a time here."""
     assert part(since="2024-01-01T00:00:00.123456").since == 1704067200 * NANOSECONDS + 123456000
     assert part(since="1969-12-31T23:59:59.5").since == -NANOSECONDS // 2
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_command(importer: Command, tracker: Tracker, log: Path, command: str) -> None:
-    """Rows that are left out are counted, as a finding too; the sum of the counts is right."""
+    """Rows that are left out are counted, as a finding too; the numbers add up and the summary shows them."""
     words = ("--since", "2024-01-01", "--until", "2024-01-03", "--skip", "left")
     summary = importer(command, log, *words, "--json").ended(0).summary
     assert summary["rows"] | {"held": 0} == {
@@ -173,7 +173,7 @@ def test_the_command(importer: Command, tracker: Tracker, log: Path, command: st
     said(importer(command, log, "--since", "x").ended(2), "--since 'x'", "2024-01-31")
     if command == "dry-run":
         out = importer(command, log, *words).ended(0).out
-        assert "  to skip      3  left out, as asked\n" in out
+        assert "  to skip      3  left out by the selection\n" in out
         assert "left-out: " in out
 
 
@@ -194,15 +194,15 @@ def test_the_command(importer: Command, tracker: Tracker, log: Path, command: st
     ],
 )  # fmt: skip
 def test_names_that_no_row_has(tmp_path: Path, log: Path, words: dict[str, Any], said: str) -> None:
-    """They are in one message, each with the name that may be meant, folded as Kissmetrics does (D4)."""
+    """They are reported together, with the nearest names; names are folded as by Kissmetrics (D4)."""
     _, tally = run([log], tmp_path / "ledger.db", selection=part(**words))
     assert tally.findings["no-such-event"] == bool(said)
     if said:
         assert tally.examples["no-such-event"].message == said
 
 
-def test_nothing_is_said_of_rows_that_are_not_read(tmp_path: Path, log: Path) -> None:
-    """A reading that goes on, a limit, and a log without rows do not show all events."""
+def test_rows_that_are_not_read_have_no_findings(tmp_path: Path, log: Path) -> None:
+    """A continued reading, a limit and a log without rows do not show which events a log has."""
     ledger = tmp_path / "ledger.db"
     words = part(only=["signed up", "lefd"])
     assert not run([log], ledger, selection=words, limit=1)[1].findings["no-such-event"]
@@ -211,7 +211,7 @@ def test_nothing_is_said_of_rows_that_are_not_read(tmp_path: Path, log: Path) ->
 
 
 def test_the_names_that_are_remembered_are_bounded() -> None:
-    """An event that is asked for is found behind all of them."""
+    """The requested event is found behind them all the same."""
     seen = EventsSeen(part(only=["last", "none"]))
     for number in range(2 * MOST_SEEN):
         seen.see(f"Event {number}")
@@ -222,7 +222,7 @@ def test_the_names_that_are_remembered_are_bounded() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_name_that_no_row_has_is_a_problem(importer: Command, log: Path, command: str) -> None:
-    """Also in quiet runs; the exit code stays."""
+    """It is printed without a terminal too; the exit code stays the same."""
     result = importer(command, log, "--only", "Bougth", "--json").ended(0)
     assert result.summary["findings"] == {"left-out": 4, "no-such-event": 1}
     assert result.err == (
@@ -254,7 +254,7 @@ LISTS: list[tuple[list[str], list[str]]] = [
 
 @pytest.mark.parametrize(("events", "said"), LISTS)
 def test_names_in_personas_lists(events: list[str], said: list[str]) -> None:
-    """A small log need not have all events. A misspelt name is reported, and a list without any event."""
+    """A small log need not have every event of a list; misspelt names and lists without a match count."""
     lists = [Persona("user", "main"), Persona("account", "main", tuple((name, "") for name in events))]
     seen = EventsSeen(part(), lists)
     assert seen.has_lists == bool(events)
@@ -286,7 +286,7 @@ def test_a_misspelt_name_in_km_toml_is_a_problem(
 def test_a_log_of_one_event(
     importer: Command, tracker: Tracker, tmp_path: Path, name: str, content: str
 ) -> None:
-    """No column is needed for it; without the flag one is asked for."""
+    """With the flag no column is needed; without it, a column is required."""
     log = written(tmp_path, content, header="", name=name)
     said(importer("import", log).ended(2), "as event")
     assert "the event is 'Billed'" in importer("dry-run", log, "--event-name", "Billed").ended(0).out
@@ -298,14 +298,14 @@ def test_a_log_of_one_event(
 
 
 def test_a_column_of_the_event_is_a_property_then(importer: Command, tracker: Tracker, log: Path) -> None:
-    """The constant goes before a column that would be recognised. The column can be sent as a property."""
+    """The constant overrides recognised columns. --only and --skip take it like any other name."""
     importer("import", log, "--event-name", "Did", "--only", "did", "--limit", "1").ended(0)
     (call,) = tracker.calls()
     assert (call["_n"], call["event"]) == ("Did", "Signed Up")
 
 
 def test_rejects_of_a_log_of_one_event(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """Corrected, they are the same event, without saying it again."""
+    """Corrected rejects are the same event, without the flag."""
     log = written(tmp_path, "guest,2024-01-01T00:00Z\n", header="user,time\n")
     importer("import", log, "--event-name", "Billed").ended(65)
     (reject,) = importer.rejects()
@@ -326,5 +326,5 @@ def test_rejects_of_a_log_of_one_event(importer: Command, tracker: Tracker, tmp_
 def test_event_names_that_are_none(
     importer: Command, log: Path, words: tuple[str, ...], parts: tuple[str, ...]
 ) -> None:
-    """Said before anything is read."""
+    """The error comes before anything is read."""
     said(importer("import", log, *words).ended(2), *parts)

@@ -82,7 +82,7 @@ def test_a_key_file_lies_beside_km_toml(importer: Command, tracker: Tracker, log
     path.chmod(mode)
     result = importer("import", log, "--strategy", "sites").ended(0)
     assert arrived(tracker) == sorted(USER_CALLS + ACCOUNT_CALLS)
-    assert ("can be read by everyone" in result.err) is (mode == 0o644)
+    assert ("everyone on this machine can read" in result.err) is (mode == 0o644)
     assert ACCOUNT_KEY not in result.err + result.out
 
 
@@ -161,7 +161,7 @@ def test_a_trial_is_refused_if_a_persona_stays_elsewhere(
     )
     result = importer("import", log, "--site", site).ended(code)
     if code:
-        assert "--site test leaves 'account' in the site 'accounts'" in result.err
+        assert "--site test would still record 'account' in the site 'accounts'" in result.err
         assert "--config" in result.err
         assert tracker.seen == []
 
@@ -245,7 +245,7 @@ def test_sites_are_drained_apart(importer: Command, tracker: Tracker, log: Path,
     tracker.forget()
     nothing = write(log.with_name("nothing.csv"))
     result = importer("import", nothing, "--strategy", "toggle", "--site", "main").ended(0)
-    assert "3 calls of the site 'accounts' still pending" in result.err
+    assert "3 calls to the site 'accounts' still pending" in result.err
     assert "run the command that planned them again" in result.err
     assert "--site" not in result.err
     assert arrived(tracker) == USER_CALLS

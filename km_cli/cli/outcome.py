@@ -1,4 +1,4 @@
-"""Every way a command can end, as an exit code and words. The only place that turns errors into both."""
+"""Turns every way in which a command can end into an exit code and a message. No other module does."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from km_cli.run.clock import SystemClock
 
 
 def process_environment() -> Environment:
-    """Return the environment of this process, with all three streams even if it was started without.
+    """Return the environment of this process.
 
-    What a stream cannot encode is shown escaped.
+    A stream that the process was started without is replaced by /dev/null. Characters that a stream cannot
+    encode are written escaped.
     """
     stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - open as long as the process
     return Environment(
         os.environ,
         stdin,
-        _mended(sys.stdout),
-        _mended(sys.stderr),
+        _usable(sys.stdout),
+        _usable(sys.stderr),
         SystemClock(),
         SystemRandom(),
         os.getpid(),
@@ -36,7 +37,7 @@ def process_environment() -> Environment:
     )
 
 
-def _mended(stream: TextIO | None) -> TextIO:
+def _usable(stream: TextIO | None) -> TextIO:
     if stream is None:
         return open(os.devnull, "w")
     if isinstance(stream, io.TextIOWrapper):
@@ -45,10 +46,14 @@ def _mended(stream: TextIO | None) -> TextIO:
 
 
 def exit_code_of(command: click.Command, words: Sequence[str], environment: Environment) -> int:
-    """Run the command; return its exit code: 74 instead of 0 if something could not be said."""
+    """Run the command and return its exit code.
+
+    It is 74 instead of 0 if a part of the output was lost: a script that reads the output, or a cron job that
+    mails it, must not take silence for success.
+    """
     with _streams(environment):
         begin_complaints()
-        code = _code_of(command, words, environment)
+        code = _run(command, words, environment)
         is_written = [_is_written(number, environment) for number in (1, 2)]
         if code == Exit.OK and (is_complaint_lost() or not all(is_written)):
             return Exit.IO
@@ -57,7 +62,7 @@ def exit_code_of(command: click.Command, words: Sequence[str], environment: Envi
 
 @contextmanager
 def _streams(environment: Environment) -> Iterator[None]:
-    """Have click and rich, which know only `sys`, read and write the streams of the environment."""
+    """Replace the streams of `sys`, which click and rich use, by those of the environment."""
     before = sys.stdin, sys.stdout, sys.stderr
     sys.stdin, sys.stdout, sys.stderr = environment.stdin, environment.stdout, environment.stderr
     try:
@@ -67,7 +72,10 @@ def _streams(environment: Environment) -> Iterator[None]:
 
 
 def _is_written(number: int, environment: Environment) -> bool:
-    """Tell whether a stream takes what is left to write; Python would try that once more when it exits."""
+    """Flush a stream and tell whether that worked.
+
+    If not, the stream is silenced: Python would try to flush it once more at exit, and print a traceback.
+    """
     try:
         (environment.stdout if number == 1 else environment.stderr).flush()
     except (OSError, ValueError):
@@ -77,11 +85,12 @@ def _is_written(number: int, environment: Environment) -> bool:
 
 
 def _silence(number: int, environment: Environment) -> None:
+    """Point a stream to /dev/null, unless the process has other users of it, such as the tests."""
     if environment.owns_process:
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-def _code_of(command: click.Command, words: Sequence[str], environment: Environment) -> int:
+def _run(command: click.Command, words: Sequence[str], environment: Environment) -> int:
     try:
         code = command.main(list(words), standalone_mode=False, prog_name="km-cli", obj=environment)
         environment.stdout.flush()
@@ -92,16 +101,16 @@ def _code_of(command: click.Command, words: Sequence[str], environment: Environm
     except click.Abort:
         return Exit.INTERRUPTED
     except KeyboardInterrupt:
-        complain("interrupted", "run the same command again: it goes on where this one stopped")
+        complain("interrupted", "run the same command again: it continues where this run stopped")
         return Exit.INTERRUPTED
     except KmError as error:
         complain(str(error), error.hint)
         return error.exit
     except (OSError, SystemExit) as error:
-        return _failed(error, environment)
+        return _io_error(error, environment)
     except Exception as error:
-        if _is_of_sqlite(error):
-            complain(f"the ledger cannot be read: {error}", "it is left as it is; bring back a copy of it")
+        if _is_sqlite_error(error):
+            complain(f"the ledger cannot be read: {error}", "it was not changed; restore a copy of it")
             return Exit.LEDGER
         if environment.variables.get("KM_CLI_DEBUG"):
             raise
@@ -109,8 +118,8 @@ def _code_of(command: click.Command, words: Sequence[str], environment: Environm
     return int(code or 0)
 
 
-def _is_of_sqlite(error: Exception) -> bool:
-    """Tell whether SQLite raised this. The help needs no SQLite, so it is not imported for that."""
+def _is_sqlite_error(error: Exception) -> bool:
+    """Tell whether SQLite raised the error, without importing SQLite, which the help does not need."""
     sqlite3 = sys.modules.get("sqlite3")
     return sqlite3 is not None and isinstance(error, sqlite3.Error)
 
@@ -127,28 +136,26 @@ def _wrong_usage(error: click.ClickException) -> int:
         complain(f"there is no option {error.option_name!r}", hint)
     elif isinstance(error, click.MissingParameter) and error.param:
         name = error.param.human_readable_name.replace("[", "").replace("]", "")
-        complain(f"{name} is missing", f"say which; {see}, it begins with examples")
+        complain(f"{name} is missing", f"add it; {see}, which has examples")
     else:
         complain(error.format_message().rstrip("."), see)
     return Exit.USAGE
 
 
-def _failed(error: OSError | SystemExit, environment: Environment) -> int:
+def _io_error(error: OSError | SystemExit, environment: Environment) -> int:
     if isinstance(error, BrokenPipeError | SystemExit):
-        # Whoever read our output has gone (click makes SystemExit of it): nobody is left to tell, not
-        # even at exit.
+        # The program that read our output has gone. (click turns that into SystemExit.) There is no one to
+        # report it to, so Python must not try either when it exits.
         _silence(1, environment)
         return Exit.IO
     where = f": {error.filename}" if error.filename else ""
-    complain(
-        f"{error.strerror or error}{where}", "mend it and run again: nothing that was sent is sent twice"
-    )
+    complain(f"{error.strerror or error}{where}", "correct that and run again: nothing is sent twice")
     return Exit.IO
 
 
 def _bug(error: Exception) -> int:
     complain(
         f"this is a bug in km-cli: {type(error).__name__}: {error}",
-        "nothing that was sent is forgotten: run again; please report it with KM_CLI_DEBUG=1's output",
+        "please report it, with the output of KM_CLI_DEBUG=1; the ledger has all that was sent: run again",
     )
     return Exit.BUG

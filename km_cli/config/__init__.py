@@ -1,1 +1,1 @@
-"""What is in force: flags before the environment before km.toml before defaults."""
+"""The settings of a run: a flag overrides the environment, the environment km.toml, and km.toml a default."""

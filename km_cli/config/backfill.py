@@ -1,4 +1,4 @@
-"""km.toml's [[backfill]]: what `km-cli backfill` reads, and which part of it."""
+"""The sources of `km-cli backfill`: [[backfill]] in km.toml, and what flags select of them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from km_cli.inputs.discovery import pattern_from_here
 from km_cli.mapping import Bound, Selection, check_order, make_bound
 from km_cli.model import NANOSECONDS, Overlap
 
-_ADD = 'add the three lines: [[backfill]] and below it name = "exports" and files = ["exports/*.csv.gz"]'
+_ADD = 'add three lines: [[backfill]], name = "exports" and files = ["exports/*.csv.gz"]'
 
 
 class BackfillSource(NamedTuple):
-    """A [[backfill]] of km.toml: patterns that can be looked for from here, and the part to take of it.
+    """A [[backfill]] of km.toml: patterns relative to the current folder, and the selection of its events.
 
-    `optional` if it may have no file. `overlap` says how its files overlap with others.
+    `optional` means that the source may have no file. `overlap` says how to treat rows of it that conflict
+    with other files.
     """
 
     name: str
@@ -31,12 +32,12 @@ class BackfillSource(NamedTuple):
 
 
 def overlap_of(source: BackfillSource, settings: Settings) -> Overlap:
-    """Return how a source's files overlap with others: as a flag says, else as km.toml does."""
+    """Return how a source overlaps with other files: by --overlap, else by km.toml."""
     return source.overlap if settings.overlap is Overlap.ASK else settings.overlap
 
 
 class _Flags(NamedTuple):
-    """What flags and the environment say: the part, and which of its ends they say something of."""
+    """The selection by flags and the environment, and whether they give its ends."""
 
     selection: Selection
     since_given: bool
@@ -53,48 +54,48 @@ def backfill_sources(
     until_given: bool,
     timezone: str,
 ) -> tuple[BackfillSource, ...]:
-    """Return the sources of these names, all if there are none, in the order of km.toml.
+    """Return the sources of these names, or all sources if there are no names, in the order of km.toml.
 
-    `folder` is km.toml's. A source's own since and until stand where flags (or the environment) say nothing;
-    `timezone`, for both, "" is UTC. Sources of which flags leave nothing are left out, if they do not leave
-    out all. Raises UsageError for what makes no sense in km.toml, or of names.
+    `folder` is that of km.toml; a `timezone` of "" is UTC. --since and --until override those of a source. A
+    source of which they leave nothing is left out, unless that would leave no source at all. Raises
+    UsageError for names and times that are wrong.
     """
     _check_names([table.name for table in config.backfill], names)
     flags = _Flags(selection, since_given, until_given, timezone)
-    found, nothing_of = [], None
+    found, empty = [], None
     for at, table in enumerate(config.backfill, start=1):
         if names and table.name not in names:
             continue
         patterns = tuple(pattern_from_here(folder, entry) for entry in table.files)
         try:
             taken = _selection(f"km.toml, backfill[{at}]", table, flags)
-        except _Nothing as error:
-            nothing_of = error
+        except _NothingLeft as error:
+            empty = error
             continue
         found.append(BackfillSource(table.name, patterns, taken, table.optional, Overlap(table.overlap)))
-    if nothing_of is not None and not found:
-        raise nothing_of
+    if empty is not None and not found:
+        raise empty
     return tuple(found)
 
 
-class _Nothing(UsageError):
-    """Flags leave nothing of a source."""
+class _NothingLeft(UsageError):
+    """--since and --until leave nothing of a source."""
 
 
 def _check_names(known: Sequence[str], asked: Collection[str]) -> None:
     if not known:
-        raise UsageError("km.toml has no [[backfill]]: nothing says what to read", _ADD)
+        raise UsageError("km.toml has no [[backfill]]: there is nothing to read", _ADD)
     for at, name in enumerate(known):
         if name in known[:at]:
             raise UsageError(
                 f"km.toml, backfill[{at + 1}].name: backfill[{known.index(name) + 1}] is called {name!r} too",
-                "give each a name of its own, or put the files of both into one",
+                "give each source its own name, or put the files of both into one",
             )
     for name in asked:
         if name not in known:
             raise UsageError(
                 f"km.toml has no [[backfill]] called {name!r}",
-                did_you_mean(name, known, f"there are: {', '.join(known)}", repr),
+                did_you_mean(name, known, f"the names are: {', '.join(known)}", repr),
             )
 
 
@@ -103,18 +104,20 @@ def _selection(place: str, table: BackfillTable, flags: _Flags) -> Selection:
     until = make_bound(f"{place}.until", table.until, flags.timezone)
     check_order(since, until)
     if flags.since_given:
-        since = _said("--since", flags.selection.since)
+        since = _flag_bound("--since", flags.selection.since)
     if flags.until_given:
-        until = _said("--until", flags.selection.until)
+        until = _flag_bound("--until", flags.selection.until)
     try:
         check_order(since, until)
     except UsageError as error:
-        raise _Nothing(str(error), "say other times, or name the sources that have such") from None
+        raise _NothingLeft(
+            str(error), "give other times, or the NAMEs of sources that have such times"
+        ) from None
     return flags.selection._replace(since=since.moment, until=until.moment)
 
 
-def _said(flag: str, moment: int | None) -> Bound:
-    """Return a bound that a flag set, in words of our own."""
+def _flag_bound(flag: str, moment: int | None) -> Bound:
+    """Return the bound that a flag set. Its text is made from the moment, as the flag itself is not kept."""
     if moment is None:
         return Bound(flag, "", None)
     return Bound(flag, datetime.fromtimestamp(moment // NANOSECONDS, UTC).isoformat(), moment)

@@ -1,4 +1,4 @@
-"""What a command takes from its surroundings. `main` passes the real ones in, and a test its own."""
+"""The environment of a command. `main` passes in that of the process, and a test its own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 class Environment(NamedTuple):
-    """Variables, streams, time and chance. Nothing else in km-cli reads those of the process.
+    """The variables, streams, clock and randomness of a command. km-cli reads no others.
 
-    `run_id`, the number of the process, tells runs apart that begin in the same second. `owns_process` is
-    whether this command is all that the process does, so that it may change how the process runs: on which
-    cores, and how often Python looks for garbage.
+    `run_id` is the number of the process; it tells apart two runs that begin in the same second.
+    `owns_process` is true if the process runs this command and nothing else. Only then does the command
+    change the process as a whole: it chooses the cores, makes Python collect garbage less often, and points a
+    closed standard output to /dev/null. In a process of tests, or of another program, it leaves them alone.
     """
 
     variables: Mapping[str, str]
@@ -31,20 +32,20 @@ class Environment(NamedTuple):
 
     @property
     def shows_summaries(self) -> bool:
-        """Whether a person reads standard output."""
+        """Whether standard output is a terminal."""
         return self.stdout.isatty()
 
     @property
     def shows_progress(self) -> bool:
-        """Whether a person sees standard error."""
+        """Whether standard error is a terminal."""
         return self.stderr.isatty()
 
     @property
     def state_folder(self) -> Path:
-        """The user's folder for what a program must remember (XDG_STATE_HOME on Linux).
+        """The user's folder for the state of programs (XDG_STATE_HOME on Linux).
 
-        A relative XDG_STATE_HOME is ignored, as its specification demands: otherwise each folder in which
-        km-cli runs would have a ledger of its own.
+        A relative XDG_STATE_HOME is ignored, as its specification demands. Otherwise km-cli would use another
+        ledger in each folder in which it runs, and send everything again.
         """
         from platformdirs import user_state_path
 

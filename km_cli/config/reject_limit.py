@@ -1,4 +1,4 @@
-"""How many rejected rows a run may have before it stops: `--max-rejects`."""
+"""`--max-rejects`: the number of rejected rows at which a run stops."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import NamedTuple
 from km_cli.errors import TooManyRejects, UsageError
 
 FEWEST_JUDGED = 1000
-"""Rows; a percentage of fewer says little, unless there are no more."""
+"""Rows; a percentage is judged earlier only at the end, because of few rows it says little."""
 
 
 class RejectLimit(NamedTuple):
-    """So many rejected rows are allowed, or that percentage of the rows read; `said` is how it was put."""
+    """The rejected rows allowed: a number, or a percentage of the rows read. `text` is the flag as given."""
 
-    said: str
+    text: str
     most: float
     is_percentage: bool
 
     def check(self, rejected: int, read: int, *, at_end: bool) -> None:
-        """Raise TooManyRejects if so many rejected rows of those `read` so far are too many."""
+        """Raise TooManyRejects if more rows are rejected, of those `read` so far, than the limit allows."""
         if self.is_percentage:
             too_many = rejected * 100 > self.most * read and (at_end or read >= FEWEST_JUDGED)
         else:
             too_many = rejected > self.most
         if too_many:
             raise TooManyRejects(
-                f"{rejected:,} of {read:,} rows are rejected, more than --max-rejects {self.said} allows",
-                "see why, mend the log or the flags, run again: what was sent stands and is not sent again",
+                f"{rejected:,} of {read:,} rows are rejected, more than --max-rejects {self.text} allows",
+                "find the reason, correct the log or the flags, and run again: nothing is sent twice",
             )
 
 
 def make_reject_limit(text: str) -> RejectLimit:
-    """Return what `N` or `N%` means. Raises UsageError if it is neither."""
+    """Parse `N` or `N%`. Raises UsageError for any other text."""
     number = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*%", text.strip(), re.ASCII)
     if number is None or float(number[2] or 0) > 100:
         raise UsageError(
-            f"--max-rejects {text!r} is neither a number of rows nor a percentage of them",
-            "write it as 100 or as 0.5%",
+            f"--max-rejects {text!r} is neither a number of rows nor a percentage",
+            "for example 100 or 0.5%",
         )
     return RejectLimit(text.strip(), float(number[1] or number[2]), number[1] is None)

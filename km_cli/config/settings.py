@@ -1,4 +1,4 @@
-"""One run's settings: what flags, the environment and km.toml say together."""
+"""The settings of a run, as flags, the environment and km.toml give them together."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from km_cli.planning import Collisions
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run's settings. `batch_size` is in rows, `rate` in calls a second, `timeout` in seconds.
+    """The settings of a run. `batch_size` is in rows, `rate` in calls per second, `timeout` in seconds.
 
-    `skipped` are the events that km.toml leaves out, whatever flags say; they are in `part` too.
+    `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip.
     """
 
     files: tuple[str, ...]
@@ -51,12 +51,15 @@ class Settings:
 
     @property
     def personas(self) -> tuple[Persona, ...]:
-        """Who events are recorded as, the actor first."""
+        """The personas, the actor first."""
         return self.people.personas
 
     @property
     def asked(self) -> str:
-        """Digest of all that decides what a row becomes: two readings of one file differ in it or not."""
+        """A digest of all settings that decide which calls a row becomes.
+
+        Two runs read a file in the same way if and only if their digests are equal.
+        """
         *column_options, ignore = self.column_options._replace(
             exclude=tuple(sorted(self.column_options.exclude))
         )
@@ -71,19 +74,21 @@ class Settings:
             self.collisions.value,
             self.spread,
             self.members.digest if self.members else "",
-            *([sorted(ignore)] if ignore else []),  # only then: older ledgers know readings by the rest
+            *(
+                [sorted(ignore)] if ignore else []
+            ),  # Left out if empty: older ledgers have digests without it.
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
     def asked_of_files(self) -> str:
-        """Digest by which files that were read to their end are known: decisions on conflicts are in it."""
+        """The digest for files that were read to their end: `asked` and the decision on conflicts."""
         if self.overlap is Overlap.ASK:
             return self.asked
         return hashlib.sha256(f"{self.asked} {self.overlap.value}".encode()).hexdigest()
 
     def keys(self) -> dict[str, str]:
-        """Return each site's API key. Raises UsageError, naming where it should be, if one is missing."""
+        """Return the API key of each site. Raises UsageError if one is missing, with its variable or file."""
         if not self.target.needs_key:
             return {site.name: site.name for site in self.people.sites}
         return {site.name: site.key(self.environment) for site in self.people.sites}

@@ -10,7 +10,7 @@ from pathlib import Path
 from km_cli.errors import LedgerFailed, UsageError
 from km_cli.rejects.line import BEGINNING
 
-_ELSEWHERE = "give another place: --rejects PATH"
+_OTHER_PATH = "give another path: --rejects PATH"
 
 
 class RejectsFile:
@@ -72,24 +72,24 @@ class RejectsFile:
             self._file = -1
 
 
-def check_place(path: Path) -> None:
+def check_path(path: Path) -> None:
     """Raise UsageError if rejects cannot be written to this path.
 
     It is checked before the run, because other rows are already sent when the first reject is written.
     """
     if os.path.lexists(path):
         if not os.path.isfile(path):
-            raise UsageError(f"--rejects {path} is not a regular file", _ELSEWHERE)
+            raise UsageError(f"--rejects {path} is not a regular file", _OTHER_PATH)
         if not os.access(path, os.R_OK | os.W_OK):
-            raise UsageError(f"--rejects {path} can't be written by this user", _ELSEWHERE)
+            raise UsageError(f"--rejects {path}: this user may not write to it", _OTHER_PATH)
         return
     folder = path.absolute().parent
     while not os.path.lexists(folder):  # missing folders are made with the file
         folder = folder.parent
     if not os.path.isdir(folder):
-        raise UsageError(f"--rejects {path}: {folder} is not a folder", _ELSEWHERE)
+        raise UsageError(f"--rejects {path}: {folder} is not a folder", _OTHER_PATH)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"--rejects {path}: no file can be made in {folder}", _ELSEWHERE)
+        raise UsageError(f"--rejects {path}: this user may not write to {folder}", _OTHER_PATH)
 
 
 def check_content(path: Path) -> None:
@@ -102,4 +102,4 @@ def check_content(path: Path) -> None:
     except OSError:
         return  # `RejectsFile.write` reports this error
     if beginning not in (b"", BEGINNING):
-        raise UsageError(f"--rejects {path} exists and holds something other than rejects", _ELSEWHERE)
+        raise UsageError(f"--rejects {path} exists and does not hold rejects", _OTHER_PATH)

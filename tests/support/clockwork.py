@@ -52,7 +52,7 @@ def _run(arguments: Sequence[str], now: float) -> int:
 
 def _serve(arguments: Sequence[str]) -> None:
     import km_cli.cli.backfill
-    import km_cli.cli.backfilling  # noqa: F401 - so that no run has to
+    import km_cli.cli.run_backfill  # noqa: F401 - so that no run has to
 
     for line in sys.stdin:
         asked = json.loads(line)

@@ -1,8 +1,7 @@
-"""`--log`: what unattended runs did, as JSON lines that any log shipper reads.
+"""`--log`: the journal of unattended runs, as JSON lines that any log shipper reads.
 
-A line is `{"time": "2026-11-24T03:00:00.123Z", "run": …, "what": …, …}`, in ASCII. A value that is no
-Unicode, as the name of a file can be, is in it with backslashes. Neither keys nor property values belong
-into it.
+A line is `{"time": "2026-11-24T03:00:00.123Z", "run": …, "what": …, …}`, in ASCII. A value that is not
+Unicode, such as the name of a file, is escaped with backslashes. Neither keys nor property values go into it.
 """
 
 from __future__ import annotations
@@ -22,32 +21,32 @@ from km_cli.cli.terminal.show import mention
 from km_cli.errors import UsageError
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
-"""Not blocked by a FIFO that nobody reads; readable, to see whether the last line is whole."""
+"""O_NONBLOCK: a FIFO without a reader must not hold up the run. O_RDWR: the last line is checked."""
 
 _MODE = 0o600
 
 _BEGIN = b'{"time": "'
 """How every line begins."""
 
-_LOOKED_AT = 1 << 14
-"""Bytes at both ends of a file by which it is known as a log."""
+_RECOGNISED_BY = 1 << 14
+"""Bytes at each end of a file that are searched for a line of a journal."""
 
-_PAUSE = 0.02
-"""Seconds in which a line is written that another run has begun to write."""
+_WRITE_TIME = 0.02
+"""Seconds after which a line that another run has begun to write is complete."""
 
 
 class _NoRoom(OSError):
-    """The disk is full: the run goes on without its log, as it does if that fills up later."""
+    """The disk is full. The run continues without its journal, as it does if the disk fills up later."""
 
 
 class Journal:
     """One run's lines at the end of a file.
 
-    The file is opened anew by every run: moved away by logrotate, it is made again by the next.
+    Every run opens the file anew. So after logrotate has moved it away, the next run creates another.
     """
 
     def __init__(self, name: str, file: int | None, clock: Callable[[], float], run: str) -> None:
-        """`file` is a descriptor that appends, None to write nowhere."""
+        """`file` is a descriptor opened for appending; None writes nowhere."""
         self._name = name
         self._file = file
         self._clock = clock
@@ -57,10 +56,10 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path | None, clock: Callable[[], float], run: str) -> Journal:
-        """Return the journal of this run; without a path one that writes nowhere.
+        """Return the journal of this run; without a path, a journal that writes nowhere.
 
-        `clock` returns seconds since 1970, `run` names the run. Raises UsageError if `path` can't be
-        written to.
+        `clock` returns seconds since 1970, `run` identifies the run. Raises UsageError if `path` cannot be
+        written.
         """
         if path is None:
             return cls("", None, clock, run)
@@ -72,9 +71,9 @@ class Journal:
             return journal
 
     def write(self, what: str, **fields: Any) -> None:
-        """Append one line, by one write: runs that overlap never mix theirs.
+        """Append a line in one write, so that the lines of runs at the same time do not mix.
 
-        What fails is complained about once on standard error and never stops the run.
+        The first failure is complained about on standard error; none stops the run.
         """
         if self._file is None:
             return
@@ -85,13 +84,13 @@ class Journal:
             self._complain(error)
 
     def _append(self, file: int, line: bytes) -> None:
-        """Write a line; after one that was torn, by a full disk or a crash, on a line of its own."""
+        """Write a line. After an incomplete one, of a full disk or a crash, begin with a line end."""
         data = line if self._is_whole else b"\n" + line
         written = os.write(file, data)
         if written:
             self._is_whole = data[:written].endswith(b"\n")
         if written < len(data):
-            raise OSError(0, "only a part of a line could be written")
+            raise OSError(0, "only a part of a line was written")
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -99,13 +98,13 @@ class Journal:
         try:
             if file is not None:
                 os.close(file)
-        except OSError as error:  # some file systems tell only now that there was no room
+        except OSError as error:  # Some file systems report a full disk only now.
             self._complain(error)
 
     def _complain(self, error: OSError) -> None:
         if not self._has_complained:
             mention(
-                f"--log {self._name}: {error.strerror}", "the run goes on; make room, or name another file"
+                f"--log {self._name}: {error.strerror}", "the run continues; make room, or use another file"
             )
         self._has_complained = True
 
@@ -119,20 +118,20 @@ def _opened(path: Path) -> int:
         raise UsageError(f"--log {path}: {_reason(error)}", _hint(error)) from None
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise UsageError(f"--log {path} is no regular file", "name a file, or leave --log out")
-    if not _is_log(file):
+        raise UsageError(f"--log {path} is not a regular file", "give a file, or leave --log out")
+    if not _is_journal(file):
         os.close(file)
         raise UsageError(
-            f"--log {path} is there and holds something else than what earlier runs did",
-            "name a file of its own",
+            f"--log {path} exists and is not a journal of km-cli",
+            "give a file of its own",
         )
     return file
 
 
-def _is_log(file: int) -> bool:
-    """Tell whether a file is empty or has what runs write, be it that a crash tore its beginning off."""
-    head = os.pread(file, _LOOKED_AT, 0)
-    tail = os.pread(file, _LOOKED_AT, max(0, os.fstat(file).st_size - _LOOKED_AT))
+def _is_journal(file: int) -> bool:
+    """Tell whether a file is empty or has lines of a journal; a crash may have spoilt the first one."""
+    head = os.pread(file, _RECOGNISED_BY, 0)
+    tail = os.pread(file, _RECOGNISED_BY, max(0, os.fstat(file).st_size - _RECOGNISED_BY))
     return not head.strip(b"\0") or _BEGIN.startswith(head) or _BEGIN in head + tail
 
 
@@ -142,25 +141,25 @@ def _reason(error: OSError | ValueError) -> str:
 
 def _hint(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
-        return "make its folder first, or name another file"
+        return "create its folder first, or use another file"
     if isinstance(error, PermissionError):
-        return "let the user that runs this read and write it, or name another file"
-    return "name a file, or leave --log out"
+        return "allow this user to read and write it, or use another file"
+    return "give a file, or leave --log out"
 
 
 def _ends_whole(file: int) -> bool:
-    """Tell whether whatever comes next begins a line.
+    """Tell whether the last line is complete.
 
-    It looks twice: half a line can be one that another run is writing right now.
+    An incomplete line is looked at twice, because another run may be writing it right now.
     """
-    torn_at = _torn_at(file)
-    if torn_at:
-        time.sleep(_PAUSE)
-    return not torn_at or torn_at != _torn_at(file)
+    incomplete_at = _size_if_incomplete(file)
+    if incomplete_at:
+        time.sleep(_WRITE_TIME)
+    return not incomplete_at or incomplete_at != _size_if_incomplete(file)
 
 
-def _torn_at(file: int) -> int:
-    """Return the size of a file that ends within a line, 0 of any other."""
+def _size_if_incomplete(file: int) -> int:
+    """Return the size of a file that ends within a line; 0 for any other."""
     size = os.fstat(file).st_size
     return size if size and os.pread(file, 1, size - 1) != b"\n" else 0
 
@@ -170,7 +169,7 @@ def _line(fields: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: every reader's, so no NaN, and text without halves of a character."""
+    """Return a value that every JSON reader takes: without NaN, and without surrogates."""
     if isinstance(value, Mapping):
         return {_text(name): _plain(held) for name, held in value.items()}
     if isinstance(value, list | tuple):

@@ -1,8 +1,8 @@
-"""`--metrics`: what the last run did, as Prometheus reads it by node-exporter's textfile collector.
+"""`--metrics`: the result of the last run, for Prometheus by way of node-exporter's textfile collector.
 
-The collector reads the files of its folder that end in `.prom`, at any time and as whoever node-exporter
-runs: a file must be whole and readable by all at every moment. Labels are words of the program alone; the
-exception is a finding `no-NAME`, which has the name of a persona in km.toml.
+The collector reads the files of its folder that end in `.prom`, at any time and as the user of node-exporter.
+So a file must be complete and readable by all at every moment. Labels are words of the program, never of a
+log; the only exception is a finding `no-NAME`, which has the name of a persona in km.toml.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _MODE = 0o644
 
 
 class Measured(NamedTuple):
-    """How a run went. `started` is in seconds since 1970; the mappings are from a word to how many.
+    """The result of a run. `started` is in seconds since 1970; the mappings hold counts.
 
-    `pending` is None if nobody knows.
+    `pending` is None if the ledger was not opened.
     """
 
     exit_code: int
@@ -47,14 +47,14 @@ class Measured(NamedTuple):
 
 
 def check_metrics(path: Path) -> None:
-    """Raise UsageError if metrics can't be written there, before anything is sent."""
+    """Raise UsageError if the file cannot be written. This is checked before anything is sent."""
     if path.suffix != ".prom":
         raise UsageError(
             f"--metrics {path} does not end in .prom: node-exporter would not read it",
-            f"name it {path.stem or 'km-cli'}.prom",
+            f"call it {path.stem or 'km-cli'}.prom",
         )
     try:
-        import prometheus_client  # noqa: F401 - only to see that it is there
+        import prometheus_client  # noqa: F401 - only to see whether it is installed
     except ImportError:
         raise UsageError(
             "--metrics needs prometheus-client", f"{sys.executable} -m pip install 'km-cli[metrics]'"
@@ -64,36 +64,38 @@ def check_metrics(path: Path) -> None:
 
 def _check_folder(path: Path, folder: Path) -> None:
     if not os.path.isdir(folder):
-        raise UsageError(f"--metrics {path}: there is no folder {folder}", "make it, or name another file")
+        raise UsageError(f"--metrics {path}: there is no folder {folder}", "create it, or use another file")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(
-            f"--metrics {path}: no file can be made in {folder}", "let the user that runs this write there"
+            f"--metrics {path}: this user may not write to {folder}", "allow it, or use another file"
         )
     if os.path.exists(path) and not os.path.isfile(path):
-        raise UsageError(f"--metrics {path} is no regular file", "name another file")
+        raise UsageError(f"--metrics {path} is not a regular file", "use another file")
 
 
 def write_metrics(path: Path, measured: Measured) -> bool:
-    """Write how a run went, and tell whether that could be done.
+    """Write the metrics of a run; return whether that worked.
 
-    When the last run succeeded is kept from what the file said before, if this one did not. What fails is
-    complained about on standard error and changes nothing else: the file is as it was.
+    If this run failed, the time of the last success is taken from the existing file. If writing fails, there
+    is a complaint on standard error, and the file stays as it was.
     """
     try:
         _write(path, _registry(measured, _last_success(path, measured)))
     except (OSError, ValueError) as error:
-        said = error.strerror if isinstance(error, OSError) else error
-        mention(f"--metrics {path}: {said}", "what was sent is not touched by that; the next run writes anew")
+        reason = error.strerror if isinstance(error, OSError) else error
+        mention(
+            f"--metrics {path}: {reason}", "this does not affect what was sent; the next run writes it again"
+        )
         return False
     return True
 
 
 def _write(path: Path, registry: CollectorRegistry) -> None:
-    """Write a file aside and put it in place when it is whole, on disk and readable by all.
+    """Write another file and rename it once it is complete, on disk and readable by all.
 
-    The library renames too, but what it puts in place has the mode that the umask leaves: under cron's
-    077 node-exporter could not read it, until it would be changed. So it writes the file aside only. Neither
-    name ends in `.prom`.
+    The library renames as well, but its file has the mode that the umask leaves. Under a umask of 077
+    node-exporter could not read it. So the library only writes the other file. Neither of the temporary
+    names ends in `.prom`.
     """
     from prometheus_client import write_to_textfile
 
@@ -109,7 +111,7 @@ def _write(path: Path, registry: CollectorRegistry) -> None:
 
 
 def _registry(measured: Measured, last_success: float | None) -> CollectorRegistry:
-    """Return what is written, apart from the library's own registry: that has the process's metrics."""
+    """Return the metrics in a registry of their own: the library's global one has metrics of the process."""
     from prometheus_client import CollectorRegistry
 
     registry = CollectorRegistry()
@@ -117,13 +119,19 @@ def _registry(measured: Measured, last_success: float | None) -> CollectorRegist
     if last_success is not None:
         _gauge(registry, "last_success_timestamp_seconds", "When a run last ended with 0.", last_success)
     _gauge(registry, "duration_seconds", "How long the last run took.", measured.seconds)
-    _gauge(registry, "exit_code", "How the last run ended; 0 is success.", measured.exit_code)
+    _gauge(registry, "exit_code", "The exit code of the last run; 0 is success.", measured.exit_code)
     if measured.pending is not None:
-        said = "Calls that are planned and not acknowledged yet."
-        _gauge(registry, "pending_calls", said, measured.pending)
+        meaning = "Calls that are planned and not acknowledged yet."
+        _gauge(registry, "pending_calls", meaning, measured.pending)
     _gauges(registry, "rows", "Rows of the last run; read is the sum.", "outcome", measured.rows)
     _gauges(registry, "calls", "Calls of the last run.", "outcome", measured.calls)
-    _gauges(registry, "findings", "What Kissmetrics would merge, change or drop.", "code", measured.findings)
+    _gauges(
+        registry,
+        "findings",
+        "Findings: what Kissmetrics would merge, change or drop.",
+        "code",
+        measured.findings,
+    )
     _gauges(registry, "files", "Files that the last run looked at.", "state", measured.files)
     return registry
 
@@ -145,7 +153,7 @@ def _gauges(
 
 
 def _last_success(path: Path, measured: Measured) -> float | None:
-    """Return when a run last succeeded: this one, or what the file says; None if it says nothing."""
+    """Return the time of the last success: of this run, else of the file; None if there is none."""
     if measured.exit_code == 0:
         return measured.ended
     try:
@@ -156,7 +164,7 @@ def _last_success(path: Path, measured: Measured) -> float | None:
 
 
 def _parsed(text: str) -> float | None:
-    """Return the one value, whatever else stands there: the parser gets its lines alone."""
+    """Return the value in the text of a file. The parser gets its lines only, as others may be damaged."""
     from prometheus_client.parser import text_string_to_metric_families
 
     lines = [line for line in text.split("\n") if line.startswith(_LAST_SUCCESS)]

@@ -1,7 +1,4 @@
-"""How those are told who are not there: a journal, a monitor, metrics, one JSON object.
-
-Neither keys nor property values go to any of them.
-"""
+"""Reports an unattended run to a journal, a monitor and metrics, without keys and property values."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from km_cli.cli.ending import problems
+from km_cli.cli.conclusion import MOST_PROBLEMS_SHOWN, problems
 from km_cli.cli.monitoring.journal import Journal
 from km_cli.cli.monitoring.metrics import Measured, check_metrics, write_metrics
 from km_cli.cli.monitoring.ping import Ping, check_ping
@@ -28,24 +25,24 @@ from km_cli.protocols import Clock
 from km_cli.run.backfill import BackfillSummary
 from km_cli.run.tally import Tally
 
-MOST_TOLD = 10
-"""Problems that are told one by one."""
-
-_PROGRESS = 60.0
-"""Seconds from one line that tells how far a long run is to the next."""
+_PROGRESS_INTERVAL = 60.0
+"""Seconds between two lines of the journal that show the progress of a long run."""
 
 
 class Ending(NamedTuple):
-    """What a backfill came to, before anybody is told. `pending` is None if the ledger was not asked."""
+    """The result of a backfill, for its reports. `pending` is None if the ledger was not opened."""
 
     code: int
     tally: Tally
-    met: BackfillSummary
+    summary: BackfillSummary
     pending: int | None
 
 
 class Reporter:
-    """Tells a journal, a monitor and metrics of one run. `pending` calls are known before it sends."""
+    """Reports one run to a journal, a monitor and metrics.
+
+    `pending` is the number of calls that were pending before the run; None until the ledger is open.
+    """
 
     def __init__(
         self, journal: Journal, ping: Ping, metrics: Path | None, clock: Clock, log: Path | None = None
@@ -57,13 +54,17 @@ class Reporter:
         self._clock = clock
         self._started = clock.now()
         self._began = clock.monotonic()
-        self._told_at = 0.0
+        self._last_progress = 0.0
         self.pending: int | None = None
         self._has_ended = False
 
     @classmethod
-    def of(cls, flags: dict[str, Any], clock: Clock) -> Reporter:
-        """Return what the flags ask for. Raises UsageError if it can't be told there, which the ping says."""
+    def from_flags(cls, flags: dict[str, Any], clock: Clock) -> Reporter:
+        """Return the reporter that --log, --ping and --metrics ask for.
+
+        Raises UsageError if a file cannot be written. The monitor is pinged about that: the ping may be the
+        only report that works.
+        """
         check_ping(flags["ping"])
         run = str(uuid.uuid4())
         ping = Ping(flags["ping"], run)
@@ -77,27 +78,27 @@ class Reporter:
             raise
 
     @property
-    def places(self) -> list[Path]:
-        """The files that it writes."""
-        return [place for place in (self._log, self._metrics) if place]
+    def paths(self) -> list[Path]:
+        """The files of --log and --metrics, as far as they are given."""
+        return [path for path in (self._log, self._metrics) if path]
 
     @property
     def seconds(self) -> float:
-        """How long the run takes so far."""
+        """The time since the run began."""
         return self._clock.monotonic() - self._began
 
     def start(self, sources: Sequence[BackfillSource]) -> None:
-        """Tell that a run begins."""
+        """Report that the run begins."""
         self.journal.write("start", sources=[source.name for source in sources])
         self._ping.start()
 
     def progress(self, tally: Tally) -> None:
-        """Tell the journal once a minute how far it is.
+        """Write the progress to the journal, at most once a minute.
 
-        A tracker may be waited for, and the first run of a long log takes hours.
+        The first run of a long log takes hours, and a run that waits for a tracker must not look dead.
         """
-        if self.seconds - self._told_at >= _PROGRESS:
-            self._told_at = self.seconds
+        if self.seconds - self._last_progress >= _PROGRESS_INTERVAL:
+            self._last_progress = self.seconds
             self.journal.write(
                 "progress",
                 seconds=round(self.seconds, 3),
@@ -106,28 +107,30 @@ class Reporter:
             )
 
     def end(self, ending: Ending, error: BaseException | None = None) -> None:
-        """Tell how it ended, once.
+        """Report how the run ended; a second call does nothing.
 
-        One that could not even begin, since another holds the ledger, leaves monitor and metrics to that.
+        A run that finds the ledger locked does not notify the monitor and leaves the metrics alone: another
+        run is at work, and its own end is what counts. A ping of this one would mark that run as failed.
         """
         if self._has_ended:
             return
         self._has_ended = True
-        self.journal.write("end", exit=ending.code, seconds=round(self.seconds, 3), **summary(ending))
+        self.journal.write("end", exit=ending.code, seconds=round(self.seconds, 3), **_counts(ending))
         if not isinstance(error, LedgerBusy):
             if self._metrics:
                 write_metrics(self._metrics, self._measured(ending))
-            self._ping.end(ending.code, self._said(ending, error))  # last: a monitor may take its time
+            # The ping comes last, because a monitor may take long to answer.
+            self._ping.end(ending.code, self._ping_text(ending, error))
         self.journal.close()
 
     def problem(self, error: KmError) -> None:
-        """Write a problem into the journal."""
+        """Write a problem to the journal."""
         self.journal.write("problem", **_problem(error))
 
-    def _said(self, ending: Ending, error: BaseException | None) -> str:
+    def _ping_text(self, ending: Ending, error: BaseException | None) -> str:
         ended = problems(ending.tally, error if isinstance(error, KmError) else None)
-        errors = [*ending.met.problems[:MOST_TOLD], *ended]
-        rows = ", ".join(f"{count:,} {what}" for what, count in ending.tally.rows.counted.items())
+        errors = [*ending.summary.problems[:MOST_PROBLEMS_SHOWN], *ended]
+        rows = ", ".join(f"{count:,} {outcome}" for outcome, count in ending.tally.rows.counted.items())
         return "\n".join(
             [f"km-cli backfill: exit {ending.code}; rows: {rows}", *(one.plain for one in errors)]
         )
@@ -141,13 +144,13 @@ class Reporter:
             rows=tally.rows.counted,
             calls=asdict(tally.calls),
             findings=tally.findings,
-            files=ending.met.files,
+            files=ending.summary.files,
             pending=ending.pending,
         )
 
 
 class BackfillObserver(ImportObserver):
-    """Watches a backfill: which columns were chosen for how many files, and what became of each."""
+    """Observes a backfill: counts the files by the columns described for them, and keeps the journal."""
 
     def __init__(
         self, settings: Settings, environment: Environment, reporter: Reporter, *, asks: bool, quiet: bool
@@ -158,44 +161,44 @@ class BackfillObserver(ImportObserver):
         self.columns: dict[str, int] = {}
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
-        """Keep what was chosen, and tell the journal."""
+        """Keep the described columns, and write the input to the journal."""
         super().opened(source, columns, reading)
-        said = described(columns, self._members)
-        self.columns[said] = self.columns.get(said, 0) + 1
-        self._reporter.journal.write("input", file=source, columns=said, behind=reading.length)
+        description = described(columns, self._members)
+        self.columns[description] = self.columns.get(description, 0) + 1
+        self._reporter.journal.write("input", file=source, columns=description, behind=reading.length)
 
     def tick(self, tally: Tally) -> None:
-        """Show how far it is, and tell the journal now and then."""
+        """Show the progress on the terminal and in the journal."""
         super().tick(tally)
         self._reporter.progress(tally)
 
     def looked(self, source: str, file: str, state: str, problem: KmError | None = None) -> None:
-        """Tell the journal what became of a file."""
+        """Write the state of a file to the journal, and the problem that it has."""
         self._reporter.journal.write("file", source=source, file=file, state=state)
         if problem is not None:
             self._reporter.problem(problem)
 
 
-def summary(ending: Ending) -> dict[str, Any]:
-    """Return what a run counted, for the journal."""
+def _counts(ending: Ending) -> dict[str, Any]:
+    """Return the counts of a run, for the journal."""
     return {
         "rows": ending.tally.rows.counted,
         "calls": asdict(ending.tally.calls),
-        "files": ending.met.files,
+        "files": ending.summary.files,
         "reasons": dict(ending.tally.reasons),
         "pending": ending.pending,
     }
 
 
-def more(ending: Ending, observer: BackfillObserver) -> dict[str, Any]:
-    """Return what a backfill's summary has beside an import's."""
+def backfill_json(ending: Ending, observer: BackfillObserver) -> dict[str, Any]:
+    """Return the keys that the JSON summary of a backfill has in addition to that of an import."""
     examples = ending.tally.examples
     return {
         "exit": ending.code,
-        "files": ending.met.files,
+        "files": ending.summary.files,
         "columns": observer.columns,
         "places": {code: {"file": one.source, "line": one.line} for code, one in examples.items()},
-        "problems": [_problem(error) for error in ending.met.problems],
+        "problems": [_problem(error) for error in ending.summary.problems],
     }
 
 

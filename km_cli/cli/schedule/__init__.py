@@ -1,1 +1,1 @@
-"""Fingerprints the crontab or the systemd units that run a backfill regularly."""
+"""Prints the crontab or the systemd units that run a backfill every night."""

@@ -1,4 +1,4 @@
-"""The job that a schedule runs."""
+"""The job that cron or systemd runs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import NamedTuple
 from km_cli.model import Overlap
 
 _OVERLAPS = {
-    Overlap.ASK: "a row whose moment another file has with other values is rejected",
-    Overlap.REPEATS: "a row whose moment another file has with other values is not sent again",
-    Overlap.SEPARATE: "a row whose moment another file has with other values is another event",
+    Overlap.ASK: "a row that conflicts with another file is rejected",
+    Overlap.REPEATS: "a row that conflicts with another file is the same event, and not sent again",
+    Overlap.SEPARATE: "a row that conflicts with another file is a different event, and sent",
 }
 
 
 class Job(NamedTuple):
-    """What is to be run: a command with absolute paths, and what it needs of the environment.
+    """A command with absolute paths, and the environment that it needs.
 
-    `name` tells it from other jobs of this machine. `secrets` are the variables that it finds in `file` alone
-    (None: it needs none), `variables` those that may be printed. `overlaps` are km.toml's sources by name.
+    `name` is unique on this machine. `variables` may be printed; `secrets` are the names of variables that
+    only `file` holds, and without secrets there is no file. `overlaps` has the sources of km.toml by name.
     """
 
     name: str
@@ -31,11 +31,11 @@ class Job(NamedTuple):
     overlaps: tuple[tuple[str, Overlap], ...] = ()
 
     def comments(self) -> Iterator[str]:
-        """Yield the comments: how each source overlaps with what was sent, and how to write the file."""
+        """Yield the overlap of each source, and the command that writes the file of secrets."""
         for name, overlap in self.overlaps:
             yield f'[[backfill]] {name}: overlap = "{overlap.value}", {_OVERLAPS[overlap]}'
         if self.file:
             values = " ".join(f'{name} "${{{name}:?}}"' for name in self.secrets)
             folder, file = (shlex.quote(str(path)) for path in (self.file.parent, self.file))
-            yield "What is secret is in a file for you alone. Write it once, from a shell that has it set:"
+            yield "The secrets are in a file only you can read. Write it once, in a shell that has them:"
             yield f"""  (umask 077; mkdir -p {folder}; printf "%s='%s'\\n" {values} > {file})"""

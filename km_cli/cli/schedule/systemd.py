@@ -1,4 +1,4 @@
-"""A backfill as a script that writes systemd's units: a service, its timer, and a mail if it fails."""
+"""A job as a script that writes systemd units: a service, its timer, and a service that mails failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _END = "END-OF-UNIT"
 _PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 
 
-def lines(job: Job) -> Iterator[str]:
+def systemd_script_lines(job: Job) -> Iterator[str]:
     """Yield a script for sh. It runs nothing but `mkdir`, `cat` and `systemctl`."""
     is_root = os.geteuid() == 0
     of_user = "" if is_root else " --user"
@@ -23,10 +23,10 @@ def lines(job: Job) -> Iterator[str]:
     yield "# km-cli backfill, every night at 3, by systemd. Read this, then run it: … --print systemd … | sh"
     for line in job.comments():
         yield f"# {line}"
-    yield f"# If it fails, `mail` (bsd-mailx or mailutils) tells {user()}: put an address there if you like"
-    yield f"# What it does is shown by: {control} list-timers; journalctl{of_user} -u {job.name}"
+    yield f"# After a failure, `mail` (bsd-mailx or mailutils) writes to {user()}; an address works as well"
+    yield f"# To see its runs: {control} list-timers; journalctl{of_user} -u {job.name}"
     if not is_root:
-        yield "# Have it run while you are not logged in, too: loginctl enable-linger"
+        yield "# To run it while you are not logged in, too: loginctl enable-linger"
     yield "set -eu"
     yield f"folder={folder}"
     yield 'mkdir -p "$folder"'
@@ -38,7 +38,7 @@ def lines(job: Job) -> Iterator[str]:
 
 
 def _written(name: str, unit: Iterator[str]) -> Iterator[str]:
-    """Yield what writes a unit; nothing in it means anything to the shell."""
+    """Yield the lines that write a unit. The quoted heredoc keeps the shell from expanding its contents."""
     yield f"cat > \"$folder/{name}\" <<'{_END}'"
     yield from unit
     yield _END
@@ -47,7 +47,7 @@ def _written(name: str, unit: Iterator[str]) -> Iterator[str]:
 def _service(job: Job, *, is_root: bool) -> Iterator[str]:
     yield "[Unit]"
     yield "Description=Send what is new to Kissmetrics (km-cli backfill)"
-    if is_root:  # a user's manager knows nothing of the network
+    if is_root:  # The manager of a user has no unit for the network.
         yield "Wants=network-online.target"
         yield "After=network-online.target"
     yield "OnFailure=km-cli-mail@%n.service"
@@ -75,7 +75,7 @@ def _timer() -> Iterator[str]:
 
 
 def _mail(control: str) -> Iterator[str]:
-    """Yield a unit that mails how another one ended, `%i`."""
+    """Yield a unit that mails the status of another unit, `%i`."""
     script = f'{control} status --full --lines=100 "$1" | mail -s "$1 failed on $(uname -n)" {user()}'
     yield "[Unit]"
     yield "Description=Mail how %i ended"
@@ -86,12 +86,12 @@ def _mail(control: str) -> Iterator[str]:
 
 
 def _command(words: tuple[str, ...]) -> str:
-    """Return a command as ExecStart takes it: in all but the program's name `$` begins a variable."""
+    """Return a command for ExecStart, in which `$` begins a variable except in the name of the program."""
     return " ".join([_quoted(words[0]), *(_quoted(word).replace("$", "$$") for word in words[1:])])
 
 
 def _quoted(word: str) -> str:
-    """Quote a word as C does; `%` begins a specifier inside of quotes, too."""
+    """Quote a word as C does. `%` begins a specifier inside quotes, too."""
     if _PLAIN.fullmatch(word):
         return word
     inner = word.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,4 +1,4 @@
-"""What a person sees while the pipeline runs: the columns chosen, the first sequences, progress."""
+"""What a person sees while the pipeline runs: the described columns, the first sequences, the progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 from km_cli.cli.terminal import show
 from km_cli.cli.terminal.described import described
 from km_cli.cli.terminal.progress import ProgressBar, total_bytes
-from km_cli.cli.terminal.sequences import lines
+from km_cli.cli.terminal.sequences import sequence_lines
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
@@ -24,14 +24,14 @@ from km_cli.model import Identify, RowPlan, Sequence
 from km_cli.run.observer import Observer
 from km_cli.run.tally import Tally
 
-_FIRST = 3
-_MOST_INPUTS = 10
+_ROWS_SHOWN = 3
+_INPUTS_SHOWN = 10
 
 
 class RunObserver(Observer):
     """Keeps the columns of each input and the first planned rows."""
 
-    def __init__(self, settings: Settings, keep: int = _FIRST) -> None:
+    def __init__(self, settings: Settings, keep: int = _ROWS_SHOWN) -> None:
         self._settings = settings
         self._keep = keep
         self.inputs: list[tuple[str, Columns, Reading]] = []
@@ -41,13 +41,13 @@ class RunObserver(Observer):
         self._toggles = False
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
-        """Keep what was chosen."""
+        """Keep the described columns of the first inputs."""
         self.opened_inputs += 1
-        if len(self.inputs) < _MOST_INPUTS:
+        if len(self.inputs) < _INPUTS_SHOWN:
             self.inputs.append((source, columns, reading))
 
     def planned(self, sequence: Sequence, plan: RowPlan) -> None:
-        """Keep the first ones that send something, and the first that toggles if none of them does."""
+        """Keep the first rows that send something, and the first row that toggles if none of them does."""
         if not plan.planned or (self._toggles and len(self.first) >= self._keep):
             return
         toggles = sum(isinstance(call, Identify) for call in sequence.calls) > 1
@@ -56,30 +56,29 @@ class RunObserver(Observer):
         self._toggles = self._toggles or toggles
 
     def print_inputs(self, *, to_stderr: bool = False) -> None:
-        """Show which column was taken for what."""
+        """Print which column has which role."""
         say = partial(show.say, to_stderr=to_stderr)
         members = self._settings.members.personas if self._settings.members else ()
         before = ""
         for source, columns, reading in self.inputs:
-            said = described(columns, members)
-            say(f"{source}: {'likewise' if said == before else said}")
-            before = said
+            description = described(columns, members)
+            say(f"{source}: {'likewise' if description == before else description}")
+            before = description
             if reading.length:
-                say(
-                    f"  goes on at line {reading.line + 1:,}: {show.counted(reading.rows, 'row')} read before"
-                )
+                rows = show.counted(reading.rows, "row")
+                say(f"  continues at line {reading.line + 1:,}: {rows} read before")
         if self.opened_inputs > len(self.inputs):
             say(f"… and {self.opened_inputs - len(self.inputs):,} more")
 
     def print_first(self, *, to_stderr: bool = False) -> None:
-        """Show the first rows as the calls that they become."""
+        """Print the calls of the first rows."""
         for sequence, plan in self.first:
-            for line in lines(sequence, plan):
+            for line in sequence_lines(sequence, plan):
                 show.say(line, to_stderr=to_stderr)
 
 
 def terminal(environment: Environment) -> TextIO | None:
-    """Return where a person answers: standard input, else the terminal we were started from, if any."""
+    """Return where a person can answer: standard input, else the terminal of this process, if any."""
     if environment.stdin.isatty():
         return environment.stdin
     if not environment.shows_progress:
@@ -92,7 +91,7 @@ def terminal(environment: Environment) -> TextIO | None:
 
 @contextmanager
 def reading_from(source: TextIO | None) -> Iterator[None]:
-    """Have questions answered there, even if standard input is the log."""
+    """Read the answers to questions from there, since standard input may be the log."""
     before = sys.stdin
     sys.stdin = source or before
     try:
@@ -102,10 +101,20 @@ def reading_from(source: TextIO | None) -> Iterator[None]:
 
 
 class ImportObserver(RunObserver):
-    """Watches an import: asks once if it should, shows progress on a terminal."""
+    """Observes an import: asks for confirmation if it should, and shows the progress on a terminal.
+
+    It asks once a run, before the first batch that sends something. By then the columns are known, so that
+    the question can show what would be sent; a wrong column would be wrong in every later batch as well.
+    """
 
     def __init__(
-        self, settings: Settings, environment: Environment, *, asks: bool, quiet: bool, keep: int = _FIRST
+        self,
+        settings: Settings,
+        environment: Environment,
+        *,
+        asks: bool,
+        quiet: bool,
+        keep: int = _ROWS_SHOWN,
     ) -> None:
         super().__init__(settings, keep)
         self._stdin = environment.stdin
@@ -131,7 +140,7 @@ class ImportObserver(RunObserver):
             self._terminal.close()
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
-        """Keep what was chosen; what was read before it lies behind."""
+        """Keep the described columns, and add the input before this one to the progress."""
         super().opened(source, columns, reading)
         self._behind += self._at
         self._at = reading.length
@@ -143,29 +152,29 @@ class ImportObserver(RunObserver):
             self._ask()
 
     def _ask(self) -> None:
-        """Show what is about to be sent and ask; standard output is left to the summary."""
+        """Show the first calls on standard error, where the summary is not, and ask for confirmation."""
         self.print_inputs(to_stderr=True)
         self.print_first(to_stderr=True)
         sites = " and ".join(repr(site.name) for site in self._settings.people.sites)
-        question = f"\nSend to Kissmetrics, site {sites}? It can't be taken back"
-        # While nothing is in flight Ctrl-C means no.
+        question = f"\nSend to Kissmetrics, site {sites}? This cannot be undone"
+        # Nothing is in flight yet, so Ctrl-C means no. Afterwards it means: finish what is in flight.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             with reading_from(self._terminal):
                 if not click.confirm(question, err=True):
                     raise click.Abort
         except click.Abort:
-            show.complain("nothing new was sent", "try it first: dry-run, --to local, or --limit 10")
+            show.complain("nothing new was sent", "try it first with dry-run, --to local or --limit 10")
             raise
         finally:
             signal.signal(signal.SIGINT, before)
 
     def shipped(self, tally: Tally, reading: Reading) -> None:
-        """Show how far it is."""
+        """Show the progress."""
         self._at = reading.length
         self.tick(tally)
 
     def tick(self, tally: Tally) -> None:
-        """Show what has come in meanwhile."""
+        """Show the receipts since the last tick."""
         if self._bar is not None:
             self._bar.update(tally, self._behind + self._at)

@@ -1,4 +1,4 @@
-"""Progress on a terminal: rows, calls, rate, retries, and the time that is left if that can be told."""
+"""Progress on a terminal: rows, calls, rate, retries, and the time left if it can be estimated."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _HEAD = 1 << 13
-_SMOOTH = 0.2
+_INTERVAL = 0.2
+"""Seconds between two updates."""
 
 
 def total_bytes(files: Iterable[str], *, encoding: str = "", limit: int | None = None) -> int | None:
-    """Return how many bytes of content there are to read; None if nobody can know before.
+    """Return the bytes of content to read; None if they cannot be known before.
 
-    Content is unpacked and in UTF-8, and a rejects file is read without counting it: where a file's size
-    says nothing of it, or a limit ends the run before, no share of it is shown rather than a wrong one.
+    Progress counts content that is unpacked and in UTF-8, and does not count rejects files. If the size of a
+    file differs from that, or a limit ends the run early, no percentage is shown rather than a wrong one.
     """
     if encoding or limit is not None:
         return None
@@ -43,11 +44,11 @@ def _content_bytes(path: Path) -> int | None:
             head = file.read(_HEAD)
         return None if is_packed(head) or is_reject(head) else path.stat().st_size
     except OSError:
-        return None  # whoever reads it says what is wrong with it
+        return None  # The reader reports what is wrong with the file.
 
 
 class ProgressBar:
-    """A line at the bottom of standard error. It is gone when the run is over."""
+    """A line at the bottom of standard error, which disappears when the run is over."""
 
     def __init__(self, total: int | None) -> None:
         self._total = total
@@ -56,23 +57,23 @@ class ProgressBar:
         self._next = 0.0
 
     def update(self, tally: Tally, done: int) -> None:
-        """Show how far it is; `done` bytes of content were planned, not all of them acknowledged yet."""
+        """Show the progress; `done` bytes of content were planned, not all of them acknowledged yet."""
         now = time.monotonic()
         if now < self._next:
             return
-        self._next = now + _SMOOTH
+        self._next = now + _INTERVAL
         if self._progress is None:
             self._began = now
             self._progress = self._start()
         rows, calls = tally.rows, tally.calls
         elapsed = max(now - self._began, 0.001)
-        said = f"{rows.read:,} rows  {calls.acknowledged:,} calls  {calls.acknowledged / elapsed:,.0f}/s"
+        text = f"{rows.read:,} rows  {calls.acknowledged:,} calls  {calls.acknowledged / elapsed:,.0f}/s"
         if calls.retried:
-            said += f"  {calls.retried:,} retries"
+            text += f"  {calls.retried:,} retries"
         settled = calls.acknowledged + calls.rejected
         planned = calls.planned + calls.resumed
-        share = settled / planned if planned else 1.0
-        self._progress.update(self._progress.task_ids[0], completed=done * share, description=said)
+        fraction = settled / planned if planned else 1.0
+        self._progress.update(self._progress.task_ids[0], completed=done * fraction, description=text)
 
     def _start(self) -> Progress:
         from rich.console import Console
@@ -87,6 +88,6 @@ class ProgressBar:
         return progress
 
     def stop(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._progress is not None:
             self._progress.stop()

@@ -1,4 +1,4 @@
-"""How a run went: one JSON object, or a table for people."""
+"""Prints the result of a run: as one JSON object, or as tables for people."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from km_cli.run.tally import Tally
 MEANINGS = {
     **{code: about.meaning for code, about in CATALOGUE.items()},
 }
-"""Findings by code, in words."""
+"""The meaning of each code of a finding."""
 
-_TOLD = frozenset({"no-such-event"})
-"""What is told of off a terminal too, beside what the rules say is lost, merged or changed."""
+_ALWAYS_SHOWN = frozenset({"no-such-event"})
+"""Harmless findings that are printed without a terminal too: --only or --skip probably has a typing error."""
 
 FILES = {
     "read": "to their end",
-    "begun": "as far as --limit goes",
-    "held": "their last line is left to a later run",
+    "begun": "as far as --limit allows",
+    "held": "their last line waits for a later run",
     "unchanged": "since they were read",
     "failed": "see below",
     "gone": "since they were listed",
-    "outside": "of since and until, by their dates",
+    "outside": "of since and until, by the date in their name",
     "missing": "see below",
 }
-"""Files of a backfill by what became of them, in words."""
+"""The state of a file of a backfill, continued: `files read  3  to their end`."""
 
 _LISTED = frozenset({"left-to-others"})
-"""Notes of which the names that they are about are shown as well."""
+"""Harmless findings whose most frequent subjects are shown as well."""
 
 _LONGEST_MESSAGE = 300
 _WORST = 3
@@ -50,7 +50,7 @@ def print_json(
     kept: Mapping[str, Any] | None = None,
     more: dict[str, Any] | None = None,
 ) -> None:
-    """Print the summary as one object; a dry run's has a forecast, a backfill's has `more`."""
+    """Print the summary as one object. A dry run adds a forecast, a backfill adds `more`."""
     summary: dict[str, Any] = {
         "rows": tally.rows.counted,
         "calls": asdict(tally.calls),
@@ -74,9 +74,9 @@ def print_json(
 
 
 def print_losses(tally: Tally) -> None:
-    """Print what is lost or changed as problems, a line a code: for where nobody sees the summary."""
+    """Print each kind of loss or change as a problem, for runs that print no summary."""
     for code, count in tally.findings.items():
-        if code in _TOLD or not is_harmless(code):
+        if code in _ALWAYS_SHOWN or not is_harmless(code):
             finding = tally.examples[code]
             first = f"the first of {count:,}: " if count > 1 else ""
             place = f" ({first}{_place(finding)})" if finding.source else ""
@@ -84,7 +84,7 @@ def print_losses(tally: Tally) -> None:
 
 
 def reasons(tally: Tally) -> str:
-    """Return why rows were rejected, the most frequent first."""
+    """Return the reasons of rejected rows with their counts, the most frequent first."""
     return ", ".join(f"{code} {count:,}" for code, count in tally.reasons.most_common())
 
 
@@ -96,14 +96,14 @@ def print_summary(
     kept: Mapping[str, Any] | None,
     files: dict[str, int] | None = None,
 ) -> None:
-    """Print how an import went; of a backfill also its files, by what became of them."""
+    """Print the summary of an import. A backfill adds the number of its files in each state."""
     observer.print_inputs()
     rows, calls = tally.rows, tally.calls
     lines = _lines(*((f"files {state}", count, FILES[state]) for state, count in (files or {}).items()))
     lines += [("rows read", f"{rows.read:,}", "")]
     lines += _lines(
         ("  sent", rows.sent, ""),
-        ("  skipped", rows.skipped, _skipped(tally)),
+        ("  skipped", rows.skipped, _skip_reasons(tally)),
         ("  rejected", rows.rejected, reasons(tally)),
         ("  held", rows.held, "last lines that may still grow"),
         ("  pending", rows.pending, "not acknowledged yet: run again"),
@@ -123,7 +123,7 @@ def print_summary(
 
 
 def _print_kept(settings: Settings, kept: Mapping[str, Any]) -> None:
-    say(f"\nwhat Kissmetrics would keep of it, in {settings.target.place}")
+    say(f"\nwhat Kissmetrics would keep, in {settings.target.place}")
     lines = [(f"  {name}", f"{kept[name]:,}", "") for name in ("people", "events", "properties")]
     for code, count in {**kept["merged"], **kept["dropped"], **kept["ignored"]}.items():
         if count:
@@ -132,23 +132,25 @@ def _print_kept(settings: Settings, kept: Mapping[str, Any]) -> None:
 
 
 def _meaning(code: str) -> str:
-    """Return what a finding says; `no-NAME` is about a persona's part."""
+    """Return the meaning of a finding. `no-NAME` is about rows without an identity for that persona."""
     name = code.removeprefix("no-")
-    return MEANINGS.get(code) or (f"rows that name no {name}: its part is left out" if name != code else "")
+    return MEANINGS.get(code) or (
+        f"rows without a {name}: the calls of that persona are left out" if name != code else ""
+    )
 
 
 _KEPT_MEANINGS = {
-    "D1": "events merged with one of the same second",
+    "D1": "events merged with another of the same second",
     "D2": "property values lost to another of the same second",
-    "D4": "calls with a name that was folded",
-    "repeat": "calls that came twice and changed nothing",
-    "D7": "events older than the last 1,000 of their name and person: dropped",
-    "D7-property": "property values older than the last 1,000 of their name and person: dropped",
+    "D4": "calls with a name that Kissmetrics changed",
+    "repeat": "calls that arrived twice and changed nothing",
+    "D7": "events dropped: older than the last 1,000 of that name and person",
+    "D7-property": "property values dropped: older than the last 1,000 of that name and person",
 }
 
 
 def print_dry_run(settings: Settings, tally: Tally, observer: RunObserver, forecast: Forecast) -> None:
-    """Print the first sequences and the totals of a rehearsal."""
+    """Print the first sequences, the totals and the forecast of a dry run."""
     observer.print_inputs()
     observer.print_first()
     say()
@@ -157,7 +159,7 @@ def print_dry_run(settings: Settings, tally: Tally, observer: RunObserver, forec
     lines = [("rows read", f"{rows.read:,}", "")]
     lines += _lines(
         ("  to send", rows.sent, ""),
-        ("  to skip", rows.skipped, _skipped(tally)),
+        ("  to skip", rows.skipped, _skip_reasons(tally)),
         ("  to reject", rows.rejected, reasons(tally)),
         ("  to hold", rows.held, "last lines that may still grow"),
     )
@@ -174,13 +176,13 @@ def print_dry_run(settings: Settings, tally: Tally, observer: RunObserver, forec
     _print_forecast(forecast)
     if calls.planned and settings.target.seconds_a_call:
         say(f"\nAn import would take about {_duration(settings, calls.planned)}.")
-    say("Nothing was sent, nothing was written.")
+    say("Nothing was sent or written.")
 
 
 def _print_rejects(tally: Tally) -> None:
     if not tally.rejects:
         return
-    say("\nthe first to be rejected of each kind")
+    say("\nthe first rejected row of each kind")
     for code, reject in tally.rejects.items():
         say(f"  {code}: {reject.row.source}, line {reject.row.line}: {reject.reason}")
 
@@ -194,18 +196,18 @@ _NORMALISED = {
     "empty-values": ("empty value left out", "empty values left out"),
     "parts-without-id": ("part without an id left out", "parts without an id left out"),
 }
-"""What was normalised, by the words of the tally: one of it, several."""
+"""The singular and plural of each kind of normalisation that the tally counts."""
 
 
 def _print_normalised(tally: Tally) -> None:
-    """Say in a line what was normalised."""
+    """Print the normalisations in one line."""
     found = [(tally.normalised[word], names) for word, names in _NORMALISED.items() if tally.normalised[word]]
     if found:
         say("normalised: " + ", ".join(f"{number:,} {names[number > 1]}" for number, names in found))
 
 
 def _print_findings(tally: Tally, *, worst: bool = False) -> None:
-    """Print the findings by code, the first of each, and with `worst` whom they are about and the cure."""
+    """Print the findings by code with the first of each; with `worst`, also the subjects and the cure."""
     if not tally.findings:
         return
     say("\nfindings")
@@ -221,29 +223,29 @@ def _print_findings(tally: Tally, *, worst: bool = False) -> None:
 
 
 def _print_worst(tally: Tally, code: str) -> None:
-    """Print whom most findings of a code are about, and what to do about it."""
+    """Print the subjects of most findings of a code, and the cure."""
     most = tally.worst[code].most_common(_WORST)
     if len(tally.worst[code]) > 1:
         more = len(tally.worst[code]) - len(most)
-        said = "; ".join(f"{short(who, 80)} {count:,}" for who, count in most)
-        say(f"    most: {said}" + (f"; and {more:,} more" if more else ""), hang=6)
+        subjects = "; ".join(f"{short(subject, 80)} {count:,}" for subject, count in most)
+        say(f"    most: {subjects}" + (f"; and {more:,} more" if more else ""), hang=6)
     if not is_harmless(code):
         say(f"    cure: {CATALOGUE[code].cure}", hang=6)
 
 
 def _print_forecast(forecast: Forecast) -> None:
-    """Print what Kissmetrics would hold after the import, earlier runs included."""
+    """Print the forecast: what Kissmetrics would hold after the import, including earlier runs."""
     lines = [
         (f"  {persona}" + (f", {site}" if len(forecast) > 1 else ""), held)
         for site, personas in forecast.items()
         for persona, held in personas.items()
     ]
     if lines:
-        say("\nwhat Kissmetrics would hold then")
-        table([(label, f"{held.people:,}", _said(held)) for label, held in lines])
+        say("\nwhat Kissmetrics would hold after the import")
+        table([(label, f"{held.people:,}", _contents(held)) for label, held in lines])
 
 
-def _said(held: Held) -> str:
+def _contents(held: Held) -> str:
     return f"with {counted(held.events, 'event')}, {counted(held.properties, 'property value')}"
 
 
@@ -255,37 +257,35 @@ def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
     return [(label, f"{number:,}", more) for label, number, more in lines if number]
 
 
-def _skipped(tally: Tally) -> str:
+def _skip_reasons(tally: Tally) -> str:
     left_out = tally.findings["left-out"]
-    of_nobody = tally.undone
-    known = tally.rows.skipped - left_out - of_nobody
+    without_persona = tally.undone
+    known = tally.rows.skipped - left_out - without_persona
     kinds = (
-        (left_out, "left out, as asked"),
-        (of_nobody, "that no persona does"),
-        (known, "dealt with before, or alike in everything"),
+        (left_out, "left out by the selection"),
+        (without_persona, "with an event that no persona does"),
+        (known, "handled before, or identical to another row"),
     )
-    several = tally.rows.skipped not in (left_out, of_nobody, known)
-    said = [
-        f"{count:,} {what}" if several or what.startswith("that") else what for count, what in kinds if count
-    ]
+    several = tally.rows.skipped not in (left_out, without_persona, known)
+    reasons = [f"{count:,} {reason}" if several else reason for count, reason in kinds if count]
     if tally.rejected_before:
-        said.append(f"{tally.rejected_before:,} of them rejected before: see the rejects files")
-    return "; ".join(said)
+        reasons.append(f"{tally.rejected_before:,} of them rejected before: see the rejects files")
+    return "; ".join(reasons)
 
 
 def _rate(calls: int, seconds: float) -> str:
     return (
-        f"{calls / seconds:,.0f} a second, {seconds:.1f} s" if calls and seconds > 0 else f"{seconds:.1f} s"
+        f"{calls / seconds:,.0f} per second, {seconds:.1f} s" if calls and seconds > 0 else f"{seconds:.1f} s"
     )
 
 
 def _duration(settings: Settings, calls: int) -> str:
-    """Estimate how long an import takes: by how long a call takes by assumption, or by --rate."""
+    """Estimate the time of an import: each call takes a tenth of a second, unless --rate is slower."""
     rate = settings.concurrency / settings.target.seconds_a_call
     if settings.rate:
         rate = min(rate, settings.rate)
     seconds = calls / rate
     for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit} (at {rate:,.0f} calls a second)"
-    return f"{counted(max(1, round(seconds)), 'second')} (at {rate:,.0f} calls a second)"
+            return f"{seconds / size:.0f} {unit} (at {rate:,.0f} calls per second)"
+    return f"{counted(max(1, round(seconds)), 'second')} (at {rate:,.0f} calls per second)"

@@ -1,4 +1,4 @@
-"""A sequence as a person reads it: identify …, record …, identify …"""
+"""A sequence in the form that people read: identify …, record …, identify …"""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from km_cli.model import Alias, Identify, KnownCall, Properties, Record, RowPlan
 _MOST = 8
 
 
-def lines(sequence: Sequence, plan: RowPlan) -> Iterator[str]:
-    """Yield a row's calls, a line each. Records that are not sent are marked, what is known is left out."""
+def sequence_lines(sequence: Sequence, plan: RowPlan) -> Iterator[str]:
+    """Yield the calls of a row, a line each. Of the calls that are not sent, only a Record has a line."""
     yield ""
     yield f"{sequence.row.source}, line {sequence.row.line}"
     planned = {_key(one.call): (one.call, one.known) for one in plan.planned}
     wired = [call for call in sequence.calls if not isinstance(call, Identify)]
     several = len({call.site for call in wired}) > 1
     site_of = {call.persona: f", site {call.site}" if several else "" for call in wired}
-    shown = ""
+    identified = ""
     for call in wired:
-        text = list(_of(call, planned))
-        if text and call.persona != shown:
-            shown = call.persona
+        text = list(_call_lines(call, planned))
+        if text and call.persona != identified:
+            identified = call.persona
             yield f"  identify  {short(call.identity, 60)}  ({call.persona}{site_of[call.persona]})"
         yield from text
     *_, last = sequence.calls
-    if isinstance(last, Identify) and shown != last.persona:
+    if isinstance(last, Identify) and identified != last.persona:
         yield f"  identify  {short(last.identity, 60)}  ({last.persona}{site_of[last.persona]})"
 
 
-def _of(call: Wired, planned: dict[tuple[type, str], tuple[Wired, KnownCall]]) -> Iterator[str]:
+def _call_lines(call: Wired, planned: dict[tuple[type, str], tuple[Wired, KnownCall]]) -> Iterator[str]:
     if known := planned.get(_key(call)):
-        yield from _sent(*known)
+        yield from _sent_lines(*known)
     elif isinstance(call, Record):
-        yield f"    record  {short(call.event, 60)}: not sent, known or rejected"
+        yield f"    record  {short(call.event, 60)}: not sent (sent before, or rejected)"
 
 
 def _key(call: Wired) -> tuple[type, str]:
-    """What tells a row's calls apart; a Set may be sent in part."""
+    """Return the key of a call among those of its row. Its properties are no part of it: a Set may be cut."""
     return type(call), call.persona
 
 
-def _sent(call: Wired, known_call: KnownCall) -> Iterator[str]:
+def _sent_lines(call: Wired, known_call: KnownCall) -> Iterator[str]:
     if isinstance(call, Alias):
         yield f"     alias  {short(call.other, 60)}"
         return

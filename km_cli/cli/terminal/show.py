@@ -1,4 +1,4 @@
-"""How things look on a terminal. Whatever comes from a file is shown escaped, never interpreted."""
+"""Printing to a terminal. Text is escaped, so that a log cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _CONTROLS = {
 }
 
 _NARROWEST = 24
-"""Columns; an explanation in fewer is no pleasure to read."""
+"""Columns; an explanation in fewer is hard to read."""
 
 
 def escaped(text: str) -> str:
-    """Return text that does nothing to a terminal; line breaks are kept."""
+    """Return text without control and invisible characters, except for line breaks."""
     return text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
 
 
 def say(text: str = "", *, to_stderr: bool = False, hang: int | None = None, whole: bool = False) -> None:
     """Print lines; on a terminal, wrapped at its width.
 
-    What is wrapped goes on in column `hang`, by default two further in than the line begins. `whole` keeps
-    words together that are longer than the window: paths and commands, to be copied.
+    A wrapped line continues in column `hang`, by default two columns deeper than it begins. `whole` does not
+    break words, so that paths and commands can be copied.
     """
     width = _width(to_stderr=to_stderr)
     for line in escaped(text).split("\n"):
@@ -39,12 +39,12 @@ def say(text: str = "", *, to_stderr: bool = False, hang: int | None = None, who
 
 
 def put(text: str) -> None:
-    """Print text that is for a program or a file as much as for a person: never wrapped."""
+    """Print text that a program may read as well: it is never wrapped."""
     click.echo(escaped(text))
 
 
 def _width(*, to_stderr: bool = False) -> int:
-    """Return the columns of the terminal that is printed to; 0 if it is none, or does not tell."""
+    """Return the width of the terminal; 0 if the stream is no terminal, or its width is unknown."""
     try:
         return os.get_terminal_size((sys.stderr if to_stderr else sys.stdout).fileno()).columns
     except (OSError, ValueError):
@@ -52,7 +52,7 @@ def _width(*, to_stderr: bool = False) -> int:
 
 
 def _wrapped(line: str, width: int, hang: int | None, *, whole: bool) -> Iterator[str]:
-    if not width or 2 * len(line) <= width:  # a character has two columns at most
+    if not width or 2 * len(line) <= width:  # A character has two columns at most.
         yield line
         return
     hang = len(line) - len(line.lstrip()) + 2 if hang is None else hang
@@ -69,7 +69,7 @@ def _whole_words(text: str, width: int) -> list[str]:
 
 
 def _folded(text: str, width: int) -> list[str]:
-    """Break between words, and within those that are too long; counts columns, not characters."""
+    """Break lines between words, and inside words that are too long. Columns count, not characters."""
     from rich.console import Console
     from rich.text import Text
 
@@ -77,15 +77,16 @@ def _folded(text: str, width: int) -> list[str]:
 
 
 class _Lost:
-    """Whether a complaint could not be written."""
+    """Whether a complaint of this command could not be written."""
 
     complaint = False
 
 
 def complain(message: str, hint: str = "") -> None:
-    """Print what went wrong and what to do next, each on a line of its own whatever is in it.
+    """Print a problem and the next step, each on one line even if it contains line breaks.
 
-    It never fails: a full disk has the standard error on it too, if cron's line sends that to a file.
+    This never raises. Standard error may be a file on the very disk that is full; the exit code then has to
+    show that a complaint was lost.
     """
     try:
         say(_one_line(f"km-cli: {message}"), to_stderr=True, hang=8, whole=True)
@@ -96,19 +97,19 @@ def complain(message: str, hint: str = "") -> None:
 
 
 def begin_complaints() -> None:
-    """Begin a command: no complaint of it is lost yet."""
+    """Forget lost complaints of an earlier command in this process."""
     _Lost.complaint = False
 
 
 def mention(message: str, hint: str = "") -> None:
-    """Complain of what must never change how a run ends: whether it is read makes no difference to that."""
+    """Complain about a problem that must not affect the exit code, not even if the complaint is lost."""
     lost = _Lost.complaint
     complain(message, hint)
     _Lost.complaint = lost
 
 
 def is_complaint_lost() -> bool:
-    """Tell whether a complaint could not be written, so that the exit code alone can tell of it."""
+    """Tell whether a complaint could not be written."""
     return _Lost.complaint
 
 
@@ -116,13 +117,13 @@ def _one_line(text: str) -> str:
     return text.rstrip("\n").replace("\n", "\\n")
 
 
-def counted(number: int, what: str) -> str:
+def counted(number: int, noun: str) -> str:
     """Return `1 row`, `2 rows`."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def short(text: str, width: int) -> str:
-    """Return text cut to so many characters, for showing only."""
+    """Return text on one line, cut to so many characters."""
     text = text.replace("\n", "\\n")
     return text if len(text) <= width else text[: width - 1] + "…"
 
@@ -130,7 +131,7 @@ def short(text: str, width: int) -> str:
 def table(rows: list[tuple[str, str, str]]) -> None:
     """Print rows of a label, a number and an explanation, aligned.
 
-    In a window too narrow for a third column the explanations stand below.
+    If the window is too narrow for three columns, each explanation is on a line below.
     """
     labels = max(len(label) for label, _, _ in rows)
     numbers = max(len(number) for _, number, _ in rows)

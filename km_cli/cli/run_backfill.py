@@ -1,24 +1,33 @@
-"""What `backfill` does: an import with nobody looking. It is silent when all is well, and tells when not."""
+"""The heavy half of `backfill`: an import that runs unattended.
+
+Without a terminal it prints problems only, because cron mails whatever is printed. The journal, the monitor
+and the metrics get a report of every run.
+"""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import click
 
-from km_cli.cli.configured import environment_of
-from km_cli.cli.dry_running import report_dry
-from km_cli.cli.ending import conclude, problems, tell_exposed, tell_of_other_sites, unreported
-from km_cli.cli.monitoring.reporter import MOST_TOLD, BackfillObserver, Ending, Reporter, more
-from km_cli.cli.settings import kept_places, make_settings
-from km_cli.cli.sources import sources_of
+from km_cli.cli.conclusion import (
+    complain_of_files,
+    conclude,
+    problems,
+    unreported_rejects,
+    warn_of_exposed_keys,
+    warn_of_other_sites,
+)
+from km_cli.cli.context import environment_of, prints_summary
+from km_cli.cli.monitoring.reporter import BackfillObserver, Ending, Reporter, backfill_json
+from km_cli.cli.own_files import check_monitoring_files, own_files
+from km_cli.cli.settings import make_settings
+from km_cli.cli.sources import make_backfill_sources
 from km_cli.cli.terminal import report
-from km_cli.cli.terminal.show import complain, is_complaint_lost
+from km_cli.cli.terminal.show import is_complaint_lost
 from km_cli.config.backfill import BackfillSource
 from km_cli.config.settings import Settings
 from km_cli.errors import Exit, KmError, TimeIsUp, UsageError
@@ -36,7 +45,7 @@ from km_cli.run.tally import Tally
 
 
 class Limits(NamedTuple):
-    """How long (seconds) a run waits for the ledger and may take, and whether it allows no finding."""
+    """The flags that bound a run: --wait and --max-time in seconds, and --strict."""
 
     wait: float = 0.0
     max_time: float | None = None
@@ -44,37 +53,41 @@ class Limits(NamedTuple):
 
 
 def run_backfill(context: click.Context) -> int:
-    """Send what is new since last time, or print what has that done every night."""
+    """Send what is new since the last run; with --print, print a schedule instead."""
     flags, environment = context.params, environment_of(context)
     if flags["form"]:
         from km_cli.cli.schedule.install import print_install
 
         return print_install(context)
-    reporter = Reporter.of(flags, environment.clock)
-    with _told(reporter):
+    reporter = Reporter.from_flags(flags, environment.clock)
+    with _reporting_errors(reporter):
         settings = make_settings(context)
-        sources = sources_of(context, settings)
+        sources = make_backfill_sources(context, settings)
         limits = Limits(flags["wait"], flags["max_time"], flags["strict"])
-        is_told = environment.shows_progress or flags["verbose"]
-        if is_told and not flags["quiet"]:
-            tell_exposed(settings)
+        # Mounted secrets are often readable by all. cron must not mail about them every night.
+        if (environment.shows_progress or flags["verbose"]) and not flags["quiet"]:
+            warn_of_exposed_keys(settings)
         asks = settings.target.asks_first and not flags["yes"]
         quiet = flags["quiet"] or flags["as_json"]
         observer = BackfillObserver(settings, environment, reporter, asks=asks, quiet=quiet)
-        keys, own = settings.keys(), _own(context, settings, reporter.places)
-        _check_told(settings, reporter.places)
+        keys, own = settings.keys(), own_files(context, settings, reporter.paths)
+        check_monitoring_files(settings, reporter.paths)
         with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
             run = Run(settings, keys, ledger, rejects, Tally(), Stop(), observer, environment)
             done = backfill(run, sources, limits, reporter, own)
             ending = _report(context, done, reporter)
             if not is_complaint_lost():
                 ledger.mark_reported()
-        reporter.end(ending, done.error)  # a monitor may take its time: nobody should wait for the ledger
+        reporter.end(ending, done.error)  # The ledger is free by now: a monitor may take long to answer.
         return ending.code
 
 
-def tell_of_usage(ctx: click.Context, words: list[str], error: KmError | click.UsageError) -> None:
-    """Tell of a run that could not even be understood, as far as what is to be told can be."""
+def report_usage_error(ctx: click.Context, words: list[str], error: KmError | click.UsageError) -> None:
+    """Report a command line that is wrong, as far as its monitoring options can still be read.
+
+    The words are parsed a second time, leniently. If --ping or --log is itself wrong, nothing is reported
+    there, and standard error alone has the error.
+    """
     with suppress(KmError, click.ClickException, OSError):
         context = ctx.command.make_context(
             "backfill",
@@ -86,42 +99,42 @@ def tell_of_usage(ctx: click.Context, words: list[str], error: KmError | click.U
         )
         if context.params["form"]:
             return
-        reporter = Reporter.of(context.params, environment_of(ctx).clock)
+        reporter = Reporter.from_flags(context.params, environment_of(ctx).clock)
         known = error if isinstance(error, KmError) else UsageError(error.format_message(), "see --help")
         reporter.problem(known)
         reporter.end(Ending(Exit.USAGE, Tally(), BackfillSummary(), None), known)
 
 
 @contextmanager
-def _told(reporter: Reporter) -> Iterator[None]:
-    """Tell of a run that ends in an error before it has an ending."""
+def _reporting_errors(reporter: Reporter) -> Iterator[None]:
+    """Report a run that an error ends before `_report` could."""
     try:
         yield
     except BaseException as error:
-        code = error.exit if isinstance(error, KmError) else _code_of(error)
+        code = error.exit if isinstance(error, KmError) else _exit_of(error)
         if isinstance(error, Exception):
             reporter.problem(error if isinstance(error, KmError) else _unforeseen(error, code))
         reporter.end(Ending(code, Tally(), BackfillSummary(), reporter.pending), error)
         raise
 
 
-def _code_of(error: BaseException) -> Exit:
+def _exit_of(error: BaseException) -> Exit:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return Exit.INTERRUPTED
     return Exit.IO if isinstance(error, OSError) else Exit.BUG
 
 
 def _unforeseen(error: Exception, code: Exit) -> KmError:
-    """Return what the journal says of an error that is none of ours: its text may hold anything."""
+    """Return an error that the journal may hold: the text of an unforeseen one could quote the log."""
     name = type(error).__name__
-    said = f"{name}: {error.strerror}" if isinstance(error, OSError) else name
-    known = KmError(f"the run failed: {said}", "standard error has more of it")
+    reason = f"{name}: {error.strerror}" if isinstance(error, OSError) else name
+    known = KmError(f"the run failed: {reason}", "see standard error for details")
     known.exit = code
     return known
 
 
 class Backfilled(NamedTuple):
-    """A backfill that got to its end, early or not."""
+    """A backfill that has ended, completely or early."""
 
     run: Run[BackfillObserver]
     summary: BackfillSummary
@@ -136,7 +149,11 @@ def backfill(
     reporter: Reporter,
     own: Own,
 ) -> Backfilled:
-    """Take what is new in the sources and send it."""
+    """Read what is new in the sources and send it.
+
+    If an earlier run was told to wait, and the wait is not over, this one ends before it reads anything: cron
+    will start another. With --strict, all files are rehearsed before the first call.
+    """
     settings, ledger, clock, stop, observer = run.settings, run.ledger, run.clock, run.stop, run.observer
     tracker, summary = settings.target.tracker, BackfillSummary()
     reporter.pending = sum(ledger.outbox.count(tracker).values())
@@ -146,7 +163,7 @@ def backfill(
 
     with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), observer:
         reporter.start(sources)
-        for error in unreported(ledger):
+        for error in unreported_rejects(ledger):
             reporter.problem(error)
         ended = pauses.paused(ledger.pauses.by_tracker(tracker), clock.now())
         if ended is None and limits.strict:
@@ -160,7 +177,7 @@ def backfill(
 def _rehearse(
     settings: Settings, sources: Sequence[BackfillSource], clock: Clock, stop: Stop, own: Own
 ) -> KmError | None:
-    """Go through the files once before anything is sent; return why it had better not be."""
+    """Rehearse the backfill before anything is sent; return the error that forbids sending, if any."""
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
         Backfill(settings, pipeline, ledger, clock, stop, BackfillSummary(), Observer(), own).run(sources)
@@ -168,59 +185,26 @@ def _rehearse(
     try:
         rehearse_strictly(settings, work, stop, clock)
     except TimeIsUp as error:
-        return TimeIsUp(f"{error} by --strict; nothing was sent", "give it more time, or leave --strict out")
+        return TimeIsUp(
+            f"{error} during the rehearsal of --strict; nothing was sent",
+            "allow more time, or leave --strict out",
+        )
     except KmError as error:
         return error
     return None
 
 
-def run_dry_backfill(context: click.Context) -> int:
-    """Rehearse a backfill and report, as of files that are named."""
-    settings, summary = make_settings(context), BackfillSummary()
-    sources = sources_of(context, settings)
-    own = _own(context, settings)
-
-    def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(
-            settings, pipeline, ledger, environment_of(context).clock, Stop(), summary, Observer(), own
-        ).run(sources)
-
-    try:
-        code = report_dry(context, settings, work)
-    finally:
-        _complain_of(summary)
-    return summary.worst or code
-
-
-def _own(context: click.Context, settings: Settings, told: Sequence[Path] = ()) -> Own:
-    """Return the files that are no log: what runs write, `told` among it, and what they are told by."""
-    before = settings.ledger.parent.glob("rejects-*.jsonl")
-    return [
-        *kept_places(context, settings),
-        (settings.rejects, "where rejects go"),
-        *((path, "what an earlier run rejected") for path in before),
-        *((path, "what --log or --metrics writes") for path in told),
-    ]
-
-
-def _check_told(settings: Settings, told: Sequence[Path]) -> None:
-    """Raise UsageError if two would write into one file."""
-    for place in told:
-        if os.path.realpath(place) == os.path.realpath(settings.rejects):
-            raise UsageError(f"{place} is where rejects go too", "give one of them another place")
-
-
 @contextmanager
 def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
-    """Ask the run to end after so long."""
+    """Ask the run to stop after so many seconds. The run commits the batch in hand before it does."""
     if seconds is None:
         yield
         return
 
     def end() -> None:
         stop.error = TimeIsUp(
-            f"the time is up (--max-time {seconds:g}): not all was looked at",
-            "nothing is lost: the next run goes on there",
+            f"the time is up (--max-time {seconds:g}): some files were not read to their end",
+            "nothing is lost: the next run continues there",
         )
         stop.requested = True
 
@@ -234,16 +218,14 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
 
 
 def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> Ending:
-    """Say how it went to whoever is there, and to the journal; return what is left to tell."""
+    """Print how the run went, write it to the journal, and return it for the monitor and the metrics."""
     flags, run, settings, observer = context.params, done.run, done.run.settings, done.run.observer
     tally, summary, error = run.tally, done.summary, done.error
-    if not flags["as_json"] and (
-        flags["verbose"] or (environment_of(context).shows_summaries and not flags["quiet"])
-    ):
+    if prints_summary(context):
         kept, files = settings.target.kept(), summary.files
         report.print_summary(settings, tally, observer, reporter.seconds, kept, files)
-    _complain_of(summary)
-    tell_of_other_sites(observer.pending, run.keys)
+    complain_of_files(summary)
+    warn_of_other_sites(observer.pending, run.keys)
     code = conclude(run, error, done.signal, summary.worst)
     for problem in problems(tally, error):
         reporter.problem(problem)
@@ -254,12 +236,5 @@ def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> End
         )
     ending = Ending(code, tally, summary, sum(observer.pending.values()))
     if flags["as_json"]:
-        report.print_json(tally, reporter.seconds, more=more(ending, observer))
+        report.print_json(tally, reporter.seconds, more=backfill_json(ending, observer))
     return ending
-
-
-def _complain_of(summary: BackfillSummary) -> None:
-    for problem in summary.problems[:MOST_TOLD]:
-        complain(str(problem), problem.hint)
-    if summary.trouble > MOST_TOLD:
-        complain(f"{summary.trouble - MOST_TOLD:,} more problems", "see --log or --json, or mend these first")

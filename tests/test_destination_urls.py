@@ -1,4 +1,4 @@
-"""Where `--to` leads: one spelling for each place, and no place where a key must not go."""
+"""The values of `--to`: one spelling for each destination, and none to which a key must not go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--max-rejects`: a run stops when too many rows are rejected, and what was sent stands."""
+"""`--max-rejects`: a run stops when too many rows are rejected, and sent calls stay sent."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def log(folder: Path, rows: int, bad: range) -> Path:
     ],
 )
 def test_how_many_are_too_many(text: str, rejected: int, read: int, at_end: bool, stops: bool) -> None:
-    """A number at once, a percentage from 1,000 rows on and at the end; as many as said are allowed."""
+    """A number is judged at once, a percentage after 1,000 rows and at the end; the limit is allowed."""
     reject_limit = make_reject_limit(text)
     if not stops:
         reject_limit.check(rejected, read, at_end=at_end)
@@ -70,7 +70,7 @@ def test_what_is_neither(text: str) -> None:
 def test_it_stops_at_the_end_of_a_batch(
     importer: Command, tracker: Tracker, tmp_path: Path, command: str, most: str, read: int
 ) -> None:
-    """Ten bad rows from the 50th on, ten rows a batch; of fewer than 1,000 rows a share shows at the end."""
+    """Ten bad rows from the 50th on, ten rows per batch; below 1,000 a percentage is judged at the end."""
     path = log(tmp_path, 100, range(49, 59))
     result = importer(command, path, "--batch-size", "10", "--max-rejects", most, "--json").ended(65)
     rows = result.summary["rows"]
@@ -79,11 +79,11 @@ def test_it_stops_at_the_end_of_a_batch(
     assert len(tracker.seen) == (read - rejected if command == "import" else 0)
     told = f"{rejected} of {read} rows are rejected, more than --max-rejects {most} "
     stopped = most not in ("10", "10%")
-    assert [part in result.err for part in (told, "run again: what was sent stands")] == [stopped, stopped]
+    assert [part in result.err for part in (told, "run again: nothing is sent twice")] == [stopped, stopped]
 
 
 def test_it_goes_on_with_the_mended_log(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """What was sent is not sent again, what was rejected is."""
+    """Sent rows are not sent again, rejected rows are tried again."""
     words = ("--batch-size", "10", "--max-rejects", "5")
     path = log(tmp_path, 100, range(60, 100))
     result = importer("import", path, *words).ended(65)
@@ -95,7 +95,7 @@ def test_it_goes_on_with_the_mended_log(importer: Command, tracker: Tracker, tmp
 
 
 def test_a_percentage_of_a_long_log(tmp_path: Path) -> None:
-    """It is judged from 1,000 rows on, over all inputs together; the first batch of a file has 200 rows."""
+    """It is judged after 1,000 rows of all inputs together; the first batch of a file has 200 rows."""
     first = log(tmp_path, 900, range(800, 850))
     good = "".join(GOOD.format(n=n) for n in range(1000, 3000))
     second = written(tmp_path, BAD * 20 + good, HEADER, "b.csv")
@@ -105,14 +105,14 @@ def test_a_percentage_of_a_long_log(tmp_path: Path) -> None:
 
 
 def test_parts_that_are_not_sent_count(tmp_path: Path) -> None:
-    """A row of which a part is rejected in planning is a rejected row."""
+    """A row rejected for one persona in planning is a rejected row."""
     path = written(tmp_path, "ada,In,2024-01-01T00:00:00.1Z\nada,In,2024-01-01T00:00:00.2Z\n", HEADER)
     with pytest.raises(TooManyRejects, match="1 of 2 rows"):
         run([path], tmp_path / "l.db", max_rejects=make_reject_limit("0"), collisions=Collisions.REJECT)
 
 
 def test_wrong_words(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """Said before anything is read."""
+    """The error comes before anything is read."""
     path = log(tmp_path, 1, range(0))
     said(importer("import", path, "--max-rejects", "few").ended(2), "'few'", "0.5%")
     assert not tracker.seen
