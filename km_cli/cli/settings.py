@@ -13,6 +13,7 @@ import click
 from km_cli.cli.column_flags import make_column_options, with_property_flags
 from km_cli.cli.context import KmTomlFile, environment_of, km_toml_of, label_of_flag
 from km_cli.cli.own_files import check_rejects_file
+from km_cli.cli.time_flags import make_time_options
 from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
 from km_cli.config.membership import read_members
