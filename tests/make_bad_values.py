@@ -145,7 +145,7 @@ VALUES = [
     Bad(_TWO + ": else W", "two-values-no-room.csv",
         HEADER + f"ada,Acme,In,{AT},pro\nada,Acme,Out,{AT},free\n".encode(),
         (*did(plan="pro"), *did("ada Acme", "Out", plan="free")), (2, 0, 0), findings=(("D2-lost", 2),),
-        said=("one value survives",), flags=("--spread", "0")),
+        said=("keeps one value",), flags=("--spread", "0")),
     n("numbers in JSON", "numbers.jsonl",
       jsonl(b'"a":1.50,"b":-0,"c":1e400,"d":12345678901234567890123,"e":true'),
       sent=(*GOOD, *did("cyd Acme", "In", AT + 30, a="1.50", b="-0", c="1e400", d="12345678901234567890123",

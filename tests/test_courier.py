@@ -1,4 +1,4 @@
-"""Outages in virtual time: how long a run takes, what it sends in vain, and who waits for whom."""
+"""Outages in virtual time: how long a run takes, how many attempts fail, and which call waits for which."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def never(*numbers: int) -> Behave:
 
 
 def attempts(trip: Trip) -> Counter[int]:
-    """How often each call was sent in vain."""
+    """How many attempts at each call failed."""
     return Counter(number for _, number, taken in trip.sent if not taken)
 
 
@@ -37,7 +37,7 @@ def test_a_second_of_503_at_the_start_takes_a_few_waits(workers: int, seed: int)
     """A hundred rows; the calls that failed are not paid for at one a second."""
     trip = travel(down_until(1.0), 200, workers=workers, seed=seed)
     assert trip.outcomes == {ACKNOWLEDGED: 200}
-    assert trip.in_vain <= 5 + 10
+    assert trip.failed <= 5 + 10
     assert trip.ended < 1.0 + 0.5 + 1.0 + 2.0 + 4.0 + 200 / workers * 2 * LATENCY
 
 
@@ -46,7 +46,7 @@ def test_a_second_of_503_midway_takes_a_few_waits(seed: int) -> None:
     without = travel(lambda *_: TAKEN, 2000, seed=seed).ended
     trip = travel(down_until(3.0, begin=2.0), 2000, seed=seed)
     assert trip.outcomes == {ACKNOWLEDGED: 2000}
-    assert trip.in_vain <= 16 + 5 + 10
+    assert trip.failed <= 16 + 5 + 10
     assert trip.ended < without + 1.0 + 8.0
 
 
@@ -58,7 +58,7 @@ def test_until_the_first_acknowledgement_at_most_four_are_in_flight(workers: int
     assert late.count(LATENCY) == min(workers, 2000), "then everyone goes"
 
 
-def test_who_is_refused_one_by_one_is_not_taken_for_an_acknowledgement() -> None:
+def test_a_rejected_call_is_no_acknowledgement() -> None:
     refused = Answer(AnswerKind.REJECTED, "HTTP 400")
     trip = travel(lambda number, _: refused if number < 4 else TAKEN, 50)
     assert trip.most == 4
@@ -75,7 +75,7 @@ def test_fifteen_minutes_without_an_acknowledgement_end_the_run(begin: float, se
     assert isinstance(trip.failure, Outage)
     assert str(trip.failure) == "nothing was acknowledged for 15 minutes: HTTP 503 Service Unavailable"
     assert trip.ended == pytest.approx(begin + PATIENCE, abs=2 * LATENCY)
-    assert trip.in_vain <= 16 + 5 + 5 + 5
+    assert trip.failed <= 16 + 5 + 5 + 5
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -103,17 +103,17 @@ def test_an_outage_within_patience_leaves_nothing_pending(minutes: int, seed: in
 
 
 class Drawn(Random):
-    """Draws these shares of the range, one after the other."""
+    """Draws these fractions of the range, one after the other."""
 
-    def __init__(self, *shares: float) -> None:
+    def __init__(self, *fractions: float) -> None:
         super().__init__(0)
-        self._shares = iter(shares)
+        self._fractions = iter(fractions)
 
     def uniform(self, a: float, b: float) -> float:
-        return a + (b - a) * next(self._shares)
+        return a + (b - a) * next(self._fractions)
 
 
-def test_a_probe_takes_nobodys_last_attempt_while_others_have_more() -> None:
+def test_a_probe_is_no_calls_last_attempt_while_another_call_has_more() -> None:
     """Call 0 has failed twice, call 1 once; 0 has been due for longer, and 1 is the probe."""
     policy = Policy(attempts=3, breaker_failures=3)
     courier = Courier(policy, Drawn(0.0, 0.7, 1.0, 1.0), 0.0)

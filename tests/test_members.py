@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Command
-from tests.support.people import arrived, configure, told, write
+from tests.support.people import arrived, configure, sentences, write
 from tests.support.tracker import Tracker
 
 HEADER = "user,event,timestamp"
@@ -119,7 +119,7 @@ def test_members_that_change_send_the_new_accounts_only(
     tracker.forget()
     belong(tmp_path, "ada,Acme", "bob,Beta")
     importer("import", log).ended(0)
-    assert told(tracker.seen) == ["Beta did In"]
+    assert sentences(tracker.seen) == ["Beta did In"]
     importer("import", log).ended(0)
     belong(tmp_path, "bob,Beta", "ada,Acme")
     importer("import", log).ended(0)
@@ -137,7 +137,7 @@ def test_a_header_that_is_corrected_changes_the_members(
     tracker.forget()
     belong(tmp_path, "ada,Acme,Beta", header="email,x,company")
     importer("import", log).ended(0)
-    assert told(tracker.seen) == ["Beta did In"]
+    assert sentences(tracker.seen) == ["Beta did In"]
 
 
 def test_the_form_of_the_logs_times_is_not_that_of_the_members(
@@ -182,7 +182,7 @@ def test_other_personas_have_members_too(importer: Command, tracker: Tracker, tm
     belong(tmp_path, "ada,1,Acme", "bob,1,", "cyd,guest,Acme", "dee,2,dee", header="email,group,org")
     rows = [f"{name},In,@{at}" for at, name in enumerate(("ada", "bob", "cyd", "dee"))]
     importer("import", write(tmp_path / "log.csv", *rows, header=HEADER)).ended(65)
-    assert sorted(told(tracker.hits)) == [
+    assert sorted(sentences(tracker.hits)) == [
         "Acme did In",
         "ada did In",
         "bob did In",

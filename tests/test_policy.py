@@ -151,7 +151,7 @@ def test_it_is_in_force_from_the_first_call_on() -> None:
     assert seen(*[False] * 5).is_open
 
 
-def test_probes_wait_as_retries_do_and_after_five_in_vain_30_60_120_240_and_300_seconds() -> None:
+def test_probes_wait_as_retries_do_and_after_five_failed_ones_30_60_120_240_and_300_seconds() -> None:
     breaker = seen(*[False] * 4)
     now = 0.0
     breaker.failed(now)
@@ -222,7 +222,7 @@ def test_patience_ends_fifteen_minutes_after_the_last_acknowledgement() -> None:
     assert breaker.patience(1000.0) == 900.0
     assert breaker.patience(5000.0) == 0.0
     breaker.start_patience(5000.0)
-    assert breaker.patience(5000.0) == 900.0, "having nothing to send tries nobody's patience"
+    assert breaker.patience(5000.0) == 900.0, "time without a call to send does not count"
 
 
 # Pacing

@@ -30,8 +30,8 @@ def test_an_open_breaker_lets_one_call_through_at_a_time(tracker: Tracker) -> No
         tracker.behave = always(t.UNAVAILABLE)
         delivery.submit(100, first=1)
         time.sleep(1.2)
-        in_vain = len(tracker.seen) - 1
-        assert 5 + 6 <= in_vain <= 4 + 8 + 6, "five failures and what was in flight; six probes"
+        failed = len(tracker.seen) - 1
+        assert 5 + 6 <= failed <= 4 + 8 + 6, "five failures and what was in flight; six probes"
         assert delivery.pool.failure is None
     assert delivery.outcomes == {ACKNOWLEDGED: 1, PENDING: 100}
 
@@ -82,7 +82,7 @@ def test_patience_ends_the_run_in_the_middle_of_a_long_wait(tracker: Tracker) ->
         assert isinstance(delivery.run(5.0), Unavailable)
 
 
-def test_having_nothing_to_send_tries_nobodys_patience(tracker: Tracker) -> None:
+def test_an_idle_pool_does_not_run_out_of_patience(tracker: Tracker) -> None:
     with delivering(tracker, policy=QUICK._replace(patience=0.3)) as delivery:
         for first in (0, 5):
             time.sleep(0.5)
@@ -125,8 +125,8 @@ def test_the_window_bounds_what_is_under_way(tracker: Tracker) -> None:
     assert delivery.outcomes == {ACKNOWLEDGED: 200}
 
 
-def test_room_is_told_at_once(tracker: Tracker) -> None:
-    """Whoever waits for room must not sleep on while the pool runs dry."""
+def test_room_is_noticed_at_once(tracker: Tracker) -> None:
+    """The pipeline waits for room; it must not sleep on while the pool has nothing to send."""
     with delivering(tracker, concurrency=1, window=1) as delivery:
         begun = time.monotonic()
         for number in range(20):
@@ -189,7 +189,7 @@ class Broken:
 
 @pytest.mark.parametrize("connects", [True, False])
 @pytest.mark.parametrize("error", [LedgerFailed("the disk is full", "make room"), KeyError(f"_k={KEY}")])
-def test_a_worker_does_not_die_in_silence(error: Exception, *, connects: bool) -> None:
+def test_an_error_in_a_worker_ends_the_run(error: Exception, *, connects: bool) -> None:
     with delivering(Broken(error, connects=connects)) as delivery:
         delivery.submit(10)
         failure = delivery.run(5.0)

@@ -234,7 +234,7 @@ def test_the_third_page_in_a_row_stops(tracker: Tracker, page: Reaction) -> None
 
 
 @pytest.mark.parametrize("name", ["http://127.0.0.1:1", "https://no-such-host.invalid"])
-def test_nobody_there_stops_at_the_third_if_nothing_was_acknowledged(name: str) -> None:
+def test_an_unreachable_destination_stops_at_the_third_if_nothing_was_acknowledged(name: str) -> None:
     slow = QUICK._replace(backoff=0.0)
     with delivering(TrackerDestination(name, {"main": KEY}), policy=slow, concurrency=1) as delivery:
         delivery.submit(10)
@@ -244,7 +244,7 @@ def test_nobody_there_stops_at_the_third_if_nothing_was_acknowledged(name: str) 
     assert delivery.pool.retried <= 2
 
 
-def test_nobody_there_for_a_while_is_waited_for(tracker: Tracker) -> None:
+def test_a_destination_that_is_unreachable_for_a_while_is_waited_for(tracker: Tracker) -> None:
     quick = QUICK._replace(attempts=1000, breaker_waits=(0.02,))
     with delivering(tracker, policy=quick, concurrency=4) as delivery:
         delivery.submit(10)

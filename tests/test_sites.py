@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import KEY, Command
-from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, told, write
+from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, sentences, write
 from tests.support.tracker import BAD, OK, UNAVAILABLE, Behave, Reaction, Tracker
 
 USER_CALLS = [f"u{number} did Clicked" for number in range(3)]
@@ -295,7 +295,7 @@ def test_integers_for_both_stay_apart_by_site(importer: Command, tracker: Tracke
     configure(importer, SITES)
     importer("import", log, "--strategy", "sites").ended(0)
     users = [f"{number % 3 + 1} did Clicked" for number in range(6)]
-    assert sorted(told(tracker.hits)) == sorted(
+    assert sorted(sentences(tracker.hits)) == sorted(
         users + [f"{number % 2 + 1} did Clicked @accounts" for number in range(6)]
     )
 
@@ -312,7 +312,7 @@ def test_integers_for_both_are_refused_in_one_site(
 def test_property_records_people_with_their_account(
     importer: Command, tracker: Tracker, tmp_path: Path
 ) -> None:
-    """Whatever the ids: an account is nobody's identity here."""
+    """Whatever the ids: no user has an account's identity here."""
     log = write(
         tmp_path / "log.csv", "1,1,Clicked,@0,pro", "2,1,Clicked,@0", "3,,Clicked,@0", ",1,Clicked,@0"
     )

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from km_cli.cli.dry_run import command as dry_run
-from km_cli.config import people_of
 from km_cli.config.kmtoml import KmToml
+from km_cli.config.people import people_of
 from km_cli.model import (
     Alias,
     Event,

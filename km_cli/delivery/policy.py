@@ -50,7 +50,7 @@ def backoff(policy: Policy, attempt: int, random: Random) -> float:
 
 
 class Budget:
-    """Limits retries to a share of the calls that the destination acknowledges.
+    """Limits retries to a tenth of the calls that the destination acknowledges.
 
     Each call has its own attempts and waits; without a budget for all, a destination that fails half of its
     calls would get nearly twice as many, at the worst time. An empty budget delays a retry, and never makes a

@@ -1,4 +1,4 @@
-"""A pool in this process: real workers, a real destination, waits so short that nobody notices."""
+"""A pool in this process: real workers, a real destination, with very short waits."""
 
 from __future__ import annotations
 

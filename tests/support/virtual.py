@@ -41,8 +41,8 @@ class Trip:
     most: int = 0
 
     @property
-    def in_vain(self) -> int:
-        """Attempts beyond what was taken."""
+    def failed(self) -> int:
+        """How many attempts failed."""
         return sum(not taken for _, _, taken in self.sent)
 
     @property
