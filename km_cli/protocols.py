@@ -59,7 +59,7 @@ class Slots(Protocol):
         ...
 
     def is_leader(self, person: bytes) -> bool:
-        """Tell whether an alias ever made another person one with this one."""
+        """Tell whether an alias made another person one with this one."""
         ...
 
     def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:

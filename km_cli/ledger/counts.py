@@ -150,7 +150,7 @@ class CountTable:
             counted = [(key, self._instances[key]) for key in sorted(self._unwritten)]
             run("INSERT OR REPLACE INTO main.instances VALUES (?, ?)", counted)
             self._unwritten.clear()
-            if len(self._instances) > _MOST_CACHED:
+            if len(self._instances) > _MOST_CACHED:  # Not `Remembered`: unwritten counts must be kept.
                 self._instances.clear()
                 self._has_instances_on_disk = True
 

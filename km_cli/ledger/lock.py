@@ -1,8 +1,8 @@
 """One run at a time per ledger, by a lock that the system releases when the process dies (promise 7).
 
 The lock's file also says how the last run ended. It holds the number of the process while a run is at work,
-and a word once the ledger was closed properly. Kept in the ledger, that would make a run that finds nothing
-new write to it.
+and a word once the ledger was closed properly. If that stood in the ledger, even a run that finds nothing new
+would have to write to the ledger.
 """
 
 from __future__ import annotations

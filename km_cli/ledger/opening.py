@@ -125,7 +125,7 @@ def open_overlay(path: Path) -> tuple[Database, tuple[str, ...]]:
 
 
 def _settled_ending(path: Path) -> Ending:
-    """Return how the last run ended, UNKNOWN if that may have changed while this looked.
+    """Return how the last run ended, UNKNOWN if that may have changed meanwhile.
 
     A dry run has no lock, so another run may begin or end meanwhile; then a log beside the ledger is its own.
     """

@@ -306,6 +306,7 @@ class SlotTable:
                 [(event_id, *home) for event_id, home in self._ids.items()],
             )
             self._ids.clear()
+        # Not `Remembered`, which might forget a change before it is written: these are emptied only here.
         if len(self._cache) > _MOST_CACHED:
             self._empty_cache()
         if len(self._owners) > _MOST_OWNERS:

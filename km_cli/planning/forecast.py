@@ -46,6 +46,7 @@ class Forecaster:
         )
         self._sites: dict[str, str] = {}
         self._last: tuple[str, str, Properties] = ("", "", ())
+        # In a log with more names than that, a crossover may be reported again.
         self._personas: Remembered[tuple[str, str], str] = Remembered(_MOST_REMEMBERED)
         self._spellings: Remembered[bytes, str] = Remembered(_MOST_REMEMBERED)
 
