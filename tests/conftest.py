@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from tests.support.bench import Bench
 from tests.support.command import Command
 from tests.support.tracker import Tracker

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from km_cli.cli.context import environment_of
 from km_cli.cli.terminal.show import say
 from km_cli.config.files import expanded

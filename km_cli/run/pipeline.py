@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 
+import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from km_cli.config.settings import Settings
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Item, Opened, Place, Source, open_reader

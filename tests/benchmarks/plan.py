@@ -1,7 +1,7 @@
 """What a row costs from file to plan, ledger included: `python -m tests.benchmarks.plan [FILE OPTION...]`.
 
-Fingerprints CPU microseconds a row for every stage, for the whole, and for a bare `csv.reader` over the same
-file as a yardstick: machines differ, so compare ratios of one run.
+Prints CPU microseconds a row for every stage, for the whole, and for a bare `csv.reader` over the same file,
+which is the yardstick: machines differ, so compare ratios of one run.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
         sequences = stages.time("expand", lambda events=events: [expansion.expand(one) for one in events])
         plans = stages.time("plan", lambda sequences=sequences: [planner.plan(one) for one in sequences])
         both = list(zip(sequences, plans, strict=True))
-        stages.time("census", lambda both=both: [forecaster.take(*one) for one in both])
+        stages.time("forecast", lambda both=both: [forecaster.take(*one) for one in both])
         planned = [one for plan in plans for one in plan.planned]
         calls = stages.time(
             "encode",
