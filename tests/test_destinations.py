@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -19,11 +20,9 @@ from typing import Any, ClassVar, Self
 from urllib.parse import parse_qsl
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from km_cli.cli import group
 from km_cli.destinations import DESTINATIONS, Target, parse_target
 from km_cli.destinations.base import QueryEncoder
 from km_cli.destinations.http import TrackerDestination
@@ -32,6 +31,7 @@ from km_cli.model import NANOSECONDS, Answer, AnswerKind, OutboxCall, Record, Wi
 from km_cli.protocols import Destination
 from km_cli.standin import Store
 from tests.support.delivering import KEY, SECOND, outbox_call, record
+from tests.support.inprocess import run
 from tests.support.tracker import GIF, Tracker
 
 FIRST, LAST = 1_230_768_000, 4_102_444_800
@@ -185,9 +185,9 @@ def test_a_toy_is_imported_to_by_one_line_in_the_registry(
     Path("log.csv").write_text("user,account,event,timestamp\nada,Acme,Paid,1709283600\n")
     summaries = []
     for _ in range(2):
-        result = CliRunner().invoke(group, ["import", "log.csv", "--to", "lines:calls.txt", "--json"])
-        assert result.exit_code == 0, result.output
-        summaries.append(json.loads(result.stdout)["rows"])
+        code, out, err = run(["import", "log.csv", "--to", "lines:calls.txt", "--json"], os.environ)
+        assert code == 0, err
+        summaries.append(json.loads(out)["rows"])
     assert [(rows["sent"], rows["skipped"]) for rows in summaries] == [(1, 0), (0, 1)]
     assert Path("calls.txt").read_text() == (
         "main /e?_p=ada&_n=Paid&_t=1709283600&_d=1\nmain /e?_p=Acme&_n=Paid&_t=1709283600&_d=1\n"

@@ -151,7 +151,7 @@ def test_what_no_persona_may_do_is_skipped_and_said(
     )
     log = write(tmp_path / "log.csv", "ada,Acme,in,@0", "ada,Acme,Out,@1", ",Acme,In,@2")
     out = importer("dry-run", log).ended(65).out
-    assert re.search(r"to skip +1  1 that no persona does\n", out)
+    assert re.search(r"to skip +1  with an event that no persona does\n", out)
     result = importer("import", log, "--json").ended(65)
     summary = result.summary
     assert (summary["rows"]["sent"], summary["rows"]["skipped"], summary["rows"]["rejected"]) == (1, 1, 1)
@@ -159,7 +159,7 @@ def test_what_no_persona_may_do_is_skipped_and_said(
     assert "no-persona: no persona has 'Out' among its events, and no skip names it" in result.err
     write(log, "ada,Acme,in,@0", "ada,Acme,Out,@1", "bob,Acme,Up,@2", "eve,Acme,In,@3")
     out = importer("dry-run", log, "--skip", "Up").ended(0).out
-    assert "1 left out, as asked; 1 that no persona does; 1 dealt with before" in out
+    assert "1 left out by the selection; 1 with an event that no persona does; 1 handled before" in out
     assert arrived(tracker) == ["ada did in"]
 
 
@@ -186,7 +186,7 @@ def test_an_event_in_no_list_is_a_finding_with_its_names(
     out = importer("dry-run", log).ended(0).out
     assert "most: 'Saved' 2; 'Typo' 1" in out
     assert "cure: Add it to a persona's events in km.toml, or name it in skip" in out
-    assert re.search(r"to skip +3  1 left out, as asked; 2 that no persona does\n", out)
+    assert re.search(r"to skip +3  1 left out by the selection; 2 with an event that no persona does\n", out)
     result = importer("import", log, "--strict").ended(65)
     assert "no-persona 3" in result.err
     assert tracker.seen == []

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from km_cli.cli.dry_run import command as dry_run
 from km_cli.config.kmtoml import KmToml
-from km_cli.config.people import people_of
+from km_cli.config.people import make_people
 from km_cli.model import (
     Alias,
     Event,
@@ -314,7 +314,7 @@ def test_it_is_used_by_its_name_in_the_registry(
     strategy: Strategy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(STRATEGIES, strategy.name, strategy)
-    people = people_of(
+    people = make_people(
         KmToml(), tmp_path, strategy=strategy.name, site="", columns={"account": "org"}, allow_alias=False
     )
     assert [(one.name, one.column) for one in people.personas] == [("user", ""), ("account", "org")]
