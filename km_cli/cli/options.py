@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from km_cli.cli.sections import Command, Decorated, Option, option, section
+from km_cli.cli.sections import Decorated, option, section
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-
-__all__ = ["Command", "Option", "option", "section"]
 
 
 def paths(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
