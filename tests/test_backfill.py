@@ -1045,7 +1045,7 @@ def test_a_wrong_km_toml_is_reported_to_monitor_and_log(nights: Nights, tmp_path
         nights.config.write_text("[[backfil]]")
         nights("--ping", f"{monitor.url}/uuid", "--log", log).ended(2)
         assert [hit.path for hit in monitor.seen] == ["/uuid/2"] * 3
-        assert b"backfil is no key that is known" in monitor.seen[-1].body
+        assert b"backfil is not a known key" in monitor.seen[-1].body
     told = [json.loads(text) for text in log.read_text().splitlines()]
     assert [entry["what"] for entry in told] == ["problem", "end", "problem", "end"]
 

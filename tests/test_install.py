@@ -126,8 +126,8 @@ def test_the_environment_of_now_is_carried_over(km: Command, there: Path) -> Non
         (SOURCE, ["nosuch"], "no [[backfill]] called 'nosuch'"),
         (SOURCE, ["--only", "a\nb"], "cannot be printed"),
         (SOURCE, ["--only", "a\u200bb"], "cannot be printed"),
-        (SOURCE, ["--only", "x" * 999], "cron takes 998"),
-        (SOURCE, ["--rate", "inf"], "no number"),
+        (SOURCE, ["--only", "x" * 999], "cron takes at most 998"),
+        (SOURCE, ["--rate", "inf"], "not a number"),
         (SOURCE + '[sites.main]\nkey_file = "nosuch.key"\n', [], "cannot be read"),
         (SOURCE, ["--ping", "ftp://x"], "--ping"),
         (SOURCE, ["--metrics", "x.txt"], "does not end in .prom"),
@@ -180,9 +180,9 @@ def test_a_file_that_lacks_something_is_complained_of(km: Command, there: Path) 
     file.chmod(0o600)
     assert printed(km, there).ended(0).err == ""
     km.environment["KM_API_KEY"] = "another"
-    assert "another KM_API_KEY than is set here" in printed(km, there).ended(0).err
+    assert "another KM_API_KEY than this shell" in printed(km, there).ended(0).err
     file.write_text("# KM_API_KEY=1\nOTHER=2\n", encoding="utf-8")
-    assert "does not say KM_API_KEY" in printed(km, there).ended(0).err
+    assert "does not set KM_API_KEY" in printed(km, there).ended(0).err
 
 
 def test_a_key_file_needs_no_other(km: Command, there: Path) -> None:
@@ -267,7 +267,7 @@ def test_root_has_the_units_of_the_system_others_their_own(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: user)
     job = Job("km-cli-backfill-x", ("/bin/km-cli", "backfill"), {}, (), None)
-    script = "\n".join(systemd.lines(job))
+    script = "\n".join(systemd.unit_script_lines(job))
     subprocess.run(["/bin/sh", "-n"], input=script, text=True, check=True, timeout=60)
     assert ("systemctl --user enable" in script) is (user != 0)
     assert ("/etc/systemd/system" in script) is (user == 0)

@@ -14,7 +14,7 @@ from km_cli.config import kmtoml
 from km_cli.config.people import make_people
 from km_cli.errors import UsageError
 from km_cli.rules import CATALOGUE
-from km_cli.run.pipeline import _DROPPED
+from km_cli.run.row_planner import _DROPPED
 from tests.support.command import KEY, Command
 from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, write
 from tests.support.tracker import OK, UNAVAILABLE, Tracker

@@ -95,7 +95,7 @@ def test_a_contradiction_stops_it_naming_both_lines(
         (MEMBERS.replace("company", "compny"), "ada,Acme,,", "did you mean 'company'?"),
         (MEMBERS.replace("users.csv", "user.csv"), "ada,Acme,,", "user.csv"),
         (MEMBERS.replace("account", "acount"), "ada,Acme,,", "members.acount"),
-        (MEMBERS.replace("user =", "since ="), "ada,Acme,,", "columns of the user and of another"),
+        (MEMBERS.replace("user =", "since ="), "ada,Acme,,", "a column of the user and a column of another"),
         (MEMBERS, "ada,Acme,,,,,", "line 2"),
     ],
 )

@@ -87,7 +87,7 @@ def test_output_that_cannot_be_encoded(importer: Command, tmp_path: Path) -> Non
     """A terminal of another encoding gets escapes, not an error."""
     importer.environment["PYTHONIOENCODING"] = "iso-8859-1"
     path = written(tmp_path, "ada,Acme,In,1704067200,→\n")
-    assert "plan: \\u2192" in importer("dry-run", path).ended(0).out
+    assert "plan: \\u2192" in importer.alone("dry-run", path).ended(0).out
 
 
 # Dry run

@@ -61,8 +61,8 @@ class _Commands(click.Group):
 def group() -> None:
     """Replay event logs into Kissmetrics, for users and for their accounts.
 
-    Each row of a log is recorded twice, once for the user and once for the account. A ledger remembers every
-    call that was sent, so you can repeat any command and nothing is sent twice.
+    By default each row of a log is recorded twice, once for the user and once for the account. A ledger
+    remembers every call that was sent, so you can repeat any command and nothing is sent twice.
 
     \b
     Try it without an account:

@@ -7,49 +7,50 @@ from typing import Any
 import click
 
 from km_cli.cli import options
+from km_cli.cli.sections import Command, option, section
 from km_cli.errors import KmError
 
 _sources = click.argument("names", nargs=-1, metavar="[NAME]...")
-_unattended = options.section(
+_unattended = section(
     "Running",
-    options.option(
+    option(
         "--wait",
         type=click.FloatRange(0),
         default=0.0,
         metavar="SECONDS",
         help="Wait up to this long while another run uses the ledger. Default: exit 75 at once.",
     ),
-    options.option(
+    option(
         "--max-time",
         type=click.FloatRange(0, min_open=True),
         metavar="SECONDS",
         help="Stop after this long, between two batches. The next run continues there.",
     ),
 )
-_monitoring = options.section(
+_monitoring = section(
     "Output",
-    options.option(
+    option(
         "--log",
         metavar="FILE",
         shell_complete=options.paths,
         help="Append a JSON line for each step of the run. logrotate may move FILE away.",
     ),
-    options.option(
+    option(
         "--ping",
         metavar="URL",
         default="",
         help="Ping a monitor: URL/start at the start; at the end URL, or URL/EXIT-CODE if it is not 0.",
     ),
-    options.option(
+    option(
         "--metrics",
         metavar="FILE",
         shell_complete=options.paths,
         help="Write Prometheus metrics for node-exporter; the name ends in .prom.",
     ),
 )
-_schedule = options.section(
+_schedule = section(
     "Schedule",
-    options.option(
+    option(
         "--print",
         "form",
         type=click.Choice(["crontab", "systemd"]),
@@ -58,7 +59,7 @@ _schedule = options.section(
 )
 
 
-class _Command(options.Command):
+class _Command(Command):
     """Reports wrong usage, and an unreadable km.toml, to the journal, the monitor and the metrics as well.
 
     Under cron, standard error may go unread. A run that could not start must not look like a run that had

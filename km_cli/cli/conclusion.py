@@ -14,14 +14,14 @@ from km_cli.run.tally import Tally
 MOST_PROBLEMS_SHOWN = 10
 """Problems that are printed in full; the rest are counted."""
 
-_CORRECT = "correct them there, in `raw`, and import that file"
+_CORRECT = "correct `raw` in each of its lines, then import that file"
 _DECIDE = (
-    "decide about the conflicts: import that file with --overlap separate if they are different events, or "
-    "with --overlap repeats if they are the same events with changed values"
+    "decide about the conflicts: import that file with --overlap separate if its rows are different events, "
+    "or with --overlap repeats if they are the same events with changed values"
 )
 _RETRY_REFUSED = (
-    "import that file as it is once the destination works again; if a row itself is wrong, correct it there, "
-    "in `raw`"
+    "import that file as it is once the destination works again; if a row itself is wrong, correct its `raw` "
+    "in that file first"
 )
 
 

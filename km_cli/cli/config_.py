@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from km_cli.cli import options
 from km_cli.cli.context import KmTomlFile, environment_of, keys_for_flags, km_toml_of
 from km_cli.cli.import_ import command as import_command
+from km_cli.cli.sections import Command
 from km_cli.cli.terminal.show import put
 
 
@@ -30,7 +31,7 @@ def command() -> None:
     """Show the settings in force and their sources, or the schema of km.toml."""
 
 
-@command.command("show", cls=options.Command)
+@command.command("show", cls=Command)
 @options.config
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object: for each key its value and source."
@@ -69,7 +70,7 @@ def show(context: click.Context, /, *, as_json: bool) -> None:
         put(line)
 
 
-@command.command("schema", cls=options.Command)
+@command.command("schema", cls=Command)
 def schema() -> None:
     """Print the JSON Schema of km.toml, for editors.
 

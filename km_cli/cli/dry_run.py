@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from km_cli.cli import options
+from km_cli.cli.sections import Command
 
 
-@click.command("dry-run", cls=options.Command)
+@click.command("dry-run", cls=Command)
 @options.optional_files
 @options.columns
 @options.times

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from km_cli.cli import options
+from km_cli.cli.sections import Command
 
 
-@click.command("import", cls=options.Command)
+@click.command("import", cls=Command)
 @options.files
 @options.columns
 @options.times

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from km_cli.cli import options
+from km_cli.cli.sections import Command
 
 
-@click.command("init", cls=options.Command)
+@click.command("init", cls=Command)
 @options.one_file
 @options.output_file
 @click.pass_context

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from km_cli.cli.sections import Command, Decorated, Option, option, section
+from km_cli.cli.sections import Decorated, option, section
 from km_cli.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     _Choice = click.Choice[str]
 else:
     _Choice = click.Choice
-
-__all__ = ["Command", "Option", "option", "section"]
 
 
 def paths(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from km_cli.cli import options
 from km_cli.cli.context import environment_of
+from km_cli.cli.sections import Command
 from km_cli.cli.terminal.show import say, short, table
 from km_cli.errors import did_you_mean
 
@@ -26,7 +26,7 @@ _LAST_LINES = 12
 _LONGEST_LINE = 400
 
 
-@click.command("rules", cls=options.Command)
+@click.command("rules", cls=Command)
 @click.argument("code", required=False, metavar="[CODE]")
 @click.pass_context
 def command(context: click.Context, /, *, code: str | None) -> None:

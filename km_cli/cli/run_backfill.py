@@ -85,8 +85,8 @@ def run_backfill(context: click.Context) -> int:
 def report_usage_error(ctx: click.Context, words: list[str], error: KmError | click.UsageError) -> None:
     """Report a command line that is wrong, as far as its monitoring options can still be read.
 
-    The words are parsed a second time, leniently. If --ping or --log is itself wrong, nothing is reported
-    there, and standard error alone has the error.
+    The words are parsed a second time, leniently. If a monitoring option is itself wrong, standard error may
+    be the only place that has the error.
     """
     with suppress(KmError, click.ClickException, OSError):
         context = ctx.command.make_context(

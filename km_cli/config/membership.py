@@ -47,7 +47,7 @@ def read_members(
                 "give a regular file in [members] of km.toml",
             )
         with closing(open_reader(source)) as opened:
-            return _Reading(table, personas, time_options, now).members(opened)
+            return _MembersReader(table, personas, time_options, now).members(opened)
     finally:
         source.unpin()
 
@@ -68,7 +68,7 @@ def _check(table: Mapping[str, str], personas: Sequence[str]) -> None:
         )
 
 
-class _Reading:
+class _MembersReader:
     """Reads the rows of the members' file."""
 
     def __init__(

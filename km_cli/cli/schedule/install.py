@@ -44,7 +44,7 @@ def print_install(context: click.Context) -> int:
     if context.params["form"] == "crontab":
         from km_cli.cli.schedule.crontab import crontab_lines as lines_of
     else:
-        from km_cli.cli.schedule.systemd import systemd_script_lines as lines_of
+        from km_cli.cli.schedule.systemd import unit_script_lines as lines_of
     put("\n".join(lines_of(job)))
     _complain_of_secrets(job, settings.environment)
     return 0

@@ -13,7 +13,7 @@ _END = "END-OF-UNIT"
 _PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 
 
-def systemd_script_lines(job: Job) -> Iterator[str]:
+def unit_script_lines(job: Job) -> Iterator[str]:
     """Yield a script for sh. It runs nothing but `mkdir`, `cat` and `systemctl`."""
     is_root = os.geteuid() == 0
     of_user = "" if is_root else " --user"
