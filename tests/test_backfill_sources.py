@@ -81,19 +81,19 @@ def test_a_flag_stands_before_a_sources_own_times(
         (
             [source("a"), source("b", since="soon")],
             {},
-            "km.toml, backfill[2].since: 'soon' is no time",
+            "km.toml, backfill[2].since: 'soon' is not a time",
             "2024-01-31",
         ),
         (
             [source("a", until="2024-02-30")],
             {"until": "2024-01-01"},
-            "km.toml, backfill[1].until: '2024-02-30' is no time",
+            "km.toml, backfill[1].until: '2024-02-30' is not a time",
             "2024-01-31",
         ),
         (
             [source("a", since="2024-01-02", until="2024-01-02")],
             {},
-            "nothing is from 2024-01-02 on (km.toml, backfill[1].since) and before 2024-01-02 (km.toml, "
+            "no row can be from 2024-01-02 on (km.toml, backfill[1].since) and before 2024-01-02 (km.toml, "
             "backfill[1].until)",
             "earlier",
         ),
