@@ -92,7 +92,7 @@ def test_a_flag_stands_before_a_sources_own_times(
         (
             [source("a", since="2024-01-02", until="2024-01-02")],
             {},
-            "nothing is from 2024-01-02 on (km.toml, backfill[1].since) and before 2024-01-02 (km.toml, "
+            "no row can be from 2024-01-02 on (km.toml, backfill[1].since) and before 2024-01-02 (km.toml, "
             "backfill[1].until)",
             "earlier",
         ),

@@ -213,7 +213,7 @@ def test_a_time_of_day_in_a_column_of_its_own_is_asked_for(day: str, clock: str)
         assert (found.timestamp.column, found.timestamp.clock) == ("date", names[3])
         assert not found.timestamp.is_known
         (asked, *_) = questions(found)
-        assert f'"date" has the one and "{names[3]}" the other' in asked
+        assert f'the day is in "date" and the time of day in "{names[3]}"' in asked
         assert 'timestamp = "?"' in toml_text(found, "log.csv")
     found = looked_at(
         ["user", "event", "ts", "took"], [[*row[:2], f"{row[2][:10]} 10:20", "0:05"] for row in rows]
