@@ -62,7 +62,7 @@ def test_a_flag_stands_before_a_sources_own_times(
     """In the log's zone both of them; events come from flags alone."""
     table = source("a", since="2024-01-01", until="2024-01-02")
     (one,) = sources(table, only=["In"], skip=["Out"], **said)
-    assert one.part == Selection(since, until, ("in",), ("out",))
+    assert one.selection == Selection(since, until, ("in",), ("out",))
 
 
 @pytest.mark.parametrize(
@@ -80,13 +80,13 @@ def test_a_flag_stands_before_a_sources_own_times(
         (
             [source("a"), source("b", since="soon")],
             {},
-            "km.toml, backfill[2].since: 'soon' is no time",
+            "km.toml, backfill[2].since: 'soon' is not a time",
             "2024-01-31",
         ),
         (
             [source("a", until="2024-02-30")],
             {"until": "2024-01-01"},
-            "km.toml, backfill[1].until: '2024-02-30' is no time",
+            "km.toml, backfill[1].until: '2024-02-30' is not a time",
             "2024-01-31",
         ),
         (
@@ -128,4 +128,4 @@ def test_dates_need_no_quotation_marks(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     (one,) = sources(*kmtoml.read(config).backfill)
-    assert (one.part.since, one.part.until) == (NEW_YEAR, NEW_YEAR + 34 * HOUR)
+    assert (one.selection.since, one.part.until) == (NEW_YEAR, NEW_YEAR + 34 * HOUR)

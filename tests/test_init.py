@@ -519,10 +519,10 @@ def test_a_log_that_is_longer_than_the_look(monkeypatch: pytest.MonkeyPatch) -> 
     rows = [[str(cell) for cell in log(n)] for n in range(21)]
     header = ["user", "account", "event", "time"]
     part, all_of_it = looked_at(header, rows), looked_at(header, rows[:20])
-    assert (part.rows, part.is_all, all_of_it.rows, all_of_it.whole) == (20, False, 20, True)
+    assert (part.rows, part.is_all, all_of_it.rows, all_of_it.is_all) == (20, False, 20, True)
     for found, looked in ((part, ", of which the first 20 rows have these:"), (all_of_it, ":")):
         text = toml_text(found, "log.csv")
-        assert text.count(f'\nevents = "*"  # all; or a list of those it may do{looked}\n') == 2
+        assert text.count(f'\nevents = "*"  # all; or a list of the events that it may do{looked}\n') == 2
         assert "\nevents = [" not in text
 
 
