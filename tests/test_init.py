@@ -213,7 +213,7 @@ def test_a_time_of_day_in_a_column_of_its_own_is_asked_for(day: str, clock: str)
         assert (found.timestamp.column, found.timestamp.clock) == ("date", names[3])
         assert not found.timestamp.is_known
         (asked, *_) = questions(found)
-        assert f'"date" has the one and "{names[3]}" the other' in asked
+        assert f'the day is in "date" and the time of day in "{names[3]}"' in asked
         assert 'timestamp = "?"' in toml_text(found, "log.csv")
     found = looked_at(
         ["user", "event", "ts", "took"], [[*row[:2], f"{row[2][:10]} 10:20", "0:05"] for row in rows]
@@ -519,10 +519,10 @@ def test_a_log_that_is_longer_than_the_look(monkeypatch: pytest.MonkeyPatch) -> 
     rows = [[str(cell) for cell in log(n)] for n in range(21)]
     header = ["user", "account", "event", "time"]
     part, all_of_it = looked_at(header, rows), looked_at(header, rows[:20])
-    assert (part.rows, part.is_all, all_of_it.rows, all_of_it.whole) == (20, False, 20, True)
+    assert (part.rows, part.is_all, all_of_it.rows, all_of_it.is_all) == (20, False, 20, True)
     for found, looked in ((part, ", of which the first 20 rows have these:"), (all_of_it, ":")):
         text = toml_text(found, "log.csv")
-        assert text.count(f'\nevents = "*"  # all; or a list of those it may do{looked}\n') == 2
+        assert text.count(f'\nevents = "*"  # all; or a list of the events that it may do{looked}\n') == 2
         assert "\nevents = [" not in text
 
 

@@ -90,7 +90,7 @@ class Stream:
         if isinstance(error, EndsEarly):
             return "all rows before that place are dealt with; get a whole copy of the file and run again"
         if not self._is_verified:
-            return "all rows before that place are dealt with, perhaps a false one; get a whole copy"
+            return "the rows before that are dealt with, perhaps a false one; get a whole copy and run again"
         return "none of it is sent, since it may be false; get a whole copy of the file and run again"
 
     def skip(self, size: int, digest: bytes, check: Check) -> int:
