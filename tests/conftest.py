@@ -31,7 +31,7 @@ SLOW = frozenset(
     for name in (
         *(
             "aliases",
-            "allowance",
+            "reject_limit",
             "backfill",
             "compression",
             "foresight",
