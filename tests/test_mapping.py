@@ -25,7 +25,7 @@ from km_cli.mapping import (
 )
 from km_cli.mapping.found_columns import USUAL
 from km_cli.mapping.identities import Identities
-from km_cli.model import Event, Finding, Persona, PersonaPart, Reject, Row
+from km_cli.model import Event, Persona, PersonaPart, Reject, Row
 from tests.support.running import TOGGLE
 
 NOW = 1_735_689_600  # 2025-01-01
@@ -67,7 +67,6 @@ class Mapped:
         time_options: TimeOptions = TimeOptions(),  # noqa: B008
         allowed: tuple[str, ...] = (),
     ) -> None:
-        self.findings: list[Finding] = []
         self.normalised: defaultdict[str, int] = defaultdict(int)
         tabular = isinstance(values, list)
         raw = json.dumps(values).encode()
@@ -79,10 +78,10 @@ class Mapped:
             time_options=time_options,
             allowed=allowed,
             now=NOW,
-            note=self.findings.append,
             normalised=self.normalised,
         )
         self.result = mapper.map(Row("log", 7, raw, values))
+        self.findings = list(self.result.findings) if isinstance(self.result, Event) else []
 
     @property
     def event(self) -> Event:

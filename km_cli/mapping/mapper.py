@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from km_cli.errors import InputError
@@ -27,7 +27,7 @@ _ALL = Selection()
 
 
 class Mapper:
-    """Maps the rows of one input. Findings about single rows go to `note`.
+    """Maps the rows of one input.
 
     `members` know a user's account where a row does not name it. `normalised` counts the unusual forms that
     were read as the usual ones, in rows that became events (tally.py has the words).
@@ -43,7 +43,6 @@ class Mapper:
         time_options: TimeOptions,
         allowed: Iterable[str],
         now: float,
-        note: Callable[[Finding], None],
         normalised: defaultdict[str, int],
         selection: Selection = _ALL,
         seen: EventsSeen | None = None,
@@ -53,7 +52,6 @@ class Mapper:
         self._seen = seen or EventsSeen(selection)
         self._looks = selection != _ALL or self._seen.has_lists
         self._personas = tuple(persona.name for persona in personas)
-        self._note = note
         self._normalised = normalised
         self._trimmed: list[str] = []
         self._is_expected = tuple(bool(used.identity or members) for used in columns.personas)
@@ -114,11 +112,11 @@ class Mapper:
             raise InputError(
                 f"{place}: {error}", error.cure, plain=f"{place}: its time is ambiguous"
             ) from None
-        if is_part or self._times.leap_second:
-            self._note_on(row, identities)
+        has_findings = is_part or self._times.leap_second
+        findings = tuple(self._findings(row, identities)) if has_findings else ()
         self._count(moment, self._properties.width - len(properties))
         cells, is_date = self._cells(values), self._times.is_date(time)
-        return Event(row, parts, name, moment, properties, event_id, cells, is_date)
+        return Event(row, parts, name, moment, properties, event_id, cells, is_date, findings)
 
     def _is_outside(self, values: Any) -> bool:
         """Tell whether a row is outside of the selection. If it is, faults in it do not matter."""
@@ -173,16 +171,16 @@ class Mapper:
         if self._trimmed:
             self._normalised["blanks-around-ids"] += len(self._trimmed)
 
-    def _note_on(self, row: Row, identities: list[str]) -> None:
-        """Note the parts that are left out of a row that is sent, and a leap second in its time."""
+    def _findings(self, row: Row, identities: list[str]) -> Iterator[Finding]:
+        """Yield the parts that are left out of a row that is sent, and a leap second in its time."""
         for persona, is_expected, identity in zip(self._personas, self._is_expected, identities, strict=True):
             if not identity:
                 if is_expected:
                     self._normalised["parts-without-id"] += 1
                 said = f"a row without {persona}: that part is left out"
-                self._note(Finding(f"no-{persona}", said, row.source, row.line))
+                yield Finding(f"no-{persona}", said, row.source, row.line)
         if self._times.leap_second:
-            self._note(Finding("leap-second", "the second :60 is read as :59", row.source, row.line))
+            yield Finding("leap-second", "the second :60 is read as :59", row.source, row.line)
 
 
 def _sharing_a_site(personas: Sequence[Persona]) -> tuple[tuple[int, ...], ...]:

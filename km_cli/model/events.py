@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from km_cli.model.rows import Properties, Row
+from km_cli.model.rows import Finding, Properties, Row
 
 
 class Persona(NamedTuple):
@@ -54,7 +54,7 @@ class Event(NamedTuple):
     `parts` has one entry for each persona, in their order. `moment` counts nanoseconds since 1970. `id` is
     the log's own id of the event, or "". `properties` are all properties that some persona's part is taken
     from. `cells` are all columns that are neither blank nor ignored, sent or not: rows are told apart by
-    them (promise 5). `is_date` if its time has no time of day.
+    them (promise 5). `is_date` if its time has no time of day. `findings` are those that the mapping made.
     """
 
     row: Row
@@ -65,3 +65,4 @@ class Event(NamedTuple):
     id: str
     cells: Properties = ()
     is_date: bool = False
+    findings: tuple[Finding, ...] = ()

@@ -23,7 +23,7 @@ from km_cli.kissmetrics import fold_name
 from km_cli.ledger import Ledger, Reading
 from km_cli.ledger.readings import Meaning
 from km_cli.mapping import Columns, Mapper, Mapping
-from km_cli.model import NANOSECONDS, Event, Finding, Persona, Record, Row
+from km_cli.model import NANOSECONDS, Event, Persona, Record, Row
 from km_cli.model import Sequence as Calls
 from km_cli.planning.fingerprints import Fingerprints
 from km_cli.strategies import Expansion
@@ -273,7 +273,6 @@ class Interpretation:
             time_options=mapping.time_options,
             allowed=settings.allowed,
             now=now,
-            note=_pass,
             normalised=defaultdict(int),
             members=settings.members,
         )
@@ -288,10 +287,6 @@ class Interpretation:
         if type(sequence) is not Calls:
             return {}
         return {(call.site, call.persona): call for call in sequence.calls if type(call) is Record}
-
-
-def _pass(_: Finding) -> None:
-    """Ignore a finding: it is counted when the row is imported."""
 
 
 def _bare(columns: Columns) -> Columns:

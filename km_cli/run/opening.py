@@ -176,7 +176,6 @@ class Openings:
             time_options=mapping.time_options,
             allowed=settings.allowed,
             now=self._now,
-            note=self._tally.note,
             normalised=self._tally.normalised,
             selection=settings.selection,
             members=settings.members,

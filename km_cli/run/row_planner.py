@@ -66,7 +66,7 @@ class RowPlanner:
     def _plan(self, event: Event) -> RowPlan:
         own = self._mappers.reading_of(event.row)
         self._overlaps.see(event.moment // NANOSECONDS, own, is_date=event.is_date)
-        found = list(self._row_findings.look(event))
+        found = [*event.findings, *self._row_findings.look(event)]
         sequence = self._expansion.expand(event)
         if isinstance(sequence, Reject):
             return RowPlan(event.row, rejects=(sequence,), findings=tuple(found))

@@ -68,7 +68,6 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
         time_options=TimeOptions(),
         allowed=(),
         now=time.time(),
-        note=lambda _finding: None,
         normalised=defaultdict(int),
     )
     ledger = Ledger.open(folder / "ledger.db")
