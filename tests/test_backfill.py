@@ -550,7 +550,7 @@ def test_rejects_and_log_among_the_sources_are_not_read(nights: Nights, logs: Lo
     assert rejects.stat().st_size == size
     check(tracker, logs)
     nights.configure(f'files = ["{rejects}"]')
-    assert "is no log to read: it is wh" in nights(*words).ended(2).err
+    assert "is no log to read: it is the rejects file" in nights(*words).ended(2).err
 
 
 def test_rejects_beside_the_ledger_are_not_read(nights: Nights, logs: Logs, tracker: Tracker) -> None:

@@ -194,7 +194,7 @@ _NORMALISED = {
     "blanks-around-ids": ("id with blanks around it", "ids with blanks around them"),
     "fractions-floored": ("time floored to its second", "times floored to their seconds"),
     "empty-values": ("empty value left out", "empty values left out"),
-    "parts-without-id": ("part without an id left out", "parts without an id left out"),
+    "parts-without-id": ("persona without an id left out", "personas without an id left out"),
 }
 """The singular and plural of each kind of normalisation that the tally counts."""
 
