@@ -29,10 +29,8 @@ from km_cli.cli.sources import make_backfill_sources
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.show import is_complaint_lost
 from km_cli.config.backfill import BackfillSource
-from km_cli.config.settings import Settings
 from km_cli.errors import Exit, KmError, TimeIsUp, UsageError
 from km_cli.ledger import Ledger
-from km_cli.protocols import Clock
 from km_cli.run import interrupts, pauses
 from km_cli.run.backfill import Backfill, BackfillSummary, Own
 from km_cli.run.importing import Run, opened_to_send, send
@@ -167,23 +165,23 @@ def backfill(
             reporter.problem(error)
         ended = pauses.paused(ledger.pauses.by_tracker(tracker), clock.now())
         if ended is None and limits.strict:
-            ended = _rehearse(settings, sources, clock, stop, own)
+            ended = _rehearse(run, sources, own)
         if ended is None:
             ended = stop.error if stop.requested else send(run, work, is_wary=True, counts_known=False)
     observer.pending = ledger.outbox.count(tracker)
     return Backfilled(run, summary, ended, caught.signal)
 
 
-def _rehearse(
-    settings: Settings, sources: Sequence[BackfillSource], clock: Clock, stop: Stop, own: Own
-) -> KmError | None:
+def _rehearse(run: Run[BackfillObserver], sources: Sequence[BackfillSource], own: Own) -> KmError | None:
     """Rehearse the backfill before anything is sent; return the error that forbids sending, if any."""
+    settings, stop, environment = run.settings, run.stop, run.environment
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(settings, pipeline, ledger, clock, stop, BackfillSummary(), Observer(), own).run(sources)
+        summary, clock = BackfillSummary(), environment.clock
+        Backfill(settings, pipeline, ledger, clock, stop, summary, Observer(), own).run(sources)
 
     try:
-        rehearse_strictly(settings, work, stop, clock)
+        rehearse_strictly(settings, work, stop, environment)
     except TimeIsUp as error:
         return TimeIsUp(
             f"{error} during the rehearsal of --strict; nothing was sent",

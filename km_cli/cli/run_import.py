@@ -28,7 +28,7 @@ def _rehearse_import(settings: Settings, environment: Environment) -> None:
             "write standard input to a file first, or leave --strict out",
         )
     sources = make_file_sources(settings, Stop(), environment)
-    rehearse_strictly(settings, lambda pipeline, _: pipeline.run(sources), Stop(), environment.clock)
+    rehearse_strictly(settings, lambda pipeline, _: pipeline.run(sources), Stop(), environment)
 
 
 def run_import(context: click.Context) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Generic, NamedTuple, TypeVar
 
 from km_cli.config.environment import Environment
@@ -19,18 +16,12 @@ from km_cli.rejects import RejectsFile
 from km_cli.run import pauses
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
+from km_cli.run.process import look_for_cycles_seldom, stay_on_one_core
 from km_cli.run.sending import Sending
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
 
-_GC = (100_000, 50, 50)
-"""Thresholds for `gc.set_threshold`. Millions of small tuples come and go, and none is part of a cycle:
-looking for cycles as often as usual costs 15 % of a run."""
-
 _LEAST_WINDOW = 2000
-_PROCESSOR = 36
-"""The place in /proc/self/stat of the core that the process last ran on (proc(5), field 39), counted behind
-the name."""
 
 
 Seen = TypeVar("Seen", bound=Observer)
@@ -85,8 +76,9 @@ def send(
     settings, tracker = run.settings, run.settings.target.tracker
     pause = run.ledger.pauses.by_tracker(tracker)
     destination = settings.target.open(run.keys, settings.timeout)
-    if run.environment.owns_process:
-        _tune_process(is_threaded=min(destination.workers, settings.concurrency) > 1)
+    look_for_cycles_seldom(run.environment)
+    if min(destination.workers, settings.concurrency) > 1:
+        stay_on_one_core(run.environment)
     pool = Pool(
         destination,
         concurrency=settings.concurrency,
@@ -124,25 +116,6 @@ def send(
     except LedgerError as error:
         return ended or error
     return ended
-
-
-def _tune_process(*, is_threaded: bool) -> None:
-    """Make the process fit for millions of small values, and for the threads of a pool."""
-    gc.set_threshold(*_GC)
-    if is_threaded:
-        _stay_on_one_core()
-
-
-def _stay_on_one_core() -> None:
-    """Keep the process on one core: threads that pass Python's lock between cores send a third less."""
-    if not hasattr(os, "sched_setaffinity"):
-        return
-    cores = os.sched_getaffinity(0)
-    with suppress(OSError, ValueError, IndexError):
-        fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        core = int(fields[_PROCESSOR])
-        if core in cores:
-            os.sched_setaffinity(0, {core})
 
 
 def _error_of(step: Callable[[], None]) -> KmError | None:

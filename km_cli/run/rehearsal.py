@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.errors import KmError, TooManyFindings
 from km_cli.ledger import Ledger
-from km_cli.protocols import Clock, Destination
+from km_cli.protocols import Destination
 from km_cli.rules import is_harmless
 from km_cli.run.batch import Batch
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
+from km_cli.run.process import look_for_cycles_seldom
 from km_cli.run.row_planner import Forecast
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
@@ -69,9 +71,12 @@ class Rehearsed(NamedTuple):
     ended: KmError | None
 
 
-def rehearse(settings: Settings, observer: Observer, work: Work, stop: Stop, clock: Clock) -> Rehearsed:
+def rehearse(
+    settings: Settings, observer: Observer, work: Work, stop: Stop, environment: Environment
+) -> Rehearsed:
     """Take the whole way up to the ledger, under a temporary overlay: nothing is sent, nothing is written."""
-    tally = Tally()
+    look_for_cycles_seldom(environment)
+    tally, clock = Tally(), environment.clock
     started = clock.monotonic()
     ended: KmError | None = None
     forecast: Forecast = {}
@@ -94,12 +99,12 @@ def rehearse(settings: Settings, observer: Observer, work: Work, stop: Stop, clo
     return Rehearsed(tally, pending, forecast, clock.monotonic() - started, ended)
 
 
-def rehearse_strictly(settings: Settings, work: Work, stop: Stop, clock: Clock) -> None:
+def rehearse_strictly(settings: Settings, work: Work, stop: Stop, environment: Environment) -> None:
     """Go through everything once before anything is sent, or until that is to `stop`.
 
     Raises TooManyFindings, and what stands in the way of going through it.
     """
-    rehearsed = rehearse(settings, Observer(), work, stop, clock)
+    rehearsed = rehearse(settings, Observer(), work, stop, environment)
     if rehearsed.ended is not None:
         raise rehearsed.ended
     if not stop.requested:
