@@ -1,4 +1,4 @@
-"""A process of our own is made fit for a run. The process of another program, such as the tests, is left alone."""
+"""A process of our own is made fit for a run; the process of another program is left alone."""
 
 from __future__ import annotations
 
