@@ -12,7 +12,6 @@ import http.client
 import os
 import re
 import ssl
-import time
 from typing import NamedTuple
 
 import requests
@@ -58,8 +57,11 @@ class Route(NamedTuple):
         return f"the proxy {self.proxy}" if self.proxy else self.host
 
 
-def classify_response(response: requests.Response, body: bytes | None) -> Answer:
-    """Classify an answer. `body` is None if it was too long to be read to its end."""
+def classify_response(response: requests.Response, body: bytes | None, now: float) -> Answer:
+    """Classify an answer. `body` is None if it was too long to be read to its end.
+
+    `now` is in seconds since 1970: Retry-After may be a date.
+    """
     status = response.status_code
     line = f"HTTP {status} {response.reason or _phrase(status)}".strip()
     if status == 200:
@@ -67,7 +69,7 @@ def classify_response(response: requests.Response, body: bytes | None) -> Answer
     if status in _REJECTED:
         return Answer(AnswerKind.REJECTED, line)
     if _is_retried(status):
-        wait = retry_after(response.headers.get("Retry-After", ""), time.time())
+        wait = retry_after(response.headers.get("Retry-After", ""), now)
         return Answer(AnswerKind.RETRY, line, wait)
     if 300 <= status < 400:
         return Answer(

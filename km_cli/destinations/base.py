@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from km_cli.memory import Remembered
 from km_cli.model import Alias, Record, Wired
-from km_cli.protocols import Destination
+from km_cli.protocols import Clock, Destination
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class Target(ABC):
         """
 
     @abstractmethod
-    def open(self, keys: Mapping[str, str], timeout: float) -> Destination:
-        """Return the encoder of calls, which also makes the connections.
+    def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:
+        """Return the destination, which encodes calls and makes connections. Nothing is contacted yet.
 
-        `keys` maps sites to API keys, `timeout` is an attempt's, in seconds. Nothing is contacted yet.
+        `keys` maps sites to API keys, `timeout` is the limit of one attempt, in seconds.
         """
 
     def kept(self) -> Mapping[str, Any] | None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from km_cli.destinations.base import Target
 from km_cli.errors import UsageError
-from km_cli.protocols import Destination
+from km_cli.protocols import Clock, Destination
 
 KISSMETRICS = "https://trk.kissmetrics.io"
 HOSTS = frozenset({KISSMETRICS, "https://trk.kissmetrics.com"})
@@ -39,11 +39,11 @@ class TrackerTarget(Target):
             seconds_a_call=0.1,
         )
 
-    def open(self, keys: Mapping[str, str], timeout: float) -> Destination:
+    def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:
         """Return the destination. Raises UsageError if the certificates to trust cannot be read."""
         from km_cli.destinations.http import TrackerDestination  # its HTTP library takes long to import
 
-        return TrackerDestination(self.place, keys, timeout=timeout)
+        return TrackerDestination(self.place, keys, timeout=timeout, now=clock.now)
 
 
 def check_no_password(to: str) -> None:

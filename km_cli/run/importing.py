@@ -10,8 +10,8 @@ from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.errors import KmError, LedgerError, LedgerFailed
-from km_cli.ledger import Ledger
-from km_cli.protocols import Clock
+from km_cli.ledger import Ledger, Pause
+from km_cli.protocols import Clock, Destination
 from km_cli.rejects import RejectsFile
 from km_cli.run import pauses
 from km_cli.run.observer import Observer
@@ -73,13 +73,24 @@ def send(
     run that `is_wary` sends one call at a time after an outage, until one is acknowledged. `counts_known` is
     as for Pipeline.
     """
-    settings, tracker = run.settings, run.settings.target.tracker
+    tracker = run.settings.target.tracker
     pause = run.ledger.pauses.by_tracker(tracker)
-    destination = settings.target.open(run.keys, settings.timeout)
+    destination = run.settings.target.open(run.keys, run.settings.timeout, run.clock)
+    pool = _make_pool(run, destination, is_wary=is_wary and pauses.is_recent(pause, run.clock.now()))
+    sending = Sending(
+        run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.observer.tick, run.clock
+    )
+    ended = _drain_and_work(run, sending, work, counts_known=counts_known)
+    return _note_pause(run, pauses.after(pause, ended, pool.pause, run.tally, run.clock.now()), ended)
+
+
+def _make_pool(run: Run[Seen], destination: Destination, *, is_wary: bool) -> Pool:
+    """Return the pool of workers, in a process that is fit for them."""
+    settings = run.settings
     look_for_cycles_seldom(run.environment)
     if min(destination.workers, settings.concurrency) > 1:
         stay_on_one_core(run.environment)
-    pool = Pool(
+    return Pool(
         destination,
         concurrency=settings.concurrency,
         window=max(_LEAST_WINDOW, 4 * settings.concurrency),
@@ -87,17 +98,26 @@ def send(
         clock=run.clock,
         random=run.environment.random,
         rate=settings.rate,
-        is_wary=is_wary and pauses.is_recent(pause, run.clock.now()),
+        is_wary=is_wary,
     )
-    sending = Sending(
-        run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.observer.tick
-    )
+
+
+def _drain_and_work(
+    run: Run[Seen], sending: Sending, work: Callable[[Pipeline], None], *, counts_known: bool
+) -> KmError | None:
+    """Send what earlier runs left, then do the work; return the error that ended it early, if any."""
     ended: KmError | None = None
     try:
         sending.resume(tuple(run.keys))
         work(
             Pipeline(
-                settings, run.ledger, sending, run.tally, run.observer, run.clock, counts_known=counts_known
+                run.settings,
+                run.ledger,
+                sending,
+                run.tally,
+                run.observer,
+                run.clock,
+                counts_known=counts_known,
             )
         )
         sending.finish()
@@ -107,10 +127,13 @@ def send(
         ended = _error_of(sending.finish) or error  # what was planned before it is still sent
     finally:
         lost = _error_of(sending.end)
-    ended = ended or lost
-    pause = pauses.after(pause, ended, pool.pause, run.tally, run.clock.now())
+    return ended or lost
+
+
+def _note_pause(run: Run[Seen], pause: Pause | None, ended: KmError | None) -> KmError | None:
+    """Make the pause durable; return the error that the run ends with."""
     try:
-        run.ledger.pause(tracker, pause)
+        run.ledger.pause(run.settings.target.tracker, pause)
     except LedgerFailed:
         return ended  # the next run finds out by itself
     except LedgerError as error:

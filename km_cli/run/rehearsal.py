@@ -84,7 +84,7 @@ def rehearse(
     ledger = Ledger.overlay(settings.ledger)
     try:
         keys = {site.name: "" for site in settings.people.sites}
-        destination = settings.target.open(keys, settings.timeout)
+        destination = settings.target.open(keys, settings.timeout, clock)
         sink = Rehearsal(ledger, settings.target.tracker, destination, tally, stop)
         pipeline = Pipeline(settings, ledger, sink, tally, observer, clock, seeks_ids=True)
         work(pipeline, ledger)

@@ -124,7 +124,7 @@ class ImportObserver(RunObserver):
         total = partial(
             total_bytes, settings.files, encoding=settings.format_options.encoding, limit=settings.limit
         )
-        self._bar = ProgressBar(total()) if shows else None
+        self._bar = ProgressBar(total(), environment.clock) if shows else None
         self._behind = 0
         self._at = 0
 
