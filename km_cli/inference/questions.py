@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
-from km_cli.inference.writing import MOST_KEPT, counted, quoted
+from km_cli.inference.writing import counted, quoted
+from km_cli.kissmetrics import MOST_INSTANCES
 
 
 def questions(found: Inferred) -> tuple[str, ...]:
@@ -16,7 +17,7 @@ def questions(found: Inferred) -> tuple[str, ...]:
 
 def busiest(persona: PersonaFound) -> tuple[EventFound, ...]:
     """Return the events of which one identity has more than Kissmetrics keeps (D7)."""
-    return tuple(event for event in persona.events or () if event.most > MOST_KEPT)
+    return tuple(event for event in persona.events or () if event.most > MOST_INSTANCES)
 
 
 def _which(role: str, guess: Guess) -> str:

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
+from km_cli.kissmetrics import MOST_INSTANCES
 
 _MOST_NAMED = 12
-MOST_KEPT = 1000
-"""Instances of an event that Kissmetrics keeps for one person (D7)."""
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -216,8 +215,8 @@ def _events(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Iterat
 
 def _event(event: EventFound, persona: str) -> str:
     seen = f"{counted(event.rows, 'row')}, {counted(event.identities, persona)}"
-    if event.most > MOST_KEPT:
-        seen += f"; {event.most:,} of one {persona}, of which the last {MOST_KEPT:,} are kept (D7)"
+    if event.most > MOST_INSTANCES:
+        seen += f"; {event.most:,} of one {persona}, of which the last {MOST_INSTANCES:,} are kept (D7)"
     return f"  {quoted(event.name)},  # {seen}"
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from km_cli.errors import UsageError, nearest
+from km_cli.errors import UsageError, did_you_mean
 from km_cli.kissmetrics import fold_name
 from km_cli.model import Persona, Row
 
@@ -105,9 +105,10 @@ class EventsSeen:
         flags = [("--only", name) for name in self._selection.only] + [
             ("--skip", name) for name in self._selection.skip if name not in self._skipped
         ]
+        seen = self._names.values()
         return [
             *(
-                _message(f"{flag} {name!r}: no row is of this event", nearest(name, self._names.values()))
+                _message(f"{flag} {name!r}: no row is of this event", did_you_mean(name, seen, "", repr))
                 for flag, name in flags
                 if name in self._unseen
             ),
@@ -125,13 +126,13 @@ class EventsSeen:
             unseen = [name for folded, name in events.items() if folded in self._unseen]
             is_whole = len(unseen) == len(events) and events is not self._skipped
             for name in unseen:
-                near = nearest(name, others, _ALIKE if is_whole else _MISSPELT)
-                if near or is_whole:
-                    yield _message(f"km.toml, {place}: no row is of the event {name!r}", near)
+                hint = did_you_mean(name, others, "", repr, least=_ALIKE if is_whole else _MISSPELT)
+                if hint or is_whole:
+                    yield _message(f"km.toml, {place}: no row is of the event {name!r}", hint)
 
 
-def _message(message: str, near: str) -> str:
-    return message + (f"; did you mean {near!r}?" if near else "")
+def _message(problem: str, hint: str) -> str:
+    return f"{problem}; {hint}" if hint else problem
 
 
 def make_selection(
