@@ -22,7 +22,7 @@ from km_cli.cli.conclusion import (
     warn_of_other_sites,
 )
 from km_cli.cli.context import environment_of, prints_summary
-from km_cli.cli.monitoring.reporter import BackfillObserver, Ending, Reporter, backfill_json
+from km_cli.cli.monitoring.reporter import BackfillObserver, BackfillResult, Reporter, backfill_json
 from km_cli.cli.own_files import check_monitoring_files, own_files
 from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_backfill_sources
@@ -100,7 +100,7 @@ def report_usage_error(ctx: click.Context, words: list[str], error: KmError | cl
         reporter = Reporter.from_flags(context.params, environment_of(ctx).clock)
         known = error if isinstance(error, KmError) else UsageError(error.format_message(), "see --help")
         reporter.problem(known)
-        reporter.end(Ending(Exit.USAGE, Tally(), BackfillSummary(), None), known)
+        reporter.end(BackfillResult(Exit.USAGE, Tally(), BackfillSummary(), None), known)
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def _reporting_errors(reporter: Reporter) -> Iterator[None]:
         code = error.exit if isinstance(error, KmError) else _exit_of(error)
         if isinstance(error, Exception):
             reporter.problem(error if isinstance(error, KmError) else _unforeseen(error, code))
-        reporter.end(Ending(code, Tally(), BackfillSummary(), reporter.pending), error)
+        reporter.end(BackfillResult(code, Tally(), BackfillSummary(), reporter.pending), error)
         raise
 
 
@@ -159,7 +159,7 @@ def backfill(
     def work(pipeline: Pipeline) -> None:
         Backfill(settings, pipeline, ledger, clock, stop, summary, observer, own).run(sources)
 
-    with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), observer:
+    with interrupts.catching_signals(stop) as caught, _timed(stop, limits.max_time), observer:
         reporter.start(sources)
         for error in unreported_rejects(ledger):
             reporter.problem(error)
@@ -215,7 +215,7 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> Ending:
+def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> BackfillResult:
     """Print how the run went, write it to the journal, and return it for the monitor and the metrics."""
     flags, run, settings, observer = context.params, done.run, done.run.settings, done.run.observer
     tally, summary, error = run.tally, done.summary, done.error
@@ -232,7 +232,7 @@ def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> End
         reporter.journal.write(
             "finding", code=finding_code, count=count, file=finding.source, line=finding.line
         )
-    ending = Ending(code, tally, summary, sum(observer.pending.values()))
+    ending = BackfillResult(code, tally, summary, sum(observer.pending.values()))
     if flags["as_json"]:
         report.print_json(tally, reporter.seconds, more=backfill_json(ending, observer))
     return ending

@@ -45,7 +45,7 @@ def run_import(context: click.Context) -> int:
     tally, stop = Tally(), Stop()
     sources = make_file_sources(settings, stop, environment)
     started = environment.clock.monotonic()
-    with opened_to_send(settings, keys) as (ledger, rejects), interrupts.watched(stop) as caught:
+    with opened_to_send(settings, keys) as (ledger, rejects), interrupts.catching_signals(stop) as caught:
         asks = settings.target.asks_first and not flags["yes"]
         observer = ImportObserver(settings, environment, asks=asks, quiet=flags["quiet"] or flags["as_json"])
         run = Run(settings, keys, ledger, rejects, tally, stop, observer, environment)

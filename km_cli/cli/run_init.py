@@ -180,7 +180,7 @@ class _Report:
         if log.bad:
             self._print_role("unreadable", f"{counted(log.bad_count, 'record')}; {log.first_bad}")
         self._print_role("event", _describe(found.event))
-        self._print_role("time", _describe(found.timestamp, found.clock.said))
+        self._print_role("time", _describe(found.timestamp, found.clock.form))
         if found.id.column:
             self._print_role("id", _describe(found.id))
         for persona in found.personas:

@@ -139,8 +139,8 @@ def _certificate_error(causes: list[BaseException], route: Route) -> Answer | No
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             whose = route.next_hop if _has(causes, urllib3.exceptions.ProxyError) else route.host
-            said = f"the certificate of {whose} cannot be trusted: {cause.verify_message}"
-            return Answer(AnswerKind.REFUSED, said, hint=_UNTRUSTED)
+            reason = f"the certificate of {whose} cannot be trusted: {cause.verify_message}"
+            return Answer(AnswerKind.REFUSED, reason, hint=_UNTRUSTED)
     return None
 
 
@@ -153,10 +153,10 @@ def _proxy_error(causes: list[BaseException], route: Route) -> Answer | None:
     for cause in causes:
         if isinstance(cause, OSError) and (found := _TUNNEL.match(str(cause))):
             status = int(found[1])
-            said = f"{route.next_hop} does not connect to {route.host}: HTTP {status} {_phrase(status)}"
+            reason = f"{route.next_hop} does not connect to {route.host}: HTTP {status} {_phrase(status)}"
             if _is_retried(status):
-                return Answer(AnswerKind.RETRY, said.strip())
-            return Answer(AnswerKind.REFUSED, said.strip(), hint=_PROXY)
+                return Answer(AnswerKind.RETRY, reason.strip())
+            return Answer(AnswerKind.REFUSED, reason.strip(), hint=_PROXY)
     return None
 
 

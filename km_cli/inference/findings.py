@@ -31,7 +31,7 @@ class TimesFound(NamedTuple):
     `example` is the first of these. `units` are the units of numbers: a column with several can't be read.
     """
 
-    said: str
+    form: str
     seen: int = 0
     forms: tuple[str, ...] = ()
     local: int = 0

@@ -13,7 +13,7 @@ from datetime import datetime
 from km_cli.inference.findings import TimesFound
 from km_cli.mapping import AmbiguousTime, BadTime, EitherOrder, TimeOptions, Times
 
-SAID = {
+KINDS = {
     "seconds": "seconds since 1970",
     "milliseconds": "milliseconds since 1970",
     "microseconds": "microseconds since 1970",
@@ -63,15 +63,15 @@ class TimeForms:
         if kinds["form"]:
             local = kinds["form"] if not any("%z" in form for form in forms) else 0
             strange += kinds.total() - kinds["form"]
-            said = f"{' or '.join(forms)}, which needs time_format"
+            form = f"{' or '.join(forms)}, which needs time_format"
         else:
             local = sum(count for kind, count in kinds.items() if kind.startswith("local"))
-            said = " and ".join(SAID[kind] for kind, _ in kinds.most_common())
+            form = " and ".join(KINDS[kind] for kind, _ in kinds.most_common())
         units = tuple(unit for unit in _UNITS if kinds[unit])
-        return TimesFound(said, self._kinds.total(), forms, local, strange, self._example, units)
+        return TimesFound(form, self._kinds.total(), forms, local, strange, self._example, units)
 
     def _kind(self, text: str) -> str:
-        """Return the kind of a time: a key of SAID, `form` for an unusual one, "" for no time."""
+        """Return the kind of a time: a key of KINDS, `form` for an unusual one, "" for no time."""
         self._plain.unit = ""
         if EitherOrder.parse(text):  # another value may have the other order: the column needs a form
             return "form" if self._fits(text) else ""

@@ -43,8 +43,8 @@ def _escaped(letter: str) -> str:
 def listed(names: Iterable[str]) -> str:
     """Return names quoted, with commas; the first of them if there are many."""
     every = list(names)
-    said = ", ".join(quoted(name) for name in every[:_MOST_NAMED])
-    return f"{said}, … ({len(every):,})" if len(every) > _MOST_NAMED else said
+    first = ", ".join(quoted(name) for name in every[:_MOST_NAMED])
+    return f"{first}, … ({len(every):,})" if len(every) > _MOST_NAMED else first
 
 
 def counted(number: int, noun: str) -> str:
@@ -91,7 +91,7 @@ def _columns(found: Inferred) -> Iterator[str]:
     yield _column("event", found.event, found)
     if not found.event.is_known:
         yield '# event_name = "Billed"  # or this, if every row is the same event'
-    yield _column("timestamp", found.timestamp, found, found.clock.said)
+    yield _column("timestamp", found.timestamp, found, found.clock.form)
     yield from _clock(found.clock)
     if found.id.column:
         yield _column("id", found.id, found)

@@ -121,8 +121,8 @@ class _Search:
     def missing(self, pattern: str) -> Iterator[Missing]:
         """Yield the reasons why files of the pattern are missing."""
         for folder, reason in self._unreadable.items():
-            said = f"{path_text(folder or '.')} cannot be read: {reason}"
-            yield Missing(pattern, f"check its permissions: {said}", unreadable=True)
+            problem = f"{path_text(folder or '.')} cannot be read: {reason}"
+            yield Missing(pattern, f"check its permissions: {problem}", unreadable=True)
         if self._dangling:
             yield Missing(pattern, f"it is a link to {path_text(self._dangling)}, which does not exist")
         elif not (self.files or self.outside or self._has_folder or self._unreadable):

@@ -135,14 +135,14 @@ def check_encoding(name: str, head: bytes, encoding: str) -> None:
             f"{name} is not encoded in {encoding}: it begins with plain text of one byte a character",
             "leave --encoding out, or name another",
         )
-    said = _said(found, is_marked=marked)
-    if not found or encoding == found or (marked and encoding == said.lower()):
+    shown_as = _display_name(found, is_marked=marked)
+    if not found or encoding == found or (marked and encoding == shown_as.lower()):
         return
     if encoding and not is_wide and b"\0" not in begun:
         return  # In encodings with one byte a character, the bytes of the marks are letters.
     raise InputError(
-        f"{name} is encoded in {said}, not {encoding or UTF8}",
-        f"name the encoding: --encoding {said.lower()}",
+        f"{name} is encoded in {shown_as}, not {encoding or UTF8}",
+        f"name the encoding: --encoding {shown_as.lower()}",
     )
 
 
@@ -168,7 +168,7 @@ def _sniffed(begun: bytes) -> tuple[bool, str]:
     return False, "utf-16-le" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "utf-16-be"
 
 
-def _said(encoding: str, *, is_marked: bool) -> str:
+def _display_name(encoding: str, *, is_marked: bool) -> str:
     """Return the name of an encoding for people: `UTF-16` if a mark says in which order the bytes are."""
     base, order = encoding[:6].upper(), encoding[7:].upper()
     return base if is_marked else base + order

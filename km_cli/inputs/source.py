@@ -301,8 +301,8 @@ class Source:
         except FileNotFoundError:
             raise _absent(self.path, self.name) from None
         except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or str(error)
-            raise UsageError(f"{self.name}: cannot be opened: {said}", "check the path") from None
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"{self.name}: cannot be opened: {reason}", "check the path") from None
         if is_folder:
             raise UsageError(f"{self.name} is a folder", f"name the files in it: {self.name}/*.csv")
 

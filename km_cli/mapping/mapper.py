@@ -177,8 +177,8 @@ class Mapper:
             if not identity:
                 if is_expected:
                     self._normalised["parts-without-id"] += 1
-                said = f"a row without {persona}: that part is left out"
-                yield Finding(f"no-{persona}", said, row.source, row.line)
+                message = f"a row without {persona}: that part is left out"
+                yield Finding(f"no-{persona}", message, row.source, row.line)
         if self._times.leap_second:
             yield Finding("leap-second", "the second :60 is read as :59", row.source, row.line)
 

@@ -76,9 +76,9 @@ class _Columns(NamedTuple):
 
 
 class Overlaps:
-    """Compares the current reading with others; `asked` is the word of a flag or of km.toml.
+    """Compares the current reading with others. `asked` is the overlap that a flag or km.toml asks for.
 
-    `same` are readings that begin with the same bytes: the lines that they have read always repeat.
+    `same` are readings that begin with the same bytes. Lines that they have read are always repeats.
 
     A corrected reject belongs to the reading that rejected it, so the methods take the number of the row's
     own reading.
@@ -128,7 +128,7 @@ class Overlaps:
     def overlap(self, own: int, other: int) -> Overlap:
         """Return how to treat a row of `own` if `other` has its deed with other values."""
         if self._is_beside(own, other):
-            return Overlap.SEPARATE  # whatever the flag, as they cannot repeat each other
+            return Overlap.SEPARATE  # under any flag, as the two readings cannot repeat each other
         return self._asked if self._asked is not Overlap.ASK else self._reading_numbered(own).overlap
 
     def is_read_again(self, own: int, other: int, line: int) -> bool:

@@ -37,8 +37,8 @@ class Expansion:
         for call in calls:
             if type(call) is Record:
                 if len(call.event) > LONGEST_NAME:
-                    said = f"the event {call.event[:30]!r}… has {len(call.event)} characters, over 254"
-                    return Reject(row, "D4", said)
+                    message = f"the event {call.event[:30]!r}… has {len(call.event)} characters, over 254"
+                    return Reject(row, "D4", message)
                 break
         else:
             if refused := self._without_record(event, owed, calls):
@@ -50,8 +50,8 @@ class Expansion:
     def _without_record(self, event: Event, owed: tuple[str, ...], calls: list[Call]) -> Reject | None:
         """Reject a row that names no persona which may do its event, or that owes parts no persona has."""
         if owed and not calls:
-            said = f"it still owes {' and '.join(owed)}, and no persona that it names does that now"
-            return Reject(event.row, "owed", said, owed)
+            message = f"it still owes {' and '.join(owed)}, and no persona that it names does that now"
+            return Reject(event.row, "owed", message, owed)
         able = self._able(event.name)
         if able and not owed:
             return Reject(event.row, "no-identity", f"it names no {' and no '.join(able)}")
