@@ -67,7 +67,7 @@ def _near(name: str) -> str:
 def _surrogates_for(error: UnicodeError) -> tuple[str, int]:
     """Replace bytes that are no text by surrogates.
 
-    They are no text in UTF-8, so that their row is rejected.
+    These cannot be encoded as UTF-8 either, so that the row is rejected.
     """
     if not isinstance(error, UnicodeDecodeError):
         raise error
@@ -81,7 +81,7 @@ codecs.register_error(_REPLACED, _surrogates_for)
 class Transcoded:
     """Bytes in some encoding as UTF-8. A rejects file is in UTF-8 whatever the flag says: km-cli wrote it.
 
-    `encoded` are the first bytes before decoding, once some were read; b"" for a rejects file.
+    `encoded` are the first bytes before decoding, as soon as they are read; b"" for a rejects file.
 
     Raises UnicodeError where the text cannot be decoded any further.
     """
@@ -149,7 +149,7 @@ def check_encoding(name: str, head: bytes, encoding: str) -> None:
 def _sniffed(begun: bytes) -> tuple[bool, str]:
     """Return whether the bytes begin with a mark of UTF-16 or UTF-32, and the encoding, "" for neither.
 
-    Without a mark the encoding shows in the places of zero bytes, which most characters of most texts have.
+    Without a mark it is recognised by the places of zero bytes: most characters of most texts have some.
     """
     for mark, encoding in _MARKS.items():
         if begun.startswith(mark):
@@ -169,17 +169,17 @@ def _sniffed(begun: bytes) -> tuple[bool, str]:
 
 
 def _display_name(encoding: str, *, is_marked: bool) -> str:
-    """Return the name of an encoding for people: `UTF-16` if a mark says in which order the bytes are."""
+    """Return the name of an encoding for messages: `UTF-16` if a mark gives the order of bytes."""
     base, order = encoding[:6].upper(), encoding[7:].upper()
     return base if is_marked else base + order
 
 
 def _zeros(name: str, wide: str) -> InputError:
-    """Return the error for a log that was truncated while a program went on writing at its old place."""
+    """Return the error for a log that was truncated while a program kept writing behind its old end."""
     plain = f" | iconv -f {wide} -t utf-8" if wide else ""
     return InputError(
-        f"{name} begins with zero bytes: it was truncated while a program went on writing at its old place",
-        "have that program append (>> in a shell); to import what the file holds: "
+        f"{name} begins with zero bytes: it was truncated while a program kept writing behind its old end",
+        "make that program append (>> in a shell); to import the content of the file: "
         f"{shell_command(name, 'cat')}{plain} | tr -d '\\000' | km-cli import -",
     )
 

@@ -13,7 +13,7 @@ USUAL = {
     "event": ("event", "event_name", "action", "activity"),
     "timestamp": ("timestamp", "time", "created_at", "occurred_at", "ts", "date"),
 }
-"""The usual names of each role's column, for a role whose column is not named; the first match wins."""
+"""The usual names of each role's column. If no flag names the column, the first match has the role."""
 
 
 _FLAGS = frozenset({*USUAL, "id", "property", "exclude-property", "ignore-column"})
@@ -131,7 +131,7 @@ def _place(role: str) -> str:
 
 
 def how_to_ask(role: str, column: str = "NAME") -> str:
-    """Return how a user names the column of a role."""
+    """Return the flag or the line of km.toml that gives a role its column, for a hint."""
     if role in _FLAGS:
         return f"--{role} {shlex.quote(column)}"
     if role.startswith(MEMBERS):

@@ -1,4 +1,4 @@
-"""A selection of a log's rows: those between two times, or of some events."""
+"""A selection of a log's rows: rows between two times, or rows of some events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from km_cli.kissmetrics import fold_name
 from km_cli.model import Persona, Row
 
 MOST_SEEN = 5000
-"""Names of events that are remembered, to propose the nearest one for a name that none of them has."""
+"""Names of events that are remembered, to propose the nearest one for a name that no row has."""
 
 _ALIKE = 0.6
 _MISSPELT = 0.85
@@ -55,7 +55,7 @@ class Selection(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """Where a selection begins or ends: the flag or key that says so, its value, and the moment if any."""
+    """The begin or end of a selection: the flag or key that sets it, its value, and the moment if any."""
 
     place: str
     text: str
@@ -63,7 +63,7 @@ class Bound(NamedTuple):
 
 
 class EventsSeen:
-    """The events that were read, to report the events that flags or km.toml name and no row has.
+    """Notes the events of all rows, to report the events that flags or km.toml name and no row has.
 
     Events are named by --only and --skip, and in km.toml's lists of the events that a persona may do or that
     are `skipped`. Memory is constant: it holds MOST_SEEN names, and the named events that were not seen yet.
@@ -163,7 +163,7 @@ def check_order(since: Bound, until: Bound) -> None:
     if since.moment is not None and until.moment is not None and since.moment >= until.moment:
         raise UsageError(
             f"no row can be from {since.text} on ({since.place}) and before {until.text} ({until.place})",
-            "since must be the earlier one; a whole day ends where the next one begins",
+            "since must be the earlier time; for a whole day, until is the next day",
         )
 
 

@@ -20,11 +20,11 @@ class Expansion:
         self._personas = [(persona, _naming(persona)) for persona in personas]
 
     def expand(self, event: Event) -> Sequence | Reject:
-        """Return the calls for `event`: each persona that the row names does its part, as itself.
+        """Return the calls for `event`: those of each persona that the row names, as that persona.
 
         Identity toggles only if another persona has a part, and then returns to the actor. A corrected reject
         expands only to the parts that it still owes. A sequence without calls means that no persona may do
-        the event. A Reject means that some persona may, and that the row names no identity for it.
+        the event. A Reject means that a persona may do it, but the row has no identity for that persona.
         """
         row = event.row
         owed = row.origin.owed if row.origin else ()
@@ -48,9 +48,9 @@ class Expansion:
         return Sequence(row, tuple(calls), event.cells)
 
     def _without_record(self, event: Event, owed: tuple[str, ...], calls: list[Call]) -> Reject | None:
-        """Reject a row that names no persona which may do its event, or that owes parts no persona has."""
+        """Return a Reject if the row names no persona that may do its event, or that has a part owed."""
         if owed and not calls:
-            message = f"it still owes {' and '.join(owed)}, and no persona that it names does that now"
+            message = f"it still owes {' and '.join(owed)}, and no persona that it names has such a part now"
             return Reject(event.row, "owed", message, owed)
         able = self._able(event.name)
         if able and not owed:
@@ -65,7 +65,7 @@ class Expansion:
 def _calls_of(
     persona: Persona, name: str, part: PersonaPart, event: Event, owed: tuple[str, ...]
 ) -> list[Call]:
-    """Return one persona's calls, of a corrected reject only those that it still owes."""
+    """Return one persona's calls; for a corrected reject, only those that it still owes."""
     identity, properties, sets, alias = part
     who, site, *_ = persona
     if owed:

@@ -1,4 +1,4 @@
-"""The personas' lists of events in km.toml: which events no persona does, and which one persona lacks."""
+"""The personas' lists of events in km.toml: the events that no persona does, or that one persona lacks."""
 
 from __future__ import annotations
 
@@ -66,5 +66,5 @@ class EventLists:
         """Yield a finding for each event that a persona lacks and others do, and the number of its rows."""
         for name, rows, places in sorted(self._lacked.values(), key=lambda lacked: (-lacked[1], lacked[0])):
             who = " and ".join(self._personas[place] for place in sorted(places))
-            message = f"{name!r} is not among the events of {who}: others do it (rows: {rows:,})"
+            message = f"{name!r} is not among the events of {who}, but of another persona (rows: {rows:,})"
             yield Finding("left-to-others", message, "", 0, repr(name)), rows
