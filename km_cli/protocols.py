@@ -27,7 +27,7 @@ class Slots(Protocol):
     """How many calls were taken out again because their destination refused them."""
 
     def slot(self, person: bytes, second: int) -> Slot:
-        """Return the slot; an empty one if nothing is known of that person in that second."""
+        """Return the slot, an empty one if the person has no call in that second."""
         ...
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:

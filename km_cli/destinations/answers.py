@@ -79,7 +79,7 @@ def classify_response(response: requests.Response, body: bytes | None, now: floa
         )
     if 200 < status < 300:
         return Answer(AnswerKind.NOT_AN_IMAGE, f"{line} instead of an image (W3)")
-    return Answer(AnswerKind.REFUSED, f"{line}: the destination refuses us", hint=_REFUSED)
+    return Answer(AnswerKind.REFUSED, f"{line}: the destination refuses all calls", hint=_REFUSED)
 
 
 def _is_retried(status: int) -> bool:
@@ -148,7 +148,7 @@ def _proxy_error(causes: list[BaseException], route: Route) -> Answer | None:
     """Classify a proxy's refusal to connect, or a proxy without a usable URL; None for other errors."""
     if _has(causes, *_BROKEN_URL):
         return Answer(
-            AnswerKind.REFUSED, f"the proxy on the way to {route.host} has no URL to use", hint=_PROXY
+            AnswerKind.REFUSED, f"the URL of the proxy on the way to {route.host} is not valid", hint=_PROXY
         )
     for cause in causes:
         if isinstance(cause, OSError) and (found := _TUNNEL.match(str(cause))):

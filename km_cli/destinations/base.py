@@ -22,8 +22,8 @@ from km_cli.protocols import Clock, Destination
 class Target(ABC):
     """A place that `--to` names.
 
-    `tracker` is the name under which the ledger keeps what was sent there: two targets with the same name
-    share what they know. `place` is the URL or the path, for people.
+    `tracker` is the name under which the ledger keeps the calls that were sent there. Two targets with the
+    same name are one to the ledger. `place` is the URL or the path, for messages.
     """
 
     tracker: str
@@ -39,7 +39,7 @@ class Target(ABC):
     """Whether an import from a terminal shows the first sequences and asks before it sends anything."""
 
     seconds_a_call: float = 0.0
-    """How long a call takes by assumption, for the estimate of a dry run; 0.0 for no estimate."""
+    """The seconds that a call is assumed to take, for the estimate of a dry run; 0.0 for no estimate."""
 
     own_ledger: Path | None = None
     """The file that holds both its store and its ledger, if it has one; `--to` is then `tracker:PATH`.
@@ -62,7 +62,7 @@ class Target(ABC):
         """
 
     def kept(self) -> Mapping[str, Any] | None:
-        """Return what its store holds by now; None without a store, or if it cannot be read."""
+        """Return the counts of its store; None without a store, or if it cannot be read."""
         return None
 
 

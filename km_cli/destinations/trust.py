@@ -1,4 +1,4 @@
-"""Checks the trusted certificates before the first call: no retry would mend a wrong file."""
+"""Checks the file of trusted certificates before the first call. No retry would help if it is wrong."""
 
 from __future__ import annotations
 
