@@ -1,7 +1,7 @@
 """The heavy half of `backfill`: an import that runs unattended.
 
-Without a terminal it prints problems only, because cron mails whatever is printed. The journal, the monitor
-and the metrics get a report of every run.
+Without a terminal it prints only problems, because cron mails all output. The journal, the monitor and the
+metrics get a report of every run.
 """
 
 from __future__ import annotations
@@ -149,8 +149,8 @@ def backfill(
 ) -> Backfilled:
     """Read what is new in the sources and send it.
 
-    If an earlier run was told to wait, and the wait is not over, this one ends before it reads anything: cron
-    will start another. With --strict, all files are rehearsed before the first call.
+    If the destination asked an earlier run to wait, and the wait is not over, this run ends before it reads a
+    file: cron will start another one. With --strict, all files are rehearsed before the first call.
     """
     settings, ledger, clock, stop, observer = run.settings, run.ledger, run.clock, run.stop, run.observer
     tracker, summary = settings.target.tracker, BackfillSummary()
@@ -216,7 +216,7 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
 
 
 def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> BackfillResult:
-    """Print how the run went, write it to the journal, and return it for the monitor and the metrics."""
+    """Print the result, write it to the journal, and return it for the monitor and the metrics."""
     flags, run, settings, observer = context.params, done.run, done.run.settings, done.run.observer
     tally, summary, error = run.tally, done.summary, done.error
     if prints_summary(context):

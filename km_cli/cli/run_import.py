@@ -1,4 +1,4 @@
-"""The heavy half of `import`: put the pipeline together, run it and print how it went."""
+"""The heavy half of `import`: put the pipeline together, run it and print its result."""
 
 from __future__ import annotations
 

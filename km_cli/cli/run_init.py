@@ -1,4 +1,4 @@
-"""The heavy half of `init`: read a log twice, write km.toml, and print which column has which role."""
+"""The heavy half of `init`: read a log twice, write km.toml, and print the column of each role."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _dry_run(context: click.Context) -> list[str]:
 
 
 class _Report:
-    """Prints which column has which role and why; on standard error if km.toml goes to standard output."""
+    """Prints the column of each role and the reason; on standard error if km.toml goes to standard output."""
 
     def __init__(self, *, to_stderr: bool) -> None:
         self._to_stderr = to_stderr

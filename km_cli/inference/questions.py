@@ -10,7 +10,7 @@ from km_cli.kissmetrics import MOST_INSTANCES
 
 
 def questions(found: Inferred) -> tuple[str, ...]:
-    """Return the questions. An import without an answer is refused and sends nothing."""
+    """Return the questions. As long as one has no answer, an import is refused and sends nothing."""
     roles = (("event", found.event), ("time", found.timestamp), ("user", found.personas[0].guess))
     return (*(_which(role, guess) for role, guess in roles if not guess.is_known), *_of_clock(found.clock))
 
@@ -23,8 +23,8 @@ def busiest(persona: PersonaFound) -> tuple[EventFound, ...]:
 def _which(role: str, guess: Guess) -> str:
     if guess.clock:
         return (
-            f"the day is in {quoted(guess.column)} and the time of day in {quoted(guess.clock)}; "
-            'join them into one column, "timestamp", as 2024-01-31 10:20'
+            f"the day is in {quoted(guess.column)}, and the time of day is in {quoted(guess.clock)}; "
+            'join them into one column, "timestamp", such as 2024-01-31 10:20'
         )
     perhaps = f" Perhaps {quoted(guess.column)}" if guess.column else ""
     return f"which column is the {role}?{perhaps}"

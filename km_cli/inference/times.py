@@ -1,6 +1,6 @@
-"""How the times of a column are written.
+"""Finds how the times of a column are written.
 
-All its values are looked at, since one alone may fit several forms.
+It takes all values of the column, since a single value may fit several forms.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MOST_TRIES = 20
 
 
 class TimeForms:
-    """Finds the forms of the times that it is shown. `now` is in seconds since 1970."""
+    """Finds the forms of times, one after the other. `now` is in seconds since 1970."""
 
     def __init__(self, now: float) -> None:
         self._plain = Times(TimeOptions(), now)
@@ -73,7 +73,7 @@ class TimeForms:
     def _kind(self, text: str) -> str:
         """Return the kind of a time: a key of KINDS, `form` for an unusual one, "" for no time."""
         self._plain.unit = ""
-        if EitherOrder.parse(text):  # another value may have the other order: the column needs a form
+        if EitherOrder.parse(text):  # another value may be in the other order, so the column needs a form
             return "form" if self._fits(text) else ""
         try:
             self._plain.parse(text)

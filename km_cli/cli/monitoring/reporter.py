@@ -62,7 +62,7 @@ class Reporter:
     def from_flags(cls, flags: dict[str, Any], clock: Clock) -> Reporter:
         """Return the reporter that --log, --ping and --metrics ask for.
 
-        Raises UsageError if a file cannot be written. The monitor is pinged about that: the ping may be the
+        Raises UsageError if a file cannot be written. The monitor gets a ping about that, which may be the
         only report that works.
         """
         check_ping(flags["ping"])
