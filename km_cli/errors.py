@@ -1,8 +1,8 @@
 """Every error that km-cli raises on purpose, and its exit code.
 
-KmError                         the message, and `hint`: what to do next
+KmError                         the message, and `hint`, the next step
 ├── UsageError              2   wrong flags, a missing file, a missing key
-│   └── InputError          2   an input that cannot be understood (X in bad-input.md)
+│   └── InputError          2   an input that cannot be understood
 │       └── Unclosed        2   its last quotation mark is not closed
 ├── LedgerError            73   the ledger cannot be used
 │   ├── LedgerBusy         75   another run holds the ledger
@@ -16,7 +16,7 @@ KmError                         the message, and `hint`: what to do next
 ├── Unavailable            69   the destination is unavailable, or refuses us
 │   └── Outage             69   the destination does not answer at present
 ├── Exhausted              74   the system allows this process no more files or threads
-├── ComeBackLater          75   the destination asked for a longer wait than a run should take
+├── ComeBackLater          75   the destination asked for a longer wait than a run should make
 ├── Undelivered            75   calls are pending: their attempts are used up, or they have to wait
 └── TimeIsUp               75   the run took as long as --max-time allows
 """
@@ -44,10 +44,10 @@ class Exit(IntEnum):
 
 
 class KmError(Exception):
-    """The base of the tree. `str(error)` says what went wrong, and `hint` what to do next.
+    """The base of the tree. `str(error)` is the problem, `hint` is the next step.
 
-    `plain` is the message without values of a log, for the journal and the monitor, which others may read. If
-    the two differ, the hint may hold such values as well, and `plain_hint` is a general one.
+    `plain` is the message without values of the log, for the journal and the monitor, which other people may
+    read. If the two differ, the hint may hold such values as well, and `plain_hint` is a general one.
     """
 
     exit: Exit = Exit.USAGE
@@ -122,7 +122,7 @@ class TooManyFindings(KmError):
 
 
 class Unavailable(KmError):
-    """The destination does not answer, or refuses us as a whole."""
+    """The destination does not answer, or refuses all calls of this run."""
 
     exit = Exit.UNAVAILABLE
 
@@ -160,9 +160,9 @@ class TimeIsUp(KmError):
 
 
 def nearest(word: str, names: Iterable[str], least: float = 0.6) -> str:
-    """Return the name that `word` was probably meant to be, whatever the case of its letters; "" if none.
+    """Return the name that is most like `word`, in any case of letters; "" if none is like it.
 
-    `least` is how alike they must be, from 0 to 1.
+    `least` is how alike the two must be, from 0 to 1.
     """
     import difflib
 
@@ -172,11 +172,16 @@ def nearest(word: str, names: Iterable[str], least: float = 0.6) -> str:
 
 
 def did_you_mean(
-    word: str, names: Iterable[str], otherwise: str, shown: Callable[[str], str] = str, also: str = ""
+    word: str,
+    names: Iterable[str],
+    otherwise: str,
+    write: Callable[[str], str] = str,
+    also: str = "",
+    least: float = 0.6,
 ) -> str:
-    """Return a hint that proposes the nearest of `names`, written by `shown`; `otherwise` if none is near.
+    """Return a hint that proposes the nearest of `names`, or `otherwise` if none is near.
 
-    `also` follows a proposal.
+    `write` returns a name as the hint has it. `also` follows a proposal. `least` is as for `nearest`.
     """
-    near = nearest(word, names)
-    return f"did you mean {shown(near)}?{also}" if near else otherwise
+    near = nearest(word, names, least)
+    return f"did you mean {write(near)}?{also}" if near else otherwise

@@ -16,10 +16,10 @@ LONGEST_VALUE = 8192
 """D5: bytes of UTF-8 in a property value."""
 
 MOST_INSTANCES = 1000
-"""D7: Kissmetrics keeps the last so many of each event and each property of a person."""
+"""D7: Kissmetrics keeps this many instances of each event and each property of a person, the last ones."""
 
 PLACEHOLDERS = frozenset({"null", "none", "undefined", "anonymous", "guest", "-", "n/a", "missing"})
-"""I1: values that are placeholders. As an identity, one of them would make many people one for good."""
+"""I1: placeholders. If one of them were an identity, many people would become one for good."""
 
 _SET_BY_KISSMETRICS = frozenset(
     {
@@ -33,7 +33,7 @@ _INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
 )
-"""Invisible characters. Two texts that differ only by one of these look the same, and are two.
+"""Invisible characters. Two texts that differ only by one of these look the same.
 
 Variation selectors are among them, although they are meant behind an emoji: they cannot be seen, and some
 programs drop or add them.
@@ -52,7 +52,7 @@ def fold_name(name: str) -> str:
 
 
 def fold_identity(identity: str) -> str:
-    """Return the identity by the older, stricter page: commas and colons become spaces (D4)."""
+    """Return the identity as the older, stricter page has it: commas and colons become spaces (D4)."""
     if "," in identity or ":" in identity:
         return identity.translate(_COMMAS_AND_COLONS)
     return identity

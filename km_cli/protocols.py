@@ -27,7 +27,7 @@ class Slots(Protocol):
     """How many calls were taken out again because their destination refused them."""
 
     def slot(self, person: bytes, second: int) -> Slot:
-        """Return the slot; an empty one if nothing is known of that person in that second."""
+        """Return the slot, an empty one if the person has no call in that second."""
         ...
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
@@ -59,13 +59,13 @@ class Slots(Protocol):
         ...
 
     def is_leader(self, person: bytes) -> bool:
-        """Tell whether an alias made another person one with this one."""
+        """Tell whether an alias made another person part of this one."""
         ...
 
     def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
-        """Keep the call of a row that this reading took for `known_call`, with values changed since.
+        """Keep the call of a row that this reading took for `known_call` with changed values.
 
-        Only its call and its row come back, and of `changed.known` the row's `total` and number.
+        `take_changed` returns it with its call, its row, and the `total` and `row` of `changed.known`.
         """
         ...
 
@@ -75,18 +75,18 @@ class Slots(Protocol):
 
 
 class OtherReadings(Protocol):
-    """All that planning asks about the reading at hand (`own`) beside another one that has a call."""
+    """All that planning asks about the current reading (`own`) and another one that has a call."""
 
     def overlap(self, own: int, other: int) -> Overlap:
         """Return the meaning of a row whose deed the other reading has with other values."""
         ...
 
     def is_passed_over(self, own: int, other: int) -> bool:
-        """Tell whether `--as-new` forbids to match rows with the calls that the other reading sent."""
+        """Tell whether `--as-new` forbids matching rows with the calls that the other reading sent."""
         ...
 
     def has_ids(self, own: int) -> bool:
-        """Tell whether the rows of the reading at hand have ids of the log's own."""
+        """Tell whether the rows of the current reading have ids of the log's own."""
         ...
 
     def is_read_again(self, own: int, other: int, line: int) -> bool:
@@ -94,14 +94,14 @@ class OtherReadings(Protocol):
         ...
 
     def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
-        """Return the columns that both logs have and in which two rows differ; none if they are alike.
+        """Return the columns of both logs in which two rows differ; none if the rows are alike.
 
-        `columns` are those of the row at hand, as a RowFingerprint has them.
+        `columns` are those of the current row, as in its RowFingerprint.
         """
         ...
 
     def place(self, known: KnownRow) -> str:
-        """Return the place of a row, for people."""
+        """Return the place of a row, for a message."""
         ...
 
     def cells(self, known: KnownRow) -> Properties:
@@ -113,10 +113,10 @@ class Counts(Protocol):
     """All that the forecast asks of the ledger about earlier runs. Durable as slots are."""
 
     def count_gain(self, site: str, persona: str, person: bytes, gain: Gain) -> list[tuple[bytes, int]]:
-        """Count what a call to this person adds.
+        """Count the gain of a call to this person.
 
-        Return key and number of each instance beyond the most that Kissmetrics keeps (D7): for each of them
-        the earliest one is dropped.
+        Return the key and the number of each instance that is one too many (D7). For each of them Kissmetrics
+        drops the earliest instance.
         """
         ...
 
@@ -125,7 +125,7 @@ class Counts(Protocol):
         ...
 
     def count_name(self, site: str, kind: str, name: bytes) -> int:
-        """Count a name of an event or property; return how many the site has, 0 if it had this one."""
+        """Count the name of an event or property. Return how many the site has; 0 if it had this one."""
         ...
 
 
@@ -148,7 +148,7 @@ class Destination(Protocol):
     """How many calls one `send` takes."""
 
     workers: int
-    """How many connections make sense at most."""
+    """The largest number of connections that makes sense."""
 
     def encode(self, call: Wired, second: int) -> bytes:
         """Return the call's final bytes but for the key. The same arguments always give the same bytes."""

@@ -550,7 +550,7 @@ def test_rejects_and_log_among_the_sources_are_not_read(nights: Nights, logs: Lo
     assert rejects.stat().st_size == size
     check(tracker, logs)
     nights.configure(f'files = ["{rejects}"]')
-    assert "is no log to read: it is the rejects file" in nights(*words).ended(2).err
+    assert "is not a log: it is the rejects file" in nights(*words).ended(2).err
 
 
 def test_rejects_beside_the_ledger_are_not_read(nights: Nights, logs: Logs, tracker: Tracker) -> None:
@@ -616,7 +616,7 @@ def test_files_that_configure_a_run_are_not_read_as_logs(
     check(tracker, logs)
     nights.configure('files = ["km.key"]', more=more)
     result = nights("--log", tmp_path / "log").ended(2)
-    assert "km.key is no log to read: it is a key file" in result.err
+    assert "km.key is not a log: it is a key file" in result.err
     assert key not in result.err + (tmp_path / "log").read_text()
 
 
@@ -770,7 +770,7 @@ def test_a_request_to_wait_outlives_the_run(clockwork: Clockwork, logs: Logs, tr
     tracker.behave = None
     clockwork.now = NOW + 3599
     assert clockwork.run() == 75
-    assert "wants to be left alone until 2026-09-21 15:13:20 UTC" in clockwork.said
+    assert "asked for no calls until 2026-09-21 15:13:20 UTC" in clockwork.said
     assert len(tracker.seen) == asked
     assert "6 calls" not in clockwork.said
     clockwork.now = NOW + 3601
@@ -807,7 +807,7 @@ def test_an_outage_outlives_the_run(clockwork: Clockwork, logs: Logs, tracker: T
     assert clockwork.run() == 69
     clockwork.now += 29
     assert clockwork.run() == 69
-    assert "is left alone until" in clockwork.said
+    assert "no calls are sent to the destination until" in clockwork.said
     assert f"{tracker.url.removeprefix('http://')} refuses connections" in clockwork.said
     clockwork.now += 2
     assert clockwork.run() == 69

@@ -211,7 +211,7 @@ def test_nothing_of_what_is_damaged_is_sent(importer: Command, tracker: Tracker,
     packed[len(packed) // 2] ^= 0x55
     (tmp_path / "x.csv.gz").write_bytes(packed)
     result = importer("import", tmp_path / "x.csv.gz").ended(74)
-    assert "none of it is sent" in result.err
+    assert "none of its rows is sent" in result.err
     assert not tracker.seen
 
 

@@ -28,7 +28,8 @@ from km_cli.destinations.base import QueryEncoder
 from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import LedgerFailed, UsageError
 from km_cli.model import NANOSECONDS, Answer, AnswerKind, OutboxCall, Record, Wired
-from km_cli.protocols import Destination
+from km_cli.protocols import Clock, Destination
+from km_cli.run.clock import SystemClock
 from km_cli.standin import Store
 from tests.support.delivering import KEY, SECOND, outbox_call, record
 from tests.support.inprocess import run
@@ -88,7 +89,7 @@ class ByStore:
         self.path = folder / "local.db"
 
     def destination(self, site: str) -> Destination:  # noqa: ARG002
-        return parse_target(f"local:{self.path}", self.path.parent).open({}, 30.0)
+        return parse_target(f"local:{self.path}", self.path.parent).open({}, 30.0, SystemClock())
 
     def read(self, site: str) -> Opening:
         with closing(Store(self.path)) as store:
@@ -117,7 +118,7 @@ class LinesTarget(Target):
     def parse(cls, to: str, folder: Path) -> Self:  # noqa: ARG003
         return cls(to, to.partition(":")[2])
 
-    def open(self, keys: Mapping[str, str], timeout: float) -> Destination:  # noqa: ARG002
+    def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:  # noqa: ARG002
         return Lines(Path(self.place))
 
 
@@ -153,7 +154,7 @@ class ByLines:
         self.path = folder / "calls.txt"
 
     def destination(self, site: str) -> Destination:  # noqa: ARG002
-        return LinesTarget.parse(f"lines:{self.path}", self.path.parent).open({}, 30.0)
+        return LinesTarget.parse(f"lines:{self.path}", self.path.parent).open({}, 30.0, SystemClock())
 
     def read(self, site: str) -> Opening:
         name, call = self.path.read_text().splitlines()[-1].split(" ")
@@ -366,4 +367,4 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     path = tmp_path / "local.db"
     path.write_bytes(b"this is no database, whatever its name says " * 100)
     with pytest.raises(LedgerFailed, match=r"local\.db cannot be written"):
-        parse_target(f"local:{path}", path.parent).open({}, 30.0).connect()
+        parse_target(f"local:{path}", path.parent).open({}, 30.0, SystemClock()).connect()

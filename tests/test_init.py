@@ -213,7 +213,7 @@ def test_a_time_of_day_in_a_column_of_its_own_is_asked_for(day: str, clock: str)
         assert (found.timestamp.column, found.timestamp.clock) == ("date", names[3])
         assert not found.timestamp.is_known
         (asked, *_) = questions(found)
-        assert f'the day is in "date" and the time of day in "{names[3]}"' in asked
+        assert f'the day is in "date", and the time of day is in "{names[3]}"' in asked
         assert 'timestamp = "?"' in toml_text(found, "log.csv")
     found = looked_at(
         ["user", "event", "ts", "took"], [[*row[:2], f"{row[2][:10]} 10:20", "0:05"] for row in rows]
@@ -341,7 +341,7 @@ def test_what_accounts_have_one_value_of_is_proposed(folder: Folder) -> None:
     folder.write("log.csv", table("user,account,event,time,plan,clicks,source", rows))
     folder("init", "log.csv").ended(0)
     text = folder.toml.read_text()
-    assert '# properties = ["plan"]  # carry these alone: each account has one value of them\n' in text
+    assert '# properties = ["plan"]  # send only these: each account has one value of them\n' in text
     folder.toml.write_text(text.replace('# set = ["plan"]', 'set = ["plan"]'))
     assert folder("dry-run", "log.csv").ended(0).out.count("set  20") > 0
 

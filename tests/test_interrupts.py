@@ -98,12 +98,12 @@ def test_a_terminal_that_goes_away_stops_it_but_for_nohup() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         stop = Stop()
-        with interrupts.watched(stop) as caught:
+        with interrupts.catching_signals(stop) as caught:
             signal.raise_signal(signal.SIGHUP)
         assert (stop.requested, caught.signal) == (True, signal.SIGHUP)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         stop = Stop()
-        with interrupts.watched(stop) as caught:
+        with interrupts.catching_signals(stop) as caught:
             signal.raise_signal(signal.SIGHUP)
         assert (stop.requested, caught.signal) == (False, 0)
     finally:
@@ -117,7 +117,7 @@ def test_a_closed_standard_error_is_no_reason_to_fail() -> None:
     os.close(reads)
     os.dup2(writes, 2)
     try:
-        with interrupts.watched(stop) as caught:
+        with interrupts.catching_signals(stop) as caught:
             signal.raise_signal(signal.SIGTERM)
     finally:
         os.dup2(kept_open, 2)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from km_cli.cli.terminal.report import MEANINGS
 from km_cli.config import kmtoml
 from km_cli.config.people import make_people
 from km_cli.errors import UsageError
@@ -601,7 +600,7 @@ def test_what_cannot_go_together(km: Command, tmp_path: Path, text: str, said: s
 
 def test_no_persona_has_the_code_of_a_finding(tmp_path: Path) -> None:
     """The code `no-NAME` reports rows without an identity for a persona."""
-    codes = {*MEANINGS, *CATALOGUE, *_DROPPED}
+    codes = {*CATALOGUE, *_DROPPED}
     names = [code.removeprefix("no-") for code in codes if code.startswith("no-")]
     assert len(names) == 5
     for name in names:

@@ -215,7 +215,7 @@ def test_an_event_that_one_list_leaves_to_others_is_a_note_per_name(
     rows = [f"u{n},Acme,{event},@{n},pro" for n, event in enumerate(("In", "In", "Out", "Paid"))]
     log = write(tmp_path / "log.csv", *rows, "ada,,In,@9,")
     out = importer("dry-run", log).ended(0).out
-    assert "left-to-others: 'In' is not among the events of account: others do it (rows: 2)" in out
+    assert "left-to-others: 'In' is not among the events of account, but of another persona (rows: 2)" in out
     assert "most: 'In' 2; 'Out' 1" in out
     summary = importer("import", log, "--strict", "--json").ended(0).summary
     assert summary["findings"]["left-to-others"] == 2

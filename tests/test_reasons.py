@@ -171,8 +171,8 @@ def test_a_proxy_that_refuses_is_named_without_its_password(
     ("proxy", "says"),
     [
         ("http://ada:s3cret@127.0.0.1:1", "the proxy 127.0.0.1:1 refuses connections"),
-        ("http://ada:s3/cret@127.0.0.1:1", "the proxy on the way to tracker.example has no URL to use"),
-        ("htt://ada:s3cret@127.0.0.1:1", "the proxy on the way to tracker.example has no URL to use"),
+        ("http://ada:s3/cret@127.0.0.1:1", "the URL of the proxy on the way to tracker.example is not valid"),
+        ("htt://ada:s3cret@127.0.0.1:1", "the URL of the proxy on the way to tracker.example is not valid"),
         (
             "http://ada:s3cret@no-such-host.invalid",
             "the name of the proxy no-such-host.invalid cannot",

@@ -102,9 +102,10 @@ def conclude(run: Run[Seen], error: KmError | None, signal: int, worst: int = Ex
     for problem in earlier:
         complain(str(problem), problem.hint)
     if rejects.count:
+        # A batch whose rejects are written, and that could not be committed, has no reasons in the tally.
+        reasons = f" ({report.reasons(tally)})" if tally.reasons else ""
         complain(
-            f"{counted(rejects.count, 'row')} rejected ({report.reasons(tally)}), in {rejects.path}",
-            _next_step(tally, error),
+            f"{counted(rejects.count, 'row')} rejected{reasons}, in {rejects.path}", _next_step(tally, error)
         )
     if (pending := undelivered(tally, error)) is not None:
         complain(str(pending), pending.hint)

@@ -76,7 +76,7 @@ def _config_path(value: str) -> Path:
 
 
 def _exists(path: Path) -> bool:
-    """Tell whether the path exists; a link that leads nowhere counts.
+    """Tell whether the path exists. A link to a missing file exists.
 
     A km.toml that cannot be read must not pass for an absent one: the run would send to another site, under
     other identities. Raises UsageError if the folder cannot be searched.

@@ -17,8 +17,9 @@ from km_cli.cli.sections import Command
 def command(context: click.Context, /, **_flags: Any) -> int:
     """Look at a log and write the km.toml that fits it.
 
-    init prints which column it takes for which role, and why. Where the log does not tell, km.toml has a
-    question as a comment. Nothing is sent, and an existing km.toml is never overwritten.
+    init prints the column that it found for each role, and the reason. If the log does not show which column
+    has a role, km.toml has a question as a comment. Nothing is sent, and an existing km.toml is never
+    overwritten.
 
     \b
     Examples:

@@ -54,7 +54,7 @@ format_options = section(
         "--delimiter",
         metavar="CHARACTER",
         default="",
-        help="comma, semicolon, tab or pipe. Default: whichever is most frequent in the header.",
+        help="comma, semicolon, tab or pipe. Default: the most frequent one in the header.",
     ),
     option(
         "--encoding", metavar="NAME", default="", help="Such as utf-16, cp1252 or shift-jis. Default: UTF-8."
@@ -167,7 +167,7 @@ times = section(
         "--ambiguous",
         type=click.Choice(["earlier", "later"]),
         default=None,
-        help="Which of two times is meant in the hour that occurs twice when clocks go back.",
+        help="Which of the two times to take in the hour that occurs twice when clocks go back.",
     ),
 )
 

@@ -52,7 +52,7 @@ def command(context: click.Context, /, *, code: str | None) -> None:
 def _rule(code: str) -> About:
     from km_cli.rules import CATALOGUE
 
-    # The code of a rule itself has precedence over a code that findings of another rule carry.
+    # A rule's own code goes before a code under which the findings of another rule are reported.
     by_code = {alias.casefold(): about for about in CATALOGUE.values() for alias in about.reported_as}
     by_code |= {about.code.casefold(): about for about in CATALOGUE.values()}
     if about := by_code.get(code.casefold()):

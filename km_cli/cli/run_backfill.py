@@ -1,7 +1,7 @@
 """The heavy half of `backfill`: an import that runs unattended.
 
-Without a terminal it prints problems only, because cron mails whatever is printed. The journal, the monitor
-and the metrics get a report of every run.
+Without a terminal it prints only problems, because cron mails all output. The journal, the monitor and the
+metrics get a report of every run.
 """
 
 from __future__ import annotations
@@ -22,17 +22,15 @@ from km_cli.cli.conclusion import (
     warn_of_other_sites,
 )
 from km_cli.cli.context import environment_of, prints_summary
-from km_cli.cli.monitoring.reporter import BackfillObserver, Ending, Reporter, backfill_json
+from km_cli.cli.monitoring.reporter import BackfillObserver, BackfillResult, Reporter, backfill_json
 from km_cli.cli.own_files import check_monitoring_files, own_files
 from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_backfill_sources
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.show import is_complaint_lost
 from km_cli.config.backfill import BackfillSource
-from km_cli.config.settings import Settings
 from km_cli.errors import Exit, KmError, TimeIsUp, UsageError
 from km_cli.ledger import Ledger
-from km_cli.protocols import Clock
 from km_cli.run import interrupts, pauses
 from km_cli.run.backfill import Backfill, BackfillSummary, Own
 from km_cli.run.importing import Run, opened_to_send, send
@@ -102,7 +100,7 @@ def report_usage_error(ctx: click.Context, words: list[str], error: KmError | cl
         reporter = Reporter.from_flags(context.params, environment_of(ctx).clock)
         known = error if isinstance(error, KmError) else UsageError(error.format_message(), "see --help")
         reporter.problem(known)
-        reporter.end(Ending(Exit.USAGE, Tally(), BackfillSummary(), None), known)
+        reporter.end(BackfillResult(Exit.USAGE, Tally(), BackfillSummary(), None), known)
 
 
 @contextmanager
@@ -114,7 +112,7 @@ def _reporting_errors(reporter: Reporter) -> Iterator[None]:
         code = error.exit if isinstance(error, KmError) else _exit_of(error)
         if isinstance(error, Exception):
             reporter.problem(error if isinstance(error, KmError) else _unforeseen(error, code))
-        reporter.end(Ending(code, Tally(), BackfillSummary(), reporter.pending), error)
+        reporter.end(BackfillResult(code, Tally(), BackfillSummary(), reporter.pending), error)
         raise
 
 
@@ -151,8 +149,8 @@ def backfill(
 ) -> Backfilled:
     """Read what is new in the sources and send it.
 
-    If an earlier run was told to wait, and the wait is not over, this one ends before it reads anything: cron
-    will start another. With --strict, all files are rehearsed before the first call.
+    If the destination asked an earlier run to wait, and the wait is not over, this run ends before it reads a
+    file: cron will start another one. With --strict, all files are rehearsed before the first call.
     """
     settings, ledger, clock, stop, observer = run.settings, run.ledger, run.clock, run.stop, run.observer
     tracker, summary = settings.target.tracker, BackfillSummary()
@@ -161,29 +159,29 @@ def backfill(
     def work(pipeline: Pipeline) -> None:
         Backfill(settings, pipeline, ledger, clock, stop, summary, observer, own).run(sources)
 
-    with interrupts.watched(stop) as caught, _timed(stop, limits.max_time), observer:
+    with interrupts.catching_signals(stop) as caught, _timed(stop, limits.max_time), observer:
         reporter.start(sources)
         for error in unreported_rejects(ledger):
             reporter.problem(error)
         ended = pauses.paused(ledger.pauses.by_tracker(tracker), clock.now())
         if ended is None and limits.strict:
-            ended = _rehearse(settings, sources, clock, stop, own)
+            ended = _rehearse(run, sources, own)
         if ended is None:
             ended = stop.error if stop.requested else send(run, work, is_wary=True, counts_known=False)
     observer.pending = ledger.outbox.count(tracker)
     return Backfilled(run, summary, ended, caught.signal)
 
 
-def _rehearse(
-    settings: Settings, sources: Sequence[BackfillSource], clock: Clock, stop: Stop, own: Own
-) -> KmError | None:
+def _rehearse(run: Run[BackfillObserver], sources: Sequence[BackfillSource], own: Own) -> KmError | None:
     """Rehearse the backfill before anything is sent; return the error that forbids sending, if any."""
+    settings, stop, environment = run.settings, run.stop, run.environment
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(settings, pipeline, ledger, clock, stop, BackfillSummary(), Observer(), own).run(sources)
+        summary, clock = BackfillSummary(), environment.clock
+        Backfill(settings, pipeline, ledger, clock, stop, summary, Observer(), own).run(sources)
 
     try:
-        rehearse_strictly(settings, work, stop, clock)
+        rehearse_strictly(settings, work, stop, environment)
     except TimeIsUp as error:
         return TimeIsUp(
             f"{error} during the rehearsal of --strict; nothing was sent",
@@ -217,8 +215,8 @@ def _timed(stop: Stop, seconds: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> Ending:
-    """Print how the run went, write it to the journal, and return it for the monitor and the metrics."""
+def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> BackfillResult:
+    """Print the result, write it to the journal, and return it for the monitor and the metrics."""
     flags, run, settings, observer = context.params, done.run, done.run.settings, done.run.observer
     tally, summary, error = run.tally, done.summary, done.error
     if prints_summary(context):
@@ -234,7 +232,7 @@ def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> End
         reporter.journal.write(
             "finding", code=finding_code, count=count, file=finding.source, line=finding.line
         )
-    ending = Ending(code, tally, summary, sum(observer.pending.values()))
+    ending = BackfillResult(code, tally, summary, sum(observer.pending.values()))
     if flags["as_json"]:
         report.print_json(tally, reporter.seconds, more=backfill_json(ending, observer))
     return ending

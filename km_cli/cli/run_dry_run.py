@@ -49,7 +49,7 @@ def _rehearse(context: click.Context, settings: Settings, work: Work) -> int:
     observer = ImportObserver(settings, environment, asks=False, quiet=flags["as_json"], keep=flags["show"])
     with observer:
         tally, observer.pending, forecast, seconds, error = rehearse(
-            settings, observer, work, Stop(), environment.clock
+            settings, observer, work, Stop(), environment
         )
     if flags["as_json"]:
         report.print_json(tally, seconds, forecast=forecast)

@@ -1,4 +1,4 @@
-"""The heavy half of `import`: put the pipeline together, run it and print how it went."""
+"""The heavy half of `import`: put the pipeline together, run it and print its result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _rehearse_import(settings: Settings, environment: Environment) -> None:
             "write standard input to a file first, or leave --strict out",
         )
     sources = make_file_sources(settings, Stop(), environment)
-    rehearse_strictly(settings, lambda pipeline, _: pipeline.run(sources), Stop(), environment.clock)
+    rehearse_strictly(settings, lambda pipeline, _: pipeline.run(sources), Stop(), environment)
 
 
 def run_import(context: click.Context) -> int:
@@ -45,7 +45,7 @@ def run_import(context: click.Context) -> int:
     tally, stop = Tally(), Stop()
     sources = make_file_sources(settings, stop, environment)
     started = environment.clock.monotonic()
-    with opened_to_send(settings, keys) as (ledger, rejects), interrupts.watched(stop) as caught:
+    with opened_to_send(settings, keys) as (ledger, rejects), interrupts.catching_signals(stop) as caught:
         asks = settings.target.asks_first and not flags["yes"]
         observer = ImportObserver(settings, environment, asks=asks, quiet=flags["quiet"] or flags["as_json"])
         run = Run(settings, keys, ledger, rejects, tally, stop, observer, environment)

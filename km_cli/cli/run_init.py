@@ -1,4 +1,4 @@
-"""The heavy half of `init`: read a log twice, write km.toml, and print which column has which role."""
+"""The heavy half of `init`: read a log twice, write km.toml, and print the column of each role."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _dry_run(context: click.Context) -> list[str]:
 
 
 class _Report:
-    """Prints which column has which role and why; on standard error if km.toml goes to standard output."""
+    """Prints the column of each role and the reason; on standard error if km.toml goes to standard output."""
 
     def __init__(self, *, to_stderr: bool) -> None:
         self._to_stderr = to_stderr
@@ -180,7 +180,7 @@ class _Report:
         if log.bad:
             self._print_role("unreadable", f"{counted(log.bad_count, 'record')}; {log.first_bad}")
         self._print_role("event", _describe(found.event))
-        self._print_role("time", _describe(found.timestamp, found.clock.said))
+        self._print_role("time", _describe(found.timestamp, found.clock.form))
         if found.id.column:
             self._print_role("id", _describe(found.id))
         for persona in found.personas:

@@ -1,4 +1,4 @@
-"""What a run reads: the files on the command line, or the sources of a backfill in km.toml."""
+"""The sources of a run: the files on the command line, or the sources of a backfill in km.toml."""
 
 from __future__ import annotations
 

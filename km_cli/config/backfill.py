@@ -1,4 +1,4 @@
-"""The sources of `km-cli backfill`: [[backfill]] in km.toml, and what flags select of them."""
+"""The sources of `km-cli backfill`: [[backfill]] in km.toml, narrowed by flags."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def backfill_sources(
 ) -> tuple[BackfillSource, ...]:
     """Return the sources of these names, or all sources if there are no names, in the order of km.toml.
 
-    `folder` is that of km.toml; a `timezone` of "" is UTC. --since and --until override those of a source. A
-    source of which they leave nothing is left out, unless that would leave no source at all. Raises
-    UsageError for names and times that are wrong.
+    `folder` is that of km.toml; a `timezone` of "" is UTC. --since and --until override those of a source. If
+    they exclude all times of a source, that source is left out. Raises UsageError for names and times that
+    are wrong, and if no source is left.
     """
     _check_names([table.name for table in config.backfill], names)
     flags = _Flags(selection, since_given, until_given, timezone)
@@ -110,9 +110,7 @@ def _selection(place: str, table: BackfillTable, flags: _Flags) -> Selection:
     try:
         check_order(since, until)
     except UsageError as error:
-        raise _NothingLeft(
-            str(error), "give other times, or the NAMEs of sources that have such times"
-        ) from None
+        raise _NothingLeft(str(error), "give other times, or the NAME of a source that has them") from None
     return flags.selection._replace(since=since.moment, until=until.moment)
 
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class Environment(NamedTuple):
-    """The variables, streams, clock and randomness of a command. km-cli reads no others.
+    """The variables, streams, clock and randomness of a command. km-cli itself reads no others.
+
+    Some libraries read the variables of the process, though: requests those for proxies, platformdirs those
+    for folders.
 
     `run_id` is the number of the process; it tells apart two runs that begin in the same second.
     `owns_process` is true if the process runs this command and nothing else. Only then does the command

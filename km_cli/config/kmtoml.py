@@ -20,6 +20,8 @@ _LARGEST = 1 << 20
 
 _LARGEST_NUMBER = 1 << 63
 
+_SEE_SCHEMA = "`km-cli config schema` describes all keys"
+
 Positive = Annotated[int, Meta(ge=1)]
 Above0 = Annotated[float, Meta(gt=0)]
 _NAME = r"^[^\W\d][\w -]*$"
@@ -196,21 +198,19 @@ def read(path: Path) -> KmToml:
     except UnicodeDecodeError:
         raise UsageError(f"{path}: the file is not UTF-8", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: {error}", "see README, km.toml; text needs quotation marks") from None
+        raise UsageError(f"{path}: {error}", f"{_SEE_SCHEMA}; text needs quotation marks") from None
     except ValueError:
         # Python refuses to convert thousands of digits, and tomllib does not catch that error.
         raise _too_large(f"{path}:") from None
     except RecursionError:
-        raise UsageError(f"{path}: tables are nested too deeply", "see README, km.toml") from None
+        raise UsageError(f"{path}: tables are nested too deeply", _SEE_SCHEMA) from None
     _check_keys(path, found, KmToml, "")
     _check_numbers(found, f"{path}:", "")
     found = _times_as_text(found)
     try:
         return msgspec.convert(found, KmToml)
     except msgspec.ValidationError as error:
-        raise UsageError(
-            f"{path}: {_located(error)}", "see README, km.toml, or `km-cli config schema`"
-        ) from None
+        raise UsageError(f"{path}: {_located(error)}", _SEE_SCHEMA) from None
 
 
 def _unified(text: str) -> str:
@@ -248,7 +248,7 @@ def schema() -> dict[str, Any]:
 
 
 def _located(error: msgspec.ValidationError) -> str:
-    """Return an error with its place as TOML writes it: `delivery.rate` for `$.delivery.rate`."""
+    """Return the message of an error, with its place as TOML writes it: `delivery.rate`."""
     what, _, place = str(error).partition(" - at `")
     place = place.replace("key` in `", "").rstrip("`").removeprefix("$").lstrip(".").replace("[...]", ".*")
     place = re.sub(r"\[(\d+)\]", lambda number: f"[{int(number[1]) + 1}]", place)

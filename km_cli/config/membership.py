@@ -1,4 +1,4 @@
-"""Reads the members' file: which user belongs to which account, from when until when."""
+"""Reads the members' file: which user belongs to which account, and during which time."""
 
 from __future__ import annotations
 

@@ -73,8 +73,8 @@ def make_people(
 def _first_two(config: KmToml, site: str) -> tuple[str, str]:
     """Return the names of the first site, and of the site for accounts in the strategy `sites`.
 
-    A --site that km.toml does not have is a trial. Its accounts must not land among real ones, so they get a
-    site of their own, NAME-accounts. The ledger refuses a key that belongs to another name.
+    A --site that km.toml does not have is a trial. Its accounts must not be mixed with real ones, so they get
+    a site of their own, NAME-accounts. The ledger refuses a key that belongs to a site of another name.
     """
     names = list(config.sites) or ["main"]
     if site and site not in names:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from km_cli.errors import TooManyRejects, UsageError
 
 FEWEST_JUDGED = 1000
-"""Rows; a percentage is judged earlier only at the end, because of few rows it says little."""
+"""Rows. A percentage of fewer rows says little, so it is judged only at the end of the run."""
 
 
 class RejectLimit(NamedTuple):
-    """The rejected rows allowed: a number, or a percentage of the rows read. `text` is the flag as given."""
+    """How many rows may be rejected: a number, or a percentage of the rows read. `text` is as given."""
 
     text: str
     most: float

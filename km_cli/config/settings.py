@@ -74,10 +74,9 @@ class Settings:
             self.collisions.value,
             self.spread,
             self.members.digest if self.members else "",
-            *(
-                [sorted(ignore)] if ignore else []
-            ),  # Left out if empty: older ledgers have digests without it.
         ]
+        if ignore:  # Left out if empty, because older ledgers have digests without it.
+            parts.append(sorted(ignore))
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property

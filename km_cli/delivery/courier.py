@@ -1,4 +1,4 @@
-"""Which call goes next, and what an answer means for it: delivery without threads, sockets or a clock.
+"""Decides which call goes next, and what its answer leads to, without threads, sockets or a clock.
 
 Time (`now`, in monotonic seconds) is passed in, so that a test of an outage of an hour takes no time. A
 driver asks for the next request, sends it, and hands back the answer; it guards all of this with one lock.
@@ -31,7 +31,7 @@ class QueuedCall(NamedTuple):
 
 
 class Request(NamedTuple):
-    """The calls that one worker sends together; one answer is for all of them."""
+    """The calls that one worker sends together. They get one answer."""
 
     calls: list[QueuedCall]
     is_probe: bool
@@ -88,9 +88,9 @@ class Courier:
         self._ready.extend(QueuedCall(outbox_call) for outbox_call in outbox_calls)
 
     def take(self, now: float) -> Request | float:
-        """Return the request that goes now, or for how many seconds nothing goes.
+        """Return the request to send now, or the number of seconds to wait for one.
 
-        Infinity means that nothing goes until an answer or a new call comes in.
+        Infinity means to wait until an answer or a new call comes in.
         """
         patience = self._breaker.patience(now) if self._unresolved else math.inf
         if not patience:
@@ -140,7 +140,7 @@ class Courier:
         self.failure = self.failure or error
 
     def _wait_of_all(self, now: float) -> float:
-        """Return how long no call may go: a pause, the breaker, the rate, or the first acknowledgement."""
+        """Return the seconds that all calls wait: for a pause, the breaker, the rate, an acknowledgement."""
         if self._room() <= 0:
             return math.inf
         return max(self.paused_until - now, self._breaker.wait(now), self._pacing.wait(now), 0.0)
@@ -148,8 +148,8 @@ class Courier:
     def _room(self) -> float:
         """Return how many more calls may be in flight.
 
-        Only a few may be until the first acknowledgement: until then the address or the key may be wrong, and
-        all calls in flight would fail with it.
+        They are few until the first acknowledgement: until then the address or the key may be wrong, and all
+        calls in flight would fail.
         """
         return math.inf if self._is_proven else self._policy.unproven - self.in_flight
 
@@ -175,8 +175,8 @@ class Courier:
     def _fresh_probe(self) -> QueuedCall:
         """Return a random call without an attempt as the probe.
 
-        It is random because the first calls in line may be calls that the destination never acknowledges.
-        Every run would begin with them, and none would get beyond.
+        It is random because the destination may never acknowledge the first calls in line. Every run would
+        begin with them, and none would get beyond.
         """
         at = self._random.randrange(len(self._ready))
         queued = self._ready[at]
@@ -193,10 +193,10 @@ class Courier:
             return heapq.heappop(self._delayed)[2]
         last = self._policy.attempts - 1
         due = (entry for entry in self._delayed if entry[0] <= now)
-        chosen = min(due, key=lambda entry: (entry[2].failed >= last, entry[:2]))
-        self._delayed.remove(chosen)
+        probe = min(due, key=lambda entry: (entry[2].failed >= last, entry[:2]))
+        self._delayed.remove(probe)
         heapq.heapify(self._delayed)
-        return chosen[2]
+        return probe[2]
 
     def _acknowledge(self, request: Request, now: float) -> None:
         self._is_wary = False

@@ -1,4 +1,4 @@
-"""How long to wait: the numbers of the design's section "Retries", and small state machines for them.
+"""How long to wait: the numbers of "Retries" in km_cli/README.md, and small state machines for them.
 
 They know neither threads nor sockets. Time (`now`, in monotonic seconds) is passed in.
 """
@@ -92,8 +92,8 @@ class Breaker:
 
     Most outages are short, so the first probes wait no longer than retries do. After `quick_probes` failed
     ones the outage is a long one, and probes wait for minutes. Only the failure of the probe lengthens the
-    wait: the calls that were in flight when the breaker opened say nothing new. In a wary run the breaker
-    begins open, and the first probe goes at once.
+    wait: failures of calls that were in flight when the breaker opened say nothing new. In a wary run the
+    breaker begins open, and the first probe goes at once.
     """
 
     def __init__(self, policy: Policy, now: float, random: Random, *, is_open: bool = False) -> None:
@@ -120,7 +120,7 @@ class Breaker:
     def failed(self, now: float, *, probe: bool = False) -> None:
         """Count a failure; open after five in a row, or if half of the last twenty calls failed.
 
-        Five in a row are an outage. Half of twenty are a destination that fails under load, which may never
+        Five in a row mean an outage. Half of twenty mean that the destination fails under load; it may never
         fail five times in a row.
         """
         if self.is_open:
@@ -160,9 +160,9 @@ class Breaker:
         return self._is_probing
 
     def answered(self, *, probe: bool) -> None:
-        """Note an answer that is no failure and no acknowledgement. If it was the probe's, the next may go.
+        """Note an answer that neither opens nor closes the breaker. If it was the probe's, the next may go.
 
-        The destination answers, but a rejected call does not prove that it takes others.
+        A rejected call does not close it: the destination answers, but may not take other calls either.
         """
         self._is_probing = self._is_probing and not probe
 

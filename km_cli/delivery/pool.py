@@ -105,8 +105,7 @@ class Pool:
     def receipts(self, wait: float = 0.0) -> list[Receipt]:
         """Return the receipts since the last time.
 
-        Waits up to `wait` seconds for an event that the pipeline can act on: room for more, the last receipt,
-        or a failure.
+        Waits up to `wait` seconds for room for more calls, for the last receipt, or for a failure.
         """
         with self._lock:
             if wait and not self.is_idle and not self._has_progress and self.failure is None:
@@ -160,7 +159,7 @@ class Pool:
                 found = self._courier.take(now)
                 if isinstance(found, Request):
                     if self._watched_until == math.inf:
-                        self._turn.notify()  # this worker leaves, so another one has to watch the clock
+                        self._turn.notify()  # this worker goes to send, so another one has to watch the clock
                     return found
                 if self.failure is None:
                     self._rest(now, found)
@@ -198,7 +197,7 @@ class Pool:
 
 
 def _unforeseen(error: Exception) -> KmError:
-    """Return the error that ends the run. Only the type is named: the text may hold the URL with the key."""
+    """Return the error that ends the run. It names only the type: the text may hold the URL with the key."""
     failure = Unavailable(f"sending failed in an unforeseen way: {type(error).__name__}", RESUME)
     failure.__cause__ = error
     return failure

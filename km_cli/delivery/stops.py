@@ -1,4 +1,4 @@
-"""Which answers end a run early, by counting them (the table in the design's section "Retries")."""
+"""Counts the answers that end a run early (the table "Retries" in km_cli/README.md)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ class Stops:
         self._rejections = 0
 
     def acknowledged(self) -> None:
-        """Count from zero again: the destination takes calls, so earlier answers were about single calls."""
+        """Count from zero again: the destination takes calls, so the calls it rejected were at fault."""
         self._acknowledged = True
         self._not_images = self._rejections = 0
 
     def rejected(self, answer: Answer) -> KmError | None:
-        """Count a rejected call. One is the call's fault; several without an acknowledgement are not.
+        """Count a rejected call, and end the run after several without an acknowledgement.
 
-        Without this limit a wrong setting would reject a whole log, row by row.
+        A single rejection is the fault of the call. Several point to a wrong setting, which would otherwise
+        reject a whole log, row by row.
         """
         self._not_images = 0
         self._rejections += 1
@@ -35,7 +36,7 @@ class Stops:
             return None
         return Outage(
             f"{self._rejections} calls in a row were rejected, the last with: {answer.reason}",
-            "all calls have something wrong; see the rejects file, and try one row: --limit 1",
+            "all calls seem to have the same fault; see the rejects file, and try one row: --limit 1",
         )
 
     def refused(self, answer: Answer) -> KmError:
@@ -49,7 +50,7 @@ class Stops:
             self._not_images = images + 1
             if self._not_images >= self._policy.not_an_image:
                 return Unavailable(
-                    f"something between here and the destination answers in its place: {answer.reason}",
+                    f"another machine answers in place of the destination: {answer.reason}",
                     "look for a proxy or a sign-in page; " + RESUME,
                 )
         if answer.kind is AnswerKind.UNREACHED and not self._acknowledged:

@@ -30,10 +30,10 @@ def parse_target(to: str, folder: Path) -> Target:
     check_no_password(to)
     spellings = list(dict.fromkeys(target.spelling for target in DESTINATIONS.values()))
     hint = f"use {', '.join(spellings[:-1])}, or {spellings[-1]}"
-    raise UsageError(f"--to {to.partition('?')[0]!r} is no destination", hint)
+    raise UsageError(f"--to {to.partition('?')[0]!r} is not a destination", hint)
 
 
 def _scheme(to: str) -> str:
-    """Return the word before the colon. The case of letters matters, except in a URL (RFC 3986, 3.1)."""
+    """Return the word before the colon. Only in a URL it may be in capital letters (RFC 3986, 3.1)."""
     scheme, is_url, _ = to.partition("://")
     return scheme.lower() if is_url else to.partition(":")[0]

@@ -12,7 +12,6 @@ import http.client
 import os
 import re
 import ssl
-import time
 from typing import NamedTuple
 
 import requests
@@ -58,8 +57,11 @@ class Route(NamedTuple):
         return f"the proxy {self.proxy}" if self.proxy else self.host
 
 
-def classify_response(response: requests.Response, body: bytes | None) -> Answer:
-    """Classify an answer. `body` is None if it was too long to be read to its end."""
+def classify_response(response: requests.Response, body: bytes | None, now: float) -> Answer:
+    """Classify an answer. `body` is None if it was too long to be read to its end.
+
+    `now` is in seconds since 1970: Retry-After may be a date.
+    """
     status = response.status_code
     line = f"HTTP {status} {response.reason or _phrase(status)}".strip()
     if status == 200:
@@ -67,7 +69,7 @@ def classify_response(response: requests.Response, body: bytes | None) -> Answer
     if status in _REJECTED:
         return Answer(AnswerKind.REJECTED, line)
     if _is_retried(status):
-        wait = retry_after(response.headers.get("Retry-After", ""), time.time())
+        wait = retry_after(response.headers.get("Retry-After", ""), now)
         return Answer(AnswerKind.RETRY, line, wait)
     if 300 <= status < 400:
         return Answer(
@@ -77,7 +79,7 @@ def classify_response(response: requests.Response, body: bytes | None) -> Answer
         )
     if 200 < status < 300:
         return Answer(AnswerKind.NOT_AN_IMAGE, f"{line} instead of an image (W3)")
-    return Answer(AnswerKind.REFUSED, f"{line}: the destination refuses us", hint=_REFUSED)
+    return Answer(AnswerKind.REFUSED, f"{line}: the destination refuses all calls", hint=_REFUSED)
 
 
 def _is_retried(status: int) -> bool:
@@ -137,8 +139,8 @@ def _certificate_error(causes: list[BaseException], route: Route) -> Answer | No
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             whose = route.next_hop if _has(causes, urllib3.exceptions.ProxyError) else route.host
-            said = f"the certificate of {whose} cannot be trusted: {cause.verify_message}"
-            return Answer(AnswerKind.REFUSED, said, hint=_UNTRUSTED)
+            reason = f"the certificate of {whose} cannot be trusted: {cause.verify_message}"
+            return Answer(AnswerKind.REFUSED, reason, hint=_UNTRUSTED)
     return None
 
 
@@ -146,15 +148,15 @@ def _proxy_error(causes: list[BaseException], route: Route) -> Answer | None:
     """Classify a proxy's refusal to connect, or a proxy without a usable URL; None for other errors."""
     if _has(causes, *_BROKEN_URL):
         return Answer(
-            AnswerKind.REFUSED, f"the proxy on the way to {route.host} has no URL to use", hint=_PROXY
+            AnswerKind.REFUSED, f"the URL of the proxy on the way to {route.host} is not valid", hint=_PROXY
         )
     for cause in causes:
         if isinstance(cause, OSError) and (found := _TUNNEL.match(str(cause))):
             status = int(found[1])
-            said = f"{route.next_hop} does not connect to {route.host}: HTTP {status} {_phrase(status)}"
+            reason = f"{route.next_hop} does not connect to {route.host}: HTTP {status} {_phrase(status)}"
             if _is_retried(status):
-                return Answer(AnswerKind.RETRY, said.strip())
-            return Answer(AnswerKind.REFUSED, said.strip(), hint=_PROXY)
+                return Answer(AnswerKind.RETRY, reason.strip())
+            return Answer(AnswerKind.REFUSED, reason.strip(), hint=_PROXY)
     return None
 
 

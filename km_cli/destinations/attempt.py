@@ -1,7 +1,7 @@
 """An HTTP adapter with a time limit for the whole answer.
 
-The timeout of the HTTP library begins anew with every byte, so that a slow answer could hold a worker for
-ever.
+The timeout of the HTTP library begins anew with every byte, so that a slow answer could keep a worker busy
+for ever.
 """
 
 from __future__ import annotations

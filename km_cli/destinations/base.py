@@ -15,15 +15,15 @@ from urllib.parse import quote
 
 from km_cli.memory import Remembered
 from km_cli.model import Alias, Record, Wired
-from km_cli.protocols import Destination
+from km_cli.protocols import Clock, Destination
 
 
 @dataclass(frozen=True)
 class Target(ABC):
     """A place that `--to` names.
 
-    `tracker` is the name under which the ledger keeps what was sent there: two targets with the same name
-    share what they know. `place` is the URL or the path, for people.
+    `tracker` is the name under which the ledger keeps the calls that were sent there. Two targets with the
+    same name are one to the ledger. `place` is the URL or the path, for messages.
     """
 
     tracker: str
@@ -39,7 +39,7 @@ class Target(ABC):
     """Whether an import from a terminal shows the first sequences and asks before it sends anything."""
 
     seconds_a_call: float = 0.0
-    """How long a call takes by assumption, for the estimate of a dry run; 0.0 for no estimate."""
+    """The seconds that a call is assumed to take, for the estimate of a dry run; 0.0 for no estimate."""
 
     own_ledger: Path | None = None
     """The file that holds both its store and its ledger, if it has one; `--to` is then `tracker:PATH`.
@@ -55,14 +55,14 @@ class Target(ABC):
         """
 
     @abstractmethod
-    def open(self, keys: Mapping[str, str], timeout: float) -> Destination:
-        """Return the encoder of calls, which also makes the connections.
+    def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:
+        """Return the destination, which encodes calls and makes connections. Nothing is contacted yet.
 
-        `keys` maps sites to API keys, `timeout` is an attempt's, in seconds. Nothing is contacted yet.
+        `keys` maps sites to API keys, `timeout` is the limit of one attempt, in seconds.
         """
 
     def kept(self) -> Mapping[str, Any] | None:
-        """Return what its store holds by now; None without a store, or if it cannot be read."""
+        """Return the counts of its store; None without a store, or if it cannot be read."""
         return None
 
 

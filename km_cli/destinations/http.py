@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,16 +36,24 @@ def _place(url: str) -> str:
 class TrackerDestination:
     """Sends each call as one request. `keys` maps a site's name to its API key, "" to send nothing.
 
-    Raises UsageError if the certificates to trust cannot be read.
+    `now` returns seconds since 1970. Raises UsageError if the certificates to trust cannot be read.
     """
 
     at_once = 1
     workers = 1024
 
-    def __init__(self, url: str, keys: Mapping[str, str], *, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        keys: Mapping[str, str],
+        *,
+        timeout: float = 30.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self.url = url
         self._keys = dict(keys)
         self._timeout = timeout
+        self._now = now
         self._encoder = QueryEncoder()
         # Proxies and certificates are looked up once: with trust_env requests does so for every call.
         # A tracker on this machine is reached without a proxy, which would see the key unencrypted.
@@ -63,7 +72,9 @@ class TrackerDestination:
 
     def connect(self) -> Connection:
         """Return a connection for one worker."""
-        return _Session(self.url, self._keys, self._environ, self._timeout, self._route, self._mask)
+        return _Session(
+            self.url, self._keys, self._environ, self._timeout, self._route, self._mask, self._now
+        )
 
 
 class _Session:
@@ -81,8 +92,10 @@ class _Session:
         timeout: float,
         route: Route,
         mask: Mask,
+        now: Callable[[], float],
     ) -> None:
         self._url = url
+        self._now = now
         self._keys = keys
         self._route = route
         self._mask = mask
@@ -115,7 +128,7 @@ class _Session:
                 response.close()
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return classify_error(error, self._route)
-        return classify_response(response, body)
+        return classify_response(response, body, self._now())
 
     def _request(self, outbox_call: OutboxCall) -> requests.PreparedRequest:
         path, _, query = outbox_call.payload.decode("ascii").partition("?")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 from km_cli.destinations.base import QueryEncoder, Target
 from km_cli.errors import LedgerFailed, UsageError
 from km_cli.model import Answer, AnswerKind, OutboxCall, Wired
-from km_cli.protocols import Connection, Destination
+from km_cli.protocols import Clock, Connection, Destination
 from km_cli.standin import Store
 
 
@@ -30,8 +30,8 @@ class LocalTarget(Target):
             raise UsageError(f"--to {to}: there is no such user", "write the whole path") from None
         return cls("local", str(file), own_ledger=file)
 
-    def open(self, keys: Mapping[str, str], timeout: float) -> Destination:  # noqa: ARG002
-        """Return the destination, which needs no keys and does not wait."""
+    def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:  # noqa: ARG002
+        """Return the destination. It needs no keys and has no time limit."""
         return LocalDestination(Path(self.place))
 
     def kept(self) -> Mapping[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The one place where API keys are taken out of a server's text.
+"""Takes API keys out of a server's text.
 
 A server may echo the key that it was sent, in its reason phrase or in a header. Errors, rejects, the journal,
 pings and the pauses in the ledger show only text that went through here.

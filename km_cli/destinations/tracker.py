@@ -1,4 +1,4 @@
-"""Kissmetrics' tracker, or another one that speaks the same: `/e`, `/s`, `/a` below a base URL."""
+"""Kissmetrics' tracker, or another one with the same calls: `/e`, `/s`, `/a` below a base URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from km_cli.destinations.base import Target
 from km_cli.errors import UsageError
-from km_cli.protocols import Destination
+from km_cli.protocols import Clock, Destination
 
 KISSMETRICS = "https://trk.kissmetrics.io"
 HOSTS = frozenset({KISSMETRICS, "https://trk.kissmetrics.com"})
@@ -28,7 +28,7 @@ class TrackerTarget(Target):
 
     @classmethod
     def parse(cls, to: str, folder: Path) -> Self:  # noqa: ARG003
-        """Return the tracker. Only Kissmetrics itself asks first: there nothing can be taken back (D10)."""
+        """Return the tracker. Only Kissmetrics itself asks first: its data cannot be deleted (D10)."""
         url = KISSMETRICS if to == _WORD else check_url(to)
         is_kissmetrics = url in HOSTS
         return cls(
@@ -39,11 +39,11 @@ class TrackerTarget(Target):
             seconds_a_call=0.1,
         )
 
-    def open(self, keys: Mapping[str, str], timeout: float) -> Destination:
+    def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:
         """Return the destination. Raises UsageError if the certificates to trust cannot be read."""
         from km_cli.destinations.http import TrackerDestination  # its HTTP library takes long to import
 
-        return TrackerDestination(self.place, keys, timeout=timeout)
+        return TrackerDestination(self.place, keys, timeout=timeout, now=clock.now)
 
 
 def check_no_password(to: str) -> None:
@@ -62,12 +62,12 @@ def check_url(url: str) -> str:
     check_no_password(url)
     base = re.split("[?#]", url)[0]
     if base != url:
-        raise UsageError(f"--to {base!r} is followed by a query: it is no base URL", _EXAMPLE)
+        raise UsageError(f"--to {base!r} is followed by a query: it is not a base URL", _EXAMPLE)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UsageError(f"--to {url!r} is no URL: {error}", _EXAMPLE) from None
+        raise UsageError(f"--to {url!r} is not a URL: {error}", _EXAMPLE) from None
     host = parts.hostname or ""
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise UsageError(
@@ -75,7 +75,7 @@ def check_url(url: str) -> str:
             "write them percent-encoded, and a host name in Punycode",
         )
     if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(f"--to {url!r} is no base URL", _EXAMPLE)
+        raise UsageError(f"--to {url!r} is not a base URL", _EXAMPLE)
     if parts.scheme == "http" and not _is_loopback(host):
         raise UsageError(
             f"--to {url}: the key would travel unencrypted", "use https://, or http:// to this machine only"

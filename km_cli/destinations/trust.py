@@ -1,4 +1,4 @@
-"""Checks the trusted certificates before the first call: no retry would mend a wrong file."""
+"""Checks the file of trusted certificates before the first call. No retry would help if it is wrong."""
 
 from __future__ import annotations
 
@@ -35,5 +35,7 @@ def check_bundle(verify: object) -> None:
                 f"the CA bundle {verify} cannot be opened: too many files are open",
                 "lower --concurrency, or raise the limit (ulimit -n)",
             ) from None
-        said = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        raise UsageError(f"the CA bundle {verify} {said}", _MEND) from None
+        fault = (
+            "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        )
+        raise UsageError(f"the CA bundle {verify} {fault}", _MEND) from None

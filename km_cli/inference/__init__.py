@@ -33,7 +33,7 @@ __all__ = [
 def infer(
     rows: Callable[[], Iterable[Row]], found: tuple[str, ...], *, tabular: bool, now: float
 ) -> Inferred:
-    """Look at a log twice: at each of its columns `found`, then at how they depend on each other.
+    """Read a log twice: first the values of its columns `found`, then how the columns depend on each other.
 
     `rows` yields all rows anew each time it is called. The first INFERRED_ROWS are looked at.
     """
@@ -72,9 +72,9 @@ def _persona(relations: Relations, place: int, name: str, guess: Guess) -> Perso
     seen = relations.personas[place]
     shared, prefix, why = relations.shared_with(place), f"{name} ", ""
     if shared:
-        why = f"{counted(shared, 'identity')} of it {are(shared)} another persona's as well"
+        why = f"{counted(shared, 'identity')} of it {are(shared)} also an identity of another persona"
     elif relations.are_numbers(place):
-        why = "its identities are numbers, as another persona's are, and two may be the same"
+        why = "its identities are numbers, like those of another persona, and two may be the same"
     return PersonaFound(
         name,
         guess,
@@ -89,7 +89,7 @@ def _persona(relations: Relations, place: int, name: str, guess: Guess) -> Perso
 
 
 def _excluded(profiles: Profiles, used: set[str]) -> tuple[tuple[tuple[str, str], ...], str]:
-    """Return the columns that can't be properties, and why nested JSON must be flattened, or ""."""
+    """Return the columns that can't be properties, and the reason to flatten nested JSON, or ""."""
     reasons: dict[str, str] = {}
     flatten = ""
     for name, inside in profiles.nested.items():
@@ -115,5 +115,5 @@ def _unfit(name: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_in(name: str, others: Iterable[str]) -> bool:
-    """Tell whether a column is one of others, or inside of one."""
+    """Tell whether a column is one of these, or a member of one of them."""
     return any(name == other or (other and name.startswith(f"{other}.")) for other in others)

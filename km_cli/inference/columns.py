@@ -87,7 +87,7 @@ def word_of(name: str) -> tuple[str, int]:
 
 
 class _RoleChoice:
-    """Chooses a column for one role after the other, so that no column has two roles."""
+    """Chooses the columns of the roles one after the other, so that no column has two roles."""
 
     def __init__(self, profiles: Profiles, now: float) -> None:
         self._profiles = profiles
@@ -98,7 +98,7 @@ class _RoleChoice:
         self._times = {name: self._fraction_of_times(column, now) for name, column in self._columns.items()}
 
     def roles(self) -> Roles:
-        """Return the column of each role: by names first, then by values, the surest first."""
+        """Return the column of each role: by names first, then by values, the clearest roles first."""
         named = {role: self._by_name(role) for role in ("timestamp", "event", "user", "account")}
         timestamp = named["timestamp"] or self._take(self._by_times()) or self._take(self._by_name_alone())
         timestamp = timestamp and self._by_day(timestamp)
@@ -196,7 +196,7 @@ class _RoleChoice:
         return Guess(found[0], f"{why}: the event's id, if every export has the same ones", sure=False)
 
     def _is_counter(self, name: str) -> bool:
-        """Tell whether a column counts from 0 or 1: the next export begins to count anew."""
+        """Tell whether a column counts from 0 or 1. Such a counter begins again in the next export."""
         sample = list(self._columns[name].sample)
         return all(text.isdecimal() for text in sample) and min(map(int, sample)) <= 1
 
@@ -215,14 +215,14 @@ class _RoleChoice:
         return Guess(found[0], "a usual name") if found else None
 
     def _by_day(self, guess: Guess) -> Guess:
-        """Return the guess; as a question if the column has the day alone, and another the time of day."""
+        """Return the guess; as a question if the column has only the day, and another has the time of day."""
         if self._columns[guess.column].fraction(_DAY.fullmatch) < _MOSTLY:
             return guess
         clocks = [name for name, column in self._free() if column.fraction(_TIME_OF_DAY.fullmatch) >= _MOSTLY]
         if not clocks:
             return guess
         clocks.sort(key=lambda name: not _LIKE_TIME.search(_plain(name)))
-        return Guess(guess.column, "it is the day alone", sure=False, clock=clocks[0])
+        return Guess(guess.column, "it has only the day", sure=False, clock=clocks[0])
 
     def _by_emails(self) -> Guess | None:
         found = [name for name, column in self._free() if column.fraction(_EMAIL.fullmatch) >= _MOSTLY]

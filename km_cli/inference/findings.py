@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class Guess(NamedTuple):
-    """The column that is chosen for a role ("": none), and why. `others` may have the role as well.
+    """The column for a role ("": none), and the reason. `others` are columns that may have the role as well.
 
-    A guess that is not `sure` is a question to the user, since nothing that is sent can be taken back.
-    `clock` is the column with the time of day, if `column` has the day alone.
+    A guess that is not `sure` is a question to the user, since a call that was sent cannot be taken back.
+    `clock` is the column with the time of day, if `column` has only the day.
     """
 
     column: str = ""
@@ -25,13 +25,14 @@ class Guess(NamedTuple):
 
 
 class TimesFound(NamedTuple):
-    """How the times are written. `forms` fit all times of an unusual form; several are a question.
+    """How the times are written: `form` in words. `forms` fit all times of an unusual form.
 
-    `seen` counts the times, `local` those without an offset, `strange` those in a form that is not known;
-    `example` is the first of these. `units` are the units of numbers: a column with several can't be read.
+    If there are several `forms`, that is a question to the user. `seen` counts the times, `local` those
+    without an offset, `strange` those in an unknown form, of which `example` is the first. `units` are the
+    units of numbers: a column with several can't be read.
     """
 
-    said: str
+    form: str
     seen: int = 0
     forms: tuple[str, ...] = ()
     local: int = 0
@@ -41,7 +42,7 @@ class TimesFound(NamedTuple):
 
 
 class EventFound(NamedTuple):
-    """An event: its rows, the identities of a persona that did it, and the most rows of one identity."""
+    """An event: its rows, the number of identities that did it, and the most rows of one identity."""
 
     name: str
     rows: int
@@ -52,9 +53,9 @@ class EventFound(NamedTuple):
 class PersonaFound(NamedTuple):
     """A kind of identity. `events` are those of its rows, None if there are too many to list.
 
-    `prefix` keeps its identities apart from other personas' (I2), for the reason `why`. `constant` are
-    columns that have one value for each identity, `placeholders` are values that are no identities (I1), with
-    their rows.
+    `prefix` keeps its identities apart from those of other personas (I2), for the reason `why`. `constant`
+    are columns that have one value for each identity. `placeholders` are values that are not identities (I1),
+    with their rows.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The first look at a log: the values of each column."""
+"""The first reading of a log for init: the values of each column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from km_cli.mapping import ReadCell, cell_readers
 from km_cli.model import Row
 
 INFERRED_ROWS = 100_000
-"""Rows that are looked at. They are enough to know a log, and take seconds."""
+"""Rows that init reads. They are enough to know a log, and take seconds."""
 
 _MOST_TEXTS = 300_000
 """Distinct values that are kept, of all columns together: memory is bounded."""

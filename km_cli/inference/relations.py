@@ -1,4 +1,4 @@
-"""The second look at a log: how columns depend on each other, now that their roles are known."""
+"""The second reading of a log for init: how columns depend on each other, now that their roles are known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_JUDGED = 1000
 _FEWEST_SHARED = 3
 """Identities with several users that such a column must have.
 
-With one user each, the value may be the user's.
+If an identity has one user only, the value may be the user's.
 """
 
 
@@ -168,7 +168,7 @@ class Relations:
         return self._time_forms.clock()
 
     def is_another_name(self, place: int) -> bool:
-        """Tell whether a persona's identities are only other names of an earlier persona's: one for each."""
+        """Tell whether each identity of a persona stands for one identity of an earlier persona."""
         count = len(self.personas[place].identities)
         return any(
             len(pairs) == count == len(self.personas[before].identities)
@@ -177,12 +177,12 @@ class Relations:
         )
 
     def shared_with(self, place: int) -> int:
-        """Return the number of a persona's identities that an earlier persona has as well."""
+        """Return how many identities of a persona are identities of an earlier persona as well."""
         before: set[int] = set()
         return len(self.personas[place].identities & before.union(*(
             one.identities for one in self.personas[:place]
         )))  # fmt: skip
 
     def are_numbers(self, place: int) -> bool:
-        """Tell whether a persona's identities are numbers, and an earlier persona's are too."""
+        """Tell whether the identities of a persona and of an earlier persona are numbers."""
         return self.personas[place].are_numbers and any(one.are_numbers for one in self.personas[:place])

@@ -1,6 +1,6 @@
-"""How the times of a column are written.
+"""Finds how the times of a column are written.
 
-All its values are looked at, since one alone may fit several forms.
+It takes all values of the column, since a single value may fit several forms.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 from km_cli.inference.findings import TimesFound
 from km_cli.mapping import AmbiguousTime, BadTime, EitherOrder, TimeOptions, Times
 
-SAID = {
+KINDS = {
     "seconds": "seconds since 1970",
     "milliseconds": "milliseconds since 1970",
     "microseconds": "microseconds since 1970",
@@ -36,7 +36,7 @@ _MOST_TRIES = 20
 
 
 class TimeForms:
-    """Finds the forms of the times that it is shown. `now` is in seconds since 1970."""
+    """Finds the forms of times, one after the other. `now` is in seconds since 1970."""
 
     def __init__(self, now: float) -> None:
         self._plain = Times(TimeOptions(), now)
@@ -63,17 +63,17 @@ class TimeForms:
         if kinds["form"]:
             local = kinds["form"] if not any("%z" in form for form in forms) else 0
             strange += kinds.total() - kinds["form"]
-            said = f"{' or '.join(forms)}, which needs time_format"
+            form = f"{' or '.join(forms)}, which needs time_format"
         else:
             local = sum(count for kind, count in kinds.items() if kind.startswith("local"))
-            said = " and ".join(SAID[kind] for kind, _ in kinds.most_common())
+            form = " and ".join(KINDS[kind] for kind, _ in kinds.most_common())
         units = tuple(unit for unit in _UNITS if kinds[unit])
-        return TimesFound(said, self._kinds.total(), forms, local, strange, self._example, units)
+        return TimesFound(form, self._kinds.total(), forms, local, strange, self._example, units)
 
     def _kind(self, text: str) -> str:
-        """Return the kind of a time: a key of SAID, `form` for an unusual one, "" for no time."""
+        """Return the kind of a time: a key of KINDS, `form` for an unusual one, "" for no time."""
         self._plain.unit = ""
-        if EitherOrder.parse(text):  # another value may have the other order: the column needs a form
+        if EitherOrder.parse(text):  # another value may be in the other order, so the column needs a form
             return "form" if self._fits(text) else ""
         try:
             self._plain.parse(text)

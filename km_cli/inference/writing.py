@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
+from km_cli.kissmetrics import MOST_INSTANCES
 
 _MOST_NAMED = 12
-MOST_KEPT = 1000
-"""Instances of an event that Kissmetrics keeps for one person (D7)."""
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -20,10 +19,10 @@ _BACKFILL = (
     '# files = ["logs/*.csv"]  # files, folders, patterns, days as logs/%Y/%m/%d/*.csv',
 )
 _ROTATED = re.compile(r"[.-]\d{1,8}(\.(gz|bz2|xz|zst))?$|\.old$")
-_SEPARATE = '# overlap = "separate"  # {why}: a row is never another file\'s row with other values'
+_SEPARATE = '# overlap = "separate"  # {why}: a row never repeats a row of another file'
 _EITHER = (
-    "# overlap: a row is rejected if another file has its moment with other values, unless you say one of:",
-    '# overlap = "repeats"  # exports that are made anew: it is the same event, and it was changed since',
+    "# overlap: if another file has a row's event at its moment with other values, the row is rejected, or:",
+    '# overlap = "repeats"  # new exports of the same data: it is the same event, with changed values',
     '# overlap = "separate"  # logs of several hosts, rotated logs: it is another event',
 )
 
@@ -44,8 +43,8 @@ def _escaped(letter: str) -> str:
 def listed(names: Iterable[str]) -> str:
     """Return names quoted, with commas; the first of them if there are many."""
     every = list(names)
-    said = ", ".join(quoted(name) for name in every[:_MOST_NAMED])
-    return f"{said}, … ({len(every):,})" if len(every) > _MOST_NAMED else said
+    first = ", ".join(quoted(name) for name in every[:_MOST_NAMED])
+    return f"{first}, … ({len(every):,})" if len(every) > _MOST_NAMED else first
 
 
 def counted(number: int, noun: str) -> str:
@@ -92,7 +91,7 @@ def _columns(found: Inferred) -> Iterator[str]:
     yield _column("event", found.event, found)
     if not found.event.is_known:
         yield '# event_name = "Billed"  # or this, if every row is the same event'
-    yield _column("timestamp", found.timestamp, found, found.clock.said)
+    yield _column("timestamp", found.timestamp, found, found.clock.form)
     yield from _clock(found.clock)
     if found.id.column:
         yield _column("id", found.id, found)
@@ -110,7 +109,7 @@ def _columns(found: Inferred) -> Iterator[str]:
     for name in found.mixed:
         yield f"# Kissmetrics sets {quoted(name)} itself, and the values would mix: rename or exclude it"
     for name in found.ids:
-        yield f"# {quoted(name)} looks like an identity: now a property, it could be one of [[personas]]"
+        yield f"# {quoted(name)} looks like an identity: it is a property, and could be one of [[personas]]"
 
 
 def _column(key: str, guess: Guess, found: Inferred, more: str = "") -> str:
@@ -118,9 +117,9 @@ def _column(key: str, guess: Guess, found: Inferred, more: str = "") -> str:
     if not guess.column:
         return f'# {key} = "?"  # {missing(found)}'
     if guess.clock:
-        # Not a comment: without this line the day alone would be imported.
+        # The line is not a comment: without it, the day would be imported without its time.
         day, clock = quoted(guess.column), quoted(guess.clock)
-        return f'{key} = "?"  # {day} is the day alone, {clock} the time of day: join them into one column'
+        return f'{key} = "?"  # {day} has only the day, {clock} the time of day: join them into one column'
     others = f"; or is it {listed(guess.others)}?" if guess.others else ""
     reasons = f"{guess.why}{f'; {more}' if more else ''}{others}"
     return f"{'' if guess.sure else '# '}{key} = {quoted(guess.column)}  # {reasons}"
@@ -142,7 +141,7 @@ def _clock(clock: TimesFound) -> Iterator[str]:
         yield f'# time_format = "%d %b %Y %H:%M"  # name the form: {example} is in no known form'
     elif clock.strange:
         times = f"{counted(clock.strange, 'time')} {are(clock.strange)}"
-        yield f"# {times} not in that form, as {quoted(clock.example)}: rejected"
+        yield f"# {times} not in that form, such as {quoted(clock.example)}: such rows are rejected"
     if len(clock.units) > 1:
         yield f"# its numbers are in {' and '.join(clock.units)}: bring the column to one unit"
     if clock.local:
@@ -160,7 +159,7 @@ def _persona(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Itera
     if persona.guess.is_known:
         yield from _identity(persona)
     else:
-        # Not a comment: without this line an import would send the accounts alone.
+        # The line is not a comment: without it, an import would send only the accounts.
         yield f'column = "?"  # {_perhaps(persona.guess, found)}. Delete this persona if rows name none'
     yield from _events(persona, found, is_actor=is_actor)
     if not is_actor:
@@ -171,7 +170,7 @@ def _absent(persona: PersonaFound, found: Inferred) -> Iterator[str]:
     yield "[[personas]]"
     yield f"name = {quoted(persona.name)}"
     yield f"column = {quoted(persona.guess.column or '?')}  # {_perhaps(persona.guess, found)}"
-    yield "or, if the log has no such column and another file says who belongs to whom:"
+    yield "or, if the log has no such column, and another file has the account of each user:"
     yield "[members]"
     yield 'file = "users.csv"'
     yield 'user = "email"'
@@ -199,7 +198,7 @@ def _identity(persona: PersonaFound) -> Iterator[str]:
 def _events(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Iterator[str]:
     """Yield the lines for a persona's events: all of them, and a list as a comment.
 
-    With a list, a persona does none of the events that come up later. So only the user can choose it.
+    With a list, a persona does none of the events that a later log has. So only the user can choose a list.
     """
     if not persona.events:
         why = "too many to list" if persona.events is None else "none was found"
@@ -216,15 +215,15 @@ def _events(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Iterat
 
 def _event(event: EventFound, persona: str) -> str:
     seen = f"{counted(event.rows, 'row')}, {counted(event.identities, persona)}"
-    if event.most > MOST_KEPT:
-        seen += f"; {event.most:,} of one {persona}, of which the last {MOST_KEPT:,} are kept (D7)"
+    if event.most > MOST_INSTANCES:
+        seen += f"; {event.most:,} of one {persona}, of which the last {MOST_INSTANCES:,} are kept (D7)"
     return f"  {quoted(event.name)},  # {seen}"
 
 
 def _proposed(persona: PersonaFound) -> Iterator[str]:
     title = persona.name.capitalize()
-    yield f'# rename = "{title} {{event}}"  # tells its events from those of others'
+    yield f'# rename = "{title} {{event}}"  # gives its events other names than those of other personas'
     if persona.constant:
         names = ", ".join(map(quoted, persona.constant))
-        yield f"# properties = [{names}]  # carry these alone: each {persona.name} has one value of them"
+        yield f"# properties = [{names}]  # send only these: each {persona.name} has one value of them"
         yield f"# set = [{names}]  # or: set once for each {persona.name}, and no record carries them"

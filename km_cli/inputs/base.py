@@ -1,7 +1,7 @@
 """An input format: bytes in, rows out, and no byte lost in between.
 
-A format is an object in the registry of `formats.py`. It says by which words and by which first bytes it is
-known, reads the beginning of an input (`Format.layout`) and then its records (`Format.reader`).
+A format is an object in the registry of `formats.py`. It has the words and the test of first bytes by which
+it is recognised. It reads the beginning of an input (`Format.layout`) and then its records (`Format.reader`).
 
 The items of a reader, in order, cover every byte that it was given: the raws of its `Row`s, `Reject`s and
 `Gap`s, joined, are the input from where the reader began. The ledger relies on that, since it knows a reading
@@ -22,7 +22,7 @@ from km_cli.model import Gap, Reject, Row
 Item = Row | Reject | Gap
 
 LONGEST_RECORD = 1 << 20
-"""Bytes; a longer record is rejected, so that memory stays constant (bad-input.md)."""
+"""Bytes; a longer record is rejected, so that memory stays constant."""
 
 MOST_BLANK = 1 << 12
 """Bytes; blank lines before a record become a Gap of their own when there are more."""
@@ -53,9 +53,9 @@ class FormatOptions(NamedTuple):
 class Text(NamedTuple):
     """The text of one input, for its format. `source` is its name, for messages.
 
-    `head` are the first bytes, which `lines` yields as well. `broken` is the error that ends the reading
-    behind the head, if one does. `delimiter` is the one that `Format.delimiter_of` returned. `normalised`
-    counts the unusual forms that were read as the usual ones (tally.py has the words).
+    `head` are the first bytes, which `lines` yields as well. `broken` is the error of reading on behind the
+    head, if there is one. `delimiter` is that of `Format.delimiter_of`. `normalised` counts the unusual forms
+    that were read as the usual ones (run/tally.py has the words).
     """
 
     source: str
@@ -72,8 +72,8 @@ class Layout(NamedTuple):
 
     `columns` are those of the header, or the keys of the first objects; `regular` are the columns that each
     of the first rows has. `preamble` are the bytes before the first record: byte order mark and header.
-    `line` is the number of the first line behind them. `token` names the reading that the rejects in the
-    input come from, "" if it holds no rejects.
+    `line` is the number of the first line behind them. `token` is that of the reading that the rejects in
+    the input come from, "" if it holds no rejects.
     """
 
     columns: tuple[str, ...]
@@ -95,8 +95,8 @@ class Reader(Protocol):
     def items(self) -> Iterator[Item]:
         """Yield every record in order.
 
-        Raises InputError where the input as a whole turns out not to be understood, ReadError where it
-        stops being readable.
+        Raises InputError at a place that shows that the whole input cannot be understood, and ReadError at a
+        place behind which it cannot be read.
         """
         ...
 
@@ -109,13 +109,13 @@ class Format(ABC):
     """One input format. A subclass names itself, and overrides the defaults that do not fit."""
 
     name: str
-    """Its name in the code. It is part of what a reading is known by, so it never changes."""
+    """Its name in the code. The ledger knows readings by it, so it never changes."""
 
     words: ClassVar[Mapping[str, str]] = {}
-    """Its words for `--format`, which are file endings too, each with the delimiter that it implies or ""."""
+    """Its words for `--format`, which are file endings too. Each has the delimiter that it implies, or ""."""
 
     delimiters: tuple[str, ...]
-    """Its delimiters, by which the ledger and the rejects file remember how a record is written.
+    """Its delimiters. The ledger and the rejects file keep the delimiter of a record.
 
     A corrected reject is read by the format that has its delimiter, so each delimiter belongs to one format.
     A format that has none uses its own name as its only delimiter. (JSON lines use "".)
@@ -138,12 +138,12 @@ class Format(ABC):
         """Tell whether an input is of this format. Byte order mark and leading blanks are taken off."""
 
     def delimiter_of(self, asked: str, likely: str, head: bytes) -> str:  # noqa: ARG002
-        """Return an input's delimiter. `asked` is the flag's, `likely` that of its name, "" for none."""
+        """Return an input's delimiter. `asked` is the flag's, `likely` is that of its ending, "" for none."""
         return self.delimiters[0] if self.delimiters else ""
 
     @abstractmethod
     def layout(self, text: Text) -> Layout:
-        """Read the beginning of an input. Raises InputError if it cannot be understood, ReadError."""
+        """Read the beginning of an input. Raises ReadError, and InputError if it cannot be understood."""
 
     @abstractmethod
     def reader(self, text: Text, layout: Layout) -> Reader:

@@ -12,7 +12,7 @@ from km_cli.errors import InputError
 from km_cli.inputs.messages import shell_word
 
 _MAGIC = 10
-"""Bytes that tell how a file is compressed."""
+"""Bytes at the beginning of a file by which its compression is recognised."""
 
 _BLOCK = 1 << 13
 _PIECE = 1 << 8
@@ -57,7 +57,7 @@ class TooLarge(Damaged):
 
 
 def unpack(name: str, raw: io.BufferedReader) -> tuple[Bytes, str]:
-    """Return the content of `raw` and the program that packed it; `raw` itself and "" if it is not packed.
+    """Return the content of `raw` and the program that packed it, or `raw` and "" if it is not packed.
 
     Raises InputError if this installation cannot unpack it.
     """
@@ -88,7 +88,7 @@ def is_packed(head: bytes) -> bool:
 
 
 def _packer(head: bytes) -> str:
-    """Return the program that packed a file which begins with these bytes, "" if none that is known did."""
+    """Return the program that packed a file that begins with these bytes, "" if it is not packed."""
     if head.startswith(b"\x1f\x8b"):
         return "gzip"
     if head[:3] == b"BZh" and head[4:] in (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"):
@@ -168,9 +168,9 @@ class _Member(Protocol):
 
 
 class _Unpacking:
-    """How the members of one format are unpacked, and the error that its library raises for damaged ones.
+    """How the members of one format are unpacked, and the error that its library raises for damaged members.
 
-    `memory` are the bytes that one member may take; `program` unpacks one that needs more.
+    `memory` are the bytes that a member may take; `program` unpacks a member that needs more.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class _Unpacking:
         self.program = program
 
     def failed(self, error: Exception) -> Damaged:
-        """Return the error for one of the library, which says only in its message that it lacks memory."""
+        """Return our error for an error of the library. Only its text says that memory was lacking."""
         if self.memory and "memory" in str(error).lower():
             return TooLarge(f"unpacking takes more than {self.memory >> 20} MiB of memory", self.program)
         return _damaged(error)
@@ -217,7 +217,7 @@ class _Unpacked:
         return data
 
     def _behind_member(self) -> bytes:
-        """Return the first bytes of the next member, b"" at the end. Zeros between members are padding."""
+        """Return the first bytes of the next member, b"" if there is none. Zeros in between are padding."""
         rest = self._member.unused_data.lstrip(b"\0")
         while not rest and (block := self._raw.read1(_BLOCK)):
             rest = block.lstrip(b"\0")
@@ -287,7 +287,7 @@ class _Decompressing(Protocol):
 
 
 class _ZstMember:
-    """One frame. The library limits how much it is given at once, not how much it returns at once."""
+    """One frame. It is unpacked in small pieces: the library does not limit the content that it returns."""
 
     def __init__(self, frame: _Decompressing) -> None:
         self._frame = frame

@@ -40,7 +40,7 @@ class Delimited(Format):
     is_tabular = True
 
     def recognises(self, beginning: bytes) -> bool:  # noqa: ARG002
-        """Take any text: a file that is not delimited has no header, and the error for that says so."""
+        """Return True for any text. If it is not delimited, the error is about its header."""
         return True
 
     def delimiter_of(self, asked: str, likely: str, head: bytes) -> str:
@@ -79,7 +79,7 @@ class Delimited(Format):
 def _read_header(text: Text) -> Layout:
     """Return the columns, and the bytes and the lines that the header takes.
 
-    Raises InputError if it cannot be read, or its cells are not the names of columns.
+    Raises InputError if the header cannot be read, or its cells are not names of columns.
     """
     source, delimiter = text.source, text.delimiter
     first = next(text.lines, b"")
@@ -111,8 +111,9 @@ def _read_header(text: Text) -> Layout:
 class _Feed:
     """The lines of one input as text for `csv.reader`.
 
-    `raw` are the bytes of the record that is being read, `line` is the number of its first line. `fault` says
-    what is wrong with the record, "" for nothing: the csv module reads on over bytes that are no text.
+    `raw` are the bytes of the record that is being read, `line` is the number of its first line. `fault` is
+    the fault of the record, or "". It is kept here because the csv module reads on over bytes that are no
+    text.
     """
 
     def __init__(self, text: Text, lines: Iterator[bytes], line: int) -> None:

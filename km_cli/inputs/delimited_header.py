@@ -1,4 +1,4 @@
-"""The header of delimited text: the columns that it names, and the errors for a first line that is none."""
+"""The header of delimited text: the columns that it names, and the errors if the first line is no header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _NO_HEADER = re.compile(r"#|//|--|sep=", re.IGNORECASE)
 """The beginning of a comment, or of the line by which Excel names the delimiter.
 
-A column may be named so too.
+The name of a column may begin so as well.
 """
 
 _VALUE = re.compile(
@@ -53,7 +53,7 @@ def _is_value(cell: str) -> bool:
 
 
 def _row_first(source: str, place: str, columns: tuple[str, ...], delimiter: str) -> InputError:
-    """Return the error for a file that begins with a row. Taken for the header, that row would be lost."""
+    """Return the error for a file that begins with a row: as the header, that row would be lost."""
     value = next(filter(_is_value, columns))
     names = delimiter.join(("user", "account", "event", "..."))
     tabs = names.replace("\t", "\\t")

@@ -1,7 +1,7 @@
 """Finds the files that km.toml's patterns name: files, folders, globs, partitions by date.
 
-No file is opened here. Each run searches again, and a folder may have tens of thousands of files. So one
-listing of a folder answers all questions about its entries.
+No file is opened here. Each run searches again, and a folder may have tens of thousands of files. So a folder
+is listed once, and its entries are not looked up one by one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SPECIAL = re.compile(r"[*?\[%]")
 
 
 class Missing(NamedTuple):
-    """A pattern that has no file, or perhaps not all.
+    """A pattern that matches no file, or of which some files may be missing.
 
     `unreadable` if the reason is a folder that can't be read.
     """
@@ -42,7 +42,7 @@ class Missing(NamedTuple):
 class FoundFiles(NamedTuple):
     """The files that were found, each once, in the order in which they are read.
 
-    `outside` counts the files, and the folders that were not searched, whose period is not asked for.
+    `outside` counts the files and folders that were left out because their period is not asked for.
     """
 
     files: tuple[str, ...]
@@ -72,7 +72,7 @@ def _below(folder: str, entry: str) -> str:
 
 
 def _named(file: str) -> str:
-    """Return a file's name so that it is not read as standard input, which `-` alone would be."""
+    """Return a file's name, as `./-` if it is `-`, which would mean standard input."""
     return "./-" if file == "-" else file
 
 
@@ -121,8 +121,8 @@ class _Search:
     def missing(self, pattern: str) -> Iterator[Missing]:
         """Yield the reasons why files of the pattern are missing."""
         for folder, reason in self._unreadable.items():
-            said = f"{path_text(folder or '.')} cannot be read: {reason}"
-            yield Missing(pattern, f"check its permissions: {said}", unreadable=True)
+            problem = f"{path_text(folder or '.')} cannot be read: {reason}"
+            yield Missing(pattern, f"check its permissions: {problem}", unreadable=True)
         if self._dangling:
             yield Missing(pattern, f"it is a link to {path_text(self._dangling)}, which does not exist")
         elif not (self.files or self.outside or self._has_folder or self._unreadable):
@@ -166,7 +166,7 @@ class _Search:
                 yield path
 
     def _is_in_time(self, path: str, date: Date) -> bool:
-        """Tell whether a path of this date is asked for. Digits that are not a date are not."""
+        """Tell whether the period of a path is asked for. It is not if the digits are not a date."""
         try:
             period = period_of(date, self._zone)
         except ValueError:
@@ -242,7 +242,7 @@ class _Search:
 
     @contextmanager
     def _noting(self, path: str) -> Iterator[None]:
-        """Go on after an error with a path, and remember the error unless the path does not exist."""
+        """Suppress an error with a path, and remember it unless the path does not exist."""
         try:
             yield
         except OSError as error:

@@ -67,7 +67,7 @@ def _near(name: str) -> str:
 def _surrogates_for(error: UnicodeError) -> tuple[str, int]:
     """Replace bytes that are no text by surrogates.
 
-    They are no text in UTF-8, so that their row is rejected.
+    These cannot be encoded as UTF-8 either, so that the row is rejected.
     """
     if not isinstance(error, UnicodeDecodeError):
         raise error
@@ -81,7 +81,7 @@ codecs.register_error(_REPLACED, _surrogates_for)
 class Transcoded:
     """Bytes in some encoding as UTF-8. A rejects file is in UTF-8 whatever the flag says: km-cli wrote it.
 
-    `encoded` are the first bytes before decoding, once some were read; b"" for a rejects file.
+    `encoded` are the first bytes before decoding, as soon as they are read; b"" for a rejects file.
 
     Raises UnicodeError where the text cannot be decoded any further.
     """
@@ -135,21 +135,21 @@ def check_encoding(name: str, head: bytes, encoding: str) -> None:
             f"{name} is not encoded in {encoding}: it begins with plain text of one byte a character",
             "leave --encoding out, or name another",
         )
-    said = _said(found, is_marked=marked)
-    if not found or encoding == found or (marked and encoding == said.lower()):
+    shown_as = _display_name(found, is_marked=marked)
+    if not found or encoding == found or (marked and encoding == shown_as.lower()):
         return
     if encoding and not is_wide and b"\0" not in begun:
         return  # In encodings with one byte a character, the bytes of the marks are letters.
     raise InputError(
-        f"{name} is encoded in {said}, not {encoding or UTF8}",
-        f"name the encoding: --encoding {said.lower()}",
+        f"{name} is encoded in {shown_as}, not {encoding or UTF8}",
+        f"name the encoding: --encoding {shown_as.lower()}",
     )
 
 
 def _sniffed(begun: bytes) -> tuple[bool, str]:
     """Return whether the bytes begin with a mark of UTF-16 or UTF-32, and the encoding, "" for neither.
 
-    Without a mark the encoding shows in the places of zero bytes, which most characters of most texts have.
+    Without a mark it is recognised by the places of zero bytes: most characters of most texts have some.
     """
     for mark, encoding in _MARKS.items():
         if begun.startswith(mark):
@@ -168,18 +168,18 @@ def _sniffed(begun: bytes) -> tuple[bool, str]:
     return False, "utf-16-le" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "utf-16-be"
 
 
-def _said(encoding: str, *, is_marked: bool) -> str:
-    """Return the name of an encoding for people: `UTF-16` if a mark says in which order the bytes are."""
+def _display_name(encoding: str, *, is_marked: bool) -> str:
+    """Return the name of an encoding for messages: `UTF-16` if a mark gives the order of bytes."""
     base, order = encoding[:6].upper(), encoding[7:].upper()
     return base if is_marked else base + order
 
 
 def _zeros(name: str, wide: str) -> InputError:
-    """Return the error for a log that was truncated while a program went on writing at its old place."""
+    """Return the error for a log that was truncated while a program kept writing behind its old end."""
     plain = f" | iconv -f {wide} -t utf-8" if wide else ""
     return InputError(
-        f"{name} begins with zero bytes: it was truncated while a program went on writing at its old place",
-        "have that program append (>> in a shell); to import what the file holds: "
+        f"{name} begins with zero bytes: it was truncated while a program kept writing behind its old end",
+        "make that program append (>> in a shell); to import the content of the file: "
         f"{shell_command(name, 'cat')}{plain} | tr -d '\\000' | km-cli import -",
     )
 

@@ -1,4 +1,4 @@
-"""The registry of input formats. The flags, else a file's name, else its bytes say which one it is in."""
+"""The registry of input formats. Flags name the format of a file, else its ending does, else its bytes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def format_with(delimiter: str) -> Format | None:
 
 
 def holds_rejects(head: bytes) -> bool:
-    """Tell whether an input that begins with these bytes was written by km-cli, to hold rejected rows."""
+    """Tell whether an input that begins with these bytes is a rejects file, which km-cli wrote."""
     beginning = _beginning(head)
     return any(one.holds_rejects and one.recognises(beginning) for one in _FORMATS)
 

@@ -34,7 +34,7 @@ def _matches(pattern: str) -> list[str]:
 
 
 def hint(pattern: str) -> str:
-    """Return a hint: the entries of the last folder in a pattern or name that has no special characters."""
+    """Return a hint for a pattern or a name without a file: the first entries of its folder."""
     is_name = glob.escape(pattern) == pattern
     folder = Path(pattern).parent if is_name else Path(pattern)
     while glob.escape(str(folder)) != str(folder):

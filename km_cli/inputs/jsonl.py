@@ -57,7 +57,7 @@ class JsonLines(Format):
     delimiters = ("",)
 
     def recognises(self, beginning: bytes) -> bool:
-        """Tell whether an object comes first, or an array: the error for that says how to convert it."""
+        """Tell whether an object or an array comes first. The error for an array says how to convert it."""
         return beginning[:1] in (b"{", b"[")
 
     def layout(self, text: Text) -> Layout:

@@ -10,7 +10,7 @@ from itertools import islice
 from km_cli.inputs.lines import split_lines
 
 _FEWEST_REGULAR = 20
-"""Objects; the keys that fewer of them have in common say little of the objects that follow."""
+"""Objects. The keys that fewer objects have in common say little about the objects that follow."""
 
 _SAMPLE = 1000
 """Objects that are looked at."""

@@ -1,4 +1,4 @@
-"""Parts of messages about inputs: values, paths, and commands that the reader can copy."""
+"""Parts of messages about inputs: values, paths, and shell commands to copy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def excerpt(text: str, width: int = 40) -> str:
 
 
 def path_text(path: Path | str) -> str:
-    """Return a path as text, although its bytes need not be text."""
+    """Return a path as text. Bytes of it that are no text are escaped."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
@@ -26,7 +26,7 @@ _UNPACKERS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 
 
 def shell_command(source: str, command: str) -> str:
-    """Return a shell command that runs `command` on an input, unpacked first if its ending says so."""
+    """Return a shell command that runs `command` on an input, and unpacks it first if its ending says so."""
     program = _UNPACKERS.get(os.path.splitext(source)[1].lower())
     word = shell_word(source)
     return f"{program} -dc {word} | {command}" if program else f"{command} {word}"

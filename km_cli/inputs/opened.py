@@ -104,7 +104,7 @@ class Opened:
         self.token = self._layout.token
 
     def _read_head(self, size: int) -> bytes:
-        """Return the next `size` bytes. An error is kept until the bytes before it were read."""
+        """Return the next `size` bytes. An error is kept, and raised when the bytes before it were read."""
         head = b""
         try:
             while len(head) < size and (data := self._stream.read(size - len(head))):
@@ -121,8 +121,8 @@ class Opened:
         if place is not None and place.length:
             self._stream.close()
             self._stream = self.source.open()
-            # The place may be inside of a line. If the line grew, its rest is a record, unless the line is
-            # too long for one: then the rest is passed over, and the next line is counted from behind it.
+            # The place may be inside of a line. If that line has grown, its rest is read as a record. If the
+            # line is too long for a record, its rest is skipped, and line numbers begin behind it.
             is_overlong = self._stream.skip(place.length, place.digest, check) > LONGEST_RECORD
             lines = split_lines(cast(BinaryIO, self._stream), overlong=is_overlong)
             self._text = self._text._replace(lines=lines)

@@ -20,7 +20,7 @@ KNOWN = {
     "d": r"0[1-9]|[12][0-9]|3[01]",
     "H": r"[01][0-9]|2[0-3]",
 }
-"""Directives, each with the digits that it stands for. Each of them needs all those before it."""
+"""Directives, each with a regular expression for its digits. Each of them needs all those before it."""
 
 _DIRECTIVE = re.compile(r"(?P<set>\[!?\]?[^\]/]*\])|%(?P<directive>.?)", re.DOTALL)
 _MARK = "\0"

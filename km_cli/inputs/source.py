@@ -90,8 +90,11 @@ class Stream:
         if isinstance(error, EndsEarly):
             return "all rows before that place are dealt with; get a whole copy of the file and run again"
         if not self._is_verified:
-            return "the rows before that are dealt with, perhaps a false one; get a whole copy and run again"
-        return "none of it is sent, since it may be false; get a whole copy of the file and run again"
+            return (
+                "the rows before that place are dealt with, and the last of them may be wrong; get a whole "
+                "copy and run again"
+            )
+        return "none of its rows is sent, since any of them may be wrong; get a whole copy and run again"
 
     def skip(self, size: int, digest: bytes, check: Check) -> int:
         """Skip `size` bytes; return how many bytes of the last line among them have no line end yet.
@@ -249,10 +252,7 @@ class Source:
 
     @property
     def has_line(self) -> bool:
-        """Whether there is a line end in the first MiB of the pinned file, or more than that.
-
-        Raises ReadError.
-        """
+        """Whether the pinned file has a line end in its first MiB, or is larger. Raises ReadError."""
         head = self._head(_BLOCK)
         return len(head) == _BLOCK or b"\n" in head or b"\r" in head
 
@@ -268,11 +268,12 @@ class Source:
             raise _unreadable(self.name, 0, error) from None
 
     def verify(self, check: Check) -> None:
-        """Raise ReadError if a packed file is damaged. The check sum behind the content is what shows it.
+        """Raise ReadError if a packed file is damaged.
 
-        So the whole file is read once before any row of it is sent. A file that only ends early passes, since
-        its content is sound up to the end. An input that can be read only once cannot be verified.
-        `check` is called each MiB, and may raise the error that ends the run.
+        Only the check sum behind the content shows that, so the whole file is read once before any row of it
+        is sent. A file that only ends early passes, since its content is sound up to the end. An input that
+        can be read only once cannot be verified. `check` is called each MiB, and may raise the error that
+        ends the run.
         """
         if self._file < 0 or not self.is_packed:
             return
@@ -301,8 +302,8 @@ class Source:
         except FileNotFoundError:
             raise _absent(self.path, self.name) from None
         except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or str(error)
-            raise UsageError(f"{self.name}: cannot be opened: {said}", "check the path") from None
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"{self.name}: cannot be opened: {reason}", "check the path") from None
         if is_folder:
             raise UsageError(f"{self.name} is a folder", f"name the files in it: {self.name}/*.csv")
 

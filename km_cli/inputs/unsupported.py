@@ -1,4 +1,4 @@
-"""Files that are not logs, although they may hold one. First bytes tell their kind; each has a hint."""
+"""Files that are not logs, although they may hold one. Their first bytes show the kind, which has a hint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from km_cli.inputs.base import BOM
 from km_cli.inputs.messages import shell_command, shell_word
 
 _HEAD = 1024
-"""Bytes that are looked at. A tar archive is recognised by those behind its first 257."""
+"""Bytes by which a kind is recognised. Those of a tar archive come after its first 257."""
 
 _IMPORTED = "| km-cli import -"
 _EXPORT = "export its table of events as CSV or JSON lines, and import that"

@@ -1,8 +1,8 @@
-"""The calls of rows that were taken for a known call with values changed since.
+"""The calls of rows that were taken for a known call with changed values.
 
-To take a row for changed is a guess (`planning.matching`). If a later row of the same reading is exactly the
-known call, the first row was another event, and its call is sent after all. So such calls are kept as long as
-their reading may grow.
+That is a guess (see `planning.matching`). If a later row of the same reading is exactly the known call, the
+first row was another event, and its call is sent after all. So such calls are kept as long as their reading
+may grow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Key = tuple[int, bytes, int, bytes, bytes]
 """The reading, and person, second, deed and total of the known call."""
 
 MOST_CHANGED_READINGS = 8
-"""How many readings' changed calls are kept, the latest: a nightly export must not fill the disk."""
+"""How many readings keep their changed calls, the latest ones: a nightly export must not fill the disk."""
 
 
 class ChangedTable:
@@ -26,9 +26,9 @@ class ChangedTable:
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
         self._new: dict[Key, PlannedCall | None] = {}
-        """What is not written yet; None for a call that was taken."""
+        """The changes that are not written yet; None for a call that was taken."""
         self._taken: set[Key] | None = set() if len(schemas) > 1 else None
-        """Under an overlay, the calls that were taken: the ledger below still has them, and only reads."""
+        """Under an overlay, the calls that were taken. The ledger below still has them, and is only read."""
         self._queries = [
             "SELECT source, line, raw, call "
             f"FROM {name}.changed JOIN {name}.changed_rows USING (reading, source, line) "

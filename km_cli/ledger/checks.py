@@ -22,14 +22,14 @@ _BESIDE = ("-journal", "-wal", "-shm")
 _ALL_TABLES = frozenset(re.findall(r"TABLE IF NOT EXISTS \{schema\}\.(\w+)", TABLES))
 _TABLES_OF_OLD = frozenset({"meta", "sites", "readings", "slots", "outbox", "outbox_rows"})
 _STORE = "kept_"
-"""How the names of the local store's tables begin. They may be in the file before the ledger's."""
+"""The beginning of the names of the local store's tables, which may be in the file before the ledger's."""
 
 
 def check_name(path: Path) -> None:
     """Raise LedgerError for a path that cannot name a file."""
     if not path.name or path.name in ("..", ":memory:") or "\0" in str(path):
         raise LedgerError(
-            f"the ledger {str(path)!r} is no file: what was sent would be forgotten",
+            f"the ledger {str(path)!r} is not a file: km-cli would forget what it has sent",
             "name a file: --ledger PATH",
         )
 
@@ -48,13 +48,13 @@ def check_file(path: Path) -> bool:
         )
     if not stat.S_ISREG(found.st_mode):
         raise LedgerError(
-            f"the ledger {path} is {_kind(found.st_mode)}, no file", "name a file: --ledger PATH"
+            f"the ledger {path} is {_kind(found.st_mode)}, not a file", "name a file: --ledger PATH"
         )
     if found.st_mode & 0o022:
         raise LedgerError(f"the ledger {path} can be written by others", f"forbid that: chmod go-w {path}")
     if not found.st_size:
         raise LedgerError(
-            f"the ledger {path} is empty: what it held is lost",
+            f"the ledger {path} is empty: its content is lost",
             "restore a copy of it; if it never held anything, remove it and run again",
         )
     return True
@@ -86,12 +86,12 @@ def check_beside(path: Path, *, is_there: bool, ending: Ending) -> None:
             )
         if suffix == "-journal" and _is_hot(beside):
             raise LedgerError(
-                f"{beside} is not the ledger's, which never has such a journal",
+                f"{beside} does not belong to the ledger, which never has such a journal",
                 "move it away: SQLite would write it into the ledger",
             )
         if suffix == "-wal" and found.st_size and ending is Ending.CLEAN:
             raise LedgerError(
-                f"{beside} is not the ledger's, which was closed and has no log",
+                f"{beside} does not belong to the ledger, which was closed and has no log",
                 f"move it away; if a program that you know wrote it to this ledger, remove {lock_of(path)}",
             )
 
@@ -117,7 +117,7 @@ def check_header(path: Path) -> bool:
     except OSError as error:
         raise LedgerError(f"the ledger {path} cannot be read: {error.strerror}", _ELSEWHERE) from None
     if not header.startswith(_MAGIC) or len(header) < _HEADER:
-        raise LedgerError(f"the ledger {path} is no ledger, or damaged: it is not an SQLite file", KEPT)
+        raise LedgerError(f"{path} is not a ledger, or it is damaged: it is not an SQLite file", KEPT)
     found = int.from_bytes(header[_ID_AT : _ID_AT + 4])
     if found not in (0, APPLICATION_ID):
         raise _of_another_program(path)
@@ -138,7 +138,7 @@ def check_tables(database: sqlite3.Connection, path: Path, schema: str, *, is_ma
     tables = _tables(database, schema)
     if not tables:
         raise LedgerError(
-            f"the ledger {path} holds no table: what it held is lost",
+            f"the ledger {path} has no tables: its content is lost",
             "restore a copy of it; if it never held anything, remove it and run again",
         )
     if not is_marked and all(name.startswith(_STORE) for name in tables):

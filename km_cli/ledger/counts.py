@@ -34,15 +34,15 @@ class CountTable:
         self._names: dict[tuple[str, str], set[bytes]] = {}
         self._new_names: list[tuple[str, str, bytes]] = []
         self._gains: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-        """People, events and properties that are not written yet, by site and persona."""
+        """The gains of people, events and properties that are not written yet, by site and persona."""
         self._has_instances_on_disk = any(
             self._one(name, "SELECT 1 FROM {}.instances LIMIT 1") for name in schemas
         )
 
     def count_gain(self, site: str, persona: str, person: bytes, gain: Gain) -> list[tuple[bytes, int]]:
-        """Count what a call to this person adds.
+        """Count the gain of a call to this person.
 
-        Return key and number of each instance beyond the most that Kissmetrics keeps (D7).
+        Return the key and the number of each instance that is one too many (D7).
         """
         known, total = self._instances, self._gains[site, persona]
         total[0] += gain.people
@@ -96,7 +96,7 @@ class CountTable:
         return known
 
     def count_name(self, site: str, kind: str, name: bytes) -> int:
-        """Count a name of an event or property; return how many the site has, 0 if it had this one."""
+        """Count the name of an event or property. Return how many the site has; 0 if it had this one."""
         names = self._names.get((site, kind))
         if names is None:
             query = "SELECT name FROM {}.names WHERE site = ? AND kind = ?"
@@ -109,7 +109,7 @@ class CountTable:
         if name in names:
             return 0
         if len(names) >= _MOST_NAMES:
-            return len(names) + 1  # Beyond any product's limit, only the number matters.
+            return len(names) + 1  # It is beyond the limit of any product, so the name need not be kept.
         names.add(name)
         self._new_names.append((site, kind, name))
         return len(names)
@@ -130,7 +130,7 @@ class CountTable:
         return {persona: Held(*numbers) for persona, numbers in found.items()}
 
     def write(self, *, at_end: bool) -> None:
-        """Write the new counts, `at_end` those of instances too; the caller's transaction keeps them."""
+        """Write the new counts, `at_end` those of instances too. The caller's transaction keeps them."""
         run = self._database.executemany
         if self._new_spellings:
             run("INSERT OR IGNORE INTO main.spellings VALUES (?, ?)", sorted(self._new_spellings.items()))

@@ -40,7 +40,7 @@ _NOT_DAMAGE = frozenset(
 )
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 
-KEPT = "it is left as it is; restore a copy of it: with another ledger (--ledger PATH) all is sent again"
+KEPT = "it is left as it is; restore a copy of it (with another ledger, --ledger PATH, all is sent again)"
 """What to do about a ledger that cannot be used."""
 
 

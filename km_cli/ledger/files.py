@@ -68,7 +68,7 @@ class FileTable:
 
     @property
     def is_stale(self) -> bool:
-        """Whether there is anything to tidy: new files, or files whose last meeting is not noted."""
+        """Whether there are files to tidy: new files, or files whose time `seen` is to be renewed."""
         return self._has_new or bool(self._new or self._met)
 
     def tidy(self, now: float) -> None:

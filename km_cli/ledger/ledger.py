@@ -67,7 +67,7 @@ class Ledger:
                 "give another place: --ledger PATH",
             ) from None
         if check_file(path):
-            check_header(path)  # Before the lock: none is put beside another program's file.
+            check_header(path)  # Before the lock is made, which must not lie beside another program's file.
         lock = Lock(path)
         lock.acquire(wait)
         try:
@@ -109,7 +109,7 @@ class Ledger:
             leave_no_trace(self.path)
 
     def _ending(self) -> Ending:
-        """Return how this run ends: the closed file keeps its log beside it as long as a dry run reads it."""
+        """Return how this run ends. The closed file keeps its log beside it while a dry run reads it."""
         try:
             log = self.path.with_name(self.path.name + "-wal").stat().st_size
         except OSError:
@@ -157,9 +157,9 @@ class Ledger:
             self.readings.count_calls(number, calls)
 
     def abandon(self) -> None:
-        """Forget what was planned and not committed.
+        """Forget the plans that were not committed.
 
-        If a later transaction wrote its slots, its calls would be known, and would never be sent.
+        If a later transaction wrote their slots, their calls would be known, and would never be sent.
         """
         if self.slots.is_ahead:
             self.slots.discard()
@@ -179,7 +179,7 @@ class Ledger:
                 self.files.tidy(now)
 
     def pause(self, tracker: str, pause: Pause | None) -> None:
-        """Remember until when to leave a tracker alone; None ends its pause."""
+        """Keep the pause of a tracker; None ends it."""
         if pause != self.pauses.by_tracker(tracker):
             with self._transaction():
                 self.pauses.put(tracker, pause)
@@ -255,7 +255,7 @@ class Ledger:
             raise failed from None
 
     def _check_durable(self) -> None:
-        """Check that the next run will find what is written. Raises LedgerFailed, OSError."""
+        """Check that the next run will find the file that is written. Raises LedgerFailed, OSError."""
         if self._lock and self._database.presence:
             if lost := self._database.presence.lost():
                 raise lost

@@ -193,7 +193,6 @@ def _refusing(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         hint = "make room or repair the disk, then run again" if code_of(error) in _NO_ROOM else KEPT
         raise LedgerError(f"the ledger {path} cannot be used: {error}", hint) from None
-    except (
-        SPOILED
-    ) as error:  # From decoding an old format. The message is left out: it may quote bytes that are no text.
+    except SPOILED as error:
+        # Decoding an old format failed. The error's text is left out, as it may quote bytes that are no text.
         raise LedgerError(f"the ledger {path} is damaged: {type(error).__name__}", KEPT) from error

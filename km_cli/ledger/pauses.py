@@ -1,4 +1,4 @@
-"""Pauses: until when the next runs leave a tracker alone that could not take calls."""
+"""Pauses: the times until which runs send no calls to a tracker that did not take them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LATEST = 1e11
 
 
 class Pause(NamedTuple):
-    """Until when (seconds since 1970) a tracker is to be left alone, and why.
+    """The time until which a tracker gets no calls, in seconds since 1970, and the reason.
 
     `failures` counts the runs in a row that ended because the tracker did not answer. It is 0 if the tracker
     answered, and asked for time.

@@ -11,8 +11,8 @@ from km_cli.errors import LedgerFailed
 class Presence:
     """The file that was opened.
 
-    A file that was removed can still be written while it is open, so that no error would tell of it. All that
-    was written would be lost at the end of the run.
+    A file that was removed can be written as long as it is open, so no error would show the loss. At the end
+    of the run everything that was written would be gone.
     """
 
     def __init__(self, path: Path) -> None:

@@ -57,7 +57,7 @@ class Reading(NamedTuple):
 
     @property
     def is_of_format_2(self) -> bool:
-        """Whether a km-cli of format 2 began it. Then only how far it was read is known, not how."""
+        """Whether a km-cli of format 2 began it. Its rows have no fingerprints, and its time is not known."""
         return not self.begun
 
     @property
@@ -204,7 +204,7 @@ class ReadingTable:
 
     @property
     def heads(self) -> Heads:
-        """The heads of all readings, loaded once: a run may meet thousands of files, and of readings."""
+        """The heads of all readings. They are loaded once, since a run may meet thousands of files."""
         if self._heads is None:
             self._heads = Heads()
             with decoding(self._database, "readings"):
@@ -219,7 +219,7 @@ class ReadingTable:
         return self._heads
 
     def by_token(self, token: str) -> Reading | None:
-        """Return the reading that a reject names by its token."""
+        """Return the reading with this token, which rejects carry."""
         return self._one("token = ?", token)
 
     def by_number(self, number: int) -> Reading | None:

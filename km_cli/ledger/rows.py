@@ -1,8 +1,8 @@
 """The rows that calls were planned from: the place of each, and a digest of each of its columns.
 
-To tell whether two rows are alike in every column, their totals are enough, and those stand with the calls.
-The columns' digests are needed only if one log has a column that the other has not, or to say in which
-columns two rows differ. They are many bytes that are seldom read, so the rows of a batch are compressed
+The totals of two rows show whether they are alike in every column, and the totals are kept with the calls.
+The digests of columns are needed only if one log has a column that the other has not, or to name the columns
+in which two rows differ. They are many bytes that are seldom read, so the rows of a batch are compressed
 together.
 """
 

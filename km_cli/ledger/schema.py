@@ -8,7 +8,7 @@ VERSION = 3
 """The format of the tables. To change it takes a step in `migrations`."""
 
 APPLICATION_ID = 0x6B6D6C67
-"""SQLite's `application_id` of a ledger, "kmlg": it tells a ledger from another program's file."""
+"""SQLite's `application_id` of a ledger, "kmlg": another program's file does not have it."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;

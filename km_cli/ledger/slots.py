@@ -7,7 +7,7 @@ table, and a batch writes few of its pages. (Sorted by person, each slot would g
 A slot's blob is its entries, one after the other, and a check sum. An entry is a header (kind, seconds
 moved, deed, total, event, whether it has an id, how many claims and properties, the number of its row) and
 then the id, the claims and the properties. A claim is its reading, flags with the size of its total, its
-line, and that total. What all entries of a slot share, person and second, is in the table's key alone.
+line, and that total. Person and second are the same for all entries of a slot, and so are only in the key.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class SlotTable:
         self._owners: dict[bytes, Owner] = {}
         self._new_owners: dict[bytes, Owner] = {}
         self._new_led: defaultdict[bytes, set[bytes]] = defaultdict(set)
-        """By leader, the people that aliases made one with it and that are not written yet."""
+        """By leader, the people that aliases made part of it, as far as they are not written yet."""
         self._owner_queries = [
             f"SELECT persona, identity, leader FROM {name}.persons WHERE person = ?" for name in schemas
         ]
@@ -158,7 +158,7 @@ class SlotTable:
         expect((self._latest,), int)
 
     def slot(self, person: bytes, second: int) -> Slot:
-        """Return the slot; an empty one if nothing is known of that person in that second."""
+        """Return the slot, an empty one if the person has no call in that second."""
         known = self._cache.get((second, person))
         if known is None:
             known = self._cache[second, person] = self._load(person, second)
@@ -202,7 +202,7 @@ class SlotTable:
     def forget(self, reference: SlotReference) -> Gain | None:
         """Forget a call that its destination rejected: its row is judged anew when it comes again.
 
-        Return what Kissmetrics has less without the call; None for an alias, or a call that is not known.
+        Return the gain that Kissmetrics loses with the call; None for an alias, or a call that is not known.
         """
         self.refused += 1
         if reference.second == NO_SECOND:
@@ -226,7 +226,7 @@ class SlotTable:
         return left.gain(leaving.event, leaving.pairs, reference.taken)
 
     def _undo_alias(self, person: bytes) -> None:
-        """Forget that an alias made a person one with another."""
+        """Forget that an alias made a person part of another one."""
         owner = self.owner(person)
         if owner is not None:
             self.set_owner(person, owner._replace(leader=b""))
@@ -260,12 +260,12 @@ class SlotTable:
             self._new_led[owner.leader].add(person)
 
     def is_leader(self, person: bytes) -> bool:
-        """Tell whether an alias made another person one with this one."""
+        """Tell whether an alias made another person part of this one."""
         led = chain(
             self._new_led.get(person, ()),
             (row[0] for query in self._led_queries for row in self._database.execute(query, (person,))),
         )
-        # Asked again, as the alias may have been undone since.
+        # The owner is asked once more, because the alias may have been undone since.
         return any((owner := self.owner(one)) is not None and owner.leader == person for one in led)
 
     def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:

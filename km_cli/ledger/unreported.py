@@ -1,6 +1,6 @@
-"""Rejects that no run has reported: the run that wrote them was cut off.
+"""Rejects that no run has reported, because the run that wrote them was cut off.
 
-Its cursor stands behind those rows, so the next run does not read them again. It reports them from here.
+The cursor stands behind those rows, so the next run does not read them again. It reports them by this table.
 """
 
 from __future__ import annotations

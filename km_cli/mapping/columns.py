@@ -1,4 +1,4 @@
-"""Which column is what, as frozen values: as asked for, and as used for one input."""
+"""The roles of columns, as frozen values: as flags and km.toml give them, and as one input has them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class ColumnOptions(NamedTuple):
-    """The columns as flags and km.toml name them; "" and None: recognise them. (A persona names its own.)
+    """The columns as flags and km.toml name them; "" and None: recognise them. Persona has its own columns.
 
     `properties` are the only columns to send as properties; () for none, None for all that are not named
     elsewhere. `event_name` is the event of every row, for logs without an event column. Columns in `ignore`
@@ -57,7 +57,7 @@ class Columns(NamedTuple):
         return name in self.ignore or any(name.startswith(f"{other}.") for other in self.ignore)
 
     def is_sent(self, name: str) -> bool:
-        """Tell whether a column has a part in what is sent: in a role, or as a property of records."""
+        """Tell whether calls depend on a column: it has a role, or it is a property of records."""
         if name in self.taken:
             return True
         if self.is_ignored(name) or name in self.exclude:

@@ -113,7 +113,7 @@ def says_midnight_24(text: str) -> bool:
 
 
 def impossible(text: str) -> str:
-    """Return which part of a time does not exist: its day, its hour, its offset. "" if all of them do."""
+    """Return the fault of a time whose day, hour or offset does not exist, "" if all of them exist."""
     offset = _LAST_OFFSET.search(text)
     if iso := _ISO_DATE.match(text):
         year, month, day = iso[1], int(iso[2]), int(iso[3])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from difflib import get_close_matches
 
-from km_cli.errors import InputError, did_you_mean
+from km_cli.errors import InputError, did_you_mean, nearest
 
 USUAL = {
     "user": ("user", "user_id", "email", "person", "identity", "distinct_id"),
@@ -14,7 +13,7 @@ USUAL = {
     "event": ("event", "event_name", "action", "activity"),
     "timestamp": ("timestamp", "time", "created_at", "occurred_at", "ts", "date"),
 }
-"""The usual names of each role's column, for a role whose column is not named; the first match wins."""
+"""The usual names of each role's column. If no flag names the column, the first match has the role."""
 
 
 _FLAGS = frozenset({*USUAL, "id", "property", "exclude-property", "ignore-column"})
@@ -27,6 +26,9 @@ ALIAS, PROPERTIES, SET = "'s alias", "'s properties", "'s set"
 """Ends of the roles that a persona of km.toml has beside its column."""
 
 _IN_PERSONAS = (ALIAS, PROPERTIES, SET)
+
+_NEAR = 0.75
+"""How near a column's name must be to a usual one to be proposed, from 0 to 1."""
 
 
 class FoundColumns:
@@ -90,21 +92,22 @@ class FoundColumns:
             hint += f"; perhaps {how_to_ask(*near[0])}?"
         if self._tabular and self._names[:1] and self._names[0].startswith("#"):
             hint += "; or leave out the first line if it is a comment: tail -n +2"
-        said = f"{self._source}: no column was recognised as {' or '.join(roles)}"
-        return InputError(f"{said}; {self._list()}", hint, plain=said)
+        message = f"{self._source}: no column was recognised as {' or '.join(roles)}"
+        return InputError(f"{message}; {self._list()}", hint, plain=message)
 
     def _near(self, role: str) -> list[str]:
-        """Return the columns that a role's column may be.
+        """Return the column that may have a role, in a list that is empty if there is none.
 
-        They are in an object with a usual name; else it is the column whose last part is nearest to one.
+        A column in an object with a usual name goes first, for example `account.id`. Else it is the column
+        whose last part is nearest to a usual name.
         """
         for usual in usual_names(role):
             inside = [name for name in self._names if normal_name(name).startswith(f"{usual}.")]
             if inside:
                 return [next((name for name in inside if normal_name(name) == f"{usual}.id"), inside[0])]
         last = {normal_name(name).rpartition(".")[2]: name for name in reversed(self._names)}
-        near = (name for usual in usual_names(role) for name in get_close_matches(usual, last, 1, 0.75))
-        return [last[name] for name in near][:1]
+        near = (nearest(usual, last, _NEAR) for usual in usual_names(role))
+        return [last[name] for name in near if name][:1]
 
     def _inside(self, name: str) -> list[str]:
         return [path for path in self._names if path.startswith(f"{name}.")]
@@ -128,7 +131,7 @@ def _place(role: str) -> str:
 
 
 def how_to_ask(role: str, column: str = "NAME") -> str:
-    """Return how a user names the column of a role."""
+    """Return the flag or the line of km.toml that gives a role its column, for a hint."""
     if role in _FLAGS:
         return f"--{role} {shlex.quote(column)}"
     if role.startswith(MEMBERS):

@@ -1,4 +1,4 @@
-"""Text → identity. Blanks around it are removed; one that would merge people for good is refused (I1, D4)."""
+"""Text → identity. Blanks around it are removed. Identities that would merge people are refused (I1, D4)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from km_cli.memory import Remembered
 
 _MOST_REMEMBERED = 100_000
 _PLAIN_BLANKS = " \t\r\n\v\f"
-"""Blanks that pad an empty cell. Blanks of any other kind were written there as an identity."""
+"""Blanks that pad an empty cell. A cell of any other blanks was written as an identity."""
 
 
 class BadIdentity(ValueError):
@@ -22,7 +22,7 @@ class BadIdentity(ValueError):
 
 
 class Identities:
-    """Checks identities, each text once. `allowed` are placeholders that the user lets through.
+    """Checks identities, each text once. `allowed` are placeholders that --allow-id accepts.
 
     `prefix` is put before each identity, so that it is not another persona's (I2). Texts with blanks around
     them are added to `trimmed`.
@@ -78,5 +78,5 @@ def _only_blanks(text: str) -> BadIdentity:
     name = unicodedata.name(text[0], f"U+{ord(text[0]):04X}")
     return BadIdentity(
         "invisible-character",
-        f"the identity {text!r} has nothing but blanks ({name}): write who it is, or leave it empty",
+        f"the identity {text!r} has nothing but blanks ({name}): write the identity, or leave it empty",
     )

@@ -29,8 +29,8 @@ _ALL = Selection()
 class Mapper:
     """Maps the rows of one input.
 
-    `members` know a user's account where a row does not name it. `normalised` counts the unusual forms that
-    were read as the usual ones, in rows that became events (tally.py has the words).
+    `members` have a user's account where a row has none. `normalised` counts the unusual forms that were read
+    as the usual ones, in rows that became events (run/tally.py has the words).
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Mapper:
         ]
 
     def _count(self, moment: int, empty: int) -> None:
-        """Count what was normalised in a row that is sent."""
+        """Count the unusual forms in a row that is sent."""
         if empty:
             self._normalised["empty-values"] += empty
         if moment % NANOSECONDS:
@@ -172,13 +172,13 @@ class Mapper:
             self._normalised["blanks-around-ids"] += len(self._trimmed)
 
     def _findings(self, row: Row, identities: list[str]) -> Iterator[Finding]:
-        """Yield the parts that are left out of a row that is sent, and a leap second in its time."""
+        """Yield the findings about a row that is sent: parts without an identity, and a leap second."""
         for persona, is_expected, identity in zip(self._personas, self._is_expected, identities, strict=True):
             if not identity:
                 if is_expected:
                     self._normalised["parts-without-id"] += 1
-                said = f"a row without {persona}: that part is left out"
-                yield Finding(f"no-{persona}", said, row.source, row.line)
+                message = f"a row without {persona}: that part is left out"
+                yield Finding(f"no-{persona}", message, row.source, row.line)
         if self._times.leap_second:
             yield Finding("leap-second", "the second :60 is read as :59", row.source, row.line)
 

@@ -13,7 +13,7 @@ from km_cli.model import Persona
 
 
 class Mapping(NamedTuple):
-    """All that decides which event a row becomes. The ledger keeps it with a reading.
+    """All settings that decide which event a row becomes. The ledger keeps them with a reading.
 
     `people` is a digest of the personas.
     """

@@ -1,4 +1,4 @@
-"""Which account a user belongs to, and when, for logs without an account column."""
+"""Memberships: the account of a user at a time, for logs without an account column."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _before(since: int | None, until: int | None) -> bool:
 class Members:
     """All memberships. `personas` take their identities from here; `width` is the number of all personas.
 
-    `digest` is of all memberships: with others, the rows of a log become other calls.
+    `digest` is that of all memberships. If it changes, the rows of a log may become other calls.
     """
 
     def __init__(self, personas: tuple[str, ...], width: int) -> None:

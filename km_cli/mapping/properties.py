@@ -24,7 +24,7 @@ _MOST_CHECKED = 10_000
 """Sets of names that objects have; a log has few of them, so each is checked once."""
 
 MOST_PROPERTIES = 5000
-"""Properties of one event. More are a mistake in the log: a whole product has at most 65,535 names (D8)."""
+"""Properties of one event. An event with more is a mistake: a product has at most 65,535 names (D8)."""
 
 
 class BadRow(ValueError):
@@ -94,7 +94,7 @@ def property_filter(columns: Columns, persona: PersonaColumns) -> PropertyFilter
 
 
 def _only_named(columns: Columns) -> frozenset[str]:
-    """Return the columns that only personas which name them carry: by default they are no properties."""
+    """Return the columns that only personas carry that name them. By default they are no properties."""
     asked = {name for persona in columns.personas for name in persona.properties or ()}
     return frozenset(asked.intersection(columns.taken.union(columns.exclude)))
 

@@ -34,29 +34,21 @@ def recognise_columns(
 
     `members` are the personas whose identities can come from the members' file. Raises InputError, with the
     columns that were found, if a column that was asked for is missing, if there is none for the event, the
-    time or any persona that may do something, or if one must never be a property.
+    time or any persona that is recorded, or if one must never be a property.
     """
     columns = FoundColumns(found, source, tabular=tabular)
-    asked = {role: columns.value(name, role) for role, name in _asked(column_options) if name}
-    for persona in personas:
-        if persona.column:
-            asked[persona.name] = columns.value(persona.column, persona.name)
+    asked = _asked_columns(column_options, personas, columns)
     _check_apart(asked, personas, source)
     people = tuple(_persona_columns(persona, "", columns) for persona in personas)
-    chosen = _Choice(columns, people, asked).chosen()
+    by_role = _Choice(columns, people, asked).by_role()
     if column_options.event_name:
-        chosen["event"] = ""
-    for role in ("event", "timestamp"):
-        if not (chosen[role] or (role == "event" and column_options.event_name)):
-            raise columns.missing(role)
-    able = [persona.name for persona in personas if persona.is_recorded]
-    if not any(chosen[name] or name in members for name in able):
-        raise columns.missing(*able)
+        by_role["event"] = ""
+    _check_found(by_role, column_options, personas, members, columns)
     ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
     made = Columns(
-        tuple(one._replace(identity=chosen[one.persona]) for one in people),
-        chosen["event"],
-        chosen["timestamp"],
+        tuple(one._replace(identity=by_role[one.persona]) for one in people),
+        by_role["event"],
+        by_role["timestamp"],
         asked.get("id", ""),
         columns.all_named(column_options.properties, "property"),
         (*(columns.all_named(column_options.exclude, "exclude-property") or ()), *ignored),
@@ -69,6 +61,33 @@ def recognise_columns(
         _check_properties((*property_columns(made, found), *_set_columns(made)), source)
         _check_links(made, personas, found, source)
     return made
+
+
+def _asked_columns(
+    column_options: ColumnOptions, personas: Sequence[Persona], columns: FoundColumns
+) -> dict[str, str]:
+    """Return the columns that are asked for, by role. Raises InputError if one is missing."""
+    asked = {role: columns.value(name, role) for role, name in _asked(column_options) if name}
+    for persona in personas:
+        if persona.column:
+            asked[persona.name] = columns.value(persona.column, persona.name)
+    return asked
+
+
+def _check_found(
+    by_role: Mapping[str, str],
+    column_options: ColumnOptions,
+    personas: Sequence[Persona],
+    members: frozenset[str],
+    columns: FoundColumns,
+) -> None:
+    """Raise InputError if there is no column for the event, for the time, or for any persona's identity."""
+    for role in ("event", "timestamp"):
+        if not (by_role[role] or (role == "event" and column_options.event_name)):
+            raise columns.missing(role)
+    able = [persona.name for persona in personas if persona.is_recorded]
+    if not any(by_role[name] or name in members for name in able):
+        raise columns.missing(*able)
 
 
 def members_columns(
@@ -137,8 +156,8 @@ def _check_ignored(columns: Columns, source: str) -> None:
     for name in columns.ignore:
         if used := name if name in columns.taken else next(filter(columns.is_ignored, columns.taken), ""):
             raise InputError(
-                f"{source}: the column {used!r} is both used and ignored (--ignore-column): without it, "
-                "km-cli cannot tell who did what when",
+                f"{source}: the column {used!r} is both used and ignored (--ignore-column): calls cannot be "
+                "made without it",
                 "ignore only columns such as offsets and times of arrival",
             )
 
@@ -165,24 +184,24 @@ class _Choice:
         self._asked = asked
         self._beside = {one.persona: frozenset(filter(None, (one.alias, *one.sets))) for one in people}
 
-    def chosen(self) -> dict[str, str]:
+    def by_role(self) -> dict[str, str]:
         """Return the column of event, timestamp and each persona; "" for none."""
-        chosen = dict(self._asked)
+        by_role = dict(self._asked)
         for role in ("event", "timestamp"):
-            self._choose(chosen, role, usual_names(role))
+            self._choose(by_role, role, usual_names(role))
         for name in self._beside:
-            self._choose(chosen, name, (normal_name(name),))
+            self._choose(by_role, name, (normal_name(name),))
         for name in self._beside:
-            self._choose(chosen, name, usual_names(name))
-        return chosen
+            self._choose(by_role, name, usual_names(name))
+        return by_role
 
-    def _choose(self, chosen: dict[str, str], role: str, usual: tuple[str, ...]) -> None:
-        if not chosen.get(role):
-            taken = frozenset(chosen.values())
+    def _choose(self, by_role: dict[str, str], role: str, usual: tuple[str, ...]) -> None:
+        if not by_role.get(role):
+            taken = frozenset(by_role.values())
             others = taken.union(*(names for name, names in self._beside.items() if name != role))
             beside = others | self._beside.get(role, frozenset())
             # A column that the persona has as alias or set may be its identity too, if no other column fits.
-            chosen[role] = self._columns.usual(usual, beside) or self._columns.usual(usual, others)
+            by_role[role] = self._columns.usual(usual, beside) or self._columns.usual(usual, others)
 
 
 def _asked(column_options: ColumnOptions) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""A selection of a log's rows: those between two times, or of some events."""
+"""A selection of a log's rows: rows between two times, or rows of some events."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from km_cli.errors import UsageError, nearest
+from km_cli.errors import UsageError, did_you_mean
 from km_cli.kissmetrics import fold_name
 from km_cli.model import Persona, Row
 
 MOST_SEEN = 5000
-"""Names of events that are remembered, to propose the nearest one for a name that none of them has."""
+"""Names of events that are remembered, to propose the nearest one for a name that no row has."""
 
 _ALIKE = 0.6
 _MISSPELT = 0.85
@@ -55,7 +55,7 @@ class Selection(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """Where a selection begins or ends: the flag or key that says so, its value, and the moment if any."""
+    """The begin or end of a selection: the flag or key that sets it, its value, and the moment if any."""
 
     place: str
     text: str
@@ -63,7 +63,7 @@ class Bound(NamedTuple):
 
 
 class EventsSeen:
-    """The events that were read, to report the events that flags or km.toml name and no row has.
+    """Notes the events of all rows, to report the events that flags or km.toml name and no row has.
 
     Events are named by --only and --skip, and in km.toml's lists of the events that a persona may do or that
     are `skipped`. Memory is constant: it holds MOST_SEEN names, and the named events that were not seen yet.
@@ -105,9 +105,10 @@ class EventsSeen:
         flags = [("--only", name) for name in self._selection.only] + [
             ("--skip", name) for name in self._selection.skip if name not in self._skipped
         ]
+        seen = self._names.values()
         return [
             *(
-                _message(f"{flag} {name!r}: no row is of this event", nearest(name, self._names.values()))
+                _message(f"{flag} {name!r}: no row is of this event", did_you_mean(name, seen, "", repr))
                 for flag, name in flags
                 if name in self._unseen
             ),
@@ -125,13 +126,13 @@ class EventsSeen:
             unseen = [name for folded, name in events.items() if folded in self._unseen]
             is_whole = len(unseen) == len(events) and events is not self._skipped
             for name in unseen:
-                near = nearest(name, others, _ALIKE if is_whole else _MISSPELT)
-                if near or is_whole:
-                    yield _message(f"km.toml, {place}: no row is of the event {name!r}", near)
+                hint = did_you_mean(name, others, "", repr, least=_ALIKE if is_whole else _MISSPELT)
+                if hint or is_whole:
+                    yield _message(f"km.toml, {place}: no row is of the event {name!r}", hint)
 
 
-def _message(message: str, near: str) -> str:
-    return message + (f"; did you mean {near!r}?" if near else "")
+def _message(problem: str, hint: str) -> str:
+    return f"{problem}; {hint}" if hint else problem
 
 
 def make_selection(
@@ -162,7 +163,7 @@ def check_order(since: Bound, until: Bound) -> None:
     if since.moment is not None and until.moment is not None and since.moment >= until.moment:
         raise UsageError(
             f"no row can be from {since.text} on ({since.place}) and before {until.text} ({until.place})",
-            "since must be the earlier one; a whole day ends where the next one begins",
+            "since must be the earlier time; for a whole day, until is the next day",
         )
 
 

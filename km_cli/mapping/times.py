@@ -133,10 +133,7 @@ class Times:
             raise _bad(text, _why_not(text, str(error)) or f"is not of the form {self._format!r}") from None
 
     def _same_unit(self, text: str, unit: str) -> None:
-        """Refuse a second unit.
-
-        Only times in range count: one out of range is a bad row, not another unit.
-        """
+        """Refuse a second unit. Only times in range count: a time out of range is a bad row."""
         if not self.unit:
             self.unit = unit
         elif self.unit != unit:
@@ -146,7 +143,7 @@ class Times:
             )
 
     def _same_order(self, text: str) -> None:
-        """Refuse a second order of day and month. Only dates in range that can be read in one way count."""
+        """Refuse a second order of day and month. Only unambiguous dates in range count."""
         if not self._order:
             self._order, self._order_at = self._order_shown, text
         elif self._order != self._order_shown:
@@ -234,7 +231,7 @@ class Times:
 
 def _out_of_range(text: str, moment: int) -> BadTime:
     if moment < _FIRST:
-        return _bad(text, "is before 2009-01-01, which Kissmetrics does not keep (D6)")
+        return _bad(text, "is before 2009-01-01: Kissmetrics does not keep events so old (D6)")
     return _bad(text, "is more than a day ahead")
 
 
@@ -245,7 +242,7 @@ def _from_number(text: str) -> tuple[int, str]:
     except (InvalidOperation, ValueError):
         raise _bad(text, "is not a number that can be a time") from None
     if number <= 0:
-        raise _bad(text, "is zero or less, which no log means as a time")
+        raise _bad(text, "is zero or less, and so cannot be a time of the log")
     unit = next((unit for unit in _UNITS if number < unit.below), None)
     if unit is None:
         raise _bad(text, "is too large a number for a time")

@@ -10,14 +10,14 @@ NANOSECONDS = 1_000_000_000
 
 
 class Identify(NamedTuple):
-    """From here on the person is `identity`. On the wire this is no call: the identity rides along (W9)."""
+    """The calls that follow belong to `identity`. It is only shown: a call on the wire has its own (W9)."""
 
     persona: str
     identity: str
 
 
 class Record(NamedTuple):
-    """`identity` did `event`. The call carries its own site and identity, whatever calls stand around it."""
+    """`identity` did `event`. The call has its own site and identity, so no other call can change them."""
 
     site: str
     persona: str
@@ -80,12 +80,12 @@ _PARTS_BY_PATH = {b"/s": ".set", b"/a": ".alias"}
 
 
 def part_of(call: Wired) -> str:
-    """Return the name of a call's part of its row in a reject: `account`, `account.set`, `account.alias`."""
+    """Return the name that a reject has for a call's part of the row, as `account` or `account.set`."""
     return call.persona + _PARTS.get(type(call), "")
 
 
 def part_on_wire(persona: str, payload: bytes) -> str:
-    """Return the same name as `part_of`, for a call that is known only by its bytes."""
+    """Return the same name as `part_of` for a call of which only the bytes are known."""
     return persona + _PARTS_BY_PATH.get(payload[:2], "")
 
 

@@ -29,5 +29,5 @@ def instance_keys(person: bytes, gain: Gain) -> list[bytes]:
 
 
 def is_event_key(key: bytes) -> bool:
-    """Tell whether the instances counted under a key are an event's. A property's key is shorter."""
+    """Tell whether a key counts the instances of an event. The key of a property is shorter."""
     return len(key) > _PROPERTY_KEY

@@ -1,4 +1,4 @@
-"""A row understood: an event, with a part for each persona."""
+"""The event of a row, with a part for each persona."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class PersonaPart(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A row understood.
+    """The event of a row.
 
     `parts` has one entry for each persona, in their order. `moment` counts nanoseconds since 1970. `id` is
-    the log's own id of the event, or "". `properties` are all properties that some persona's part is taken
-    from. `cells` are all columns that are neither blank nor ignored, sent or not: rows are told apart by
-    them (promise 5). `is_date` if its time has no time of day. `findings` are those that the mapping made.
+    the log's own id of the event, or "". `properties` are all properties; each part has some of them.
+    `cells` are all columns that are neither blank nor ignored, sent or not: by these columns rows are
+    compared (promise 5). `is_date` if its time has no time of day. `findings` are those of the mapping.
     """
 
     row: Row

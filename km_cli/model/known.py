@@ -1,4 +1,4 @@
-"""What the ledger knows: rows, calls and people, each by its digests.
+"""The rows, calls and people that the ledger knows, each by its digests.
 
 A *slot* is one person's one second in one site. Planning reads and changes slots, the ledger keeps them.
 """
@@ -36,8 +36,8 @@ class KnownRow(NamedTuple):
 class Overlap(Enum):
     """The meaning of a row whose deed another reading has with other values (promise 5).
 
-    ASK: km-cli cannot know, so the row is rejected. REPEATS: it is the same event, changed since. SEPARATE:
-    it is another event.
+    ASK: km-cli cannot know which, so the row is rejected. REPEATS: it is the same event, changed since.
+    SEPARATE: it is another event.
     """
 
     ASK = "ask"
@@ -52,8 +52,8 @@ class Claim(NamedTuple):
     row's fingerprint if it differs from that of the row that the call was sent from, else b"".
 
     `changed` if the row was *taken for changed*: it has the call's deed and other values, and the readings
-    repeat each other (Overlap.REPEATS). That is a guess. If the reading turns out to have a row that is
-    exactly the call's, that row gets the claim and the other one is decided anew.
+    repeat each other (Overlap.REPEATS). That is a guess. If a later row of the reading is exactly the call's,
+    that row gets the claim, and the first row is decided anew.
     """
 
     reading: int
@@ -72,8 +72,8 @@ class KnownCall(NamedTuple):
     its row, and `row` the number under which the ledger keeps that row's columns. A call from a ledger of
     format 2 has no row (0): its `total` digests the properties that were sent.
 
-    `claims` has one claim for each reading that has a row of this call, the latest last. The first one is of
-    the reading that the call was sent from, unless that reading claimed it again.
+    `claims` has one claim for each reading that has a row of this call, the latest last. The first claim is
+    that of the reading that the call was sent from, unless that reading has claimed the call again since.
     """
 
     person: bytes
@@ -101,7 +101,7 @@ class KnownCall(NamedTuple):
 
 
 class SlotReference(NamedTuple):
-    """Finds a known call in its slot again, should the destination reject it.
+    """The key of a known call in its slot, by which it is found again if the destination rejects it.
 
     The reference of an alias has NO_SECOND as its second, and the other person as its deed.
     """
@@ -126,17 +126,18 @@ class Owner(NamedTuple):
 
 
 class MovedCall(NamedTuple):
-    """A call of another second that was moved to this one, and takes its place here."""
+    """A call that was moved to this second from its own. Here only its event and its properties matter."""
 
     event: bytes
     pairs: bytes
 
 
 class Gain(NamedTuple):
-    """What one call adds to Kissmetrics: people, and the event and properties that its second did not have.
+    """The part of a call that is new to Kissmetrics: a person, the event, and properties.
 
-    `event` is a digest (NO_EVENT if the second has the event already). `names` are the digests of the
-    properties that have no value there yet, 4 bytes each. `people` is -1 for an alias that makes one of two.
+    `event` is a digest, NO_EVENT if the person has the event in that second already. `names` are the digests
+    of the properties that have no value there yet, 4 bytes each. `people` is -1 for an alias that makes one
+    person of two.
     """
 
     people: int = 0
@@ -151,14 +152,14 @@ class Slot(NamedTuple):
     moved: tuple[MovedCall, ...] = ()
 
     def standing(self, second: int) -> Iterator[tuple[bytes, bytes]]:
-        """Yield event and pairs of each call that is sent with this second: not those moved away."""
+        """Yield event and pairs of each call that is sent with this second, not of those moved away."""
         yield from self.moved
         for known_call in self.known:
             if known_call.taken == second:
                 yield known_call.event, known_call.pairs
 
     def gain(self, event: bytes, pairs: bytes, second: int) -> Gain:
-        """Return what a call adds to the calls that stand in this second."""
+        """Return the part of a call that the calls of this second do not have."""
         standing = list(self.standing(second))
         known = {name for _, others in standing for name, _ in split_pairs(others)}
         names = dict.fromkeys(name for name, _ in split_pairs(pairs) if name not in known)

@@ -10,7 +10,7 @@ from km_cli.model.rows import Finding, Reject, Row
 
 
 class PlannedCall(NamedTuple):
-    """A call that is to be sent, the second chosen for it (`known.taken`), and the row that it comes from."""
+    """A call that is to be sent, with its second (`known.taken`) and the row that it comes from."""
 
     row: Row
     call: Wired

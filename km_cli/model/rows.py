@@ -46,7 +46,7 @@ class Gap(NamedTuple):
 class Finding(NamedTuple):
     """Data that Kissmetrics would merge, change or drop, or a decision that prevents it.
 
-    `who` names the person or the thing that it concerns, so that the report can list the worst offenders.
+    `who` is its subject, a person or a name, so that the report can list the most frequent subjects.
     """
 
     code: str

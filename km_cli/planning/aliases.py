@@ -22,7 +22,7 @@ class Aliases:
     def decide(self, call: Alias, fingerprint: CallFingerprint, decision: RowDecision) -> None:
         """Plan or reject an alias. If its persona's other calls in the row are rejected, the alias is too.
 
-        An alias is of use only once its identity has data (I3): it is owed together with that data.
+        An alias shows only when its identity has data (I3), so it is owed together with that data.
         """
         if decision.withholds(call):
             return
@@ -37,7 +37,7 @@ class Aliases:
         other = self._slots.owner(fingerprint.other)
         owner = self._fingerprints.owner_through(call)
         if other == owner or (leader is not None and leader.leader == fingerprint.other):
-            return  # The alias is known, perhaps the other way round: its order does not matter.
+            return  # The alias is known, perhaps in the other order, which does not matter.
         self._check(call, fingerprint, leader, other, owner)
         if leader is None:
             self._slots.set_owner(fingerprint.person, Owner(call.persona, fingerprint.identity))

@@ -1,4 +1,4 @@
-"""The decisions on the row at hand: its planned calls, its rejects, its findings."""
+"""The decisions on one row: its planned calls, its rejects and its findings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_FINGERPRINT = RowFingerprint()
 
 
 class NotPlanned(Exception):
-    """This call cannot be sent; `code` and the message say why."""
+    """A call cannot be sent, for the reason in `code` and the message."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -29,7 +29,7 @@ class NotPlanned(Exception):
 
 
 class RowDecision:
-    """Gathers the decisions on one row. `reading` is the row's own, `line` its line there, 0 if not known."""
+    """Collects the decisions on one row. `reading` is its reading, `line` its line there, 0 if not known."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class RowDecision:
         self.findings: list[Finding] = []
 
     def keep_row(self, slots: Slots) -> int:
-        """Keep the row's columns when its first call is planned; return their number."""
+        """Return the number under which the row is kept; keep it when its first call is planned."""
         if not self._number:
             known = KnownRow(self.reading, self.row.line, self.row_fingerprint.columns)
             self._number = slots.keep_row(known)
@@ -65,7 +65,7 @@ class RowDecision:
         self.rejects.append(Reject(self.row, error.code, str(error), (part,)))
 
     def withholds(self, alias: Alias) -> bool:
-        """Tell whether other calls of the alias's persona are rejected; if so, reject the alias with them."""
+        """Reject the alias if other calls of its persona are rejected; return whether they are."""
         for at, reject in enumerate(self.rejects):
             if reject.row is self.row and {alias.persona, f"{alias.persona}.set"}.intersection(reject.owed):
                 self.rejects[at] = reject._replace(owed=(*reject.owed, part_of(alias)))
@@ -76,45 +76,45 @@ class RowDecision:
         self.findings.append(Finding(code, message, self.row.source, self.row.line, who))
 
     def note_moved(self, rule: str, call: Timed, seconds: int) -> None:
-        """The call is sent with a later second, so that it does not merge with another (D1, D2)."""
+        """Report that the call is sent with a later second, so that it does not merge (D1, D2)."""
         held = f"{call.event!r}" if rule == "D1" else "another value of a property"
         who = name_person(call)
         self._note(rule, f"{who} has {held} in that second already: sent {seconds} s later", who)
 
     def note_alike(self, call: Timed) -> None:
-        """The call would merge even by the newer page's reading of D1: its properties match too."""
+        """Report that the call would merge by the newer page as well, since its properties match (D1)."""
         who = name_person(call)
         self._note(
             "D1-alike", f"{who}: {call.event!r} is in that second already with the same properties", who
         )
 
     def note_alias_without_data(self, call: Alias) -> None:
-        """The alias shows only once its other identity has data of its own (I3)."""
+        """Report that the alias will not show before its other identity has data of its own (I3)."""
         who = name_person(call)
         self._note("I3", f"{who}: its alias {call.other!r} has no data of its own here", who)
 
     def note_full(self, call: Timed, rule: str) -> None:
-        """No second is free, and the call is rejected (D1)."""
+        """Report that the call is rejected because no second is free (D1)."""
         who = name_person(call)
         self._note(f"{rule}-full", f"{who} has no second left for {call.event!r}: rejected", who)
 
     def note_lost(self, call: Timed) -> None:
-        """Every second has another value of one of the properties, so a value is lost (D2)."""
+        """Report that a value is lost, because every second has another value of the property (D2)."""
         who = name_person(call)
         self._note("D2-lost", f"{who} has another value of a property in every second: one survives", who)
 
     def note_merged(self, call: Timed) -> None:
-        """Two events are counted as one, as `--collisions keep` asks for (D1)."""
+        """Report that two events are counted as one, as `--collisions keep` asks for (D1)."""
         who = name_person(call)
         self._note("D1-merged", f"{who}: {call.event!r} will be counted once", who)
 
     def note_alike_rows(self) -> None:
-        """An earlier row of the same log is alike in every column: both are one event."""
+        """Report that an earlier row of the same log is alike in every column, so that both are one event."""
         if not any(finding.code == "alike-rows" for finding in self.findings):
             self._note("alike-rows", "an earlier row is alike in every column: both are one event", "")
 
     def note_changed(self, call: Record, origin: str) -> None:
-        """The call is not sent again, though the row has other values than the one it was sent from."""
+        """Report that the call is not sent again, although the values of its row have changed."""
         who = name_person(call)
         self._note(
             "changed", f"{who}: {call.event!r} at that moment was sent before, {origin}; not sent again", who
@@ -122,5 +122,5 @@ class RowDecision:
 
 
 def name_person(call: Timed | Alias) -> str:
-    """Return persona and identity, for people."""
+    """Return persona and identity, for a message."""
     return f"{call.persona} {call.identity!r}"

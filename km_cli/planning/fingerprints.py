@@ -1,4 +1,4 @@
-"""The digests by which rows and calls are known: all columns of a row; who did what when."""
+"""The digests by which rows and calls are known: of all columns of a row, and of the deed of a call."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Fingerprints:
         return SetFingerprint(set_id, _deed_of_set(call), digest(4, folded))
 
     def owner_through(self, alias: Alias) -> Owner:
-        """Return the owner that the other identity of an alias gets by it."""
+        """Return the owner that an alias gives to its other identity."""
         person, _ = self._digest_person(alias.site, alias.identity)
         _, other = self._digest_person(alias.site, alias.other)
         return Owner(alias.persona, other, person)

@@ -1,6 +1,6 @@
-"""What Kissmetrics will hold once all is sent, and the limits that only many rows, files or runs reach.
+"""The forecast of what Kissmetrics will hold, and the limits that only many rows, files or runs reach.
 
-A stage after planning: it sees only calls that are to be sent. The ledger's counts know about earlier runs.
+It follows planning, and so sees only calls that are to be sent. The ledger has the counts of earlier runs.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ MANY_NAMES, MOST_NAMES = 1000, 65_535
 
 _MOST_REMEMBERED = 100_000
 _SEVERAL = ""
-"""Stands for the persona of an event that several personas do: that was reported."""
+"""Stands for the persona of an event that several personas do. Such an event was reported."""
 
 _Found = list[tuple[str, str, str]]
 """Findings of a row: code, message, and the person or thing that each concerns."""
 
 
 class Forecaster:
-    """Counts the plans of one run. `tracker` keeps its sites apart from others' in the ledger."""
+    """Counts the plans of one run. `tracker` keeps its sites apart from those of other trackers."""
 
     def __init__(self, counts: Counts, tracker: str) -> None:
         self._counts = counts
@@ -75,7 +75,7 @@ class Forecaster:
         return [Finding(code, message, row.source, row.line, who) for code, message, who in found]
 
     def _check_crossover(self, call: Record, found: _Found) -> None:
-        """Report an event, once, that two personas of one site do: reports mix people and accounts."""
+        """Report an event, once, if two personas of one site do it: reports would mix people and accounts."""
         key = (call.site, call.event)
         first = self._personas.get(key)
         if first is None:
@@ -122,7 +122,7 @@ class Forecaster:
 
 
 def _note_instances(too_many: list[tuple[bytes, int]], call: Record | Set, found: _Found) -> None:
-    """Report each event and property of which Kissmetrics now drops the earliest instance (D7)."""
+    """Report each event and property whose earliest instance Kissmetrics drops now (D7)."""
     names = {digest(4, fold_name(name)): name for name, _ in call.properties}
     for key, number in too_many:
         is_event = is_event_key(key)

@@ -54,7 +54,7 @@ class Matching:
         self._others = others
 
     def knows(self, call: Record, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
-        """Tell whether a call is known; if so, its reading claims it. Raises NotPlanned.
+        """Claim a call for its reading if it is known; return whether it is. Raises NotPlanned.
 
         The order matters: each step is less certain than the one before it.
         """
@@ -73,7 +73,7 @@ class Matching:
     def _with_same_deed(
         self, slot: Slot, fingerprint: CallFingerprint, decision: RowDecision
     ) -> list[KnownCall]:
-        """Return the calls of this deed that the reading at hand may match."""
+        """Return the calls of this deed that the current reading may match."""
         return [
             known_call
             for known_call in slot.known
@@ -81,13 +81,13 @@ class Matching:
         ]
 
     def _is_passed_over(self, known_call: KnownCall, decision: RowDecision) -> bool:
-        """Tell whether `--as-new` says that the reading at hand has nothing of the one that sent the call."""
+        """Tell whether `--as-new` forbids matching with the reading that sent the call."""
         return self._others.is_passed_over(decision.reading, known_call.claims[0].reading)
 
     def _known_by_id(self, call: Record, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
         """Tell whether the log's own id was sent before. Raises NotPlanned if it was sent with another deed.
 
-        The id decides, whatever the columns say: that is what `--id` is for. Other values are a finding.
+        The id alone decides, as `--id` promises. If the values of the columns differ, that is a finding.
         """
         place = self._slots.slot_of_id(fingerprint.id)
         if place is None:
@@ -117,7 +117,7 @@ class Matching:
         """Match a row with one of its own reading: the same line read again, or one alike in every column.
 
         A line is read again if it was planned before its line end was there, or if it is a reject that was
-        corrected more than once. Whatever it says now, it is still the same event.
+        corrected more than once. Even with other values it is still the same event.
         """
         for known_call in candidates:
             claim = known_call.claim_of(decision.reading)
@@ -142,7 +142,7 @@ class Matching:
     def _is_same_row(
         self, known_call: KnownCall, claim: Claim, call: Record, fingerprint: CallFingerprint
     ) -> bool:
-        """Tell whether the row at hand is alike in every column with the one that has a claim."""
+        """Tell whether the current row is alike in every column with the row that has a claim."""
         if claim.total or known_call.row:
             return fingerprint.total == (claim.total or known_call.total)
         return self._fingerprints.digest_properties(call.properties) == known_call.total  # format 2
@@ -150,10 +150,10 @@ class Matching:
     def _known_alike(
         self, fingerprint: CallFingerprint, candidates: list[KnownCall], decision: RowDecision
     ) -> bool:
-        """Match a row one for one with another reading's: alike in every column, else in those of both.
+        """Match a row one for one with another reading's: alike in every column, else in those of both logs.
 
-        Alike in every column goes first. Else a row that only resembles a call would take it from the row
-        that is exactly that call.
+        Rows that are alike in every column go first. Otherwise a row that only resembles a call would take it
+        from the row that is exactly that call.
         """
         free = [known_call for known_call in candidates if _is_free(known_call, fingerprint, decision)]
         if not fingerprint.id and self._others.has_ids(decision.reading):
@@ -169,7 +169,7 @@ class Matching:
         return False
 
     def _match(self, known_call: KnownCall, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
-        """Claim the call for this reading. A row that was taken for it, as changed, is decided anew."""
+        """Claim the call for this reading. If an earlier row was taken for it, that row is decided anew."""
         displaced = self._slots.take_changed(decision.reading, known_call)
         self._claim(known_call, fingerprint, decision)
         if displaced:
@@ -181,8 +181,8 @@ class Matching:
     ) -> bool:
         """Decide on a row whose deed other readings have with other values. Raises NotPlanned.
 
-        A call that this reading has claimed is matched already, and two different ids are two events: such
-        calls do not conflict with the row. If no other is left, the row is a new event.
+        A call that this reading has claimed is matched already, and two different ids are two events. So such
+        calls do not conflict with the row. If no other call is left, the row is a new event.
         """
         for known_call in candidates:
             if known_call.claim_of(decision.reading) or (fingerprint.id and known_call.id):
@@ -216,7 +216,7 @@ class Matching:
         self._slots.keep_changed(decision.reading, claimed, PlannedCall(decision.row, call, as_read))
 
     def _is_read_again(self, known_call: KnownCall, decision: RowDecision) -> bool:
-        """Tell whether a reading that has the call has read the line at hand, as it stands now."""
+        """Tell whether a reading that has the call has read the current line with the same bytes."""
         readings = (claim.reading for claim in known_call.claims)
         return any(
             self._others.is_read_again(decision.reading, other, decision.row.line) for other in readings
@@ -225,7 +225,7 @@ class Matching:
     def _overlap(self, known_call: KnownCall, decision: RowDecision) -> Overlap:
         """Return how this reading overlaps with those that have the call.
 
-        One reading that the row may repeat is enough: only if it can repeat none of them is it another event.
+        One reading that the row may repeat is enough. The row is another event only if it can repeat none.
         """
         overlaps = (self._others.overlap(decision.reading, claim.reading) for claim in known_call.claims)
         return next((overlap for overlap in overlaps if overlap is not Overlap.SEPARATE), Overlap.SEPARATE)
@@ -233,9 +233,9 @@ class Matching:
     def _differing(
         self, known_call: KnownCall, fingerprint: CallFingerprint, decision: RowDecision
     ) -> list[str]:
-        """Return the columns in which the row differs from the one that a call was sent from.
+        """Return the columns in which the row differs from the row that a call was sent from.
 
-        The row of a call of format 2 is not known: the properties that were sent stand for its columns.
+        The row of a call of format 2 is not known. The properties that were sent stand for its columns.
         """
         known_row = self._slots.row(known_call.row) if known_call.row else None
         if known_row is not None:
@@ -314,17 +314,17 @@ class Matching:
 
 
 def _pairs_of_common_names(pairs: bytes, others: bytes) -> tuple[bytes, bytes]:
-    """Return the digests of two calls' properties, only of the names that both have."""
+    """Return the digests of the properties of two calls, for the names that both have."""
     own, known = dict(split_pairs(pairs)), dict(split_pairs(others))
     names = sorted(own.keys() & known.keys())
     return b"".join([name + own[name] for name in names]), b"".join([name + known[name] for name in names])
 
 
 def _is_free(known_call: KnownCall, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
-    """Tell whether the row may claim the call: its reading has not, or only for a row taken for changed.
+    """Tell whether the row may claim the call: its reading has no claim, or one of a row taken for changed.
 
-    Two different ids are never one event. But an id that the call got from a row that was taken for it goes
-    when that row goes, and does not count.
+    Two different ids are never one event. But if the call has its id from a row that was taken for changed,
+    that id goes when the row goes, and does not count.
     """
     both_have_ids = bool(fingerprint.id and known_call.id)
     claim = known_call.claim_of(decision.reading)

@@ -1,6 +1,6 @@
-"""Slots in plain dictionaries: for tests, and to read what each method of the protocol means.
+"""Slots in plain dictionaries, for tests and as the shortest explanation of the protocol.
 
-The ledger's slots give the same answers; `tests/test_slots.py` runs one suite over both.
+The ledger's slots give the same answers: `tests/test_slots.py` runs one suite over both.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class PlainSlots:
         self._changed: dict[tuple[int, bytes, int, bytes, bytes], PlannedCall] = {}
 
     def slot(self, person: bytes, second: int) -> Slot:
-        """Return the slot; an empty one if nothing is known of that person in that second."""
+        """Return the slot, an empty one if the person has no call in that second."""
         return self._slots.get((person, second), _EMPTY)
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
@@ -55,7 +55,7 @@ class PlainSlots:
         self._owners[person] = owner
 
     def is_leader(self, person: bytes) -> bool:
-        """Tell whether an alias made another person one with this one."""
+        """Tell whether an alias made another person part of this one."""
         return person != b"" and any(owner.leader == person for owner in self._owners.values())
 
     def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:

@@ -1,4 +1,4 @@
-"""The planner: decides on each call of a row, by what the slots know."""
+"""The planner: it decides on each call of a row, given the slots."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Planner:
         row_fingerprint = self._fingerprints.fingerprint_row(sequence.cells)
         decision = RowDecision(row, reading or self.reading, row_fingerprint, sequence.cells)
         if row.origin and not reading:
-            decision.line = 0  # The line is of a log that this ledger does not know.
+            decision.line = 0  # The line belongs to a log that this ledger does not know.
         calls = [
             (call, self._fingerprints.fingerprint_call(call, row_fingerprint.total))
             for call in sequence.calls

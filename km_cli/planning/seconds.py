@@ -1,4 +1,4 @@
-"""Which second a call is sent with: the first one, from its own on, in which Kissmetrics merges it with none.
+"""Chooses the second of a call: the first one, from its own on, in which Kissmetrics does not merge it.
 
 A second is chosen once, when the call is planned, and kept with the call. It depends on the slots and on the
 order of the rows alone, so that the same files over an empty ledger always get the same seconds (promise 6).
@@ -66,8 +66,8 @@ class Seconds:
         """Put a call into the slots.
 
         The call is kept in the slot of its own second even if it is sent with a later one: when its row comes
-        again, only the row's own time is known. The second that it takes holds the digests that must not be
-        merged with.
+        again, only the row's own time is known. The slot of the later second gets a MovedCall, so that no
+        other call merges with this one there.
         """
         person, second, taken, *_ = known_call
         self._slots.put(person, second, Slot((*own.known, known_call), own.moved))
@@ -81,8 +81,8 @@ class Seconds:
     def _choose(self, call: Timed, fingerprint: CallFingerprint, own: Slot, decision: RowDecision) -> int:
         """Return the first second that is free at this call's turn (promise 6). Raises NotPlanned.
 
-        If none is free, a second without the event is the next best: there the event counts (D1), and only a
-        property value is lost (D2).
+        If no second is free, a second without the event is the next best: there the event counts (D1), and
+        only a property value is lost (D2).
         """
         first = fingerprint.second
         without_event = -1

@@ -1,6 +1,6 @@
 """Rejected rows: how they are written to a file, how they are read back, and which of their parts are owed.
 
-A corrected reject goes this way. `line.format_reject` writes a row with its `Origin` (the token of its
+The way of a corrected reject: `line.format_reject` writes a row with its `Origin` (the token of its
 reading, its columns and delimiter, the parts owed), and `file.RejectsFile` appends it. A person corrects
 `raw`. When the file is imported, `reader.REJECTS` recognises it as an input and yields the row with that
 origin. `run/opening.py` finds the mapping of its reading by the token, `strategies/` expands the parts owed

@@ -93,7 +93,7 @@ def check_path(path: Path) -> None:
 
 
 def check_content(path: Path) -> None:
-    """Raise UsageError if the file exists and does not begin with a reject: it is not ours to append to."""
+    """Raise UsageError if the file exists and does not begin with a reject: it is not km-cli's."""
     try:
         if not path.is_file():
             return

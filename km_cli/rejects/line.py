@@ -17,7 +17,7 @@ from km_cli.model import Origin, Reject, Row
 _KEY = "km_cli_reject"
 
 BEGINNING = b'{"%s"' % _KEY.encode()
-"""The first bytes of every line that km-cli writes; a person's editor may move the key."""
+"""The first bytes of every line that km-cli writes. Another program may put the key in another place."""
 
 _UNSEEN = {
     code: f"\\u{code:04x}"
@@ -30,7 +30,7 @@ _UNSEEN = {
         *range(0xFE00, 0xFE10),
     )
 }
-"""JSON escapes for characters that terminals obey, that editors end a line at, or that they do not show."""
+"""JSON escapes for characters that control a terminal, end a line in an editor, or are invisible."""
 
 _IS_REJECT = re.compile(rb'\s*\{.{0,4096}?"km_cli_reject"\s*:\s*1\b')
 
@@ -41,9 +41,9 @@ def is_reject(text: bytes) -> bool:
 
 
 def format_reject(reject: Reject, origin: Origin) -> bytes:
-    """Return the line of the rejects file. A person corrects `raw`; the other keys say where the row is from.
+    """Return the line of the rejects file. A person corrects `raw`; the other keys give the row's origin.
 
-    `origin` is of the reading in which the row was read. A corrected reject keeps the origin that it has.
+    `origin` is that of the reading in which the row was read. A corrected reject keeps the one that it has.
     """
     row = reject.row
     origin = row.origin or origin

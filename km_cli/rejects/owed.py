@@ -1,4 +1,4 @@
-"""Which parts of a row are still owed: the destination refused them, and the rest of the row was sent."""
+"""The parts of a row that are still owed, because the destination refused them and took the others."""
 
 from __future__ import annotations
 

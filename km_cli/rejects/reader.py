@@ -72,9 +72,9 @@ class RejectsReader:
                 yield self._item(number, raw)
 
     def is_open(self, last: Item) -> bool:
-        """Tell whether the last line is neither a whole object nor ended.
+        """Tell whether the last line may still grow: it is not a whole object, and has no line end.
 
-        (Editors leave out the last line end.)
+        A whole object without a line end counts as complete, because editors leave out the last line end.
         """
         is_whole = not isinstance(last, Reject) or last.code != _NOT_A_REJECT
         return not is_whole and not self._last.endswith(LINE_ENDS)

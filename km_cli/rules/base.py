@@ -1,8 +1,8 @@
-"""The interface of a rule: something that Kissmetrics does without an error, and how it shows in a log.
+"""The interface of a rule about data that Kissmetrics would merge, change or drop without an error.
 
 A rule is a pure function of one name, one value, one identity or the properties of one event, with a
-description. It knows neither the event before nor the file: the driver (`driver.py`) remembers what it has
-judged, so that a rule is asked once about each name, value and identity.
+description. It sees neither earlier events nor the file. The driver (`driver.py`) remembers its judgements,
+so that a rule is asked once about each name, value and identity.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from km_cli.model import Properties
 
 
 class Severity(Enum):
-    """What becomes of the data.
+    """The effect on the data.
 
     A note reports a decision of km-cli's, or something to check. A fact is knowledge about Kissmetrics that
     no log shows: it is never a finding.
@@ -47,7 +47,7 @@ class About(NamedTuple):
     """The description of a rule.
 
     `code` begins with the fact about Kissmetrics that the rule rests on (see kissmetrics.md), and `source`
-    names the page of that fact. `cure` says what the user can do; for a fact, what km-cli does.
+    names the page of that fact. `cure` is advice for the user; of a fact, it is what km-cli does about it.
     `disagreement` says how pages differ. `reported_as` are the codes of findings and rejects under which the
     rule appears, if they differ from `code`.
     """

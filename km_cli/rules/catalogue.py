@@ -1,7 +1,6 @@
-"""The findings of other stages, described as the rules about single events are.
+"""Descriptions of the findings that mapping, planning and the run make.
 
-Mapping, planning and the run find them; here is their meaning. An entry without an example needs more than
-one log to show: an earlier import, or the answer of a destination.
+An entry has no example if one log cannot show it: it takes an earlier import, or the answer of a destination.
 """
 
 from __future__ import annotations
@@ -169,7 +168,7 @@ ELSEWHERE: tuple[About, ...] = (
         "I1",
         Severity.MERGES,
         "An identity that is a placeholder, such as guest or null, makes all its rows one person. Rejected.",
-        "Correct the row in the rejects file, or say --allow-id VALUE if it is a real identity.",
+        "Correct the row in the rejects file, or use --allow-id VALUE if it is a real identity.",
         "troubleshooting-identities",
         Example(log("09:00:00Z,guest,Acme,Paid"), log("09:00:00Z,guest one,Acme,Paid")),
     ),
@@ -271,8 +270,8 @@ ELSEWHERE: tuple[About, ...] = (
     About(
         "left-to-others",
         Severity.NOTE,
-        "One persona's events have it and another's do not, so reports on the other do without it.",
-        "Nothing, if that is intended. Else add it to the other persona's events in km.toml.",
+        "One persona has this event among its events and another has not, so reports on the other lack it.",
+        "Nothing, if that is intended. Otherwise add it to the other persona's events in km.toml.",
         "",
         Example(
             _PAID_AND_SEEN,
@@ -315,7 +314,7 @@ ELSEWHERE: tuple[About, ...] = (
         "id-column",
         Severity.NOTE,
         "A column has another value in every row, like an id of the event: with it each row is certain.",
-        "Say --id NAME, if every export of the log has the same ids.",
+        "Use --id NAME if every export of the log has the same ids.",
         "",
         Example(
             _many(60, "Paid", "event_id", ",{n}-paid"),

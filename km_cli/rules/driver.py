@@ -17,11 +17,11 @@ _LONGEST_VALUE = 100
 """Characters; a longer value hardly comes again, and would fill the memory."""
 
 _FIRST_NAMES = 2
-"""How many names of a group are remembered: no rule needs more."""
+"""How many names of a group are remembered. No rule needs more."""
 
 
 class _Judgement(NamedTuple):
-    """What one rule says; `place` is the rule's in the registry, `who` is whom or what it is about."""
+    """The message of one rule. `place` is that of the rule in the registry, `who` is the subject."""
 
     place: int
     message: str
@@ -34,8 +34,8 @@ _in_order = attrgetter("place")
 class _Groups:
     """The first names of each group of one rule.
 
-    Unlike judgements they are never forgotten, since they cannot be made again; a log with too many groups
-    has the later ones judged without earlier names.
+    They are never forgotten, because unlike judgements they cannot be made again. If a log has too many
+    groups, the names of later groups are judged without earlier names.
     """
 
     def __init__(self, group: Callable[[Name], str]) -> None:

@@ -1,7 +1,7 @@
 """Facts about Kissmetrics that no log shows. They explain why km-cli works as it does.
 
-kissmetrics.md beside this file has all facts with their sources; here is what `km-cli rules CODE` says of
-those that are never a finding. `cure` says what km-cli does about them.
+kissmetrics.md beside this file has all facts with their sources. Here are the texts of `km-cli rules CODE`
+for the facts that are never a finding. `cure` says what km-cli does about a fact.
 """
 
 from __future__ import annotations

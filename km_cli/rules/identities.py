@@ -1,4 +1,4 @@
-"""Rules about identities that are allowed, and that may still be a placeholder or a visitor's id (I1, I4)."""
+"""Rules about identities that are sent, though they may be placeholders or ids of visitors (I1, I4)."""
 
 from __future__ import annotations
 

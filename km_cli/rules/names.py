@@ -128,7 +128,7 @@ _CODE = re.compile(
     re.IGNORECASE,
 )
 _FEW = 2
-"""So many events that differ by a code are fine: "Form 1040 Sent" may be all there is."""
+"""This many events that differ by a code are fine: "Form 1040 Sent" may be the only one."""
 
 
 def _without_code(name: Name) -> str:

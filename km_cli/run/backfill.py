@@ -37,10 +37,10 @@ MOST_PROBLEMS = 100
 STATES = ("read", "begun", "held", "unchanged", "failed", "gone", "outside", "missing")
 """The states of files.
 
-`read`: to its end. `begun`: as far as --limit allowed. `held`: a last line that may still grow, or a file
-that was rewritten while it was read, waits for a later run. `unchanged`: since it was read, so it was not
-opened. `failed`: it could not be read. `gone`: it vanished after it was listed, as in rotation. `outside`: of
-since and until, by the date in its path. `missing`: a pattern that matches no file.
+`read`: it was read to its end. `begun`: it was read as far as --limit allows. `held`: its last line may still
+grow, or it was rewritten while it was read; the rest waits for a later run. `unchanged`: it has not changed
+since a run read it. `failed`: it could not be read. `gone`: it vanished after it was listed, as in rotation.
+`outside`: by the date in its path it is outside of since and until. `missing`: a pattern matches no file.
 """
 
 
@@ -103,7 +103,7 @@ class Backfill:
         self._observer = observer
 
     def run(self, sources: Iterable[BackfillSource]) -> None:
-        """Take every source in turn. A problem with a file is kept, and the other files are read.
+        """Take every source in turn. A problem with a file is kept, and does not hold up the other files.
 
         Raises Stopped, LedgerFailed and TooManyRejects.
         """
@@ -150,8 +150,8 @@ class Backfill:
             return False
         if file in source.patterns:
             error = UsageError(
-                f"backfill {source.name!r}: {file} is no log to read: it is {what}",
-                "name the logs alone, or say another place: --rejects, --log, --metrics or --ledger PATH",
+                f"backfill {source.name!r}: {file} is not a log: it is {what}",
+                "name only logs, or put that file elsewhere: --rejects, --log, --metrics or --ledger PATH",
             )
             self._note(source, file, "failed", error)
         return True
@@ -231,5 +231,5 @@ def _missing(source: BackfillSource, missing: Missing) -> UsageError:
         return UsageError(f"backfill {source.name!r}: {missing.pattern} cannot be read", missing.hint)
     return UsageError(
         f"backfill {source.name!r}: there is nothing at {missing.pattern}",
-        f"{missing.hint}; if that may be so, say optional = true",
+        f"{missing.hint}; if the source may have no files, add optional = true",
     )

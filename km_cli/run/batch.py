@@ -12,7 +12,7 @@ from km_cli.mapping import LeftOut
 from km_cli.model import Event, Gap, Reject, Row, RowPlan
 
 Mapped = Event | Reject | LeftOut | Gap
-"""What becomes of an item of an input before it is planned."""
+"""An item of an input after mapping: an event, a rejected row, a row outside of the selection, or a gap."""
 
 
 class BatchBuilder:
@@ -28,7 +28,7 @@ class BatchBuilder:
         self.size = 0
 
     def add(self, raw: bytes, plan: RowPlan | None) -> None:
-        """Add a row, or bytes of the input that belong to none."""
+        """Add a row with its plan, or bytes that belong to no row (without a plan)."""
         self.raws.append(raw)
         self.size += len(raw)
         if plan is None:
@@ -41,7 +41,7 @@ class BatchBuilder:
 
 
 def raw_of(one: Mapped | Item) -> bytes:
-    """Return the bytes of the input that it stands for."""
+    """Return the bytes of an item in the input."""
     return one.raw if isinstance(one, Gap | Row) else one.row.raw
 
 
@@ -54,16 +54,16 @@ class Batch(NamedTuple):
 
 
 class BatchSink(Protocol):
-    """What the pipeline does with its batches."""
+    """Takes the batches of the pipeline."""
 
     def ship(self, batch: Batch) -> None:
         """Take a batch. Raises Stopped if the run has to end, LedgerFailed."""
         ...
 
     def check(self) -> None:
-        """Raise Stopped if the run has to end; asked now and then while no batch is being planned."""
+        """Raise Stopped if the run has to end. It is called now and then while no batch is being planned."""
         ...
 
     def heed(self) -> None:
-        """Raise Stopped if the run has to end; makes nothing durable: it may be asked while planning."""
+        """Raise Stopped if the run has to end. It makes nothing durable: it may be called while planning."""
         ...

@@ -72,11 +72,11 @@ def judge(first: Iterable[Mapped], opened: Opened) -> None:
     rows = [one for one in first if type(one) is not Gap][:MOST_JUDGED]
     bad = [one for one in rows if type(one) is Reject]
     if len(rows) >= _FEWEST_JUDGED and len(bad) * 2 > len(rows):
-        said = f"{opened.source.name}: {len(bad)} of the first {len(rows)} rows are bad"
+        message = f"{opened.source.name}: {len(bad)} of the first {len(rows)} rows are bad"
         raise InputError(
-            f"{said}, line {bad[0].row.line} for one: {bad[0].reason}",
+            f"{message}, the first in line {bad[0].row.line}: {bad[0].reason}",
             _what_to_do(bad, opened.columns),
-            plain=f"{said} ({bad[0].code})",
+            plain=f"{message} ({bad[0].code})",
         )
 
 
@@ -84,13 +84,13 @@ def judge_conflicts(batch: BatchBuilder, source: str) -> None:
     """Raise InputError if most rows of the first batch conflict with rows that were sent."""
     found = [plan for plan in batch.plans if any(one.code == "conflict" for one in plan.rejects)]
     if batch.rows >= _FEWEST_JUDGED and len(found) * 2 > batch.rows:
-        said = f"{source}: {len(found)} of the first {batch.rows} rows conflict with rows that were sent"
+        message = f"{source}: {len(found)} of the first {batch.rows} rows conflict with rows that were sent"
         why = found[0].rejects[0].reason.partition(": if it is")[0]
         raise InputError(
-            f"{said}, line {found[0].row.line} for one: {why}",
-            "if they are other events (logs of several hosts), say --overlap separate; if they are the same "
-            "events, changed since (an export made anew), say --overlap repeats",
-            plain=said,
+            f"{message}, the first in line {found[0].row.line}: {why}",
+            "if they are different events (logs of several hosts), add --overlap separate; if they are the "
+            "same events with changed values (a new export), add --overlap repeats",
+            plain=message,
         )
 
 
@@ -98,10 +98,10 @@ def _what_to_do(bad: list[Reject], columns: tuple[str, ...]) -> str:
     """Return a hint for the reason that most of the bad rows have."""
     code, _ = Counter(one.code for one in bad).most_common(1)[0]
     if code == "time":
-        return "see that --timestamp names the right column, and say how it is read with --time-format"
+        return "check that --timestamp names the right column, or give the form of its times: --time-format"
     if code == "I1":
-        return "see that --user and --account name the right columns; --allow-id lets a value through"
-    return f"say which column is which; columns found: {', '.join(columns[:12])}"
+        return "check that --user and --account name the right columns; --allow-id accepts a value"
+    return f"name the right columns (--user, --event, …); columns found: {', '.join(columns[:12])}"
 
 
 def _raising(error: Exception) -> Iterator[Mapped]:

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Generic, NamedTuple, TypeVar
 
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.delivery import Policy, Pool
 from km_cli.errors import KmError, LedgerError, LedgerFailed
-from km_cli.ledger import Ledger
-from km_cli.protocols import Clock
+from km_cli.ledger import Ledger, Pause
+from km_cli.protocols import Clock, Destination
 from km_cli.rejects import RejectsFile
 from km_cli.run import pauses
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
+from km_cli.run.process import look_for_cycles_seldom, stay_on_one_core
 from km_cli.run.sending import Sending
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
 
-_GC = (100_000, 50, 50)
-"""Thresholds for `gc.set_threshold`. Millions of small tuples come and go, and none is part of a cycle:
-looking for cycles as often as usual costs 15 % of a run."""
-
 _LEAST_WINDOW = 2000
-_PROCESSOR = 36
-"""The place in /proc/self/stat of the core that the process last ran on (proc(5), field 39), counted behind
-the name."""
 
 
 Seen = TypeVar("Seen", bound=Observer)
@@ -82,12 +73,24 @@ def send(
     run that `is_wary` sends one call at a time after an outage, until one is acknowledged. `counts_known` is
     as for Pipeline.
     """
-    settings, tracker = run.settings, run.settings.target.tracker
+    tracker = run.settings.target.tracker
     pause = run.ledger.pauses.by_tracker(tracker)
-    destination = settings.target.open(run.keys, settings.timeout)
-    if run.environment.owns_process:
-        _tune_process(is_threaded=min(destination.workers, settings.concurrency) > 1)
-    pool = Pool(
+    destination = run.settings.target.open(run.keys, run.settings.timeout, run.clock)
+    pool = _make_pool(run, destination, is_wary=is_wary and pauses.is_recent(pause, run.clock.now()))
+    sending = Sending(
+        run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.observer.tick, run.clock
+    )
+    ended = _drain_and_work(run, sending, work, counts_known=counts_known)
+    return _note_pause(run, pauses.after(pause, ended, pool.pause, run.tally, run.clock.now()), ended)
+
+
+def _make_pool(run: Run[Seen], destination: Destination, *, is_wary: bool) -> Pool:
+    """Return the pool of workers, in a process that is fit for them."""
+    settings = run.settings
+    look_for_cycles_seldom(run.environment)
+    if min(destination.workers, settings.concurrency) > 1:
+        stay_on_one_core(run.environment)
+    return Pool(
         destination,
         concurrency=settings.concurrency,
         window=max(_LEAST_WINDOW, 4 * settings.concurrency),
@@ -95,17 +98,26 @@ def send(
         clock=run.clock,
         random=run.environment.random,
         rate=settings.rate,
-        is_wary=is_wary and pauses.is_recent(pause, run.clock.now()),
+        is_wary=is_wary,
     )
-    sending = Sending(
-        run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.observer.tick
-    )
+
+
+def _drain_and_work(
+    run: Run[Seen], sending: Sending, work: Callable[[Pipeline], None], *, counts_known: bool
+) -> KmError | None:
+    """Send what earlier runs left, then do the work; return the error that ended it early, if any."""
     ended: KmError | None = None
     try:
         sending.resume(tuple(run.keys))
         work(
             Pipeline(
-                settings, run.ledger, sending, run.tally, run.observer, run.clock, counts_known=counts_known
+                run.settings,
+                run.ledger,
+                sending,
+                run.tally,
+                run.observer,
+                run.clock,
+                counts_known=counts_known,
             )
         )
         sending.finish()
@@ -115,34 +127,18 @@ def send(
         ended = _error_of(sending.finish) or error  # what was planned before it is still sent
     finally:
         lost = _error_of(sending.end)
-    ended = ended or lost
-    pause = pauses.after(pause, ended, pool.pause, run.tally, run.clock.now())
+    return ended or lost
+
+
+def _note_pause(run: Run[Seen], pause: Pause | None, ended: KmError | None) -> KmError | None:
+    """Make the pause durable; return the error that the run ends with."""
     try:
-        run.ledger.pause(tracker, pause)
+        run.ledger.pause(run.settings.target.tracker, pause)
     except LedgerFailed:
         return ended  # the next run finds out by itself
     except LedgerError as error:
         return ended or error
     return ended
-
-
-def _tune_process(*, is_threaded: bool) -> None:
-    """Make the process fit for millions of small values, and for the threads of a pool."""
-    gc.set_threshold(*_GC)
-    if is_threaded:
-        _stay_on_one_core()
-
-
-def _stay_on_one_core() -> None:
-    """Keep the process on one core: threads that pass Python's lock between cores send a third less."""
-    if not hasattr(os, "sched_setaffinity"):
-        return
-    cores = os.sched_getaffinity(0)
-    with suppress(OSError, ValueError, IndexError):
-        fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        core = int(fields[_PROCESSOR])
-        if core in cores:
-            os.sched_setaffinity(0, {core})
 
 
 def _error_of(step: Callable[[], None]) -> KmError | None:

@@ -1,4 +1,4 @@
-"""Ctrl-C once: finish what is in flight. Twice: at once; the ledger is made for that."""
+"""Ctrl-C once: the run finishes the calls in flight. Twice: it ends at once, and the next run resumes it."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ _TICK = 0.2
 
 
 class Caught:
-    """Which signal asked us to stop, 0 for none."""
+    """The number of the signal that asked the run to stop, 0 for none."""
 
     signal = 0
 
 
 class PatientInput(io.RawIOBase):
-    """A pipe or a terminal that can be waited for without being deaf to a request to stop."""
+    """A pipe or a terminal. Waiting for its data ends when the run is asked to stop."""
 
     def __init__(self, file: int, stop: Stop, *, closes: bool = False) -> None:
-        """`file` is a descriptor, which is closed with this if `closes` says so."""
+        """`file` is a descriptor. With `closes` it is closed together with this object."""
         self._file = file
         self._stop = stop
         self._closes = closes
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read what there is. Raises Stopped if that is asked for while there is nothing."""
+        """Read the data that is there. Raises Stopped if the run is asked to stop while there is none."""
         while not select.select([self._file], [], [], _TICK)[0]:
             if self._stop.requested:
                 raise Stopped
         return os.readv(self._file, [buffer])
 
     def close(self) -> None:
-        """Close it."""
+        """Close the descriptor, if that is ours to do."""
         if self._closes and not self.closed:
             os.close(self._file)
         super().close()
@@ -66,10 +66,10 @@ def start_thread(thread: threading.Thread) -> None:
 
 
 def open_patiently(path: Path, stop: Stop) -> io.BufferedReader:
-    """Open a file to read, be it a FIFO that nobody writes to yet.
+    """Open a file for reading. It may be a FIFO that has no writer yet.
 
-    The system's own open is not ended by a signal whose handler only asks to stop, so it is waited for in a
-    thread. Raises OSError, and Stopped if that is asked for meanwhile.
+    Opening such a FIFO blocks, and Python resumes it after a signal. So a thread opens it, and this function
+    waits for the thread. Raises OSError, and Stopped if the run is asked to stop meanwhile.
     """
     opened: SimpleQueue[int | OSError] = SimpleQueue()
 
@@ -91,19 +91,24 @@ def open_patiently(path: Path, stop: Stop) -> io.BufferedReader:
 
 
 @contextmanager
-def watched(stop: Stop) -> Iterator[Caught]:
-    """Turn SIGINT, SIGTERM and SIGHUP into a request to stop, a second one into the end; nohup is heeded."""
+def catching_signals(stop: Stop) -> Iterator[Caught]:
+    """Turn a first SIGINT, SIGTERM or SIGHUP into a request to stop; a second one ends the process at once.
+
+    SIGHUP stays ignored if the parent process ignores it, as nohup does.
+    """
     caught = Caught()
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if caught.signal:
-            _tell(b"\x1b[?25h\n" if os.isatty(2) else b"")
+            _write_to_stderr(b"\x1b[?25h\n" if os.isatty(2) else b"")
             os._exit(128 + number)
         caught.signal = number
         stop.requested = True
         if number == signal.SIGHUP:
             _leave_terminal()
-        _tell(b"\n" * os.isatty(2) + b"km-cli: finishing what is in flight; once more to stop at once\n")
+        _write_to_stderr(
+            b"\n" * os.isatty(2) + b"km-cli: finishing the calls in flight; once more to stop at once\n"
+        )
 
     hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     heard = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else []))
@@ -116,9 +121,9 @@ def watched(stop: Stop) -> Iterator[Caught]:
 
 
 def _leave_terminal() -> None:
-    """Write nowhere instead of to a terminal that went away: that would fail, and the run with it.
+    """Point the output to /dev/null if it goes to a terminal: the terminal is gone, and writing would fail.
 
-    One that is gone does not pass for a terminal any more, but for a device still; a file is left as it is.
+    A terminal that is gone is still a device, though `isatty` denies it. Output to a file is left alone.
     """
     for stream in (1, 2):
         with suppress(OSError):
@@ -126,7 +131,7 @@ def _leave_terminal() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
-def _tell(text: bytes) -> None:
-    """Write to standard error; that it may be gone is no reason to fail in the middle of whatever runs."""
+def _write_to_stderr(text: bytes) -> None:
+    """Write to standard error. A signal handler must not fail if it is closed."""
     with suppress(OSError):
         os.write(2, text)

@@ -179,15 +179,15 @@ class Meanings:
         if reading.begun:
             since = f" on {datetime.fromtimestamp(reading.begun, UTC):%Y-%m-%d}"
         where = "" if reading.source == name else f" as {reading.source}"
-        said = (
+        message = (
             f"{name}: this log was sent to the site {site!r} before{since}{where}, {sum(sent):,} calls, with "
             f"{difference.what}"
         )
         before, now = _described(difference.before), _described(difference.now)
         return InputError(
-            f"{said}: line {difference.line:,} was {before}, and is {now} now",
-            "import it as it was imported then; or, if all of it is to be there once more, say --as-new",
-            plain=said,
+            f"{message}: line {difference.line:,} was {before}, and is {now} now",
+            "import it with the same settings as then, or add --as-new to send all of it once more",
+            plain=message,
         )
 
     # Other bytes

@@ -10,22 +10,22 @@ from km_cli.run.tally import Tally
 
 
 class Observer:
-    """Is told of each step of a run. These methods do nothing; an observer overrides those that it needs."""
+    """Follows the steps of a run. These methods do nothing; an observer overrides those that it needs."""
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
-        """An input is understood. `reading.length` is above 0 if it goes on where a run stopped."""
+        """An input was opened, and its columns are known. `reading.length` is 0 for a new reading."""
 
     def looked(self, source: str, file: str, state: str, problem: KmError | None = None) -> None:
-        """A backfill has dealt with a file, or a pattern matches none: `state` is of backfill.STATES."""
+        """A backfill is done with a file, or a pattern matches no file. `state` is one of backfill.STATES."""
 
     def planned(self, sequence: Sequence, plan: RowPlan) -> None:
-        """A row is planned."""
+        """A row was planned."""
 
     def shipping(self) -> None:
         """A batch is about to be shipped. May raise Stopped."""
 
     def shipped(self, tally: Tally, reading: Reading) -> None:
-        """A batch was shipped, and the reading got as far as that."""
+        """A batch was shipped; `reading` has the cursor behind it."""
 
     def tick(self, tally: Tally) -> None:
         """Receipts came in."""

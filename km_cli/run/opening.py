@@ -1,4 +1,4 @@
-"""What an input is: which reading it goes on with, and how its rows are mapped."""
+"""Finds the reading that an input continues, or begins a new one, and the mapping of its rows."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 
 class Opening(NamedTuple):
-    """A reading that an input goes on with (or a new one), its mapping, and the hash of what is behind it.
+    """The reading that an input continues, or a new one, with its mapping.
 
-    Of a new one, `behind` are readings that it begins with to the byte, and `same` all of the same log.
+    `state` is the hash of the bytes before the reading's cursor. For a new reading, `behind` are the readings
+    whose bytes the input begins with, and `same` are those and all others that begin with the same 64 KiB.
     """
 
     reading: Reading
@@ -45,7 +46,7 @@ class Opening(NamedTuple):
 
 
 class Openings:
-    """Knows inputs again, and recognises what is new. `check` may raise what ends the run."""
+    """Finds the readings of inputs. `check` is called now and then; an error that it raises ends the run."""
 
     def __init__(
         self,
@@ -63,18 +64,19 @@ class Openings:
         self._now = now
         self._check = check
 
-    def of(self, opened: Opened) -> Opening:
-        """Know a file again by the bytes already read under the same mapping, whatever its name (promise 5).
+    def opening_for(self, opened: Opened) -> Opening:
+        """Return the reading that an input continues, or a new one (promise 5).
 
-        A rejects file has no reading to go on with: its rows belong to the readings they came from. Raises
-        InputError if the columns are not understood.
+        A file is known by the bytes already read under the same mapping, whatever its name. A rejects file
+        continues no reading, since its rows belong to the readings that they came from. Raises InputError if
+        the columns are not recognised.
         """
         asked, source = self._settings.asked, opened.source
         heads: list[tuple[Head, _Hash]] = []
         if source.path is not None and not opened.format.holds_rejects:
             heads = self._heads(opened)
             for head, state in heads:
-                if head.asked == asked and (known := self._gone_on_with(head)):
+                if head.asked == asked and (known := self._continued(head)):
                     return Opening(_refreshed(known, opened), self.known_mapping(known), state)
         mapping = self.mapping(opened)
         readings = self._ledger.readings
@@ -84,12 +86,12 @@ class Openings:
         reading = readings.begin(self._new(opened, mapping))
         return Opening(reading, mapping, sha256(), behind, behind + others)
 
-    def _gone_on_with(self, head: Head) -> Reading | None:
-        """Return the reading of a head, if it is gone on with.
+    def _continued(self, head: Head) -> Reading | None:
+        """Return the reading of a head, None if the file has to be read from its start all the same.
 
-        It is not if a flag decides otherwise on conflicts: then rows that were rejected are judged anew.
-        Without a flag the last decision stays in force. Nor is a reading of format 2, which has no
-        fingerprints of its rows: the file is read from its start, and known by its rows from now on.
+        It has to be if a flag decides otherwise on conflicts, so that rows that were rejected are judged
+        anew. (Without a flag the last decision stays in force.) It has to be for a reading of format 2 as
+        well, because that reading has no fingerprints of its rows.
         """
         reading = self._ledger.reading_of(head.number)
         overlap = self._settings.overlap
@@ -97,13 +99,13 @@ class Openings:
         return reading if is_known else None
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
-        """Return the readings that the file begins with, however asked for, the longest first."""
+        """Return the readings that the file begins with, under any settings, the longest first."""
         heads = self._ledger.readings.heads
         known = reversed(opened.source.hashes_at(heads.lengths, self._check))
         return [(head, state) for length, state in known for head in heads.matching(length, state.digest())]
 
     def _new(self, opened: Opened, mapping: Mapping) -> Reading:
-        """Return a reading of an input that is not known, but for its number."""
+        """Return a new reading of an input. It has no number yet."""
         settings = self._settings
         return Reading(
             0,
@@ -121,11 +123,11 @@ class Openings:
         )
 
     def mapping(self, opened: Opened) -> Mapping:
-        """Recognise the columns; those of a rejects file are known from the readings it came from."""
+        """Return the mapping of an input. A rejects file has that of the reading that its rows came from."""
         if opened.token:
             known = self._ledger.readings.by_token(opened.token)
             if known is not None:
-                return self.under(opened, self.known_mapping(known))
+                return self.overridden(opened, self.known_mapping(known))
         settings = self._settings
         columns = recognise_columns(
             settings.column_options,
@@ -138,14 +140,14 @@ class Openings:
         return Mapping(columns, settings.time_options, settings.people.digest)
 
     def known_mapping(self, reading: Reading) -> Mapping:
-        """Return the mapping of a reading. Raises LedgerError for one that is not what was written."""
+        """Return the mapping of a reading. Raises LedgerError if it is damaged."""
         with self._ledger.decoding("readings"):
             return Mapping.from_json(reading.mapping)
 
-    def under(self, opened: Opened, known: Mapping) -> Mapping:
-        """Lay what is asked for over the mapping of a reading that corrected rejects come from.
+    def overridden(self, opened: Opened, known: Mapping) -> Mapping:
+        """Return the mapping of a reading that corrected rejects come from, overridden by the settings.
 
-        Raises InputError if other personas would do what is owed: it would go to other people or sites.
+        Raises InputError if the personas have changed: the calls owed would go to other people or sites.
         """
         settings = self._settings
         if known.people != settings.people.digest:
@@ -161,12 +163,12 @@ class Openings:
             opened.source.name,
         )
 
-    def of_token(self, token: str) -> Reading | None:
-        """Return the reading that a reject names."""
+    def reading_by_token(self, token: str) -> Reading | None:
+        """Return the reading that a reject names by its token."""
         return self._ledger.readings.by_token(token)
 
     def mapper(self, opened: Opened, mapping: Mapping) -> Mapper:
-        """Return what maps an input's rows."""
+        """Return the mapper of an input's rows."""
         settings = self._settings
         return Mapper(
             mapping.columns,
@@ -184,7 +186,7 @@ class Openings:
 
 
 def _refreshed(known: Reading, opened: Opened) -> Reading:
-    """Return a reading with its file's name and columns as they are now: later objects may have others."""
+    """Return a reading with its file's present name and columns. Later objects may have more columns."""
     columns = tuple(dict.fromkeys((*known.columns, *opened.columns)))
     regular = tuple(name for name in known.regular if name in opened.regular)
     if opened.format.is_tabular:
@@ -193,7 +195,7 @@ def _refreshed(known: Reading, opened: Opened) -> Reading:
 
 
 class Mappers:
-    """The mapper of an input, and those of the readings that corrected rejects come from."""
+    """The mapper of an input, and the mappers of the readings that corrected rejects come from."""
 
     def __init__(self, openings: Openings, opened: Opened, mapping: Mapping) -> None:
         self._openings = openings
@@ -202,35 +204,36 @@ class Mappers:
         self._known: dict[str, tuple[Mapper, int]] = {}
         self.own = openings.mapper(opened, mapping)
 
-    def of(self, row: Row) -> Mapper:
-        """Return the mapper for a row; what is asked for goes before what its reading knew."""
-        return self._of(row.origin.reading)[0] if row.origin else self.own
+    def mapper_for(self, row: Row) -> Mapper:
+        """Return the mapper of a row. A corrected reject has its reading's, with the present settings."""
+        return self._entry(row.origin.reading)[0] if row.origin else self.own
 
     def reading_of(self, row: Row) -> int:
-        """Return the reading that a corrected reject belongs to; 0 for rows of this one."""
-        return self._of(row.origin.reading)[1] if row.origin else 0
+        """Return the number of the reading that a corrected reject belongs to; 0 for any other row."""
+        return self._entry(row.origin.reading)[1] if row.origin else 0
 
-    def _of(self, token: str) -> tuple[Mapper, int]:
+    def _entry(self, token: str) -> tuple[Mapper, int]:
         found = self._known.get(token)
         if found is None:
-            found = self._known[token] = self._made(token)
+            found = self._known[token] = self._make_entry(token)
         return found
 
-    def _made(self, token: str) -> tuple[Mapper, int]:
-        reading = self._openings.of_token(token)
+    def _make_entry(self, token: str) -> tuple[Mapper, int]:
+        """Return the mapper and the number of a reading; 0 if the ledger does not know the reading."""
+        reading = self._openings.reading_by_token(token)
         if reading is None:
             return self._openings.mapper(self._opened, self._mapping), 0
-        before = self._openings.known_mapping(reading)
-        mapping = self._openings.under(self._opened, before)
+        known = self._openings.known_mapping(reading)
+        mapping = self._openings.overridden(self._opened, known)
         return self._openings.mapper(self._opened, mapping), reading.number
 
 
 def span_of(
     source: Source, mapping: Mapping, place: Place | None, now: float, check: Callable[[], None]
 ) -> Span:
-    """Return the seconds of all rows of a file from a place on. `check` may raise what ends the run.
+    """Return the span of all rows of a file from a place on. `check` may raise an error that ends the run.
 
-    What can't be read or is no time is passed over: it is met again by who reads it in earnest.
+    Rows without a time are passed over, and an error ends the span: the import itself will report both.
     """
     span = Span()
     times = Times(mapping.time_options, now)

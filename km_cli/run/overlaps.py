@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Mapping
+from km_cli.memory import Remembered
 from km_cli.model import KnownRow, Overlap, Properties
 from km_cli.planning.fingerprints import column_fingerprint
 from km_cli.run.rereading import Rereading
@@ -75,9 +76,9 @@ class _Columns(NamedTuple):
 
 
 class Overlaps:
-    """Compares the current reading with others; `asked` is the word of a flag or of km.toml.
+    """Compares the current reading with others. `asked` is the overlap that a flag or km.toml asks for.
 
-    `same` are readings that begin with the same bytes: the lines that they have read always repeat.
+    `same` are readings that begin with the same bytes. Lines that they have read are always repeats.
 
     A corrected reject belongs to the reading that rejected it, so the methods take the number of the row's
     own reading.
@@ -93,9 +94,9 @@ class Overlaps:
         self._lines = {one.number: one.line for one in same}
         self._ahead = Ahead()
         self._in_order = True
-        self._known: dict[int, Reading] = {}
-        self._columns: dict[int, _Columns] = {}
-        self._beside: dict[tuple[int, int], bool] = {}
+        self._known: Remembered[int, Reading] = Remembered(_MOST_KNOWN)
+        self._columns: Remembered[int, _Columns] = Remembered(_MOST_KNOWN)
+        self._beside: Remembered[tuple[int, int], bool] = Remembered(_MOST_KNOWN)
         self._wider: dict[int, Span] = {}
         self._rereading = Rereading()
 
@@ -127,8 +128,8 @@ class Overlaps:
     def overlap(self, own: int, other: int) -> Overlap:
         """Return how to treat a row of `own` if `other` has its deed with other values."""
         if self._is_beside(own, other):
-            return Overlap.SEPARATE  # whatever the flag, as they cannot repeat each other
-        return self._asked if self._asked is not Overlap.ASK else self._of(own).overlap
+            return Overlap.SEPARATE  # under any flag, as the two readings cannot repeat each other
+        return self._asked if self._asked is not Overlap.ASK else self._reading_numbered(own).overlap
 
     def is_read_again(self, own: int, other: int, line: int) -> bool:
         """Tell whether the other reading has read this line of the same bytes."""
@@ -140,11 +141,12 @@ class Overlaps:
         All readings with the meaning of `other` are passed over, not just that one: a log of the same meaning
         that was sent meanwhile would otherwise pass for this one.
         """
-        if not (as_new := self._of(own).as_new):
+        if not (as_new := self._reading_numbered(own).as_new):
             return False
-        there = self._of(other)
+        there = self._reading_numbered(other)
         return other in as_new or any(
-            (there.mapping, there.personas) == (one.mapping, one.personas) for one in map(self._of, as_new)
+            (there.mapping, there.personas) == (one.mapping, one.personas)
+            for one in map(self._reading_numbered, as_new)
         )
 
     def has_ids(self, own: int) -> bool:
@@ -154,11 +156,11 @@ class Overlaps:
     def place(self, known: KnownRow) -> str:
         """Return the place of a row for a message: file and line."""
         line = f" line {known.line:,}" if known.line else ""
-        return f"{self._of(known.reading).source}{line}"
+        return f"{self._reading_numbered(known.reading).source}{line}"
 
     def cells(self, known: KnownRow) -> Properties:
         """Return the columns of a row as they were sent, if its file can be read again; else none."""
-        return self._rereading.cells(self._of(known.reading), known)
+        return self._rereading.cells(self._reading_numbered(known.reading), known)
 
     def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
         """Return the names of the columns in which two rows differ.
@@ -181,11 +183,9 @@ class Overlaps:
     def _is_beside(self, own: int, other: int) -> bool:
         known = self._beside.get((own, other))
         if known is None:
-            if len(self._beside) > _MOST_KNOWN:
-                self._beside.clear()
             known = self._judged(own, other)
             if known is not None:
-                self._beside[own, other] = known
+                self._beside.remember((own, other), known)
         return bool(known)
 
     def _judged(self, own: int, other: int) -> bool | None:
@@ -207,25 +207,22 @@ class Overlaps:
         return here.is_beside(there) if self._in_order and there.last <= here.first else None
 
     def _span_of(self, number: int) -> Span:
-        reading = self._of(number)
+        reading = self._reading_numbered(number)
         return Span(reading.first, reading.last, reading.dated).joined(self._wider.get(number, Span()))
 
-    def _of(self, number: int) -> Reading:
+    def _reading_numbered(self, number: int) -> Reading:
         if number == self._reading.number:
             return self._reading
         known = self._known.get(number)
         if known is None:
-            if len(self._known) > _MOST_KNOWN:
-                self._known.clear()
-                self._columns.clear()
-            known = self._known[number] = self._ledger.readings.by_number(number) or _UNKNOWN
+            known = self._known.remember(number, self._ledger.readings.by_number(number) or _UNKNOWN)
         return known
 
     def _columns_of(self, number: int) -> _Columns:
         known = self._columns.get(number)
         if known is None:
             with self._ledger.decoding("readings"):
-                known = self._columns[number] = _columns(self._of(number))
+                known = self._columns.remember(number, _columns(self._reading_numbered(number)))
         return known
 
 

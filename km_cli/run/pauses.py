@@ -31,12 +31,12 @@ def paused(pause: Pause | None, now: float) -> KmError | None:
     when = datetime.fromtimestamp(pause.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     hint = "nothing is lost: the first run after that goes on; `km-cli import` does not wait for it"
     if pause.failures:
-        return Outage(f"the destination is left alone until {when}: {pause.reason}", hint)
-    return ComeBackLater(f"the destination wants to be left alone until {when}: {pause.reason}", hint)
+        return Outage(f"no calls are sent to the destination until {when}: {pause.reason}", hint)
+    return ComeBackLater(f"the destination asked for no calls until {when}: {pause.reason}", hint)
 
 
 def is_recent(pause: Pause | None, now: float) -> bool:
-    """Tell whether the destination may still be down: then calls go one by one until one is acknowledged."""
+    """Tell whether the destination may still be down. Then calls go one by one until one is acknowledged."""
     return pause is not None and pause.failures > 0 and now - pause.until < _RECENT
 
 
@@ -58,8 +58,8 @@ def after(
             now + wait, failures, error.plain if isinstance(error, Outage) else _acknowledged_none(tally)
         )
     if asked and tally.calls.pending:
-        said = f": {tally.last_failure}" if tally.last_failure else ""
-        return Pause(now + min(asked, LONGEST), 0, f"it said so in its last answers (Retry-After){said}")
+        cause = f": {tally.last_failure}" if tally.last_failure else ""
+        return Pause(now + min(asked, LONGEST), 0, f"its last answers asked for that (Retry-After){cause}")
     return None if tally.calls.acknowledged else before
 
 

@@ -1,7 +1,7 @@
 """The one loop: files → rows → events → sequences → plans → batches, for import and dry run alike.
 
-Every stage is an iterator, memory stays constant, and what a batch is made of depends on nothing but the
-input's order and the ledger: not on its size, not on how fast it is sent.
+Every stage is an iterator, so that memory stays constant. The calls of a row depend on the ledger and on the
+order of the rows alone, not on the size of batches or on how fast they are sent.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _BATCH_BYTES = 4 << 20
 class Pipeline:
     """Takes sources one after the other and ships them in batches.
 
-    `counts_known` says whether rows that earlier runs read of a file count as read and skipped, `seeks_ids`
-    whether to look for a column that could be the event's id.
+    With `counts_known`, rows of a file that earlier runs have read count as read and skipped. With
+    `seeks_ids`, the pipeline looks for a column that could be the event's id.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Pipeline:
         self._begin(settings)
 
     def turn_to(self, settings: Settings) -> None:
-        """Take what comes under these settings, which are others than before in `part` only."""
+        """Take the next sources under these settings. Only selection and overlap may differ from before."""
         self._note_unseen()
         self._begin(settings)
 
@@ -98,9 +98,9 @@ class Pipeline:
         return self._left == 0
 
     def take(self, opened: Opened, may_grow: Callable[[], bool] | None = None) -> bool:
-        """Take an input that was opened; tell whether nothing of it is left to take.
+        """Take an input that was opened; return whether it was taken to its end.
 
-        `may_grow` is asked at its end, if anybody: a last record that may still grow is left to a later run.
+        `may_grow`, if given, is asked at the end: a last record that may still grow is left to a later run.
         Raises as `run` does.
         """
         opened.source.verify(self._sink.check)
@@ -110,18 +110,18 @@ class Pipeline:
             self._tally.add_normalised(opened.normalised)
 
     def pass_over(self) -> None:
-        """Note that not all rows of the sources are seen: an event that is not among these may be there."""
+        """Note that this run does not see all rows of the sources, so that no event can be called absent."""
         self._sees_all = False
 
     def end(self) -> None:
-        """Say what can only be said at the end. Raises TooManyRejects."""
+        """Note the findings that show only at the end of the run. Raises TooManyRejects."""
         self._note_unseen()
         for finding, rows in self._rows.left_to_others():
             self._tally.note(finding, rows)
         self._check_rejects(at_end=True)
 
     def _note_unseen(self) -> None:
-        """Note which events asked for there are none of; nobody can tell if not all rows were read now."""
+        """Report the events that flags or km.toml name and no row has, if this run saw all rows."""
         if self._sees_all and self._left != 0 and (unseen := self._seen.unseen()):
             self._tally.note(Finding("no-such-event", "; ".join(unseen), "", 0))
 
@@ -141,7 +141,7 @@ class Pipeline:
                     opened.close()
 
     def _take(self, opened: Opened, may_grow: Callable[[], bool] | None) -> bool:
-        reading, mapping, state, behind, same = self._openings.of(opened)
+        reading, mapping, state, behind, same = self._openings.opening_for(opened)
         self._observer.opened(opened.source.name, mapping.columns, reading)
         self._sees_all = self._sees_all and not reading.rows and not opened.format.holds_rejects
         if self._counts_known:
@@ -177,24 +177,25 @@ class Pipeline:
         return not held_back.held
 
     def _ahead(self, ahead: Preview, opened: Opened, mapping: Mapping, place: Place | None) -> Ahead:
-        """Return what is known of the rows to come."""
+        """Return the times of the rows that follow."""
         rest: Callable[[], Span] | None = None
         if opened.source.stamp is not None:
-            # It is asked while a batch is planned: what is planned must not become durable without its calls.
+            # This runs while a batch is planned. `heed` makes nothing durable, as `check` does: the slots of
+            # the batch would be written without its calls.
             rest = partial(span_of, opened.source, mapping, place, self._now, self._sink.heed)
         return Ahead(ahead.span, ahead.is_all and self._left != 0, rest)
 
     # Rows to events
 
     def _map(self, items: Iterable[Item], mappers: Mappers, opened: Opened) -> Iterator[Mapped]:
-        """Map every row; stop after --limit rows of the part that is asked for."""
+        """Map every row; stop after --limit rows of the selection."""
         for item in items:
             if isinstance(item, Gap):
                 yield item
                 continue
             if self._left == 0:
                 return
-            one = mappers.of(item).map(item) if isinstance(item, Row) else item
+            one = mappers.mapper_for(item).map(item) if isinstance(item, Row) else item
             if self._left is not None and type(one) is not LeftOut:
                 self._left -= 1
             yield one
@@ -213,9 +214,9 @@ class Pipeline:
         *,
         is_new: bool = False,
     ) -> None:
-        """Plan in order and ship in batches; what was planned before an error stands, if it can leave.
+        """Plan the rows in order and ship them in batches. Rows before an error are shipped all the same.
 
-        The first rows of an input that `is_new` are judged when they are planned, before anything leaves.
+        The first rows of an input that `is_new` are judged when they are planned, before any call is sent.
         """
         try:
             self._ship_all(mapped, overlaps, cursor, is_new=is_new)
@@ -232,7 +233,7 @@ class Pipeline:
         is_new: bool,
     ) -> None:
         batch = BatchBuilder()
-        # Nothing can be in conflict with an empty ledger: then batches leave as they come.
+        # No row can conflict with an empty ledger, so then the first batch need not be larger than others.
         least = MOST_JUDGED if is_new and self._ledger.readings.have_calls else 1
         while True:
             try:
@@ -260,14 +261,14 @@ class Pipeline:
         self._check_rejects(at_end=False)
 
     def _check_rejects(self, *, at_end: bool) -> None:
-        """Raise TooManyRejects if there are; those that the destination refuses count when it is known."""
+        """Raise TooManyRejects. A row that the destination refuses counts as soon as its receipt is in."""
         if self._settings.max_rejects is not None:
             rejected = max(self._rejected, self._tally.rows.rejected)
             self._settings.max_rejects.check(rejected, self._read, at_end=at_end)
 
     def _send(self, batch: BatchBuilder, cursor: Cursor | FixedCursor, *, at_end: bool) -> None:
         if not batch.raws and not cursor.reading.length:
-            return  # nothing was read yet: no reading begins
+            return  # No byte was read yet, so no reading begins.
         self._read += batch.rows
         self._rejected += batch.rejected
         cursor.advance(batch)

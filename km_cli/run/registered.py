@@ -1,7 +1,7 @@
 """Registers corrected rejects as an input format. Every module that opens inputs for a command imports this.
 
-`inputs` does not know the form of rejects, as stages do not import each other. `run/__init__` is no place for
-it, as `--help` would load all formats then.
+`inputs` cannot register them itself, because it must not import `rejects`. If `run/__init__` registered them,
+even `--help` would load all formats.
 """
 
 from __future__ import annotations

@@ -1,28 +1,30 @@
-"""A run that sends nothing: a dry run, and what --strict looks at before anything is sent."""
+"""A run that sends nothing: a dry run, and the rehearsal that --strict makes before anything is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.errors import KmError, TooManyFindings
 from km_cli.ledger import Ledger
-from km_cli.protocols import Clock, Destination
+from km_cli.protocols import Destination
 from km_cli.rules import is_harmless
 from km_cli.run.batch import Batch
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
+from km_cli.run.process import look_for_cycles_seldom
 from km_cli.run.row_planner import Forecast
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
 
 Work = Callable[[Pipeline, Ledger], None]
-"""What a dry run does with its pipeline."""
+"""The work of a dry run, given its pipeline and the ledger's overlay."""
 
 
 class Rehearsal:
-    """A dry run: everything up to the ledger's overlay, nothing leaves and nothing is kept."""
+    """Takes the batches of a dry run: they go to the ledger's overlay, and no call is sent."""
 
     def __init__(
         self, ledger: Ledger, tracker: str, destination: Destination, tally: Tally, stop: Stop
@@ -34,7 +36,7 @@ class Rehearsal:
         self._stop = stop
 
     def ship(self, batch: Batch) -> None:
-        """Count what an import would send."""
+        """Count the calls that an import would send."""
         calls = [
             (planned, self._destination.encode(planned.call, planned.known.taken))
             for plan in batch.plans
@@ -47,11 +49,11 @@ class Rehearsal:
         self.check()
 
     def heed(self) -> None:
-        """Raise Stopped if that is asked for."""
+        """Raise Stopped if the run was asked to stop."""
         self.check()
 
     def check(self) -> None:
-        """Raise Stopped if that is asked for."""
+        """Raise Stopped if the run was asked to stop."""
         if self._stop.requested:
             raise Stopped(self._stop.error)
 
@@ -69,9 +71,12 @@ class Rehearsed(NamedTuple):
     ended: KmError | None
 
 
-def rehearse(settings: Settings, observer: Observer, work: Work, stop: Stop, clock: Clock) -> Rehearsed:
-    """Take the whole way up to the ledger, under a temporary overlay: nothing is sent, nothing is written."""
-    tally = Tally()
+def rehearse(
+    settings: Settings, observer: Observer, work: Work, stop: Stop, environment: Environment
+) -> Rehearsed:
+    """Do the work as an import would, up to a temporary overlay of the ledger. Nothing is sent or kept."""
+    look_for_cycles_seldom(environment)
+    tally, clock = Tally(), environment.clock
     started = clock.monotonic()
     ended: KmError | None = None
     forecast: Forecast = {}
@@ -79,7 +84,7 @@ def rehearse(settings: Settings, observer: Observer, work: Work, stop: Stop, clo
     ledger = Ledger.overlay(settings.ledger)
     try:
         keys = {site.name: "" for site in settings.people.sites}
-        destination = settings.target.open(keys, settings.timeout)
+        destination = settings.target.open(keys, settings.timeout, clock)
         sink = Rehearsal(ledger, settings.target.tracker, destination, tally, stop)
         pipeline = Pipeline(settings, ledger, sink, tally, observer, clock, seeks_ids=True)
         work(pipeline, ledger)
@@ -94,12 +99,12 @@ def rehearse(settings: Settings, observer: Observer, work: Work, stop: Stop, clo
     return Rehearsed(tally, pending, forecast, clock.monotonic() - started, ended)
 
 
-def rehearse_strictly(settings: Settings, work: Work, stop: Stop, clock: Clock) -> None:
-    """Go through everything once before anything is sent, or until that is to `stop`.
+def rehearse_strictly(settings: Settings, work: Work, stop: Stop, environment: Environment) -> None:
+    """Do the work once without sending, before it is done for real. It ends early if it is asked to `stop`.
 
-    Raises TooManyFindings, and what stands in the way of going through it.
+    Raises TooManyFindings, and any error that would end the import.
     """
-    rehearsed = rehearse(settings, Observer(), work, stop, clock)
+    rehearsed = rehearse(settings, Observer(), work, stop, environment)
     if rehearsed.ended is not None:
         raise rehearsed.ended
     if not stop.requested:
@@ -112,15 +117,15 @@ def check_strictly(tally: Tally) -> None:
     if tally.rows.rejected:
         found["rejected rows"] = tally.rows.rejected
     if found:
-        said = ", ".join(f"{code} {count:,}{_place_of(tally, code)}" for code, count in found.items())
+        listed = ", ".join(f"{code} {count:,}{_place_of(tally, code)}" for code, count in found.items())
         raise TooManyFindings(
-            f"--strict: Kissmetrics would lose, merge or change something ({said}); nothing was sent",
-            "km-cli dry-run shows what, km-cli rules CODE explains it; without --strict it is sent",
+            f"--strict: Kissmetrics would lose, merge or change something ({listed}); nothing was sent",
+            "km-cli dry-run shows the rows, km-cli rules CODE explains a code; without --strict all is sent",
         )
 
 
 def _place_of(tally: Tally, code: str) -> str:
-    """Say where the first finding of a code is, or the first rejected row."""
+    """Return the place of the first finding of a code, or of the first rejected row, for a message."""
     if code in tally.examples:
         source, line = tally.examples[code].source, tally.examples[code].line
     else:

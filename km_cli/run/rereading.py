@@ -21,7 +21,7 @@ MOST_ROWS = 200_000
 
 
 class Rereading:
-    """Finds rows by their lines. Rows that are asked for in their order are found in one pass over a file."""
+    """Finds rows by their lines. Rows that are asked for in order are found in one pass over a file."""
 
     def __init__(self) -> None:
         self._left = MOST_ROWS

@@ -1,4 +1,4 @@
-"""What tells rows apart: a column that is not sent, one that could be the `--id`, times, members."""
+"""Findings about the rows of one input: columns that are not sent, ids, times and members."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from km_cli.model import Event, Finding, Properties, Record, RowPlan, Sequence
 _DAY = 86_400
 
 _FEWEST_ROWS = 50
-"""In fewer rows many a column has another value in each."""
+"""In fewer rows, many columns have another value in each row by chance."""
 
 _MOST_SAMPLED = 20_000
 _ID = re.compile(r"(?=.*\d)[\w.:/+=-]{1,100}", re.ASCII)
@@ -33,7 +33,7 @@ class RowFindings:
         self._is_dated = False
 
     def look(self, event: Event) -> Iterator[Finding]:
-        """Yield what shows in a row, beside the one before it."""
+        """Yield the findings about a row and the row before it."""
         self._is_dated = self._is_dated or event.is_date
         if finding := self._neighbours.look(event):
             yield finding
@@ -41,18 +41,18 @@ class RowFindings:
             self._ids.look(event)
 
     def end(self) -> Iterator[Finding]:
-        """Yield what shows in all rows together."""
-        if self._ids is not None and (said := self._ids.proposal()):
-            yield Finding("id-column", said, self._source, 0)
+        """Yield the findings about all rows together."""
+        if self._ids is not None and (message := self._ids.proposal()):
+            yield Finding("id-column", message, self._source, 0)
         if self._is_dated and self._spread < _DAY - 1:
-            said = f"some times are dates alone: --spread {_DAY - 1} lets events move within their day"
-            yield Finding("dates", said, self._source, 0)
+            message = f"some times are only dates: --spread {_DAY - 1} lets events move within their day"
+            yield Finding("dates", message, self._source, 0)
 
 
 def moved_members(
     event: Event, sequence: Sequence, plan: RowPlan, members: Members | None
 ) -> Iterator[Finding]:
-    """Yield the finding about a row that was sent before, and for another account than it names now."""
+    """Yield the finding about a row that was sent before for another account than it has now."""
     if members is None or not plan.planned:
         return
     sent = {planned.call.persona for planned in plan.planned if type(planned.call) is Record}
@@ -60,12 +60,12 @@ def moved_members(
     owed = {part for reject in plan.rejects for part in reject.owed}
     moved = sent & members.personas
     if moved and done - sent - owed:
-        said = f"it was sent before, and is sent for another {' and '.join(sorted(moved))} now"
-        yield Finding("members", said, event.row.source, event.row.line, event.parts[0].identity)
+        message = f"it was sent before, and is sent for another {' and '.join(sorted(moved))} now"
+        yield Finding("members", message, event.row.source, event.row.line, event.parts[0].identity)
 
 
 class Neighbours:
-    """Compares each row with the one before it: do they differ in one column alone that is not sent?"""
+    """Reports rows that differ from the row before only in a column that is not sent."""
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
@@ -73,7 +73,7 @@ class Neighbours:
         self._cells: Properties = ()
 
     def look(self, event: Event) -> Finding | None:
-        """Return the finding about a row, if there is one. Most rows have another moment than the last."""
+        """Return the finding about a row, if there is one. Only rows of the same moment are compared."""
         before, self._cells = self._cells, event.cells
         if event.moment != self._moment:
             self._moment = event.moment
@@ -81,18 +81,18 @@ class Neighbours:
         names = {name for name, _ in set(before).symmetric_difference(event.cells)}
         if len(names) != 1 or self._columns.is_sent(name := names.pop()):
             return None
-        said = (
-            f"it differs from the row before in {name!r} alone, which is not sent: both are events of their "
-            f"own (--ignore-column {name!r} if they are one)"
+        message = (
+            f"it differs from the row before only in {name!r}, which is not sent: each is sent as an event "
+            f"(--ignore-column {name!r} if they are one event)"
         )
-        return Finding("one-column", said, event.row.source, event.row.line, repr(name))
+        return Finding("one-column", message, event.row.source, event.row.line, repr(name))
 
 
 class IdColumns:
     """Looks for a column with another value in every row that could be the event's id (`--id`).
 
-    Memory is bounded: of many values those are kept whose hash ends in zeros, and what occurs twice among
-    them is no id.
+    Memory is bounded: of many values, only those whose hash ends in zeros are kept. If one of these occurs
+    twice, the column is no id.
     """
 
     def __init__(self, columns: Columns) -> None:
@@ -114,14 +114,14 @@ class IdColumns:
                 del self._candidates[name]
 
     def proposal(self) -> str:
-        """Propose a column at the end of the input, "" if there is none; one named like an id goes first."""
+        """Return a proposal at the end of the input, or "". A column that is named like an id goes first."""
         names = [name for name, one in (self._candidates or {}).items() if not one.is_counter]
         if self._rows < _FEWEST_ROWS or not names:
             return ""
         best = min(names, key=lambda name: not _NAMED_SO.search(name))
         return (
-            f"{best!r} has another value in each of {self._rows:,} rows: if every export has the same ones, "
-            f"--id {best!r} knows each event for certain"
+            f"{best!r} has another value in each of {self._rows:,} rows: if it is the same in every export, "
+            f"--id {best!r} identifies each event for certain"
         )
 
 
@@ -165,6 +165,6 @@ class _Candidate:
 
     @property
     def is_counter(self) -> bool:
-        """Whether it counts from 0 on, in whatever steps, as every export does anew."""
+        """Whether it counts from 0 or nearly so: a counter begins again in every export."""
         step = (self._last - self._first) / max(self._rows - 1, 1)
         return self._counts and self._first <= step + 1

@@ -18,7 +18,7 @@ from km_cli.run.row_findings import RowFindings, moved_members
 from km_cli.strategies import EventLists, Expansion
 
 _DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5", "reserved"})
-"""Why a row is rejected that Kissmetrics would answer with 200 all the same (W3)."""
+"""Codes of rejects that Kissmetrics would answer with 200, and then drop (W3)."""
 
 Forecast = dict[str, dict[str, Held]]
 """What Kissmetrics will hold, by site and persona."""
@@ -28,7 +28,7 @@ class RowPlanner:
     """Plans the rows of one input after another, in order."""
 
     def __init__(self, settings: Settings, ledger: Ledger, observer: Observer, *, seeks_ids: bool) -> None:
-        """`seeks_ids` has it look for a column that could be the event's id."""
+        """With `seeks_ids`, it also looks for a column that could be the event's id."""
         self._settings = settings
         self._ledger = ledger
         self._observer = observer
@@ -41,7 +41,7 @@ class RowPlanner:
     def begin(
         self, settings: Settings, columns: Columns, mappers: Mappers, reading: Reading, overlaps: Overlaps
     ) -> None:
-        """Turn to an input. Its settings are those of the run, but for the selection and the overlap."""
+        """Begin an input. Only selection and overlap of its settings may differ from those of the run."""
         self._settings = settings
         self._mappers = mappers
         self._overlaps = overlaps
@@ -61,7 +61,7 @@ class RowPlanner:
             return self._plan(one)
         if type(one) is Reject:
             return RowPlan(one.row, rejects=(one,), findings=_dropped(one))
-        return RowPlan(one.row, findings=(_about("left-out", "it is not in the part asked for", one.row),))
+        return RowPlan(one.row, findings=(_about("left-out", "it is outside of the selection", one.row),))
 
     def _plan(self, event: Event) -> RowPlan:
         own = self._mappers.reading_of(event.row)
@@ -82,11 +82,11 @@ class RowPlanner:
         return plan._replace(findings=(*found, *plan.findings)) if found else plan
 
     def end_of_input(self) -> Iterator[Finding]:
-        """Yield what shows only in all rows of an input together."""
+        """Yield the findings that need all rows of an input."""
         return self._row_findings.end()
 
     def left_to_others(self) -> Iterator[tuple[Finding, int]]:
-        """Yield the events that some persona's list leaves to other personas, with their rows."""
+        """Yield the findings about events that some persona's list lacks, with the number of their rows."""
         return self._lists.left_to_others()
 
     def forecast(self) -> Forecast:
@@ -100,9 +100,9 @@ class RowPlanner:
 def _dropped(reject: Reject) -> tuple[Finding, ...]:
     if reject.code not in _DROPPED:
         return ()
-    said = f"Kissmetrics would answer 200 and drop it: {reject.reason}"
-    return (_about("W3", said, reject.row),)
+    message = f"Kissmetrics would answer 200 and drop it: {reject.reason}"
+    return (_about("W3", message, reject.row),)
 
 
-def _about(code: str, said: str, row: Row) -> Finding:
-    return Finding(code, said, row.source, row.line)
+def _about(code: str, message: str, row: Row) -> Finding:
+    return Finding(code, message, row.source, row.line)

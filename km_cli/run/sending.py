@@ -6,14 +6,13 @@ leave.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from km_cli.delivery import NOT_SENT, Pool
 from km_cli.ledger import Ledger
 from km_cli.model import OutboxCall, Outcome, Receipt
-from km_cli.protocols import Destination
+from km_cli.protocols import Clock, Destination
 from km_cli.rejects import RejectsFile, format_reject, refused
 from km_cli.run.batch import Batch
 from km_cli.run.stopping import Stop, Stopped
@@ -39,6 +38,7 @@ class Sending:
         tally: Tally,
         stop: Stop,
         tick: Callable[[Tally], None],
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._tick = tick
@@ -53,7 +53,8 @@ class Sending:
         self._has_aliases = False
         self._dropped: set[int] = set()
         self._unsettled: list[Receipt] = []
-        self._settled_at = time.monotonic()
+        self._clock = clock
+        self._settled_at = clock.monotonic()
 
     def resume(self, sites: Sequence[str]) -> None:
         """Send first what earlier runs left in the outbox (promise 4)."""
@@ -198,7 +199,8 @@ class Sending:
         return new
 
     def _settle_some(self) -> None:
-        if len(self._unsettled) >= _MOST_UNSETTLED or time.monotonic() - self._settled_at > _SETTLED_EVERY:
+        waited = self._clock.monotonic() - self._settled_at
+        if len(self._unsettled) >= _MOST_UNSETTLED or waited > _SETTLED_EVERY:
             self._settle()
 
     def _settle(self) -> None:
@@ -208,7 +210,7 @@ class Sending:
     def _take_unsettled(self) -> list[Receipt]:
         """Return the receipts to make durable, after writing the refused rows to the rejects file."""
         receipts, self._unsettled = self._unsettled, []
-        self._settled_at = time.monotonic()
+        self._settled_at = self._clock.monotonic()
         by_row: dict[int, list[Receipt]] = defaultdict(list)
         for receipt in receipts:
             if receipt.outcome is Outcome.REJECTED:

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field
 from km_cli.model import Finding, Outcome, Reject, RowPlan
 
 MOST_REMEMBERED = 10_000
-"""People or names a finding is about. Later ones are not counted, so that memory stays constant."""
+"""Subjects of the findings of one code. Later ones are not counted, so that memory stays constant."""
 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows by what became of them; `read` is their sum, always."""
+    """Rows by their outcome. `read` is always the sum."""
 
     sent: int = 0
     skipped: int = 0
@@ -35,7 +35,7 @@ class Rows:
 
 @dataclass(slots=True)
 class Calls:
-    """Calls on the wire: planned + resumed = acknowledged + rejected + pending, when a run has ended."""
+    """Calls on the wire. At the end of a run, planned + resumed = acknowledged + rejected + pending."""
 
     planned: int = 0
     acknowledged: int = 0
@@ -80,12 +80,11 @@ class OpenRow:
 class Tally:
     """Everything counted. `by_persona` are planned calls.
 
-    `examples` and `rejects` hold the first findings and rejects of each code, `worst` in how many rows a
-    finding is about whom. `undone` are the skipped rows whose event no persona does. `normalised` is what
-    this run read as if it had been written in the usual way (N in bad-input.md): files with a
+    `examples` and `rejects` hold the first finding and the first reject of each code. `worst` counts rows by
+    code, then by the person or thing that the finding is about. `undone` are the skipped rows whose event no
+    persona does. `normalised` counts the unusual forms that were read as the usual ones: files with a
     "byte-order-mark" or "line-ends" other than LF; "blank-lines"; and in rows that became events
-    "blanks-around-ids", "fractions-floored" of times, "empty-values" and "parts-without-id" that were left
-    out.
+    "blanks-around-ids", times whose "fractions-floored", "empty-values" and "parts-without-id" left out.
     """
 
     rows: Rows = field(default_factory=Rows)
@@ -103,7 +102,7 @@ class Tally:
     undone: int = 0
 
     def take(self, plan: RowPlan) -> OpenRow | None:
-        """Count what was decided on a row. Return the row if it has calls, whose receipts settle it."""
+        """Count the decision on a row. Return the row if it has calls: their receipts settle it."""
         for finding in plan.findings:
             self.note(finding)
         for reject in plan.rejects:
@@ -121,7 +120,7 @@ class Tally:
         return None
 
     def note(self, finding: Finding, rows: int = 1) -> None:
-        """Count a finding and keep it if it is the first of its kind; add its rows to whom it is about."""
+        """Count a finding, keep the first of each code, and add its rows to those of its subject."""
         self.findings[finding.code] += 1
         self.examples.setdefault(finding.code, finding)
         if finding.who:
@@ -136,6 +135,6 @@ class Tally:
             self.rejects[reject.code] = reject._replace(row=reject.row._replace(raw=b"", values=None))
 
     def add_normalised(self, counts: Mapping[str, int]) -> None:
-        """Add what was normalised in one input before its rows."""
+        """Add the unusual forms that were met in one input outside of its rows."""
         for word, number in counts.items():
             self.normalised[word] += number

@@ -56,10 +56,10 @@ class Property(NamedTuple):
 class Kept(NamedTuple):
     """Counts of the store.
 
-    `merged` counts by code: D1 the events that merged with another, D2 the values that lost to another, D4
-    the calls with a name that was changed, `repeat` the calls that changed nothing, as those that were sent
+    `merged` counts by code: D1 the events that merged with another event, D2 the values that another value
+    replaced, D4 the calls with a changed name, `repeat` the calls that changed nothing because they were sent
     twice. `dropped` counts D7 events and D7-property values older than the last 1,000 of their person.
-    `ignored` counts the reasons for which calls, or single properties of calls, were not kept.
+    `ignored` counts the calls, and single properties of calls, that were not kept, by reason.
     """
 
     received: int

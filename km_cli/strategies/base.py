@@ -11,8 +11,8 @@ from km_cli.model import Persona
 class Strategy(NamedTuple):
     """A strategy by its name, the word for `--strategy`.
 
-    `personas` returns the personas, the actor first, given the site of this import and the site that accounts
-    have if they do not share it. The mechanism is the same for all strategies: see Expansion.
+    `personas` returns the personas, the actor first. Its arguments are the site of the import, and another
+    site that accounts may have. The mechanism is the same for all strategies: see Expansion.
     """
 
     name: str

@@ -20,11 +20,11 @@ class Expansion:
         self._personas = [(persona, _naming(persona)) for persona in personas]
 
     def expand(self, event: Event) -> Sequence | Reject:
-        """Return the calls for `event`: each persona that the row names does its part, as itself.
+        """Return the calls for `event`: those of each persona that the row names, as that persona.
 
         Identity toggles only if another persona has a part, and then returns to the actor. A corrected reject
         expands only to the parts that it still owes. A sequence without calls means that no persona may do
-        the event. A Reject means that some persona may, and that the row names no identity for it.
+        the event. A Reject means that a persona may do it, but the row has no identity for that persona.
         """
         row = event.row
         owed = row.origin.owed if row.origin else ()
@@ -37,8 +37,8 @@ class Expansion:
         for call in calls:
             if type(call) is Record:
                 if len(call.event) > LONGEST_NAME:
-                    said = f"the event {call.event[:30]!r}… has {len(call.event)} characters, over 254"
-                    return Reject(row, "D4", said)
+                    message = f"the event {call.event[:30]!r}… has {len(call.event)} characters, over 254"
+                    return Reject(row, "D4", message)
                 break
         else:
             if refused := self._without_record(event, owed, calls):
@@ -48,10 +48,10 @@ class Expansion:
         return Sequence(row, tuple(calls), event.cells)
 
     def _without_record(self, event: Event, owed: tuple[str, ...], calls: list[Call]) -> Reject | None:
-        """Reject a row that names no persona which may do its event, or that owes parts no persona has."""
+        """Return a Reject if the row names no persona that may do its event, or that has a part owed."""
         if owed and not calls:
-            said = f"it still owes {' and '.join(owed)}, and no persona that it names does that now"
-            return Reject(event.row, "owed", said, owed)
+            message = f"it still owes {' and '.join(owed)}, and no persona that it names has such a part now"
+            return Reject(event.row, "owed", message, owed)
         able = self._able(event.name)
         if able and not owed:
             return Reject(event.row, "no-identity", f"it names no {' and no '.join(able)}")
@@ -65,7 +65,7 @@ class Expansion:
 def _calls_of(
     persona: Persona, name: str, part: PersonaPart, event: Event, owed: tuple[str, ...]
 ) -> list[Call]:
-    """Return one persona's calls, of a corrected reject only those that it still owes."""
+    """Return one persona's calls; for a corrected reject, only those that it still owes."""
     identity, properties, sets, alias = part
     who, site, *_ = persona
     if owed:

@@ -1,4 +1,4 @@
-"""The personas' lists of events in km.toml: which events no persona does, and which one persona lacks."""
+"""The personas' lists of events in km.toml: the events that no persona does, or that one persona lacks."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class EventLists:
             return None
         doers = self._known.get(event.name) or self._doers(event.name)
         if not doers.is_done:
-            said = f"no persona has {event.name!r} among its events, and no skip names it"
-            return Finding("no-persona", said, row.source, row.line, repr(event.name))
+            message = f"no persona has {event.name!r} among its events, and no skip names it"
+            return Finding("no-persona", message, row.source, row.line, repr(event.name))
         if lacking := [place for place in doers.lacking if event.parts[place].identity]:
             self._count(event.name, lacking)
         return None
@@ -66,5 +66,5 @@ class EventLists:
         """Yield a finding for each event that a persona lacks and others do, and the number of its rows."""
         for name, rows, places in sorted(self._lacked.values(), key=lambda lacked: (-lacked[1], lacked[0])):
             who = " and ".join(self._personas[place] for place in sorted(places))
-            said = f"{name!r} is not among the events of {who}: others do it (rows: {rows:,})"
-            yield Finding("left-to-others", said, "", 0, repr(name)), rows
+            message = f"{name!r} is not among the events of {who}, but of another persona (rows: {rows:,})"
+            yield Finding("left-to-others", message, "", 0, repr(name)), rows

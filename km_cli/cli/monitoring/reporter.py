@@ -29,7 +29,7 @@ _PROGRESS_INTERVAL = 60.0
 """Seconds between two lines of the journal that show the progress of a long run."""
 
 
-class Ending(NamedTuple):
+class BackfillResult(NamedTuple):
     """The result of a backfill, for its reports. `pending` is None if the ledger was not opened."""
 
     code: int
@@ -62,7 +62,7 @@ class Reporter:
     def from_flags(cls, flags: dict[str, Any], clock: Clock) -> Reporter:
         """Return the reporter that --log, --ping and --metrics ask for.
 
-        Raises UsageError if a file cannot be written. The monitor is pinged about that: the ping may be the
+        Raises UsageError if a file cannot be written. The monitor gets a ping about that, which may be the
         only report that works.
         """
         check_ping(flags["ping"])
@@ -106,7 +106,7 @@ class Reporter:
                 calls=asdict(tally.calls),
             )
 
-    def end(self, ending: Ending, error: BaseException | None = None) -> None:
+    def end(self, ending: BackfillResult, error: BaseException | None = None) -> None:
         """Report how the run ended; a second call does nothing.
 
         A run that finds the ledger locked does not notify the monitor and leaves the metrics alone: another
@@ -127,7 +127,7 @@ class Reporter:
         """Write a problem to the journal."""
         self.journal.write("problem", **_problem(error))
 
-    def _ping_text(self, ending: Ending, error: BaseException | None) -> str:
+    def _ping_text(self, ending: BackfillResult, error: BaseException | None) -> str:
         ended = problems(ending.tally, error if isinstance(error, KmError) else None)
         errors = [*ending.summary.problems[:MOST_PROBLEMS_SHOWN], *ended]
         rows = ", ".join(f"{count:,} {outcome}" for outcome, count in ending.tally.rows.counted.items())
@@ -135,7 +135,7 @@ class Reporter:
             [f"km-cli backfill: exit {ending.code}; rows: {rows}", *(one.plain for one in errors)]
         )
 
-    def _measured(self, ending: Ending) -> Measured:
+    def _measured(self, ending: BackfillResult) -> Measured:
         tally = ending.tally
         return Measured(
             exit_code=ending.code,
@@ -179,7 +179,7 @@ class BackfillObserver(ImportObserver):
             self._reporter.problem(problem)
 
 
-def _counts(ending: Ending) -> dict[str, Any]:
+def _counts(ending: BackfillResult) -> dict[str, Any]:
     """Return the counts of a run, for the journal."""
     return {
         "rows": ending.tally.rows.counted,
@@ -190,7 +190,7 @@ def _counts(ending: Ending) -> dict[str, Any]:
     }
 
 
-def backfill_json(ending: Ending, observer: BackfillObserver) -> dict[str, Any]:
+def backfill_json(ending: BackfillResult, observer: BackfillObserver) -> dict[str, Any]:
     """Return the keys that the JSON summary of a backfill has in addition to that of an import."""
     examples = ending.tally.examples
     return {

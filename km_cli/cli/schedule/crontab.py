@@ -25,7 +25,7 @@ def crontab_lines(job: Job) -> Iterator[str]:
     yield "# km-cli backfill, every night at 3: add these lines with `crontab -e`"
     for line in job.comments():
         yield f"# {line}"
-    yield "# cron mails problems to MAILTO, which is a user of this machine or an address."
+    yield "# cron mails problems to MAILTO: a user of this machine, or an address."
     yield "# A run without problems prints nothing."
     yield f"MAILTO={user()}"
     yield f"0 3 * * * {command}"

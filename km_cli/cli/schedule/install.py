@@ -1,7 +1,7 @@
 """Print the crontab or systemd units that run a backfill every night.
 
-cron and systemd run it without the variables of this shell. So whatever the job needs of them is written into
-the job: absolute paths, the options given now, and variables for proxies and certificates.
+cron and systemd run it without the variables of this shell. So the job contains all that it needs: absolute
+paths, the options given now, and variables for proxies and certificates.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _key_variables(settings: Settings) -> tuple[str, ...]:
 
 
 def _option_variables(context: click.Context) -> tuple[str, ...]:
-    """Return the variables of options whose values are secret: whoever has the URL of --ping can use it.
+    """Return the variables of options whose values are secret, because the URL of --ping is like a password.
 
     It is treated as a secret only if it came from the environment; a URL on the command line is visible to
     every user of the machine anyway.

@@ -1,4 +1,4 @@
-"""What a person sees while the pipeline runs: the described columns, the first sequences, the progress."""
+"""Observers that show a run to a person: the described columns, the first sequences, the progress."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def terminal(environment: Environment) -> TextIO | None:
 
 @contextmanager
 def reading_from(source: TextIO | None) -> Iterator[None]:
-    """Read the answers to questions from there, since standard input may be the log."""
+    """Read the answers to questions from `source`, since standard input may be the log."""
     before = sys.stdin
     sys.stdin = source or before
     try:
@@ -124,7 +124,7 @@ class ImportObserver(RunObserver):
         total = partial(
             total_bytes, settings.files, encoding=settings.format_options.encoding, limit=settings.limit
         )
-        self._bar = ProgressBar(total()) if shows else None
+        self._bar = ProgressBar(total(), environment.clock) if shows else None
         self._behind = 0
         self._at = 0
 

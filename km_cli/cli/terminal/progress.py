@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from km_cli.inputs.compression import is_packed
+from km_cli.protocols import Clock
 from km_cli.rejects import is_reject
 from km_cli.run.tally import Tally
 
@@ -50,15 +50,16 @@ def _content_bytes(path: Path) -> int | None:
 class ProgressBar:
     """A line at the bottom of standard error, which disappears when the run is over."""
 
-    def __init__(self, total: int | None) -> None:
+    def __init__(self, total: int | None, clock: Clock) -> None:
         self._total = total
+        self._clock = clock
         self._progress: Progress | None = None
         self._began = 0.0
         self._next = 0.0
 
     def update(self, tally: Tally, done: int) -> None:
         """Show the progress; `done` bytes of content were planned, not all of them acknowledged yet."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now < self._next:
             return
         self._next = now + _INTERVAL

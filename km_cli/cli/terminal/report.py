@@ -15,11 +15,6 @@ from km_cli.rules import CATALOGUE, is_harmless
 from km_cli.run.row_planner import Forecast
 from km_cli.run.tally import Tally
 
-MEANINGS = {
-    **{code: about.meaning for code, about in CATALOGUE.items()},
-}
-"""The meaning of each code of a finding."""
-
 _ALWAYS_SHOWN = frozenset({"no-such-event"})
 """Harmless findings that are printed without a terminal too: --only or --skip probably has a typing error."""
 
@@ -134,9 +129,9 @@ def _print_kept(settings: Settings, kept: Mapping[str, Any]) -> None:
 def _meaning(code: str) -> str:
     """Return the meaning of a finding. `no-NAME` is about rows without an identity for that persona."""
     name = code.removeprefix("no-")
-    return MEANINGS.get(code) or (
-        f"rows without a {name}: the calls of that persona are left out" if name != code else ""
-    )
+    if code in CATALOGUE:
+        return CATALOGUE[code].meaning
+    return f"rows without a {name}: the calls of that persona are left out" if name != code else ""
 
 
 _KEPT_MEANINGS = {

@@ -97,7 +97,7 @@ def complain(message: str, hint: str = "") -> None:
 
 
 def begin_complaints() -> None:
-    """Forget lost complaints of an earlier command in this process."""
+    """Begin a command: forget that complaints of an earlier command in this process were lost."""
     _Lost.complaint = False
 
 
