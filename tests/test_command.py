@@ -207,7 +207,7 @@ WRONG_USAGE: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     ("no choice", ("dry-run", "{log}", "--ambiguous", "both"),
      ("--ambiguous 'both' is not one of earlier, later", "next: see km-cli dry-run --help")),
     ("nearly a choice", ("import", "{log}", "--format", "CVS"),
-     ("--format 'CVS' is not one of csv, tsv, jsonl, ndjson", "next: did you mean csv? see km-cli import")),
+     ("--format 'CVS' is not one of csv, tsv, ", "next: did you mean csv? see km-cli import")),
     ("nearly another choice", ("import", "{log}", "--collisions", "kep"), ("next: did you mean keep?",)),
     ("absent", ("import", "{log}x"), ("{log}x: there is no such file", "next: did you mean {log}?")),
     ("absent, among others", ("import", "{log}", "nowhere.csv"), ("nowhere.csv: there is no such file",)),

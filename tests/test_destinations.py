@@ -26,6 +26,8 @@ from hypothesis import strategies as st
 from km_cli.destinations import DESTINATIONS, Target, parse_target
 from km_cli.destinations.base import QueryEncoder
 from km_cli.destinations.http import TrackerDestination
+from km_cli.destinations.local import LocalTarget
+from km_cli.destinations.tracker import TrackerTarget
 from km_cli.errors import LedgerFailed, UsageError
 from km_cli.model import NANOSECONDS, Answer, AnswerKind, OutboxCall, Record, Wired
 from km_cli.protocols import Clock, Destination
@@ -63,6 +65,8 @@ Opening = tuple[str, str, int, dict[str, str]]
 class ByTracker:
     """Reads what arrived at a server."""
 
+    target = TrackerTarget
+
     def __init__(self, folder: Path) -> None:  # noqa: ARG002
         self.tracker = Tracker()
         self.tracker.start()
@@ -84,6 +88,8 @@ class ByTracker:
 
 class ByStore:
     """Reads what the embedded store keeps."""
+
+    target = LocalTarget
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "local.db"
@@ -116,7 +122,8 @@ class LinesTarget(Target):
 
     @classmethod
     def parse(cls, to: str, folder: Path) -> Self:  # noqa: ARG003
-        return cls(to, to.partition(":")[2])
+        path = str(Path(to.partition(":")[2]).absolute())
+        return cls(f"lines:{path}", path)
 
     def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:  # noqa: ARG002
         return Lines(Path(self.place))
@@ -139,8 +146,13 @@ class Lines:
         return self
 
     def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
-        with self._path.open("ab") as file:
-            file.writelines(b"%s %s\n" % (call.site.encode(), call.payload) for call in outbox_calls)
+        try:
+            with self._path.open("ab") as file:
+                file.writelines(b"%s %s\n" % (call.site.encode(), call.payload) for call in outbox_calls)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            return Answer(AnswerKind.REFUSED, f"{self._path}: {error.strerror}", hint="name another file")
         return Answer(AnswerKind.ACKNOWLEDGED)
 
     def close(self) -> None:
@@ -149,6 +161,8 @@ class Lines:
 
 class ByLines:
     """Reads the last line."""
+
+    target = LinesTarget
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "calls.txt"
@@ -171,10 +185,11 @@ class ByLines:
 
 
 End = ByTracker | ByStore | ByLines
+ENDS = [ByTracker, ByStore, ByLines]
 
 
 def test_every_destination_has_an_end_to_read_at() -> None:
-    assert {target.__name__ for target in DESTINATIONS.values()} == {"TrackerTarget", "LocalTarget"}
+    assert {end.target for end in ENDS} == {*DESTINATIONS.values(), LinesTarget}
 
 
 def test_a_toy_is_imported_to_by_one_line_in_the_registry(
@@ -194,12 +209,15 @@ def test_a_toy_is_imported_to_by_one_line_in_the_registry(
         "main /e?_p=ada&_n=Paid&_t=1709283600&_d=1\nmain /e?_p=Acme&_n=Paid&_t=1709283600&_d=1\n"
     )
     assert (tmp_path / "state").exists(), "it has no ledger of its own"
+    code, _, err = run(["import", "log.csv", "--to", "lines:."], os.environ)
+    assert code == 69
+    assert f"{tmp_path}: Is a directory\n  next: name another file" in err
     with pytest.raises(UsageError) as caught:
         parse_target("line:calls.txt", tmp_path)
     assert "lines:PATH" in caught.value.hint, "the hint is made from the registry"
 
 
-@pytest.fixture(scope="module", params=[ByTracker, ByStore, ByLines])
+@pytest.fixture(scope="module", params=ENDS)
 def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
     """Where calls go, and how to read there."""
     made: End = request.param(tmp_path_factory.mktemp("end"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from km_cli.errors import InputError
 from km_cli.inputs import Format, FormatOptions, Item, Place, make_format_options, open_reader
-from km_cli.inputs.base import Layout, Reader, Text, is_last_open
+from km_cli.inputs.base import BOM, Layout, Reader, Text, is_last_open, not_text, too_long
 from km_cli.inputs.formats import format_with, recognise_format, register, registered, unregister
 from km_cli.inputs.keys import keys_of
 from km_cli.inputs.lines import Overlong
@@ -24,18 +24,18 @@ from km_cli.rejects import REJECTS, format_reject
 from tests.support.bench import ran
 from tests.support.reading import ENDS, place_behind, raw_of, read, read_all, seen, written
 
-# A format in one file: lines of `key=value`, separated by spaces
+# A format in one file: lines of `key:value!key:value`, which look like no real format
 
 
 class KeyValues(Format):
-    """Lines as `user=ada event=Opened time=1704067200`."""
+    """Lines as `user:ada!event:Opened!time:1704067200`."""
 
     name = "key-values"
     words: ClassVar = {"kv": ""}
     delimiters = ("key-values",)
 
     def recognises(self, beginning: bytes) -> bool:
-        return re.match(rb"\w+=\S* \w+=", beginning) is not None
+        return re.match(rb"\w+:[^!\n]*!\w+:", beginning) is not None
 
     def layout(self, text: Text) -> Layout:
         columns, regular = keys_of(text.head, lambda raw: parse_pairs(raw), self.longest_line)
@@ -49,9 +49,9 @@ class KeyValues(Format):
 
 
 def parse_pairs(raw: bytes) -> dict[str, Any]:
-    pairs = [word.partition("=") for word in raw.decode().split()]
-    if not pairs or not all(equals for _, equals, _ in pairs):
-        raise ValueError("not pairs of key=value")
+    pairs = [pair.partition(":") for pair in raw.decode("utf-8-sig").strip().split("!")]
+    if not all(colon for _, colon, _ in pairs):
+        raise ValueError("not pairs of key:value")
     return {key: value for key, _, value in pairs}
 
 
@@ -73,7 +73,7 @@ class KeyValuesReader:
             number += 1
             place = Row(self._text.source, number, bytes(raw), None)
             if type(raw) is Overlong:
-                yield Reject(place, "record-too-long", "too long")
+                yield Reject(place, "record-too-long", too_long(raw))
             elif not raw.strip():
                 yield Gap(raw)
             else:
@@ -83,7 +83,7 @@ class KeyValuesReader:
         try:
             return place._replace(values=parse_pairs(place.raw))
         except UnicodeDecodeError:
-            return Reject(place, "invalid-utf8", "not valid UTF-8")
+            return Reject(place, *not_text(self._text.encoding))
         except ValueError as error:
             return Reject(place, "bad-pairs", str(error))
 
@@ -104,14 +104,14 @@ def key_values() -> Iterator[None]:
 FIRST = {
     "delimited": b"user,event,time\n",
     "jsonl": b'{"user":"ada","event":"In","time":"1"}\n',
-    "key-values": b"user=ada event=In time=1\n",
+    "key-values": b"user:ada!event:In!time:1\n",
 }
 """The beginning of a file of each format, enough to recognise it by."""
 
 RECORD = {
     "delimited": b"ada,In,1\n",
     "jsonl": b'{"user":"ada","event":"In","time":"1"}\n',
-    "key-values": b"user=ada event=In time=1\n",
+    "key-values": b"user:ada!event:In!time:1\n",
 }
 VALUES = {"user": "ada", "event": "In", "time": "1"}
 NAMES = sorted(FIRST)
@@ -160,6 +160,16 @@ def test_columns_and_values(name: str) -> None:
     assert isinstance(row, Row)
     values = dict(zip(opened.columns, row.values, strict=True)) if one.is_tabular else row.values
     assert values == VALUES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_byte_order_mark_is_no_part_of_the_first_column(name: str) -> None:
+    with written(BOM + FIRST[name] + RECORD[name], "log") as source:
+        opened = open_reader(source)
+        *_, row = opened.reader().items()
+        opened.close()
+    assert opened.columns == ("user", "event", "time")
+    assert isinstance(row, Row)
 
 
 def anything(name: str) -> st.SearchStrategy[bytes]:
@@ -234,7 +244,7 @@ def test_its_rejects_are_read_again(name: str) -> None:
 
 # The toy in the command
 
-LOG = "user=ada account=Acme event=Opened time=1704067200\nuser=bob event=Opened time=soon\n"
+LOG = "user:ada!account:Acme!event:Opened!time:1704067200\nuser:bob!event:Opened!time:soon\n"
 
 
 def test_a_dry_run_reads_the_toy() -> None:

@@ -342,11 +342,11 @@ def test_nothing_is_lost_in_a_narrow_window(km: Command, tmp_path: Path, columns
 
 def test_problems_fit_the_window(km: Command) -> None:
     """A wrapped hint continues under its first word."""
-    terminal = Terminal(km, "import", "nosuch.csv", "--user", "x", "--to", "nowhere", columns=30)
+    terminal = Terminal(km, "import", "nosuch.csv", "--timezone", "Nowhere", columns=30)
     assert terminal.ended() == 2
     assert terminal.shown == (
-        "km-cli: --to 'nowhere' is no\n        destination\n"
-        "  next: use kissmetrics, a\n        URL, or local[:PATH]\n"
+        "km-cli: --timezone 'Nowhere'\n        is not a time zone\n        that this machine\n        knows\n"
+        "  next: for example\n        Europe/Berlin,\n        America/New_York or\n        UTC\n"
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from km_cli.cli.sections import Decorated, option, section
+from km_cli.destinations import spellings
 from km_cli.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ delivery = section(
         default="kissmetrics",
         metavar="WHERE",
         show_default=True,
-        help="kissmetrics, an https:// base URL, or local[:PATH] for a store on this machine.",
+        help=f"{spellings()}.",
     ),
     option(
         "--strategy",

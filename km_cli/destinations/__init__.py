@@ -17,7 +17,13 @@ DESTINATIONS: dict[str, type[Target]] = {
 }
 """Every destination by its scheme. A new one is one file, and one line here."""
 
-__all__ = ["DESTINATIONS", "Target", "parse_target"]
+__all__ = ["DESTINATIONS", "Target", "parse_target", "spellings"]
+
+
+def spellings() -> str:
+    """Return how `--to` is written for each destination, as the end of a sentence."""
+    *others, last = dict.fromkeys(target.spelling for target in DESTINATIONS.values())
+    return f"{', '.join(others)}, or {last}"
 
 
 def parse_target(to: str, folder: Path) -> Target:
@@ -28,9 +34,7 @@ def parse_target(to: str, folder: Path) -> Target:
     if found := DESTINATIONS.get(_scheme(to)):
         return found.parse(to, folder)
     check_no_password(to)
-    spellings = list(dict.fromkeys(target.spelling for target in DESTINATIONS.values()))
-    hint = f"use {', '.join(spellings[:-1])}, or {spellings[-1]}"
-    raise UsageError(f"--to {to.partition('?')[0]!r} is not a destination", hint)
+    raise UsageError(f"--to {to.partition('?')[0]!r} is not a destination", f"use {spellings()}")
 
 
 def _scheme(to: str) -> str:

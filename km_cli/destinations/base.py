@@ -30,7 +30,7 @@ class Target(ABC):
     place: str
 
     spelling: ClassVar[str]
-    """How `--to` is written for it, for hints."""
+    """How `--to` is written for it, for hints and `--help`. It may say in a few words where calls go."""
 
     needs_key: bool = False
     """Whether every site needs its API key."""

@@ -24,7 +24,7 @@ _EXAMPLE = "for example: --to https://tracker.example.com"
 class TrackerTarget(Target):
     """`kissmetrics`, or the base URL of a tracker."""
 
-    spelling: ClassVar[str] = "kissmetrics, a URL"
+    spelling: ClassVar[str] = "kissmetrics, an https:// base URL"
 
     @classmethod
     def parse(cls, to: str, folder: Path) -> Self:  # noqa: ARG003

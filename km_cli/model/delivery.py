@@ -54,11 +54,17 @@ class AnswerKind(Enum):
     """The meaning of a destination's answer for the call. How long to wait is up to the shared policy."""
 
     ACKNOWLEDGED = "acknowledged"
+    """The destination keeps the call for certain."""
     REJECTED = "rejected"
+    """The destination will never take this call; it may take others."""
     RETRY = "retry"
+    """The call may get through later: the destination is busy or broken, or the answer was cut off."""
     UNREACHED = "unreached"
+    """No connection: the call was not sent. As RETRY, but a run that reaches nothing ends soon."""
     NOT_AN_IMAGE = "not an image"
+    """Another machine answered in the destination's place. As RETRY, but the third in a row ends the run."""
     REFUSED = "refused"
+    """No call can get through until a person has changed something. The run ends at once."""
 
 
 class Answer(NamedTuple):
