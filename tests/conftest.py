@@ -94,3 +94,10 @@ def km(tmp_path: Path) -> Command:
 def importer(tmp_path: Path, tracker: Tracker) -> Command:
     """The command, sending to the tracker."""
     return Command(tmp_path, to=tracker.url)
+
+
+@pytest.fixture(params=["requests", "curl"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test over both libraries that send calls."""
+    monkeypatch.setattr("tests.support.delivering.TRANSPORT", request.param)
+    return str(request.param)

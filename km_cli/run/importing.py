@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from km_cli.config.environment import Environment
-from km_cli.config.settings import Settings
-from km_cli.delivery import Policy, Pool
-from km_cli.errors import KmError, LedgerError, LedgerFailed
+from km_cli.config.settings import Settings, Transport
+from km_cli.delivery import Courier, Driver, OneThread, Policy, Pool
+from km_cli.errors import KmError, LedgerError, LedgerFailed, TransportError
 from km_cli.ledger import Ledger
-from km_cli.protocols import Clock
+from km_cli.protocols import Clock, Destination, ManyAtOnce, Transfers
 from km_cli.rejects import RejectsFile
 from km_cli.run import pauses
 from km_cli.run.observer import Observer
@@ -85,18 +85,15 @@ def send(
     settings, tracker = run.settings, run.settings.target.tracker
     pause = run.ledger.pauses.by_tracker(tracker)
     destination = settings.target.open(run.keys, settings.timeout)
-    if run.environment.owns_process:
-        _tune_process(is_threaded=min(destination.workers, settings.concurrency) > 1)
-    pool = Pool(
-        destination,
-        concurrency=settings.concurrency,
-        window=max(_LEAST_WINDOW, 4 * settings.concurrency),
-        policy=Policy(attempts=settings.attempts),
-        clock=run.clock,
-        random=run.environment.random,
+    courier = Courier(
+        Policy(attempts=settings.attempts),
+        run.environment.random,
+        run.clock.monotonic(),
+        at_once=destination.at_once,
         rate=settings.rate,
         is_wary=is_wary and pauses.is_recent(pause, run.clock.now()),
     )
+    pool = _driver(run, destination, courier)
     sending = Sending(
         run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.observer.tick
     )
@@ -124,6 +121,34 @@ def send(
     except LedgerError as error:
         return ended or error
     return ended
+
+
+def _driver(run: Run[Seen], destination: Destination, courier: Courier) -> Driver:
+    """Return the driver of the transport that the settings ask for, or of the fastest one that works."""
+    settings = run.settings
+    concurrency = min(settings.concurrency, destination.workers)
+    window = max(_LEAST_WINDOW, 4 * settings.concurrency)
+    transfers = _transfers(run, destination, concurrency)
+    if run.environment.owns_process:
+        _tune_process(is_threaded=transfers is None and concurrency > 1)
+    if transfers is not None:
+        return OneThread(transfers, courier, run.clock, concurrency=concurrency, window=window)
+    return Pool(destination, courier, run.clock, concurrency=concurrency, window=window)
+
+
+def _transfers(run: Run[Seen], destination: Destination, concurrency: int) -> Transfers | None:
+    """Return the transfers of a destination that has them. Raises TransportError if only they are wanted."""
+    transport = run.settings.transport
+    if transport is Transport.REQUESTS or not isinstance(destination, ManyAtOnce):
+        return None
+    try:
+        return destination.transfers(concurrency)
+    except TransportError as error:
+        if transport is Transport.CURL:
+            raise
+        if not error.is_absent:
+            run.observer.warned(f"{error}; calls are sent by requests, which is slower", error.hint)
+        return None
 
 
 def _tune_process(*, is_threaded: bool) -> None:
