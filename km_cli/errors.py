@@ -2,6 +2,7 @@
 
 KmError                         the message, and `hint`, the next step
 ├── UsageError              2   wrong flags, a missing file, a missing key
+│   ├── TransportError      2   the fast transport cannot be used
 │   └── InputError          2   an input that cannot be understood
 │       └── Unclosed        2   its last quotation mark is not closed
 ├── LedgerError            73   the ledger cannot be used
@@ -135,6 +136,12 @@ class Exhausted(KmError):
     """The system allows this process no more files or threads. The ledger is not affected."""
 
     exit = Exit.IO
+
+
+class TransportError(UsageError):
+    """The fast transport (pycurl) cannot be used. `is_absent` if it is not installed."""
+
+    is_absent = False
 
 
 class Undelivered(KmError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import abc
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from km_cli.model import (
     Answer,
@@ -156,6 +156,38 @@ class Destination(Protocol):
 
     def connect(self) -> Connection:
         """Open a connection for one worker."""
+        ...
+
+
+class Transfers(Protocol):
+    """Many requests at once, driven by one thread."""
+
+    def start(self, outbox_call: OutboxCall) -> None:
+        """Begin to send a call."""
+        ...
+
+    def step(self, wait: float) -> list[tuple[int, Answer]]:
+        """Wait up to `wait` seconds for answers; return them with the numbers of their calls.
+
+        Raises Exhausted if this machine has no more files.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Let `step` return early. The only method that another thread may call."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections, whatever is in flight."""
+        ...
+
+
+@runtime_checkable
+class ManyAtOnce(Destination, Protocol):
+    """A destination that one thread can send many requests to at once."""
+
+    def transfers(self, most: int) -> Transfers:
+        """Return the transfers, at most `most` at a time. Raises TransportError if they cannot be used."""
         ...
 
 

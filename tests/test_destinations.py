@@ -33,7 +33,7 @@ from km_cli.model import NANOSECONDS, Answer, AnswerKind, OutboxCall, Record, Wi
 from km_cli.protocols import Clock, Destination
 from km_cli.run.clock import SystemClock
 from km_cli.standin import Store
-from tests.support.delivering import KEY, SECOND, outbox_call, record
+from tests.support.delivering import KEY, SECOND, connected, outbox_call, record
 from tests.support.inprocess import run
 from tests.support.tracker import GIF, Tracker
 
@@ -233,7 +233,7 @@ def test_the_other_end_reads_exactly_what_was_meant(end: End, call: Record) -> N
     site = next(_sites)
     call = call._replace(site=site)
     destination = end.destination(site)
-    with closing(destination.connect()) as connection:
+    with closing(connected(destination)) as connection:
         answer = connection.send([outbox_call(destination, 1, call)])
         assert answer.kind is AnswerKind.ACKNOWLEDGED
         assert end.read(site) == end.meant(call, call.second)
@@ -260,10 +260,11 @@ def test_two_calls_never_have_the_same_bytes(end: End, calls: list[Record]) -> N
     assert len({destination.encode(call, call.second) for call in calls}) == len(meant)
 
 
+@pytest.mark.usefixtures("transport")
 def test_as_many_go_at_once_as_it_says(end: End) -> None:
     destination = end.destination("many")
     calls = [record(number, site="many") for number in range(destination.at_once)]
-    with closing(destination.connect()) as connection:
+    with closing(connected(destination)) as connection:
         outbox_calls = [outbox_call(destination, number, call) for number, call in enumerate(calls)]
         assert connection.send(outbox_calls).kind is AnswerKind.ACKNOWLEDGED
     assert destination.workers >= 1
@@ -272,6 +273,7 @@ def test_as_many_go_at_once_as_it_says(end: End) -> None:
 # The tracker's own
 
 
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize("length", [-1, 0, 1, 9000])
 def test_up_to_2048_characters_without_the_key_it_is_a_get(tracker: Tracker, length: int) -> None:
     destination = TrackerDestination(tracker.url + "/base", {"main": KEY})
@@ -279,7 +281,7 @@ def test_up_to_2048_characters_without_the_key_it_is_a_get(tracker: Tracker, len
     room = 2048 + length - len(tracker.url + "/base") - len(destination.encode(short, SECOND))
     call = short._replace(properties=(("note", "x" * room), ("plan", "a b")))
     payload = destination.encode(call, SECOND).decode()
-    with closing(destination.connect()) as connection:
+    with closing(connected(destination)) as connection:
         for _ in range(2):
             assert connection.send([outbox_call(destination, 1, call)]).kind is AnswerKind.ACKNOWLEDGED
         assert connection.send([outbox_call(destination, 1, short)]).kind is AnswerKind.ACKNOWLEDGED
@@ -301,10 +303,11 @@ def test_up_to_2048_characters_without_the_key_it_is_a_get(tracker: Tracker, len
 def answer_of(url: str, **more: Any) -> AnswerKind:
     """Send one call there."""
     destination = TrackerDestination(url, {"main": KEY}, **more)
-    with closing(destination.connect()) as connection:
+    with closing(connected(destination)) as connection:
         return connection.send([outbox_call(destination, 1, record(1))]).kind
 
 
+@pytest.mark.usefixtures("transport")
 def test_proxies_are_looked_up_once_and_never_for_this_machine(
     tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,7 +319,7 @@ def test_proxies_are_looked_up_once_and_never_for_this_machine(
     away = TrackerDestination("https://tracker.example", {"main": KEY})
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
     for destination in (here, away):
-        with closing(destination.connect()) as connection:
+        with closing(connected(destination)) as connection:
             connection.send([outbox_call(destination, 1, record(1))])
     assert [(hit.method, hit.path) for hit in tracker.seen] == [
         ("GET", "/e"),
@@ -325,6 +328,7 @@ def test_proxies_are_looked_up_once_and_never_for_this_machine(
     assert KEY not in tracker.seen[1].query
 
 
+@pytest.mark.usefixtures("transport")
 def test_netrc_and_cookies_are_left_alone(
     tracker: Tracker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -352,6 +356,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize(("trusts", "kind"), [(False, AnswerKind.REFUSED), (True, AnswerKind.ACKNOWLEDGED)])
 def test_the_certificate_must_be_trusted(
     certificate: Path, monkeypatch: pytest.MonkeyPatch, kind: AnswerKind, *, trusts: bool

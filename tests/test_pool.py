@@ -19,6 +19,9 @@ from tests.support.tracker import Tracker
 ACKNOWLEDGED, PENDING = Outcome.ACKNOWLEDGED, Outcome.PENDING
 
 
+pytestmark = pytest.mark.usefixtures("transport")
+
+
 # Breaker, patience, rate
 
 

@@ -266,6 +266,14 @@ delivery = section(
         help="Time limit of one attempt.",
     ),
     option(
+        "--transport",
+        type=click.Choice(["auto", "requests", "curl"]),
+        default="auto",
+        show_default=True,
+        help="Library that sends calls. curl is several times as fast and needs pip install 'km-cli[fast]'; "
+        "auto takes it if it is there.",
+    ),
+    option(
         "--attempts",
         type=click.IntRange(1),
         default=10,

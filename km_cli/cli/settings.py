@@ -19,7 +19,7 @@ from km_cli.config.files import expanded
 from km_cli.config.membership import read_members
 from km_cli.config.people import People, make_people
 from km_cli.config.reject_limit import make_reject_limit
-from km_cli.config.settings import Settings
+from km_cli.config.settings import Settings, Transport
 from km_cli.destinations import Target, parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_format_options
@@ -64,6 +64,7 @@ def make_settings(context: click.Context) -> Settings:
         rate=flags["rate"],
         timeout=flags["timeout"],
         attempts=flags["attempts"],
+        transport=Transport(flags["transport"]),
         ledger=ledger,
         rejects=rejects,
         environment=environment.variables,

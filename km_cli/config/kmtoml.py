@@ -141,6 +141,7 @@ class DeliveryTable(_Table, frozen=True):
     rate: Above0 | UnsetType = UNSET
     timeout: Above0 | UnsetType = UNSET
     attempts: Positive | UnsetType = UNSET
+    transport: Literal["auto", "requests", "curl"] | UnsetType = UNSET
     collisions: Literal["spread", "keep", "reject"] | UnsetType = UNSET
     spread: Annotated[int, Meta(ge=0, le=86_400)] | UnsetType = UNSET
     ledger: PathText | UnsetType = UNSET

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from km_cli.config.people import People
@@ -15,6 +16,14 @@ from km_cli.inputs import FormatOptions
 from km_cli.mapping import ColumnOptions, Members, Selection, TimeOptions
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
+
+
+class Transport(Enum):
+    """The library that sends calls."""
+
+    AUTO = "auto"
+    REQUESTS = "requests"
+    CURL = "curl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class Settings:
     ledger: Path
     rejects: Path
     environment: Mapping[str, str]
+    transport: Transport = Transport.AUTO
     skipped: tuple[str, ...] = ()
 
     @property

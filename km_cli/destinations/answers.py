@@ -20,6 +20,9 @@ import urllib3
 from km_cli.errors import Exhausted
 from km_cli.model import Answer, AnswerKind
 
+MOST_ANSWER = 1 << 16
+"""Bytes; an answer of a tracker has a few dozen, and a longer one is not read to its end."""
+
 _IMAGES = (b"GIF87a", b"GIF89a", b"\x89PNG", b"\xff\xd8\xff")
 _REJECTED = frozenset({400, 413, 414, 422, 431})
 _RETRIED = frozenset({408, 425, 429})
@@ -57,19 +60,29 @@ class Route(NamedTuple):
         return f"the proxy {self.proxy}" if self.proxy else self.host
 
 
-def classify_response(response: requests.Response, body: bytes | None, now: float) -> Answer:
-    """Classify an answer. `body` is None if it was too long to be read to its end.
+class Reply(NamedTuple):
+    """An HTTP answer, whichever library read it. `body` is None if it was too long to be read to its end.
 
-    `now` is in seconds since 1970: Retry-After may be a date.
+    `content_type` and `retry_after` are headers, None if they are absent.
     """
-    status = response.status_code
-    line = f"HTTP {status} {response.reason or _phrase(status)}".strip()
+
+    status: int
+    phrase: str
+    content_type: str | None
+    retry_after: str | None
+    body: bytes | None
+
+
+def classify_reply(reply: Reply, now: float) -> Answer:
+    """Classify an answer. `now` is in seconds since 1970: Retry-After may be a date."""
+    status = reply.status
+    line = f"HTTP {status} {reply.phrase or _phrase(status)}".strip()
     if status == 200:
-        return _classify_image(line, response.headers.get("Content-Type", "image/"), body)
+        return _classify_image(line, reply.content_type or "image/", reply.body)
     if status in _REJECTED:
         return Answer(AnswerKind.REJECTED, line)
     if _is_retried(status):
-        wait = retry_after(response.headers.get("Retry-After", ""), now)
+        wait = retry_after(reply.retry_after or "", now)
         return Answer(AnswerKind.RETRY, line, wait)
     if 300 <= status < 400:
         return Answer(
@@ -125,11 +138,7 @@ def classify_error(error: BaseException, route: Route) -> Answer:
     causes = _causes(error)
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno in _TOO_MANY_FILES:
-            raise Exhausted(
-                f"no connection to {route.next_hop} can be opened: too many files are open",
-                "lower --concurrency or raise the limit (ulimit -n), then run the same command again: it "
-                "goes on where it stopped",
-            ) from None
+            raise out_of_files(route) from None
     return (
         _certificate_error(causes, route) or _proxy_error(causes, route) or _connection_error(causes, route)
     )
@@ -139,37 +148,78 @@ def _certificate_error(causes: list[BaseException], route: Route) -> Answer | No
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             whose = route.next_hop if _has(causes, urllib3.exceptions.ProxyError) else route.host
-            reason = f"the certificate of {whose} cannot be trusted: {cause.verify_message}"
-            return Answer(AnswerKind.REFUSED, reason, hint=_UNTRUSTED)
+            return untrusted(whose, cause.verify_message)
     return None
+
+
+def refused_by_proxy(status: int, route: Route) -> Answer:
+    """Classify the answer of a proxy that does not connect to the destination."""
+    said = f"{route.next_hop} does not connect to {route.host}: HTTP {status} {_phrase(status)}".strip()
+    if _is_retried(status):
+        return Answer(AnswerKind.RETRY, said)
+    return Answer(AnswerKind.REFUSED, said, hint=_PROXY)
+
+
+def unusable_proxy(route: Route) -> Answer:
+    """Classify a proxy without a usable URL."""
+    reason = f"the URL of the proxy on the way to {route.host} is not valid"
+    return Answer(AnswerKind.REFUSED, reason, hint=_PROXY)
+
+
+def untrusted(whose: str, why: str) -> Answer:
+    """Classify a certificate that cannot be trusted."""
+    said = f"the certificate of {whose} cannot be trusted: {why}"
+    return Answer(AnswerKind.REFUSED, said, hint=_UNTRUSTED)
+
+
+def unresolved(route: Route) -> Answer:
+    """Classify a host without an address."""
+    return Answer(AnswerKind.UNREACHED, f"the name of {route.next_hop} cannot be resolved")
+
+
+def connection_refused(route: Route) -> Answer:
+    """Classify a host that refuses connections."""
+    return Answer(AnswerKind.UNREACHED, f"{route.next_hop} refuses connections")
+
+
+def timed_out(route: Route) -> Answer:
+    """Classify an attempt without an answer in time."""
+    through = f" through {route.next_hop}" if route.proxy else ""
+    return Answer(AnswerKind.RETRY, f"{route.host} did not answer in time{through}")
+
+
+def broken(route: Route, why: str) -> Answer:
+    """Classify a connection that broke."""
+    return Answer(AnswerKind.RETRY, f"the connection to {route.next_hop} broke ({why})")
+
+
+def out_of_files(route: Route) -> Exhausted:
+    """Return the error of a machine without more files."""
+    return Exhausted(
+        f"no connection to {route.next_hop} can be opened: too many files are open",
+        "lower --concurrency or raise the limit (ulimit -n), then run the same command again: it goes on "
+        "where it stopped",
+    )
 
 
 def _proxy_error(causes: list[BaseException], route: Route) -> Answer | None:
     """Classify a proxy's refusal to connect, or a proxy without a usable URL; None for other errors."""
     if _has(causes, *_BROKEN_URL):
-        return Answer(
-            AnswerKind.REFUSED, f"the URL of the proxy on the way to {route.host} is not valid", hint=_PROXY
-        )
+        return unusable_proxy(route)
     for cause in causes:
         if isinstance(cause, OSError) and (found := _TUNNEL.match(str(cause))):
-            status = int(found[1])
-            reason = f"{route.next_hop} does not connect to {route.host}: HTTP {status} {_phrase(status)}"
-            if _is_retried(status):
-                return Answer(AnswerKind.RETRY, reason.strip())
-            return Answer(AnswerKind.REFUSED, reason.strip(), hint=_PROXY)
+            return refused_by_proxy(int(found[1]), route)
     return None
 
 
 def _connection_error(causes: list[BaseException], route: Route) -> Answer:
-    host = route.host
     if _has(causes, urllib3.exceptions.NameResolutionError):
-        return Answer(AnswerKind.UNREACHED, f"the name of {route.next_hop} cannot be resolved")
+        return unresolved(route)
     if _has(causes, ConnectionRefusedError):
-        return Answer(AnswerKind.UNREACHED, f"{route.next_hop} refuses connections")
+        return connection_refused(route)
     if _has(causes, requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
-        through = f" through {route.next_hop}" if route.proxy else ""
-        return Answer(AnswerKind.RETRY, f"{host} did not answer in time{through}")
-    return Answer(AnswerKind.RETRY, f"the connection to {route.next_hop} broke ({_kind(causes)})")
+        return timed_out(route)
+    return broken(route, _kind(causes))
 
 
 def _kind(causes: list[BaseException]) -> str:

@@ -11,15 +11,13 @@ import requests
 import urllib3
 from requests.utils import select_proxy
 
-from km_cli.destinations.answers import Route, classify_error, classify_response
+from km_cli.destinations.answers import MOST_ANSWER, Reply, Route, classify_error, classify_reply
 from km_cli.destinations.attempt import BoundedAdapter
 from km_cli.destinations.base import LONGEST_GET, QueryEncoder
 from km_cli.destinations.masking import Mask
 from km_cli.destinations.trust import check_bundle
 from km_cli.model import Answer, OutboxCall, Wired
-from km_cli.protocols import Connection
-
-_MOST_ANSWER = 1 << 16
+from km_cli.protocols import Connection, Transfers
 
 
 def _place(url: str) -> str:
@@ -76,6 +74,14 @@ class TrackerDestination:
             self.url, self._keys, self._environ, self._timeout, self._route, self._mask, self._now
         )
 
+    def transfers(self, most: int) -> Transfers:
+        """Return transfers by libcurl. Raises TransportError if pycurl cannot be used."""
+        from km_cli.destinations.curl import CurlTransfers
+
+        return CurlTransfers(
+            self.url, self._keys, self._environ, self._timeout, self._route, self._mask, self._now, most
+        )
+
 
 class _Session:
     """One worker's connection. Its requests are reused: only the URL changes from call to call.
@@ -128,7 +134,17 @@ class _Session:
                 response.close()
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return classify_error(error, self._route)
-        return classify_response(response, body, self._now())
+        headers = response.headers
+        return classify_reply(
+            Reply(
+                response.status_code,
+                response.reason or "",
+                headers.get("Content-Type"),
+                headers.get("Retry-After"),
+                body,
+            ),
+            self._now(),
+        )
 
     def _request(self, outbox_call: OutboxCall) -> requests.PreparedRequest:
         path, _, query = outbox_call.payload.decode("ascii").partition("?")
@@ -144,9 +160,9 @@ class _Session:
     def _read(self, response: requests.Response) -> bytes | None:
         """Return the whole body, or None if it is too long; the connection is closed then."""
         body = b""
-        while data := response.raw.read1(_MOST_ANSWER, decode_content=True):
+        while data := response.raw.read1(MOST_ANSWER, decode_content=True):
             body += data
-            if len(body) > _MOST_ANSWER:
+            if len(body) > MOST_ANSWER:
                 return None
         return body
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Generic, NamedTuple, TypeVar
 
 from km_cli.config.environment import Environment
-from km_cli.config.settings import Settings
-from km_cli.delivery import Policy, Pool
-from km_cli.errors import KmError, LedgerError, LedgerFailed
+from km_cli.config.settings import Settings, Transport
+from km_cli.delivery import Courier, Driver, OneThread, Policy, Pool
+from km_cli.errors import KmError, LedgerError, LedgerFailed, TransportError
 from km_cli.ledger import Ledger, Pause
-from km_cli.protocols import Clock, Destination
+from km_cli.protocols import Clock, Destination, ManyAtOnce, Transfers
 from km_cli.rejects import RejectsFile
 from km_cli.run import pauses
 from km_cli.run.observer import Observer
@@ -76,7 +76,7 @@ def send(
     tracker = run.settings.target.tracker
     pause = run.ledger.pauses.by_tracker(tracker)
     destination = run.settings.target.open(run.keys, run.settings.timeout, run.clock)
-    pool = _make_pool(run, destination, is_wary=is_wary and pauses.is_recent(pause, run.clock.now()))
+    pool = _make_driver(run, destination, is_wary=is_wary and pauses.is_recent(pause, run.clock.now()))
     sending = Sending(
         run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.observer.tick, run.clock
     )
@@ -84,22 +84,26 @@ def send(
     return _note_pause(run, pauses.after(pause, ended, pool.pause, run.tally, run.clock.now()), ended)
 
 
-def _make_pool(run: Run[Seen], destination: Destination, *, is_wary: bool) -> Pool:
-    """Return the pool of workers, in a process that is fit for them."""
+def _make_driver(run: Run[Seen], destination: Destination, *, is_wary: bool) -> Driver:
+    """Return the driver of the transport that is asked for, or of the fastest one that works."""
     settings = run.settings
-    look_for_cycles_seldom(run.environment)
-    if min(destination.workers, settings.concurrency) > 1:
-        stay_on_one_core(run.environment)
-    return Pool(
-        destination,
-        concurrency=settings.concurrency,
-        window=max(_LEAST_WINDOW, 4 * settings.concurrency),
-        policy=Policy(attempts=settings.attempts),
-        clock=run.clock,
-        random=run.environment.random,
+    courier = Courier(
+        Policy(attempts=settings.attempts),
+        run.environment.random,
+        run.clock.monotonic(),
+        at_once=destination.at_once,
         rate=settings.rate,
         is_wary=is_wary,
     )
+    concurrency = min(settings.concurrency, destination.workers)
+    window = max(_LEAST_WINDOW, 4 * settings.concurrency)
+    look_for_cycles_seldom(run.environment)
+    transfers = _open_transfers(run, destination, concurrency)
+    if transfers is not None:
+        return OneThread(transfers, courier, run.clock, concurrency=concurrency, window=window)
+    if concurrency > 1:
+        stay_on_one_core(run.environment)
+    return Pool(destination, courier, run.clock, concurrency=concurrency, window=window)
 
 
 def _drain_and_work(
@@ -139,6 +143,21 @@ def _note_pause(run: Run[Seen], pause: Pause | None, ended: KmError | None) -> K
     except LedgerError as error:
         return ended or error
     return ended
+
+
+def _open_transfers(run: Run[Seen], destination: Destination, concurrency: int) -> Transfers | None:
+    """Return the transfers of a destination that has them. Raises TransportError if only they are wanted."""
+    transport = run.settings.transport
+    if transport is Transport.REQUESTS or not isinstance(destination, ManyAtOnce):
+        return None
+    try:
+        return destination.transfers(concurrency)
+    except TransportError as error:
+        if transport is Transport.CURL:
+            raise
+        if not error.is_absent:
+            run.observer.warned(f"{error}; calls are sent by requests, which is slower", error.hint)
+        return None
 
 
 def _error_of(step: Callable[[], None]) -> KmError | None:

@@ -18,6 +18,9 @@ class Observer:
     def looked(self, source: str, file: str, state: str, problem: KmError | None = None) -> None:
         """A backfill is done with a file, or a pattern matches no file. `state` is one of backfill.STATES."""
 
+    def warned(self, message: str, hint: str) -> None:
+        """The run goes on, but not as well as it could."""
+
     def planned(self, sequence: Sequence, plan: RowPlan) -> None:
         """A row was planned."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from km_cli.delivery import NOT_SENT, Pool
+from km_cli.delivery import NOT_SENT, Driver
 from km_cli.ledger import Ledger
 from km_cli.model import OutboxCall, Outcome, Receipt
 from km_cli.protocols import Clock, Destination
@@ -33,7 +33,7 @@ class Sending:
         ledger: Ledger,
         tracker: str,
         destination: Destination,
-        pool: Pool,
+        pool: Driver,
         rejects: RejectsFile,
         tally: Tally,
         stop: Stop,

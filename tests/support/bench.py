@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from tests.support.accounting import Call, calls_of, complaints, rejected_in
-from tests.support.command import KEY
+from tests.support.command import KEY, TRANSPORT
 from tests.support.inprocess import run
 from tests.support.people import ACCOUNT_KEY
 from tests.support.rowcount import Form
@@ -21,6 +21,7 @@ from tests.support.tracker import Tracker
 PARTNERS_KEY = "00112233445566778899aabbccddeeff00112233"
 SITES = {KEY: "main", ACCOUNT_KEY: "accounts", PARTNERS_KEY: "partners"}
 ENVIRONMENT = {
+    **TRANSPORT,
     "KM_API_KEY": KEY,
     "KM_ACCOUNT_API_KEY": ACCOUNT_KEY,
     "KM_PARTNERS_API_KEY": PARTNERS_KEY,

@@ -13,6 +13,9 @@ from typing import Any
 
 from tests.support.inprocess import run
 
+TRANSPORT = {"KM_CLI_TRANSPORT": "requests"}
+"""Commands send by requests, whether or not pycurl is installed here, unless a test says otherwise."""
+
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -68,7 +71,7 @@ class Command:
         """Return the environment in which it runs."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("KM_", "XDG_"))}
         home = {"HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state")}
-        return {**kept, **home, "KM_API_KEY": KEY, "PYTHONWARNINGS": "error", **self.environment}
+        return {**kept, **home, "KM_API_KEY": KEY, "PYTHONWARNINGS": "error", **TRANSPORT, **self.environment}
 
     def __call__(self, *arguments: str | Path, stdin: bytes | None = None) -> Result:
         """Run the command to its end, in this process: only Python's start is left out."""

@@ -46,6 +46,10 @@ class RunObserver(Observer):
         if len(self.inputs) < _INPUTS_SHOWN:
             self.inputs.append((source, columns, reading))
 
+    def warned(self, message: str, hint: str) -> None:
+        """Print the warning."""
+        show.complain(message, hint)
+
     def planned(self, sequence: Sequence, plan: RowPlan) -> None:
         """Keep the first rows that send something, and the first row that toggles if none of them does."""
         if not plan.planned or (self._toggles and len(self.first) >= self._keep):
