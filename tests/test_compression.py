@@ -246,7 +246,7 @@ def test_a_library_is_missed_before_anything_is_sent(
     plain, packed = tmp_path / "a.csv", tmp_path / "b.csv.zst"
     plain.write_bytes(log(3))
     packed.write_bytes(PACKS["zst"](log(5)))
-    result = importer("import", plain, packed, "--json").ended(2)
+    result = importer.alone("import", plain, packed, "--json").ended(2)
     said(result, "b.csv.zst", "pip install 'km-cli[zst]'", "zstd -dc ")
     assert not tracker.seen
     assert result.summary["rows"]["read"] == 0

@@ -266,7 +266,7 @@ def test_one_id_of_two_personas_gets_a_prefix(folder: Folder) -> None:
     rows = [[n % 6, n % 3, "Opened", f"2024-01-01T10:00:{n:02}Z"] for n in range(30)]
     folder.write("log.csv", table("user_id,account_id,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert 'prefix "account ", because 3 identities of it are another persona\'s as well (I2)' in out
+    assert 'prefix "account ", because 3 identities of it are used by another persona as well (I2)' in out
     assert folder.persona("account").prefix == "account "
     assert folder.persona("user").prefix == ""
     assert folder("dry-run", "log.csv", "--json").ended(0).summary["rows"]["rejected"] == 0

@@ -221,7 +221,7 @@ def test_too_few_files_stop_the_run_and_nothing_is_lost(
     tracker.behave = lambda _hit, _number: slow(0.2)
     result = limited(importer, log, resource.RLIMIT_NOFILE, 40, 100).ended(74)
     assert "too many files are open" in result.err
-    assert "next: lower --concurrency, or raise the limit (ulimit -n)" in result.err
+    assert "next: lower --concurrency or raise the limit (ulimit -n)" in result.err
     importer("import", log).ended(0)
     assert len({hit.wire for hit in tracker.hits}) == 200
 

@@ -72,7 +72,7 @@ def _persona(relations: Relations, place: int, name: str, guess: Guess) -> Perso
     seen = relations.personas[place]
     shared, prefix, why = relations.shared_with(place), f"{name} ", ""
     if shared:
-        why = f"{counted(shared, 'identity')} of it {are(shared)} also an identity of another persona"
+        why = f"{counted(shared, 'identity')} of it {are(shared)} used by another persona as well"
     elif relations.are_numbers(place):
         why = "its identities are numbers, like those of another persona, and two may be the same"
     return PersonaFound(

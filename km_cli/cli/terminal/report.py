@@ -131,7 +131,7 @@ def _meaning(code: str) -> str:
     name = code.removeprefix("no-")
     if code in CATALOGUE:
         return CATALOGUE[code].meaning
-    return f"rows without a {name}: the calls of that persona are left out" if name != code else ""
+    return f"rows without {name}: the calls of that persona are left out" if name != code else ""
 
 
 _KEPT_MEANINGS = {
