@@ -1,33 +1,35 @@
-"""Every error that km-cli raises on purpose, and the exit code that it means.
+"""Every error that km-cli raises on purpose, and its exit code.
 
-KmError                      what went wrong, and `hint`: what to do next
-├── UsageError           2   wrong flags, an absent file, a key that is missing
-│   └── InputError       2   an input that can't be understood (X in bad-input.md)
-│       └── Unclosed     2   its last quotation mark is not closed
-├── LedgerError         73   the ledger cannot be used
-│   ├── LedgerBusy      75   another run holds it
-│   └── LedgerFailed    74   it was in use and a write failed (a full disk)
-├── ReadError           74   reading failed midway
-│   ├── CutShort        74   what is packed ends in the middle
-│   └── Rewritten       74   the file was cut off or written anew while it was read
-├── TooManyRejects      65   more rows are rejected than --max-rejects allows
-├── Untold              65   an earlier run rejected rows, and was cut off before it could say so
-├── TooManyFindings     65   there are findings, and --strict allows none
-├── Unavailable         69   the destination is unavailable or refuses us
-│   └── Outage          69   it does not answer at present
-├── Exhausted           74   the system has no more files or threads for us
-├── ComeBackLater       75   the destination told us to wait longer than a run should
-├── Undelivered         75   calls are pending: every attempt at them was in vain, or they have to wait
-└── TimeIsUp            75   the run took as long as it may (--max-time)
+KmError                         the message, and `hint`, the next step
+├── UsageError              2   wrong flags, a missing file, a missing key
+│   ├── TransportError      2   the fast transport cannot be used
+│   └── InputError          2   an input that cannot be understood
+│       └── Unclosed        2   its last quotation mark is not closed
+├── LedgerError            73   the ledger cannot be used
+│   ├── LedgerBusy         75   another run holds the ledger
+│   └── LedgerFailed       74   a write to the ledger failed (a full disk)
+├── ReadError              74   reading an input failed midway
+│   ├── CutShort           74   a compressed file ends in the middle
+│   └── Rewritten          74   the file was truncated or rewritten while it was read
+├── TooManyRejects         65   more rows are rejected than --max-rejects allows
+├── UnreportedRejects      65   an earlier run rejected rows and was cut off before it reported them
+├── TooManyFindings        65   there are findings, and --strict allows none
+├── Unavailable            69   the destination is unavailable, or refuses us
+│   └── Outage             69   the destination does not answer at present
+├── Exhausted              74   the system allows this process no more files or threads
+├── ComeBackLater          75   the destination asked for a longer wait than a run should make
+├── Undelivered            75   calls are pending: their attempts are used up, or they have to wait
+└── TimeIsUp               75   the run took as long as --max-time allows
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """What the process says to the shell; the table is in the README."""
+    """The exit codes. `cli/REFERENCE.md` explains them."""
 
     OK = 0
     USAGE = 2
@@ -43,10 +45,10 @@ class Exit(IntEnum):
 
 
 class KmError(Exception):
-    """Base of the tree. `str(error)` is what went wrong, `hint` is what to do next.
+    """The base of the tree. `str(error)` is the problem, `hint` is the next step.
 
-    `plain` is the same without what stands in a log, for files that others read; the hint is in those only if
-    there is nothing to leave out.
+    `plain` is the message without values of the log, for the journal and the monitor, which other people may
+    read. If the two differ, the hint may hold such values as well, and `plain_hint` is a general one.
     """
 
     exit: Exit = Exit.USAGE
@@ -55,7 +57,7 @@ class KmError(Exception):
         super().__init__(message)
         self.hint = hint
         self.plain = plain or message
-        self.plain_hint = "`km-cli dry-run` of that file shows what and where" if plain else hint
+        self.plain_hint = "`km-cli dry-run` of that file shows the values" if plain else hint
 
 
 class UsageError(KmError):
@@ -63,11 +65,11 @@ class UsageError(KmError):
 
 
 class InputError(UsageError):
-    """An input as a whole can't be understood; nothing more of it is sent."""
+    """An input cannot be understood. Nothing more of it is sent."""
 
 
 class Unclosed(InputError):
-    """An input ends inside of quotation marks; if it grows it may still be closed."""
+    """An input ends within quotation marks. If it grows they may still be closed."""
 
 
 class LedgerError(KmError):
@@ -83,61 +85,67 @@ class LedgerBusy(LedgerError):
 
 
 class LedgerFailed(LedgerError):
-    """A write to the ledger or the rejects file failed midway; what was committed stands."""
+    """A write to the ledger or the rejects file failed. Batches committed before are not affected."""
 
     exit = Exit.IO
 
 
 class ReadError(KmError):
-    """An input stopped being readable midway; what was whole before that place is dealt with."""
+    """Reading an input failed midway. The rows before that place are sent."""
 
     exit = Exit.IO
 
 
 class CutShort(ReadError):
-    """What is packed ends in the middle: it is damaged, or still being written."""
+    """A compressed file ends in the middle: it is damaged, or still being written."""
 
 
 class Rewritten(ReadError):
-    """The file is not what it was when its beginning was read: what follows belongs to something else."""
+    """The file changed after its beginning was read, so the rest may belong to another log."""
 
 
-class Untold(KmError):
-    """An earlier run rejected rows, and was cut off before it told anybody."""
+class UnreportedRejects(KmError):
+    """An earlier run rejected rows and was cut off before it reported them."""
 
     exit = Exit.REJECTED
 
 
 class TooManyRejects(KmError):
-    """More rows are rejected than were allowed; what was sent before stands."""
+    """More rows are rejected than --max-rejects allows. Calls that were sent before are not affected."""
 
     exit = Exit.REJECTED
 
 
 class TooManyFindings(KmError):
-    """Kissmetrics would lose, merge or change something, and that is not allowed; nothing was sent."""
+    """Kissmetrics would lose, merge or change something, and --strict does not allow that."""
 
     exit = Exit.REJECTED
 
 
 class Unavailable(KmError):
-    """The destination does not answer, or refuses us as a whole."""
+    """The destination does not answer, or refuses all calls of this run."""
 
     exit = Exit.UNAVAILABLE
 
 
 class Outage(Unavailable):
-    """The destination does not answer at present; later it may."""
+    """The destination does not answer at present. It may answer later."""
 
 
 class Exhausted(KmError):
-    """The system has no more files or threads for this process; nothing that was sent is forgotten."""
+    """The system allows this process no more files or threads. The ledger is not affected."""
 
     exit = Exit.IO
 
 
+class TransportError(UsageError):
+    """The fast transport (pycurl) cannot be used. `is_absent` if it is not installed."""
+
+    is_absent = False
+
+
 class Undelivered(KmError):
-    """The run came to its end and left calls pending."""
+    """The run ended and left calls pending."""
 
     exit = Exit.TEMPORARY
 
@@ -153,6 +161,34 @@ class ComeBackLater(KmError):
 
 
 class TimeIsUp(KmError):
-    """The run took as long as it may; what is left is for the next one."""
+    """The run took as long as --max-time allows. The next run continues."""
 
     exit = Exit.TEMPORARY
+
+
+def nearest(word: str, names: Iterable[str], least: float = 0.6) -> str:
+    """Return the name that is most like `word`, in any case of letters; "" if none is like it.
+
+    `least` is how alike the two must be, from 0 to 1.
+    """
+    import difflib
+
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(word.casefold(), folded, 1, least)
+    return folded[near[0]] if near else ""
+
+
+def did_you_mean(
+    word: str,
+    names: Iterable[str],
+    otherwise: str,
+    write: Callable[[str], str] = str,
+    also: str = "",
+    least: float = 0.6,
+) -> str:
+    """Return a hint that proposes the nearest of `names`, or `otherwise` if none is near.
+
+    `write` returns a name as the hint has it. `also` follows a proposal. `least` is as for `nearest`.
+    """
+    near = nearest(word, names, least)
+    return f"did you mean {write(near)}?{also}" if near else otherwise

@@ -1,19 +1,19 @@
-"""What the stages of the pipeline ask of one another, as arguments: they do not import each other."""
+"""The protocols by which stages use one another, as arguments: no stage imports another."""
 
 from __future__ import annotations
 
 from collections import abc
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from km_cli.model import (
     Answer,
-    Filed,
+    Gain,
+    KnownCall,
     KnownRow,
-    News,
+    OutboxCall,
     Overlap,
     Owner,
-    Parcel,
-    Placed,
+    PlannedCall,
     Properties,
     Slot,
     Wired,
@@ -21,133 +21,137 @@ from km_cli.model import (
 
 
 class Slots(Protocol):
-    """What planning asks of the ledger. Changes are seen at once and become durable with the batch."""
+    """All that planning asks of the ledger. Changes are seen at once, and become durable with the batch."""
 
     refused: int
-    """How many calls were taken out again, because their destination refused them."""
+    """How many calls were taken out again because their destination refused them."""
 
     def slot(self, person: bytes, second: int) -> Slot:
-        """Return the slot; an empty one if nothing is known of that person in that second."""
+        """Return the slot, an empty one if the person has no call in that second."""
         ...
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
         """Replace the slot."""
         ...
 
-    def home(self, event_id: bytes) -> tuple[bytes, int] | None:
-        """Return person and second of the slot in which the call with this id is filed."""
+    def slot_of_id(self, event_id: bytes) -> tuple[bytes, int] | None:
+        """Return person and second of the slot that keeps the call with this id."""
         ...
 
-    def file_id(self, event_id: bytes, person: bytes, second: int) -> None:
-        """Remember where the call with this id is filed."""
+    def keep_id(self, event_id: bytes, person: bytes, second: int) -> None:
+        """Remember which slot keeps the call with this id."""
         ...
 
     def keep_row(self, row: KnownRow) -> int:
-        """Keep the columns of a row that calls are planned from; return the number to ask for them by."""
+        """Keep the columns of a row that calls are planned from; return its number, which is 1 or more."""
         ...
 
     def row(self, number: int) -> KnownRow | None:
-        """Return the row that was kept under this number."""
+        """Return the row with this number."""
         ...
 
     def owner(self, person: bytes) -> Owner | None:
-        """Return who has this person in Kissmetrics already, if anybody."""
+        """Return the owner of a person, None if Kissmetrics does not have that person yet."""
         ...
 
-    def own(self, person: bytes, owner: Owner) -> None:
-        """Remember whose this person is."""
+    def set_owner(self, person: bytes, owner: Owner) -> None:
+        """Remember the owner of a person, in place of the one before."""
         ...
 
-    def leads(self, person: bytes) -> bool:
-        """Tell whether others were made one with this person by an alias."""
+    def is_leader(self, person: bytes) -> bool:
+        """Tell whether an alias made another person part of this one."""
         ...
 
-    def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
-        """Keep a call that was taken for `filed` with properties changed meanwhile."""
+    def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
+        """Keep the call of a row that this reading took for `known_call` with changed values.
+
+        `take_changed` returns it with its call, its row, and the `total` and `row` of `changed.known`.
+        """
         ...
 
-    def take_changed(self, reading: int, filed: Filed) -> Placed | None:
-        """Return and forget the call that this reading took for `filed`, if there is one."""
+    def take_changed(self, reading: int, known_call: KnownCall) -> PlannedCall | None:
+        """Return and forget the call that was kept for this reading and `known_call`, if there is one."""
         ...
 
 
 class OtherReadings(Protocol):
-    """What planning asks about the reading at hand (`own`) beside another one that holds a call."""
+    """All that planning asks about the current reading (`own`) and another one that has a call."""
 
     def overlap(self, own: int, other: int) -> Overlap:
-        """Return what a row means whose deed the other reading has with other values."""
+        """Return the meaning of a row whose deed the other reading has with other values."""
         ...
 
     def is_passed_over(self, own: int, other: int) -> bool:
-        """Tell whether nothing is matched with what the other reading sent: `--as-new` was said of it."""
+        """Tell whether `--as-new` forbids matching rows with the calls that the other reading sent."""
         ...
 
     def has_ids(self, own: int) -> bool:
-        """Tell whether the rows of the reading at hand have ids of the log's own."""
+        """Tell whether the rows of the current reading have ids of the log's own."""
         ...
 
     def is_read_again(self, own: int, other: int, line: int) -> bool:
-        """Tell whether the other reading has read this very line: it always repeats."""
+        """Tell whether the other reading has read this very line. Such a line always repeats."""
         ...
 
     def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
-        """Return the columns that both logs have and in which these two rows differ; none: they are alike.
+        """Return the columns of both logs in which two rows differ; none if the rows are alike.
 
-        `columns` are those of the row at hand, as a Fingerprint has them.
+        `columns` are those of the current row, as in its RowFingerprint.
         """
         ...
 
     def place(self, known: KnownRow) -> str:
-        """Return where a row stands, for people."""
+        """Return the place of a row, for a message."""
         ...
 
     def cells(self, known: KnownRow) -> Properties:
-        """Return the columns of a row as they were sent, if its file can be read again; else none."""
+        """Return the columns of a row as they were sent, or none if its file cannot be read again."""
         ...
 
 
 class Counts(Protocol):
-    """What foresight asks of the ledger about all that was ever planned. Durable as slots are."""
+    """All that the forecast asks of the ledger about earlier runs. Durable as slots are."""
 
-    def gain(self, site: str, persona: str, person: bytes, news: News) -> list[tuple[bytes, int]]:
-        """Count what is new with a call to this person.
+    def count_gain(self, site: str, persona: str, person: bytes, gain: Gain) -> list[tuple[bytes, int]]:
+        """Count the gain of a call to this person.
 
-        Return marks and numbers of those instances that are too many (D7): for each the first is dropped.
+        Return the key and the number of each instance that is one too many (D7). For each of them Kissmetrics
+        drops the earliest instance.
         """
         ...
 
-    def spelled(self, alike: bytes, person: bytes) -> bool:
-        """Tell whether another person's identity is spelled alike; if not, remember this one's."""
+    def is_spelled_alike(self, spelling: bytes, person: bytes) -> bool:
+        """Tell whether another person's identity has this spelling; if not, remember this person's."""
         ...
 
-    def named(self, site: str, kind: str, name: bytes) -> int:
-        """Count a name of an event or property if it is new in a site; return how many there are, else 0."""
+    def count_name(self, site: str, kind: str, name: bytes) -> int:
+        """Count the name of an event or property. Return how many the site has; 0 if it had this one."""
         ...
 
 
 class Connection(Protocol):
-    """One worker's way to a destination."""
+    """One worker's connection to a destination."""
 
-    def send(self, parcels: abc.Sequence[Parcel]) -> Answer:
-        """Send these (at most the destination's `at_once`); the answer goes for all of them."""
+    def send(self, outbox_calls: abc.Sequence[OutboxCall]) -> Answer:
+        """Send these calls, at most the destination's `at_once`. The answer is for all of them."""
         ...
 
     def close(self) -> None:
-        """Let go of sockets and files."""
+        """Close sockets and files."""
         ...
 
 
 class Destination(Protocol):
-    """Where calls go: a pure `encode`, and connections that send what was encoded."""
+    """A place that calls are sent to: a pure `encode`, and connections that send the encoded bytes."""
 
     at_once: int
-    """How many parcels one `send` takes."""
+    """How many calls one `send` takes."""
 
     workers: int
-    """How many connections make sense at most."""
+    """The largest number of connections that makes sense."""
 
     def encode(self, call: Wired, second: int) -> bytes:
-        """Return the call's final bytes but for the key; the same for the same arguments, always."""
+        """Return the call's final bytes but for the key. The same arguments always give the same bytes."""
         ...
 
     def connect(self) -> Connection:
@@ -155,13 +159,45 @@ class Destination(Protocol):
         ...
 
 
+class Transfers(Protocol):
+    """Many requests at once, driven by one thread."""
+
+    def start(self, outbox_call: OutboxCall) -> None:
+        """Begin to send a call."""
+        ...
+
+    def step(self, wait: float) -> list[tuple[int, Answer]]:
+        """Wait up to `wait` seconds for answers; return them with the numbers of their calls.
+
+        Raises Exhausted if this machine has no more files.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Let `step` return early. The only method that another thread may call."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections, whatever is in flight."""
+        ...
+
+
+@runtime_checkable
+class ManyAtOnce(Destination, Protocol):
+    """A destination that one thread can send many requests to at once."""
+
+    def transfers(self, most: int) -> Transfers:
+        """Return the transfers, at most `most` at a time. Raises TransportError if they cannot be used."""
+        ...
+
+
 class Clock(Protocol):
-    """Time, passed in so that tests need not wait."""
+    """The time, passed in so that tests need not wait."""
 
     def now(self) -> float:
-        """Seconds since 1970."""
+        """Return seconds since 1970."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary start; never goes back."""
+        """Return seconds from an arbitrary start; they never go back."""
         ...

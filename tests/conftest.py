@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from tests.support.bench import Bench
 from tests.support.command import Command
 from tests.support.tracker import Tracker
@@ -30,7 +32,7 @@ SLOW = frozenset(
     for name in (
         *(
             "aliases",
-            "allowance",
+            "reject_limit",
             "backfill",
             "compression",
             "foresight",
@@ -93,3 +95,12 @@ def km(tmp_path: Path) -> Command:
 def importer(tmp_path: Path, tracker: Tracker) -> Command:
     """The command, sending to the tracker."""
     return Command(tmp_path, to=tracker.url)
+
+
+@pytest.fixture(params=["requests", "curl"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test over both libraries that send calls."""
+    if request.param == "curl" and find_spec("pycurl") is None:
+        pytest.skip("needs pycurl")
+    monkeypatch.setattr("tests.support.delivering.TRANSPORT", request.param)
+    return str(request.param)

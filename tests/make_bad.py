@@ -1,4 +1,4 @@
-"""Bad files, each small and named for what is wrong, and what must become of them.
+"""Bad files, each small and named after its fault, with the results that they must have.
 
 `line` of a case is the line of bad-input.md that it stands for, in its words. `python -m tests.make_bad
 FOLDER` writes them all for looking at. Identities, names and values are in make_bad_values.py.
@@ -19,7 +19,7 @@ AT = 1_704_067_200
 
 
 class Call(NamedTuple):
-    """What must arrive for one persona."""
+    """The calls that must arrive for one persona."""
 
     person: str
     event: str
@@ -43,7 +43,7 @@ class Bad(NamedTuple):
     normalised: tuple[tuple[str, int], ...] = ()
 
     def counting(self, **normalised: int) -> Bad:
-        """Return the case with what is normalised in it; `_` in a word is a hyphen."""
+        """Return the case with its counts of normalised forms; `_` in a word is a hyphen."""
         return self._replace(
             normalised=tuple((word.replace("_", "-"), count) for word, count in normalised.items())
         )
@@ -59,7 +59,7 @@ HEADER = b"user,account,event,timestamp,plan\n"
 FIRST = b"ada,Acme,In,1704067200,pro\n"
 LAST = b"bob,Acme,Out,1704067260,free\n"
 GOOD = (*did(plan="pro"), *did("bob Acme", "Out", AT + 60, plan="free"))
-"""What becomes of the good rows before and behind a bad one."""
+"""The calls of the good rows before and behind a bad one."""
 
 JSON_FIRST = b'{"user":"ada","account":"Acme","event":"In","timestamp":1704067200,"plan":"pro"}\n'
 JSON_LAST = b'{"user":"bob","account":"Acme","event":"Out","timestamp":1704067260,"plan":"free"}\n'
@@ -126,7 +126,7 @@ MANY = b"".join(b"u%d,,In,%d,\n" % (number, AT + number) for number in range(110
 _MARKS = "UTF-8 byte order mark; CRLF, CR or mixed line ends; reordered columns; blank lines"
 _FIELDS = (
     "too few or too many fields; a JSON line that is no object; duplicate keys in one object; NaN or "
-    "Infinity; nesting beyond reason"
+    "Infinity; nesting too deep"
 )
 _HEADERS = "wrong delimiter (one column found), missing column, two headers alike, empty header name"
 _INVALID = "invalid UTF-8; NUL; lone surrogate"
@@ -171,7 +171,7 @@ SHAPE = [
     r(_FIELDS, "duplicate-inside.jsonl", b'"x":{"a":1,"a":2}', "bad-json", "occurs twice", flags="--flatten"),
     r(_FIELDS, "nan.jsonl", b'"plan":NaN', "bad-json", "NaN is not a number"),
     r(_FIELDS, "infinity.jsonl", b'"plan":-Infinity', "bad-json", "Infinity is not a number"),
-    r(_FIELDS, "too-deep.jsonl", DEEP, "too-deep", "nested beyond reason", flags="--flatten"),
+    r(_FIELDS, "too-deep.jsonl", DEEP, "too-deep", "nested too deeply", flags="--flatten"),
     r("unclosed quote", "bad-quoting.csv", b'cyd,Acme,"In"x,1704067230,\n', "bad-quoting", "doubled"),
     x("unclosed quote", "unclosed.csv", csv(b'cyd,"Acme,In,1704067230,\n'), "line 3: a quotation mark",
       "by the end of the file", "correct line 3", "not sent twice"),
@@ -309,7 +309,7 @@ TIME = [
     n(_NO_OFFSET, "no-offset-said.csv", timed("2024-01-01 01:00:30"), *_ZONE.split(), sent=(*GOOD, *CYD),
       rows=3),
     _no_time("never-existed.csv", "2024-03-31 02:30:00", "does not exist in Europe/Berlin", flags=_ZONE),
-    _no_time("happened-twice.csv", "2024-10-27 02:30:00", "happened twice", "--ambiguous", flags=_ZONE),
+    _no_time("happened-twice.csv", "2024-10-27 02:30:00", "occurs twice", "--ambiguous", flags=_ZONE),
     *(
         n("local times that happen twice, with --ambiguous", f"twice-{name}.csv",
           timed("2024-10-27 02:30:00"),
@@ -342,9 +342,9 @@ TIME = [
         )
     ),
     _no_time("no-time.csv", "", "it has no time"),
-    _no_time("not-a-time.csv", "soon", "'soon'", "no form that is understood", "--time-format"),
+    _no_time("not-a-time.csv", "soon", "'soon'", "a form that km-cli does not know", "--time-format"),
     _no_time("zero.csv", "0", "'0' is zero or less"),
-    _no_time("zero-date.csv", "0000-00-00", "stands for none"),
+    _no_time("zero-date.csv", "0000-00-00", "means no time"),
     _no_time("negative.csv", "-1704067230", "zero or less"),
     _no_time("before-2009.csv", "2008-12-31T23:59:59Z", "before 2009-01-01", "D6"),
     _no_time("far-ahead.csv", "2099-01-01T00:00:00Z", "more than a day ahead"),

@@ -56,7 +56,7 @@ VALUES = [
       "no-account", "a row without account", also=CYD[:1]).counting(parts_without_id=1),
     r(_EMPTY + "; all empty: R", "nobody.csv", _row("", " "), "no-identity", "no user and no account"),
     *(
-        r(_NOBODY, f"nobody-{number}.csv", _row(who), "I1", f"{who!r} stands for nobody",
+        r(_NOBODY, f"nobody-{number}.csv", _row(who), "I1", f"{who!r} is a placeholder",
           f"--allow-id {who!r}")
         for number, who in enumerate(NOBODIES)
     ),
@@ -124,7 +124,7 @@ VALUES = [
           "--exclude-property")
         for number, name in enumerate(("_t", "customer id", "KM_Gender"))
     ),
-    _placed("Referrer", "set-by-kissmetrics", "'Referrer' is one that Kissmetrics sets itself"),
+    _placed("Referrer", "set-by-kissmetrics", "sets the property 'Referrer' itself"),
     w(_LONG, "value-513.csv", csv(_row(plan="é" * 513)), "D5-long", "513 characters",
       also=did("cyd Acme", "In", AT + 30, plan="é" * 513)),
     r(_LONG, "value-8194.csv", _row(plan="é" * 4097), "D5", "8,192 bytes"),
@@ -145,7 +145,7 @@ VALUES = [
     Bad(_TWO + ": else W", "two-values-no-room.csv",
         HEADER + f"ada,Acme,In,{AT},pro\nada,Acme,Out,{AT},free\n".encode(),
         (*did(plan="pro"), *did("ada Acme", "Out", plan="free")), (2, 0, 0), findings=(("D2-lost", 2),),
-        said=("one value survives",), flags=("--spread", "0")),
+        said=("keeps one value",), flags=("--spread", "0")),
     n("numbers in JSON", "numbers.jsonl",
       jsonl(b'"a":1.50,"b":-0,"c":1e400,"d":12345678901234567890123,"e":true'),
       sent=(*GOOD, *did("cyd Acme", "In", AT + 30, a="1.50", b="-0", c="1e400", d="12345678901234567890123",

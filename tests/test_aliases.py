@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Command, Result
-from tests.support.people import SITES, arrived, configure, told, write
+from tests.support.people import SITES, arrived, configure, sentences, write
 from tests.support.tracker import BAD, OK, UNAVAILABLE, Behave, Hit, Reaction, Tracker
 
 HEADER = "user,account,event,timestamp,plan,was,once"
@@ -81,7 +81,7 @@ def test_aliases_come_after_all_else(people: Command, tracker: Tracker, tmp_path
 
 @pytest.mark.parametrize("other", ["", "ada", " ada ", "guest"])
 def test_no_other_identity_no_alias(people: Command, tracker: Tracker, tmp_path: Path, other: str) -> None:
-    """None, one's own, or nobody's (I1), which is refused."""
+    """Blank, the identity itself, or a placeholder (I1), which is rejected."""
     run(people, tmp_path, f"ada,,Clicked,@0,,{other}").ended(65 if other == "guest" else 0)
     assert arrived(tracker) == ([] if other == "guest" else ["ada did Clicked"])
 
@@ -94,7 +94,7 @@ def test_an_alias_is_sent_once(people: Command, tracker: Tracker, tmp_path: Path
         for number, row in enumerate(rows):
             run(people, tmp_path, row, name=f"{number}.csv").ended(0)
     run(people, tmp_path, *rows).ended(0)
-    assert [call for call in told(tracker.seen) if " is " in call] == ["ada is anon"]
+    assert [call for call in sentences(tracker.seen) if " is " in call] == ["ada is anon"]
     assert len(tracker.seen) == 7
 
 
@@ -134,7 +134,13 @@ def test_an_alias_beside_a_prefix_and_a_site(importer: Command, tracker: Tracker
     ],
 )
 def test_chains_are_refused(
-    people: Command, tracker: Tracker, tmp_path: Path, rows: list[str], line: int, alias: str, apart: bool
+    people: Command,
+    tracker: Tracker,
+    tmp_path: Path,
+    rows: list[str],
+    line: int,
+    alias: str,
+    apart: bool,
 ) -> None:
     """In one log, and when the ledger alone knows of the first. What was done stays done."""
     quoted = [row.replace('"x,y"', "x;y") for row in rows]
@@ -149,7 +155,7 @@ def test_chains_are_refused(
     for path in texts[:-1]:
         people("import", path, "--allow-alias").ended(0)
     people("import", texts[-1], "--allow-alias").ended(65)
-    assert [one for one in told(tracker.seen) if " is " in one] == ([alias] if alias else [])
+    assert [one for one in sentences(tracker.seen) if " is " in one] == ([alias] if alias else [])
     ((where, code, owed),) = codes(people)
     assert (where, owed) == (2 if apart else line, ["user.alias"])
     assert code in ("I2", "D4")
@@ -162,7 +168,7 @@ def test_a_row_whose_alias_is_its_account_is_refused(
     """Even if the account may not do this event: another time it will."""
     configure(importer, f'{PEOPLE}events = ["Upgraded"]\n')
     run(importer, tmp_path, f"ada,Acme,{event},@0,,Acme").ended(65)
-    assert not [one for one in told(tracker.seen) if " is " in one]
+    assert not [one for one in sentences(tracker.seen) if " is " in one]
     assert [code for _, code, _ in codes(importer)] == ["I2"]
 
 
@@ -187,7 +193,7 @@ def test_two_personas_may_each_have_theirs(importer: Command, tracker: Tracker, 
     assert [code for _, code, _ in codes(importer)] == ["I2"]
 
 
-def test_a_row_that_is_refused_makes_nobody_one(people: Command, tracker: Tracker, tmp_path: Path) -> None:
+def test_a_rejected_row_merges_no_people(people: Command, tracker: Tracker, tmp_path: Path) -> None:
     """Its id was another event's: then whose alias it is, is doubtful too; corrected it is sent."""
     more = ("--id", "plan")
     run(people, tmp_path, "ada,,Clicked,@0,7", "bob,,Clicked,@0,7,anon", more=more).ended(65)
@@ -216,7 +222,7 @@ def test_an_alias_waits_for_what_either_has(
     tracker.behave = None
     tracker.forget()
     second = run(people, tmp_path, *rows, more=("--json",)).ended(0).summary
-    assert told(tracker.seen)[-1] == "ada is anon"
+    assert sentences(tracker.seen)[-1] == "ada is anon"
     assert len(tracker.seen) == 2
     assert (second["calls"]["resumed"], second["calls"]["acknowledged"]) == (2, 2)
 
@@ -251,7 +257,7 @@ def test_an_alias_without_its_data_is_not_sent_and_owed(
     tracker.behave = None
     tracker.forget()
     people("import", reject_file(people), "--allow-alias").ended(0)
-    assert told(tracker.seen) == ["ada did Clicked", "ada is anon"]
+    assert sentences(tracker.seen) == ["ada did Clicked", "ada is anon"]
 
 
 def test_a_refused_alias_is_owed_and_sent_with_the_reject(
@@ -263,10 +269,10 @@ def test_a_refused_alias_is_owed_and_sent_with_the_reject(
     tracker.behave = None
     tracker.forget()
     people("import", reject_file(people), "--allow-alias").ended(0)
-    assert told(tracker.seen) == ["ada is anon"]
+    assert sentences(tracker.seen) == ["ada is anon"]
 
 
-def test_an_alias_that_was_refused_binds_nobody(people: Command, tracker: Tracker, tmp_path: Path) -> None:
+def test_a_rejected_alias_binds_no_one(people: Command, tracker: Tracker, tmp_path: Path) -> None:
     tracker.behave = lambda hit, _: BAD if hit.path == "/a" else OK
     run(people, tmp_path, ALIASED).ended(65)
     tracker.behave = None
@@ -348,10 +354,10 @@ def test_sites_are_drained_apart(importer: Command, tracker: Tracker, tmp_path: 
     tracker.forget()
     nothing = write(tmp_path / "nothing.csv", header=HEADER)
     importer("import", nothing, "--strategy", "toggle", "--site", "main").ended(0)
-    assert told(tracker.seen) == ["ada did In", "ada is anon"]
+    assert sentences(tracker.seen) == ["ada did In", "ada is anon"]
     tracker.forget()
     importer("import", nothing, "--allow-alias").ended(0)
-    first, second, last = told(tracker.seen)
+    first, second, last = sentences(tracker.seen)
     assert {first, second} == {"Acme did In @accounts", "Acme has plan pro @accounts"}
     assert last == "Acme is Acme Ltd @accounts"
     assert left(importer) == 0

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from km_cli.destinations.answers import retry_after
+from km_cli.destinations.http import TrackerDestination
 from km_cli.destinations.masking import HIDDEN, Mask
-from km_cli.destinations.tracker import TrackerDestination
-from km_cli.model import Answer, Verdict
-from tests.support.delivering import KEY, parcel, record
+from km_cli.model import Answer, AnswerKind
+from tests.support.delivering import KEY, connected, outbox_call, record
 from tests.support.tracker import GIF
 
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nContent-Length: 7\r\n\r\n"
@@ -56,40 +56,51 @@ def saying(*answers: bytes) -> Iterator[tuple[str, list[int]]]:
 def answers_to(url: str, count: int, key: str = KEY, timeout: float = 30.0) -> list[Answer]:
     """Send so many calls over one connection."""
     destination = TrackerDestination(url, {"main": key, "other": "another-key"}, timeout=timeout)
-    with closing(destination.connect()) as connection:
-        return [connection.send([parcel(destination, number, record(number))]) for number in range(count)]
+    with closing(connected(destination)) as connection:
+        return [
+            connection.send([outbox_call(destination, number, record(number))]) for number in range(count)
+        ]
 
 
 # Interim answers
 
 
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize(
     "interim", [HINTS, PROCESSING, CONTINUE, HINTS + HINTS, CONTINUE + HINTS + PROCESSING]
 )
 def test_interim_answers_are_passed_over(interim: bytes) -> None:
     """Each call has its own answer: the one that follows the interim ones, never the one before."""
     with saying(interim + IMAGE, interim + BUSY, IMAGE, interim + IMAGE) as (url, connections):
-        found = [answer.verdict for answer in answers_to(url, 4)]
-    assert found == [Verdict.ACKNOWLEDGED, Verdict.RETRY, Verdict.ACKNOWLEDGED, Verdict.ACKNOWLEDGED]
+        found = [answer.kind for answer in answers_to(url, 4)]
+    assert found == [
+        AnswerKind.ACKNOWLEDGED,
+        AnswerKind.RETRY,
+        AnswerKind.ACKNOWLEDGED,
+        AnswerKind.ACKNOWLEDGED,
+    ]
     assert connections == [1], "the connection is kept"
 
 
+@pytest.mark.usefixtures("transport")
 def test_an_interim_answer_alone_acknowledges_nothing() -> None:
     with saying(HINTS) as (url, _):
         (answer,) = answers_to(url, 1, timeout=0.3)
-    assert answer.verdict is Verdict.RETRY
+    assert answer.kind is AnswerKind.RETRY
 
 
+@pytest.mark.usefixtures("transport")
 def test_interim_answers_without_an_end_do_not_hold_a_worker() -> None:
     with saying(HINTS * 1000) as (url, _):
         (answer,) = answers_to(url, 1, timeout=0.5)
-    assert answer.verdict is Verdict.RETRY
+    assert answer.kind is AnswerKind.RETRY
 
 
+@pytest.mark.usefixtures("transport")
 def test_another_protocol_is_refused() -> None:
     with saying(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n") as (url, _):
         (answer,) = answers_to(url, 1)
-    assert answer.verdict is Verdict.REFUSED
+    assert answer.kind is AnswerKind.REFUSED
     assert "101" in answer.reason
 
 
@@ -193,6 +204,7 @@ def test_words_are_cut_behind_the_mask() -> None:
     assert said == "x" * 195 + HIDDEN[:4] + "…"
 
 
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize("form", _FORMS)
 @pytest.mark.parametrize("status", [400, 403, 503, 204, 302, 101])
 def test_a_key_in_a_reason_phrase_is_masked(status: int, form: str) -> None:
@@ -202,6 +214,7 @@ def test_a_key_in_a_reason_phrase_is_masked(status: int, form: str) -> None:
     assert f"HTTP {status} Bad key {HIDDEN} or {HIDDEN}" in answer.reason
 
 
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize("form", _FORMS)
 def test_a_key_in_a_content_type_is_masked(form: str) -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {form}/html\r\nContent-Length: 0\r\n\r\n"
@@ -210,11 +223,13 @@ def test_a_key_in_a_content_type_is_masked(form: str) -> None:
     assert answer.reason == f"HTTP 200 OK with {HIDDEN}/html instead of an image (W3)"
 
 
+@pytest.mark.usefixtures("transport")
 def test_an_answer_without_a_phrase_has_the_usual_one() -> None:
     with saying(b"HTTP/1.1 503 \r\nContent-Length: 0\r\n\r\n") as (url, _):
         assert answers_to(url, 1)[0].reason == "HTTP 503 Service Unavailable"
 
 
+@pytest.mark.usefixtures("transport")
 def test_a_reason_phrase_of_sixty_thousand_letters_is_cut() -> None:
     with saying(b"HTTP/1.1 503 " + b"x" * 60_000 + b"\r\nContent-Length: 0\r\n\r\n") as (url, _):
         (answer,) = answers_to(url, 1)

@@ -1,4 +1,4 @@
-"""Whatever the bytes: no traceback, every row counted once, and memory that stays flat."""
+"""Any bytes: no traceback, every row is counted once, and memory stays flat."""
 
 from __future__ import annotations
 

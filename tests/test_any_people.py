@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from km_cli.config.people import People
 from km_cli.config.sites import Site
 from km_cli.destinations.base import QueryEncoder
-from km_cli.model import Alias, Persona, Placed, Record, Set
+from km_cli.model import Alias, Persona, PlannedCall, Record, Set
 from tests.support.running import run
 
 few = settings(max_examples=25, deadline=None)
@@ -92,19 +92,21 @@ def written(log: Iterable[Line], form: str = "csv") -> Iterator[Path]:
         yield path
 
 
-def send(path: Path, levels: tuple[Persona, ...], ledger: str = "ledger.db", **more: int) -> list[Placed]:
+def send(
+    path: Path, levels: tuple[Persona, ...], ledger: str = "ledger.db", **more: int
+) -> list[PlannedCall]:
     """Import the log into this ledger; return what was sent."""
     sent, _ = run([path], path.with_name(ledger), people=People(levels, SITES), **more)
     return sent
 
 
-def on_the_wire(sent: Iterable[Placed]) -> Counter[tuple[str, bytes]]:
+def on_the_wire(sent: Iterable[PlannedCall]) -> Counter[tuple[str, bytes]]:
     """The site and the bytes of every call."""
     encode = QueryEncoder().encode
-    return Counter((one.call.site, encode(one.call, one.filed.taken)) for one in sent)
+    return Counter((one.call.site, encode(one.call, one.known.taken)) for one in sent)
 
 
-def done(sent: Iterable[Placed]) -> Counter[tuple[str, ...]]:
+def done(sent: Iterable[PlannedCall]) -> Counter[tuple[str, ...]]:
     """Who did what in which row, whatever the second and the properties."""
     return Counter(
         (one.call.persona, one.call.identity, str(one.row.line), type(one.call).__name__, _what(one))
@@ -112,7 +114,7 @@ def done(sent: Iterable[Placed]) -> Counter[tuple[str, ...]]:
     )
 
 
-def _what(one: Placed) -> str:
+def _what(one: PlannedCall) -> str:
     call = one.call
     return call.other if isinstance(call, Alias) else call.event
 
@@ -247,7 +249,7 @@ def test_what_is_added_later_is_all_that_is_sent(
     assert done(before) + done(added) == done(whole)
 
 
-def records(sent: list[Placed]) -> list[Placed]:
+def records(sent: list[PlannedCall]) -> list[PlannedCall]:
     return [one for one in sent if isinstance(one.call, Record)]
 
 

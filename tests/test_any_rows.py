@@ -193,7 +193,7 @@ def test_many_exports_that_overlap_or_lose_a_column(shared_tracker: Tracker, fou
 
 
 def check_drifting(tracker: Tracker, found: Overlapping) -> None:
-    """Values changed meanwhile: sent, known or rejected; and the rejects can be decided on."""
+    """Rows with changed values are sent, known or rejected, and the rejects can be decided on."""
     with fresh(tracker) as bench:
         files = sent(bench, found)
         bench.check(files, found.kind.form, found.overlap)
@@ -206,7 +206,7 @@ def check_drifting(tracker: Tracker, found: Overlapping) -> None:
 
 
 def _decide(bench: Bench, files: list[Path], kind: Kind) -> None:
-    """Import all rejects as other events: then there is nothing that is not there."""
+    """Import all rejects as other events: then every event is there."""
     for path in [path for path in bench.rejects if path.exists() and path.stat().st_size]:
         bench.send(path, *bench.flags(kind), "--overlap", "separate", code=0)
         bench.send(path, *bench.flags(kind), "--overlap", "separate", code=0)

@@ -1,4 +1,4 @@
-"""`km-cli backfill`: what is new is sent once, whatever becomes of the files between two runs."""
+"""`km-cli backfill`: new rows are sent once, whatever happens to the files between two runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def nights(importer: Command, logs: Logs) -> Nights:
 
 
 def check(tracker: Tracker, logs: Logs) -> None:
-    """All that was written arrived, each call once."""
+    """Every row that was written arrived, each call once."""
     assert arrived(tracker) == logs.calls()
 
 
@@ -49,14 +49,14 @@ def test_it_is_silent_when_all_is_well(nights: Nights, logs: Logs, tracker: Trac
     check(tracker, logs)
 
 
-def test_nothing_to_read_is_nothing_to_say(nights: Nights) -> None:
+def test_nothing_to_read_prints_nothing(nights: Nights) -> None:
     nights.configure('files = ["logs/"]')
     result = nights().ended(0)
     assert (result.out, result.err) == ("", "")
 
 
 def test_a_finding_is_for_the_log_and_json_only(nights: Nights, logs: Logs, tmp_path: Path) -> None:
-    """A name with a comma (D4): an import says so, a backfill only to who asks."""
+    """A name with a comma (D4): an import prints it, a backfill only with -v or --json."""
     row = {"user": "u", "account": "a", "event": "Up, and away", "timestamp": 1_700_000_000}
     logs.append("app.log", json.dumps(row).encode() + b"\n")
     result = nights("--log", tmp_path / "log").ended(0)
@@ -77,7 +77,7 @@ def test_a_growing_file(nights: Nights, logs: Logs, tracker: Tracker) -> None:
 
 
 def test_rotation_by_renaming(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """What was added just before the rotation is found under the new name; packed it is the same still."""
+    """Rows added just before the rotation are found under the new name, and in the compressed file."""
     logs.append("app.log", logs.lines(10))
     nights().ended(0)
     logs.append("app.log", logs.lines(5))
@@ -103,7 +103,7 @@ def test_rotation_by_copying_and_truncating(nights: Nights, logs: Logs, tracker:
 
 
 def test_a_copy_that_is_not_whole_yet(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """Rotation is met in the middle of its copying, in the middle of a line."""
+    """A run starts while logrotate is copying, in the middle of a line."""
     logs.append("app.log", logs.lines(10))
     nights().ended(0)
     whole = logs.path("app.log").read_bytes()
@@ -115,7 +115,7 @@ def test_a_copy_that_is_not_whole_yet(nights: Nights, logs: Logs, tracker: Track
 
 
 LONG = 2200
-"""Rows of a log of which some are read only when others were sent: more than the 2,000 calls under way."""
+"""Rows of a log that is not read at once: it has more than the 2,000 calls that may be under way."""
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def reading(nights: Nights, logs: Logs, tracker: Tracker) -> Reading:
 
 
 class Reading:
-    """A long log, of which only `n` is sent; `met` happens to it in the middle of the next run."""
+    """A long log of which `n` is sent; the file changes in the middle of the next run."""
 
     def __init__(self, nights: Nights, logs: Logs, tracker: Tracker) -> None:
         nights.configure('files = ["logs/*"]', more='[columns]\nproperties = ["n"]')
@@ -149,7 +149,7 @@ class Reading:
 
 
 def test_an_old_log_that_is_copied_and_truncated_while_it_is_read(reading: Reading) -> None:
-    """Nobody had touched it for days; where it ends now is in the middle of a row."""
+    """The file had not been touched for days; now it ends in the middle of a row."""
     aged(reading.log, 2 * DAY)
 
     def rotate() -> None:
@@ -163,7 +163,7 @@ def test_an_old_log_that_is_copied_and_truncated_while_it_is_read(reading: Readi
 
 
 def test_a_log_that_is_truncated_and_grows_beyond_where_it_is_read(reading: Reading) -> None:
-    """What stands there then is no rest of the line that was: such a person was in no log."""
+    """The new content must not continue the old line: that would make up a person who is in no log."""
 
     def rotate() -> None:
         shutil.copy2(reading.log, reading.logs.path("app.csv.1"))
@@ -177,7 +177,7 @@ def test_a_log_that_is_truncated_and_grows_beyond_where_it_is_read(reading: Read
 
 
 def test_an_old_log_to_which_half_a_line_is_added_while_it_is_read(reading: Reading) -> None:
-    """It had ended when the run began; what was added has not."""
+    """The file was complete when the run began; the addition may still grow."""
     aged(reading.log, 2 * DAY)
     begun, rest = b"", b""
 
@@ -195,7 +195,7 @@ def test_an_old_log_to_which_half_a_line_is_added_while_it_is_read(reading: Read
 
 
 def test_what_is_written_anew_before_it_is_gone_on_with(tmp_path: Path) -> None:
-    """The hash said that it is the same; a moment later it is not."""
+    """The file changes just after its hash was found to be the same."""
     from km_cli.errors import Rewritten
     from km_cli.inputs import Place, Source, open_reader
 
@@ -212,7 +212,7 @@ def test_what_is_written_anew_before_it_is_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_zero_bytes_before_a_log_are_named(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """copytruncate of a writer that does not append: it goes on where it was."""
+    """copytruncate with a writer that does not append: it continues at its old position."""
     logs.append("app.log", b"\0" * 500 + logs.lines(3))
     result = nights().ended(2)
     assert "zero bytes" in result.err
@@ -221,10 +221,10 @@ def test_zero_bytes_before_a_log_are_named(nights: Nights, logs: Logs, tracker: 
 
 
 @pytest.mark.parametrize("command", ["backfill", "import"])
-def test_rejects_of_a_run_that_was_killed_are_told_of_by_the_next(
+def test_rejects_of_a_killed_run_are_reported_by_the_next(
     importer: Command, nights: Nights, logs: Logs, tracker: Tracker, command: str
 ) -> None:
-    """Its cursor is behind them: nobody would hear of them."""
+    """The cursor is behind the rejected rows, so a later run would not report them."""
     logs.append("app.log", b"{}\n" * 3 + logs.lines(60))
     aged(logs.path("app.log"))
     words = nights.words if command == "backfill" else ("import", logs.path("app.log"))
@@ -251,10 +251,10 @@ def killed(process: subprocess.Popen[str], tracker: Tracker, calls: int) -> None
     process.communicate()
 
 
-def test_a_refusal_that_a_killed_run_heard_is_told_of_by_the_next(
+def test_a_refusal_of_a_killed_run_is_reported_by_the_next(
     importer: Command, nights: Nights, logs: Logs, tracker: Tracker
 ) -> None:
-    """It comes when the row's batch is long durable."""
+    """The refusal arrives long after the batch of the row is durable."""
     logs.append("app.log", logs.lines(30))
     tracker.behave = lambda _hit, number: refuse(400) if number == 0 else slow(0.2)
     killed(importer.start(*nights.words, "--concurrency", "1"), tracker, 8)
@@ -270,7 +270,7 @@ def test_a_refusal_that_a_killed_run_heard_is_told_of_by_the_next(
 def test_files_that_a_killed_run_had_read_are_not_opened_again(
     importer: Command, nights: Nights, logs: Logs, tracker: Tracker
 ) -> None:
-    """It had to wait in the second: more calls are under way than may be."""
+    """The row had to wait in the second run: more calls were under way than are allowed."""
     logs.append("a.log", logs.lines(5))
     logs.append("b.log", logs.lines(1500))
     for name in ("a.log", "b.log"):
@@ -316,7 +316,7 @@ def test_late_and_overlapping_files_and_those_exported_anew(
 
 
 def test_a_file_that_is_moved_while_it_is_read_is_read_to_its_end(tmp_path: Path) -> None:
-    """What is open stays what it is, whatever its name leads to by now."""
+    """An open file stays the same, even if its name now leads to another."""
     from km_cli.inputs import Place, Source, open_reader
 
     path = tmp_path / "app.log"
@@ -333,7 +333,7 @@ def test_a_file_that_is_moved_while_it_is_read_is_read_to_its_end(tmp_path: Path
 
 
 def swapped(path: Path, old: bytes, new: bytes) -> None:
-    """Change bytes in place, so that nothing of device, inode, size and time tells."""
+    """Change bytes in place, so that device, inode, size and time stay the same."""
     times = os.stat(path)
     data = path.read_bytes()
     assert data.count(old) == 1
@@ -344,7 +344,7 @@ def swapped(path: Path, old: bytes, new: bytes) -> None:
 
 
 def test_a_file_that_was_not_touched_is_not_opened(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """If it were, what changed in it would be seen."""
+    """If the file were opened, the change would be found."""
     logs.append("app.log", logs.lines(3))
     aged(logs.path("app.log"))
     assert nights.files() == {"read": 1}
@@ -381,7 +381,7 @@ def test_other_personas_have_it_read_again(nights: Nights, logs: Logs, tracker: 
 
 
 def test_a_file_with_a_rejected_row_is_done_too(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """The row is in the rejects file; it is not told of every night."""
+    """The row is in the rejects file; it is not reported again every night."""
     logs.append("app.log", logs.lines(3) + b"{}\n")
     aged(logs.path("app.log"))
     assert nights.files(code=65) == {"read": 1}
@@ -411,7 +411,7 @@ def test_a_last_line_is_held_until_it_ends(nights: Nights, logs: Logs, tracker: 
 
 
 def test_a_last_line_is_not_held_for_ever(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """After 24 hours in which nobody touched it the file has ended."""
+    """A file that was not touched for 24 hours has ended."""
     logs.append("app.log", logs.lines(3).rstrip())
     aged(logs.path("app.log"), DAY - 60)
     assert held(nights) == (1, 1)
@@ -428,10 +428,10 @@ def test_a_last_line_of_what_is_packed_is_not_held(nights: Nights, logs: Logs, t
 
 
 @pytest.mark.parametrize("cut", [1, 10, 31, 34, 40, 75])
-def test_a_csv_file_met_in_the_middle_of_its_writing(
+def test_a_csv_file_that_is_still_being_written(
     nights: Nights, logs: Logs, tracker: Tracker, cut: int
 ) -> None:
-    """In its header, in a row, within quotation marks."""
+    """Cut in its header, in a row and within quotation marks."""
     whole = b'user,account,event,timestamp,n\n"u0",a0,"E",1730000000,"0"\nu1,a1,E,1730000060,1\n'
     logs.rows = 2
     logs.path("app.csv").write_bytes(whole[:cut])
@@ -441,7 +441,7 @@ def test_a_csv_file_met_in_the_middle_of_its_writing(
     check(tracker, logs)
 
 
-def test_an_open_quotation_mark_is_held_and_then_told(nights: Nights, logs: Logs, tracker: Tracker) -> None:
+def test_an_open_quotation_mark_is_held_then_reported(nights: Nights, logs: Logs, tracker: Tracker) -> None:
     logs.path("app.csv").write_bytes(b'user,account,event,timestamp,n\nu0,a0,E,1730000000,"0')
     assert held(nights) == (1, 1)
     aged(logs.path("app.csv"), DAY + 60)
@@ -453,7 +453,7 @@ def test_an_open_quotation_mark_is_held_and_then_told(nights: Nights, logs: Logs
 
 
 def test_half_a_line_that_is_packed_right_now_is_held(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """What was flushed of the gzip does not have a whole line in it yet."""
+    """The flushed part of the gzip does not contain a whole line yet."""
     packer = zlib.compressobj(wbits=31)
     line = logs.lines(1)
     begun = packer.compress(line[:20]) + packer.flush(zlib.Z_SYNC_FLUSH)
@@ -465,7 +465,7 @@ def test_half_a_line_that_is_packed_right_now_is_held(nights: Nights, logs: Logs
 
 
 def test_what_is_packed_right_now_is_held(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """A gzip that is cut short is an error only when nobody writes it any more."""
+    """A truncated gzip is an error only once it is no longer written."""
     packed = gzip.compress(logs.lines(300), mtime=0)
     logs.path("app.log.gz").write_bytes(packed[: len(packed) // 2])
     assert nights.files() == {"held": 1}
@@ -505,7 +505,7 @@ def test_a_missing_source_is_an_error_and_the_others_are_read(
     assert nights().ended(0).err == ""
 
 
-def test_many_bad_files_are_not_told_one_by_one(nights: Nights, logs: Logs) -> None:
+def test_many_bad_files_are_counted(nights: Nights, logs: Logs) -> None:
     for number in range(30):
         logs.path(f"{number}.csv").write_bytes(b"one\ntwo\n")
     result = nights("--json").ended(2)
@@ -515,14 +515,14 @@ def test_many_bad_files_are_not_told_one_by_one(nights: Nights, logs: Logs) -> N
 
 
 def test_one_that_the_system_refuses_holds_up_no_other(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """As a disk does that is broken: it opens and does not read."""
+    """As on a broken disk: the file opens and cannot be read."""
     logs.append("app.log", logs.lines(3))
     nights.configure('files = ["/proc/self/mem"]', 'files = ["logs/*"]')
     assert "/proc/self/mem: cannot be read" in nights().ended(74).err
     check(tracker, logs)
 
 
-def test_a_link_that_leads_nowhere_is_told_even_if_the_source_is_optional(nights: Nights, logs: Logs) -> None:
+def test_a_broken_link_is_reported_even_if_the_source_is_optional(nights: Nights, logs: Logs) -> None:
     logs.path("app.log").symlink_to("app.log")
     nights.configure('files = ["logs/app.log"]\noptional = true')
     assert "too many levels" in nights().ended(2).err.lower()
@@ -531,14 +531,14 @@ def test_a_link_that_leads_nowhere_is_told_even_if_the_source_is_optional(nights
 def test_a_link_to_nothing_is_missing(nights: Nights, logs: Logs) -> None:
     logs.path("app.log").symlink_to("gone.log")
     nights.configure('files = ["logs/app.log"]')
-    assert "a link to gone.log, which is not there" in nights().ended(2).err
+    assert "a link to gone.log, which does not exist" in nights().ended(2).err
 
 
 # What runs write themselves
 
 
 def test_rejects_and_log_among_the_sources_are_not_read(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """Or what is rejected would be read, and rejected again, for ever."""
+    """Otherwise rejected rows would be read and rejected again every night."""
     nights.configure('files = ["logs/"]')
     logs.append("app.log", logs.lines(1000) + b"{}\n" * 700)
     rejects = logs.path("rejects.jsonl")
@@ -550,7 +550,7 @@ def test_rejects_and_log_among_the_sources_are_not_read(nights: Nights, logs: Lo
     assert rejects.stat().st_size == size
     check(tracker, logs)
     nights.configure(f'files = ["{rejects}"]')
-    assert "is no log to read: it is wh" in nights(*words).ended(2).err
+    assert "is not a log: it is the rejects file" in nights(*words).ended(2).err
 
 
 def test_rejects_beside_the_ledger_are_not_read(nights: Nights, logs: Logs, tracker: Tracker) -> None:
@@ -565,7 +565,7 @@ def test_rejects_beside_the_ledger_are_not_read(nights: Nights, logs: Logs, trac
 
 
 def test_a_source_has_its_own_part(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """Since and until of a source; a flag goes before them."""
+    """Since and until of a source; a flag overrides them."""
     logs.append("app.log", logs.lines(120))
     nights.configure('files = ["logs/*"]\nsince = "2024-10-27T04:00"\nuntil = "2024-10-27T05:00"')
     nights().ended(0)
@@ -596,10 +596,10 @@ def test_a_dry_run_without_files_is_of_what_a_backfill_would_read(
     assert "FILE... is missing" in importer("dry-run").ended(2).err
 
 
-def test_what_a_run_is_told_by_is_no_log(
+def test_files_that_configure_a_run_are_not_read_as_logs(
     nights: Nights, logs: Logs, tracker: Tracker, tmp_path: Path
 ) -> None:
-    """Key, members and km.toml may lie beside the logs: none is read, and no error shows a key."""
+    """Key file, members' file and km.toml may be beside the logs: none is read, and no error shows a key."""
     key = "0123456789abcdef" * 2
     logs.path("km.key").write_text(key + "\n")
     logs.path("km.key").chmod(0o600)
@@ -616,7 +616,7 @@ def test_what_a_run_is_told_by_is_no_log(
     check(tracker, logs)
     nights.configure('files = ["km.key"]', more=more)
     result = nights("--log", tmp_path / "log").ended(2)
-    assert "km.key is no log to read: it is a key file" in result.err
+    assert "km.key is not a log: it is a key file" in result.err
     assert key not in result.err + (tmp_path / "log").read_text()
 
 
@@ -630,7 +630,7 @@ def test_a_file_called_as_standard_input_is(nights: Nights, logs: Logs, tracker:
 
 
 def test_events_that_only_earlier_nights_had_are_no_finding(nights: Nights, logs: Logs) -> None:
-    """What was not read tonight may have had them."""
+    """The event may be in files that were not read tonight."""
     logs.append("a.log", logs.lines(3))
     aged(logs.path("a.log"))
     found = nights("--only", "E", "--only", "F", "--json").ended(0).summary["findings"]
@@ -707,7 +707,7 @@ def test_fifty_pairs_started_at_once(importer: Command, nights: Nights, logs: Lo
 
 
 def test_it_ends_when_its_time_is_up(nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    """At a batch; the next run goes on there."""
+    """The run stops between two batches, and the next run continues there."""
     logs.append("app.log", logs.lines(200))
     tracker.latency = 0.03
     result = nights("--max-time", "1", "--concurrency", "2", "--batch-size", "20").ended(75)
@@ -722,7 +722,7 @@ def test_it_ends_when_its_time_is_up(nights: Nights, logs: Logs, tracker: Tracke
 def test_it_can_be_stopped_while_it_looks_strictly(
     importer: Command, nights: Nights, logs: Logs, tracker: Tracker, tmp_path: Path, way: str
 ) -> None:
-    """Before anything is sent; and who is told that it began is told that it ended."""
+    """The run stops before anything is sent, and the monitor gets a ping for its end."""
     logs.append("app.log", logs.lines(60_000))
     log, options = tmp_path / "log", ("--max-time", "0.5") if way == "--max-time" else ()
     process = importer.start(*nights.words, "--strict", "--log", log, *options)
@@ -770,7 +770,7 @@ def test_a_request_to_wait_outlives_the_run(clockwork: Clockwork, logs: Logs, tr
     tracker.behave = None
     clockwork.now = NOW + 3599
     assert clockwork.run() == 75
-    assert "wants to be left alone until 2026-09-21 15:13:20 UTC" in clockwork.said
+    assert "asked for no calls until 2026-09-21 15:13:20 UTC" in clockwork.said
     assert len(tracker.seen) == asked
     assert "6 calls" not in clockwork.said
     clockwork.now = NOW + 3601
@@ -779,7 +779,7 @@ def test_a_request_to_wait_outlives_the_run(clockwork: Clockwork, logs: Logs, tr
 
 
 @pytest.mark.parametrize("asked", ["31536000", "9" * 14, "9" * 400])
-def test_nobody_stops_us_for_longer_than_a_day(
+def test_no_answer_pauses_a_destination_for_longer_than_a_day(
     clockwork: Clockwork, logs: Logs, tracker: Tracker, asked: str
 ) -> None:
     tracker.behave = lambda _hit, _number: too_many(asked)
@@ -802,12 +802,12 @@ def test_a_clock_that_was_wrong_does_not_stop_us(clockwork: Clockwork, tracker: 
 
 
 def test_an_outage_outlives_the_run(clockwork: Clockwork, logs: Logs, tracker: Tracker) -> None:
-    """It is left alone for half a minute, then a minute; the first call then goes alone."""
+    """The destination is left alone for half a minute, then for a minute; then a single call goes first."""
     tracker.stop()
     assert clockwork.run() == 69
     clockwork.now += 29
     assert clockwork.run() == 69
-    assert "is left alone until" in clockwork.said
+    assert "no calls are sent to the destination until" in clockwork.said
     assert f"{tracker.url.removeprefix('http://')} refuses connections" in clockwork.said
     clockwork.now += 2
     assert clockwork.run() == 69
@@ -829,7 +829,7 @@ def test_one_that_answers_and_takes_nothing_is_left_alone_too(
     asked = len(tracker.seen)
     assert asked == 8
     assert briefly.run() == 69
-    assert "it took no call: HTTP 503 Service Unavailable" in briefly.said
+    assert "it acknowledged no call: HTTP 503 Service Unavailable" in briefly.said
     assert len(tracker.seen) == asked
     briefly.now += 31
     assert briefly.run() == 69
@@ -843,7 +843,7 @@ def test_one_that_answers_and_takes_nothing_is_left_alone_too(
 def test_a_call_that_is_never_taken_holds_up_no_other(
     clockwork: Clockwork, logs: Logs, tracker: Tracker
 ) -> None:
-    """Promise 4, over many runs: it is no outage, though it is all that an idle run has to send."""
+    """Promise 4 over many runs: one undeliverable call is no pause, even if there is nothing else to send."""
     tracker.behave = lambda hit, _number: refuse(500) if hit.params["n"] == "1" else OK
     for turn in range(6):
         assert clockwork.run() == 75
@@ -871,7 +871,7 @@ def test_an_outage_that_ends_behind_a_call_that_is_never_taken(
 
 
 def test_last_nights_outage_is_forgotten(clockwork: Clockwork, tracker: Tracker) -> None:
-    """A single failure tonight is no outage."""
+    """A single failure tonight does not pause the destination."""
     tracker.stop()
     assert clockwork.run() == 69
     tracker.start()
@@ -887,7 +887,7 @@ SECRET = "s3cr3t-value"
 
 
 def told_secrets(logs: Logs) -> None:
-    """Files and rows that are bad in ways of which people are told what stands there."""
+    """Files and rows with mistakes whose messages quote the log."""
     row = {"user": "u", "account": "a", "event": "E", "timestamp": 1_700_000_000}
     bad = json.dumps({**row, "timestamp": SECRET, SECRET: SECRET}).encode() + b"\n"
     logs.append("a.log", bad * 20)
@@ -944,13 +944,13 @@ def test_a_log_is_not_written_into_what_is_something_else(
     sqlite3.connect(tmp_path / "store.db").execute("CREATE TABLE t (x)").connection.close()
     path = {"log": logs.path("app.log"), "km.toml": nights.config, "store": tmp_path / "store.db"}[kind]
     before = path.read_bytes()
-    assert "holds something else" in nights("--log", path).ended(2).err
+    assert "is not a journal" in nights("--log", path).ended(2).err
     assert path.read_bytes() == before
     assert not tracker.seen
 
 
-def test_neither_key_nor_values_are_told(nights: Nights, logs: Logs, tmp_path: Path) -> None:
-    """Bad rows, bad files and findings, with a value that must be seen by nobody but who reads the mail."""
+def test_reports_contain_neither_keys_nor_values(nights: Nights, logs: Logs, tmp_path: Path) -> None:
+    """Bad rows, bad files and findings, with a value that only the mail of cron may contain."""
     told_secrets(logs)
     log, metrics = tmp_path / "log", tmp_path / "km.prom"
     with Tracker() as monitor:
@@ -978,8 +978,8 @@ def test_metrics_and_log_of_a_run(nights: Nights, logs: Logs, tmp_path: Path) ->
     assert log.exists()
 
 
-def test_a_monitor_is_told(nights: Nights, logs: Logs) -> None:
-    """Start and success; then failure with the exit code, its words in the body."""
+def test_a_monitor_is_pinged(nights: Nights, logs: Logs) -> None:
+    """Start and success; then failure with the exit code, and the messages in the body."""
     logs.append("app.log", logs.lines(3))
     with Tracker() as monitor:
         nights("--ping", f"{monitor.url}/uuid").ended(0)
@@ -994,10 +994,10 @@ def test_a_monitor_is_told(nights: Nights, logs: Logs) -> None:
         assert "404" in nights("--ping", f"{monitor.url}/uuid").ended(2).err
 
 
-def test_who_could_not_begin_tells_no_monitor(
+def test_a_run_that_finds_the_ledger_locked_does_not_ping(
     importer: Command, nights: Nights, logs: Logs, tracker: Tracker
 ) -> None:
-    """The run that holds the ledger has told that it began, and will tell how it ended."""
+    """The run that holds the ledger has pinged its start, and will ping its end."""
     logs.append("app.log", logs.lines(60))
     process = busy(importer, nights, tracker)
     with Tracker() as monitor:
@@ -1007,10 +1007,10 @@ def test_who_could_not_begin_tells_no_monitor(
         process.communicate()
 
 
-def test_a_run_that_may_not_send_tells_what_is_pending(
+def test_a_run_that_may_not_send_reports_pending_calls(
     nights: Nights, logs: Logs, tracker: Tracker, tmp_path: Path
 ) -> None:
-    """An alert on what is pending must not go green since nothing is tried."""
+    """An alert on pending calls must not turn green because a run tried nothing."""
     logs.append("app.log", logs.lines(3))
     tracker.behave = lambda _hit, _number: too_many("3600")
     metrics = tmp_path / "km.prom"
@@ -1023,7 +1023,7 @@ def test_a_run_that_may_not_send_tells_what_is_pending(
 def test_an_import_that_goes_through_ends_the_pause(
     nights: Nights, logs: Logs, importer: Command, tracker: Tracker
 ) -> None:
-    """It does not wait; what it finds out is for all."""
+    """A run by hand does not wait for the pause; its result counts for all runs."""
     logs.append("app.log", logs.lines(3))
     tracker.behave = lambda _hit, _number: too_many("3600")
     for _ in range(2):
@@ -1035,8 +1035,8 @@ def test_an_import_that_goes_through_ends_the_pause(
     check(tracker, logs)
 
 
-def test_a_km_toml_that_is_wrong_is_told_to_monitor_and_log(nights: Nights, tmp_path: Path) -> None:
-    """It is what breaks after a year; so is a flag."""
+def test_a_wrong_km_toml_is_reported_to_monitor_and_log(nights: Nights, tmp_path: Path) -> None:
+    """A wrong flag is reported too: the command may be edited long after it was set up."""
     log = tmp_path / "log"
     with Tracker() as monitor:
         nights("--rat", "5", "--ping", f"{monitor.url}/uuid", "--log", log).ended(2)
@@ -1045,12 +1045,12 @@ def test_a_km_toml_that_is_wrong_is_told_to_monitor_and_log(nights: Nights, tmp_
         nights.config.write_text("[[backfil]]")
         nights("--ping", f"{monitor.url}/uuid", "--log", log).ended(2)
         assert [hit.path for hit in monitor.seen] == ["/uuid/2"] * 3
-        assert b"backfil is no key that is known" in monitor.seen[-1].body
+        assert b"backfil is not a known key" in monitor.seen[-1].body
     told = [json.loads(text) for text in log.read_text().splitlines()]
     assert [entry["what"] for entry in told] == ["problem", "end", "problem", "end"]
 
 
-def test_a_key_that_is_missing_is_told_to_the_monitor(nights: Nights, importer: Command) -> None:
+def test_a_missing_key_is_reported_to_the_monitor(nights: Nights, importer: Command) -> None:
     importer.environment["KM_API_KEY"] = ""
     with Tracker() as monitor:
         nights("--ping", f"{monitor.url}/uuid").ended(2)
@@ -1058,7 +1058,7 @@ def test_a_key_that_is_missing_is_told_to_the_monitor(nights: Nights, importer: 
         assert b"KM_API_KEY" in monitor.seen[-1].body
 
 
-def test_nothing_to_do_is_said(km: Command, tmp_path: Path) -> None:
+def test_nothing_to_do_is_an_error(km: Command, tmp_path: Path) -> None:
     """Without a km.toml, or without a source in it."""
     (tmp_path / "km.toml").write_text("")
     assert "[[backfill]]" in km("backfill", "--config", tmp_path / "km.toml").ended(2).err
@@ -1068,7 +1068,7 @@ def test_nothing_to_do_is_said(km: Command, tmp_path: Path) -> None:
 
 
 def test_runs_that_find_nothing_leave_nothing(nights: Nights, logs: Logs, importer: Command) -> None:
-    """Neither files that are not touched nor those that are read again make the ledger grow."""
+    """Neither unchanged files nor files that are read again make the ledger grow."""
     logs.append("a.log", logs.lines(50))
     aged(logs.path("a.log"))
     logs.append("b.log", logs.lines(50) + b'{"user": "u')

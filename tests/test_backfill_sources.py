@@ -1,4 +1,4 @@
-"""[[backfill]] in km.toml: which sources there are, where their files are, and which part is taken."""
+"""[[backfill]] in km.toml: the sources, the paths of their files, and the selection of their events."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from km_cli.config import BackfillSource, backfill_sources, kmtoml
+from km_cli.config import kmtoml
+from km_cli.config.backfill import BackfillSource, backfill_sources
 from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.errors import UsageError
-from km_cli.mapping import Part, make_part
+from km_cli.mapping import Selection, make_selection
 
 HOUR = 3600 * 10**9
 NEW_YEAR = 1704067200 * 10**9
@@ -21,13 +22,13 @@ def source(name: str, *files: str, **said: Any) -> BackfillTable:
 
 
 def sources(*tables: BackfillTable, names: tuple[str, ...] = (), **said: Any) -> tuple[BackfillSource, ...]:
-    """Return what the tables mean in etc/km.toml beside the flags in `said`."""
+    """Return the sources of the tables in etc/km.toml, with the flags in `said`."""
     words = {"since": "", "until": "", "only": (), "skip": (), "timezone": "", **said}
     return backfill_sources(
         KmToml(backfill=list(tables)),
         Path("etc"),
         names,
-        make_part(**words),
+        make_selection(**words),
         "since" in said,
         "until" in said,
         words["timezone"],
@@ -35,13 +36,13 @@ def sources(*tables: BackfillTable, names: tuple[str, ...] = (), **said: Any) ->
 
 
 def test_all_of_them_or_those_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In km.toml's order, whichever order they are named in."""
+    """In the order of km.toml, not in the order of the names."""
     monkeypatch.setenv("HOME", "/home/ada")
     exports = source("exports", "exports/*.csv", "~/more/", optional=True)
     tables = (exports, source("logs", "/var/log/%Y.jsonl"), source("old"))
     first, second, third = sources(*tables)
-    assert first == BackfillSource("exports", ("etc/exports/*.csv", "/home/ada/more/"), Part(), True)
-    assert second == BackfillSource("logs", ("/var/log/%Y.jsonl",), Part(), False)
+    assert first == BackfillSource("exports", ("etc/exports/*.csv", "/home/ada/more/"), Selection(), True)
+    assert second == BackfillSource("logs", ("/var/log/%Y.jsonl",), Selection(), False)
     assert sources(*tables, names=("old", "exports", "old")) == (first, third)
 
 
@@ -59,40 +60,40 @@ def test_all_of_them_or_those_that_are_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_flag_stands_before_a_sources_own_times(
     said: dict[str, str], since: int | None, until: int | None
 ) -> None:
-    """In the log's zone both of them; events come from flags alone."""
+    """Both bounds are in the zone of the log; events come from flags only."""
     table = source("a", since="2024-01-01", until="2024-01-02")
     (one,) = sources(table, only=["In"], skip=["Out"], **said)
-    assert one.part == Part(since, until, ("in",), ("out",))
+    assert one.selection == Selection(since, until, ("in",), ("out",))
 
 
 @pytest.mark.parametrize(
     ("tables", "said", "message", "hint"),
     [
-        ([], {}, "km.toml has no [[backfill]]", '[[backfill]] and below it name = "exports" and files = ['),
+        ([], {}, "km.toml has no [[backfill]]", '[[backfill]], name = "exports" and files = ['),
         (
             [source("a"), source("b"), source("a")],
             {"names": ("b",)},
             "km.toml, backfill[3].name: backfill[1] is called 'a' too",
-            "a name of its own",
+            "its own name",
         ),
         ([source("exports")], {"names": ("exprots",)}, "called 'exprots'", "did you mean 'exports'?"),
-        ([source("a"), source("b")], {"names": ("zzz",)}, "called 'zzz'", "there are: a, b"),
+        ([source("a"), source("b")], {"names": ("zzz",)}, "called 'zzz'", "the names are: a, b"),
         (
             [source("a"), source("b", since="soon")],
             {},
-            "km.toml, backfill[2].since: 'soon' is no time",
+            "km.toml, backfill[2].since: 'soon' is not a time",
             "2024-01-31",
         ),
         (
             [source("a", until="2024-02-30")],
             {"until": "2024-01-01"},
-            "km.toml, backfill[1].until: '2024-02-30' is no time",
+            "km.toml, backfill[1].until: '2024-02-30' is not a time",
             "2024-01-31",
         ),
         (
             [source("a", since="2024-01-02", until="2024-01-02")],
             {},
-            "nothing is from 2024-01-02 on (km.toml, backfill[1].since) and before 2024-01-02 (km.toml, "
+            "no row can be from 2024-01-02 on (km.toml, backfill[1].since) and before 2024-01-02 (km.toml, "
             "backfill[1].until)",
             "earlier",
         ),
@@ -100,14 +101,14 @@ def test_a_flag_stands_before_a_sources_own_times(
             [source("a", until="2024-01-01")],
             {"since": "2024-06-01"},
             "from 2024-06-01T00:00:00+00:00 on (--since) and before 2024-01-01 (km.toml, backfill[1].until)",
-            "say other times",
+            "give other times",
         ),
     ],
 )
 def test_what_makes_no_sense(
     tables: list[BackfillTable], said: dict[str, Any], message: str, hint: str
 ) -> None:
-    """It is told with its place, and what to do."""
+    """The message has the place, and the hint the next step."""
     with pytest.raises(UsageError) as raised:
         sources(*tables, **said)
     assert message in str(raised.value)
@@ -128,4 +129,4 @@ def test_dates_need_no_quotation_marks(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     (one,) = sources(*kmtoml.read(config).backfill)
-    assert (one.part.since, one.part.until) == (NEW_YEAR, NEW_YEAR + 34 * HOUR)
+    assert (one.selection.since, one.selection.until) == (NEW_YEAR, NEW_YEAR + 34 * HOUR)

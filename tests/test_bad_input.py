@@ -23,7 +23,7 @@ COUNTS = ("sent", "skipped", "rejected", "held", "pending")
 
 
 def arrived(tracker: Tracker) -> list[Call]:
-    """Return what the tracker recorded, in no particular order; nothing may be in it that is not a Call."""
+    """Return the calls that the tracker recorded, in any order. Each must have the form of a Call."""
     calls = []
     for params in tracker.calls():
         person, event, second = (params.pop(name) for name in ("_p", "_n", "_t"))
@@ -59,7 +59,7 @@ NORMALISED = {
 
 
 def normalised(out: str) -> dict[str, int]:
-    """Return what was normalised, of either summary."""
+    """Return the counts of normalised forms, of either summary."""
     if out.startswith("{"):
         return dict(json.loads(out)["normalised"])
     line = "".join(re.findall(r"^normalised: (.*)", out, re.MULTILINE))
@@ -79,7 +79,7 @@ def harmless(text: str) -> bool:
 
 @pytest.mark.parametrize("bad", [pytest.param(bad, id=f"{bad.name}: {bad.line}") for bad in CASES])
 def test_bad_input(importer: Command, tracker: Tracker, tmp_path: Path, bad: Bad) -> None:
-    """Its exit code, its counts, what is said, and what arrives: that and nothing else."""
+    """Its exit code, its counts, its messages and the calls that arrive are exactly those of the table."""
     path = tmp_path / bad.name
     path.write_bytes(bad.content)
     # Findings are shown to people only.
@@ -280,7 +280,7 @@ def _be_newer(path: Path) -> None:
 def test_ledgers_that_are_not_used(
     importer: Command, tracker: Tracker, tmp_path: Path, spoil: Callable[[Path], None], parts: tuple[str, ...]
 ) -> None:
-    """Nothing is sent, and what is there stays as it is."""
+    """Nothing is sent, and the file stays as it is."""
     (tmp_path / "empty.csv").write_bytes(HEADER)
     (tmp_path / "log.csv").write_bytes(csv())
     importer("import", tmp_path / "empty.csv").ended(0)

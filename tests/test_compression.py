@@ -44,7 +44,7 @@ def whole(source: Source) -> bytes:
 @given(data=st.binary(max_size=400), size=st.integers(1, 500))
 @pytest.mark.parametrize("ending", PACKS)
 def test_what_was_packed_is_read(ending: str, data: bytes, size: int) -> None:
-    """Whatever it is, in pieces of whatever size, and never more than was asked for."""
+    """Any content, in pieces of any size, and never more bytes than were asked for."""
     with written(PACKS[ending](data), "x") as source:
         stream = source.open()
         pieces = list(iter(lambda: stream.read(size), b""))
@@ -56,7 +56,7 @@ def test_what_was_packed_is_read(ending: str, data: bytes, size: int) -> None:
 @pytest.mark.parametrize("ending", PACKS)
 @pytest.mark.parametrize("name", ["log.csv", "log.csv.{}", "log", "log.csv.gz", "log.csv.2.{}"])
 def test_the_name_does_not_matter(ending: str, name: str) -> None:
-    """The content says what it is packed by."""
+    """The content tells the program that packed it."""
     with written(PACKS[ending](log(3)), name.format(ending)) as source:
         opened = open_reader(source)
         opened.close()
@@ -96,7 +96,7 @@ def test_zst_may_begin_with_a_frame_to_skip() -> None:
 
 @pytest.mark.parametrize("ending", PACKS)
 def test_standard_input_may_come_in_drops(ending: str) -> None:
-    """What it is packed by shows before it has all arrived."""
+    """The program that packed it is recognised before all bytes have arrived."""
     reading, writing = os.pipe()
     packed = PACKS[ending](b"user,event\n1,2\n")
     os.write(writing, packed[:1])
@@ -133,7 +133,7 @@ def test_of_a_cut_file_what_was_whole_is_read(ending: str, rows: int) -> None:
 
 @pytest.mark.parametrize("ending", PACKS)
 def test_a_cut_anywhere_is_an_error(ending: str) -> None:
-    """Behind the bytes that tell what it is packed by."""
+    """Behind the bytes that tell how it is packed."""
     packed = PACKS[ending](log(20))
     for kept in range(10, len(packed), 7):
         with written(packed[:kept], "x.csv") as source, pytest.raises(ReadError):
@@ -206,18 +206,18 @@ def test_what_takes_too_much_memory_is_refused(
 
 
 def test_nothing_of_what_is_damaged_is_sent(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """Until its check sum fails, false content looks true: rows of nobody, for good."""
+    """Until its check sum fails, false content looks true, and people would be made from it for good."""
     packed = bytearray(gzip.compress(log(5000), mtime=0))
     packed[len(packed) // 2] ^= 0x55
     (tmp_path / "x.csv.gz").write_bytes(packed)
     result = importer("import", tmp_path / "x.csv.gz").ended(74)
-    assert "nothing of it is sent" in result.err
+    assert "none of its rows is sent" in result.err
     assert not tracker.seen
 
 
 @pytest.mark.parametrize("ending", PACKS)
 def test_nothing_was_whole_before_what_is_all_damaged(ending: str) -> None:
-    """So nothing is said of it."""
+    """So there is no message about it."""
     damaged = PACKS[ending](log(3))[:12] + b"\xff" * 40
     with written(damaged, "x.csv") as source, pytest.raises(ReadError, match=r"after 0 bytes") as raised:
         open_reader(source)
@@ -246,7 +246,7 @@ def test_a_library_is_missed_before_anything_is_sent(
     plain, packed = tmp_path / "a.csv", tmp_path / "b.csv.zst"
     plain.write_bytes(log(3))
     packed.write_bytes(PACKS["zst"](log(5)))
-    result = importer("import", plain, packed, "--json").ended(2)
+    result = importer.alone("import", plain, packed, "--json").ended(2)
     said(result, "b.csv.zst", "pip install 'km-cli[zst]'", "zstd -dc ")
     assert not tracker.seen
     assert result.summary["rows"]["read"] == 0

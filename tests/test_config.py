@@ -1,4 +1,4 @@
-"""`km-cli config`: what is in force and from where, and the schema of km.toml."""
+"""`km-cli config`: the settings in force and their sources, and the schema of km.toml."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ optional = true
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Path:
-    """A km.toml with something in every table."""
+    """A km.toml with a key in every table."""
     path = tmp_path / "km.toml"
     path.write_text(WHOLE)
     return path
 
 
 def test_what_is_shown_is_the_same_km_toml(km: Command, whole: Path, tmp_path: Path) -> None:
-    """Shown, read and shown again."""
+    """The output of `config show` is a km.toml that gives the same output."""
     shown = km("config", "show", "--config", whole).ended(0).out
     again = tmp_path / "again.toml"
     again.write_text(shown)
@@ -79,12 +79,12 @@ def test_what_is_shown_is_the_same_km_toml(km: Command, whole: Path, tmp_path: P
     assert second.backfill == first.backfill
     assert "optional = false" not in shown
     assert km("config", "show", "--config", again).ended(0).out.splitlines()[1:3] == [
-        "# strategy =                              # not said",
+        "# strategy =                              # not set",
         'allow_id = ["guest"]                      # km.toml',
     ]
 
 
-def test_every_value_says_where_it_is_from(tmp_path: Path, whole: Path) -> None:
+def test_every_value_is_shown_with_its_source(tmp_path: Path, whole: Path) -> None:
     km = Command(tmp_path, environment={"KM_CLI_CONCURRENCY": "7", "KM_CLI_TO": "local"})
     told = json.loads(km("config", "show", "--config", whole, "--json").ended(0).out)
     assert told["delivery.concurrency"] == {"value": 7, "source": "environment, KM_CLI_CONCURRENCY"}
@@ -92,10 +92,10 @@ def test_every_value_says_where_it_is_from(tmp_path: Path, whole: Path) -> None:
     assert told["delivery.rate"] == {"value": 2.5, "source": "km.toml"}
     assert told["delivery.attempts"] == {"value": 10, "source": "default"}
     assert told["columns.properties"] == {"value": ["plan"], "source": "km.toml"}
-    assert told["columns.user"] == {"value": None, "source": "not said"}
+    assert told["columns.user"] == {"value": None, "source": "not set"}
 
 
-def test_a_key_is_told_to_be_there_and_never_shown(km: Command, whole: Path) -> None:
+def test_whether_a_key_is_set_is_shown_and_never_the_key(km: Command, whole: Path) -> None:
     (whole.parent / "key").write_text("a-secret-of-a-file")
     shown = km("config", "show", "--config", whole).ended(0).out
     assert "the key is in KM_API_KEY, which is set" in shown
@@ -115,20 +115,20 @@ def test_a_password_in_a_url_is_not_shown(km: Command, tmp_path: Path, form: lis
 
 def test_nothing_there_is_no_error(km: Command) -> None:
     shown = km("config", "show", "--config", "").ended(0).out
-    assert shown.startswith("# there is no km.toml here")
+    assert shown.startswith("# there is no km.toml in this folder")
     assert tomllib.loads(shown)["delivery"]["to"] == "kissmetrics"
 
 
-def test_what_is_wrong_in_it_is_told(km: Command, tmp_path: Path) -> None:
+def test_a_mistake_in_km_toml_is_reported(km: Command, tmp_path: Path) -> None:
     path = tmp_path / "km.toml"
     path.write_text("[delivery]\nconcurency = 3\n")
     result = km("config", "show", "--config", path).ended(2)
-    assert "delivery.concurency is no key that is known" in result.err
+    assert "delivery.concurency is not a known key" in result.err
     assert "did you mean delivery.concurrency?" in result.err
 
 
 def test_the_schema_knows_every_table(km: Command) -> None:
-    """An editor reads it; it has the words that km.toml has, and forbids others."""
+    """It is valid JSON Schema, has the keys of km.toml and forbids others."""
     schema = json.loads(km("config", "schema").ended(0).out)
     top = schema["$defs"]["KmToml"]
     assert set(top["properties"]) == set(kmtoml.KmToml.__struct_fields__)

@@ -1,4 +1,4 @@
-"""km.toml, key files and the members' file: one that is there and can't be read is an error, never absent."""
+"""km.toml, key files and members' files: a file that cannot be read is an error, never treated as absent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNREADABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "fifo": (os.mkfifo, "not a regular file"),
     "device": (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
 }
-"""Kinds of files that can't be read, how one is made, and what is said of it."""
+"""Kinds of files that cannot be read: how to create one, and the message about it."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def within(command: Command, folder: Path, *words: str | Path) -> Result:
-    """Run a command in a folder. It must end by itself: a FIFO is not waited for."""
+    """Run a command in a folder. It must end by itself, without waiting for a FIFO."""
     process = command.start(*words, cwd=folder)
     try:
         out, err = process.communicate(timeout=60)
@@ -62,7 +62,7 @@ def within(command: Command, folder: Path, *words: str | Path) -> Result:
 def test_a_km_toml_that_cannot_be_read(
     importer: Command, tracker: Tracker, log: Path, tmp_path: Path, kind: str, named: bool
 ) -> None:
-    """Without it the run would send to another site, as other people."""
+    """Without its km.toml the run would send to another site, under other identities."""
     make, words = UNREADABLE[kind]
     folder = tmp_path / "here"
     folder.mkdir()
@@ -112,7 +112,7 @@ def test_a_file_without_rights() -> None:
 
 @pytest.mark.parametrize(("size", "fits"), [(4096, True), (4097, False), (1 << 32, False)])
 def test_a_file_is_read_within_its_bound(tmp_path: Path, size: int, fits: bool) -> None:
-    """However large it is: a sparse one of 4 GiB takes neither time nor memory."""
+    """A sparse file of 4 GiB takes neither time nor memory."""
     path = tmp_path / "key"
     with path.open("wb") as file:
         file.truncate(size)

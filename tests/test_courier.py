@@ -1,4 +1,4 @@
-"""Outages in virtual time: how long a run takes, what it sends in vain, and who waits for whom."""
+"""Outages in virtual time: how long a run takes, how many attempts fail, and which call waits for which."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from km_cli.delivery.courier import Courier, Errand
+from km_cli.delivery.courier import Courier, Request
 from km_cli.delivery.policy import Policy
 from km_cli.errors import ComeBackLater, Outage
-from km_cli.model import Answer, Outcome, Verdict
-from tests.support.virtual import DOWN, LATENCY, TAKEN, Behave, Trip, down_until, parcels, travel
+from km_cli.model import Answer, AnswerKind, Outcome
+from tests.support.virtual import DOWN, LATENCY, TAKEN, Behave, Trip, down_until, outbox_calls, travel
 
 ACKNOWLEDGED, PENDING = Outcome.ACKNOWLEDGED, Outcome.PENDING
 SEEDS = range(8)
@@ -24,7 +24,7 @@ def never(*numbers: int) -> Behave:
 
 
 def attempts(trip: Trip) -> Counter[int]:
-    """How often each call was sent in vain."""
+    """How many attempts at each call failed."""
     return Counter(number for _, number, taken in trip.sent if not taken)
 
 
@@ -37,7 +37,7 @@ def test_a_second_of_503_at_the_start_takes_a_few_waits(workers: int, seed: int)
     """A hundred rows; the calls that failed are not paid for at one a second."""
     trip = travel(down_until(1.0), 200, workers=workers, seed=seed)
     assert trip.outcomes == {ACKNOWLEDGED: 200}
-    assert trip.in_vain <= 5 + 10
+    assert trip.failed <= 5 + 10
     assert trip.ended < 1.0 + 0.5 + 1.0 + 2.0 + 4.0 + 200 / workers * 2 * LATENCY
 
 
@@ -46,7 +46,7 @@ def test_a_second_of_503_midway_takes_a_few_waits(seed: int) -> None:
     without = travel(lambda *_: TAKEN, 2000, seed=seed).ended
     trip = travel(down_until(3.0, begin=2.0), 2000, seed=seed)
     assert trip.outcomes == {ACKNOWLEDGED: 2000}
-    assert trip.in_vain <= 16 + 5 + 10
+    assert trip.failed <= 16 + 5 + 10
     assert trip.ended < without + 1.0 + 8.0
 
 
@@ -58,8 +58,8 @@ def test_until_the_first_acknowledgement_at_most_four_are_in_flight(workers: int
     assert late.count(LATENCY) == min(workers, 2000), "then everyone goes"
 
 
-def test_who_is_refused_one_by_one_is_not_taken_for_an_acknowledgement() -> None:
-    refused = Answer(Verdict.REJECTED, "HTTP 400")
+def test_a_rejected_call_is_no_acknowledgement() -> None:
+    refused = Answer(AnswerKind.REJECTED, "HTTP 400")
     trip = travel(lambda number, _: refused if number < 4 else TAKEN, 50)
     assert trip.most == 4
     assert trip.outcomes == {Outcome.REJECTED: 4, ACKNOWLEDGED: 46}
@@ -75,7 +75,7 @@ def test_fifteen_minutes_without_an_acknowledgement_end_the_run(begin: float, se
     assert isinstance(trip.failure, Outage)
     assert str(trip.failure) == "nothing was acknowledged for 15 minutes: HTTP 503 Service Unavailable"
     assert trip.ended == pytest.approx(begin + PATIENCE, abs=2 * LATENCY)
-    assert trip.in_vain <= 16 + 5 + 5 + 5
+    assert trip.failed <= 16 + 5 + 5 + 5
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -87,7 +87,7 @@ def test_an_hour_of_outage_costs_a_tenth_and_fifty(seed: int) -> None:
     waits = iter((30.0, 60.0, 120.0, 240.0, *[300.0] * 20))
     while left:
         at += next(waits)
-        trip = travel(down_until(3600.0 - at), left, seed=seed, outage=True)
+        trip = travel(down_until(3600.0 - at), left, seed=seed, is_wary=True)
         left, sent, at = left - trip.outcomes[ACKNOWLEDGED], sent + len(trip.sent), at + trip.ended
     assert sent - calls <= calls * 0.1 + 50
     assert sent - calls < 80, "far fewer: 3 a run, once it is known"
@@ -103,30 +103,30 @@ def test_an_outage_within_patience_leaves_nothing_pending(minutes: int, seed: in
 
 
 class Drawn(Random):
-    """Draws these shares of the range, one after the other."""
+    """Draws these fractions of the range, one after the other."""
 
-    def __init__(self, *shares: float) -> None:
+    def __init__(self, *fractions: float) -> None:
         super().__init__(0)
-        self._shares = iter(shares)
+        self._fractions = iter(fractions)
 
     def uniform(self, a: float, b: float) -> float:
-        return a + (b - a) * next(self._shares)
+        return a + (b - a) * next(self._fractions)
 
 
-def test_a_probe_takes_nobodys_last_attempt_while_others_have_more() -> None:
+def test_a_probe_is_no_calls_last_attempt_while_another_call_has_more() -> None:
     """Call 0 has failed twice, call 1 once; 0 has been due for longer, and 1 is the probe."""
     policy = Policy(attempts=3, breaker_failures=3)
     courier = Courier(policy, Drawn(0.0, 0.7, 1.0, 1.0), 0.0)
 
     def sent(now: float) -> int:
-        errand = courier.take(now)
-        assert isinstance(errand, Errand)
-        courier.settle(errand, DOWN if now < 2.0 else TAKEN, now)
-        return errand.jobs[0].parcel.number
+        request = courier.take(now)
+        assert isinstance(request, Request)
+        courier.settle(request, DOWN if now < 2.0 else TAKEN, now)
+        return request.calls[0].call.number
 
-    courier.submit(parcels(range(1)), 0.0)
+    courier.submit(outbox_calls(range(1)), 0.0)
     assert [sent(0.0), sent(0.0)] == [0, 0]
-    courier.submit(parcels(range(1, 2)), 0.6)
+    courier.submit(outbox_calls(range(1, 2)), 0.6)
     assert sent(0.6) == 1
     assert courier.take(1.0) == pytest.approx(0.1)
     assert [sent(2.0), sent(2.0)] == [1, 0]
@@ -162,7 +162,7 @@ def test_one_that_is_never_taken_is_pending_after_its_attempts_and_its_backoff()
 
 def test_after_an_outage_the_first_calls_are_not_tried_by_every_run() -> None:
     """Three that are never taken would else hold up all others for ever."""
-    trips = [travel(never(0, 1, 2), 6, seed=seed, outage=True) for seed in range(100)]
+    trips = [travel(never(0, 1, 2), 6, seed=seed, is_wary=True) for seed in range(100)]
     ended_well = sum(set(trip.numbers(ACKNOWLEDGED)) == {3, 4, 5} for trip in trips)
     assert ended_well > 80
     assert all(isinstance(trip.failure, Outage) for trip in trips if not trip.numbers(ACKNOWLEDGED))
@@ -179,7 +179,7 @@ def test_a_pending_call_has_its_last_failure_as_the_reason() -> None:
 
 
 def test_a_long_retry_after_ends_the_run_at_once() -> None:
-    asked = Answer(Verdict.RETRY, "HTTP 429 Too Many Requests", 301.0)
+    asked = Answer(AnswerKind.RETRY, "HTTP 429 Too Many Requests", 301.0)
     trip = travel(lambda *_: asked, 7)
     assert isinstance(trip.failure, ComeBackLater)
     assert "429" in str(trip.failure)
@@ -187,7 +187,7 @@ def test_a_long_retry_after_ends_the_run_at_once() -> None:
 
 
 def test_retry_after_is_a_floor_for_all() -> None:
-    asked = Answer(Verdict.RETRY, "HTTP 429 Too Many Requests", 100.0)
+    asked = Answer(AnswerKind.RETRY, "HTTP 429 Too Many Requests", 100.0)
     trip = travel(lambda _, now: asked if now < 50 else TAKEN, 50)
     assert trip.outcomes == {ACKNOWLEDGED: 50}
     between = [left for left, _, _ in trip.sent if 2 * LATENCY < left < 100.0]

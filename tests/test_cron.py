@@ -1,4 +1,4 @@
-"""The real cron runs the printed line, while a log is written, rotated and truncated under it."""
+"""The real cron runs the printed line while a log is written, rotated and truncated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 SENDMAIL = Path("/usr/sbin/sendmail")
-"""What Debian's cron hands its mails to."""
+"""The program to which Debian's cron gives its mails."""
 
 WRITES_FOR = 230
 """Seconds; in the last turns of cron that fall into it there is always something new."""
@@ -41,7 +41,7 @@ TURNS = 3
 
 
 class Cron:
-    """The real one: `mails` is all that it would have mailed so far."""
+    """The real cron. `mails` holds all that it would have mailed so far."""
 
     def __init__(self, folder: Path) -> None:
         self._mails = folder / "mails"
@@ -53,7 +53,7 @@ class Cron:
 
     @contextmanager
     def runs(self, crontab: str) -> Iterator[None]:
-        """Have this printed crontab run every minute."""
+        """Run this printed crontab every minute."""
         every_minute = crontab.replace("\n0 3 * * * ", "\n* * * * * ")
         assert every_minute != crontab
         # Cron knows by a time in whole seconds that its tables changed: one that comes in the second in which
@@ -87,7 +87,7 @@ def is_running() -> bool:
 
 @pytest.fixture
 def cron(tmp_path: Path) -> Iterator[Cron]:
-    """The daemon; whatever crontab there was is back afterwards."""
+    """The daemon; the crontab that existed before is restored afterwards."""
     if SENDMAIL.exists():
         pytest.skip("mails would leave: there is a sendmail here")
     kept = subprocess.run(["crontab", "-l"], capture_output=True, timeout=30)
@@ -111,7 +111,7 @@ def km(tmp_path: Path) -> Command:
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Path:
-    """A folder of logs; km.toml, above it, says that they are to be sent."""
+    """A folder of logs, which the km.toml above it names."""
     text = '[[backfill]]\nname = "app"\nfiles = ["logs/app.log*"]\n'
     (tmp_path / "km.toml").write_text(text, encoding="utf-8")
     folder = tmp_path / "logs"
@@ -128,7 +128,7 @@ def crontab(km: Command, tracker: Tracker) -> str:
 
 
 def turns_pass_until(is_done: Callable[[], bool]) -> bool:
-    """Wait for the next minute, and for what cron then runs; again, a few times, if that was not all."""
+    """Wait for the next minute and the run in it; repeat that a few times until the condition holds."""
     for _ in range(TURNS):
         time.sleep(60 - time.time() % 60 + SETTLES_FOR)
         if is_done():

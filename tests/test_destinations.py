@@ -1,29 +1,40 @@
-"""What every destination owes: pure encoding, and the other end reads exactly what was meant."""
+"""The conformance suite of destinations: encoding is pure, and the other end reads exactly what was meant.
+
+It runs over every registered destination, and over a toy that is one class: a file of lines.
+"""
 
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from km_cli.destinations import open_destination, parse_target
-from km_cli.destinations.tracker import TrackerDestination
-from km_cli.errors import LedgerFailed
-from km_cli.model import NANOSECONDS, Record, Verdict
-from km_cli.protocols import Destination
+from km_cli.destinations import DESTINATIONS, Target, parse_target
+from km_cli.destinations.base import QueryEncoder
+from km_cli.destinations.http import TrackerDestination
+from km_cli.destinations.local import LocalTarget
+from km_cli.destinations.tracker import TrackerTarget
+from km_cli.errors import LedgerFailed, UsageError
+from km_cli.model import NANOSECONDS, Answer, AnswerKind, OutboxCall, Record, Wired
+from km_cli.protocols import Clock, Destination
+from km_cli.run.clock import SystemClock
 from km_cli.standin import Store
-from tests.support.delivering import KEY, SECOND, parcel, record
+from tests.support.delivering import KEY, SECOND, connected, outbox_call, record
+from tests.support.inprocess import run
 from tests.support.tracker import GIF, Tracker
 
 FIRST, LAST = 1_230_768_000, 4_102_444_800
@@ -48,11 +59,13 @@ _CALLS = st.builds(
     st.lists(st.tuples(_NAMES, _TEXT), max_size=5, unique_by=lambda pair: folded(pair[0]).casefold()),
 )
 
-Understood = tuple[str, str, int, dict[str, str]]
+Opening = tuple[str, str, int, dict[str, str]]
 
 
 class ByTracker:
     """Reads what arrived at a server."""
+
+    target = TrackerTarget
 
     def __init__(self, folder: Path) -> None:  # noqa: ARG002
         self.tracker = Tracker()
@@ -61,12 +74,12 @@ class ByTracker:
     def destination(self, site: str) -> Destination:
         return TrackerDestination(self.tracker.url, {site: KEY})
 
-    def read(self, site: str) -> Understood:  # noqa: ARG002
+    def read(self, site: str) -> Opening:  # noqa: ARG002
         params = dict(self.tracker.hits[-1].params)
         assert (params.pop("_k"), params.pop("_d")) == (KEY, "1")
         return params.pop("_p"), params.pop("_n"), int(params.pop("_t")), params
 
-    def meant(self, call: Record, second: int) -> Understood:
+    def meant(self, call: Record, second: int) -> Opening:
         return call.identity, call.event, second, dict(call.properties)
 
     def close(self) -> None:
@@ -76,20 +89,22 @@ class ByTracker:
 class ByStore:
     """Reads what the embedded store keeps."""
 
+    target = LocalTarget
+
     def __init__(self, folder: Path) -> None:
         self.path = folder / "local.db"
 
     def destination(self, site: str) -> Destination:  # noqa: ARG002
-        return open_destination(parse_target(f"local:{self.path}", self.path), {}, 30.0)
+        return parse_target(f"local:{self.path}", self.path.parent).open({}, 30.0, SystemClock())
 
-    def read(self, site: str) -> Understood:
+    def read(self, site: str) -> Opening:
         with closing(Store(self.path)) as store:
             (event,) = (event for event in store.events() if event.product == site)
             values = [one for one in store.properties() if one.product == site]
         assert {(one.person, one.second) for one in values} <= {(event.person, event.second)}
         return event.person, event.event, event.second, {one.name: one.value for one in values}
 
-    def meant(self, call: Record, second: int) -> Understood:
+    def meant(self, call: Record, second: int) -> Opening:
         pairs = {folded(name): value for name, value in call.properties}
         return folded(call.identity), folded(call.event), second, pairs
 
@@ -97,10 +112,112 @@ class ByStore:
         pass
 
 
-End = ByTracker | ByStore
+# A destination in one class: `lines:PATH` appends each call to a file
 
 
-@pytest.fixture(scope="module", params=[ByTracker, ByStore])
+class LinesTarget(Target):
+    """A file of calls, one a line, the site in front."""
+
+    spelling: ClassVar[str] = "lines:PATH"
+
+    @classmethod
+    def parse(cls, to: str, folder: Path) -> Self:  # noqa: ARG003
+        path = str(Path(to.partition(":")[2]).absolute())
+        return cls(f"lines:{path}", path)
+
+    def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:  # noqa: ARG002
+        return Lines(Path(self.place))
+
+
+class Lines:
+    """The destination, and its only connection."""
+
+    at_once = 7
+    workers = 1
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._encoder = QueryEncoder()
+
+    def encode(self, call: Wired, second: int) -> bytes:
+        return self._encoder.encode(call, second)
+
+    def connect(self) -> Lines:
+        return self
+
+    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
+        try:
+            with self._path.open("ab") as file:
+                file.writelines(b"%s %s\n" % (call.site.encode(), call.payload) for call in outbox_calls)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            return Answer(AnswerKind.REFUSED, f"{self._path}: {error.strerror}", hint="name another file")
+        return Answer(AnswerKind.ACKNOWLEDGED)
+
+    def close(self) -> None:
+        pass
+
+
+class ByLines:
+    """Reads the last line."""
+
+    target = LinesTarget
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "calls.txt"
+
+    def destination(self, site: str) -> Destination:  # noqa: ARG002
+        return LinesTarget.parse(f"lines:{self.path}", self.path.parent).open({}, 30.0, SystemClock())
+
+    def read(self, site: str) -> Opening:
+        name, call = self.path.read_text().splitlines()[-1].split(" ")
+        assert name == site
+        params = dict(parse_qsl(call.partition("?")[2], keep_blank_values=True))
+        assert params.pop("_d") == "1"
+        return params.pop("_p"), params.pop("_n"), int(params.pop("_t")), params
+
+    def meant(self, call: Record, second: int) -> Opening:
+        return call.identity, call.event, second, dict(call.properties)
+
+    def close(self) -> None:
+        pass
+
+
+End = ByTracker | ByStore | ByLines
+ENDS = [ByTracker, ByStore, ByLines]
+
+
+def test_every_destination_has_an_end_to_read_at() -> None:
+    assert {end.target for end in ENDS} == {*DESTINATIONS.values(), LinesTarget}
+
+
+def test_a_toy_is_imported_to_by_one_line_in_the_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DESTINATIONS, "lines", LinesTarget)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_text("user,account,event,timestamp\nada,Acme,Paid,1709283600\n")
+    summaries = []
+    for _ in range(2):
+        code, out, err = run(["import", "log.csv", "--to", "lines:calls.txt", "--json"], os.environ)
+        assert code == 0, err
+        summaries.append(json.loads(out)["rows"])
+    assert [(rows["sent"], rows["skipped"]) for rows in summaries] == [(1, 0), (0, 1)]
+    assert Path("calls.txt").read_text() == (
+        "main /e?_p=ada&_n=Paid&_t=1709283600&_d=1\nmain /e?_p=Acme&_n=Paid&_t=1709283600&_d=1\n"
+    )
+    assert (tmp_path / "state").exists(), "it has no ledger of its own"
+    code, _, err = run(["import", "log.csv", "--to", "lines:."], os.environ)
+    assert code == 69
+    assert f"{tmp_path}: Is a directory\n  next: name another file" in err
+    with pytest.raises(UsageError) as caught:
+        parse_target("line:calls.txt", tmp_path)
+    assert "lines:PATH" in caught.value.hint, "the hint is made from the registry"
+
+
+@pytest.fixture(scope="module", params=ENDS)
 def end(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[End]:
     """Where calls go, and how to read there."""
     made: End = request.param(tmp_path_factory.mktemp("end"))
@@ -116,11 +233,11 @@ def test_the_other_end_reads_exactly_what_was_meant(end: End, call: Record) -> N
     site = next(_sites)
     call = call._replace(site=site)
     destination = end.destination(site)
-    with closing(destination.connect()) as connection:
-        answer = connection.send([parcel(destination, 1, call)])
-        assert answer.verdict is Verdict.ACKNOWLEDGED
+    with closing(connected(destination)) as connection:
+        answer = connection.send([outbox_call(destination, 1, call)])
+        assert answer.kind is AnswerKind.ACKNOWLEDGED
         assert end.read(site) == end.meant(call, call.second)
-        assert connection.send([parcel(destination, 1, call)]) == answer, "once more is harmless"
+        assert connection.send([outbox_call(destination, 1, call)]) == answer, "once more is harmless"
         assert end.read(site) == end.meant(call, call.second)
 
 
@@ -143,18 +260,20 @@ def test_two_calls_never_have_the_same_bytes(end: End, calls: list[Record]) -> N
     assert len({destination.encode(call, call.second) for call in calls}) == len(meant)
 
 
+@pytest.mark.usefixtures("transport")
 def test_as_many_go_at_once_as_it_says(end: End) -> None:
     destination = end.destination("many")
     calls = [record(number, site="many") for number in range(destination.at_once)]
-    with closing(destination.connect()) as connection:
-        parcels = [parcel(destination, number, call) for number, call in enumerate(calls)]
-        assert connection.send(parcels).verdict is Verdict.ACKNOWLEDGED
+    with closing(connected(destination)) as connection:
+        outbox_calls = [outbox_call(destination, number, call) for number, call in enumerate(calls)]
+        assert connection.send(outbox_calls).kind is AnswerKind.ACKNOWLEDGED
     assert destination.workers >= 1
 
 
 # The tracker's own
 
 
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize("length", [-1, 0, 1, 9000])
 def test_up_to_2048_characters_without_the_key_it_is_a_get(tracker: Tracker, length: int) -> None:
     destination = TrackerDestination(tracker.url + "/base", {"main": KEY})
@@ -162,10 +281,10 @@ def test_up_to_2048_characters_without_the_key_it_is_a_get(tracker: Tracker, len
     room = 2048 + length - len(tracker.url + "/base") - len(destination.encode(short, SECOND))
     call = short._replace(properties=(("note", "x" * room), ("plan", "a b")))
     payload = destination.encode(call, SECOND).decode()
-    with closing(destination.connect()) as connection:
+    with closing(connected(destination)) as connection:
         for _ in range(2):
-            assert connection.send([parcel(destination, 1, call)]).verdict is Verdict.ACKNOWLEDGED
-        assert connection.send([parcel(destination, 1, short)]).verdict is Verdict.ACKNOWLEDGED
+            assert connection.send([outbox_call(destination, 1, call)]).kind is AnswerKind.ACKNOWLEDGED
+        assert connection.send([outbox_call(destination, 1, short)]).kind is AnswerKind.ACKNOWLEDGED
     hit, same, last = tracker.seen
     query = payload.partition("?")[2]
     if length <= 0:
@@ -181,13 +300,14 @@ def test_up_to_2048_characters_without_the_key_it_is_a_get(tracker: Tracker, len
     assert tracker.connections == 1
 
 
-def answer_of(url: str, **more: Any) -> Verdict:
+def answer_of(url: str, **more: Any) -> AnswerKind:
     """Send one call there."""
     destination = TrackerDestination(url, {"main": KEY}, **more)
-    with closing(destination.connect()) as connection:
-        return connection.send([parcel(destination, 1, record(1))]).verdict
+    with closing(connected(destination)) as connection:
+        return connection.send([outbox_call(destination, 1, record(1))]).kind
 
 
+@pytest.mark.usefixtures("transport")
 def test_proxies_are_looked_up_once_and_never_for_this_machine(
     tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,8 +319,8 @@ def test_proxies_are_looked_up_once_and_never_for_this_machine(
     away = TrackerDestination("https://tracker.example", {"main": KEY})
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
     for destination in (here, away):
-        with closing(destination.connect()) as connection:
-            connection.send([parcel(destination, 1, record(1))])
+        with closing(connected(destination)) as connection:
+            connection.send([outbox_call(destination, 1, record(1))])
     assert [(hit.method, hit.path) for hit in tracker.seen] == [
         ("GET", "/e"),
         ("CONNECT", "tracker.example:443"),
@@ -208,6 +328,7 @@ def test_proxies_are_looked_up_once_and_never_for_this_machine(
     assert KEY not in tracker.seen[1].query
 
 
+@pytest.mark.usefixtures("transport")
 def test_netrc_and_cookies_are_left_alone(
     tracker: Tracker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -215,14 +336,14 @@ def test_netrc_and_cookies_are_left_alone(
     netrc.write_text("default login ada password secret\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    assert answer_of(tracker.url) is Verdict.ACKNOWLEDGED
+    assert answer_of(tracker.url) is AnswerKind.ACKNOWLEDGED
     assert "authorization" not in tracker.seen[0].headers
     assert "cookie" not in tracker.seen[0].headers
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody has vouched for, with its key."""
+    """A self-signed certificate for 127.0.0.1, with its key."""
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl to make a certificate")
     path = tmp_path_factory.mktemp("tls") / "both.pem"
@@ -235,9 +356,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("trusts", "verdict"), [(False, Verdict.REFUSED), (True, Verdict.ACKNOWLEDGED)])
+@pytest.mark.usefixtures("transport")
+@pytest.mark.parametrize(("trusts", "kind"), [(False, AnswerKind.REFUSED), (True, AnswerKind.ACKNOWLEDGED)])
 def test_the_certificate_must_be_trusted(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, *, trusts: bool
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, kind: AnswerKind, *, trusts: bool
 ) -> None:
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
@@ -248,7 +370,7 @@ def test_the_certificate_must_be_trusted(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=_serve_once, args=(listener, context))
         server.start()
-        assert answer_of(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=5.0) is verdict
+        assert answer_of(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=5.0) is kind
         server.join(5)
 
 
@@ -268,4 +390,4 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     path = tmp_path / "local.db"
     path.write_bytes(b"this is no database, whatever its name says " * 100)
     with pytest.raises(LedgerFailed, match=r"local\.db cannot be written"):
-        open_destination(parse_target(f"local:{path}", path), {}, 30.0).connect()
+        parse_target(f"local:{path}", path.parent).open({}, 30.0, SystemClock()).connect()

@@ -1,4 +1,4 @@
-"""Files in other encodings: read as if they were UTF-8, at constant memory; what is no text is rejected."""
+"""Files in other encodings are read as those in UTF-8 are; bytes that are no text are rejected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from km_cli.errors import InputError, UsageError
-from km_cli.inputs import Shape, open_reader
+from km_cli.inputs import FormatOptions, open_reader
 from km_cli.inputs.encoding import encoding_named
 from km_cli.model import Reject
 from tests.make_foreign import FOREIGN
@@ -45,7 +45,7 @@ WHOLE = [
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="\ufeff")), size=st.integers(1, 99))
 def test_what_was_written_is_read(encoding: str, text: str, size: int) -> None:
     """In every encoding that can hold it; pieces are never larger than was asked for."""
-    with written(text.encode(encoding), "x", Shape(encoding=encoding)) as source:
+    with written(text.encode(encoding), "x", FormatOptions(encoding=encoding)) as source:
         stream = source.open()
         pieces = list(iter(lambda: stream.read(size), b""))
         stream.close()
@@ -58,7 +58,7 @@ def test_what_was_written_is_read(encoding: str, text: str, size: int) -> None:
 def test_a_packed_file_in_an_encoding(encoding: str, ending: str) -> None:
     """It is unpacked first. A byte order mark is no part of the first column's name."""
     packed = PACKS[ending](TEXT.encode(encoding))
-    with written(packed, f"x.csv.{ending}", Shape(encoding=encoding)) as source:
+    with written(packed, f"x.csv.{ending}", FormatOptions(encoding=encoding)) as source:
         opened = open_reader(source)
         opened.close()
         assert opened.columns == ("user", "event", "time")
@@ -71,7 +71,9 @@ def test_a_packed_file_in_an_encoding(encoding: str, ending: str) -> None:
 )
 def test_older_encodings(encoding: str, text: str) -> None:
     """As spreadsheets and mainframes write them."""
-    with written(f"user,event\n{text},a\n".encode(encoding), "x.csv", Shape(encoding=encoding)) as source:
+    with written(
+        f"user,event\n{text},a\n".encode(encoding), "x.csv", FormatOptions(encoding=encoding)
+    ) as source:
         assert [seen(item) for item in read_all(source)] == [(2, [text, "a"])]
 
 
@@ -90,7 +92,7 @@ def test_older_encodings(encoding: str, text: str) -> None:
 def test_bytes_that_are_no_text(encoding: str, bad: bytes) -> None:
     """Their row is rejected, also if they would be text in UTF-8; its neighbours are read."""
     parts = [part.encode(encoding) for part in ("user,event\n1,2\n3,", "x\n5,6\n")]
-    with written(parts[0] + bad + parts[1], "x.csv", Shape(encoding=encoding)) as source:
+    with written(parts[0] + bad + parts[1], "x.csv", FormatOptions(encoding=encoding)) as source:
         (first, reject, last) = read_all(source)
     assert [seen(item) for item in (first, last)] == [(2, ["1", "2"]), (4, ["5", "6"])]
     assert isinstance(reject, Reject)
@@ -103,7 +105,7 @@ def test_bytes_that_are_no_text(encoding: str, bad: bytes) -> None:
 def test_a_character_cut_in_two_at_the_end(encoding: str) -> None:
     """The last row is rejected, no other."""
     data = "user,event\n1,2\n3,日".encode(encoding)[:-1]
-    with written(data, "x.csv", Shape(encoding=encoding)) as source:
+    with written(data, "x.csv", FormatOptions(encoding=encoding)) as source:
         (row, reject) = read_all(source)
     assert seen(row) == (2, ["1", "2"])
     assert isinstance(reject, Reject)
@@ -113,10 +115,10 @@ def test_a_character_cut_in_two_at_the_end(encoding: str) -> None:
 def test_no_byte_order_mark(encoding: str) -> None:
     """Which order it is in shows by its zeros; without any the message names both."""
     for order in ("le", "be"):
-        error = opening_fails(TEXT.encode(f"{encoding}-{order}"), "x.csv", Shape(encoding=encoding))
+        error = opening_fails(TEXT.encode(f"{encoding}-{order}"), "x.csv", FormatOptions(encoding=encoding))
         assert f"is encoded in {encoding.upper()}{order.upper()}, not {encoding}" in str(error)
-        assert error.hint == f"say so: --encoding {encoding}{order}"
-    error = opening_fails(b"\x65\xe5\x67\x2c\x89\x8b" * 9, "x.csv", Shape(encoding=encoding))
+        assert error.hint == f"name the encoding: --encoding {encoding}{order}"
+    error = opening_fails(b"\x65\xe5\x67\x2c\x89\x8b" * 9, "x.csv", FormatOptions(encoding=encoding))
     assert "after 0 bytes" in str(error)
     assert f"--encoding {encoding}-le or {encoding}-be" in error.hint
 
@@ -131,21 +133,21 @@ def test_wide_text_is_read_as_it_is_said_or_named(encoding: str, mark: str, said
     """Every pair of an encoding and one that was said: the same are read, others named rightly."""
     data = (mark + TEXT).encode(encoding)
     if said == encoding or (mark and said == encoding[:6]):
-        with written(data, "x.csv", Shape(encoding=said)) as source:
+        with written(data, "x.csv", FormatOptions(encoding=said)) as source:
             assert [seen(item) for item in read_all(source)] == [
                 (number, line.split(",")) for number, line in enumerate(TEXT.splitlines(), 1) if number > 1
             ]
         return
-    error = opening_fails(data, "x.csv", Shape(encoding=said))
+    error = opening_fails(data, "x.csv", FormatOptions(encoding=said))
     named = encoding[:6] if mark else encoding.replace("-le", "le").replace("-be", "be")
     assert f"is encoded in {named.upper()}, not {said or 'UTF-8'}" in str(error)
-    assert error.hint == f"say so: --encoding {named}"
+    assert error.hint == f"name the encoding: --encoding {named}"
     assert encoding_named(named) in (encoding, encoding[:6])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", *WIDE])
 def test_plain_text_is_not_taken_for_wide(encoding: str) -> None:
-    error = opening_fails(TEXT.encode(), "x.csv", Shape(encoding=encoding))
+    error = opening_fails(TEXT.encode(), "x.csv", FormatOptions(encoding=encoding))
     assert f"is not encoded in {encoding}" in str(error)
     assert "leave --encoding out" in error.hint
 
@@ -156,29 +158,31 @@ def test_plain_text_is_not_taken_for_wide(encoding: str) -> None:
 def test_zeros_before_a_log(zeros: int, name: str, encoding: str) -> None:
     """However many: a log truncated under its writer is no UTF-16, and none of its rows is bad."""
     text = '{"user":"zo\u00eb","event":"In","time":1}\n' if name.endswith("l") else TEXT[:20]
-    error = opening_fails(b"\0" * zeros + text.encode(encoding or "utf-8"), name, Shape(encoding=encoding))
+    error = opening_fails(
+        b"\0" * zeros + text.encode(encoding or "utf-8"), name, FormatOptions(encoding=encoding)
+    )
     assert "begins with zero bytes" in str(error)
     assert f"{name} | tr -d '\\000' | km-cli import -" in error.hint
 
 
 def test_zeros_before_a_wide_log() -> None:
     """They are taken out once it is UTF-8: before, half of its own bytes are zeros."""
-    error = opening_fails(bytes(400) + TEXT.encode("utf-16-le"), "x.csv", Shape(encoding="utf-16-le"))
+    error = opening_fails(bytes(400) + TEXT.encode("utf-16-le"), "x.csv", FormatOptions(encoding="utf-16-le"))
     assert "begins with zero bytes" in str(error)
     assert " | iconv -f utf-16-le -t utf-8 | tr -d '\\000' | " in error.hint
 
 
 def test_an_encoding_that_it_is_not() -> None:
     """UTF-16 read as something of one byte is full of NULs; a header that is no text says so."""
-    error = opening_fails(TEXT.encode("utf-16-le"), "x.csv", Shape(encoding="iso8859-1"))
+    error = opening_fails(TEXT.encode("utf-16-le"), "x.csv", FormatOptions(encoding="iso8859-1"))
     assert "is encoded in UTF-16LE, not iso8859-1" in str(error)
-    error = opening_fails("usér,event\n".encode(), "x.csv", Shape(encoding="ascii"))
+    error = opening_fails("usér,event\n".encode(), "x.csv", FormatOptions(encoding="ascii"))
     assert "header is not text in ascii" in str(error)
 
 
 def test_reading_goes_on_within_an_encoded_file() -> None:
     """Places count bytes of UTF-8, from which on the same items come."""
-    with written(TEXT.encode("utf-16"), "x.csv", Shape(encoding="utf-16")) as source:
+    with written(TEXT.encode("utf-16"), "x.csv", FormatOptions(encoding="utf-16")) as source:
         preamble, items, _ = read(source)
         behind = preamble
         for number, item in enumerate(items, 1):
@@ -189,7 +193,7 @@ def test_reading_goes_on_within_an_encoded_file() -> None:
 def test_constant_memory() -> None:
     """However long a file is, and a line in it."""
     data = ("€" * (8 << 20)).encode("utf-16")
-    with written(data, "x.csv", Shape(encoding="utf-16")) as source:
+    with written(data, "x.csv", FormatOptions(encoding="utf-16")) as source:
         del data
         stream = source.open()
         tracemalloc.start()
@@ -202,18 +206,18 @@ def test_constant_memory() -> None:
 
 
 def test_any_bytes_in_any_encoding() -> None:
-    """The only errors are ours, whatever the encoding is and the bytes are."""
+    """For any encoding and any bytes, only our own errors are raised."""
     import encodings.aliases
 
     chance = random.Random(0)
     for name in sorted(set(encodings.aliases.aliases.values()) | {"idna", "punycode", "undefined"}):
         try:
-            shape = Shape(encoding=encoding_named(name))
+            format_options = FormatOptions(encoding=encoding_named(name))
         except UsageError:
             continue
         for size in (0, 1, 2, 50, 3000):
             data = b"user,event\n1,2\n" + chance.randbytes(size)
-            with written(data, "x", shape) as source, suppress(InputError):
+            with written(data, "x", format_options) as source, suppress(InputError):
                 read(source)
 
 
@@ -269,7 +273,7 @@ def test_encodings_end_to_end(importer: Command, tracker: Tracker, tmp_path: Pat
 
 
 def test_rejects_of_an_encoded_file_come_back(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """They are in UTF-8, whatever the log was in, and read as that whatever the flags say."""
+    """They are in UTF-8 for a log in any encoding, and read as UTF-8 with any flags."""
     text = HEADER + ROW.replace("ada", "zoë") + ROW.replace("ada", "guest").replace("Acme", "Bärbel")
     path = log(tmp_path, text.encode("cp1252"), header="")
     rejects = tmp_path / "rejects.jsonl"
@@ -291,8 +295,8 @@ def test_an_encoding_that_is_not_known(importer: Command, tmp_path: Path) -> Non
 @pytest.mark.parametrize("encoding", ["utf-16-le", "cp1252", "cp037"])
 @pytest.mark.parametrize("name", FOREIGN)
 def test_what_is_no_text_in_any_encoding(name: str, encoding: str) -> None:
-    """It is known whatever the flags say of it."""
+    """It is recognised with any flags."""
     content, what, cure = FOREIGN[name]
-    error = opening_fails(content, name, Shape(encoding=encoding))
+    error = opening_fails(content, name, FormatOptions(encoding=encoding))
     assert what in str(error)
     assert cure in error.hint

@@ -1,4 +1,4 @@
-"""FILE and what is said of it: patterns, formats, delimiters."""
+"""FILE and the flags for it: patterns, formats, delimiters."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from km_cli.errors import UsageError
-from km_cli.inputs import Shape, expand, make_shape, open_reader
-from km_cli.inputs.shape import recognise
+from km_cli.inputs import FormatOptions, expand, make_format_options, open_reader
+from km_cli.inputs.formats import recognise_format
 from tests.support.command import Command
 from tests.support.logs import COMMANDS, HEADER, ROW, said
 from tests.support.logs import written as log
@@ -45,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_patterns(folder: Path, names: list[str], found: list[str]) -> None:
-    """Sorted, files only; what exists is taken as it is, what was named before not again."""
+    """Sorted, files only. A name that exists is taken as it is, and no file is taken twice."""
     assert expand(names) == tuple(found)
     assert expand([str(folder / name) for name in names if name != "-"]) == tuple(
         str(folder / name) for name in found if name != "-"
@@ -64,7 +64,7 @@ def test_patterns(folder: Path, names: list[str], found: list[str]) -> None:
     ],
 )
 def test_a_pattern_that_matches_nothing(folder: Path, pattern: str, said: tuple[str, ...]) -> None:
-    """The message says what there is instead."""
+    """The hint names the entries that exist instead."""
     (folder / "zempty").mkdir()
     with pytest.raises(UsageError) as raised:
         expand([pattern])
@@ -73,7 +73,7 @@ def test_a_pattern_that_matches_nothing(folder: Path, pattern: str, said: tuple[
 
 
 def test_a_pattern_in_a_full_folder(tmp_path: Path) -> None:
-    """Only some of what there is is named."""
+    """The hint names only some of the entries."""
     for number in range(1234):
         (tmp_path / f"{number:04}.csv").touch()
     with pytest.raises(UsageError) as raised:
@@ -111,7 +111,7 @@ def test_patterns_in_the_command(importer: Command, tracker: Tracker, tmp_path: 
 )
 def test_endings_in_names(name: str, data: bytes, expected: str) -> None:
     """A known ending anywhere in the name counts, the last of them."""
-    assert recognise(Shape(), name, data)[0] == expected
+    assert recognise_format(FormatOptions(), name, data)[0].name == expected
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_endings_in_names(name: str, data: bytes, expected: str) -> None:
     ],
 )
 def test_delimiters(name: str, header: bytes, words: tuple[str, str], expected: list[str]) -> None:
-    """By word or by itself; what is said goes before the name, the name before the content."""
-    shape = make_shape(words[0], "", words[1])
-    with written(header + b"\n", name, shape) as source:
+    """By its name or by itself. A flag goes before the file's name, the name before the content."""
+    format_options = make_format_options(words[0], "", words[1])
+    with written(header + b"\n", name, format_options) as source:
         opened = open_reader(source)
         opened.close()
     assert list(opened.columns) == expected
@@ -145,9 +145,9 @@ def test_json_lines_that_are_named_otherwise(ending: str) -> None:
     """`--format` goes before the name; a delimiter means nothing for them."""
     data = PACKS.get(ending, bytes)(b'{"a":1}\n')
     for form in ("jsonl", "ndjson"):
-        with written(data, "x.csv", make_shape(form, "", "")) as source:
+        with written(data, "x.csv", make_format_options(form, "", "")) as source:
             assert [seen(item) for item in read_all(source)] == [(1, {"a": "1"})]
-    with written(data, "x.jsonl", make_shape("", "", "pipe")) as source:
+    with written(data, "x.jsonl", make_format_options("", "", "pipe")) as source:
         assert [seen(item) for item in read_all(source)] == [(1, {"a": "1"})]
 
 
@@ -170,19 +170,25 @@ def test_wrong_words(
 
 
 @pytest.mark.parametrize(
-    "shape", [Shape("delimited"), Shape(delimiter=";"), Shape(encoding="cp1252"), Shape("jsonl")]
+    "format_options",
+    [
+        FormatOptions("delimited"),
+        FormatOptions(delimiter=";"),
+        FormatOptions(encoding="cp1252"),
+        FormatOptions("jsonl"),
+    ],
 )
-def test_how_a_file_is_read_is_part_of_its_reading(tmp_path: Path, shape: Shape) -> None:
+def test_how_a_file_is_read_is_part_of_its_reading(tmp_path: Path, format_options: FormatOptions) -> None:
     """Read in another way, rows become others."""
-    assert settings(tmp_path, shape=shape).asked != settings(tmp_path).asked
+    assert settings(tmp_path, format_options=format_options).asked != settings(tmp_path).asked
 
 
 def test_the_same_rows_read_in_another_way_are_known(tmp_path: Path) -> None:
-    """What was sent is known by what was done, not by how it was written."""
+    """A call that was sent is known by its deed, not by the form of its row."""
     path = log(tmp_path, HEADER.replace(",", ";") + ROW.replace(",", ";"), header="")
     ledger = tmp_path / "ledger.db"
     assert len(run([path], ledger)[0]) == 2
-    assert not run([path], ledger, shape=Shape(delimiter=";"))[0]
+    assert not run([path], ledger, format_options=FormatOptions(delimiter=";"))[0]
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_the_worst_are_named_with_the_cure(km: Command, tmp_path: Path) -> None:
     lines = [f"170928{n:04},u{n % 3},EMPTY,In" for n in range(50)] + ["1709290001,u1,unknown,In"]
     told = km("dry-run", _log(tmp_path / "log.csv", *lines)).ended(0).out
     assert "most: 'EMPTY' 50; 'unknown' 1" in told
-    assert "cure: take it out of the log" in told
+    assert "cure: Take it out of the log" in told
 
 
 @pytest.mark.parametrize("code", ["D1", "d7", "I3", "reserved"])
@@ -137,16 +137,18 @@ def test_a_rule_is_explained_by_a_real_run(km: Command, code: str) -> None:
         ("D4-ids", "D4-ids: ", "D4"),
     ],
 )
-def test_a_rule_is_found_by_what_it_shows_as(km: Command, code: str, first: str, shown: str) -> None:
+def test_a_rule_is_found_by_the_codes_it_is_reported_as(
+    km: Command, code: str, first: str, shown: str
+) -> None:
     told = km("rules", code).ended(0).out
     assert told.startswith(first)
-    assert f"  shows as: {shown}\n" in told
+    assert f"  reported as: {shown}\n" in told
 
 
-def test_a_rule_comes_before_one_that_shows_as_it(km: Command) -> None:
+def test_a_rule_comes_before_one_that_is_reported_as_it(km: Command) -> None:
     told = km("rules", "d4").ended(0).out
     assert told.startswith("D4: ")
-    assert "shows as" not in told
+    assert "reported as" not in told
 
 
 @pytest.mark.parametrize("code", ["changed", "conflict", "members", "refused"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.cli.journal import Journal
+from km_cli.cli.monitoring.journal import Journal
 from tests.support.command import Command
 from tests.support.tracker import Tracker
 
@@ -145,5 +145,5 @@ def test_a_log_that_has_no_room_is_mentioned_and_stops_nothing(
     journal.close()
     assert capsys.readouterr().err.splitlines() == [
         f"km-cli: --log {tmp_path / 'km.log'}: No space left on device",
-        "  next: the run goes on; make room, or name another file",
+        "  next: the run continues; make room, or use another file",
     ]

@@ -44,20 +44,30 @@ def test_a_log_arrives_as_an_independent_expansion_expects(
     assert {hit.params["_k"] for hit in tracker.hits} == {"0123456789abcdef0123456789abcdef01234567"}
 
 
-def test_a_second_import_sends_nothing(importer: Command, tracker: Tracker) -> None:
-    first = importer("import", SAMPLES / "events.csv", "--json").ended(65).summary
+@pytest.fixture
+def part(tmp_path: Path) -> Path:
+    """The first 600 lines of the sample."""
+    path = tmp_path / "part.csv"
+    path.write_bytes(b"".join((SAMPLES / "events.csv").read_bytes().splitlines(keepends=True)[:600]))
+    return path
+
+
+def test_a_second_import_sends_nothing(importer: Command, tracker: Tracker, part: Path) -> None:
+    first = importer("import", part, "--json").ended(65).summary
     sent = len(tracker.seen)
-    second = importer("import", SAMPLES / "events.csv", "--json").ended(0).summary
+    second = importer("import", part, "--json").ended(0).summary
     assert len(tracker.seen) == sent
     assert second["rows"]["read"] == second["rows"]["skipped"] == first["rows"]["read"]
     assert second["calls"]["planned"] == 0
 
 
-def test_dry_run_foretells_the_import_and_changes_nothing(importer: Command, tracker: Tracker) -> None:
-    told = importer("dry-run", SAMPLES / "events.csv", "--json").ended(65).summary
+def test_dry_run_foretells_the_import_and_changes_nothing(
+    importer: Command, tracker: Tracker, part: Path
+) -> None:
+    told = importer("dry-run", part, "--json").ended(65).summary
     assert not tracker.seen
     assert not importer.state.exists()
-    done = importer("import", SAMPLES / "events.csv", "--json").ended(65).summary
+    done = importer("import", part, "--json").ended(65).summary
     assert told["rows"] == done["rows"]
     assert told["findings"] == done["findings"]
     assert told["calls"]["planned"] == done["calls"]["planned"]
@@ -80,12 +90,10 @@ def test_dry_run_knows_what_was_sent(importer: Command, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [("--batch-size", "1"), ("--batch-size", "7"), ("--concurrency", "1")])
 def test_batch_size_and_concurrency_change_nothing(
-    importer: Command, tracker: Tracker, tmp_path: Path, options: tuple[str, ...]
+    importer: Command, tracker: Tracker, part: Path, options: tuple[str, ...]
 ) -> None:
-    log = tmp_path / "part.csv"
-    log.write_bytes(b"".join((SAMPLES / "events.csv").read_bytes().splitlines(keepends=True)[:600]))
-    importer("import", log, *options).ended(65)
-    assert counted(tracker.calls()) == counted(expected(log, **CSV))
+    importer("import", part, *options).ended(65)
+    assert counted(tracker.calls()) == counted(expected(part, **CSV))
 
 
 def test_several_files_gzip_and_standard_input(importer: Command, tracker: Tracker, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`km-cli init`: what it takes for what, why, and that what it writes can be used as it stands."""
+"""`km-cli init`: the role of each column with its reason; the km.toml that it writes can be used as it is."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from km_cli.config import kmtoml
 from km_cli.config.kmtoml import KmToml, PersonaTable
+from km_cli.inference import Inferred, infer, questions, quoted, toml_text
 from km_cli.inputs import Source, open_reader
-from km_cli.mapping import Wanted, find, recognise
+from km_cli.mapping import ColumnOptions, members_columns, recognise_columns
 from km_cli.model import Persona, Row
-from km_cli.scouting import Scouted, questions, quoted, scout, written
 from tests.conftest import SAMPLES
 from tests.support.command import Command, Result
 from tests.support.logs import said
@@ -53,7 +53,7 @@ class Folder:
 
     @property
     def config(self) -> KmToml:
-        """What stands in km.toml."""
+        """The text of km.toml."""
         return kmtoml.read(self.toml)
 
     def persona(self, name: str) -> PersonaTable:
@@ -90,10 +90,10 @@ def log(number: int) -> list[object]:
     ]
 
 
-def looked_at(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Scouted:
-    """What is found in a table, without a file."""
+def looked_at(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Inferred:
+    """The findings about a table, without a file."""
     made = [Row("log.csv", line, b"", list(cells)) for line, cells in enumerate(rows, start=2)]
-    return scout(lambda: made, tuple(header), tabular=True, now=NOW)
+    return infer(lambda: made, tuple(header), tabular=True, now=NOW)
 
 
 # As it stands
@@ -119,12 +119,12 @@ def test_samples_work_as_they_stand(
 
 
 def test_what_is_said_of_the_sample(folder: Folder) -> None:
-    """Each guess with its reason, bad records and ids that stand for nobody with their number."""
+    """Each guess has its reason; bad records and placeholders have their number."""
     shutil.copy(SAMPLES / "events.csv", folder.path)
     out = folder("init", "events.csv").out
     assert "looked at all 4,055 rows" in out
     assert 'time       "timestamp": a usual name; ISO 8601 with an offset' in out
-    assert '1 row with "guest", rejected: it stands for nobody (I1)' in out
+    assert '1 row with "guest" rejected: a placeholder, not an identity (I1)' in out
     assert "1 record; the first, line 403: too few fields" in out
     assert '"Upgraded",  # 30 rows, 30 accounts\n' in folder.toml.read_text()
     assert folder.persona("account").events == folder.persona("user").events == "*"
@@ -133,7 +133,7 @@ def test_what_is_said_of_the_sample(folder: Folder) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_file_with_semicolons(folder: Folder, packed: bool) -> None:
-    """Also packed: what the readers know needs no words."""
+    """Also packed; the readers recognise all forms without flags."""
     text = table("user;account;event;time", map(log, range(40)), ";").encode()
     name = folder.write("log.csv.gz" if packed else "log.csv", gzip.compress(text) if packed else text)
     folder("init", name).ended(0)
@@ -167,8 +167,8 @@ def test_local_times_ask_for_their_zone(folder: Folder, form: str) -> None:
     rows = [[f"u{n}", "a", "Opened", f'"{form.format(n + 1)}"'] for n in range(9)]
     folder.write("log.csv", table("user,account,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert "asked: in which zone was the log written? 9 times without an offset from UTC\n" in out
-    said(folder("import", "log.csv", "--to", "local").ended(2), "does not say its offset")
+    assert "asked: in which time zone was the log written? 9 times without an offset from UTC\n" in out
+    said(folder("import", "log.csv", "--to", "local").ended(2), "has no offset from UTC")
     text = folder.toml.read_text()
     folder.toml.write_text(text.replace("# timezone =", "timezone ="))
     assert folder.config.columns.timezone == "Europe/Berlin"
@@ -189,7 +189,7 @@ def test_no_part_over_12_has_to_be_asked(folder: Folder) -> None:
     rows = [[f"u{n}", "a", "Opened", f"03.{n + 1:02}.24"] for n in range(9)]
     folder.write("log.csv", table("user,account,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert "asked: how are the times to be read, as %d.%m.%y or %m.%d.%y?" in out
+    assert "asked: in which form are the times: %d.%m.%y or %m.%d.%y?" in out
     said(folder("import", "log.csv", "--to", "local").ended(2), "read in several ways")
     text = folder.toml.read_text().replace("# timezone", "timezone")
     folder.toml.write_text(text.replace('# time_format = "%m', 'time_format = "%m'))
@@ -200,7 +200,7 @@ def test_times_of_no_known_form_are_asked_for() -> None:
     """Their column is known by its name, an example is shown."""
     found = looked_at(["user", "event", "time"], [["ada", "In", "the ides of March"]])
     assert found.timestamp.column == "time"
-    assert any('"the ides of March" is in none that is known' in question for question in questions(found))
+    assert any('"the ides of March" is in no known form' in question for question in questions(found))
 
 
 @pytest.mark.parametrize("day", ["2024-01-{:02}", "{:02}/01/2024", "2024-01-{:02} 00:00:00"])
@@ -213,8 +213,8 @@ def test_a_time_of_day_in_a_column_of_its_own_is_asked_for(day: str, clock: str)
         assert (found.timestamp.column, found.timestamp.clock) == ("date", names[3])
         assert not found.timestamp.is_known
         (asked, *_) = questions(found)
-        assert f'"date" has the one and "{names[3]}" the other' in asked
-        assert 'timestamp = "?"' in written(found, "log.csv")
+        assert f'the day is in "date", and the time of day is in "{names[3]}"' in asked
+        assert 'timestamp = "?"' in toml_text(found, "log.csv")
     found = looked_at(
         ["user", "event", "ts", "took"], [[*row[:2], f"{row[2][:10]} 10:20", "0:05"] for row in rows]
     )
@@ -234,11 +234,11 @@ def test_a_time_of_day_in_a_column_of_its_own_is_asked_for(day: str, clock: str)
 def test_day_and_time_of_day_are_joined_by_a_command(
     folder: Folder, name: str, row: str, apart: str, command: str
 ) -> None:
-    """And what was written can't be used before."""
+    """The km.toml cannot be used before that."""
     header = [apart.join(("user", "event", "date", "time"))] if apart else []
     folder.write(name, "\n".join([*header, *(row.format(n) for n in range(10, 30)), ""]))
     out = folder("init", name).ended(0).out
-    assert f"for instance: {command}" in out
+    assert f"for example: {command}" in out
     said(folder("dry-run", name, "--timezone", "UTC").ended(2), "no column '?'")
 
 
@@ -246,15 +246,15 @@ def test_what_is_next_is_a_sentence(folder: Folder) -> None:
     """Also if it is written to standard output."""
     folder.write("log.csv", table("user,account,event,time", [log(n) for n in range(20)]))
     result = folder("init", "log.csv", "--output", "-").ended(0)
-    assert "next: save it as km.toml, look it through, then km-cli dry-run log.csv\n" in result.err
-    assert "next: look km.toml through, then km-cli dry-run" in folder("init", "log.csv").ended(0).out
+    assert "next: save it as km.toml, check it, then km-cli dry-run log.csv\n" in result.err
+    assert "next: check km.toml, then km-cli dry-run" in folder("init", "log.csv").ended(0).out
 
 
 def test_units_that_are_mixed_are_asked_for() -> None:
     """No import can read them."""
     rows = [["ada", "In", "1704067200"], ["bob", "In", "1704067200000"]]
     assert questions(looked_at(["user", "event", "time"], rows)) == (
-        "which unit are the times in? There are seconds and milliseconds",
+        "in which unit are the times? There are seconds and milliseconds",
     )
 
 
@@ -266,7 +266,7 @@ def test_one_id_of_two_personas_gets_a_prefix(folder: Folder) -> None:
     rows = [[n % 6, n % 3, "Opened", f"2024-01-01T10:00:{n:02}Z"] for n in range(30)]
     folder.write("log.csv", table("user_id,account_id,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert 'prefix "account ", since 3 identities of it are another persona\'s as well (I2)' in out
+    assert 'prefix "account ", because 3 identities of it are used by another persona as well (I2)' in out
     assert folder.persona("account").prefix == "account "
     assert folder.persona("user").prefix == ""
     assert folder("dry-run", "log.csv", "--json").ended(0).summary["rows"]["rejected"] == 0
@@ -295,7 +295,7 @@ def test_a_log_of_users_alone(folder: Folder) -> None:
 
 
 def test_three_levels(folder: Folder) -> None:
-    """Each a persona, in the order of the columns; what merely names another's identities is none."""
+    """Each is a persona, in the order of the columns; a column of other names for an identity is not."""
     rows = [[*log(n), f"Org {n % 2}", f"c{n % 7}@y.example", f"number {n % 4}"] for n in range(84)]
     header = "user,account_id,event,time,organisation,contact,company"
     folder.write("log.csv", table(header, rows))
@@ -336,12 +336,12 @@ def test_names_as_process_mining_has_them() -> None:
 
 
 def test_what_accounts_have_one_value_of_is_proposed(folder: Folder) -> None:
-    """Not what differs within one, nor what all of them share."""
+    """Neither properties that differ within one, nor those that all of them share."""
     rows = [[*log(n), ("free", "pro")[n % 2], n % 5, "web"] for n in range(48)]
     folder.write("log.csv", table("user,account,event,time,plan,clicks,source", rows))
     folder("init", "log.csv").ended(0)
     text = folder.toml.read_text()
-    assert '# properties = ["plan"]  # carry these alone: each account has one value of them\n' in text
+    assert '# properties = ["plan"]  # send only these: each account has one value of them\n' in text
     folder.toml.write_text(text.replace('# set = ["plan"]', 'set = ["plan"]'))
     assert folder("dry-run", "log.csv").ended(0).out.count("set  20") > 0
 
@@ -353,11 +353,11 @@ def test_what_accounts_of_one_user_have_is_the_users_own() -> None:
 
 
 def test_an_account_that_does_too_much_of_one_event(folder: Folder) -> None:
-    """D7 is told before anything is sent."""
+    """D7 is reported before anything is sent."""
     rows = [[f"u{n}", "Acme", ("Opened", "Closed")[n % 10 == 0], 1_704_067_200 + n] for n in range(1200)]
     folder.write("log.csv", table("user,account,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert 'over 1,000 of one account, of which the last 1,000 are kept (D7): "Opened"\n' in out
+    assert 'one account has over 1,000; Kissmetrics keeps the last 1,000 (D7): "Opened"\n' in out
     text = folder.toml.read_text()
     assert '  "Opened",  # 1,080 rows, 1 account; 1,080 of one account, of which' in text
     assert '  "Closed",  # 120 rows, 1 account\n' in text
@@ -367,7 +367,7 @@ def test_an_account_that_does_too_much_of_one_event(folder: Folder) -> None:
 
 
 def test_without_usual_names_what_is_sure_is_taken() -> None:
-    """Emails, times, and words whose column says so; the reason is said."""
+    """Emails, times, and words in a column with a likely name; each with its reason."""
     rows = [[who, what, when, f"{n}"] for n, (who, _, what, when) in enumerate(map(log, range(30)))]
     found = looked_at(["who", "what_happened", "noted", "n"], [[str(cell) for cell in row] for row in rows])
     assert found.personas[0].guess[:2] == ("who", "a guess: its values are email addresses")
@@ -389,7 +389,7 @@ def test_without_usual_names_what_is_not_sure_is_asked(folder: Folder) -> None:
 
 
 def test_what_is_not_found_stands_there_as_a_comment(folder: Folder) -> None:
-    """With the columns that there are; an import then says what is missing."""
+    """With the columns that exist; an import then says which are missing."""
     rows = [[f"{n}.5", row[3]] for n, row in enumerate(map(log, range(9)))]
     name = folder.write("log.csv", table("weight,time", rows))
     folder("init", name).ended(0)
@@ -414,7 +414,7 @@ def test_an_id_is_one_only_if_no_value_recurs() -> None:
 
 
 def test_nested_json_is_left_out(folder: Folder) -> None:
-    """By its root, also where a part of it is somebody's identity."""
+    """By its root, even if a part of it is an identity."""
     made: list[dict[str, Any]] = [
         {"user": {"id": f"u{n % 4}", "name": "A"}, "account": {"id": f"a{n % 2}"}, "event": "In",
          "timestamp": 1_704_067_200 + n, "tags": ["x"], "at": {"page": {"url": "/"}}, "_k": 1,
@@ -425,7 +425,7 @@ def test_nested_json_is_left_out(folder: Folder) -> None:
     out = folder("init", "log.jsonl").ended(0).out
     assert folder.config.columns.exclude == ["user", "tags", "at", "_k"]
     assert 'left out   "_k": reserved by Kissmetrics' in out
-    assert '# "Referrer" is a property that Kissmetrics sets itself' in folder.toml.read_text()
+    assert '# Kissmetrics sets "Referrer" itself' in folder.toml.read_text()
     assert folder("dry-run", "log.jsonl", "--json").ended(0).summary["rows"]["sent"] == 12
 
 
@@ -454,10 +454,10 @@ def test_nothing_is_overwritten(folder: Folder) -> None:
     """Not even by the same."""
     folder.write("log.csv", table("user,account,event,time", map(log, range(9))))
     folder.toml.write_text("# mine\n")
-    said(folder("init", "log.csv").ended(2), "km.toml is there already", "--output -")
+    said(folder("init", "log.csv").ended(2), "km.toml exists already", "--output -")
     assert folder.toml.read_text() == "# mine\n"
     (folder.path / "dangling.toml").symlink_to(folder.path / "nowhere")
-    said(folder("init", "log.csv", "--output", "dangling.toml").ended(2), "is there already")
+    said(folder("init", "log.csv", "--output", "dangling.toml").ended(2), "exists already")
 
 
 def test_elsewhere(folder: Folder) -> None:
@@ -474,7 +474,7 @@ def test_elsewhere(folder: Folder) -> None:
 
 
 def test_standard_output_holds_the_file_alone(folder: Folder) -> None:
-    """What was found is said on standard error."""
+    """The findings are printed on standard error."""
     folder.write("log.csv", table("user,account,event,time", map(log, range(9))))
     result = folder("init", "log.csv", "--output", "-").ended(0)
     assert not folder.toml.exists()
@@ -515,14 +515,14 @@ def test_what_is_read_only_once(folder: Folder) -> None:
 def test_a_log_that_is_longer_than_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of events is only a comment: in force, it would leave out those that come later."""
     for module in ("profiles", "relations"):
-        monkeypatch.setattr(f"km_cli.scouting.{module}.MOST_ROWS", 20)
+        monkeypatch.setattr(f"km_cli.inference.{module}.INFERRED_ROWS", 20)
     rows = [[str(cell) for cell in log(n)] for n in range(21)]
     header = ["user", "account", "event", "time"]
     part, all_of_it = looked_at(header, rows), looked_at(header, rows[:20])
-    assert (part.rows, part.whole, all_of_it.rows, all_of_it.whole) == (20, False, 20, True)
+    assert (part.rows, part.is_all, all_of_it.rows, all_of_it.is_all) == (20, False, 20, True)
     for found, looked in ((part, ", of which the first 20 rows have these:"), (all_of_it, ":")):
-        text = written(found, "log.csv")
-        assert text.count(f'\nevents = "*"  # all; or a list of those it may do{looked}\n') == 2
+        text = toml_text(found, "log.csv")
+        assert text.count(f'\nevents = "*"  # all; or a list of the events that it may do{looked}\n') == 2
         assert "\nevents = [" not in text
 
 
@@ -596,7 +596,7 @@ def test_whatever_is_looked_at_makes_a_file_that_loads(
     found = looked_at(header, [row[: len(header)] for row in rows])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "km.toml")
-        path.write_text(written(found, source), encoding="utf-8", newline="\n")
+        path.write_text(toml_text(found, source), encoding="utf-8", newline="\n")
         config = kmtoml.read(path)
     columns = [config.columns.event, config.columns.timestamp, config.columns.id]
     columns += [persona.column for persona in config.personas]
@@ -616,22 +616,22 @@ json_values = st.recursive(
 @settings(max_examples=40, deadline=None)
 @given(rows=st.lists(st.dictionaries(names, json_values, min_size=1, max_size=5), min_size=1, max_size=5))
 def test_whatever_the_objects_the_file_is_understood(rows: list[dict[str, Any]]) -> None:
-    """Through the readers; what it leaves out are columns that there are."""
+    """Through the readers; the columns that are left out exist."""
     with tempfile.TemporaryDirectory() as folder:
         path, toml = Path(folder, "log.jsonl"), Path(folder, "km.toml")
         path.write_text("\n".join(map(json.dumps, [{"event": "In"}, *rows])), encoding="utf-8")
         opened = open_reader(Source(str(path)))
         items = [item for item in opened.reader().items() if isinstance(item, Row)]
         opened.close()
-        found = scout(lambda: items, opened.columns, tabular=False, now=NOW)
-        toml.write_text(written(found, "log.jsonl"), encoding="utf-8")
+        found = infer(lambda: items, opened.columns, tabular=False, now=NOW)
+        toml.write_text(toml_text(found, "log.jsonl"), encoding="utf-8")
         config = kmtoml.read(toml)
     columns = config.columns
     asked = {"event": columns.event, "timestamp": columns.timestamp, "id": columns.id}
     asked |= {persona.name: persona.column for persona in config.personas if persona.column != "?"}
     asked = {role: column for role, column in asked.items() if column}
-    assert find(asked, opened.columns, "log.jsonl", tabular=False) == asked
-    wanted = Wanted("event", "timestamp", exclude=tuple(columns.exclude or ()))
+    assert members_columns(asked, opened.columns, "log.jsonl", tabular=False) == asked
+    wanted = ColumnOptions("event", "timestamp", exclude=tuple(columns.exclude or ()))
     names = (*opened.columns, "event", "timestamp", "user")
     nobody = (Persona("user", "main"),)
-    assert recognise(wanted, nobody, names, "log.jsonl", tabular=False).exclude == wanted.exclude
+    assert recognise_columns(wanted, nobody, names, "log.jsonl", tabular=False).exclude == wanted.exclude

@@ -1,4 +1,4 @@
-"""Every Reader keeps every byte, whatever the bytes are and wherever they come from."""
+"""Every reader keeps every byte, for any bytes from any kind of input."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.support.reading import (
 
 
 def logs(form: str) -> st.SearchStrategy[bytes]:
-    """What could stand in a file of this format, and anything else."""
+    """Likely contents of a file of this format, and any other bytes."""
     likely = st.lists(st.sampled_from(PIECES[form] + ENDS), max_size=30).map(b"".join)
     return (likely | st.binary(max_size=200)).map(HEADERS[form].__add__)
 
@@ -134,7 +134,7 @@ def test_a_last_line_that_got_its_end_is_no_row_again(form: str) -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_open_or_say_why(data: bytes) -> None:
-    """Whatever is piped in, the only errors are ours."""
+    """With any bytes in the pipe, only our own errors are raised."""
     with suppress(InputError, ReadError):
         read(Source("-", io.BufferedReader(io.BytesIO(data))))  # type: ignore[arg-type]
 
@@ -174,11 +174,11 @@ def test_many_blank_lines_are_not_held(form: str) -> None:
 def test_the_format_is_recognised(
     name: str, data: bytes, form: str, delimiter: str, pack: Callable[[bytes], bytes]
 ) -> None:
-    """By what km-cli wrote itself, by an ending anywhere in the name, by the content; gzip by content."""
+    """km-cli's own files first, then by an ending in the name, then by the content; gzip by content."""
     with written(pack(data), name) as source:
         opened = open_reader(source)
         opened.close()
-    assert (opened.format, opened.delimiter) == (form, delimiter)
+    assert (opened.format.name, opened.delimiter) == (form, delimiter)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_known_beginnings_of_a_cut_gzip() -> None:
     """As far as it can be read; the error is left to who reads on."""
     with written(gzip.compress(os.urandom(5000))[:4000], "x.gz") as source:
         source.pin()
-        assert [length for length, _ in source.longest_known([10, 100, 4990])] == [10, 100]
+        assert [length for length, _ in source.hashes_at([10, 100, 4990])] == [10, 100]
         source.unpin()
 
 
@@ -280,7 +280,7 @@ def test_looking_through_a_large_file_can_be_ended() -> None:
         with pytest.raises(Asked):
             source.verify(check)
         with pytest.raises(Asked):
-            source.longest_known([3 << 20], check)
+            source.hashes_at([3 << 20], check)
         source.unpin()
 
 
@@ -291,7 +291,7 @@ def test_a_pipe_by_name_is_read_only_once() -> None:
         os.write(writing, b"user,event\n1,2\n")
         source = Source(f"/dev/fd/{reading}")
         source.pin()
-        assert source.longest_known([5]) == []
+        assert source.hashes_at([5]) == []
         assert os.read(reading, 100) == b"user,event\n1,2\n"
     finally:
         os.close(reading)

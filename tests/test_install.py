@@ -1,4 +1,4 @@
-"""`backfill --print`: what is printed does run, in the bare environment of what runs it."""
+"""`backfill --print`: the printed job runs in the bare environment of cron or systemd."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.cli import systemd
-from km_cli.cli.install import Job, _program
+from km_cli.cli.schedule import systemd
+from km_cli.cli.schedule.install import Job, _program
 from tests.support.command import KEY, Command, Result
 from tests.support.installing import PROXIED, printed
 from tests.support.tracker import Tracker
@@ -25,7 +25,7 @@ SOURCE = '[[backfill]]\nname = "logs"\nfiles = ["app.log*"]\n'
 
 @pytest.fixture
 def there(tmp_path: Path) -> Path:
-    """A folder with a name that nobody should give it, a km.toml and a log in it."""
+    """A folder with an awkward name that has a km.toml and a log."""
     folder = tmp_path / AWKWARD
     folder.mkdir()
     (folder / "km.toml").write_text(SOURCE, encoding="utf-8")
@@ -35,12 +35,12 @@ def there(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def km(tmp_path: Path) -> Command:
-    """The command, with an environment that says nothing of proxies and keys."""
+    """The command, in an environment without proxies and keys."""
     return Command(tmp_path, environment={**PROXIED, "KM_API_KEY": ""})
 
 
 def command_of(crontab: str) -> str:
-    """Return what cron gives to the shell: of the only line that is no comment and sets nothing."""
+    """Return the command that cron gives to the shell: from the only line that is no comment or variable."""
     (line,) = [one for one in crontab.splitlines() if one[:1].isdigit()]
     *times, command = line.split(" ", 5)
     assert times == ["0", "3", "*", "*", "*"]
@@ -51,7 +51,7 @@ def command_of(crontab: str) -> str:
 
 
 def by_cron(command: str, home: Path) -> Result:
-    """Run it as cron does: with next to no environment, at home."""
+    """Run it as cron does: in the home folder, with almost no environment."""
     bare = {"HOME": str(home), "LOGNAME": "me", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
         ["/bin/sh", "-c", command], env=bare, cwd=home, capture_output=True, text=True, timeout=60
@@ -104,7 +104,7 @@ def test_paths_are_absolute_and_words_arrive_as_they_are(km: Command, there: Pat
 
 
 def test_the_ledger_of_now_is_the_ledger_of_then(km: Command, there: Path) -> None:
-    """Cron knows nothing of XDG_STATE_HOME: another ledger would have all sent again."""
+    """cron has no XDG_STATE_HOME: with another ledger everything would be sent again."""
     assert f"--ledger={km.state}/ledger.db" in words_of(printed(km, there).ended(0).out, km.home)
     stored = words_of(printed(km, there, "--to", "local").ended(0).out, km.home)
     assert stored == [f"--config={there}/km.toml", f"--to=local:{km.state}/local.db"]
@@ -124,10 +124,10 @@ def test_the_environment_of_now_is_carried_over(km: Command, there: Path) -> Non
     ("text", "words", "said"),
     [
         (SOURCE, ["nosuch"], "no [[backfill]] called 'nosuch'"),
-        (SOURCE, ["--only", "a\nb"], "can't be printed"),
-        (SOURCE, ["--only", "a\u200bb"], "can't be printed"),
-        (SOURCE, ["--only", "x" * 999], "cron takes 998"),
-        (SOURCE, ["--rate", "inf"], "no number"),
+        (SOURCE, ["--only", "a\nb"], "cannot be printed"),
+        (SOURCE, ["--only", "a\u200bb"], "cannot be printed"),
+        (SOURCE, ["--only", "x" * 999], "cron takes at most 998"),
+        (SOURCE, ["--rate", "inf"], "not a number"),
         (SOURCE + '[sites.main]\nkey_file = "nosuch.key"\n', [], "cannot be read"),
         (SOURCE, ["--ping", "ftp://x"], "--ping"),
         (SOURCE, ["--metrics", "x.txt"], "does not end in .prom"),
@@ -161,7 +161,7 @@ def test_without_a_script_the_interpreter_runs_it(monkeypatch: pytest.MonkeyPatc
 def test_the_key_comes_from_a_file_alone(km: Command, there: Path, tracker: Tracker) -> None:
     km.environment["KM_API_KEY"] = KEY
     first = printed(km, there, "--to", tracker.url).ended(0)
-    assert "is not there yet" in first.err
+    assert "does not exist yet" in first.err
     missing = by_cron(command_of(first.out), km.home)
     assert missing.code != 0
     assert ".env" in missing.err
@@ -176,13 +176,13 @@ def test_the_key_comes_from_a_file_alone(km: Command, there: Path, tracker: Trac
 
 def test_a_file_that_lacks_something_is_complained_of(km: Command, there: Path) -> None:
     file = secrets(km, printed(km, there).out, mode=0o644)
-    assert "can be read by others" in printed(km, there).ended(0).err
+    assert "other users can read" in printed(km, there).ended(0).err
     file.chmod(0o600)
     assert printed(km, there).ended(0).err == ""
     km.environment["KM_API_KEY"] = "another"
-    assert "another KM_API_KEY than is set here" in printed(km, there).ended(0).err
+    assert "another KM_API_KEY than this shell" in printed(km, there).ended(0).err
     file.write_text("# KM_API_KEY=1\nOTHER=2\n", encoding="utf-8")
-    assert "does not say KM_API_KEY" in printed(km, there).ended(0).err
+    assert "does not set KM_API_KEY" in printed(km, there).ended(0).err
 
 
 def test_a_key_file_needs_no_other(km: Command, there: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_proxys_password_is_a_secret_too(km: Command, there: Path) -> None:
 
 
 def test_a_ping_of_the_environment_is_a_secret_too(km: Command, there: Path) -> None:
-    """Who has its URL can report success."""
+    """Whoever has the URL can report success."""
     km.environment["KM_CLI_PING"] = "https://monitor.example/hidden"
     result = printed(km, there, "--to", "local").ended(0)
     assert "hidden" not in result.out + result.err
@@ -233,7 +233,7 @@ def unquoted(line: str) -> list[str]:
 
 
 def written(script: str, folder: Path) -> dict[str, str]:
-    """Run the script, with a systemctl that only notes what it is told. Return what it wrote, by name."""
+    """Run the script with a systemctl that only notes its arguments. Return the files it wrote, by name."""
     tools, units = folder / "tools", folder / "units"
     tools.mkdir()
     stand_in = tools / "systemctl"
@@ -267,7 +267,7 @@ def test_root_has_the_units_of_the_system_others_their_own(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: user)
     job = Job("km-cli-backfill-x", ("/bin/km-cli", "backfill"), {}, (), None)
-    script = "\n".join(systemd.lines(job))
+    script = "\n".join(systemd.unit_script_lines(job))
     subprocess.run(["/bin/sh", "-n"], input=script, text=True, check=True, timeout=60)
     assert ("systemctl --user enable" in script) is (user != 0)
     assert ("/etc/systemd/system" in script) is (user == 0)

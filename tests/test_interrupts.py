@@ -1,4 +1,4 @@
-"""Asked to stop: once, what is in flight finishes; twice, at once. Nothing is lost or sent twice for it."""
+"""Interrupts: the first lets calls in flight finish, the second stops at once. Nothing is lost."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.cli import interrupts
-from km_cli.dispatch import Stop
+from km_cli.run import interrupts
+from km_cli.run.stopping import Stop
 from tests.support.command import Command
 from tests.support.oracle import expected
 from tests.support.resuming import CSV, check_arrived, finished, part_of_the_samples
@@ -21,7 +21,7 @@ from tests.support.tracker import Hit, Reaction, Tracker, slow
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is imported."""
+    """The log that is imported."""
     return part_of_the_samples(tmp_path_factory.mktemp("log"))
 
 
@@ -84,7 +84,7 @@ def test_a_second_signal_ends_it_at_once(
 def test_a_signal_while_nothing_is_answered_has_an_end(
     importer: Command, tracker: Tracker, log: Path
 ) -> None:
-    """Ten seconds are given to what is in flight."""
+    """Calls in flight get ten seconds."""
     tracker.behave = behave = Signals(signal.SIGINT, 3, 60.0)
     behave.process = process = importer.start("import", log, "--concurrency", "4")
     _, err = process.communicate(timeout=25)
@@ -98,26 +98,26 @@ def test_a_terminal_that_goes_away_stops_it_but_for_nohup() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         stop = Stop()
-        with interrupts.watched(stop) as caught:
+        with interrupts.catching_signals(stop) as caught:
             signal.raise_signal(signal.SIGHUP)
         assert (stop.requested, caught.signal) == (True, signal.SIGHUP)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         stop = Stop()
-        with interrupts.watched(stop) as caught:
+        with interrupts.catching_signals(stop) as caught:
             signal.raise_signal(signal.SIGHUP)
         assert (stop.requested, caught.signal) == (False, 0)
     finally:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_nobody_listening_to_its_words_is_no_reason_to_fail() -> None:
+def test_a_closed_standard_error_is_no_reason_to_fail() -> None:
     """The handler runs in the middle of anything, a transaction for one: it must not raise."""
     stop, kept_open = Stop(), os.dup(2)
     reads, writes = os.pipe()
     os.close(reads)
     os.dup2(writes, 2)
     try:
-        with interrupts.watched(stop) as caught:
+        with interrupts.catching_signals(stop) as caught:
             signal.raise_signal(signal.SIGTERM)
     finally:
         os.dup2(kept_open, 2)
@@ -134,7 +134,7 @@ def test_nobody_listening_to_its_words_is_no_reason_to_fail() -> None:
 def test_a_signal_ends_a_run_that_waits_for_a_fifo(
     importer: Command, tracker: Tracker, tmp_path: Path, command: str, writer: bool, number: int, code: int
 ) -> None:
-    """In open() until somebody writes, then in read(); one signal is enough for both."""
+    """The run waits in open() for a writer, then in read(); one signal ends either."""
     fifo = tmp_path / "log.csv"
     os.mkfifo(fifo)
     words = command.split()
@@ -157,7 +157,7 @@ def test_a_signal_ends_a_run_that_waits_for_a_fifo(
 
 
 def _waited(process: subprocess.Popen[str]) -> int:
-    """Wait until a process does nothing but wait; its start takes some time of the processor."""
+    """Wait until a process is idle; its start takes some processor time."""
     used = -1.0
     while used != (used := _seconds_used(process.pid)) or not used:
         time.sleep(0.5)
@@ -170,7 +170,7 @@ def _seconds_used(process: int) -> float:
 
 
 def test_a_fifo_is_read_to_its_end(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """However long its writer takes, and in whatever pieces it writes."""
+    """However slow the writer is, and in whatever pieces it writes."""
     fifo = tmp_path / "log.csv"
     os.mkfifo(fifo)
     process = importer.start("import", fifo, "--json")

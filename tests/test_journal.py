@@ -1,4 +1,4 @@
-"""The journal of unattended runs: one line a write, whatever happened to the file before."""
+"""The journal of unattended runs: one write for each line, whatever happened to the file before."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from km_cli.cli.journal import Journal
-from km_cli.cli.ping import Ping
-from km_cli.cli.telling import Teller
+from km_cli.cli.monitoring.journal import Journal
+from km_cli.cli.monitoring.ping import Ping
+from km_cli.cli.monitoring.reporter import Reporter
 from km_cli.errors import UsageError
-from km_cli.tally import Tally
+from km_cli.run.tally import Tally
 from tests.support.permissions import refusable
 
 RUN = "5f4a3c2e-0000-4000-8000-000000000001"
@@ -36,7 +36,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def test_a_line_says_when_who_and_what(tmp_path: Path) -> None:
+def test_a_line_has_time_run_and_what(tmp_path: Path) -> None:
     path = tmp_path / "km.log"
     journal = opened(path)
     journal.write("end", exit_code=0, rows={"read": 3}, files=["a.csv"], seconds=1.5, why=None)
@@ -147,12 +147,12 @@ def test_a_full_disk_is_complained_about_once_and_the_lines_after_it_are_whole(
     first, torn, last = path.read_bytes().splitlines()
     assert (json.loads(first)["what"], len(torn), json.loads(last)["what"]) == ("start", 20, "end")
     assert capsys.readouterr().err.splitlines() == [
-        f"km-cli: --log {path}: only a part of a line could be written",
-        "  next: the run goes on; make room, or name another file",
+        f"km-cli: --log {path}: only a part of a line was written",
+        "  next: the run continues; make room, or use another file",
     ]
 
 
-def test_what_went_wrong_is_said_on_standard_error(
+def test_a_failure_is_complained_about_on_standard_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "km.log"
@@ -183,17 +183,17 @@ def test_a_standard_error_that_fails_too_stops_nothing(
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
-    "folder": (lambda path: path.mkdir(), "Is a directory", "name a file, or leave --log out"),
-    "fifo": (os.mkfifo, "is no regular file", "name a file, or leave --log out"),
-    "device": (lambda path: path.symlink_to("/dev/null"), "is no regular file", "name a file"),
-    "loop": (lambda path: path.symlink_to(path), "symbolic links", "name a file"),
-    "file in a file": (lambda path: path.parent.rmdir() or path.parent.touch(), "Not a directory", "name"),
-    "no folder": (lambda path: path.parent.rmdir(), "No such file or directory", "make its folder first"),
+    "folder": (lambda path: path.mkdir(), "Is a directory", "give a file, or leave --log out"),
+    "fifo": (os.mkfifo, "is not a regular file", "give a file, or leave --log out"),
+    "device": (lambda path: path.symlink_to("/dev/null"), "is not a regular file", "give a file"),
+    "loop": (lambda path: path.symlink_to(path), "symbolic links", "give a file"),
+    "file in a file": (lambda path: path.parent.rmdir() or path.parent.touch(), "Not a directory", "give"),
+    "no folder": (lambda path: path.parent.rmdir(), "No such file or directory", "create its folder first"),
 }
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_what_can_not_be_opened_is_said_before_anything_is_sent(kind: str, tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_opened_is_an_error(kind: str, tmp_path: Path) -> None:
     make, said, hint = BROKEN[kind]
     path = tmp_path / "logs" / "km.log"
     path.parent.mkdir()
@@ -211,7 +211,7 @@ def test_a_file_that_may_not_be_written_is_refused() -> None:
         path.chmod(0o400)
         with pytest.raises(UsageError, match="Permission denied") as caught:
             opened(path)
-    assert "let the user that runs this" in caught.value.hint
+    assert "allow this user" in caught.value.hint
 
 
 def test_a_name_that_no_file_has_is_refused() -> None:
@@ -259,7 +259,7 @@ def test_a_file_name_that_is_no_unicode_is_written_with_backslashes(tmp_path: Pa
 def test_runs_that_overlap_never_mix_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "km.log"
     program = (
-        "import sys, time; from pathlib import Path; from km_cli.cli.journal import Journal\n"
+        "import sys, time; from pathlib import Path; from km_cli.cli.monitoring.journal import Journal\n"
         "journal = Journal.open(Path(sys.argv[1]), time.time, sys.argv[2])\n"
         "for number in range(200): journal.write('line', number=number, much='x' * 9000)\n"
     )
@@ -271,7 +271,7 @@ def test_runs_that_overlap_never_mix_their_lines(tmp_path: Path) -> None:
 
 
 class _Watch:
-    """A clock whose hands are set."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.passed = 0.0
@@ -283,13 +283,13 @@ class _Watch:
         return 1000.0 + self.passed
 
 
-def test_a_long_run_tells_once_a_minute_how_far_it_is(tmp_path: Path) -> None:
+def test_a_long_run_writes_its_progress_once_a_minute(tmp_path: Path) -> None:
     path, clock, tally = tmp_path / "km.log", _Watch(), Tally()
-    teller = Teller(opened(path), Ping("", ""), None, clock)
+    reporter = Reporter(opened(path), Ping("", ""), None, clock)
     for second in range(0, 200, 7):
         clock.passed = float(second)
         tally.calls.retried = second
-        teller.progress(tally)
+        reporter.progress(tally)
     told = lines(path)
     assert [line["what"] for line in told] == ["progress"] * 3
     assert [line["seconds"] for line in told] == [63.0, 126.0, 189.0]

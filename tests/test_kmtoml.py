@@ -1,4 +1,4 @@
-"""km.toml: every key is in force, every mistake is told with its place, and flags go before it."""
+"""km.toml: every key takes effect, every mistake is reported with its place, and flags override it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from km_cli.cli.report import MEANINGS
-from km_cli.config import kmtoml, people_of
+from km_cli.config import kmtoml
+from km_cli.config.people import make_people
 from km_cli.errors import UsageError
-from km_cli.pipeline import _DROPPED
 from km_cli.rules import CATALOGUE
+from km_cli.run.row_planner import _DROPPED
 from tests.support.command import KEY, Command
 from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, write
 from tests.support.tracker import OK, UNAVAILABLE, Tracker
@@ -91,7 +91,7 @@ def test_everything_in_it_is_in_force(importer: Command, tracker: Tracker, tmp_p
 
 
 def test_delivery_is_in_force(km: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """Ledger and rejects lie beside it."""
+    """Relative paths of ledger and rejects start at the folder of km.toml."""
     keys = {
         "to": f'"{tracker.url}"',
         "batch_size": 1,
@@ -289,7 +289,7 @@ def test_a_flag_keeps_in_what_km_toml_would_send(
     words: list[str],
     sent: set[str],
 ) -> None:
-    """What is private stays so whoever lists it."""
+    """A private column stays private, whichever list it is in."""
     configure(importer, PRIVATE.format(everybody=everybody, user=user, account=account))
     header = "user,account,event,timestamp,plan,size,note"
     importer("import", write(tmp_path / "log.csv", "ada,Acme,In,@0,a,b,c", header=header), *words).ended(0)
@@ -299,9 +299,9 @@ def test_a_flag_keeps_in_what_km_toml_would_send(
 @pytest.mark.parametrize(
     ("account", "words", "said"),
     [
-        ("properties = []", ["--property", "plan"], "--property beside the properties"),
-        ('events = []\nset = ["plan"]', ["--exclude-property", "plan"], "nothing to send"),
-        ('events = []\nset = ["plan"]', ["--no-properties"], "nothing to send"),
+        ("properties = []", ["--property", "plan"], "--property cannot be used"),
+        ('events = []\nset = ["plan"]', ["--exclude-property", "plan"], "anything to send"),
+        ('events = []\nset = ["plan"]', ["--no-properties"], "anything to send"),
     ],
 )
 def test_flags_that_km_tomls_personas_leave_no_room_for(
@@ -385,7 +385,7 @@ ledger = "ledger.db"
 def test_rejects_are_not_written_into_what_is_kept(
     importer: Command, tracker: Tracker, tmp_path: Path, name: str
 ) -> None:
-    """Whether it is there or not."""
+    """Whether the rejects file exists or not."""
     folder = configure(importer, KEPT, tmp_path / "home").parent
     (folder / "key").write_text(ACCOUNT_KEY)
     (folder / "notes.txt").write_text("mine\n")
@@ -398,7 +398,7 @@ def test_rejects_are_not_written_into_what_is_kept(
 
 
 def test_rejects_go_behind_rejects(importer: Command, tmp_path: Path) -> None:
-    """And into a file that is empty."""
+    """An empty file may become the rejects file."""
     log = write(tmp_path / "log.csv", "guest,,In,@0")
     (tmp_path / "bad.jsonl").touch()
     importer("import", log, "--rejects", tmp_path / "bad.jsonl").ended(65)
@@ -413,23 +413,31 @@ def test_rejects_go_behind_rejects(importer: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said", "hint"),
     [
-        ("stratgy = 'toggle'", "stratgy is no key", "did you mean strategy?"),
-        ("[column]", "column is no key", "did you mean columns?"),
-        ("[columns]\ntimezon = 'UTC'", "columns.timezon is no key", "did you mean columns.timezone?"),
-        ("[sites.main]\nkeyenv = 'X'", "sites.main.keyenv is no key", "did you mean sites.main.key_env?"),
-        ("[sites.main]\nkey = 'X'", "sites.main.key is no key", "key_env"),
+        ("stratgy = 'toggle'", "stratgy is not a known key", "did you mean strategy?"),
+        ("[column]", "column is not a known key", "did you mean columns?"),
+        (
+            "[columns]\ntimezon = 'UTC'",
+            "columns.timezon is not a known key",
+            "did you mean columns.timezone?",
+        ),
+        (
+            "[sites.main]\nkeyenv = 'X'",
+            "sites.main.keyenv is not a known key",
+            "did you mean sites.main.key_env?",
+        ),
+        ("[sites.main]\nkey = 'X'", "sites.main.key is not a known key", "key_env"),
         (
             "[[personas]]\nname = 'a'\n[[personas]]\nname = 'b'\nprefx = 'x'",
             "personas[2].prefx",
             "personas[2].prefix?",
         ),
         ("[delivery]\nconcurency = 3", "delivery.concurency", "delivery.concurrency?"),
-        ("[members]\nflie = 'x'", "members.flie is no key", "did you mean members.file?"),
-        ("zzz = 1", "zzz is no key", "there are: strategy"),
-        ("[[backfil]]", "backfil is no key", "did you mean backfill?"),
+        ("[members]\nflie = 'x'", "members.flie is not a known key", "did you mean members.file?"),
+        ("zzz = 1", "zzz is not a known key", "the keys are: strategy"),
+        ("[[backfil]]", "backfil is not a known key", "did you mean backfill?"),
         (
             "[[backfill]]\nname = 'a'\nfiles = ['a']\n[[backfill]]\nfile = ['b']",
-            "backfill[2].file is no key",
+            "backfill[2].file is not a known key",
             "did you mean backfill[2].files?",
         ),
     ],
@@ -456,16 +464,16 @@ def test_an_unknown_key_names_the_nearest(
         ("[columns]\nambiguous = 'both'", "columns.ambiguous", "'both'"),
         ("[columns]\nuser = ''", "columns.user", "length"),
         ("[sites]\nkey_env = 'X'", "sites", "table"),
-        ("[sites.main]\nkey_env = 'a b'", "sites.*.key_env", "names an environment variable"),
+        ("[sites.main]\nkey_env = 'a b'", "sites.*.key_env", "name of an environment variable"),
         ("[[personas]]\nname = 'a'\nrename = ' '", "personas[1].rename", "with {event}"),
         ("[[personas]]\nname = 'a'\nrename = 'Account'", "personas[1].rename", "with {event}"),
         ("[[personas]]\nname = 'a'\nrename = '{event} {x}'", "personas[1].rename", "no other braces"),
         ("[[personas]]\nname = 'a'\nevents = {In = ' '}", "personas[1].events", "not blank"),
         ("[[personas]]\nname = 'a'\nevents = [' ']", "personas[1].events", "not blank"),
-        ("[sites.main]\nkey_file = 'a\\u0000b'".replace("'", '"'), "sites.*.key_file", "names a file"),
+        ("[sites.main]\nkey_file = 'a\\u0000b'".replace("'", '"'), "sites.*.key_file", "path of a file"),
         ('[members]\nfile = "a\\u0000b"', "members", "without NUL"),
         *(
-            (f'[delivery]\n{key} = "local:{bad}"', f"delivery.{key}", "none of them a control character")
+            (f'[delivery]\n{key} = "local:{bad}"', f"delivery.{key}", "without control characters")
             for key in ("to", "ledger", "rejects")
             for bad in ("\\u0000", "x\\n", "\\u007f")
         ),
@@ -508,17 +516,17 @@ def test_a_wrong_type_names_file_and_key(
 @pytest.mark.parametrize(
     ("text", "variables", "words", "said"),
     [
-        ("[columns]\ntimezone = 'Mars'", {}, [], "km.toml, columns.timezone: 'Mars' is no zone"),
-        ("[delivery]\nrate = inf", {}, [], "km.toml, delivery.rate: inf is no number"),
-        ("[delivery]\ntimeout = inf", {}, ["--timeout", "nan"], "--timeout nan is no number"),
-        ("", {"KM_CLI_TIMEZONE": "Mars"}, [], "KM_CLI_TIMEZONE: 'Mars' is no zone"),
-        ("", {"KM_CLI_TIMEZONE": "Mars"}, ["--timezone", "Venus"], "--timezone 'Venus' is no zone"),
-        ("", {"KM_CLI_CONCURRENCY": "few"}, [], "KM_CLI_CONCURRENCY: 'few' is no whole number from 1"),
-        ("", {"KM_CLI_RATE": "0"}, ["--attempts", "2"], "KM_CLI_RATE: '0' is no number above 0"),
-        ("", {}, ["--rate", "0"], "--rate '0' is no number above 0"),
+        ("[columns]\ntimezone = 'Mars'", {}, [], "km.toml, columns.timezone: 'Mars' is not a time zone"),
+        ("[delivery]\nrate = inf", {}, [], "km.toml, delivery.rate: inf is not a number"),
+        ("[delivery]\ntimeout = inf", {}, ["--timeout", "nan"], "--timeout nan is not a number"),
+        ("", {"KM_CLI_TIMEZONE": "Mars"}, [], "KM_CLI_TIMEZONE: 'Mars' is not a time zone"),
+        ("", {"KM_CLI_TIMEZONE": "Mars"}, ["--timezone", "Venus"], "--timezone 'Venus' is not a time zone"),
+        ("", {"KM_CLI_CONCURRENCY": "few"}, [], "KM_CLI_CONCURRENCY: 'few' is not a whole number from 1"),
+        ("", {"KM_CLI_RATE": "0"}, ["--attempts", "2"], "KM_CLI_RATE: '0' is not a number above 0"),
+        ("", {}, ["--rate", "0"], "--rate '0' is not a number above 0"),
     ],
 )
-def test_a_mistake_is_told_where_it_was_said(
+def test_a_mistake_is_reported_with_its_source(
     km: Command, tmp_path: Path, text: str, variables: dict[str, str], words: list[str], said: str
 ) -> None:
     configure(km, text)
@@ -560,10 +568,10 @@ USER = "[[personas]]\nname = 'user'\n"
     ("text", "said"),
     [
         (f"strategy = 'toggle'\n{USER}", "both a strategy and personas"),
-        (f"{USER}events = []", "no persona may do anything"),
-        (f"{USER}[[personas]]\nname = 'event'\ncolumn = 'account'", "no persona can be called 'event'"),
-        (f"{USER}[[personas]]\nname = 'since'", "no persona can be called 'since'"),
-        (f"{USER}[[personas]]\nname = 'persona'", "no persona can be called 'persona'"),
+        (f"{USER}events = []", "no persona has any events"),
+        (f"{USER}[[personas]]\nname = 'event'\ncolumn = 'account'", "a persona cannot be called 'event'"),
+        (f"{USER}[[personas]]\nname = 'since'", "a persona cannot be called 'since'"),
+        (f"{USER}[[personas]]\nname = 'persona'", "a persona cannot be called 'persona'"),
         (f"{USER}link = {{ Team = 'a', 'team:' = 'a' }}\n[[personas]]\nname = 'a'", "'Team' and 'team:'"),
         (f"{USER}column = 'u'\nalias = 'U'", "the column of its own identity: 'u'"),
         (f"{USER}alias = 'a'\n[[personas]]\nname = 'team'\ncolumn = 'a'", "the identity of 'team': 'a'"),
@@ -576,12 +584,12 @@ USER = "[[personas]]\nname = 'user'\n"
         ("[sites.main]\nkey_env = 'A'\nkey_file = 'b'", "both key_env and key_file"),
         (
             f"[sites.a]\nkey_env = 'A'\n[sites.b]\nkey_env = 'B'\n[sites.c]\n{USER}site = 'c'",
-            "where its key is",
+            "neither key_env nor key_file",
         ),
         (f"{USER}column = 'usr'", "did you mean 'user'?"),
         (f"{USER}set = ['pln']", "did you mean 'plan'?"),
         (f"{USER}properties = ['pln']", "did you mean 'plan'?"),
-        ("[members]\nfile = 'x.csv'", "needs a file, and columns of"),
+        ("[members]\nfile = 'x.csv'", "needs a file, a column of"),
     ],
 )
 def test_what_cannot_go_together(km: Command, tmp_path: Path, text: str, said: str) -> None:
@@ -591,14 +599,14 @@ def test_what_cannot_go_together(km: Command, tmp_path: Path, text: str, said: s
 
 
 def test_no_persona_has_the_code_of_a_finding(tmp_path: Path) -> None:
-    """`no-NAME` says of a persona's part that it is left out."""
-    codes = {*MEANINGS, *CATALOGUE, *_DROPPED}
+    """The code `no-NAME` reports rows without an identity for a persona."""
+    codes = {*CATALOGUE, *_DROPPED}
     names = [code.removeprefix("no-") for code in codes if code.startswith("no-")]
     assert len(names) == 5
     for name in names:
         config = kmtoml.KmToml(personas=[kmtoml.PersonaTable(name=name)])
-        with pytest.raises(UsageError, match="no persona can be called"):
-            people_of(config, tmp_path, strategy="", site="", columns={}, allow_alias=False)
+        with pytest.raises(UsageError, match="a persona cannot be called"):
+            make_people(config, tmp_path, strategy="", site="", columns={}, allow_alias=False)
 
 
 @pytest.mark.parametrize("key", [KEY, KEY[::-1], KEY.upper(), KEY[:32], f" {KEY}"])
@@ -612,6 +620,6 @@ def test_no_persona_has_the_code_of_a_finding(tmp_path: Path) -> None:
     ],
 )
 def test_a_key_is_never_printed(importer: Command, tmp_path: Path, key: str, line: str) -> None:
-    """Not even where someone wrote it into the file."""
+    """Not even if the key itself is in km.toml."""
     configure(importer, line.format(key))
     assert key not in importer("import", write(tmp_path / "log.csv", "ada,Acme,In,@0")).ended(2).err

@@ -1,4 +1,4 @@
-"""The ledger file: what it holds comes back, and what must not be used is refused."""
+"""The ledger file: it keeps all that was committed, and a file that must not be used is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from km_cli.errors import LedgerBusy, LedgerError, LedgerFailed, UsageError
 from km_cli.ledger import Ledger, Reading
 from km_cli.ledger.slots import decode_slot, encode_slot
-from km_cli.model import Claim, Filed, Guest, Outcome, Placed, Receipt, Record, Row, Slot
+from km_cli.model import Claim, KnownCall, MovedCall, Outcome, PlannedCall, Receipt, Record, Row, Slot
 
 PERSON, SECOND = b"person--", 1_704_067_200
 
@@ -27,8 +27,8 @@ claim = st.builds(
     Claim, st.integers(1, 2**32 - 1), st.booleans(), totals, st.integers(0, 2**32 - 1), st.booleans()
 )
 claims = st.lists(claim, min_size=1, max_size=8).map(tuple)
-filed = st.builds(
-    Filed,
+known_call = st.builds(
+    KnownCall,
     st.just(PERSON),
     st.just(SECOND),
     st.integers(SECOND, SECOND + 86_400),
@@ -42,8 +42,8 @@ filed = st.builds(
 )
 slots = st.builds(
     Slot,
-    st.lists(filed, max_size=4).map(tuple),
-    st.lists(st.builds(Guest, names, pairs), max_size=3).map(tuple),
+    st.lists(known_call, max_size=4).map(tuple),
+    st.lists(st.builds(MovedCall, names, pairs), max_size=3).map(tuple),
 )
 
 
@@ -53,73 +53,75 @@ def test_a_slot_comes_back_as_it_was(slot: Slot) -> None:
     assert decode_slot(PERSON, SECOND, encode_slot(PERSON, SECOND, slot)) == slot
 
 
-def call(number: int = 0, taken: int = SECOND) -> tuple[Placed, bytes]:
+def call(number: int = 0, taken: int = SECOND) -> tuple[PlannedCall, bytes]:
     """A planned call of its own row, and its bytes."""
     row = Row("log.csv", number + 2, b"raw %d\n" % number, [])
     record = Record("main", "user", f"u{number}", "", "E", SECOND * 10**9, (), "")
     deed = number.to_bytes(8, "big")
-    mark = Filed(PERSON, SECOND, taken, deed, b"alike---", b"even", b"", b"", (Claim(1, False),))
-    return Placed(row, record, mark), b"/e?_p=u%d" % number
+    known = KnownCall(PERSON, SECOND, taken, deed, b"total---", b"even", b"", b"", (Claim(1, False),))
+    return PlannedCall(row, record, known), b"/e?_p=u%d" % number
 
 
 def begun(ledger: Ledger) -> Reading:
     return ledger.readings.begin(Reading(0, "", "asked", "{}", "log.csv", ("a", "b"), ","))
 
 
-def put(ledger: Ledger, *calls: tuple[Placed, bytes]) -> None:
-    for placed, _ in calls:
-        one = placed.filed
+def put(ledger: Ledger, *calls: tuple[PlannedCall, bytes]) -> None:
+    for planned, _ in calls:
+        one = planned.known
         slot = ledger.slots.slot(one.person, one.second)
-        ledger.slots.put(one.person, one.second, Slot((*slot.filed, one), slot.guests))
+        ledger.slots.put(one.person, one.second, Slot((*slot.known, one), slot.moved))
         if one.taken != one.second:
-            ledger.slots.put(one.person, one.taken, Slot((), (Guest(one.event, one.pairs),)))
+            ledger.slots.put(one.person, one.taken, Slot((), (MovedCall(one.event, one.pairs),)))
 
 
-def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
+def test_a_commit_survives_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     ledger = Ledger.open(path)
     reading = begun(ledger)._replace(length=7, line=1, digest=b"seven")
     calls = [call(0), call(1)]
     put(ledger, *calls)
-    parcels = ledger.commit("t", reading, calls)
+    outbox_calls = ledger.commit("t", reading, calls)
     ledger.close()
 
     again = Ledger.open(path)
-    assert list(again.outbox.pending("t", ("main",))) == [parcels]
+    assert list(again.outbox.pending("t", ("main",))) == [outbox_calls]
     assert list(again.outbox.pending("other", ("main",))) == []
     assert list(again.outbox.pending("t", ("test",))) == []
-    assert again.slots.slot(PERSON, SECOND).filed == tuple(placed.filed for placed, _ in calls)
+    assert again.slots.slot(PERSON, SECOND).known == tuple(planned.known for planned, _ in calls)
     assert list(again.readings.heads.lengths) == [7]
-    (head,) = again.readings.heads.of(7, b"seven")
+    (head,) = again.readings.heads.matching(7, b"seven")
     assert (head.asked, head.digest) == ("asked", b"seven")
     assert again.readings.by_number(head.number) == reading._replace(calls=(("t main user", 2),))
-    assert again.outbox.row(parcels[1].row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))
-    again.settle("t", [Receipt(parcels[0], Outcome.ACKNOWLEDGED), Receipt(parcels[1], Outcome.PENDING)])
-    assert list(again.outbox.pending("t", ("main",))) == [parcels[1:]]
+    assert again.outbox.row(outbox_calls[1].row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))
+    again.settle(
+        "t", [Receipt(outbox_calls[0], Outcome.ACKNOWLEDGED), Receipt(outbox_calls[1], Outcome.PENDING)]
+    )
+    assert list(again.outbox.pending("t", ("main",))) == [outbox_calls[1:]]
     again.close()
 
 
-def test_a_rejected_call_gives_up_its_seat_and_its_guest(tmp_path: Path) -> None:
+def test_a_rejected_call_leaves_its_slot_and_the_second_it_moved_to(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
     calls = [call(0), call(1, SECOND + 1)]
     put(ledger, *calls)
-    parcels = ledger.commit("t", begun(ledger), calls)
-    assert ledger.slots.slot(PERSON, SECOND + 1).guests
-    ledger.settle("t", [Receipt(parcels[1], Outcome.REJECTED)])
-    assert ledger.slots.slot(PERSON, SECOND).filed == (calls[0][0].filed,)
+    outbox_calls = ledger.commit("t", begun(ledger), calls)
+    assert ledger.slots.slot(PERSON, SECOND + 1).moved
+    ledger.settle("t", [Receipt(outbox_calls[1], Outcome.REJECTED)])
+    assert ledger.slots.slot(PERSON, SECOND).known == (calls[0][0].known,)
     assert ledger.slots.slot(PERSON, SECOND + 1) == Slot()
     ledger.close()
 
 
-def test_what_is_planned_and_not_committed_is_not_written_with_receipts(tmp_path: Path) -> None:
-    """It would pass for sent, and never leave."""
+def test_uncommitted_slots_are_not_written_with_receipts(tmp_path: Path) -> None:
+    """Their calls would be known, and never be sent."""
     ledger = Ledger.open(tmp_path / "ledger.db")
-    parcels = ledger.commit("t", begun(ledger), [call(0)])
+    outbox_calls = ledger.commit("t", begun(ledger), [call(0)])
     put(ledger, call(1))
     with pytest.raises(AssertionError, match="being planned"):
-        ledger.settle("t", [Receipt(parcels[0], Outcome.ACKNOWLEDGED)])
+        ledger.settle("t", [Receipt(outbox_calls[0], Outcome.ACKNOWLEDGED)])
     ledger.abandon()
-    ledger.settle("t", [Receipt(parcels[0], Outcome.ACKNOWLEDGED)])
+    ledger.settle("t", [Receipt(outbox_calls[0], Outcome.ACKNOWLEDGED)])
     ledger.close()
 
 
@@ -129,10 +131,10 @@ def test_many_pending_calls_come_in_lists_that_split_no_row(tmp_path: Path) -> N
     for number in range(1500):
         first, second = call(number), call(10_000 + number)
         calls += [first, (second[0]._replace(row=first[0].row), second[1])]
-    parcels = ledger.commit("t", begun(ledger), calls)
+    outbox_calls = ledger.commit("t", begun(ledger), calls)
     lists = list(ledger.outbox.pending("t", ("main",)))
-    assert [parcel for some in lists for parcel in some] == parcels
-    rows = [{parcel.row for parcel in some} for some in lists]
+    assert [outbox_call for some in lists for outbox_call in some] == outbox_calls
+    rows = [{outbox_call.row for outbox_call in some} for some in lists]
     assert len(rows) > 1
     assert not set.intersection(*rows)
     ledger.close()
@@ -145,14 +147,14 @@ def test_an_overlay_reads_the_ledger_and_leaves_it_as_it_is(tmp_path: Path) -> N
     ledger.commit("t", begun(ledger)._replace(length=1, digest=b"1"), [call(0)])
     before = path.read_bytes()
     overlay = Ledger.overlay(path)  # while the other one holds the lock
-    assert overlay.slots.slot(PERSON, SECOND).filed == (call(0)[0].filed,)
+    assert overlay.slots.slot(PERSON, SECOND).known == (call(0)[0].known,)
     put(overlay, call(1))
     overlay.commit("t", begun(overlay), [call(1)])
-    assert len(overlay.slots.slot(PERSON, SECOND).filed) == 2
+    assert len(overlay.slots.slot(PERSON, SECOND).known) == 2
     assert begun(overlay).number == 3
     overlay.close()
     assert path.read_bytes() == before
-    assert len(ledger.slots.slot(PERSON, SECOND).filed) == 1
+    assert len(ledger.slots.slot(PERSON, SECOND).known) == 1
     ledger.close()
 
 
@@ -234,15 +236,15 @@ def test_a_failed_commit_leaves_nothing_behind(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
     reading = begun(ledger)
     ledger.commit("t", reading, [call(0)])
-    placed, _ = call(1)
+    planned, _ = call(1)
     put(ledger, call(1))
     with pytest.raises(LedgerFailed):
-        ledger.commit("t", reading, [(placed, None)])  # type: ignore[list-item]
+        ledger.commit("t", reading, [(planned, None)])  # type: ignore[list-item]
     with pytest.raises(LedgerFailed):
         ledger.commit("t", reading, [call(2)])
-    assert [parcel.payload for some in ledger.outbox.pending("t", ("main",)) for parcel in some] == [
-        b"/e?_p=u0"
-    ]
+    assert [
+        outbox_call.payload for some in ledger.outbox.pending("t", ("main",)) for outbox_call in some
+    ] == [b"/e?_p=u0"]
     assert ledger.slots.slot(PERSON, SECOND) == Slot()
     ledger.close()
 
@@ -283,7 +285,7 @@ def test_the_ledger_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_files_that_no_run_meets_are_forgotten(tmp_path: Path) -> None:
-    """Three new ones a day, each met for a week, one for ever: so many days are remembered, and no more."""
+    """Three new files a day, each met for a week, and one that is always met: old ones do not add up."""
     day, asked = 86_400, "ab" * 32
     ledger = Ledger.open(tmp_path / "ledger.db")
     ledger.keep_file((1, 0, 10, 10), asked, 0.0)

@@ -1,4 +1,4 @@
-"""A ledger that is damaged, foreign or gone ends with 73 and what to do; it is left as it is."""
+"""A ledger that is damaged, missing or not ours ends a run with 73 and a hint, and stays as it is."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ledger(importer: Command, tracker: Tracker, log: Path) -> Path:
-    """A ledger with calls that are pending, closed well."""
+    """A ledger with pending calls that was closed properly."""
     tracker.behave = lambda _hit, number: OK if number < 30 else refuse(403)
     importer("import", log, "--concurrency", "1").ended(69)
     tracker.behave = None
@@ -40,7 +40,7 @@ def ledger(importer: Command, tracker: Tracker, log: Path) -> Path:
 
 
 def kept(folder: Path) -> dict[str, bytes]:
-    """What is in a folder, but for the lock, and what readers of a ledger at rest leave: an empty log."""
+    """The files of a folder. Not the lock, and no empty log, which readers of a ledger at rest leave."""
     files = {
         path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith((".lock", "-shm"))
     }
@@ -48,7 +48,7 @@ def kept(folder: Path) -> dict[str, bytes]:
 
 
 def is_refused(command: Command, log: Path, tracker: Tracker, *parts: str) -> None:
-    """Check that import and dry-run end with 73 and say so, that nothing is sent, and no file is changed."""
+    """Check that import and dry-run end with 73 and these words, send nothing, and change no file."""
     before = kept(command.state)
     for verb in COMMANDS:
         said(command(verb, log).ended(73), *parts)
@@ -56,7 +56,7 @@ def is_refused(command: Command, log: Path, tracker: Tracker, *parts: str) -> No
     assert tracker.seen == []
 
 
-# What is no file
+# Not a file
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def empty(path: Path) -> None:
 
 
 def no_table(path: Path) -> None:
-    """What is left of a young ledger whose write-ahead log was removed."""
+    """A young ledger may lose all its tables with its write-ahead log."""
     script(path, "PRAGMA journal_mode = WAL")
 
 
@@ -277,7 +277,7 @@ NONSENSE = [
 def test_a_value_that_looks_right_but_was_changed_is_damage(
     importer: Command, tracker: Tracker, log: Path, ledger: Path, statement: str
 ) -> None:
-    """Nothing is sent that is not what was planned: a changed call, or a row under a changed mapping."""
+    """Neither a changed call is sent, nor a row under a changed mapping."""
     left = 0 if "outbox" in statement else 90
     with log.open("a") as file:
         file.write("u9,Acme,Event 9,2024-01-01T00:01:09Z,pro\n")
@@ -290,7 +290,7 @@ def test_a_value_that_looks_right_but_was_changed_is_damage(
 def test_nonsense_is_never_a_bug(
     importer: Command, tracker: Tracker, log: Path, ledger: Path, statement: str
 ) -> None:
-    """Each run goes well, or says that the ledger is damaged; also where calls are rejected."""
+    """Each run ends well or reports the damage, also where calls are rejected."""
     script(ledger, f"PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; {statement};")
     with log.open("a") as file:
         file.write("u1,Acme,Event 1,2024-01-01T00:00:09Z,pro\nu9,Acme,Event 9,2024-01-01T00:01:09Z,pro\n")

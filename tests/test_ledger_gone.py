@@ -1,4 +1,4 @@
-"""A ledger that vanishes ends the run; a new one is whole or not there; each run leaves word of its end."""
+"""A ledger that vanishes ends the run; a new one is whole or absent; each run notes how it ended."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ledger(importer: Command, tracker: Tracker, log: Path) -> Path:
-    """A ledger with calls that are pending, closed well."""
+    """A ledger with pending calls that was closed properly."""
     tracker.behave = lambda _hit, number: OK if number < 30 else refuse(403)
     importer("import", log, "--concurrency", "1").ended(69)
     tracker.behave = None
@@ -100,7 +100,7 @@ def move_away_the_folder(path: Path) -> None:
 def test_a_ledger_that_vanishes_ends_the_run(
     importer: Command, tracker: Tracker, log: Path, ledger: Path, meddle: Callable[[Path], None]
 ) -> None:
-    """Nothing is planned any more; it says that what was sent may be sent again."""
+    """Nothing more is planned, and the hint warns that calls may be sent again."""
     tracker.behave = Meddles(20, lambda: meddle(ledger))
     result = importer("import", log, "--concurrency", "1", "--batch-size", "5").ended(74)
     said(result, str(ledger), "sent again")
@@ -120,7 +120,7 @@ def test_a_new_ledger_that_vanishes_ends_the_run(importer: Command, tracker: Tra
 def test_killed_while_it_is_created_it_is_new_or_whole(
     importer: Command, tracker: Tracker, log: Path
 ) -> None:
-    """Never an empty file under the ledger's name."""
+    """There is never an empty file under the ledger's name."""
     for line in random.Random(2).sample(range(150, 380), 8):
         shutil.rmtree(importer.state.parent, ignore_errors=True)
         words = ["import", str(log), "--to", tracker.url]
@@ -163,7 +163,7 @@ def test_a_new_state_folder_is_durable_with_all_its_parents(
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
 def test_a_disk_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """No disk like this is at hand: flock is made to fail."""
+    """Such disks are rare, so flock is made to fail."""
 
     def flock(_file: int, _how: int) -> None:
         raise OSError(number, os.strerror(number))

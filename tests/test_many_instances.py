@@ -104,8 +104,8 @@ def test_calls_that_merge_are_one_instance(tmp_path: Path) -> None:
     assert "D7" not in done["findings"]
 
 
-def test_what_is_refused_is_counted_no_more(importer: Command, tracker: Any, tmp_path: Path) -> None:
-    """Neither above the limit nor below; what is then sent again counts again."""
+def test_refused_calls_are_not_counted(importer: Command, tracker: Any, tmp_path: Path) -> None:
+    """Neither above the limit nor below. A call that is sent again counts again."""
     log = written(tmp_path / "log.csv", [f"{T + n},u{n},Acme,In,," for n in range(1010)])
     refused = {T + n for n in range(0, 1010, 50)}
     tracker.behave = lambda hit, _: (
@@ -113,15 +113,15 @@ def test_what_is_refused_is_counted_no_more(importer: Command, tracker: Any, tmp
     )
     importer("import", log).ended(65)
 
-    def told() -> dict[str, int]:
+    def forecast_events() -> dict[str, int]:
         summary = importer("dry-run", written(tmp_path / "none.csv", []), "--json").ended(0).summary
         return {persona: held["events"] for persona, held in summary["forecast"]["main"].items()}
 
-    assert told() == {"user": 1010, "account": 1010 - len(refused)}
+    assert forecast_events() == {"user": 1010, "account": 1010 - len(refused)}
     tracker.behave = None
     (rejects,) = importer.state.glob("rejects-*")
     importer("import", rejects).ended(0)
-    assert told() == {"user": 1010, "account": 1000}
+    assert forecast_events() == {"user": 1010, "account": 1000}
 
 
 REAL = Path(os.environ.get("REAL_LOGS", ""), "receipt.csv")

@@ -1,4 +1,4 @@
-"""Rows to events: which column is what, which identities are refused, and which properties are sent."""
+"""Rows to events: the columns of the roles, the identities that are refused, the properties that are sent."""
 
 from __future__ import annotations
 
@@ -12,11 +12,20 @@ from hypothesis import strategies as st
 
 from km_cli.errors import InputError
 from km_cli.inputs.jsonl import parse_object
-from km_cli.mapping import Clocking, Columns, Mapper, Mapping, Wanted, Who, property_columns, recognise
-from km_cli.mapping.columns import USUAL
+from km_cli.kissmetrics import PLACEHOLDERS
+from km_cli.mapping import (
+    ColumnOptions,
+    Columns,
+    Mapper,
+    Mapping,
+    PersonaColumns,
+    TimeOptions,
+    property_columns,
+    recognise_columns,
+)
+from km_cli.mapping.found_columns import USUAL
 from km_cli.mapping.identities import Identities
-from km_cli.model import Event, Finding, Persona, Reject, Row, Share
-from km_cli.names import PLACEHOLDERS
+from km_cli.model import Event, Persona, PersonaPart, Reject, Row
 from tests.support.running import TOGGLE
 
 NOW = 1_735_689_600  # 2025-01-01
@@ -28,50 +37,51 @@ USUAL_COLUMNS = ("user", "account", "event", "timestamp")
 def understood(found: str, *, tabular: bool = True, **wanted: Any) -> Columns:
     """The columns of a header such as `user,event`; `user` and `account` are asked for too."""
     personas = asked(wanted)
-    return recognise(Wanted(**wanted), personas, tuple(found.split(",")), "log", tabular=tabular)
+    return recognise_columns(
+        ColumnOptions(**wanted), personas, tuple(found.split(",")), "log", tabular=tabular
+    )
 
 
 def asked(wanted: dict[str, Any]) -> tuple[Persona, ...]:
-    """Take the columns of user and account out of what is wanted."""
+    """Take the columns of user and account out of the options."""
     return tuple(persona._replace(column=wanted.pop(persona.name, "")) for persona in TOGGLE)
 
 
 def roles(columns: Columns) -> dict[str, str]:
-    """What was chosen, without what was not."""
+    """The columns that were chosen, without the roles that have none."""
     user, account = (who.identity for who in columns.personas)
     chosen = {"user": user, "account": account, "event": columns.event, "timestamp": columns.timestamp}
     return {role: column for role, column in {**chosen, "id": columns.id}.items() if column}
 
 
 class Mapped:
-    """One row mapped, and what was found on the way."""
+    """One row mapped, with the findings on the way."""
 
     def __init__(
         self,
         values: Any,
         found: tuple[str, ...],
-        wanted: Wanted = Wanted(),  # noqa: B008
+        wanted: ColumnOptions = ColumnOptions(),  # noqa: B008
         personas: tuple[Persona, ...] = TOGGLE,
         *,
-        clocking: Clocking = Clocking(),  # noqa: B008
+        time_options: TimeOptions = TimeOptions(),  # noqa: B008
         allowed: tuple[str, ...] = (),
     ) -> None:
-        self.findings: list[Finding] = []
         self.normalised: defaultdict[str, int] = defaultdict(int)
         tabular = isinstance(values, list)
         raw = json.dumps(values).encode()
         mapper = Mapper(
-            recognise(wanted, personas, found, "log", tabular=tabular),
+            recognise_columns(wanted, personas, found, "log", tabular=tabular),
             found,
             tabular=tabular,
             personas=personas,
-            clocking=clocking,
+            time_options=time_options,
             allowed=allowed,
             now=NOW,
-            note=self.findings.append,
             normalised=self.normalised,
         )
         self.result = mapper.map(Row("log", 7, raw, values))
+        self.findings = list(self.result.findings) if isinstance(self.result, Event) else []
 
     @property
     def event(self) -> Event:
@@ -80,7 +90,7 @@ class Mapped:
 
     @property
     def identities(self) -> tuple[str, ...]:
-        return tuple(share.identity for share in self.event.shares)
+        return tuple(part.identity for part in self.event.parts)
 
     @property
     def reject(self) -> Reject:
@@ -96,7 +106,7 @@ def with_properties(names: str, *values: str, **wanted: Any) -> Mapped:
     """A CSV row with these properties."""
     found = (*USUAL_COLUMNS, *names.split(","))
     personas = asked(wanted)
-    return Mapped(["ada", "Acme", "In", T, *values], found, Wanted(**wanted), personas)
+    return Mapped(["ada", "Acme", "In", T, *values], found, ColumnOptions(**wanted), personas)
 
 
 def objects(members: str, *, found: str = "", **wanted: Any) -> Mapped:
@@ -105,7 +115,7 @@ def objects(members: str, *, found: str = "", **wanted: Any) -> Mapped:
     names = ["user", "event", "time", *filter(None, found.split(","))]
     names += [name for name in values if name not in names and not isinstance(values[name], dict)]
     personas = asked(wanted)
-    return Mapped(values, tuple(names), Wanted(**wanted), personas)
+    return Mapped(values, tuple(names), ColumnOptions(**wanted), personas)
 
 
 # Columns
@@ -148,7 +158,7 @@ def test_the_first_usual_name_wins(found: str, expected: dict[str, str]) -> None
     ],
 )  # fmt: skip
 def test_flags_name_columns(found: str, wanted: dict[str, str], expected: dict[str, str]) -> None:
-    """What a flag names is not taken for anything else."""
+    """A column that a flag names gets no other role."""
     chosen = roles(understood(found, **wanted))
     assert chosen == {"event": "event", "timestamp": chosen["timestamp"], **expected}
 
@@ -167,9 +177,9 @@ def test_flags_name_columns(found: str, wanted: dict[str, str], expected: dict[s
     ],
 )  # fmt: skip
 def test_no_column_is_two_things(found: str, personas: tuple[dict[str, Any], ...], expected: str) -> None:
-    """Whoever has the column's name goes first; what one names beside its identity is no other's."""
+    """The persona with the column's name goes first; a column named beside an identity is no other's."""
     people = [Persona(site="main", **persona) for persona in personas]
-    columns = recognise(Wanted(), people, tuple(found.split(",")), "log", tabular=True)
+    columns = recognise_columns(ColumnOptions(), people, tuple(found.split(",")), "log", tabular=True)
     assert [who.identity for who in columns.personas] == expected.split(" ")
 
 
@@ -197,27 +207,29 @@ def test_members_of_objects_that_the_first_ones_lack() -> None:
     """Personas may name them: a member is often left out. In a header a column is there, or is not."""
     people = [Persona("user", "main", alias="mail.work", properties=("plan", "Seats"), sets=("born",))]
     found = ("user", "event", "ts", "seats")
-    (who,) = recognise(Wanted(), people, found, "log", tabular=False).personas
-    assert who == Who("user", "user", "mail.work", ("plan", "seats"), ("born",))
+    (who,) = recognise_columns(ColumnOptions(), people, found, "log", tabular=False).personas
+    assert who == PersonaColumns("user", "user", "mail.work", ("plan", "seats"), ("born",))
     for persona in (people[0]._replace(alias=name, properties=None, sets=()) for name in ("plan", "usre")):
         with pytest.raises(InputError, match=r"km.toml, user's alias"):
-            recognise(Wanted(), [persona], found, "log", tabular=True)
+            recognise_columns(ColumnOptions(), [persona], found, "log", tabular=True)
     with pytest.raises(InputError, match=r"no column 'plan' \(--property\)"):
-        recognise(Wanted(properties=("plan",)), people, found, "log", tabular=False)
+        recognise_columns(ColumnOptions(properties=("plan",)), people, found, "log", tabular=False)
 
 
 def test_columns_of_personas_of_ones_own_are_said_in_km_toml() -> None:
     """They have no flag."""
     people = [Persona("contact", "main")]
     with pytest.raises(InputError) as raised:
-        recognise(Wanted(), people, ("contacts", "event", "ts"), "log", tabular=True)
+        recognise_columns(ColumnOptions(), people, ("contacts", "event", "ts"), "log", tabular=True)
     cure = "in km.toml's persona 'contact'"
     assert raised.value.hint == (
-        f'say which it is: column = "NAME" {cure}; perhaps column = "contacts" {cure}?'
+        f'name the column: column = "NAME" {cure}; perhaps column = "contacts" {cure}?'
     )
     for wrong, hint in (({"column": "contct"}, "'contacts'"), ({"column": "x"}, f'column = "x.id" {cure}')):
         with pytest.raises(InputError) as raised:
-            recognise(Wanted(), [people[0]._replace(**wrong)], ("contacts", "x.id"), "log", tabular=False)
+            recognise_columns(
+                ColumnOptions(), [people[0]._replace(**wrong)], ("contacts", "x.id"), "log", tabular=False
+            )
         assert "(km.toml, the persona 'contact')" in str(raised.value)
         assert hint in raised.value.hint
 
@@ -291,7 +303,9 @@ SEVERAL = st.lists(NAMES, max_size=3).map(tuple)
 
 @given(
     st.tuples(
-        st.lists(st.builds(Who, NAMES, NAMES, NAMES, st.none() | SEVERAL, SEVERAL), max_size=3).map(tuple),
+        st.lists(
+            st.builds(PersonaColumns, NAMES, NAMES, NAMES, st.none() | SEVERAL, SEVERAL), max_size=3
+        ).map(tuple),
         NAMES,
         NAMES,
         NAMES,
@@ -302,9 +316,9 @@ SEVERAL = st.lists(NAMES, max_size=3).map(tuple)
     ),
     st.tuples(NAMES, NAMES, NAMES),
 )
-def test_mappings_are_kept_as_they_are(columns: tuple[Any, ...], clocking: tuple[str, str, str]) -> None:
+def test_mappings_are_kept_as_they_are(columns: tuple[Any, ...], time_options: tuple[str, str, str]) -> None:
     """The ledger keeps them as text."""
-    mapping = Mapping(Columns(*columns), Clocking(*clocking))
+    mapping = Mapping(Columns(*columns), TimeOptions(*time_options))
     assert Mapping.from_json(mapping.to_json()) == mapping
 
 
@@ -354,7 +368,7 @@ def test_identities_that_are_sent(persona: str, text: str, identity: str) -> Non
     ],
 )
 def test_identities_that_are_refused(persona: str, text: str, code: str) -> None:
-    """What would make many people one, can't be seen, or would be cut: the whole row, nothing shown raw."""
+    """One that would merge people, can't be seen or would be cut rejects the row; nothing is shown raw."""
     mapped = cells(**{persona: text})
     assert mapped.reject.code == code
     assert mapped.reject.row.line == 7
@@ -363,7 +377,7 @@ def test_identities_that_are_refused(persona: str, text: str, code: str) -> None
 
 
 def test_a_placeholder_can_be_let_through() -> None:
-    """By its name, whatever its case; the others stay out. The reason says how."""
+    """By its name, in any case; the others stay out. The reason names the flag."""
     assert cells(user="Guest", allowed=("guest",)).identities == ("Guest", "Acme")
     assert cells(user="none", allowed=("guest",)).reject.code == "I1"
     assert "--allow-id 'Guest'" in cells(user="Guest").reject.reason
@@ -403,7 +417,7 @@ def test_nothing_is_found_in_a_row_that_is_rejected() -> None:
     [("Acme", "Acme", True), (" Acme", "Acme ", True), ("a,b", "a:b", True), ("acme", "Acme", False)],
 )
 def test_one_id_as_user_and_as_account(user: str, account: str, same: bool) -> None:
-    """One person for good (I2); what Kissmetrics folds counts as the same (D4)."""
+    """They would be one person for good (I2); identities that Kissmetrics folds count as the same (D4)."""
     mapped = cells(user, account)
     assert (isinstance(mapped.result, Reject) and mapped.result.code == "I2") == same
 
@@ -528,24 +542,24 @@ def test_whatever_is_nested(value: Any, flatten: bool) -> None:
 def test_an_event() -> None:
     """All of it."""
     found = ("id", *USUAL_COLUMNS, "plan")
-    mapped = Mapped([" 7 ", "ada", "Acme", " In ", f" {T} ", "pro"], found, Wanted(id="id"))
+    mapped = Mapped([" 7 ", "ada", "Acme", " In ", f" {T} ", "pro"], found, ColumnOptions(id="id"))
     plan = (("plan", "pro"),)
-    shares = (Share("ada", plan), Share("Acme", plan))
-    assert mapped.event[1:6] == (shares, " In ", NANOSECONDS, plan, "7")
+    parts = (PersonaPart("ada", plan), PersonaPart("Acme", plan))
+    assert mapped.event[1:6] == (parts, " In ", NANOSECONDS, plan, "7")
     cells = (("id", " 7 "), ("user", "ada"), ("account", "Acme"), ("event", " In "), ("timestamp", f" {T} "))
     assert mapped.event.cells == (*cells, ("plan", "pro"))
     assert mapped.event.row.line == 7
 
 
 def test_numbers_and_words_as_identities() -> None:
-    """JSON's numbers are ids as they were written; null is nobody."""
+    """JSON's numbers are ids as they were written; null is no id."""
     mapped = objects('"account":12345678901234567890')
     assert mapped.identities == ("ada", "12345678901234567890")
     assert objects('"account":null').identities == ("ada", "")
 
 
 def test_a_dotted_name_of_its_own_comes_before_a_path() -> None:
-    """`user.id` as a key, else the `id` in `user`; what stands in the way is no user."""
+    """`user.id` as a key, else the `id` in `user`; a `user` that is no object has no user."""
     for members, user in (
         ('"who.id":"a","who":{"id":"b"}', "a"),
         ('"who":{"id":"b"}', "b"),

@@ -156,7 +156,7 @@ def test_an_export_of_the_log_is_the_same_log(bench: Bench, log: Path, case: str
 def test_what_only_adds_or_takes_away_goes_on(
     bench: Bench, log: Path, first: str, second: str, more: int
 ) -> None:
-    """Personas, properties, events of a list: what is new is sent, and nothing twice."""
+    """Personas, properties, events of a list: only new calls are sent."""
     flags = FLAGS[:4]
     bench.send(log, *flags, *config(bench, first), code=0)
     before = len(bench.calls())
@@ -178,7 +178,7 @@ def test_what_only_adds_or_takes_away_goes_on(
     ],
 )
 def test_the_same_meaning_in_other_words_is_the_same(bench: Bench, log: Path, more: tuple[str, ...]) -> None:
-    """What counts is what was used, not how it was said."""
+    """The columns that are used count, not how they were named."""
     flags = FLAGS[:4] if more[0] == "--no-properties" else FLAGS
     bench.send(log, *FLAGS, code=0)
     assert bench.send(log, *flags, *more, code=0).summary["calls"]["planned"] == 0
@@ -193,11 +193,11 @@ def test_a_zone_that_no_time_needs_is_no_other_meaning(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("case", ["zone", "time format", "time column"])
-def test_a_first_try_that_sent_nothing_hinders_nobody(bench: Bench, case: str) -> None:
+def test_a_first_try_that_sent_nothing_does_not_count(bench: Bench, case: str) -> None:
     """All its rows were rejected; then it is read as it should be."""
     rows = text(*range(3)).splitlines()
-    guests = [row.replace(",u0,", ",guest,").replace(",u1,", ",guest,") for row in rows]
-    log = bench.write("log.csv", "\n".join([*guests, ""]))
+    rejected = [row.replace(",u0,", ",guest,").replace(",u1,", ",guest,") for row in rows]
+    log = bench.write("log.csv", "\n".join([*rejected, ""]))
     first, second = both(bench, case)
     bench.send(log, *first, code=65)
     assert bench.calls() == []
@@ -257,7 +257,7 @@ def piped(command: Command, data: str, *flags: str, code: int) -> int:
 def test_standard_input_is_known_by_how_it_begins(
     importer: Command, tracker: Tracker, tmp_path: Path
 ) -> None:
-    """Under another meaning it is refused; as it was, what is known is not sent again."""
+    """Under another meaning it is refused; under the same one, known calls are not sent again."""
     log = text(*range(ROWS))
     assert piped(importer, log, *FLAGS, code=0) == 2 * ROWS
     sent = len(tracker.hits)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Command
-from tests.support.people import arrived, configure, told, write
+from tests.support.people import arrived, configure, sentences, write
 from tests.support.tracker import Tracker
 
 HEADER = "user,event,timestamp"
@@ -49,7 +49,7 @@ def test_a_rows_own_account_wins(importer: Command, tracker: Tracker, tmp_path: 
 
 
 def test_since_and_until(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """From the first moment on, before the last; in between is nobody."""
+    """From the first moment on and before the last; between two memberships there is none."""
     configure(importer, TIMED)
     belong(tmp_path, "ada,Acme,,@2", "ada,Beta,@2,@4", "ada,Gamma,@6,")
     rows = [f"ada,E{second},@{second}" for second in range(1, 8)]
@@ -84,7 +84,7 @@ def test_a_contradiction_stops_it_naming_both_lines(
     configure(importer, TIMED)
     belong(tmp_path, *rows)
     result = importer("import", write(tmp_path / "log.csv", "bob,In,@0", header=HEADER)).ended(2)
-    assert "users.csv, line 4: 'ada' belongs to 'Beta', and by line 3 to 'Acme'" in result.err
+    assert "users.csv, line 4: 'ada' belongs to 'Beta', but according to line 3 to 'Acme'" in result.err
     assert tracker.seen == []
 
 
@@ -95,7 +95,7 @@ def test_a_contradiction_stops_it_naming_both_lines(
         (MEMBERS.replace("company", "compny"), "ada,Acme,,", "did you mean 'company'?"),
         (MEMBERS.replace("users.csv", "user.csv"), "ada,Acme,,", "user.csv"),
         (MEMBERS.replace("account", "acount"), "ada,Acme,,", "members.acount"),
-        (MEMBERS.replace("user =", "since ="), "ada,Acme,,", "columns of the user and of another"),
+        (MEMBERS.replace("user =", "since ="), "ada,Acme,,", "a column of the user and a column of another"),
         (MEMBERS, "ada,Acme,,,,,", "line 2"),
     ],
 )
@@ -119,7 +119,7 @@ def test_members_that_change_send_the_new_accounts_only(
     tracker.forget()
     belong(tmp_path, "ada,Acme", "bob,Beta")
     importer("import", log).ended(0)
-    assert told(tracker.seen) == ["Beta did In"]
+    assert sentences(tracker.seen) == ["Beta did In"]
     importer("import", log).ended(0)
     belong(tmp_path, "bob,Beta", "ada,Acme")
     importer("import", log).ended(0)
@@ -137,7 +137,7 @@ def test_a_header_that_is_corrected_changes_the_members(
     tracker.forget()
     belong(tmp_path, "ada,Acme,Beta", header="email,x,company")
     importer("import", log).ended(0)
-    assert told(tracker.seen) == ["Beta did In"]
+    assert sentences(tracker.seen) == ["Beta did In"]
 
 
 def test_the_form_of_the_logs_times_is_not_that_of_the_members(
@@ -163,7 +163,7 @@ def test_the_form_of_the_logs_times_is_not_that_of_the_members(
 def test_a_members_file_without_a_header(
     importer: Command, tracker: Tracker, tmp_path: Path, content: str, said: str
 ) -> None:
-    """An export that failed: nobody would belong to anybody."""
+    """The export failed: without it no user would belong to an account."""
     configure(importer, MEMBERS)
     (tmp_path / "users.csv").write_text(content)
     result = importer("import", write(tmp_path / "log.csv", "ada,In,@0", header=HEADER)).ended(2)
@@ -182,7 +182,7 @@ def test_other_personas_have_members_too(importer: Command, tracker: Tracker, tm
     belong(tmp_path, "ada,1,Acme", "bob,1,", "cyd,guest,Acme", "dee,2,dee", header="email,group,org")
     rows = [f"{name},In,@{at}" for at, name in enumerate(("ada", "bob", "cyd", "dee"))]
     importer("import", write(tmp_path / "log.csv", *rows, header=HEADER)).ended(65)
-    assert sorted(told(tracker.hits)) == [
+    assert sorted(sentences(tracker.hits)) == [
         "Acme did In",
         "ada did In",
         "bob did In",

@@ -1,4 +1,4 @@
-"""Metrics of unattended runs: what Prometheus' own parser reads, and that it never reads half of it."""
+"""Metrics of unattended runs: Prometheus' own parser reads them, and never half of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from km_cli.cli.metrics import Measured, check_metrics, write_metrics
+from km_cli.cli.monitoring.metrics import Measured, check_metrics, write_metrics
 from km_cli.errors import UsageError
 from tests.support.permissions import refusable
 
@@ -33,7 +33,7 @@ LATER = WELL._replace(started=NIGHT + 86400, exit_code=69)
 
 
 def read(text: str) -> dict[str, float]:
-    """Samples by name, `{label}` behind it without the prefix and the label's name."""
+    """Samples by name without the prefix, with the value of the label as `{label}`."""
     return {
         sample.name.removeprefix("km_cli_backfill_")
         + "".join(f"{{{value}}}" for value in sample.labels.values()): sample.value
@@ -125,7 +125,7 @@ def test_the_last_success_is_found_among_what_is_no_metric(tmp_path: Path) -> No
 
 @pytest.fixture
 def _cron() -> Iterator[None]:
-    """A umask that lets nobody else read."""
+    """A umask that lets no other user read."""
     before = os.umask(0o077)
     yield
     os.umask(before)
@@ -133,7 +133,7 @@ def _cron() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_cron")
 def test_node_exporter_may_read_it_at_every_moment(tmp_path: Path) -> None:
-    """Whole, with a mode for all: a reader in a loop while it is written again and again."""
+    """A reader in a loop always finds a complete file, readable by all, while it is rewritten."""
     path = tmp_path / "km.prom"
     written(path, WELL)
     whole = path.read_bytes()
@@ -161,7 +161,7 @@ def test_node_exporter_may_read_it_at_every_moment(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["km.prom"]
 
 
-def test_what_can_not_be_written_is_said_and_leaves_what_was(
+def test_a_failed_write_is_complained_about_and_keeps_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "km.prom"
@@ -175,12 +175,12 @@ def test_what_can_not_be_written_is_said_and_leaves_what_was(
     assert not write_metrics(path, LATER)
     complaint, hint = capsys.readouterr().err.splitlines()
     assert complaint == f"km-cli: --metrics {path}: No space left on device"
-    assert hint.startswith("  next: what was sent is not touched by that")
+    assert hint.startswith("  next: this does not affect what was sent")
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["km.prom"]
 
 
-def test_a_folder_that_vanished_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_vanished_folder_is_complained_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert not write_metrics(tmp_path / "gone" / "km.prom", WELL)
     assert "No such file or directory" in capsys.readouterr().err
 
@@ -204,23 +204,23 @@ def test_other_names_are_refused(name: str) -> None:
 def test_an_absent_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder") as caught:
         check_metrics(tmp_path / "gone" / "km.prom")
-    assert caught.value.hint == "make it, or name another file"
+    assert caught.value.hint == "create it, or use another file"
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "km.prom")
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         check_metrics(tmp_path / "km.prom")
 
 
 def test_a_folder_that_may_not_be_written_is_refused() -> None:
     with refusable() as folder:
         folder.chmod(0o500)
-        with pytest.raises(UsageError, match="no file can be made"):
+        with pytest.raises(UsageError, match="may not write"):
             check_metrics(folder / "km.prom")
 
 
-def test_without_the_library_it_is_said_how_to_install_it(
+def test_without_the_library_the_hint_is_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)

@@ -1,4 +1,4 @@
-"""Ledgers of older formats go on: what they hold is kept, and what is pending is sent as it stands."""
+"""Ledgers of older formats go on: they keep all they hold, and pending calls are sent byte for byte."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_pending_calls_are_sent_as_they_stand_and_nothing_twice(tmp_path: Path, 
         sent = [wire(hit) for hit in tracker.seen]
         assert max(Counter(sent).values()) == 1
         assert set(left) <= set(sent)
-        assert set(sent) & set(arrived) <= set(left)  # what arrived, and was not yet known to have
+        assert set(sent) & set(arrived) <= set(left)  # They arrived, and the ledger did not know it yet.
         tracker.forget()
         for result in runs(old, folder):
             result.ended(0)
@@ -66,13 +66,13 @@ def test_pending_calls_are_sent_as_they_stand_and_nothing_twice(tmp_path: Path, 
         (folder / "ledger.db").unlink()
         runs(old, folder)
         anew = [wire(hit) for hit in tracker.seen]
-    if old.name != "exports":  # whose calls depend on what was sent before
+    if old.name != "exports":  # Its calls depend on those that were sent before.
         assert {*sent, *arrived} == set(anew)
     assert version(backup_of(folder / "ledger.db", 2)) == "2"
 
 
 def test_a_log_that_grows_is_told_apart_by_its_rows(tmp_path: Path) -> None:
-    """A ledger of format 2 knows what was sent, not the rows: they are read once more, and then it does."""
+    """Format 2 knows the properties that were sent, not the rows: these are read once more."""
     folder = unpacked(UNSENT, tmp_path)
     log = folder / "log.csv"
     first = log.read_text().splitlines()[1]

@@ -1,4 +1,4 @@
-"""Exit codes that take a server which misbehaves, and what the next run makes of it."""
+"""Exit codes that need a misbehaving server, and the run after each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def who(hits: list[Hit]) -> Counter[tuple[str, str]]:
-    """Whose calls, and which event."""
+    """The identity and the event of a call."""
     return Counter((hit.params["_p"], hit.params["_n"]) for hit in hits)
 
 
@@ -82,7 +82,7 @@ def test_refused_as_a_whole_is_69(
         resumes(importer, tracker, log, 2 * ROWS)
 
 
-def test_nobody_there_is_69(importer: Command, tracker: Tracker, log: Path) -> None:
+def test_no_destination_is_69(importer: Command, tracker: Tracker, log: Path) -> None:
     tracker.stop()
     result = importer("import", log, "--json").ended(69)
     assert "refuses connections" in result.err
@@ -112,7 +112,7 @@ def test_the_key_does_not_follow_a_redirect(importer: Command, tracker: Tracker,
 
 @pytest.mark.parametrize("reaction", [t.UNAVAILABLE, t.TRUNCATED, t.RESET_BEFORE])
 def test_attempts_used_are_75(importer: Command, tracker: Tracker, log: Path, reaction: Reaction) -> None:
-    """What no attempt delivered is sent by the next run, byte for byte, and nothing else is."""
+    """The next run sends the undelivered calls, byte for byte, and nothing else."""
     stubborn = {("u3", "Event 3"), ("Acme", "Event 7")}
     tracker.behave = lambda hit, _: reaction if stubborn & set(who([hit])) else t.OK
     result = importer("import", log, "--json", "--attempts", "2").ended(75)
@@ -143,12 +143,12 @@ def test_a_long_retry_after_is_75(importer: Command, tracker: Tracker, log: Path
 
 
 def refused_once(importer: Command, tracker: Tracker, log: Path) -> Result:
-    """Import while the destination refuses one account's part of one row."""
+    """Import while the destination refuses the call of one account in one row."""
     tracker.behave = lambda hit, _: t.BAD if who([hit]) == {("Acme", "Event 5"): 1} else t.OK
     return importer("import", log, "--json").ended(65)
 
 
-def test_a_rejected_part_is_65_and_names_what_is_owed(importer: Command, tracker: Tracker, log: Path) -> None:
+def test_a_row_rejected_for_one_persona_is_65(importer: Command, tracker: Tracker, log: Path) -> None:
     result = refused_once(importer, tracker, log)
     add_up(result.summary)
     assert result.summary["calls"]["rejected"] == 1
@@ -159,7 +159,7 @@ def test_a_rejected_part_is_65_and_names_what_is_owed(importer: Command, tracker
     assert KEY not in str(reject)
 
 
-def test_a_corrected_part_is_sent_and_nothing_else(
+def test_a_corrected_persona_is_sent_and_nothing_else(
     importer: Command, tracker: Tracker, log: Path, tmp_path: Path
 ) -> None:
     refused_once(importer, tracker, log)
@@ -177,7 +177,7 @@ def test_a_corrected_part_is_sent_and_nothing_else(
     assert len(tracker.seen) == before + 1
 
 
-def test_a_rejection_on_resuming_is_told_as_well(importer: Command, tracker: Tracker, log: Path) -> None:
+def test_a_rejection_on_resuming_is_reported_as_well(importer: Command, tracker: Tracker, log: Path) -> None:
     tracker.behave = lambda _hit, _number: t.refuse(403)
     importer("import", log).ended(69)
     result = refused_once(importer, tracker, log)
@@ -186,7 +186,7 @@ def test_a_rejection_on_resuming_is_told_as_well(importer: Command, tracker: Tra
     assert (reject["owed"], reject["line"]) == (["account"], 7)
 
 
-def test_a_retry_is_told(importer: Command, tracker: Tracker, log: Path) -> None:
+def test_a_retry_is_counted(importer: Command, tracker: Tracker, log: Path) -> None:
     tracker.behave = lambda _hit, number: t.UNAVAILABLE if number in (3, 8, 14) else t.OK
     summary = importer("import", log, "--json").ended(0).summary
     assert summary["calls"]["retried"] == 3 == len(tracker.seen) - 2 * ROWS
@@ -203,7 +203,7 @@ def test_one_product_has_one_name(importer: Command, tracker: Tracker, tmp_path:
     assert len(tracker.seen) == 1
 
 
-def test_what_was_refused_before_is_told_of(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+def test_earlier_refusals_are_reported(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("user,event,timestamp\nada,In,1704067200\nguest,In,1704067200\n")
     tracker.behave = lambda _hit, _number: BAD

@@ -1,4 +1,4 @@
-"""Files that overlap: what is alike is known, what differs is a conflict that is never guessed away."""
+"""Files that overlap: rows alike are known, and rows that differ are a conflict, not a guess."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_conflict_shows_the_values_of_both_rows(bench: Bench, is_json: bool) -
 
 @kinds
 def test_values_that_differ_are_a_conflict(bench: Bench, kind: Kind) -> None:
-    """Rejected with a code of its own, the rest goes on; what differs is never sent, and never forgotten."""
+    """It is rejected with a code of its own, and stays owed. The other rows are sent."""
     files = [bench.write("0.csv", as_csv(LOG)), bench.write("1.csv", as_csv(drifted(LOG, 3, 7)))]
     bench.send(files[0], *bench.flags(kind), code=0)
     sent = bench.wires()
@@ -157,7 +157,7 @@ def test_a_conflict_is_decided(bench: Bench, name: str, overlap: str, more: int,
 
 
 def test_strictly_an_event_that_was_changed_is_not_dropped(bench: Bench) -> None:
-    """`changed` is a finding of what is lost."""
+    """`changed` is a finding about lost values."""
     bench.send(bench.write("0.csv", as_csv(LOG)), *BARE.flags, code=0)
     sent = bench.wires()
     export = bench.write("1.csv", as_csv([*drifted(LOG, 3), row(800)]))
@@ -233,7 +233,7 @@ def test_an_interrupted_import_of_conflicts_rejects_the_same(bench: Bench, limit
 
 
 def test_a_row_whose_call_is_sent_after_all_is_counted(bench: Bench) -> None:
-    """It was taken for a known one that changed, until that one came itself: both rows are counted."""
+    """It was taken for changed until the exact row came: both rows are counted."""
     bench.send(bench.write("0.csv", as_csv([row(8)])), *BARE.flags, code=0)
     log = bench.write("1.csv", as_csv([row(8, account="Beta"), row(8)]))
     flags = (*BARE.flags, "--overlap", "repeats")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Command
-from tests.support.people import HEADER, SITES, arrived, configure, seconds, told, write
+from tests.support.people import HEADER, SITES, arrived, configure, seconds, sentences, write
 from tests.support.tracker import BAD, OK, Tracker
 
 TWO = '[[personas]]\nname = "user"\n[[personas]]\nname = "account"\n'
@@ -48,7 +48,7 @@ def test_levels_as_one_would_write_them_by_hand(importer: Command, tracker: Trac
     importer("import", write(tmp_path / "log.csv", *rows, header=LEVELS_HEADER), "--concurrency", "1").ended(
         0
     )
-    assert told(tracker.seen) == [
+    assert sentences(tracker.seen) == [
         "ada did Invited, plan pro",
         "Acme did Org Invited, plan pro",
         "contact bo did Was Invited, plan pro, Invited By ada, Team Acme",
@@ -151,7 +151,7 @@ def test_what_no_persona_may_do_is_skipped_and_said(
     )
     log = write(tmp_path / "log.csv", "ada,Acme,in,@0", "ada,Acme,Out,@1", ",Acme,In,@2")
     out = importer("dry-run", log).ended(65).out
-    assert re.search(r"to skip +1  1 that no persona does\n", out)
+    assert re.search(r"to skip +1  with an event that no persona does\n", out)
     result = importer("import", log, "--json").ended(65)
     summary = result.summary
     assert (summary["rows"]["sent"], summary["rows"]["skipped"], summary["rows"]["rejected"]) == (1, 1, 1)
@@ -159,7 +159,7 @@ def test_what_no_persona_may_do_is_skipped_and_said(
     assert "no-persona: no persona has 'Out' among its events, and no skip names it" in result.err
     write(log, "ada,Acme,in,@0", "ada,Acme,Out,@1", "bob,Acme,Up,@2", "eve,Acme,In,@3")
     out = importer("dry-run", log, "--skip", "Up").ended(0).out
-    assert "1 left out, as asked; 1 that no persona does; 1 dealt with before" in out
+    assert "1 left out by the selection; 1 with an event that no persona does; 1 handled before" in out
     assert arrived(tracker) == ["ada did in"]
 
 
@@ -185,8 +185,8 @@ def test_an_event_in_no_list_is_a_finding_with_its_names(
     log = write(tmp_path / "log.csv", *rows)
     out = importer("dry-run", log).ended(0).out
     assert "most: 'Saved' 2; 'Typo' 1" in out
-    assert "cure: add it to a persona's events in km.toml, or name it in skip" in out
-    assert re.search(r"to skip +3  1 left out, as asked; 2 that no persona does\n", out)
+    assert "cure: Add it to a persona's events in km.toml, or name it in skip" in out
+    assert re.search(r"to skip +3  1 left out by the selection; 2 with an event that no persona does\n", out)
     result = importer("import", log, "--strict").ended(65)
     assert "no-persona 3" in result.err
     assert tracker.seen == []
@@ -215,7 +215,7 @@ def test_an_event_that_one_list_leaves_to_others_is_a_note_per_name(
     rows = [f"u{n},Acme,{event},@{n},pro" for n, event in enumerate(("In", "In", "Out", "Paid"))]
     log = write(tmp_path / "log.csv", *rows, "ada,,In,@9,")
     out = importer("dry-run", log).ended(0).out
-    assert "left-to-others: 'In' is not among the events of account: others do it (rows: 2)" in out
+    assert "left-to-others: 'In' is not among the events of account, but of another persona (rows: 2)" in out
     assert "most: 'In' 2; 'Out' 1" in out
     summary = importer("import", log, "--strict", "--json").ended(0).summary
     assert summary["findings"]["left-to-others"] == 2
@@ -233,7 +233,7 @@ def test_an_empty_list_is_meant(importer: Command, tmp_path: Path) -> None:
 
 
 def test_a_misspelt_skip_in_km_toml_is_told(importer: Command, tmp_path: Path) -> None:
-    """A name that this log merely does not have is not told."""
+    """A name that is only missing from this log is not reported."""
     configure(importer, '[columns]\nskip = ["Heartbaet", "Debug"]\n')
     log = write(tmp_path / "log.csv", "ada,,Heartbeat,@0,")
     result = importer("dry-run", log, "--json").ended(0)
@@ -248,7 +248,7 @@ def test_a_prefix_keeps_equal_ids_apart(importer: Command, tracker: Tracker, tmp
     configure(importer, f'{TWO}prefix = "acct "\nlink = {{ "Last User" = "user" }}\n')
     log = write(tmp_path / "log.csv", "1,1,In,@0", "2,1,In,@1", "1,2,In,@2")
     importer("import", log).ended(0)
-    assert sorted(told(tracker.hits)) == [
+    assert sorted(sentences(tracker.hits)) == [
         "1 did In",
         "1 did In",
         "2 did In",
@@ -270,7 +270,7 @@ def test_a_prefix_that_makes_another_persons_id_does_not(
 
 
 @pytest.mark.parametrize("placeholder", ["guest", "null"])
-def test_a_prefix_does_not_make_somebody_of_nobody(
+def test_a_prefix_does_not_make_a_placeholder_valid(
     importer: Command, tracker: Tracker, tmp_path: Path, placeholder: str
 ) -> None:
     configure(importer, f'{TWO}prefix = "acct "\n')
@@ -342,7 +342,7 @@ def test_what_is_refused_comes_with_the_rejects(
     Command(other, to=tracker.url, environment=importer.environment)(
         "import", log, "--allow-alias", "--concurrency", "1"
     ).ended(0)
-    whole = sorted(told(tracker.hits))
+    whole = sorted(sentences(tracker.hits))
     tracker.forget()
     tracker.behave = lambda _hit, number: BAD if number % nth == 0 else OK
     importer("import", log, "--allow-alias", "--concurrency", "1").ended(65)
@@ -351,7 +351,7 @@ def test_what_is_refused_comes_with_the_rejects(
         rejects = max(importer.state.glob("rejects-*"), key=lambda path: path.stat().st_mtime_ns)
         if importer("import", rejects, "--allow-alias", "--concurrency", "1").code == 0:
             break
-    assert sorted(told(tracker.hits)) == whole
+    assert sorted(sentences(tracker.hits)) == whole
 
 
 # What is set once
@@ -362,7 +362,7 @@ SETS = f'{TWO}set = ["plan"]\n'
 
 def has(tracker: Tracker) -> list[str]:
     """What was set, in the order of arrival."""
-    return [call for call in told(tracker.seen) if " has " in call]
+    return [call for call in sentences(tracker.seen) if " has " in call]
 
 
 @pytest.mark.parametrize("size", ["1", "500"])
@@ -381,7 +381,7 @@ def test_it_is_set_when_an_identity_is_first_seen(
     log = write(tmp_path / "log.csv", *rows)
     importer("import", log, "--batch-size", size, "--concurrency", "1").ended(0)
     assert has(tracker) == ["Acme has plan pro", "Beta has plan x"]
-    assert "Acme did In" in told(tracker.seen), "the column is no property of records"
+    assert "Acme did In" in sentences(tracker.seen), "the column is no property of records"
     assert seconds(tracker)["Acme has plan pro"] == 1
 
 
@@ -416,7 +416,7 @@ def test_a_column_added_later_sends_only_that(importer: Command, tracker: Tracke
     for columns in ('["plan"]', '["plan", "size"]'):
         configure(importer, f"{TWO}set = {columns}\n")
         importer("import", log).ended(0)
-    assert told(tracker.seen) == ["Acme has plan pro", "Acme has size 12"]
+    assert sentences(tracker.seen) == ["Acme has plan pro", "Acme has size 12"]
 
 
 def test_a_value_that_clashes_moves(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
@@ -456,7 +456,7 @@ def test_refused_it_is_sent_again_with_the_reject(
     tracker.behave = None
     tracker.forget()
     importer("import", next(importer.state.glob("rejects-*"))).ended(0)
-    assert told(tracker.seen) == ["Acme has plan pro"]
+    assert sentences(tracker.seen) == ["Acme has plan pro"]
     importer("import", log).ended(0)
     assert len(tracker.seen) == 1
 
@@ -471,7 +471,7 @@ def test_corrected_it_is_sent_alone(importer: Command, tracker: Tracker, tmp_pat
     rejects = next(importer.state.glob("rejects-*"))
     rejects.write_text(rejects.read_text().replace(",wrong", ",right"))
     importer("import", rejects).ended(0)
-    assert told(tracker.seen) == ["Acme has plan right"]
+    assert sentences(tracker.seen) == ["Acme has plan right"]
 
 
 @pytest.mark.parametrize("apart", [False, True])
@@ -518,7 +518,7 @@ def test_it_is_set_for_whom_no_event_is_recorded(importer: Command, tracker: Tra
 
 
 def test_a_log_may_only_set(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
-    """A list of accounts, say: there is nobody who acts."""
+    """A list of accounts, for example: it has no actor."""
     configure(importer, '[[personas]]\nname = "account"\nevents = []\nset = ["plan"]\n')
     log = write(tmp_path / "log.csv", "Acme,Listed,@0,pro", header="account,event,timestamp,plan")
     importer("import", log).ended(0)
@@ -530,7 +530,7 @@ def test_a_reserved_column_cannot_be_set(km: Command, tmp_path: Path) -> None:
     assert "account.set" in km("dry-run", write(tmp_path / "log.csv", "ada,Acme,In,@0")).ended(2).err
 
 
-# Corrected rejects, whoever does them
+# Corrected rejects
 
 
 def _corrected(command: Command, tmp_path: Path, *flags: str) -> Path:

@@ -1,4 +1,4 @@
-"""Pings to a real server: what it is told, and that nothing that it does changes or delays much."""
+"""Pings to a real server: their content, and that no answer changes a run or delays it much."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from km_cli.cli.ping import Ping, check_ping
+from km_cli.cli.monitoring.ping import Ping, check_ping
 from km_cli.errors import UsageError
 from tests.support.tracker import (
     DRIP,
@@ -37,7 +37,7 @@ SECRET = "0b5eb61f-58af-4c8a"
 
 @pytest.fixture(autouse=True)
 def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever proxies this machine has."""
+    """Ignore the proxies of this machine."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -47,7 +47,7 @@ def ping(url: str, waited: list[float] | None = None, timeout: float = 5.0) -> P
     return Ping(url, RUN, sleep=(waited if waited is not None else []).append, timeout=timeout)
 
 
-def test_a_run_tells_its_start_and_how_it_ended(tracker: Tracker) -> None:
+def test_a_run_pings_at_its_start_and_its_end(tracker: Tracker) -> None:
     one = ping(f"{tracker.url}/{SECRET}")
     one.start()
     one.end(0, "3 rows sent")
@@ -107,9 +107,9 @@ FAILING = {
     "HTTP 503": (UNAVAILABLE, 3),
     "HTTP 404": (refuse(404), 1),
     "HTTP 409": (refuse(409), 1),
-    "HTTP 302, and a redirect is not followed": (redirect("/elsewhere"), 1),
-    "no connection, or none that lasts": (RESET_BEFORE, 3),
-    "it knows no such check": (Reaction(headers=(), body=b"OK (not found)"), 1),
+    "HTTP 302, a redirect, which is not followed": (redirect("/elsewhere"), 1),
+    "no connection, or it was lost": (RESET_BEFORE, 3),
+    "it has no such check": (Reaction(headers=(), body=b"OK (not found)"), 1),
     "too many pings": (Reaction(headers=(), body=b"OK (rate-limited)\n"), 1),
 }
 
@@ -151,10 +151,10 @@ def test_a_server_that_hangs_delays_the_run_for_so_long_only(
         assert "no answer in time" in said
 
 
-def test_a_certificate_that_nobody_trusts_is_no_matter_of_waiting(
+def test_an_untrusted_certificate_is_not_retried(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A server that speaks no TLS stands for it: both are found when the connection is made."""
+    """A server without TLS stands for it: both faults occur while connecting."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         host, port = server.getsockname()
         answering = threading.Thread(target=_answer_plainly, args=(server,))
@@ -163,7 +163,7 @@ def test_a_certificate_that_nobody_trusts_is_no_matter_of_waiting(
         ping(f"https://{host}:{port}/{SECRET}", waited).start()
         answering.join()
     said = capsys.readouterr().err
-    assert "the ping to 127.0.0.1 failed: it speaks no TLS, or its certificate is not trusted" in said
+    assert "the ping to 127.0.0.1 failed: it does not speak TLS, or its certificate is not trusted" in said
     assert SECRET not in said
     assert waited == []
 
@@ -193,9 +193,9 @@ def test_proxies_of_the_environment_apply(tracker: Tracker, monkeypatch: pytest.
 
 
 def test_the_url_is_in_no_log(tracker: Tracker) -> None:
-    """Of the libraries neither: on standard error a warning would reach cron's mail."""
+    """Nor do the libraries: a warning on standard error would end up in cron's mail."""
     program = (
-        "import sys; from km_cli.cli.ping import Ping\n"
+        "import sys; from km_cli.cli.monitoring.ping import Ping\n"
         "Ping(sys.argv[1], 'run', sleep=lambda _: None).end(1, '')"
     )
     tracker.behave = lambda _hit, _number: Reaction(503, (("no header", "\x00"), ("\x01", "x")))
@@ -208,7 +208,7 @@ def test_the_url_is_in_no_log(tracker: Tracker) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 @given(st.text(st.characters(categories=None)).map(lambda text: text * 3000))
-def test_whatever_is_said_is_sent_as_utf_8_and_cut_between_characters(tracker: Tracker, said: str) -> None:
+def test_the_text_is_sent_as_utf_8_and_cut_between_characters(tracker: Tracker, said: str) -> None:
     tracker.forget()
     ping(tracker.url).end(1, said)
     body = tracker.hits[0].body
@@ -260,7 +260,7 @@ def test_urls_that_are_refused_are_not_repeated(url: str) -> None:
 
 @given(st.text(st.characters(categories=None)) | st.text().map("https://host/".__add__))
 def test_any_url_is_taken_or_refused(url: str) -> None:
-    """And nothing else happens; what is taken is no more than ASCII."""
+    """Nothing else is raised; a URL that is accepted is ASCII."""
     with contextlib.suppress(UsageError):
         check_ping(url)
         assert url.isascii()

@@ -9,8 +9,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from km_cli.kissmetrics import fold_name
 from km_cli.model import Overlap
-from km_cli.names import fold_name
 from tests.support.oracle import expected, judged
 from tests.support.running import run, wire
 
@@ -51,11 +51,11 @@ def test_one_log_gives_what_the_oracle_expects_however_it_is_batched_and_interru
     with tempfile.TemporaryDirectory() as folder:
         file, ledger = write(Path(folder, "log.csv"), log), Path(folder, "ledger.db")
         without_id = {"exclude": ("id",)}
-        first, _ = run([file], ledger, batch_size=size, batches=stop, wanted=_wanted(**without_id))
-        second, _ = run([file], ledger, batch_size=16 - size, wanted=_wanted(**without_id))
-        again, tally = run([file], ledger, wanted=_wanted(**without_id))
-        wanted = expected(file, **COLUMNS, properties=["plan"])
-    assert counted(wire(first + second)) == counted(wanted)
+        first, _ = run([file], ledger, batch_size=size, batches=stop, column_options=_columns(**without_id))
+        second, _ = run([file], ledger, batch_size=16 - size, column_options=_columns(**without_id))
+        again, tally = run([file], ledger, column_options=_columns(**without_id))
+        calls = expected(file, **COLUMNS, properties=["plan"])
+    assert counted(wire(first + second)) == counted(calls)
     assert again == []
     assert tally.rows.read == tally.rows.skipped == len(log)
 
@@ -70,12 +70,12 @@ def test_overlapping_logs_send_each_call_once(logs: list[Rows], size: int) -> No
             files,
             ledger,
             batch_size=size,
-            wanted=_wanted(exclude=("id",)),
+            column_options=_columns(exclude=("id",)),
             spread=600,
             overlap=Overlap.SEPARATE,
         )
-        wanted = expected(files, **COLUMNS, properties=["plan"], spread=600)
-    assert counted(wire(sent), "_t") == counted(wanted, "_t")
+        calls = expected(files, **COLUMNS, properties=["plan"], spread=600)
+    assert counted(wire(sent), "_t") == counted(calls, "_t")
     _check_nothing_merges(wire(sent))
 
 
@@ -84,7 +84,7 @@ def test_overlapping_logs_send_each_call_once(logs: list[Rows], size: int) -> No
 def test_with_ids_nothing_merges_and_batches_change_nothing(logs: list[Rows], size: int, stop: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = [write(Path(folder, f"{number}.csv"), log) for number, log in enumerate(logs)]
-        with_id = {"wanted": _wanted(id="id"), "overlap": Overlap.SEPARATE}
+        with_id = {"column_options": _columns(id="id"), "overlap": Overlap.SEPARATE}
         whole, _ = run(files, Path(folder, "whole.db"), **with_id)
         ledger = Path(folder, "parts.db")
         first, _ = run(files, ledger, batch_size=size, batches=stop, **with_id)
@@ -100,9 +100,9 @@ def test_with_ids_nothing_merges_and_batches_change_nothing(logs: list[Rows], si
 def test_one_log_with_ids_gives_what_the_oracle_expects(log: Rows) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = write(Path(folder, "log.csv"), log)
-        sent, _ = run([file], Path(folder, "ledger.db"), wanted=_wanted(id="id"))
-        told = judged(file, **COLUMNS, id="id", properties=["plan"])
-    assert counted(wire(sent)) == counted(told.calls)
+        sent, _ = run([file], Path(folder, "ledger.db"), column_options=_columns(id="id"))
+        judgement = judged(file, **COLUMNS, id="id", properties=["plan"])
+    assert counted(wire(sent)) == counted(judgement.calls)
 
 
 @settings(max_examples=60, deadline=None)
@@ -110,16 +110,16 @@ def test_one_log_with_ids_gives_what_the_oracle_expects(log: Rows) -> None:
 def test_a_reordered_export_sends_nothing(log: Rows, copies: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file, ledger = write(Path(folder, "log.csv"), log), Path(folder, "ledger.db")
-        run([file], ledger, wanted=_wanted(exclude=("id",)))
+        run([file], ledger, column_options=_columns(exclude=("id",)))
         other = write(Path(folder, "other.csv"), [log[index] for index in copies if index < len(log)])
-        sent, _ = run([other], ledger, wanted=_wanted(exclude=("id",)))
+        sent, _ = run([other], ledger, column_options=_columns(exclude=("id",)))
     assert sent == []
 
 
-def _wanted(**changes: object):  # type: ignore[no-untyped-def]
-    from km_cli.mapping import Wanted
+def _columns(**changes: object):  # type: ignore[no-untyped-def]
+    from km_cli.mapping import ColumnOptions
 
-    return Wanted()._replace(**changes)
+    return ColumnOptions()._replace(**changes)
 
 
 def _check_nothing_merges(calls: list[dict[str, str]]) -> None:
@@ -135,16 +135,16 @@ def _check_nothing_merges(calls: list[dict[str, str]]) -> None:
 @settings(max_examples=150, deadline=None)
 @given(known=rows, log=rows, cut=st.integers(0, 14), with_id=st.booleans())
 def test_a_log_that_grows_sends_what_the_whole_would(known: Rows, log: Rows, cut: int, with_id: bool) -> None:
-    chosen = {
-        "wanted": _wanted(id="id") if with_id else _wanted(exclude=("id",)),
+    options = {
+        "column_options": _columns(id="id") if with_id else _columns(exclude=("id",)),
         "overlap": Overlap.SEPARATE,
     }
     with tempfile.TemporaryDirectory() as folder:
         before, file = write(Path(folder, "known.csv"), known), Path(folder, "log.csv")
         whole, parts = Path(folder, "whole.db"), Path(folder, "parts.db")
-        run([before], whole, **chosen)
-        at_once, _ = run([write(file, log)], whole, **chosen)
-        run([before], parts, **chosen)
-        first, _ = run([write(file, log[:cut])], parts, **chosen)
-        second, _ = run([write(file, log)], parts, **chosen)
+        run([before], whole, **options)
+        at_once, _ = run([write(file, log)], whole, **options)
+        run([before], parts, **options)
+        first, _ = run([write(file, log[:cut])], parts, **options)
+        second, _ = run([write(file, log)], parts, **options)
     assert counted(wire(first + second)) == counted(wire(at_once))

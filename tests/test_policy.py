@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from km_cli.delivery.policy import Breaker, Budget, Pacing, Policy, backoff
 from km_cli.delivery.stops import Stops
 from km_cli.errors import Exit
-from km_cli.model import Answer, Verdict
+from km_cli.model import Answer, AnswerKind
 
 POLICY = Policy()
-BAD = Answer(Verdict.REJECTED, "HTTP 400")
-HTML = Answer(Verdict.NOT_AN_IMAGE, "a page")
-NOWHERE = Answer(Verdict.UNREACHED, "refused")
-BUSY = Answer(Verdict.RETRY, "HTTP 503")
+BAD = Answer(AnswerKind.REJECTED, "HTTP 400")
+HTML = Answer(AnswerKind.NOT_AN_IMAGE, "a page")
+NOWHERE = Answer(AnswerKind.UNREACHED, "refused")
+BUSY = Answer(AnswerKind.RETRY, "HTTP 503")
 
 
 class Ends(Random):
@@ -151,7 +151,7 @@ def test_it_is_in_force_from_the_first_call_on() -> None:
     assert seen(*[False] * 5).is_open
 
 
-def test_probes_wait_as_retries_do_and_after_five_in_vain_30_60_120_240_and_300_seconds() -> None:
+def test_probes_wait_as_retries_do_and_after_five_failed_ones_30_60_120_240_and_300_seconds() -> None:
     breaker = seen(*[False] * 4)
     now = 0.0
     breaker.failed(now)
@@ -160,7 +160,7 @@ def test_probes_wait_as_retries_do_and_after_five_in_vain_30_60_120_240_and_300_
         assert breaker.wait(now + wait / 4) == wait * 3 / 4
         now += wait
         assert breaker.wait(now) == 0.0
-        assert breaker.goes()
+        assert breaker.start_probe()
         assert breaker.wait(now + 1000) == math.inf, "one at a time"
         now += 5.0
         breaker.failed(now, probe=True)
@@ -170,9 +170,9 @@ def test_the_first_waits_use_the_whole_range() -> None:
     breaker = seen(*[False] * 5, longest=False)
     for _ in range(4):
         assert breaker.wait(0.005) == 0.0
-        breaker.goes()
+        breaker.start_probe()
         breaker.failed(0.005, probe=True)
-    breaker.goes()
+    breaker.start_probe()
     breaker.failed(0.005, probe=True)
     assert breaker.wait(0.005) == pytest.approx(30.0), "the long ones are what they are"
 
@@ -180,12 +180,12 @@ def test_the_first_waits_use_the_whole_range() -> None:
 def test_an_acknowledged_probe_closes_it_and_the_waits_begin_anew() -> None:
     breaker = seen(*[False] * 5)
     for now in (40.0, 110.0):
-        assert breaker.goes()
+        assert breaker.start_probe()
         breaker.failed(now, probe=True)
-    breaker.goes()
+    breaker.start_probe()
     breaker.acknowledged(300.0)
     assert not breaker.is_open
-    assert not breaker.goes()
+    assert not breaker.start_probe()
     for _ in range(5):
         assert breaker.wait(301.0) == 0.0, "what failed before is forgotten"
         breaker.failed(301.0)
@@ -197,14 +197,14 @@ def test_what_was_in_flight_when_it_opened_does_not_lengthen_the_wait() -> None:
     for _ in range(15):
         breaker.failed(0.3)
     assert breaker.wait(0.3) == pytest.approx(0.2, abs=0.01)
-    breaker.goes()
+    breaker.start_probe()
     breaker.failed(0.6)
     assert breaker.wait(0.6) == math.inf, "a straggler is not the probe"
 
 
 def test_a_rejected_probe_is_followed_by_the_next_at_once() -> None:
     breaker = seen(*[False] * 5)
-    breaker.goes()
+    breaker.start_probe()
     breaker.answered(probe=False)
     assert breaker.wait(31.0) == math.inf
     breaker.answered(probe=True)
@@ -221,8 +221,8 @@ def test_patience_ends_fifteen_minutes_after_the_last_acknowledgement() -> None:
     breaker.acknowledged(1000.0)
     assert breaker.patience(1000.0) == 900.0
     assert breaker.patience(5000.0) == 0.0
-    breaker.busy(5000.0)
-    assert breaker.patience(5000.0) == 900.0, "having nothing to send tries nobody's patience"
+    breaker.start_patience(5000.0)
+    assert breaker.patience(5000.0) == 900.0, "time without a call to send does not count"
 
 
 # Pacing
@@ -237,7 +237,7 @@ def test_no_second_holds_more_calls_than_the_rate(rate: float, steps: list[tuple
     went: list[tuple[float, int]] = []
     for late, calls in steps:
         now += pacing.wait(now) + late
-        pacing.went(now, calls)
+        pacing.sent(now, calls)
         went.append((now, calls))
     for (before, calls), (after, _) in pairwise(went):
         assert after - before >= calls / rate - 1e-6
@@ -245,7 +245,7 @@ def test_no_second_holds_more_calls_than_the_rate(rate: float, steps: list[tuple
 
 def test_without_a_rate_nothing_waits() -> None:
     pacing = Pacing(None, 0.0)
-    pacing.went(0.0, 10_000)
+    pacing.sent(0.0, 10_000)
     assert pacing.wait(0.0) == 0.0
 
 
@@ -289,6 +289,6 @@ def test_which_answers_end_the_run(answers: list[Answer | None], code: Exit | No
 
 
 def test_refused_as_a_whole_ends_it_at_once_and_says_why() -> None:
-    error = Stops(POLICY).refused(Answer(Verdict.REFUSED, "HTTP 403 Forbidden"))
+    error = Stops(POLICY).refused(Answer(AnswerKind.REFUSED, "HTTP 403 Forbidden"))
     assert (error.exit, str(error)) == (Exit.UNAVAILABLE, "HTTP 403 Forbidden")
     assert "run the same command again" in error.hint

@@ -8,15 +8,18 @@ from itertools import pairwise
 
 import pytest
 
-from km_cli.destinations.tracker import TrackerDestination
+from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import LedgerFailed, Unavailable
-from km_cli.model import Answer, Outcome, Parcel, Record, Verdict
+from km_cli.model import Answer, AnswerKind, OutboxCall, Outcome, Record
 from km_cli.protocols import Connection
 from tests.support import tracker as t
-from tests.support.delivering import KEY, QUICK, always, delivering, identities, parcel, record
+from tests.support.delivering import KEY, QUICK, always, delivering, identities, outbox_call, record
 from tests.support.tracker import Tracker
 
 ACKNOWLEDGED, PENDING = Outcome.ACKNOWLEDGED, Outcome.PENDING
+
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 # Breaker, patience, rate
@@ -30,8 +33,8 @@ def test_an_open_breaker_lets_one_call_through_at_a_time(tracker: Tracker) -> No
         tracker.behave = always(t.UNAVAILABLE)
         delivery.submit(100, first=1)
         time.sleep(1.2)
-        in_vain = len(tracker.seen) - 1
-        assert 5 + 6 <= in_vain <= 4 + 8 + 6, "five failures and what was in flight; six probes"
+        failed = len(tracker.seen) - 1
+        assert 5 + 6 <= failed <= 4 + 8 + 6, "five failures and what was in flight; six probes"
         assert delivery.pool.failure is None
     assert delivery.outcomes == {ACKNOWLEDGED: 1, PENDING: 100}
 
@@ -82,7 +85,7 @@ def test_patience_ends_the_run_in_the_middle_of_a_long_wait(tracker: Tracker) ->
         assert isinstance(delivery.run(5.0), Unavailable)
 
 
-def test_having_nothing_to_send_tries_nobodys_patience(tracker: Tracker) -> None:
+def test_an_idle_pool_does_not_run_out_of_patience(tracker: Tracker) -> None:
     with delivering(tracker, policy=QUICK._replace(patience=0.3)) as delivery:
         for first in (0, 5):
             time.sleep(0.5)
@@ -125,8 +128,8 @@ def test_the_window_bounds_what_is_under_way(tracker: Tracker) -> None:
     assert delivery.outcomes == {ACKNOWLEDGED: 200}
 
 
-def test_room_is_told_at_once(tracker: Tracker) -> None:
-    """Whoever waits for room must not sleep on while the pool runs dry."""
+def test_room_is_noticed_at_once(tracker: Tracker) -> None:
+    """The pipeline waits for room; it must not sleep on while the pool has nothing to send."""
     with delivering(tracker, concurrency=1, window=1) as delivery:
         begun = time.monotonic()
         for number in range(20):
@@ -180,7 +183,7 @@ class Broken:
             raise self._error
         return self
 
-    def send(self, parcels: Sequence[Parcel]) -> Answer:  # noqa: ARG002
+    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:  # noqa: ARG002
         raise self._error
 
     def close(self) -> None:
@@ -189,7 +192,7 @@ class Broken:
 
 @pytest.mark.parametrize("connects", [True, False])
 @pytest.mark.parametrize("error", [LedgerFailed("the disk is full", "make room"), KeyError(f"_k={KEY}")])
-def test_a_worker_does_not_die_in_silence(error: Exception, *, connects: bool) -> None:
+def test_an_error_in_a_worker_ends_the_run(error: Exception, *, connects: bool) -> None:
     with delivering(Broken(error, connects=connects)) as delivery:
         delivery.submit(10)
         failure = delivery.run(5.0)
@@ -217,9 +220,9 @@ class Batched:
     def connect(self) -> Connection:
         return self
 
-    def send(self, parcels: Sequence[Parcel]) -> Answer:
-        self.sent.append([one.number for one in parcels])
-        return Answer(Verdict.RETRY if len(self.sent) % 4 == 2 else Verdict.ACKNOWLEDGED)
+    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
+        self.sent.append([one.number for one in outbox_calls])
+        return Answer(AnswerKind.RETRY if len(self.sent) % 4 == 2 else AnswerKind.ACKNOWLEDGED)
 
     def close(self) -> None:
         pass
@@ -240,6 +243,6 @@ def test_two_sites_keep_their_keys(tracker: Tracker) -> None:
     destination = TrackerDestination(tracker.url, {"main": "one", "other": "two"})
     with delivering(destination, concurrency=1) as delivery:
         calls = [record(number, site=("main", "other")[number % 2]) for number in range(6)]
-        delivery.pool.submit([parcel(destination, number, call) for number, call in enumerate(calls)])
+        delivery.pool.submit([outbox_call(destination, number, call) for number, call in enumerate(calls)])
         delivery.run()
     assert [hit.params["_k"] for hit in tracker.seen] == ["one", "two"] * 3

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from km_cli.errors import InputError
-from km_cli.mapping import Wanted
+from km_cli.mapping import ColumnOptions
 from km_cli.model import Overlap
 from tests.support.running import run, wire
 
 HEADER = "user,account,event,timestamp,plan,id\n"
-MAPPED = Wanted(id="id")
+MAPPED = ColumnOptions(id="id")
 
 
 def row(plan: str, event_id: str = "", user: str = "ada", second: str = "00") -> str:
@@ -25,8 +25,10 @@ def plans(folder: Path, *files: str, spread: int = 60) -> list[str]:
     for number, rows in enumerate(files):
         path = folder / f"{number}.csv"
         path.write_text(HEADER + rows, encoding="utf-8")
-        placed, _ = run([path], folder / "ledger.db", wanted=MAPPED, spread=spread, overlap=Overlap.REPEATS)
-        sent += [call["plan"] for call in wire(placed)]
+        planned, _ = run(
+            [path], folder / "ledger.db", column_options=MAPPED, spread=spread, overlap=Overlap.REPEATS
+        )
+        sent += [call["plan"] for call in wire(planned)]
     return sorted(sent)
 
 
@@ -67,7 +69,7 @@ def test_a_displaced_call_without_a_second_is_rejected_at_its_own_place(tmp_path
     known, log = tmp_path / "known.csv", tmp_path / "log.csv"
     known.write_text(HEADER + row("x"))
     log.write_text(HEADER + row("y") + row("x"))
-    repeats = {"wanted": MAPPED, "spread": 0, "overlap": Overlap.REPEATS}
+    repeats = {"column_options": MAPPED, "spread": 0, "overlap": Overlap.REPEATS}
     run([known], tmp_path / "ledger.db", **repeats)
     _, tally = run([log], tmp_path / "ledger.db", **repeats)
     (reject,) = tally.rejects.values()
@@ -122,7 +124,9 @@ def test_nothing_becomes_durable_while_a_file_is_looked_through(tmp_path: Path) 
     first.write_text(HEADER + row("a", second="00") + row("b", second="01"))
     more = "".join(f"u{n},,Clicked,2024-01-01T01:{n // 60:02}:{n % 60:02}Z,p,\n" for n in range(1500))
     second.write_text(HEADER + row("c", second="01") + more)
-    sent, tally = run([first, second], tmp_path / "ledger.db", wanted=Wanted(exclude=("id",)), batch_size=100)
+    sent, tally = run(
+        [first, second], tmp_path / "ledger.db", column_options=ColumnOptions(exclude=("id",)), batch_size=100
+    )
     assert len(sent) == 1503
     assert not tally.reasons
 
@@ -150,7 +154,7 @@ def test_two_that_would_become_one_person(
     for number, rows_of_log in enumerate(logs):
         log = tmp_path / f"{number}.csv"
         log.write_text(HEADER + rows_of_log)
-        _, tally = run([log], tmp_path / "ledger.db", wanted=Wanted(exclude=("id",)))
+        _, tally = run([log], tmp_path / "ledger.db", column_options=ColumnOptions(exclude=("id",)))
         reasons += list(tally.reasons)
     assert reasons == [code] * bool(code)
 
@@ -162,6 +166,6 @@ def test_a_row_that_is_not_sent_makes_nobody_anything(tmp_path: Path) -> None:
     log.write_text(
         HEADER + "ada,,In,2024-01-01T00:00:00Z,,1\n" + reused + "bob,zed,In,2024-01-01T00:00:09Z,,2\n"
     )
-    sent, tally = run([log], tmp_path / "ledger.db", wanted=MAPPED)
+    sent, tally = run([log], tmp_path / "ledger.db", column_options=MAPPED)
     assert list(tally.reasons) == ["id-reused"]
     assert [one.call.identity for one in sent] == ["ada", "bob", "zed"]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.cli.interrupts import start_thread
 from km_cli.destinations.masking import HIDDEN
 from km_cli.errors import Exhausted
+from km_cli.run.interrupts import start_thread
 from tests.support import tracker as t
 from tests.support.command import KEY, Command, Result
 from tests.support.nightly import Logs, Nights
@@ -171,8 +171,8 @@ def test_a_proxy_that_refuses_is_named_without_its_password(
     ("proxy", "says"),
     [
         ("http://ada:s3cret@127.0.0.1:1", "the proxy 127.0.0.1:1 refuses connections"),
-        ("http://ada:s3/cret@127.0.0.1:1", "the proxy on the way to tracker.example has no URL to use"),
-        ("htt://ada:s3cret@127.0.0.1:1", "the proxy on the way to tracker.example has no URL to use"),
+        ("http://ada:s3/cret@127.0.0.1:1", "the URL of the proxy on the way to tracker.example is not valid"),
+        ("htt://ada:s3cret@127.0.0.1:1", "the URL of the proxy on the way to tracker.example is not valid"),
         (
             "http://ada:s3cret@no-such-host.invalid",
             "the name of the proxy no-such-host.invalid cannot",
@@ -221,7 +221,7 @@ def test_too_few_files_stop_the_run_and_nothing_is_lost(
     tracker.behave = lambda _hit, _number: slow(0.2)
     result = limited(importer, log, resource.RLIMIT_NOFILE, 40, 100).ended(74)
     assert "too many files are open" in result.err
-    assert "next: lower --concurrency, or raise the limit (ulimit -n)" in result.err
+    assert "next: lower --concurrency or raise the limit (ulimit -n)" in result.err
     importer("import", log).ended(0)
     assert len({hit.wire for hit in tracker.hits}) == 200
 
@@ -316,4 +316,4 @@ def test_a_pause_in_the_ledger_names_the_cause_without_the_key(
         with closing(sqlite3.connect(next(importer.state.glob("ledger*.db")))) as ledger:
             found = ledger.execute("SELECT reason FROM pauses").fetchall()
     assert len(found) == 1
-    assert found[0][0].startswith("it took no call: HTTP 503 /e?_k=" + HIDDEN)
+    assert found[0][0].startswith("it acknowledged no call: HTTP 503 /e?_k=" + HIDDEN)

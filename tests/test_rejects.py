@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from km_cli.inputs import Item, format_reject
+from km_cli.inputs import Item
 from km_cli.model import Gap, Origin, Reject, Row
+from km_cli.rejects import format_reject
 from tests.support.reading import (
     ENDS,
     PIECES,
@@ -28,7 +29,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
 def rejected(item: Item, columns: tuple[str, ...], delimiter: str, **more: Any) -> bytes:
-    """The line for the rejects file of what was read."""
+    """The line of the rejects file for a row."""
     row = item if isinstance(item, Row) else item.row  # type: ignore[union-attr]
     return format_reject(Reject(row, "code", "reason", **more), Origin(TOKEN, (), columns, delimiter))
 
@@ -44,7 +45,7 @@ def read_rejects(data: bytes) -> list[Item]:
     end=st.sampled_from(["\n", "\r\n", "\r"]),
 )
 def test_rejected_csv_comes_back_the_same(records: list[list[str]], delimiter: str, end: str) -> None:
-    """Whatever the delimiter, whatever is quoted in it, with the blank lines before it or without."""
+    """With any delimiter and any quoted value, with or without blank lines before the row."""
     columns = ("user", "event name", "at")
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
@@ -110,7 +111,7 @@ def test_what_a_terminal_obeys_is_escaped_in_the_file() -> None:
 
 
 def test_a_reject_that_is_still_bad_is_written_as_it_was() -> None:
-    """It keeps its place, its reading, its delimiter and what it owes."""
+    """It keeps its place, its reading, its delimiter and the parts that it owes."""
     row = Row("log.csv", 7, b"1|2|3\r\n", ["1", "2", "3"])
     line = rejected(row, ("user", "event"), "|", owed=("account",))
     (again,) = read_rejects(line)

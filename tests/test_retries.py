@@ -11,7 +11,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from km_cli.destinations.tracker import TrackerDestination
+from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import ComeBackLater, Unavailable
 from km_cli.model import Outcome
 from tests.support import tracker as t
@@ -21,6 +21,9 @@ from tests.support.tracker import Reaction, Tracker
 ACKNOWLEDGED, REJECTED, PENDING = Outcome.ACKNOWLEDGED, Outcome.REJECTED, Outcome.PENDING
 
 BIG_PAGE = Reaction(headers=t.HTML.headers, body=b"<html>" + b" " * 200_000, record=False)
+
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 # Retried
@@ -40,7 +43,7 @@ BIG_PAGE = Reaction(headers=t.HTML.headers, body=b"<html>" + b" " * 200_000, rec
         Reaction(204, (), b"", record=False),
     ],
 )
-def test_what_passes_is_retried_byte_for_byte(tracker: Tracker, reaction: Reaction) -> None:
+def test_what_passes_is_retried_byte_for_byte(tracker: Tracker, reaction: Reaction, transport: str) -> None:
     tracker.behave = only(2, reaction)
     with delivering(tracker, policy=QUICK._replace(attempts=3), concurrency=1) as delivery:
         delivery.submit(2)
@@ -49,7 +52,9 @@ def test_what_passes_is_retried_byte_for_byte(tracker: Tracker, reaction: Reacti
         delivery.submit(1, first=2)
         assert delivery.run() is None
     assert delivery.outcomes == {ACKNOWLEDGED: 3}
-    assert delivery.pool.retried == 1
+    # libcurl itself sends again what met a connection that was closed before anything came back.
+    by_itself = transport == "curl" and reaction in (t.RESET_BEFORE, t.RESET_AFTER)
+    assert delivery.pool.retried == (0 if by_itself else 1)
     assert len(tracker.seen) == 4
     assert tracker.seen[2].wire == tracker.seen[3].wire
     assert len(tracker.hits) == 4 - (not reaction.keeps)
@@ -138,7 +143,7 @@ def test_an_empty_budget_delays_retries_and_fails_none(tracker: Tracker) -> None
     assert tracker.seen[-1].at - tracker.seen[0].at > 0.5
 
 
-def test_a_bad_network_loses_and_doubles_nothing(tracker: Tracker) -> None:
+def test_a_bad_network_loses_and_doubles_nothing(tracker: Tracker, transport: str) -> None:
     tracker.behave = t.flaky(5)
     patient = QUICK._replace(breaker_waits=(0.01,), attempts=50)
     with delivering(tracker, policy=patient, concurrency=16) as delivery:
@@ -147,7 +152,8 @@ def test_a_bad_network_loses_and_doubles_nothing(tracker: Tracker) -> None:
     assert delivery.outcomes == {ACKNOWLEDGED: 600}
     assert len({hit.wire for hit in tracker.seen}) == 600
     assert set(identities(tracker.hits)) == set(range(600))
-    assert delivery.pool.retried == len(tracker.seen) - 600
+    again = len(tracker.seen) - 600
+    assert delivery.pool.retried == again or (transport == "curl" and 0 < delivery.pool.retried < again)
 
 
 # Rejected
@@ -234,7 +240,7 @@ def test_the_third_page_in_a_row_stops(tracker: Tracker, page: Reaction) -> None
 
 
 @pytest.mark.parametrize("name", ["http://127.0.0.1:1", "https://no-such-host.invalid"])
-def test_nobody_there_stops_at_the_third_if_nothing_was_acknowledged(name: str) -> None:
+def test_an_unreachable_destination_stops_at_the_third_if_nothing_was_acknowledged(name: str) -> None:
     slow = QUICK._replace(backoff=0.0)
     with delivering(TrackerDestination(name, {"main": KEY}), policy=slow, concurrency=1) as delivery:
         delivery.submit(10)
@@ -244,7 +250,7 @@ def test_nobody_there_stops_at_the_third_if_nothing_was_acknowledged(name: str) 
     assert delivery.pool.retried <= 2
 
 
-def test_nobody_there_for_a_while_is_waited_for(tracker: Tracker) -> None:
+def test_a_destination_that_is_unreachable_for_a_while_is_waited_for(tracker: Tracker) -> None:
     quick = QUICK._replace(attempts=1000, breaker_waits=(0.02,))
     with delivering(tracker, policy=quick, concurrency=4) as delivery:
         delivery.submit(10)

@@ -1,21 +1,29 @@
-"""Each rule about single events: a case that fires it and a near miss that does not."""
+"""Each rule about single events: a case that fires it and a near miss that does not; and the driver."""
 
 from __future__ import annotations
 
 import pytest
 
-from km_cli.model import Event, Row, Share
-from km_cli.rules import Rules
+from km_cli.model import Event, PersonaPart, Row
+from km_cli.rules import RULES, Rules
+from km_cli.rules.base import IdentityRule, ValueRule
 
 DECORATED = ("(null)", "<none>", "[anonymous]", "_guest_", "{undefined}")
 BARE = ("null", "None", "anonymous", "GUEST", "undefined")
-"""Identities that get to the rules only if --allow-id says that they are somebody."""
+"""Identities that get to the rules only if --allow-id allows them."""
 MORE_DOUBTFUL = ("n.a.", "#N/A", "\\N", "anon", "Anonymous User", "guest_user")
 
 
 def event(name: str = "Clicked", **properties: str) -> Event:
     pairs = tuple((key.replace("__", " "), value) for key, value in properties.items())
-    return Event(Row("log.csv", 2, b"", []), (Share("ada", pairs), Share("Acme", pairs)), name, 0, pairs, "")
+    return Event(
+        Row("log.csv", 2, b"", []),
+        (PersonaPart("ada", pairs), PersonaPart("Acme", pairs)),
+        name,
+        0,
+        pairs,
+        "",
+    )
 
 
 def named(name: str, value: str = "v") -> Event:
@@ -27,7 +35,7 @@ def twins(*names: str) -> Event:
 
 
 def whose(account: str) -> Event:
-    return event()._replace(shares=(Share("ada", ()), Share(account, ())))
+    return event()._replace(parts=(PersonaPart("ada", ()), PersonaPart(account, ())))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +129,7 @@ def test_a_rule_fires_and_has_a_near_miss(code: str, fires: Event, near_miss: Ev
 
 
 @pytest.mark.parametrize(
-    ("shape", "codes"),
+    ("pattern", "codes"),
     [
         ("Bought SKU-{}", ("4821", "4822", "99")),
         ("Error {}", ("10054", "10055", "E1001")),
@@ -130,12 +138,12 @@ def test_a_rule_fires_and_has_a_near_miss(code: str, fires: Event, near_miss: Ev
         ("Upgraded to {} seats", ("1000", "2500", "5000")),
     ],
 )
-def test_names_that_differ_by_a_code_are_told_of_from_the_third_on(
-    shape: str, codes: tuple[str, ...]
+def test_names_that_differ_by_a_code_are_reported_from_the_third_on(
+    pattern: str, codes: tuple[str, ...]
 ) -> None:
     rules = Rules()
     found = [
-        [one.code for one in rules.look(event(shape.format(code)))] for code in (*codes, *codes, "12345")
+        [one.code for one in rules.look(event(pattern.format(code)))] for code in (*codes, *codes, "12345")
     ]
     assert found == [[], [], ["D8-name"], [], [], [], ["D8-name"]]
 
@@ -150,7 +158,7 @@ def test_names_that_are_no_codes_or_stand_alone() -> None:
         assert list(rules.look(event(name))) == []
 
 
-def test_a_name_is_told_of_once_and_a_value_each_time() -> None:
+def test_a_name_is_reported_once_and_a_value_each_time() -> None:
     rules = Rules()
     bad = event("a:b", deposit="$1")
     assert [finding.code for finding in rules.look(bad)] == ["D4", "D5"]
@@ -172,7 +180,7 @@ def test_two_names_that_fold_to_one() -> None:
     assert list(rules.look(event("SIGN  UP", PLAN="pro"))) == []
 
 
-def test_names_that_look_alike_are_told_of_once() -> None:
+def test_names_that_look_alike_are_reported_once() -> None:
     """An event and a property are never one, and a name that differs in case alone is D4's."""
     rules = Rules()
     assert list(rules.look(event("caf\u00e9", plan="pro"))) == []
@@ -182,3 +190,48 @@ def test_names_that_look_alike_are_told_of_once() -> None:
     assert "'caf\u00e9' only in Unicode form" in found.message
     assert list(rules.look(event("cafe\u0301"))) == []
     assert [one.code for one in rules.look(event("CAF\u00c9"))] == ["D4"]
+
+
+# The driver
+
+
+def test_a_rule_is_asked_once_about_each_value_and_identity() -> None:
+    """And its answer goes for every row that has the value."""
+    asked: list[str] = []
+
+    def judge(*words: str) -> str:
+        asked.append(words[-1])
+        return "no"
+
+    about = RULES[0].about
+    rules = Rules([ValueRule(about, judge), IdentityRule(about, judge)])
+    for _ in range(3):
+        assert len(list(rules.look(event(plan="pro")))) == 3
+    assert asked == ["pro", "ada", "Acme"]
+
+
+def test_a_long_value_is_judged_and_not_remembered() -> None:
+    asked: list[str] = []
+    rules = Rules([ValueRule(RULES[0].about, lambda _, value: asked.append(value) or "no")])
+    for _ in range(2):
+        assert len(list(rules.look(event(note="x" * 101)))) == 1
+    assert len(asked) == 2
+
+
+def test_memory_is_bounded_and_forgetting_misses_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name may be reported again once all names are forgotten; the first of each group stay."""
+    monkeypatch.setattr("km_cli.rules.driver._MOST_NAMES", 3)
+    rules = Rules()
+    assert [one.code for one in rules.look(event("a:b"))] == ["D4"]
+    for number in range(5):
+        assert list(rules.look(event(f"Did {number}"))) == []
+    assert [one.code for one in rules.look(event("a:b"))] == ["D4"]
+    (found,) = rules.look(event("A:B"))
+    assert "same to Kissmetrics as 'a:b'" in found.message
+
+
+def test_findings_come_in_the_order_of_the_registry() -> None:
+    """A summary lists codes in the order in which they were found first."""
+    bad = event("a: b", Referrer="$1", note="x" * 600)._replace(parts=(PersonaPart("UNKNOWN", ()),))
+    codes = [one.code for one in Rules().look(bad)]
+    assert codes == ["D4", "set-by-kissmetrics", "D5-long", "D5", "I1-doubt"]

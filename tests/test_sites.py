@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import KEY, Command
-from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, told, write
+from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, sentences, write
 from tests.support.tracker import BAD, OK, UNAVAILABLE, Behave, Reaction, Tracker
 
 USER_CALLS = [f"u{number} did Clicked" for number in range(3)]
@@ -82,7 +82,7 @@ def test_a_key_file_lies_beside_km_toml(importer: Command, tracker: Tracker, log
     path.chmod(mode)
     result = importer("import", log, "--strategy", "sites").ended(0)
     assert arrived(tracker) == sorted(USER_CALLS + ACCOUNT_CALLS)
-    assert ("can be read by everyone" in result.err) is (mode == 0o644)
+    assert ("everyone on this machine can read" in result.err) is (mode == 0o644)
     assert ACCOUNT_KEY not in result.err + result.out
 
 
@@ -161,7 +161,7 @@ def test_a_trial_is_refused_if_a_persona_stays_elsewhere(
     )
     result = importer("import", log, "--site", site).ended(code)
     if code:
-        assert "--site test leaves 'account' in the site 'accounts'" in result.err
+        assert "--site test would still record 'account' in the site 'accounts'" in result.err
         assert "--config" in result.err
         assert tracker.seen == []
 
@@ -245,7 +245,7 @@ def test_sites_are_drained_apart(importer: Command, tracker: Tracker, log: Path,
     tracker.forget()
     nothing = write(log.with_name("nothing.csv"))
     result = importer("import", nothing, "--strategy", "toggle", "--site", "main").ended(0)
-    assert "3 calls of the site 'accounts' still pending" in result.err
+    assert "3 calls to the site 'accounts' still pending" in result.err
     assert "run the command that planned them again" in result.err
     assert "--site" not in result.err
     assert arrived(tracker) == USER_CALLS
@@ -295,7 +295,7 @@ def test_integers_for_both_stay_apart_by_site(importer: Command, tracker: Tracke
     configure(importer, SITES)
     importer("import", log, "--strategy", "sites").ended(0)
     users = [f"{number % 3 + 1} did Clicked" for number in range(6)]
-    assert sorted(told(tracker.hits)) == sorted(
+    assert sorted(sentences(tracker.hits)) == sorted(
         users + [f"{number % 2 + 1} did Clicked @accounts" for number in range(6)]
     )
 
@@ -312,7 +312,7 @@ def test_integers_for_both_are_refused_in_one_site(
 def test_property_records_people_with_their_account(
     importer: Command, tracker: Tracker, tmp_path: Path
 ) -> None:
-    """Whatever the ids: an account is nobody's identity here."""
+    """Whatever the ids: no user has an account's identity here."""
     log = write(
         tmp_path / "log.csv", "1,1,Clicked,@0,pro", "2,1,Clicked,@0", "3,,Clicked,@0", ",1,Clicked,@0"
     )

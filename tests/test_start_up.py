@@ -35,4 +35,4 @@ def test_help_imports_nothing_heavy() -> None:
         ).stderr
         modules = {line.rpartition("|")[2].strip() for line in told.splitlines()}
         assert "click" in modules
-        assert not modules & {"requests", "urllib3", "rich", "sqlite3", "km_cli.pipeline"}
+        assert not modules & {"requests", "urllib3", "rich", "sqlite3", "km_cli.run.pipeline"}

@@ -1,23 +1,45 @@
-"""Event → Sequence: what a person would write by hand, and what holds for any personas."""
+"""Event → Sequence: sequences as a person would write them by hand, and properties of any strategy.
+
+The conformance suite at the end runs over every registered strategy, and over a toy that is one function.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import click
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from km_cli.model import Alias, Event, Identify, Origin, Persona, Record, Reject, Row, Sequence, Set, Share
-from km_cli.strategies import STRATEGIES, Expansion
+from km_cli.cli.dry_run import command as dry_run
+from km_cli.config.kmtoml import KmToml
+from km_cli.config.people import make_people
+from km_cli.model import (
+    Alias,
+    Event,
+    Identify,
+    Origin,
+    Persona,
+    PersonaPart,
+    Record,
+    Reject,
+    Row,
+    Sequence,
+    Set,
+)
+from km_cli.strategies import STRATEGIES, Expansion, Strategy
 
-TOGGLE = STRATEGIES["toggle"]("main", "accounts")
+TOGGLE = STRATEGIES["toggle"].personas("main", "accounts")
 MOMENT = 1_704_067_200_500_000_000
 PLAN = (("plan", "pro"),)
 
 
-def event(*shares: str | Share, name: str = "Signed Up", owed: tuple[str, ...] = ()) -> Event:
-    """An event of these identities, one a persona, all with the same properties, or of whole shares."""
+def event(*parts: str | PersonaPart, name: str = "Signed Up", owed: tuple[str, ...] = ()) -> Event:
+    """An event of these identities, one a persona, all with the same properties; or of whole parts."""
     origin = Origin("token", owed, (), ",") if owed else None
-    whole = tuple(Share(one, PLAN) if isinstance(one, str) else one for one in shares)
+    whole = tuple(PersonaPart(one, PLAN) if isinstance(one, str) else one for one in parts)
     return Event(Row("log.csv", 2, b"", [], origin), whole, name, MOMENT, PLAN, "")
 
 
@@ -56,18 +78,18 @@ def _line(call: Identify | Record | Set | Alias) -> str:
     ],
 )
 def test_users_and_accounts_side_by_side(name: str, user: str, account: str, expected: list[str]) -> None:
-    assert written(expand(event(user, account), STRATEGIES[name]("main", "accounts"))) == expected
+    assert written(expand(event(user, account), STRATEGIES[name].personas("main", "accounts"))) == expected
 
 
 @pytest.mark.parametrize(("name", "sites"), [("toggle", {"main"}), ("sites", {"main", "accounts"})])
 def test_only_with_sites_are_they_apart(name: str, sites: set[str]) -> None:
-    calls = expand(event("ada", "Acme"), STRATEGIES[name]("main", "accounts")).calls
+    calls = expand(event("ada", "Acme"), STRATEGIES[name].personas("main", "accounts")).calls
     assert {call.site for call in calls if isinstance(call, Record)} == sites
 
 
 def test_property_records_people_alone() -> None:
     """The link itself is the mapping's."""
-    personas = STRATEGIES["property"]("main", "accounts")
+    personas = STRATEGIES["property"].personas("main", "accounts")
     assert personas[0].link == (("Account", "account"),)
     assert written(expand(event("ada", "Acme"), personas)) == ["identify ada", "ada did Signed Up"]
     assert written(expand(event("ada", ""), personas)) == ["identify ada", "ada did Signed Up"]
@@ -126,27 +148,27 @@ def test_each_level_does_its_own_events_only() -> None:
     ]
 
 
-def test_what_nobody_may_do_has_no_calls() -> None:
-    """It was configured so, and is no fault of the row's."""
+def test_an_event_that_no_persona_may_do_has_no_calls() -> None:
+    """km.toml says so: it is no fault of the row's."""
     assert expand(event("Acme", "bo", "Beta", name="Left"), DEEP[1:]).calls == ()
 
 
-def test_what_only_others_may_do_is_refused() -> None:
+def test_an_event_that_only_personas_without_an_id_may_do_is_rejected() -> None:
     refused = Expansion(DEEP[1:]).expand(event("", "bo", "", name="Signed Up"))
     assert isinstance(refused, Reject)
     assert refused.reason == "it names no organisation"
 
 
-def test_a_name_that_grows_too_long_is_refused() -> None:
+def test_a_name_that_grows_too_long_is_rejected() -> None:
     long = Persona("user", "main", rename="x" * 250 + " {event}")
     refused = Expansion((long,)).expand(event("ada"))
     assert isinstance(refused, Reject)
     assert refused.code == "D4"
 
 
-def test_what_is_set_and_aliased_stands_beside_the_record() -> None:
+def test_sets_and_aliases_stand_beside_the_record() -> None:
     account = Persona("account", "main", events=(("Signed Up", ""),), sets=("plan",))
-    ada, acme = Share("ada", (), (), "a@x.com"), Share("Acme", (), PLAN)
+    ada, acme = PersonaPart("ada", (), (), "a@x.com"), PersonaPart("Acme", (), PLAN)
     assert written(expand(event(ada, acme), (TOGGLE[0], account))) == [
         "identify ada",
         "ada did Signed Up",
@@ -156,7 +178,7 @@ def test_what_is_set_and_aliased_stands_beside_the_record() -> None:
         "Acme did Signed Up",
         "identify ada",
     ]
-    assert written(expand(event(Share("ada", ()), acme, name="Left"), (TOGGLE[0], account))) == [
+    assert written(expand(event(PersonaPart("ada", ()), acme, name="Left"), (TOGGLE[0], account))) == [
         "identify ada",
         "ada did Left",
         "identify Acme",
@@ -193,25 +215,29 @@ def personas(draw: st.DrawFn) -> tuple[Persona, ...]:
     )
 
 
-def share(number: int) -> st.SearchStrategy[Share]:
-    """One persona's share: its identities are its own."""
+def persona_part(number: int) -> st.SearchStrategy[PersonaPart]:
+    """One persona's part: its identities are its own."""
     identities = st.sampled_from(["", f"a{number}", f"b{number}"])
     return st.builds(
-        Share, identities, st.just(PLAN), st.sampled_from([(), PLAN]), st.sampled_from(["", f"c{number}"])
+        PersonaPart,
+        identities,
+        st.just(PLAN),
+        st.sampled_from([(), PLAN]),
+        st.sampled_from(["", f"c{number}"]),
     )
 
 
 @given(data=st.data())
-def test_a_sequence_is_somebodys_throughout(data: st.DataObject) -> None:
-    """It ends on the identity it began with, and nobody's call carries another's identity."""
+def test_each_call_belongs_to_the_person_identified_before_it(data: st.DataObject) -> None:
+    """A sequence ends on the identity it began with, and no call carries the identity of another persona."""
     levels = data.draw(personas())
-    shares = data.draw(st.tuples(*[share(number) for number in range(len(levels))]))
-    sequence = Expansion(levels).expand(event(*shares, name=data.draw(events)))
+    parts = data.draw(st.tuples(*[persona_part(number) for number in range(len(levels))]))
+    sequence = Expansion(levels).expand(event(*parts, name=data.draw(events)))
     if isinstance(sequence, Reject) or not sequence.calls:
         return
     first, *_, last = sequence.calls
     assert isinstance(first, Identify)
-    if first.identity == shares[0].identity and len({call.persona for call in sequence.calls}) > 1:
+    if first.identity == parts[0].identity and len({call.persona for call in sequence.calls}) > 1:
         assert last == first
     now = first
     for call in sequence.calls:
@@ -220,22 +246,85 @@ def test_a_sequence_is_somebodys_throughout(data: st.DataObject) -> None:
             continue
         place = [level.name for level in levels].index(call.persona)
         assert (call.persona, call.identity) == now
-        assert call.identity == shares[place].identity
+        assert call.identity == parts[place].identity
         assert call.site == levels[place].site
         if isinstance(call, Alias):
-            assert call.other == shares[place].alias, "no alias crosses personas"
+            assert call.other == parts[place].alias, "no alias crosses personas"
 
 
 @given(data=st.data())
 def test_another_persona_adds_its_own_calls_only(data: st.DataObject) -> None:
     """What others do stays what it was."""
     levels = data.draw(personas())
-    shares = data.draw(st.tuples(*[share(number) for number in range(len(levels))]))
+    parts = data.draw(st.tuples(*[persona_part(number) for number in range(len(levels))]))
     name = data.draw(events)
-    fewer = Expansion(levels[:-1] or levels).expand(event(*(shares[:-1] or shares), name=name))
-    more = Expansion(levels).expand(event(*shares, name=name))
+    fewer = Expansion(levels[:-1] or levels).expand(event(*(parts[:-1] or parts), name=name))
+    more = Expansion(levels).expand(event(*parts, name=name))
     if isinstance(fewer, Reject) or isinstance(more, Reject):
         return
     mine = [call for call in fewer.calls if not isinstance(call, Identify)]
     others = [call for call in more.calls if not isinstance(call, Identify)]
     assert [call for call in others if call.persona != levels[-1].name or len(levels) == 1] == mine
+
+
+# The conformance suite of strategies
+
+
+def _members(site: str, accounts: str) -> tuple[Persona, ...]:
+    """A strategy in one function: users here, accounts there, where they only join."""
+    return Persona("user", site), Persona("account", accounts, events=(("Signed Up", "Joined"),))
+
+
+ALL = [*STRATEGIES.values(), Strategy("members", _members)]
+
+
+@pytest.fixture(params=ALL, ids=lambda one: one.name)
+def strategy(request: pytest.FixtureRequest) -> Strategy:
+    """Every strategy, and the toy."""
+    return request.param
+
+
+def test_its_personas_are_the_user_and_the_account(strategy: Strategy) -> None:
+    """The columns of both are recognised by these names; the user is the actor."""
+    found = strategy.personas("main", "accounts")
+    assert [persona.name for persona in found] == ["user", "account"]
+    assert {persona.site for persona in found} <= {"main", "accounts"}
+    assert found[0].site == "main"
+    assert found == strategy.personas("main", "accounts"), "it is pure"
+
+
+def test_the_actor_does_every_event_and_identity_returns_to_it(strategy: Strategy) -> None:
+    expansion = Expansion(strategy.personas("main", "accounts"))
+    for name in ("Signed Up", "Left"):
+        sequence = expansion.expand(event("ada", "Acme", name=name))
+        assert isinstance(sequence, Sequence)
+        lines = written(sequence)
+        assert lines[:2] == ["identify ada", f"ada did {name}"]
+        assert lines[-1] == "identify ada" or len(lines) == 2
+        assert written(expand(event("ada", "", name=name), strategy.personas("main", "x"))) == lines[:2]
+
+
+def test_a_row_without_any_identity_is_rejected(strategy: Strategy) -> None:
+    refused = Expansion(strategy.personas("main", "accounts")).expand(event("", ""))
+    assert isinstance(refused, Reject)
+    assert refused.code == "no-identity"
+
+
+def test_it_is_used_by_its_name_in_the_registry(
+    strategy: Strategy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(STRATEGIES, strategy.name, strategy)
+    people = make_people(
+        KmToml(), tmp_path, strategy=strategy.name, site="", columns={"account": "org"}, allow_alias=False
+    )
+    assert [(one.name, one.column) for one in people.personas] == [("user", ""), ("account", "org")]
+
+
+def test_the_option_and_km_toml_know_the_registered_strategies() -> None:
+    (option,) = (param for param in dry_run.params if param.name == "strategy")
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == list(STRATEGIES)
+    for name in STRATEGIES:
+        assert msgspec.convert({"strategy": name}, KmToml).strategy == name
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"strategy": "togle"}, KmToml)

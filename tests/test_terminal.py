@@ -1,4 +1,4 @@
-"""What people see: nothing that a terminal obeys, dry runs, and one question on a terminal."""
+"""Output for people: no control characters, dry runs, and one question on a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from km_cli.cli.progress import total_bytes
+from km_cli.cli.terminal.progress import total_bytes
 from tests.support.command import KEY, Command
 from tests.support.logs import COMMANDS, ROW, said, written
 from tests.support.packing import PACKS
@@ -87,14 +87,14 @@ def test_output_that_cannot_be_encoded(importer: Command, tmp_path: Path) -> Non
     """A terminal of another encoding gets escapes, not an error."""
     importer.environment["PYTHONIOENCODING"] = "iso-8859-1"
     path = written(tmp_path, "ada,Acme,In,1704067200,→\n")
-    assert "plan: \\u2192" in importer("dry-run", path).ended(0).out
+    assert "plan: \\u2192" in importer.alone("dry-run", path).ended(0).out
 
 
 # Dry run
 
 
 def test_a_dry_run_needs_no_key_and_writes_nothing(km: Command, log: Path) -> None:
-    """It shows the columns, the calls, and what there would be."""
+    """It shows the columns, the calls and the forecast."""
     km.environment["KM_API_KEY"] = ""
     before = sorted(km.home.rglob("*"))
     result = km("dry-run", log).ended(0)
@@ -107,12 +107,12 @@ def test_a_dry_run_needs_no_key_and_writes_nothing(km: Command, log: Path) -> No
         "identify  Acme  (account)",
     ):
         assert part in result.out
-    assert "Nothing was sent, nothing was written." in result.out
+    assert "Nothing was sent or written." in result.out
 
 
 @pytest.mark.parametrize(("show", "shown"), [("0", 0), ("2", 2), ("99", 5)])
 def test_a_dry_run_shows_as_many_rows_as_asked(km: Command, tmp_path: Path, show: str, shown: int) -> None:
-    """Those that would be sent."""
+    """Only calls that would be sent."""
     rows = "".join(f"u{n},Acme,In,{1_704_067_200 + n},\n" for n in range(5))
     out = km("dry-run", written(tmp_path, "guest,,In,1704067200,\n" + rows), "--show", show).ended(65).out
     assert out.partition("\nrows read")[0].count(", line ") == shown
@@ -122,7 +122,7 @@ def test_a_dry_run_shows_as_many_rows_as_asked(km: Command, tmp_path: Path, show
 
 
 class Terminal:
-    """The command on a pseudo-terminal: what it shows, and what is typed."""
+    """The command on a pseudo-terminal, with its output and typed input."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class Terminal:
         os.write(self._master, text.encode())
 
     def hang_up(self) -> int:
-        """Go away, as a closed window or a lost connection does; return the exit code."""
+        """Close the terminal, as a closed window or a lost connection does; return the exit code."""
         os.close(self._master)
         return self.process.wait(60)
 
@@ -187,7 +187,7 @@ class Terminal:
 def test_a_terminal_that_goes_away_lets_what_is_in_flight_finish(
     km: Command, tracker: Tracker, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
-    """There is nowhere to write to any more, and that is no reason to fail."""
+    """The terminal is gone, and that is no reason to fail."""
     log = tmp_path / "log.csv"
     rows = "".join(f"u{n},a{n},E,{1_700_000_000 + n}\n" for n in range(1000))
     log.write_text("user,account,event,timestamp\n" + rows)
@@ -202,7 +202,7 @@ def test_a_terminal_that_goes_away_lets_what_is_in_flight_finish(
     assert len(tracker.hits) == len({hit.wire for hit in tracker.hits}) == 2000
 
 
-QUESTION = "It can't be taken back [y/N]: "
+QUESTION = "This cannot be undone [y/N]: "
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "no\n"])
@@ -220,7 +220,7 @@ def test_on_a_terminal_import_asks_once(km: Command, log: Path, answer: str) -> 
 
 
 def test_on_a_terminal_a_backfill_asks_too(km: Command, log: Path) -> None:
-    """The first one is run by hand, and can be taken back no more than an import."""
+    """The first backfill is run by hand, and cannot be undone either."""
     (km.home / "km.toml").write_text(f'[[backfill]]\nname = "log"\nfiles = ["{log}"]\n')
     terminal = Terminal(km, "backfill")
     terminal.until(QUESTION)
@@ -284,7 +284,7 @@ def test_no_question_for_what_can_be_undone(km: Command, log: Path, flags: tuple
     """The store on this machine; on a terminal there is a summary."""
     terminal = Terminal(km, "import", log, *flags)
     assert terminal.ended() == 0
-    assert "It can't be taken back" not in terminal.shown
+    assert "This cannot be undone" not in terminal.shown
     assert "rows read" in terminal.shown
     assert "what Kissmetrics would keep" in terminal.shown
 
@@ -293,7 +293,7 @@ def test_no_question_if_there_is_nothing_to_send(km: Command, tmp_path: Path) ->
     """A header alone."""
     terminal = Terminal(km, "import", written(tmp_path, ""))
     assert terminal.ended() == 0
-    assert "It can't be taken back" not in terminal.shown
+    assert "This cannot be undone" not in terminal.shown
 
 
 # Windows of any width
@@ -314,7 +314,7 @@ def cells(text: str) -> int:
 @pytest.mark.parametrize("columns", [40, 60, 80, 120])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_lines_fit_the_window(km: Command, tmp_path: Path, command: str, columns: int) -> None:
-    """What goes on in a next line stands further in."""
+    """A wrapped line continues with more indentation."""
     written(tmp_path, ROWS)
     terminal = Terminal(km, command, "log.csv", "--to", "local:x.db", columns=columns)
     assert terminal.ended() == 65
@@ -330,7 +330,7 @@ def test_lines_fit_the_window(km: Command, tmp_path: Path, command: str, columns
 
 @pytest.mark.parametrize("columns", [40, 80])
 def test_nothing_is_lost_in_a_narrow_window(km: Command, tmp_path: Path, columns: int) -> None:
-    """Where nobody looks, nothing is wrapped; there are the same words."""
+    """Without a terminal nothing is wrapped; the words are the same."""
     written(tmp_path, ROWS)
     terminal = Terminal(km, "dry-run", "log.csv", columns=columns)
     terminal.ended()
@@ -341,12 +341,12 @@ def test_nothing_is_lost_in_a_narrow_window(km: Command, tmp_path: Path, columns
 
 
 def test_problems_fit_the_window(km: Command) -> None:
-    """What to do next goes on under its first word."""
-    terminal = Terminal(km, "import", "nosuch.csv", "--user", "x", "--to", "nowhere", columns=30)
+    """A wrapped hint continues under its first word."""
+    terminal = Terminal(km, "import", "nosuch.csv", "--timezone", "Nowhere", columns=30)
     assert terminal.ended() == 2
     assert terminal.shown == (
-        "km-cli: --to 'nowhere' is no\n        destination\n"
-        "  next: use kissmetrics, a\n        URL, or local[:PATH]\n"
+        "km-cli: --timezone 'Nowhere'\n        is not a time zone\n        that this machine\n        knows\n"
+        "  next: for example\n        Europe/Berlin,\n        America/New_York or\n        UTC\n"
     )
 
 
@@ -359,7 +359,7 @@ COLOURS = {str(code) for first in (30, 40, 90, 100) for code in range(first, fir
 
 @pytest.mark.parametrize(("no_color", "is_coloured"), [(None, True), ("1", False)])
 def test_no_color(km: Command, log: Path, no_color: str | None, is_coloured: bool) -> None:
-    """The bar alone has colour; not where NO_COLOR (no-color.org) is set."""
+    """Only the bar has colour, and only without NO_COLOR (no-color.org)."""
     environment = {"TERM": "xterm-256color"} | ({"NO_COLOR": no_color} if no_color else {})
     terminal = Terminal(km, "import", log, "--to", "local", environment=environment)
     assert terminal.ended() == 0
@@ -389,7 +389,7 @@ REJECT = b'{"km_cli_reject": 1, "source": "log.csv", "line": 2, "raw": "x"}\n'
 def test_how_much_there_is_to_read(
     tmp_path: Path, content: bytes, flags: dict[str, Any], total: int | None
 ) -> None:
-    """Only what the size of a file says: of what is unpacked or turned into UTF-8 there is another number."""
+    """Only if the size of a file is known: unpacked or converted to UTF-8 it has another size."""
     (tmp_path / "plain.csv").write_bytes(PLAIN)
     (tmp_path / "log").write_bytes(content)
     files = [str(tmp_path / "plain.csv"), str(tmp_path / "log")]
@@ -398,8 +398,8 @@ def test_how_much_there_is_to_read(
 
 
 @pytest.mark.parametrize("flags", [(), ("--encoding", "cp1252")])
-def test_a_share_is_shown_where_it_is_known(km: Command, tmp_path: Path, flags: tuple[str, ...]) -> None:
-    """And none where it is not."""
+def test_a_percentage_is_shown_where_it_is_known(km: Command, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """No percentage is shown where the size is not known."""
     rows = "".join(f"u{n},Acme,In,{1_704_067_200 + n},\n" for n in range(3000))
     words = ("import", written(tmp_path, rows), "--to", "local", *flags)
     terminal = Terminal(km, *words, environment={"TERM": "xterm"})

@@ -1,4 +1,19 @@
-"""The command line: one file a command. Nothing heavier than click is imported before a command runs."""
+"""The command line: it parses and prints.
+
+A command has a light half and a heavy half. The light half declares its options and its help and imports
+nothing heavier than click: `import_.py`, `dry_run.py`, `backfill.py`, `init.py`. The heavy half does the
+work, and is imported when the command runs: `run_import.py`, `run_dry_run.py`, `run_backfill.py`,
+`run_init.py`. So `--help` and the completion of a shell answer at once. `rules.py` and `config_.py` are small
+and have one file each.
+
+Both halves share these modules:
+
+- `options.py` declares options that several commands have, by means of `sections.py`.
+- `settings.py` turns flags into Settings, with `column_flags.py`, `time_flags.py`, `own_files.py` and
+  `sources.py` for their parts; `context.py` reads km.toml, whose values are the defaults of flags.
+- `conclusion.py` prints problems and next steps after a run; `outcome.py` turns errors into exit codes.
+- `terminal/` prints for people, `monitoring/` reports for programs, `schedule/` prints crontabs and units.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +22,7 @@ import sys
 
 import click
 
-from km_cli.errors import UsageError
-from km_cli.names import nearest
+from km_cli.errors import UsageError, did_you_mean
 
 _COMMANDS = {
     "import": "km_cli.cli.import_",
@@ -18,11 +32,11 @@ _COMMANDS = {
     "init": "km_cli.cli.init",
     "config": "km_cli.cli.config_",
 }
-"""A command's name, and the module that holds it as `command`."""
+"""The commands, and the modules in which they are called `command`."""
 
 
 class _Commands(click.Group):
-    """Finds commands by name, so that `--help` loads none it does not show."""
+    """Imports the module of a command when that command is asked for, not before."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -37,8 +51,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            near = nearest(args[0], _COMMANDS)
-            hint = f"did you mean {near}?" if near else f"there are: {', '.join(_COMMANDS)};"
+            hint = did_you_mean(args[0], _COMMANDS, f"the commands are: {', '.join(_COMMANDS)};")
             raise UsageError(f"there is no command {args[0]!r}", f"{hint} see {ctx.command_path} --help")
         return super().resolve_command(ctx, args)
 
@@ -46,10 +59,10 @@ class _Commands(click.Group):
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="km-cli", prog_name="km-cli", message="%(prog)s %(version)s")
 def group() -> None:
-    """Replay and backfill event logs into Kissmetrics: users and accounts side by side.
+    """Replay event logs into Kissmetrics, for users and for their accounts.
 
-    Every row of a log becomes calls that toggle the identity: the user did it, the account did it. What
-    was sent is remembered in a ledger, so that any command can be repeated and nothing is sent twice.
+    By default each row of a log is recorded twice, once for the user and once for the account. A ledger
+    remembers every call that was sent, so you can repeat any command and nothing is sent twice.
 
     \b
     Try it without an account:
@@ -62,7 +75,7 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command line; never ends in a traceback for what a user can do something about."""
-    from km_cli.cli.outcome import exit_code_of
+    """Run the command line in a process of its own."""
+    from km_cli.cli.outcome import exit_code_of, process_environment
 
-    sys.exit(exit_code_of(group))
+    sys.exit(exit_code_of(group, sys.argv[1:], process_environment()))

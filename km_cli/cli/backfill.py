@@ -1,4 +1,4 @@
-"""`km-cli backfill`: the cron form of import."""
+"""`km-cli backfill`: the import for cron. Its heavy half is `run_backfill.py`."""
 
 from __future__ import annotations
 
@@ -7,56 +7,64 @@ from typing import Any
 import click
 
 from km_cli.cli import options
+from km_cli.cli.sections import Command, option, section
 from km_cli.errors import KmError
 
 _sources = click.argument("names", nargs=-1, metavar="[NAME]...")
-_unattended = options.section(
+_unattended = section(
     "Running",
-    options.option(
+    option(
         "--wait",
         type=click.FloatRange(0),
         default=0.0,
         metavar="SECONDS",
-        help="Wait so long for a run that holds the ledger. Default: end with 75.",
+        help="Wait up to this long while another run uses the ledger. Default: exit 75 at once.",
     ),
-    options.option(
+    option(
         "--max-time",
         type=click.FloatRange(0, min_open=True),
         metavar="SECONDS",
-        help="End after so long, at a batch; the next run goes on there.",
+        help="Stop after this long, between two batches. The next run continues there.",
     ),
 )
-_told = options.section(
+_monitoring = section(
     "Output",
-    options.option(
+    option(
         "--log",
         metavar="FILE",
         shell_complete=options.paths,
-        help="Append what happened as JSON lines; logrotate may move it away.",
+        help="Append a JSON line for each step of the run. logrotate may move FILE away.",
     ),
-    options.option(
-        "--ping", metavar="URL", default="", help="Tell a monitor: URL/start, then URL or URL/EXIT-CODE."
+    option(
+        "--ping",
+        metavar="URL",
+        default="",
+        help="Ping a monitor: URL/start at the start; at the end URL, or URL/EXIT-CODE if it is not 0.",
     ),
-    options.option(
+    option(
         "--metrics",
         metavar="FILE",
         shell_complete=options.paths,
-        help="Write Prometheus metrics (FILE.prom) for node-exporter.",
+        help="Write Prometheus metrics for node-exporter; the name ends in .prom.",
     ),
 )
-_install = options.section(
-    "Install",
-    options.option(
+_schedule = section(
+    "Schedule",
+    option(
         "--print",
         "form",
         type=click.Choice(["crontab", "systemd"]),
-        help="Print what has it run every night, with the other options given, and do nothing else.",
+        help="Print the crontab or systemd units that run this command every night. Nothing is sent.",
     ),
 )
 
 
-class _Command(options.Command):
-    """Tells of wrong usage, and of a km.toml that can't be read, whoever it is asked to tell."""
+class _Command(Command):
+    """Reports wrong usage, and an unreadable km.toml, to the journal, the monitor and the metrics as well.
+
+    Under cron, standard error may go unread. A run that could not start must not look like a run that had
+    nothing to do.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words = list(args)
@@ -64,35 +72,35 @@ class _Command(options.Command):
             return super().parse_args(ctx, args)
         except (KmError, click.UsageError) as error:
             if not ctx.resilient_parsing:
-                from km_cli.cli.unattended import tell_of_usage
+                from km_cli.cli.run_backfill import report_usage_error
 
-                tell_of_usage(self, words, error)
+                report_usage_error(ctx, words, error)
             raise
 
 
 @click.command("backfill", cls=_Command)
 @_sources
-@options.shape
+@options.format_options
 @options.columns
 @options.times
-@options.part
+@options.selection
 @options.delivery
 @options.config
 @options.ledger
 @options.rejects
 @_unattended
-@_told
+@_monitoring
 @options.as_json
 @options.asking
 @options.output
-@_install
+@_schedule
 @click.pass_context
 def command(context: click.Context, /, **_flags: Any) -> int:
-    """Send what is new since last time: the form for cron.
+    """Send what is new since the last run. Made for cron.
 
-    What to read is said in km.toml, as [[backfill]]; NAME takes only the sources of that name. Files may
-    grow, rotate, come late, overlap or be exported anew: each call is sent once. A last line that is still
-    being written is held back until it is whole. Off a terminal it is silent when all is well.
+    km.toml lists the files to read, as [[backfill]]; NAME selects sources by their name. Files may grow,
+    rotate, arrive late, overlap or be exported again: each call is sent once. A last line that is still being
+    written waits for the next run. Without a terminal, backfill prints problems only.
 
     \b
     Examples:
@@ -102,6 +110,6 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli backfill --print crontab
       km-cli backfill --print systemd --max-time 3600 --wait 60
     """
-    from km_cli.cli.unattended import run_backfill
+    from km_cli.cli.run_backfill import run_backfill
 
     return run_backfill(context)

@@ -1,24 +1,24 @@
-"""`km-cli config`: what is in force and from where, and the schema of km.toml."""
+"""`km-cli config`: the settings in force and their sources, and the schema of km.toml."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import click
 from click.core import ParameterSource
 
 from km_cli.cli import options
-from km_cli.cli.configured import Found, keys, taken
-from km_cli.cli.import_ import command as importing
-from km_cli.cli.show import put
+from km_cli.cli.context import KmTomlFile, environment_of, keys_for_flags, km_toml_of
+from km_cli.cli.import_ import command as import_command
+from km_cli.cli.sections import Command
+from km_cli.cli.terminal.show import put
 
 
 class _Value(NamedTuple):
-    """A value in force. `key` is as in km.toml, "" as `table` for what stands before the first one."""
+    """A value in force, with its place in km.toml. `table` is "" for the keys before the first table."""
 
     table: str
     key: str
@@ -26,34 +26,39 @@ class _Value(NamedTuple):
     source: str
 
 
-@click.group("config", short_help="What is in force and from where.")
+@click.group("config", short_help="Show the settings in force, or the schema of km.toml.")
 def command() -> None:
-    """Show what is in force and from where, and the schema of km.toml."""
+    """Show the settings in force and their sources, or the schema of km.toml."""
 
 
-@command.command("show", cls=options.Command)
+@command.command("show", cls=Command)
 @options.config
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: key to value and source.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object: for each key its value and source."
+)
 @click.pass_context
 def show(context: click.Context, /, *, as_json: bool) -> None:
-    """Show every value and where it came from. API keys are never shown.
+    """Show every setting in force and its source. API keys are never shown.
 
-    What is printed is itself a km.toml. A flag of a command goes before all of it.
+    The output is itself a km.toml. A flag on the command line overrides every setting shown here.
 
     \b
     Examples:
       km-cli config show
       km-cli config show --config other.toml --json
     """
-    found = taken(context)
+    km_toml = km_toml_of(context)
     values = list(_values(context))
     if as_json:
-        told = {f"{one.table}.{one.key}".lstrip("."): one._asdict() for one in values}
-        fields = ("value", "source")
-        put(json.dumps({key: {name: one[name] for name in fields} for key, one in told.items()}, indent=2))
+        by_key = {f"{one.table}.{one.key}".lstrip("."): one for one in values}
+        put(
+            json.dumps(
+                {key: {"value": one.value, "source": one.source} for key, one in by_key.items()}, indent=2
+            )
+        )
         return
-    nothing = "# there is no km.toml here: `km-cli init FILE` writes one"
-    put(f"# {found.path} is in force" if found.path else nothing)
+    absent = "# there is no km.toml in this folder: `km-cli init FILE` writes one"
+    put(f"# {km_toml.path} is in force" if km_toml.path else absent)
     table = ""
     for one in values:
         if one.table != table:
@@ -61,11 +66,11 @@ def show(context: click.Context, /, *, as_json: bool) -> None:
             put(f"\n[{table}]")
         line = f"{one.key} = {_toml(one.value)}" if one.value is not None else f"# {one.key} ="
         put(f"{line:<40}  # {one.source}")
-    for line in _rest(found):
+    for line in _other_tables(km_toml, environment_of(context).variables):
         put(line)
 
 
-@command.command("schema", cls=options.Command)
+@command.command("schema", cls=Command)
 def schema() -> None:
     """Print the JSON Schema of km.toml, for editors.
 
@@ -79,43 +84,45 @@ def schema() -> None:
 
 
 def _values(context: click.Context) -> Iterator[_Value]:
-    """Yield what km.toml can say of an import, as it is in force."""
-    params = {param.name: param for param in importing.params}
-    for table, key, name in keys():
+    """Yield the settings of an import that km.toml can hold."""
+    params = {param.name: param for param in import_command.params}
+    for table, key, name in keys_for_flags():
         param = params[name]
         value, source = param.consume_value(context, {})
         context.set_parameter_source(name, source)
         missing = param.value_is_missing(value) or value in ("", ())
         value = None if missing else param.type_cast_value(context, value)
         if key == "to" and value is not None:
-            value = re.sub("//.*@", "//***@", value)  # an import refuses it; it is a secret all the same
-        yield _Value(table, key, value, _said(param, source, value))
+            value = re.sub(
+                "//.*@", "//***@", value
+            )  # An import refuses it, but a password must not be shown here either.
+        yield _Value(table, key, value, _source(param, source, value))
 
 
-def _said(param: click.Parameter, source: ParameterSource, value: Any) -> str:
+def _source(param: click.Parameter, source: ParameterSource, value: Any) -> str:
     if source is ParameterSource.ENVIRONMENT:
         return f"environment, {param.envvar}"
     if source is ParameterSource.DEFAULT_MAP:
         return "km.toml"
-    return "default" if value is not None else "not said"
+    return "default" if value is not None else "not set"
 
 
-def _rest(found: Found) -> Iterator[str]:
-    """Yield the tables that no flag stands for, as km.toml has them, and whether the keys are there."""
+def _other_tables(km_toml: KmTomlFile, variables: Mapping[str, str]) -> Iterator[str]:
+    """Yield the tables of km.toml that have no flags, and whether the variables of the API keys are set."""
     import msgspec
 
-    for name, site in found.config.sites.items():
-        is_set = f", which is {'set' if os.environ.get(site.key_env) else 'not set'}" if site.key_env else ""
-        where = site.key_file or site.key_env or "the usual variable"
+    for name, site in km_toml.config.sites.items():
+        is_set = f", which is {'set' if variables.get(site.key_env) else 'not set'}" if site.key_env else ""
+        where = site.key_file or site.key_env or "the default variable"
         yield f"\n[sites.{_key(name)}]  # the key is in {where}{is_set}"
         yield from _table(msgspec.structs.asdict(site))
-    for persona in found.config.personas:
+    for persona in km_toml.config.personas:
         yield "\n[[personas]]"
         yield from _table(msgspec.structs.asdict(persona))
-    if found.config.members:
+    if km_toml.config.members:
         yield "\n[members]"
-        yield from _table(found.config.members)
-    for source in found.config.backfill:
+        yield from _table(km_toml.config.members)
+    for source in km_toml.config.backfill:
         yield "\n[[backfill]]"
         yield from _table(msgspec.structs.asdict(source))
 
@@ -133,7 +140,7 @@ def _key(name: str) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Return a value as TOML has it."""
+    """Return a value as TOML."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(name)} = {_toml(one)}" for name, one in value.items()) + " }"
     if isinstance(value, list | tuple):

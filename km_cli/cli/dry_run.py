@@ -1,4 +1,4 @@
-"""`km-cli dry-run`: what an import would send."""
+"""`km-cli dry-run`: show what an import would send. Its heavy half is `run_dry_run.py`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from km_cli.cli import options
+from km_cli.cli.sections import Command
 
 
-@click.command("dry-run", cls=options.Command)
-@options.some_files
+@click.command("dry-run", cls=Command)
+@options.optional_files
 @options.columns
 @options.times
-@options.part
+@options.selection
 @options.delivery
 @options.config
 @options.ledger
@@ -21,12 +22,12 @@ from km_cli.cli import options
 @options.as_json
 @click.pass_context
 def command(context: click.Context, /, **_flags: Any) -> int:
-    """Show what import would send. Sends and writes nothing, needs no key.
+    """Show what import would send. Sends nothing, writes nothing and needs no key.
 
-    It takes the same way as an import, up to the ledger, under the ledger that import would use: what was
-    sent before is known, and calls that Kissmetrics would merge are moved apart.
+    A dry run reads the ledger that import would use. So it leaves out calls that were sent before, and moves
+    calls that Kissmetrics would merge to different seconds, exactly as import would.
 
-    Without FILE it is what km-cli backfill would read: the files that km.toml names as [[backfill]].
+    Without FILE, a dry run reads the files that km.toml names in [[backfill]], as km-cli backfill would.
 
     \b
     Examples:
@@ -36,14 +37,10 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli dry-run log.jsonl --flatten --show 10
       km-cli dry-run events.csv --json
     """
-    from km_cli.cli.configured import taken
+    from km_cli.cli.context import km_toml_of
 
-    if context.params["files"]:
-        from km_cli.cli.running import run_dry
-
-        return run_dry(context)
-    if not taken(context).config.backfill:
+    if not context.params["files"] and not km_toml_of(context).config.backfill:
         raise click.MissingParameter(ctx=context, param=context.command.params[0])
-    from km_cli.cli.unattended import run_dry_backfill
+    from km_cli.cli.run_dry_run import run_dry_backfill, run_dry_import
 
-    return run_dry_backfill(context)
+    return run_dry_import(context) if context.params["files"] else run_dry_backfill(context)

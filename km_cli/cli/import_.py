@@ -1,4 +1,4 @@
-"""`km-cli import`: send what has not been sent."""
+"""`km-cli import`: send the events of logs. Its heavy half is `run_import.py`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from km_cli.cli import options
+from km_cli.cli.sections import Command
 
 
-@click.command("import", cls=options.Command)
+@click.command("import", cls=Command)
 @options.files
 @options.columns
 @options.times
-@options.part
+@options.selection
 @options.delivery
 @options.config
 @options.ledger
@@ -23,12 +24,12 @@ from km_cli.cli import options
 @options.output
 @click.pass_context
 def command(context: click.Context, /, **_flags: Any) -> int:
-    """Send what has not been sent.
+    """Send the events of FILE that have not been sent yet.
 
-    FILE is a CSV file with a header or JSON lines, also packed (.gz .bz2 .xz .zst), a quoted pattern, or -
-    for standard input. Columns with usual names are recognised. Rows that can't be sent go to the rejects
-    file, with the reason; correct them there and import that file. Running the same command again sends
-    nothing twice and goes on where an earlier run stopped.
+    FILE is a CSV file with a header or a file of JSON lines, also compressed (.gz .bz2 .xz .zst); a quoted
+    pattern; or - for standard input. Columns with the usual names are recognised. Rows that cannot be sent
+    go to the rejects file, with the reason: correct them there and import that file. You can run the same
+    command again at any time: it continues where the last run stopped, and sends nothing twice.
 
     \b
     Examples:
@@ -40,6 +41,6 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli import events.csv --site test --limit 10
       km-cli import 'logs/**/*.csv.zst' --since 2024-01-01 --only 'Signed Up'
     """
-    from km_cli.cli.running import run_import
+    from km_cli.cli.run_import import run_import
 
     return run_import(context)

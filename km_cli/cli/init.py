@@ -1,4 +1,4 @@
-"""`km-cli init`: look at a file, write the km.toml that fits it."""
+"""`km-cli init`: write the km.toml that fits a log. Its heavy half is `run_init.py`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Any
 import click
 
 from km_cli.cli import options
+from km_cli.cli.sections import Command
 
 
-@click.command("init", cls=options.Command)
-@options.file
-@options.written_to
+@click.command("init", cls=Command)
+@options.one_file
+@options.output_file
 @click.pass_context
 def command(context: click.Context, /, **_flags: Any) -> int:
-    """Look at a file and write the km.toml that fits it.
+    """Look at a log and write the km.toml that fits it.
 
-    It says what it took for what and why; what it can't know it asks, in comments of km.toml. Nothing is
-    sent, and a km.toml that is there is never overwritten.
+    init prints the column that it found for each role, and the reason. If the log does not show which column
+    has a role, km.toml has a question as a comment. Nothing is sent, and an existing km.toml is never
+    overwritten.
 
     \b
     Examples:
@@ -25,6 +27,6 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli init log.jsonl.gz --output config/km.toml
       km-cli init export.csv --encoding cp1252 --output -
     """
-    from km_cli.cli.scout import run_init
+    from km_cli.cli.run_init import run_init
 
     return run_init(context)

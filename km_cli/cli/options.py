@@ -1,142 +1,86 @@
-"""Options that commands share, in groups. Light to import: what they mean is made in `settings.py`."""
+"""The options that several commands share, in groups. `settings.py` turns their values into Settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from km_cli.errors import UsageError
-from km_cli.names import nearest
+from km_cli.cli.sections import Decorated, option, section
+from km_cli.destinations import spellings
+from km_cli.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-InSection = Callable[[str], Callable[[Any], Any]]
-
-
-class Option(click.Option):
-    """An option that stands in a section of the help."""
-
-    def __init__(self, *arguments: Any, section: str, **attributes: Any) -> None:
-        super().__init__(*arguments, **attributes)
-        self.section = section
-        if not self.multiple and not self.is_flag:
-            self.envvar = f"KM_CLI_{self.opts[-1].lstrip('-').replace('-', '_').upper()}"
-
-    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
-        """Return the value as what it is. Raises UsageError, which says what it could be."""
-        try:
-            return super().type_cast_value(ctx, value)
-        except click.BadParameter:
-            from km_cli.cli.configured import said
-
-            see = f"see {ctx.command_path} --help"
-            near = nearest(value, self.type.choices) if isinstance(self.type, click.Choice) else ""
-            raise UsageError(
-                f"{said(ctx, self)} {value!r} is {_not(self.type)}",
-                f"did you mean {near}? {see}" if near else see,
-            ) from None
-
-
-def _not(kind: object) -> str:
-    """Say what a value is not, if it is not of this kind."""
-    if isinstance(kind, click.Choice):
-        return f"none of {', '.join(kind.choices)}"
-    if isinstance(kind, click.IntRange):
-        return f"no whole number {_range(kind.min, kind.max)}"
-    if isinstance(kind, click.FloatRange):
-        return f"no number {'above' if kind.min_open else 'of at least'} {kind.min}"
-    return "not understood"
-
-
-def _range(least: float | None, most: float | None) -> str:
-    return f"of {least:,} or more" if most is None else f"from {least:,} to {most:,}"
-
-
-class Command(click.Command):
-    """A command whose help lists its options by section, and whose mistakes lead to that help."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the words apart; click forgets some of the time whose they were."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as error:
-            error.ctx = error.ctx or ctx
-            raise
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the sections in the order in which the options were given, `--help` in the last."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        title = ""
-        for param in self.get_params(ctx):
-            title = param.section if isinstance(param, Option) else title
-            if title and (record := param.get_help_record(ctx)):
-                sections.setdefault(title, []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
-
-
-def option(*names: str, **attributes: Any) -> InSection:
-    """Return what makes click's decorator for this option, given its section."""
-    return lambda title: click.option(*names, cls=Option, section=title, **attributes)
-
-
-def section(title: str, *options: InSection) -> Callable[[Decorated], Decorated]:
-    """Return a decorator that gives a command these options, under a title of their own."""
-
-    def decorate(command: Decorated) -> Decorated:
-        for one in reversed(options):
-            command = one(title)(command)
-        return command
-
-    return decorate
+    _Choice = click.Choice[str]
+else:
+    _Choice = click.Choice
 
 
 def paths(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Have a shell complete names of files. Their type stays text: what is no path, as -, is none here."""
+    """Let a shell complete names of files. The type of the option stays text, because - is not a path."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
 
 
-_arguments = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=paths)
-shape = section(
+class _FormatWords(_Choice):
+    """The words of all input formats. They are looked up when they are needed, so that options stay light."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words of the formats that are registered."""
+        from km_cli.inputs.formats import format_words
+
+        return format_words()
+
+    @choices.setter
+    def choices(self, _none: object) -> None:
+        """Ignore the choices that click sets; the registry has them."""
+
+
+_files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=paths)
+format_options = section(
     "Files",
     option(
         "--format",
-        type=click.Choice(["csv", "tsv", "jsonl", "ndjson"]),
-        help="What a FILE is. Default: by an ending in its name, else by its content.",
+        type=_FormatWords(),
+        help="Format of the files. Default: by the ending of the name, else by the content.",
     ),
     option(
         "--delimiter",
         metavar="CHARACTER",
         default="",
-        help="comma, semicolon, tab or pipe. Default: the most frequent in the header.",
+        help="comma, semicolon, tab or pipe. Default: the most frequent one in the header.",
     ),
-    option("--encoding", metavar="NAME", default="", help="As utf-16, cp1252, shift-jis. Default: UTF-8."),
+    option(
+        "--encoding", metavar="NAME", default="", help="Such as utf-16, cp1252 or shift-jis. Default: UTF-8."
+    ),
 )
 
 
 def files(command: Decorated) -> Decorated:
-    """Give a command FILE, and the options that say how it is written."""
-    return _arguments(shape(command))
+    """Add the argument FILE..., and the options that describe the format."""
+    return _files_argument(format_options(command))
 
 
-def some_files(command: Decorated) -> Decorated:
-    """Give a command FILE, if there is any to name, and the options that say how it is written."""
-    return click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=paths)(shape(command))
+def optional_files(command: Decorated) -> Decorated:
+    """Add the argument [FILE]..., and the options that describe the format."""
+    return click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=paths)(
+        format_options(command)
+    )
 
 
-def file(command: Decorated) -> Decorated:
-    """Give a command one FILE, and the options that say how it is written."""
-    return click.argument("file", metavar="FILE", shell_complete=paths)(shape(command))
+def one_file(command: Decorated) -> Decorated:
+    """Add the argument FILE, and the options that describe the format."""
+    return click.argument("file", metavar="FILE", shell_complete=paths)(format_options(command))
 
 
-written_to = section(
+output_file = section(
     "Output",
     option(
         "--output",
@@ -144,7 +88,7 @@ written_to = section(
         shell_complete=paths,
         default="km.toml",
         show_default=True,
-        help="Where to write; - is standard output.",
+        help="The file to write; - is standard output.",
     ),
 )
 
@@ -158,14 +102,20 @@ columns = section(
         help="Column of the account. Default: account, account_id, company, …",
     ),
     option("--event", metavar="NAME", default="", help="Column of the event. Default: event, event_name, …"),
-    option("--event-name", metavar="TEXT", default="", help="What every row did, if no column says it."),
+    option("--event-name", metavar="TEXT", default="", help="The event of every row, if no column has it."),
     option(
         "--timestamp",
         metavar="NAME",
         default="",
         help="Column of the time. Default: timestamp, time, created_at, …",
     ),
-    option("--id", "event_id", metavar="NAME", default="", help="Column of the log's own id of the event."),
+    option(
+        "--id",
+        "event_id",
+        metavar="NAME",
+        default="",
+        help="Column of the id that the log gives to each event.",
+    ),
     option(
         "--property",
         "properties",
@@ -185,65 +135,70 @@ columns = section(
         "ignore",
         metavar="NAME",
         multiple=True,
-        help="Neither send nor compare this column, such as an offset or a time of arrival (repeatable).",
+        help="Neither send nor compare this column, for example an offset or a time of arrival (repeatable).",
     ),
     option("--no-properties", is_flag=True, help="Send no properties."),
-    option("--flatten", is_flag=True, help="Send nested JSON as plan.name, plan.price, …"),
+    option("--flatten", is_flag=True, help="Send nested JSON as properties plan.name, plan.price, …"),
     option(
         "--allow-id",
         "allowed",
         metavar="VALUE",
         multiple=True,
-        help="Let an identity like 'guest' through (repeatable).",
+        help="Accept an identity such as 'guest', which is otherwise rejected (repeatable).",
     ),
     option(
         "--allow-alias",
         is_flag=True,
-        help="Send the aliases that km.toml's personas have: they can't be undone.",
+        help="Send the aliases of the personas in km.toml. An alias cannot be undone.",
     ),
 )
 
 times = section(
     "Times",
     option(
-        "--timezone", metavar="ZONE", default="", help="Zone of times without an offset, as Europe/Berlin."
+        "--timezone",
+        metavar="ZONE",
+        default="",
+        help="Zone of times without an offset, such as Europe/Berlin.",
     ),
-    option("--time-format", metavar="FORMAT", default="", help="Form of unusual times, as %d/%m/%Y %H:%M."),
+    option(
+        "--time-format", metavar="FORMAT", default="", help="Format of unusual times, such as %d/%m/%Y %H:%M."
+    ),
     option(
         "--ambiguous",
         type=click.Choice(["earlier", "later"]),
         default=None,
-        help="Which one is meant in the hour that a clock change doubles.",
+        help="Which of the two times to take in the hour that occurs twice when clocks go back.",
     ),
 )
 
-part = section(
-    "Part of the log",
+selection = section(
+    "Selection",
     option(
         "--since",
         metavar="TIME",
         default="",
-        help="From this time on, as 2024-01-31 or 2024-01-31T18:00; in --timezone, else UTC.",
+        help="Only events at or after this time: 2024-01-31 or 2024-01-31T18:00, in --timezone, else UTC.",
     ),
-    option("--until", metavar="TIME", default="", help="Before this time."),
-    option("--only", metavar="EVENT", multiple=True, help="Events of this name (repeatable)."),
-    option("--skip", metavar="EVENT", multiple=True, help="No events of this name (repeatable)."),
+    option("--until", metavar="TIME", default="", help="Only events before this time."),
+    option("--only", metavar="EVENT", multiple=True, help="Only events of this name (repeatable)."),
+    option("--skip", metavar="EVENT", multiple=True, help="Leave out events of this name (repeatable)."),
     option(
         "--limit",
         type=click.IntRange(1),
         metavar="N",
-        help="Take the first N rows only; the next run goes on behind them.",
+        help="Read at most N new rows. The next run continues behind them.",
     ),
     option(
         "--max-rejects",
         metavar="N|N%",
         default="",
-        help="Stop if more rows are rejected. Default: no limit.",
+        help="Stop if more rows than this are rejected. Default: no limit.",
     ),
     option(
         "--strict",
         is_flag=True,
-        help="Send nothing if anything would be lost, merged, changed or rejected: exit 65.",
+        help="Send nothing and exit 65 if anything would be lost, merged, changed or rejected.",
     ),
 )
 
@@ -254,13 +209,13 @@ delivery = section(
         default="kissmetrics",
         metavar="WHERE",
         show_default=True,
-        help="kissmetrics, an https:// base URL, or local[:PATH], a store on this machine.",
+        help=f"{spellings()}.",
     ),
     option(
         "--strategy",
-        type=click.Choice(["toggle", "property", "sites"]),
+        type=click.Choice([*STRATEGIES]),
         default=None,
-        help="How a row becomes calls. Default: km.toml's personas, else toggle.",
+        help="How a row becomes calls. Default: the personas of km.toml, else toggle.",
     ),
     option(
         "--site",
@@ -273,7 +228,7 @@ delivery = section(
         type=click.Choice(["spread", "keep", "reject"]),
         default="spread",
         show_default=True,
-        help="What to do with calls that Kissmetrics would merge.",
+        help="What to do with two calls that Kissmetrics would merge into one.",
     ),
     option(
         "--spread",
@@ -281,7 +236,7 @@ delivery = section(
         default=60,
         show_default=True,
         metavar="SECONDS",
-        help="How far a call may be moved so that it does not merge.",
+        help="How far a call may be moved so that Kissmetrics does not merge it.",
     ),
     option(
         "--batch-size",
@@ -289,7 +244,7 @@ delivery = section(
         default=500,
         show_default=True,
         metavar="ROWS",
-        help="Rows a batch.",
+        help="Rows per batch.",
     ),
     option(
         "--concurrency",
@@ -299,14 +254,24 @@ delivery = section(
         metavar="N",
         help="Calls in flight.",
     ),
-    option("--rate", type=click.FloatRange(0, min_open=True), metavar="N", help="At most N calls a second."),
+    option(
+        "--rate", type=click.FloatRange(0, min_open=True), metavar="N", help="At most N calls per second."
+    ),
     option(
         "--timeout",
         type=click.FloatRange(0, min_open=True),
         default=30.0,
         show_default=True,
         metavar="SECONDS",
-        help="For one attempt.",
+        help="Time limit of one attempt.",
+    ),
+    option(
+        "--transport",
+        type=click.Choice(["auto", "requests", "curl"]),
+        default="auto",
+        show_default=True,
+        help="Library that sends calls. curl is several times as fast and needs pip install 'km-cli[fast]'; "
+        "auto takes it if it is there.",
     ),
     option(
         "--attempts",
@@ -314,16 +279,16 @@ delivery = section(
         default=10,
         show_default=True,
         metavar="N",
-        help="Before a call is left pending for the next run.",
+        help="Attempts before a call is left pending for the next run.",
     ),
 )
 
 
-def _take_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
-    """Find km.toml and let its values stand where neither a flag nor the environment says anything."""
-    from km_cli.cli.configured import take
+def _load_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    """Read km.toml before the other options are parsed, since it holds their defaults."""
+    from km_cli.cli.context import load_km_toml
 
-    take(ctx, value)
+    load_km_toml(ctx, value)
 
 
 config = section(
@@ -335,39 +300,39 @@ config = section(
         default=None,
         is_eager=True,
         expose_value=False,
-        callback=_take_config,
-        help="Where km.toml is. Default: in this folder, if there is one.",
+        callback=_load_config,
+        help="Path of km.toml. Default: the one in this folder, if there is one.",
     ),
 )
 ledger = section(
-    "Memory",
+    "Ledger and rejects",
     option(
         "--overlap",
         type=click.Choice(["ask", "repeats", "separate"]),
         default="ask",
         show_default=True,
         help="How to treat a row if another file has the same event at the same moment with other values: it "
-        "repeats that event, it is a separate event, or ask: reject the row.",
+        "repeats that event, it is a separate event, or reject the row so that you decide (ask).",
     ),
     option(
         "--as-new",
         is_flag=True,
-        help="Send a log again under another meaning: with other times, event names or identities.",
+        help="Send a log again although its times, event names or identities have changed since it was sent.",
     ),
     option(
         "--ledger",
         metavar="PATH",
         shell_complete=paths,
-        help="The file that remembers every call that was sent. Default: in the state folder.",
+        help="The file that remembers every call that was sent. Default: in your state folder.",
     ),
 )
 rejects = section(
-    "Memory",
+    "Ledger and rejects",
     option(
         "--rejects",
         metavar="PATH",
         shell_complete=paths,
-        help="Where rejected rows go, to be corrected. Default: beside the ledger.",
+        help="The file for rejected rows, where you can correct them. Default: beside the ledger.",
     ),
 )
 show = section(
@@ -378,19 +343,24 @@ show = section(
         default=3,
         show_default=True,
         metavar="N",
-        help="Show the first N rows as calls.",
+        help="Show the calls of the first N rows.",
     ),
 )
 as_json = section(
     "Output",
-    option("--json", "as_json", is_flag=True, help="Print one summary object, and nothing else there."),
+    option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print the summary as one JSON object, and nothing else on standard output.",
+    ),
 )
 asking = section(
     "Output",
-    option("--yes", is_flag=True, help="Do not ask before sending to Kissmetrics itself."),
+    option("--yes", is_flag=True, help="Do not ask for confirmation before sending to Kissmetrics."),
 )
 output = section(
     "Output",
-    option("-v", "--verbose", is_flag=True, help="Print the summary even if this is no terminal."),
+    option("-v", "--verbose", is_flag=True, help="Print the summary even without a terminal."),
     option("-q", "--quiet", is_flag=True, help="Print problems only."),
 )

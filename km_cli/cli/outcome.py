@@ -1,47 +1,99 @@
-"""Every way a command can end, as an exit code and words. The only place that turns errors into both."""
+"""Turns every way in which a command can end into an exit code and a message. No other module does."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from random import SystemRandom
+from typing import TextIO
 
 import click
 
-from km_cli.cli.show import complain, is_complaint_lost, say
-from km_cli.errors import Exit, KmError
-from km_cli.names import nearest
+from km_cli.cli.terminal.show import begin_complaints, complain, is_complaint_lost, say
+from km_cli.config.environment import Environment
+from km_cli.errors import Exit, KmError, did_you_mean
+from km_cli.run.clock import SystemClock
 
 
-def exit_code_of(command: click.Command) -> int:
-    """Run the command; return its exit code: 74 instead of 0 if something could not be said."""
-    _mend_streams()
-    code = _code_of(command)
-    is_written = [_is_written(number, name) for number, name in ((1, "stdout"), (2, "stderr"))]
-    if code == Exit.OK and (is_complaint_lost() or not all(is_written)):
-        return Exit.IO
-    return code
+def process_environment() -> Environment:
+    """Return the environment of this process.
+
+    A stream that the process was started without is replaced by /dev/null. Characters that a stream cannot
+    encode are written escaped.
+    """
+    stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - open as long as the process
+    return Environment(
+        os.environ,
+        stdin,
+        _usable(sys.stdout),
+        _usable(sys.stderr),
+        SystemClock(),
+        SystemRandom(),
+        os.getpid(),
+        owns_process=True,
+    )
 
 
-def _is_written(number: int, name: str) -> bool:
-    """Tell whether a stream takes what is left to write; Python would try that once more when it exits."""
+def _usable(stream: TextIO | None) -> TextIO:
+    if stream is None:
+        return open(os.devnull, "w")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
+
+
+def exit_code_of(command: click.Command, words: Sequence[str], environment: Environment) -> int:
+    """Run the command and return its exit code.
+
+    It is 74 instead of 0 if a part of the output was lost: a script that reads the output, or a cron job that
+    mails it, must not take silence for success.
+    """
+    with _streams(environment):
+        begin_complaints()
+        code = _run(command, words, environment)
+        is_written = [_is_written(number, environment) for number in (1, 2)]
+        if code == Exit.OK and (is_complaint_lost() or not all(is_written)):
+            return Exit.IO
+        return code
+
+
+@contextmanager
+def _streams(environment: Environment) -> Iterator[None]:
+    """Replace the streams of `sys`, which click and rich use, by those of the environment."""
+    before = sys.stdin, sys.stdout, sys.stderr
+    sys.stdin, sys.stdout, sys.stderr = environment.stdin, environment.stdout, environment.stderr
     try:
-        getattr(sys, name).flush()
+        yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = before
+
+
+def _is_written(number: int, environment: Environment) -> bool:
+    """Flush a stream and tell whether that worked.
+
+    If not, the stream is silenced: Python would try to flush it once more at exit, and print a traceback.
+    """
+    try:
+        (environment.stdout if number == 1 else environment.stderr).flush()
     except (OSError, ValueError):
-        _silence(number)
+        _silence(number, environment)
         return False
     return True
 
 
-def _silence(number: int) -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+def _silence(number: int, environment: Environment) -> None:
+    """Point a stream to /dev/null, unless the process has other users of it, such as the tests."""
+    if environment.owns_process:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-def _code_of(command: click.Command) -> int:
+def _run(command: click.Command, words: Sequence[str], environment: Environment) -> int:
     try:
-        code = command.main(standalone_mode=False, prog_name="km-cli")
-        sys.stdout.flush()
+        code = command.main(list(words), standalone_mode=False, prog_name="km-cli", obj=environment)
+        environment.stdout.flush()
     except click.ClickException as error:
         return _wrong_usage(error)
     except click.exceptions.Exit as error:
@@ -49,25 +101,25 @@ def _code_of(command: click.Command) -> int:
     except click.Abort:
         return Exit.INTERRUPTED
     except KeyboardInterrupt:
-        complain("interrupted", "run the same command again: it goes on where this one stopped")
+        complain("interrupted", "run the same command again: it continues where this run stopped")
         return Exit.INTERRUPTED
     except KmError as error:
         complain(str(error), error.hint)
         return error.exit
     except (OSError, SystemExit) as error:
-        return _failed(error)
+        return _io_error(error, environment)
     except Exception as error:
-        if _is_of_sqlite(error):
-            complain(f"the ledger cannot be read: {error}", "it is left as it is; bring back a copy of it")
+        if _is_sqlite_error(error):
+            complain(f"the ledger cannot be read: {error}", "it was not changed; restore a copy of it")
             return Exit.LEDGER
-        if os.environ.get("KM_CLI_DEBUG"):
+        if environment.variables.get("KM_CLI_DEBUG"):
             raise
         return _bug(error)
     return int(code or 0)
 
 
-def _is_of_sqlite(error: Exception) -> bool:
-    """Tell whether SQLite raised this. The help needs no SQLite, so it is not imported for that."""
+def _is_sqlite_error(error: Exception) -> bool:
+    """Tell whether SQLite raised the error, without importing SQLite, which the help does not need."""
     sqlite3 = sys.modules.get("sqlite3")
     return sqlite3 is not None and isinstance(error, sqlite3.Error)
 
@@ -80,44 +132,30 @@ def _wrong_usage(error: click.ClickException) -> int:
     context = error.ctx if isinstance(error, click.UsageError) else None
     see = f"see {context.command_path if context else 'km-cli'} --help"
     if isinstance(error, click.NoSuchOption):
-        near = nearest(error.option_name, error.possibilities or ())
-        complain(f"there is no option {error.option_name!r}", f"did you mean {near}? {see}" if near else see)
+        hint = did_you_mean(error.option_name, error.possibilities or (), see, also=f" {see}")
+        complain(f"there is no option {error.option_name!r}", hint)
     elif isinstance(error, click.MissingParameter) and error.param:
         name = error.param.human_readable_name.replace("[", "").replace("]", "")
-        complain(f"{name} is missing", f"say which; {see}, it begins with examples")
+        complain(f"{name} is missing", f"add it; {see}, which has examples")
     else:
         complain(error.format_message().rstrip("."), see)
     return Exit.USAGE
 
 
-def _failed(error: OSError | SystemExit) -> int:
+def _io_error(error: OSError | SystemExit, environment: Environment) -> int:
     if isinstance(error, BrokenPipeError | SystemExit):
-        # Whoever read our output has gone (click makes SystemExit of it): nobody is left to tell, not
-        # even at exit.
-        _silence(1)
+        # The program that read our output has gone. (click turns that into SystemExit.) There is no one to
+        # report it to, so Python must not try either when it exits.
+        _silence(1, environment)
         return Exit.IO
     where = f": {error.filename}" if error.filename else ""
-    complain(
-        f"{error.strerror or error}{where}", "mend it and run again: nothing that was sent is sent twice"
-    )
+    complain(f"{error.strerror or error}{where}", "correct that and run again: nothing is sent twice")
     return Exit.IO
 
 
 def _bug(error: Exception) -> int:
     complain(
         f"this is a bug in km-cli: {type(error).__name__}: {error}",
-        "nothing that was sent is forgotten: run again; please report it with KM_CLI_DEBUG=1's output",
+        "please report it, with the output of KM_CLI_DEBUG=1; the ledger has all that was sent: run again",
     )
     return Exit.BUG
-
-
-def _mend_streams() -> None:
-    """Have all three, even if we were started without; what can't be encoded is shown escaped."""
-    if sys.stdin is None:
-        sys.stdin = open(os.devnull)  # noqa: SIM115 - open as long as the process
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - likewise
-        elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")

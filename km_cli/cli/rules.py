@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from km_cli.cli import options
-from km_cli.cli.show import say, short, table
+from km_cli.cli.context import environment_of
+from km_cli.cli.sections import Command
+from km_cli.cli.terminal.show import say, short, table
+from km_cli.errors import did_you_mean
 
 if TYPE_CHECKING:
+    from km_cli.config.environment import Environment
     from km_cli.rules import About
 
 _MOST_LINES = 36
@@ -23,13 +26,14 @@ _LAST_LINES = 12
 _LONGEST_LINE = 400
 
 
-@click.command("rules", cls=options.Command)
+@click.command("rules", cls=Command)
 @click.argument("code", required=False, metavar="[CODE]")
-def command(code: str | None) -> None:
-    """List what Kissmetrics merges, changes or drops; explain one with CODE.
+@click.pass_context
+def command(context: click.Context, /, *, code: str | None) -> None:
+    """List what Kissmetrics merges, changes or drops. With CODE, explain one rule.
 
-    A code is what dry-run counts its findings by. An explanation has an example: the log, what a dry run
-    says of it, and what Kissmetrics would hold.
+    dry-run counts its findings by these codes. An explanation has an example: a log, the dry run of that log,
+    and what Kissmetrics would hold after the import.
 
     \b
     Examples:
@@ -40,49 +44,52 @@ def command(code: str | None) -> None:
 
     if code is None:
         table([(one.code, one.severity.value, one.meaning) for one in CATALOGUE.values()])
-        say("\nkm-cli rules CODE explains one.")
+        say("\nkm-cli rules CODE explains a rule.")
     else:
-        _explain(_found(code))
+        _explain(_rule(code), environment_of(context))
 
 
-def _found(code: str) -> About:
-    from km_cli.names import nearest
+def _rule(code: str) -> About:
     from km_cli.rules import CATALOGUE
 
-    # A rule's own code comes before one that others show as.
-    by_code = {shown.casefold(): about for about in CATALOGUE.values() for shown in about.shows_as}
+    # A rule's own code goes before a code under which the findings of another rule are reported.
+    by_code = {alias.casefold(): about for about in CATALOGUE.values() for alias in about.reported_as}
     by_code |= {about.code.casefold(): about for about in CATALOGUE.values()}
     if about := by_code.get(code.casefold()):
         return about
-    near = nearest(code, [*CATALOGUE, *(shown for about in CATALOGUE.values() for shown in about.shows_as)])
-    raise click.UsageError(
-        f"there is no rule {code!r}; " + (f"did you mean {near}?" if near else "km-cli rules lists them")
-    )
+    known = [*CATALOGUE, *(alias for about in CATALOGUE.values() for alias in about.reported_as)]
+    hint = did_you_mean(code, known, "km-cli rules lists them")
+    raise click.UsageError(f"there is no rule {code!r}; {hint}")
 
 
-def _explain(about: About) -> None:
+def _explain(about: About, environment: Environment) -> None:
+    from km_cli.rules import Severity
+
     source = f"; source: {about.source}" if about.source else ""
     say(f"{about.code}: {about.meaning}", hang=2)
     say(f"  severity: {about.severity.value}{source}")
-    if about.shows_as:
-        say(f"  shows as: {', '.join(about.shows_as)}", hang=12)
-    say(f"  cure: {about.cure}", hang=8)
+    if about.reported_as:
+        say(f"  reported as: {', '.join(about.reported_as)}", hang=15)
+    if about.disagreement:
+        say(f"  pages disagree: {about.disagreement}", hang=18)
+    answer = "km-cli" if about.severity is Severity.FACT else "cure"
+    say(f"  {answer}: {about.cure}", hang=4 + len(answer))
     log, flags, km_toml = about.example.fires, about.example.flags, about.example.km_toml
     if not log:
         return
-    _show("a log that shows it", log)
+    _print_part("a log that shows it", log)
     if km_toml:
-        _show("with km.toml", km_toml)
+        _print_part("with this km.toml", km_toml)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "log").write_text(log, encoding="utf-8")
         (folder / "km.toml").write_text(km_toml, encoding="utf-8")
-        _show(" ".join(("km-cli dry-run log", *flags)), _told(folder, flags))
-        _show("what Kissmetrics would hold after the import", _held(folder, flags))
+        _print_part(" ".join(("km-cli dry-run log", *flags)), _dry_run_output(folder, flags, environment))
+        _print_part("what Kissmetrics would hold after the import", _held(folder, flags, environment))
 
 
-def _show(title: str, text: str) -> None:
-    """Print a part of the example; the middle is cut if it is long: what is found stands at the end."""
+def _print_part(title: str, text: str) -> None:
+    """Print a part of the example. The middle of a long part is cut, because the findings are at its end."""
     say(f"\n{title}")
     lines = text.strip("\n").splitlines()
     if len(lines) > _MOST_LINES:
@@ -92,31 +99,33 @@ def _show(title: str, text: str) -> None:
         say(f"  {short(line, _LONGEST_LINE)}".rstrip(), hang=4)
 
 
-def _told(folder: Path, flags: tuple[str, ...]) -> str:
-    """Return what the real dry run says of the example."""
+def _dry_run_output(folder: Path, flags: tuple[str, ...], environment: Environment) -> str:
+    """Return the output of the real dry run of the example."""
     from km_cli.cli.dry_run import command as dry_run
-    from km_cli.cli.running import run_dry
+    from km_cli.cli.run_dry_run import run_dry_import
 
     words = [str(folder / "log"), "--config", str(folder / "km.toml"), "--show", "2", *flags]
-    said = io.StringIO()
-    with redirect_stdout(said), redirect_stderr(said):
-        run_dry(dry_run.make_context("dry-run", [*words, "--ledger", str(folder / "ledger.db")]))
-    text = said.getvalue().replace(f"{folder}/", "")
-    return text.partition("\nAn import would take")[0].removesuffix(
-        "Nothing was sent, nothing was written.\n"
-    )
+    words += ["--ledger", str(folder / "ledger.db")]
+    output = io.StringIO()
+    captured = environment._replace(stdout=output, stderr=output)
+    with redirect_stdout(output), redirect_stderr(output):
+        run_dry_import(dry_run.make_context("dry-run", words, obj=captured))
+    text = output.getvalue().replace(f"{folder}/", "")
+    return text.partition("\nAn import would take")[0].removesuffix("Nothing was sent or written.\n")
 
 
-def _held(folder: Path, flags: tuple[str, ...]) -> str:
-    """Return what the local store holds after the real import of the example."""
-    from km_cli.cli.import_ import command as importing
-    from km_cli.cli.running import run_import
+def _held(folder: Path, flags: tuple[str, ...], environment: Environment) -> str:
+    """Return the contents of the local store after the real import of the example."""
+    from km_cli.cli.import_ import command as import_command
+    from km_cli.cli.run_import import run_import
     from km_cli.standin import Store
 
     store = folder / "local.db"
     words = [str(folder / "log"), "--config", str(folder / "km.toml"), "--to", f"local:{store}", *flags]
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        run_import(importing.make_context("import", words))
+    output = io.StringIO()
+    captured = environment._replace(stdout=output, stderr=output)
+    with redirect_stdout(output), redirect_stderr(output):
+        run_import(import_command.make_context("import", words, obj=captured))
     with closing(Store(store)) as kept:
         lines = [
             f"{datetime.fromtimestamp(one.second, UTC):%Y-%m-%d %H:%M:%S}  {one.person} did {one.event}"

@@ -1,4 +1,4 @@
-"""km.toml's [[backfill]]: what `km-cli backfill` reads, and which part of it."""
+"""The sources of `km-cli backfill`: [[backfill]] in km.toml, narrowed by flags."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from typing import NamedTuple
 
 from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.config.settings import Settings
-from km_cli.errors import UsageError
-from km_cli.inputs.places import placed
-from km_cli.mapping import Bound, Part, check_order, make_bound
+from km_cli.errors import UsageError, did_you_mean
+from km_cli.inputs.discovery import pattern_from_here
+from km_cli.mapping import Bound, Selection, check_order, make_bound
 from km_cli.model import NANOSECONDS, Overlap
-from km_cli.names import nearest
 
-_ADD = 'add the three lines: [[backfill]] and below it name = "exports" and files = ["exports/*.csv.gz"]'
+_ADD = 'add three lines: [[backfill]], name = "exports" and files = ["exports/*.csv.gz"]'
 
 
 class BackfillSource(NamedTuple):
-    """A [[backfill]] of km.toml: patterns that can be looked for from here, and the part to take of it.
+    """A [[backfill]] of km.toml: patterns relative to the current folder, and the selection of its events.
 
-    `optional` if it may have no file. `overlap` says how its files overlap with others.
+    `optional` means that the source may have no file. `overlap` says how to treat rows of it that conflict
+    with other files.
     """
 
     name: str
     patterns: tuple[str, ...]
-    part: Part
+    selection: Selection
     optional: bool
     overlap: Overlap = Overlap.ASK
 
 
 def overlap_of(source: BackfillSource, settings: Settings) -> Overlap:
-    """Return how a source's files overlap with others: as a flag says, else as km.toml does."""
+    """Return how a source overlaps with other files: by --overlap, else by km.toml."""
     return source.overlap if settings.overlap is Overlap.ASK else settings.overlap
 
 
 class _Flags(NamedTuple):
-    """What flags and the environment say: the part, and which of its ends they say something of."""
+    """The selection by flags and the environment, and whether they give its ends."""
 
-    part: Part
+    selection: Selection
     since_given: bool
     until_given: bool
     timezone: str
@@ -49,74 +49,73 @@ def backfill_sources(
     config: KmToml,
     folder: Path,
     names: Collection[str],
-    part: Part,
+    selection: Selection,
     since_given: bool,
     until_given: bool,
     timezone: str,
 ) -> tuple[BackfillSource, ...]:
-    """Return the sources of these names, all if there are none, in the order of km.toml.
+    """Return the sources of these names, or all sources if there are no names, in the order of km.toml.
 
-    `folder` is km.toml's. A source's own since and until stand where flags (or the environment) say nothing;
-    `timezone`, for both, "" is UTC. Sources of which flags leave nothing are left out, if they do not leave
-    out all. Raises UsageError for what makes no sense in km.toml, or of names.
+    `folder` is that of km.toml; a `timezone` of "" is UTC. --since and --until override those of a source. If
+    they exclude all times of a source, that source is left out. Raises UsageError for names and times that
+    are wrong, and if no source is left.
     """
     _check_names([table.name for table in config.backfill], names)
-    flags = _Flags(part, since_given, until_given, timezone)
-    found, nothing_of = [], None
+    flags = _Flags(selection, since_given, until_given, timezone)
+    found, empty = [], None
     for at, table in enumerate(config.backfill, start=1):
         if names and table.name not in names:
             continue
-        patterns = tuple(placed(folder, entry) for entry in table.files)
+        patterns = tuple(pattern_from_here(folder, entry) for entry in table.files)
         try:
-            taken = _part(f"km.toml, backfill[{at}]", table, flags)
-        except _Nothing as error:
-            nothing_of = error
+            taken = _selection(f"km.toml, backfill[{at}]", table, flags)
+        except _NothingLeft as error:
+            empty = error
             continue
         found.append(BackfillSource(table.name, patterns, taken, table.optional, Overlap(table.overlap)))
-    if nothing_of is not None and not found:
-        raise nothing_of
+    if empty is not None and not found:
+        raise empty
     return tuple(found)
 
 
-class _Nothing(UsageError):
-    """Flags leave nothing of a source."""
+class _NothingLeft(UsageError):
+    """--since and --until leave nothing of a source."""
 
 
 def _check_names(known: Sequence[str], asked: Collection[str]) -> None:
     if not known:
-        raise UsageError("km.toml has no [[backfill]]: nothing says what to read", _ADD)
+        raise UsageError("km.toml has no [[backfill]]: there is nothing to read", _ADD)
     for at, name in enumerate(known):
         if name in known[:at]:
             raise UsageError(
                 f"km.toml, backfill[{at + 1}].name: backfill[{known.index(name) + 1}] is called {name!r} too",
-                "give each a name of its own, or put the files of both into one",
+                "give each source its own name, or put the files of both into one",
             )
     for name in asked:
         if name not in known:
-            near = nearest(name, known)
             raise UsageError(
                 f"km.toml has no [[backfill]] called {name!r}",
-                f"did you mean {near!r}?" if near else f"there are: {', '.join(known)}",
+                did_you_mean(name, known, f"the names are: {', '.join(known)}", repr),
             )
 
 
-def _part(place: str, table: BackfillTable, flags: _Flags) -> Part:
+def _selection(place: str, table: BackfillTable, flags: _Flags) -> Selection:
     since = make_bound(f"{place}.since", table.since, flags.timezone)
     until = make_bound(f"{place}.until", table.until, flags.timezone)
     check_order(since, until)
     if flags.since_given:
-        since = _said("--since", flags.part.since)
+        since = _flag_bound("--since", flags.selection.since)
     if flags.until_given:
-        until = _said("--until", flags.part.until)
+        until = _flag_bound("--until", flags.selection.until)
     try:
         check_order(since, until)
     except UsageError as error:
-        raise _Nothing(str(error), "say other times, or name the sources that have such") from None
-    return flags.part._replace(since=since.moment, until=until.moment)
+        raise _NothingLeft(str(error), "give other times, or the NAME of a source that has them") from None
+    return flags.selection._replace(since=since.moment, until=until.moment)
 
 
-def _said(flag: str, moment: int | None) -> Bound:
-    """Return a bound that a flag set, in words of our own."""
+def _flag_bound(flag: str, moment: int | None) -> Bound:
+    """Return the bound that a flag set. Its text is made from the moment, as the flag itself is not kept."""
     if moment is None:
         return Bound(flag, "", None)
     return Bound(flag, datetime.fromtimestamp(moment // NANOSECONDS, UTC).isoformat(), moment)

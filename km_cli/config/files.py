@@ -1,4 +1,4 @@
-"""Small files that configure a run: read as a whole, within a bound, and never waited for."""
+"""Reads small files that configure a run, within a bound and without waiting for a writer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from km_cli.errors import UsageError
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-"""O_NONBLOCK: a FIFO that has no writer must not hold up the run."""
+"""O_NONBLOCK: a FIFO without a writer must not hold up the run."""
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -20,46 +20,46 @@ _KINDS = {
 }
 
 
-def read_small(path: Path, most: int, said: str, cure: str) -> bytes:
-    """Return the bytes of a regular file that has at most `most`.
+def read_small(path: Path, most: int, label: str, hint: str) -> bytes:
+    """Return the content of a regular file of at most `most` bytes.
 
-    `said` begins the message of the UsageError that is raised for any other file, `cure` is its hint.
+    Raises UsageError for any other file; its message begins with `label`.
     """
     try:
         file = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{said} cannot be read: {why_unread(path, error)}", cure) from None
+        raise UsageError(f"{label} cannot be read: {why_unread(path, error)}", hint) from None
     try:
         if kind := kind_of(os.fstat(file).st_mode):
-            raise UsageError(f"{said} is {kind}, not a regular file", cure)
+            raise UsageError(f"{label} is {kind}, not a regular file", hint)
         content = _read(file, most + 1)
     except OSError as error:
-        raise UsageError(f"{said} cannot be read: {error.strerror}", cure) from None
+        raise UsageError(f"{label} cannot be read: {error.strerror}", hint) from None
     finally:
         os.close(file)
     if len(content) > most:
-        raise UsageError(f"{said} is too large: it has more than {most:,} bytes", cure)
+        raise UsageError(f"{label} is too large: it has more than {most:,} bytes", hint)
     return content
 
 
 def kind_of(mode: int) -> str:
-    """Return the kind of file that a mode of `stat` tells, "" for a regular file."""
+    """Return the kind of file of a mode of `stat`, in words; "" for a regular file."""
     return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "a special file")
 
 
 def why_unread(path: Path, error: OSError | ValueError) -> str:
-    """Return why a file could not be opened; a link that leads nowhere is named as such."""
+    """Return the reason why a file could not be opened. A broken link is described as such."""
     if isinstance(error, FileNotFoundError) and path.is_symlink():
         return f"it is a link to {os.path.realpath(path)}, which does not exist"
     return getattr(error, "strerror", None) or str(error)
 
 
-def expanded(text: str, said: str) -> Path:
-    """Return a path with `~` expanded. Raises UsageError, begun with `said`, for a user that is not known."""
+def expanded(text: str, label: str) -> Path:
+    """Return a path with `~` expanded. Raises UsageError, which begins with `label`, for an unknown user."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise UsageError(f"{said} {text}: there is no such user", "write the whole path") from None
+        raise UsageError(f"{label} {text}: there is no such user", "write the whole path") from None
 
 
 def _read(file: int, size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The members' file: who belongs to which account, and from when until when."""
+"""Reads the members' file: which user belongs to which account, and during which time."""
 
 from __future__ import annotations
 
@@ -8,22 +8,31 @@ from contextlib import closing
 from pathlib import Path
 
 from km_cli.config.files import expanded
-from km_cli.errors import InputError, UsageError
+from km_cli.errors import InputError, UsageError, did_you_mean
 from km_cli.inputs import Opened, Source, open_reader
-from km_cli.mapping import BadTime, Clocking, Members, Membership, Times, Unclear, cells, find
+from km_cli.mapping import (
+    AmbiguousTime,
+    BadTime,
+    Members,
+    Membership,
+    TimeOptions,
+    Times,
+    cell_readers,
+    members_columns,
+)
 from km_cli.model import Gap, Persona, Reject, Row
-from km_cli.names import nearest
 
 _TIMES = ("since", "until")
 
 
 def read_members(
-    table: Mapping[str, str], folder: Path, personas: Sequence[Persona], clocking: Clocking, now: float
+    table: Mapping[str, str], folder: Path, personas: Sequence[Persona], time_options: TimeOptions, now: float
 ) -> Members:
-    """Return what km.toml's [members] names: a `file`, columns of the actor and of others, `since`, `until`.
+    """Read the file of [members] in km.toml.
 
-    Its times are in no form of the log's; without an offset they are in the log's zone, else UTC. Raises
-    UsageError for a wrong table, InputError for a file that says nothing clear.
+    The table has a `file`, the columns of the actor and of other personas, and maybe of `since` and `until`.
+    Times without an offset are in the zone of the log, else UTC; --time-format does not apply to them. Raises
+    UsageError for a wrong table, and InputError for a file that contradicts itself.
     """
     _check(table, [persona.name for persona in personas])
     path = folder / expanded(table["file"], "km.toml, members.file:")
@@ -31,14 +40,14 @@ def read_members(
     source.check()
     source.pin()
     try:
-        # Every run reads it anew, so it can't be a pipe; a FIFO without a writer would hold the run up.
+        # Every run reads the file again, so it cannot be a pipe; and a FIFO could hold up the run.
         if source.stamp is None:
             raise UsageError(
                 f"the members' file {source.name} is not a regular file",
-                "name a file in [members] of km.toml",
+                "give a regular file in [members] of km.toml",
             )
         with closing(open_reader(source)) as opened:
-            return _Reading(table, personas, clocking, now).members(opened)
+            return _MembersReader(table, personas, time_options, now).members(opened)
     finally:
         source.unpin()
 
@@ -48,40 +57,39 @@ def _check(table: Mapping[str, str], personas: Sequence[str]) -> None:
     known = ["file", *personas, *_TIMES]
     for key in table:
         if key not in known:
-            near = nearest(key, known)
             raise UsageError(
-                f"km.toml: members.{key} is no key that is known",
-                f"did you mean members.{near}?" if near else f"there are: {', '.join(known)}",
+                f"km.toml: members.{key} is not a known key",
+                did_you_mean(key, known, f"the keys are: {', '.join(known)}", "members.".__add__),
             )
     if "file" not in table or actor not in table or not set(others).intersection(table):
         raise UsageError(
-            f"km.toml: [members] needs a file, and columns of the {actor} and of another persona",
+            f"km.toml: [members] needs a file, a column of the {actor} and a column of another persona",
             f'as: file = "users.csv", {actor} = "email", {others[0] if others else "account"} = "company"',
         )
 
 
-class _Reading:
-    """Reads the file's rows."""
+class _MembersReader:
+    """Reads the rows of the members' file."""
 
     def __init__(
-        self, table: Mapping[str, str], personas: Sequence[Persona], clocking: Clocking, now: float
+        self, table: Mapping[str, str], personas: Sequence[Persona], time_options: TimeOptions, now: float
     ) -> None:
         self._asked = {role: column for role, column in table.items() if role != "file"}
         self._personas = [persona.name for persona in personas]
-        zone = clocking.timezone or "UTC"
-        self._times = {role: Times(clocking._replace(timezone=zone, format=""), now) for role in _TIMES}
+        zone = time_options.timezone or "UTC"
+        self._times = {role: Times(time_options._replace(timezone=zone, format=""), now) for role in _TIMES}
         self._lines: dict[tuple[str, Membership], int] = {}
 
     def members(self, opened: Opened) -> Members:
         """Return all memberships."""
-        source, tabular = opened.source.name, opened.format == "delimited"
+        source, tabular = opened.source.name, opened.format.is_tabular
         if opened.empty:
             raise InputError(
                 f"{source}: the members' file is empty",
-                "give one with a header, or take [members] out of km.toml if nobody belongs to anybody",
+                "give a file with a header, or remove [members] from km.toml",
             )
-        named = find(self._asked, opened.columns, source, tabular=tabular)
-        cell = cells(opened.columns, tabular=tabular)
+        named = members_columns(self._asked, opened.columns, source, tabular=tabular)
+        cell = cell_readers(opened.columns, tabular=tabular)
         self._cells = {role: cell(column) for role, column in named.items()}
         given = tuple(name for name in self._personas[1:] if name in self._asked)
         members = Members(given, len(self._personas))
@@ -90,7 +98,7 @@ class _Reading:
             digest.update(item.raw if isinstance(item, Gap) else _row(item).raw)
             if isinstance(item, Reject):
                 place = f"{source}, line {item.row.line}"
-                raise InputError(f"{place}: {item.reason}", _MEND, plain=f"{place}: {item.code}")
+                raise InputError(f"{place}: {item.reason}", _CORRECT, plain=f"{place}: {item.code}")
             if isinstance(item, Row):
                 self._add(item, members)
         members.digest = digest.hexdigest()
@@ -110,10 +118,10 @@ class _Reading:
             before = self._lines[actor, other]
             place = f"{row.source}, line {row.line}"
             raise InputError(
-                f"{place}: {actor!r} belongs to {_said(identities)}, "
-                f"and by line {before} to {_said(other.identities)} at the same time",
-                "say from when until when, in columns that [members] names as since and until",
-                plain=f"{place}: who belongs to whom is said otherwise in line {before}",
+                f"{place}: {actor!r} belongs to {_joined(identities)}, "
+                f"but according to line {before} to {_joined(other.identities)} at the same time",
+                "add the times of each membership, in columns that [members] names as since and until",
+                plain=f"{place}: the membership contradicts line {before}",
             )
         self._lines[actor, membership] = row.line
 
@@ -124,8 +132,8 @@ class _Reading:
             return self._times[role].moment(text)
         except BadTime as error:
             place = f"{row.source}, line {row.line}, {role}"
-            raise InputError(f"{place}: {error}", _MEND, plain=f"{place}: not a time") from None
-        except Unclear as error:
+            raise InputError(f"{place}: {error}", _CORRECT, plain=f"{place}: not a time") from None
+        except AmbiguousTime as error:
             place = f"{row.source}, line {row.line}, {role}"
             raise InputError(
                 f"{place}: {error}",
@@ -135,12 +143,12 @@ class _Reading:
             ) from None
 
 
-_MEND = "mend the members' file: nothing is sent while it is unclear who belongs to whom"
+_CORRECT = "correct the members' file: nothing is sent while memberships are unclear"
 
 
 def _row(item: Row | Reject) -> Row:
     return item if isinstance(item, Row) else item.row
 
 
-def _said(identities: tuple[str, ...]) -> str:
+def _joined(identities: tuple[str, ...]) -> str:
     return " and ".join(repr(identity) for identity in identities if identity)

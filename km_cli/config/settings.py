@@ -1,45 +1,53 @@
-"""One run's settings: what flags, the environment and km.toml say together."""
+"""The settings of a run, as flags, the environment and km.toml give them together."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
-from km_cli.config.allowance import Allowance
 from km_cli.config.people import People
+from km_cli.config.reject_limit import RejectLimit
 from km_cli.destinations import Target
-from km_cli.inputs import Shape
-from km_cli.mapping import Clocking, Members, Part, Wanted
+from km_cli.inputs import FormatOptions
+from km_cli.mapping import ColumnOptions, Members, Selection, TimeOptions
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
 
 
+class Transport(Enum):
+    """The library that sends calls."""
+
+    AUTO = "auto"
+    REQUESTS = "requests"
+    CURL = "curl"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run's settings. `batch_size` is in rows, `rate` in calls a second, `timeout` in seconds.
+    """The settings of a run. `batch_size` is in rows, `rate` in calls per second, `timeout` in seconds.
 
-    `skipped` are the events that km.toml leaves out, whatever flags say; they are in `part` too.
+    `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip.
     """
 
     files: tuple[str, ...]
-    shape: Shape
+    format_options: FormatOptions
     target: Target
     people: People
     members: Members | None
-    wanted: Wanted
-    clocking: Clocking
-    part: Part
+    column_options: ColumnOptions
+    time_options: TimeOptions
+    selection: Selection
     allowed: tuple[str, ...]
     collisions: Collisions
     spread: int
     overlap: Overlap
     as_new: bool
     limit: int | None
-    max_rejects: Allowance | None
+    max_rejects: RejectLimit | None
     batch_size: int
     concurrency: int
     rate: float | None
@@ -48,57 +56,48 @@ class Settings:
     ledger: Path
     rejects: Path
     environment: Mapping[str, str]
+    transport: Transport = Transport.AUTO
     skipped: tuple[str, ...] = ()
 
     @property
     def personas(self) -> tuple[Persona, ...]:
-        """Who events are recorded as, the actor first."""
+        """The personas, the actor first."""
         return self.people.personas
 
     @property
     def asked(self) -> str:
-        """Digest of all that decides what a row becomes: two readings of one file differ in it or not."""
-        *wanted, ignore = self.wanted._replace(exclude=tuple(sorted(self.wanted.exclude)))
+        """A digest of all settings that decide which calls a row becomes.
+
+        Two runs read a file in the same way if and only if their digests are equal.
+        """
+        *column_options, ignore = self.column_options._replace(
+            exclude=tuple(sorted(self.column_options.exclude))
+        )
         parts: list[object] = [
             self.target.tracker,
-            self.shape,
+            self.format_options,
             self.personas,
-            wanted,
-            self.clocking,
-            self.part,
+            column_options,
+            self.time_options,
+            self.selection,
             sorted(self.allowed),
             self.collisions.value,
             self.spread,
             self.members.digest if self.members else "",
-            *([sorted(ignore)] if ignore else []),  # only then: older ledgers know readings by the rest
         ]
+        if ignore:  # Left out if empty, because older ledgers have digests without it.
+            parts.append(sorted(ignore))
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
     def asked_of_files(self) -> str:
-        """Digest by which files that were read to their end are known: decisions on conflicts are in it."""
+        """The digest for files that were read to their end: `asked` and the decision on conflicts."""
         if self.overlap is Overlap.ASK:
             return self.asked
         return hashlib.sha256(f"{self.asked} {self.overlap.value}".encode()).hexdigest()
 
     def keys(self) -> dict[str, str]:
-        """Return each site's API key. Raises UsageError, naming where it should be, if one is missing."""
+        """Return the API key of each site. Raises UsageError if one is missing, with its variable or file."""
         if not self.target.needs_key:
             return {site.name: site.name for site in self.people.sites}
         return {site.name: site.key(self.environment) for site in self.people.sites}
-
-
-def environment() -> Mapping[str, str]:
-    """Return the process's environment."""
-    return os.environ
-
-
-def state_folder() -> Path:
-    """Return the user's folder for what a program must remember (XDG_STATE_HOME on Linux).
-
-    A relative XDG_STATE_HOME is ignored, as its specification demands: each folder would have its own ledger.
-    """
-    from platformdirs import user_state_path
-
-    folder = user_state_path("km-cli")
-    return folder if folder.is_absolute() else Path.home() / ".local" / "state" / "km-cli"

@@ -1,4 +1,4 @@
-"""Kissmetrics products by name, and where their API keys are found."""
+"""The sites: Kissmetrics products by name, and the variables or files of their API keys."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ KEY_VARIABLE = "KM_API_KEY"
 ACCOUNT_KEY_VARIABLE = "KM_ACCOUNT_API_KEY"
 
 _LONGEST_KEY_FILE = 4096
-"""Bytes; a key has 40, and nothing else stands in its file."""
+"""Bytes; a key has 40, and its file has nothing else."""
 
 
 class Site(NamedTuple):
-    """A product: its key is in the environment variable `key_env`, or in `key_file` (a path)."""
+    """A product whose key is in the environment variable `key_env`, or in the file `key_file` (a path)."""
 
     name: str
     key_env: str = ""
@@ -26,42 +26,46 @@ class Site(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Where its key is, for people."""
+        """The variable or the file of the key."""
         return self.key_file or self.key_env
 
     def key(self, environment: Mapping[str, str]) -> str:
-        """Return the API key, checked: it must fit into a URL as it is.
+        """Return the API key, checked: it must fit into a URL without encoding.
 
-        Raises UsageError, naming where it should be, if it is missing or no key.
+        Raises UsageError, which names the variable or the file, if the key is missing or is not a key.
         """
-        key = _of_file(Path(self.key_file)) if self.key_file else environment.get(self.key_env, "").strip()
+        key = (
+            _read_key_file(Path(self.key_file))
+            if self.key_file
+            else environment.get(self.key_env, "").strip()
+        )
         if not key:
             raise UsageError(
-                f"{self.where} is {'empty' if self.key_file else 'not set'}: it holds the API key "
+                f"{self.where} is {'empty' if self.key_file else 'not set'}: it must hold the API key "
                 f"of the site {self.name!r}",
-                f"{'write it there' if self.key_file else f'export {self.key_env}=…'}, or try without one: "
-                "dry-run, or --to local",
+                f"{'write the key there' if self.key_file else f'export {self.key_env}=…'}; "
+                "dry-run and --to local need no key",
             )
         if not key.isascii() or not all(letter.isalnum() or letter in "-_." for letter in key):
             raise UsageError(
-                f"{self.where} does not hold an API key: it has blanks, line breaks or other strange "
-                "characters",
-                "copy the key alone, without quotation marks",
+                f"{self.where} does not hold an API key: it has blanks, line breaks or other characters that "
+                "no key has",
+                "copy only the key, without quotation marks",
             )
         return key
 
     @property
     def is_exposed(self) -> bool:
-        """Whether everyone on this machine can read the key's file; mounted secrets are often so."""
+        """Whether everyone on this machine can read the key file, as is usual for mounted secrets."""
         try:
             return bool(self.key_file) and bool(Path(self.key_file).stat().st_mode & stat.S_IROTH)
         except OSError:
             return False
 
 
-def _of_file(path: Path) -> str:
+def _read_key_file(path: Path) -> str:
     content = read_small(path, _LONGEST_KEY_FILE, f"the key file {path}", "check key_file in km.toml")
     try:
         return content.decode().strip()
     except UnicodeDecodeError:
-        raise UsageError(f"the key file {path} is not text", "it holds the API key alone") from None
+        raise UsageError(f"the key file {path} is not text", "write only the API key into it") from None

@@ -1,9 +1,16 @@
-"""Getting what is durable acknowledged: policy and stops (numbers), courier (order), pool (threads)."""
+"""From durable to acknowledged.
+
+`policy` and `stops` have the numbers: how long to wait, and when to stop. `courier` decides which call goes
+next, and knows neither threads nor sockets. Two drivers send what it says: `pool` with a thread for each
+request, `one_thread` with all requests in one.
+"""
 
 from __future__ import annotations
 
-from km_cli.delivery.courier import NOT_SENT
+from km_cli.delivery.courier import NOT_SENT, Courier
+from km_cli.delivery.driver import Driver
+from km_cli.delivery.one_thread import OneThread
 from km_cli.delivery.policy import Policy
 from km_cli.delivery.pool import Pool
 
-__all__ = ["NOT_SENT", "Policy", "Pool"]
+__all__ = ["NOT_SENT", "Courier", "Driver", "OneThread", "Policy", "Pool"]

@@ -1,7 +1,7 @@
-"""Who goes next, and what an answer makes of a call: delivery without threads, sockets or a clock.
+"""Decides which call goes next, and what its answer leads to, without threads, sockets or a clock.
 
-Time (`now`, in monotonic seconds) is passed in, so that an outage of an hour is tested in no time. Drivers
-ask what to send, send it, and hand back the answer; one lock of theirs guards all of it.
+Time (`now`, in monotonic seconds) is passed in, so that a test of an outage of an hour takes no time. A
+driver asks for the next request, sends it, and hands back the answer; it guards all of this with one lock.
 """
 
 from __future__ import annotations
@@ -16,32 +16,33 @@ from typing import NamedTuple
 from km_cli.delivery.policy import Breaker, Budget, Pacing, Policy, backoff
 from km_cli.delivery.stops import RESUME, Stops
 from km_cli.errors import KmError, Outage
-from km_cli.model import Answer, Outcome, Parcel, Receipt, Verdict
+from km_cli.model import Answer, AnswerKind, OutboxCall, Outcome, Receipt
 
 NOT_SENT = "not sent"
-"""The reason of a receipt for a call that is pending since its turn never came."""
+"""The reason in the receipt of a call that is pending because its turn never came."""
 
 
-class Job(NamedTuple):
-    """A parcel, how often it was sent in vain, and the last reason."""
+class QueuedCall(NamedTuple):
+    """A call that waits for its turn, how many attempts at it failed, and why the last one did."""
 
-    parcel: Parcel
+    call: OutboxCall
     failed: int = 0
     reason: str = NOT_SENT
 
 
-class Errand(NamedTuple):
-    """The jobs that one worker sends at once."""
+class Request(NamedTuple):
+    """The calls that one worker sends together. They get one answer."""
 
-    jobs: list[Job]
+    calls: list[QueuedCall]
     is_probe: bool
 
 
 class Courier:
-    """Holds the parcels that have no receipt yet, and decides when each of them goes.
+    """Holds the calls that have no receipt yet, and decides when each of them goes.
 
-    `at_once` bounds an errand. After an `outage` calls go one by one until one is taken, and the run ends
-    when some were not. `failure` is why the run has to end, if it has.
+    `at_once` is how many calls fit into a request. A wary run (`is_wary`) follows one that met an outage: it
+    sends one call at a time until one is acknowledged, and ends if several different calls fail. `failure` is
+    the reason why the run has to end, if it has to.
     """
 
     def __init__(
@@ -52,22 +53,22 @@ class Courier:
         *,
         at_once: int = 1,
         rate: float | None = None,
-        outage: bool = False,
+        is_wary: bool = False,
     ) -> None:
         self._policy = policy
         self._random = random
         self._at_once = at_once
-        self._ready: deque[Job] = deque()
-        self._delayed: list[tuple[float, int, Job]] = []
+        self._ready: deque[QueuedCall] = deque()  # calls without an attempt, in the order they came in
+        self._delayed: list[tuple[float, int, QueuedCall]] = []  # retries, a heap by the time they are due
         self._receipts: list[Receipt] = []
-        self._unresolved: dict[int, Parcel] = {}
+        self._unresolved: dict[int, OutboxCall] = {}
         self._budget = Budget(policy, now)
-        self._breaker = Breaker(policy, now, random, is_open=outage)
-        self._outage = outage
-        self._untaken: set[int] = set()
+        self._breaker = Breaker(policy, now, random, is_open=is_wary)
+        self._is_wary = is_wary
+        self._failed_warily: set[int] = set()
         self._pacing = Pacing(rate, now)
         self._stops = Stops(policy)
-        self._is_proven = False
+        self._is_proven = False  # whether the destination has acknowledged a call in this run
         self._cause = ""
         self.paused_until = now
         self.in_flight = 0
@@ -76,77 +77,87 @@ class Courier:
 
     @property
     def unresolved(self) -> int:
-        """How many parcels have no receipt yet."""
+        """How many calls have no receipt yet."""
         return len(self._unresolved)
 
-    def submit(self, parcels: Sequence[Parcel], now: float) -> None:
-        """Take durable parcels."""
+    def submit(self, outbox_calls: Sequence[OutboxCall], now: float) -> None:
+        """Take calls that are durable in the outbox."""
         if not self._unresolved:
-            self._breaker.busy(now)
-        self._unresolved.update((parcel.number, parcel) for parcel in parcels)
-        self._ready.extend(Job(parcel) for parcel in parcels)
+            self._breaker.start_patience(now)
+        self._unresolved.update((outbox_call.number, outbox_call) for outbox_call in outbox_calls)
+        self._ready.extend(QueuedCall(outbox_call) for outbox_call in outbox_calls)
 
-    def take(self, now: float) -> Errand | float:
-        """Return what goes now, else for how many seconds nothing does; infinity: until something happens."""
+    def take(self, now: float) -> Request | float:
+        """Return the request to send now, or the number of seconds to wait for one.
+
+        Infinity means to wait until an answer or a new call comes in.
+        """
         patience = self._breaker.patience(now) if self._unresolved else math.inf
         if not patience:
             self.fail(self._out_of_patience())
         if self.failure is not None:
             return math.inf
-        wait = self._held(now)
+        wait = self._wait_of_all(now)
         if not wait:
-            jobs, wait = self._next(now)
-            if jobs:
-                self.in_flight += len(jobs)
-                self._pacing.went(now, len(jobs))
-                return Errand(jobs, self._breaker.goes())
+            calls, wait = self._next(now)
+            if calls:
+                self.in_flight += len(calls)
+                self._pacing.sent(now, len(calls))
+                return Request(calls, self._breaker.start_probe())
         return min(wait, patience)
 
-    def settle(self, errand: Errand, answer: Answer | KmError, now: float) -> bool:
-        """Make an answer into receipts or retries; tell whether more may go now than before."""
+    def settle(self, request: Request, answer: Answer | KmError, now: float) -> bool:
+        """Turn an answer into receipts or retries; return whether more calls may go now than before."""
         was_held = self._breaker.is_open or not self._is_proven
-        self.in_flight -= len(errand.jobs)
+        self.in_flight -= len(request.calls)
         if isinstance(answer, KmError):
             self.fail(answer)
-        elif answer.verdict is Verdict.ACKNOWLEDGED:
-            self._acknowledge(errand, now)
-        elif answer.verdict is Verdict.REJECTED:
-            self._reject(errand, answer)
-        elif answer.verdict is Verdict.REFUSED:
+        elif answer.kind is AnswerKind.ACKNOWLEDGED:
+            self._acknowledge(request, now)
+        elif answer.kind is AnswerKind.REJECTED:
+            self._reject(request, answer)
+        elif answer.kind is AnswerKind.REFUSED:
             self.fail(self._stops.refused(answer))
         else:
-            self._retry(errand, answer, now)
+            self._retry(request, answer, now)
         is_held = self._breaker.is_open or not self._is_proven
         return was_held and not is_held
 
     def take_receipts(self) -> list[Receipt]:
-        """Return what became of parcels since the last time."""
+        """Return the receipts since the last time."""
         found, self._receipts = self._receipts, []
         return found
 
     def give_up(self) -> list[Receipt]:
-        """Return the last receipts, with what is unresolved as pending, for the reason that it failed for."""
-        reasons = {job.parcel.number: job.reason for _, _, job in self._delayed}
-        for number, parcel in list(self._unresolved.items()):
-            self._resolve(parcel, Outcome.PENDING, reasons.get(number, NOT_SENT))
+        """Return the last receipts: calls without an answer are pending, with their last failure."""
+        reasons = {queued.call.number: queued.reason for _, _, queued in self._delayed}
+        for number, outbox_call in list(self._unresolved.items()):
+            self._resolve(outbox_call, Outcome.PENDING, reasons.get(number, NOT_SENT))
         return self.take_receipts()
 
     def fail(self, error: KmError | None) -> None:
-        """End the run, unless something else has ended it before."""
+        """End the run, unless another error has ended it before."""
         self.failure = self.failure or error
 
-    def _held(self, now: float) -> float:
-        """Return how long everyone has to wait: a pause, the breaker, the rate, the first acknowledgement."""
+    def _wait_of_all(self, now: float) -> float:
+        """Return the seconds that all calls wait: for a pause, the breaker, the rate, an acknowledgement."""
         if self._room() <= 0:
             return math.inf
         return max(self.paused_until - now, self._breaker.wait(now), self._pacing.wait(now), 0.0)
 
     def _room(self) -> float:
-        """Return how many calls more may be in flight: few, until the destination has taken one."""
+        """Return how many more calls may be in flight.
+
+        They are few until the first acknowledgement: until then the address or the key may be wrong, and all
+        calls in flight would fail.
+        """
         return math.inf if self._is_proven else self._policy.unproven - self.in_flight
 
-    def _next(self, now: float) -> tuple[list[Job], float]:
-        """Return the jobs whose turn it is, or how long to wait for any."""
+    def _next(self, now: float) -> tuple[list[QueuedCall], float]:
+        """Return the calls whose turn it is, or how long to wait for one.
+
+        A retry that is due goes before new calls, so that no call waits for the end of a long log.
+        """
         if self._breaker.is_open and self._ready:
             return [self._fresh_probe()], 0.0
         wait = self._delayed[0][0] - now if self._delayed else math.inf
@@ -161,74 +172,84 @@ class Courier:
             return [self._ready.popleft() for _ in range(count)], 0.0
         return [], wait
 
-    def _fresh_probe(self) -> Job:
-        """Return a call that was not tried yet as the probe.
+    def _fresh_probe(self) -> QueuedCall:
+        """Return a random call without an attempt as the probe.
 
-        It is a random one: the first in line may be many that are never taken, and every run would begin with
-        the same.
+        It is random because the destination may never acknowledge the first calls in line. Every run would
+        begin with them, and none would get beyond.
         """
         at = self._random.randrange(len(self._ready))
-        job = self._ready[at]
+        queued = self._ready[at]
         del self._ready[at]
-        return job
+        return queued
 
-    def _due(self, now: float) -> Job:
+    def _due(self, now: float) -> QueuedCall:
         """Return the retry that has been due for longest.
 
-        A probe takes nobody's last attempt if another call has more: its failure says little about the call.
+        A probe is not a call's last attempt if another call has attempts left: the probe fails because of the
+        destination, and that is no reason to give up the call.
         """
         if not self._breaker.is_open:
             return heapq.heappop(self._delayed)[2]
         last = self._policy.attempts - 1
         due = (entry for entry in self._delayed if entry[0] <= now)
-        chosen = min(due, key=lambda entry: (entry[2].failed >= last, entry[:2]))
-        self._delayed.remove(chosen)
+        probe = min(due, key=lambda entry: (entry[2].failed >= last, entry[:2]))
+        self._delayed.remove(probe)
         heapq.heapify(self._delayed)
-        return chosen[2]
+        return probe[2]
 
-    def _acknowledge(self, errand: Errand, now: float) -> None:
-        self._outage = False
+    def _acknowledge(self, request: Request, now: float) -> None:
+        self._is_wary = False
         self._is_proven = True
         self._stops.acknowledged()
-        self._budget.acknowledged(len(errand.jobs))
+        self._budget.acknowledged(len(request.calls))
         self._breaker.acknowledged(now)
-        for job in errand.jobs:
-            self._resolve(job.parcel, Outcome.ACKNOWLEDGED)
+        for queued in request.calls:
+            self._resolve(queued.call, Outcome.ACKNOWLEDGED)
 
-    def _reject(self, errand: Errand, answer: Answer) -> None:
-        self._breaker.answered(probe=errand.is_probe)
-        for job in errand.jobs:
-            self._resolve(job.parcel, Outcome.REJECTED, answer.reason)
+    def _reject(self, request: Request, answer: Answer) -> None:
+        """Give the calls their receipts.
+
+        A rejection does not prove that the destination takes calls: with a wrong setting it rejects all of
+        them.
+        """
+        self._breaker.answered(probe=request.is_probe)
+        for queued in request.calls:
+            self._resolve(queued.call, Outcome.REJECTED, answer.reason)
             self.fail(self._stops.rejected(answer))
 
-    def _retry(self, errand: Errand, answer: Answer, now: float) -> None:
+    def _retry(self, request: Request, answer: Answer, now: float) -> None:
         self._cause = answer.reason
-        if self._outage:
-            self._still_out(errand, answer)
+        if self._is_wary:
+            self._fail_warily(request, answer)
         else:
-            self._breaker.failed(now, probe=errand.is_probe)
+            self._breaker.failed(now, probe=request.is_probe)
         self.fail(self._stops.failed(answer))
         self.paused_until = max(self.paused_until, now + answer.retry_after)
-        for job in errand.jobs:
-            failed = job.failed + 1
+        for queued in request.calls:
+            failed = queued.failed + 1
             if failed >= self._policy.attempts:
-                self._resolve(job.parcel, Outcome.PENDING, answer.reason)
+                self._resolve(queued.call, Outcome.PENDING, answer.reason)
                 continue
             due = now + max(backoff(self._policy, failed, self._random), answer.retry_after)
-            again = Job(job.parcel, failed, answer.reason)
-            heapq.heappush(self._delayed, (due, job.parcel.number, again))
+            again = QueuedCall(queued.call, failed, answer.reason)
+            heapq.heappush(self._delayed, (due, queued.call.number, again))
 
-    def _still_out(self, errand: Errand, answer: Answer) -> None:
-        """Try other calls one by one before an outage is believed to last: one alone may never be taken."""
-        self._breaker.answered(probe=errand.is_probe)
-        self._untaken.update(job.parcel.number for job in errand.jobs)
-        if len(self._untaken) >= self._policy.untaken:
-            self.fail(Outage(f"it still does not take calls: {answer.reason}", RESUME))
+    def _fail_warily(self, request: Request, answer: Answer) -> None:
+        """Count a failure in a wary run, and end the run after a few.
+
+        Different calls are tried, because the destination may be well and never acknowledge one of them. The
+        next call goes at once: the run before has waited already.
+        """
+        self._breaker.answered(probe=request.is_probe)
+        self._failed_warily.update(queued.call.number for queued in request.calls)
+        if len(self._failed_warily) >= self._policy.wary_failures:
+            self.fail(Outage(f"the destination still does not take calls: {answer.reason}", RESUME))
 
     def _out_of_patience(self) -> Outage:
         cause = f": {self._cause}" if self._cause else ""
         return Outage(f"nothing was acknowledged for {self._policy.patience / 60:.0f} minutes{cause}", RESUME)
 
-    def _resolve(self, parcel: Parcel, outcome: Outcome, reason: str = "") -> None:
-        if self._unresolved.pop(parcel.number, None) is not None:
-            self._receipts.append(Receipt(parcel, outcome, reason))
+    def _resolve(self, outbox_call: OutboxCall, outcome: Outcome, reason: str = "") -> None:
+        if self._unresolved.pop(outbox_call.number, None) is not None:
+            self._receipts.append(Receipt(outbox_call, outcome, reason))

@@ -1,56 +1,43 @@
-"""Where calls go. `--to` names one: a word, or a URL."""
+"""Where calls go. `--to` names a destination by its scheme: a word, or the beginning of a URL."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
+from km_cli.destinations.base import Target
+from km_cli.destinations.local import LocalTarget
+from km_cli.destinations.tracker import TrackerTarget, check_no_password
 from km_cli.errors import UsageError
-from km_cli.protocols import Destination
+
+DESTINATIONS: dict[str, type[Target]] = {
+    "kissmetrics": TrackerTarget,
+    "https": TrackerTarget,
+    "http": TrackerTarget,
+    "local": LocalTarget,
+}
+"""Every destination by its scheme. A new one is one file, and one line here."""
+
+__all__ = ["DESTINATIONS", "Target", "parse_target", "spellings"]
 
 
-class Target(NamedTuple):
-    """A destination by name. `tracker` is what keeps its sites apart from others' in the ledger."""
-
-    kind: str
-    tracker: str
-    place: str
-
-    @property
-    def needs_key(self) -> bool:
-        """Whether its sites have API keys."""
-        return self.kind == "tracker"
+def spellings() -> str:
+    """Return how `--to` is written for each destination, as the end of a sentence."""
+    *others, last = dict.fromkeys(target.spelling for target in DESTINATIONS.values())
+    return f"{', '.join(others)}, or {last}"
 
 
-def parse_target(to: str, default_store: Path) -> Target:
-    """Return what `--to` names. Raises UsageError if that is nothing, or nowhere a key may go."""
-    from km_cli.destinations.tracker import ALSO_KISSMETRICS, KISSMETRICS, check_url
+def parse_target(to: str, folder: Path) -> Target:
+    """Return the target that `--to` names; `folder` is where km-cli keeps files of its own.
 
-    if to == "kissmetrics":
-        return Target("tracker", "kissmetrics", KISSMETRICS)
-    word, _, path = to.partition(":")
-    if word == "local":
-        return Target("local", "local", _expanded(path) if path else str(default_store))
-    if "://" in to or "@" in to:
-        url = check_url(to)
-        return Target("tracker", "kissmetrics" if url in ALSO_KISSMETRICS else url, url)
-    raise UsageError(f"--to {to!r} is no destination", "use kissmetrics, a URL, or local[:PATH]")
+    Raises UsageError if `to` names no destination, or a place where no key may go.
+    """
+    if found := DESTINATIONS.get(_scheme(to)):
+        return found.parse(to, folder)
+    check_no_password(to)
+    raise UsageError(f"--to {to.partition('?')[0]!r} is not a destination", f"use {spellings()}")
 
 
-def _expanded(path: str) -> str:
-    try:
-        return str(Path(path).expanduser())
-    except RuntimeError:
-        raise UsageError(f"--to local:{path}: there is no such user", "write the whole path") from None
-
-
-def open_destination(target: Target, keys: Mapping[str, str], timeout: float) -> Destination:
-    """Return the destination; `keys` maps sites to API keys, `timeout` is an attempt's, in seconds."""
-    if target.kind == "local":
-        from km_cli.destinations.local import LocalDestination
-
-        return LocalDestination(Path(target.place))
-    from km_cli.destinations.tracker import TrackerDestination
-
-    return TrackerDestination(target.place, keys, timeout=timeout)
+def _scheme(to: str) -> str:
+    """Return the word before the colon. Only in a URL it may be in capital letters (RFC 3986, 3.1)."""
+    scheme, is_url, _ = to.partition("://")
+    return scheme.lower() if is_url else to.partition(":")[0]

@@ -1,4 +1,8 @@
-"""An HTTP adapter whose answers must be over in time; the library's timeout begins anew with every byte."""
+"""An HTTP adapter with a time limit for the whole answer.
+
+The timeout of the HTTP library begins anew with every byte, so that a slow answer could keep a worker busy
+for ever.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class _Answer(io.RawIOBase):
-    """The bytes of one answer, until its time is over. `pause` is how long one read may wait, in seconds."""
+    """The bytes of one answer, which may take `seconds` in all; one read may wait for `pause` seconds."""
 
     def __init__(self, connection: socket.socket, seconds: float, pause: float) -> None:
         self._connection = connection
@@ -39,12 +43,12 @@ class _Answer(io.RawIOBase):
 
 
 def _is_interim(status: int) -> bool:
-    """Tell whether another answer follows (RFC 9110, 15.2); after 101 something else than HTTP does."""
+    """Tell whether another answer follows (RFC 9110, 15.2). After 101 another protocol follows."""
     return 100 <= status < 200 and status != http.client.SWITCHING_PROTOCOLS
 
 
 class BoundedAdapter(HTTPAdapter):
-    """One connection, no retries, and an answer takes at most `seconds`; one read waits at most `pause`."""
+    """One connection without retries. An answer may take `seconds`, and one read may wait for `pause`."""
 
     def __init__(self, seconds: float, pause: float) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
@@ -56,7 +60,7 @@ class BoundedAdapter(HTTPAdapter):
                 self.fp = io.BufferedReader(_Answer(sock, seconds, pause))
 
             def begin(self) -> None:
-                """Read the final answer: the library passes over 100 alone, and takes 103 for an answer."""
+                """Read the final answer. The library itself skips only 100, and takes 103 for an answer."""
                 super().begin()
                 this: Any = self
                 while _is_interim(self.status):
@@ -79,7 +83,7 @@ class BoundedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
-        """Bound what comes through a proxy as well."""
+        """Return the pools for a proxy, with the same time limit."""
         manager = super().proxy_manager_for(proxy, **more)
         manager.pool_classes_by_scheme = self._pools
         return manager

@@ -1,63 +1,39 @@
-"""`local`: an embedded store that keeps what Kissmetrics would keep, so that a trial needs no account."""
+"""`local[:PATH]`: a store that keeps what Kissmetrics would keep, so that a trial needs no account."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
-from km_cli.destinations.base import QueryEncoder
-from km_cli.errors import LedgerFailed
-from km_cli.model import Answer, Parcel, Verdict, Wired
-from km_cli.protocols import Connection
-from km_cli.standin import Store
+from km_cli.destinations.base import Target
+from km_cli.errors import UsageError
+from km_cli.protocols import Clock, Destination
 
 
-class LocalDestination:
-    """Sends calls into the stand-in's store. A site's name stands in for its key."""
+class LocalTarget(Target):
+    """A file that holds the stand-in's store and the ledger: deleting it starts afresh."""
 
-    at_once = 500
-    workers = 1
+    spelling: ClassVar[str] = "local[:PATH] for a store on this machine"
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._encoder = QueryEncoder()
-
-    def encode(self, call: Wired, second: int) -> bytes:
-        """Return path and query without the key, as for the tracker."""
-        return self._encoder.encode(call, second)
-
-    def connect(self) -> Connection:
-        """Return a connection to the store. Raises LedgerFailed: store and ledger are one file."""
+    @classmethod
+    def parse(cls, to: str, folder: Path) -> Self:
+        """Return the target; without a path its file is in `folder`. Raises UsageError."""
+        path = to.partition(":")[2]
         try:
-            return _Connection(self._path, Store(self._path))
-        except sqlite3.Error as error:
-            raise _failed(self._path, error) from None
+            file = Path(path).expanduser() if path else folder / "local.db"
+        except RuntimeError:
+            raise UsageError(f"--to {to}: there is no such user", "write the whole path") from None
+        return cls("local", str(file), own_ledger=file)
 
+    def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:  # noqa: ARG002
+        """Return the destination, which needs no keys and does not wait."""
+        from km_cli.destinations.store import LocalDestination  # SQLite takes long to import
 
-class _Connection:
-    def __init__(self, path: Path, store: Store) -> None:
-        self._path = path
-        self._store = store
+        return LocalDestination(Path(self.place))
 
-    def send(self, parcels: Sequence[Parcel]) -> Answer:
-        """Store the calls in one transaction. Raises LedgerFailed; then none of them is kept."""
-        calls = [
-            (parcel.payload.decode("ascii").replace("?", f"?_k={parcel.site}&", 1), b"") for parcel in parcels
-        ]
-        try:
-            self._store.receive(calls)
-        except sqlite3.Error as error:
-            raise _failed(self._path, error) from None
-        return Answer(Verdict.ACKNOWLEDGED)
+    def kept(self) -> Mapping[str, Any] | None:
+        """Return the store's counts; None if there is no file, or it cannot be read (a full disk)."""
+        from km_cli.destinations.store import kept_in
 
-    def close(self) -> None:
-        """Close the store."""
-        self._store.close()
-
-
-def _failed(path: Path, error: sqlite3.Error) -> LedgerFailed:
-    return LedgerFailed(
-        f"the store {path} cannot be written: {error}",
-        "make room or mend it, then run the same command again: it goes on where it stopped",
-    )
+        return kept_in(Path(self.place))

@@ -1,60 +1,81 @@
-"""Kissmetrics' tracker over HTTP, or anything that speaks the same: `/e`, `/s`, `/a` below a base URL."""
+"""Kissmetrics' tracker, or another one with the same calls: `/e`, `/s`, `/a` below a base URL."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
-from requests.utils import select_proxy
-
-from km_cli.destinations.answers import Route, of_fault, of_response
-from km_cli.destinations.attempt import BoundedAdapter
-from km_cli.destinations.base import LONGEST_GET, QueryEncoder
-from km_cli.destinations.masking import Mask
-from km_cli.destinations.trust import check_bundle
+from km_cli.destinations.base import Target
 from km_cli.errors import UsageError
-from km_cli.model import Answer, Parcel, Wired
-from km_cli.protocols import Connection
+from km_cli.protocols import Clock, Destination
 
 KISSMETRICS = "https://trk.kissmetrics.io"
-ALSO_KISSMETRICS = frozenset({KISSMETRICS, "https://trk.kissmetrics.com"})
-"""Its hosts (W1): what went out by one is not sent again by the other."""
+HOSTS = frozenset({KISSMETRICS, "https://trk.kissmetrics.com"})
+"""Kissmetrics' hosts (W1): a call that was sent to one is not sent again to the other."""
 
-_MOST_ANSWER = 1 << 16
+_WORD = "kissmetrics"
 _EXAMPLE = "for example: --to https://tracker.example.com"
+
+
+class TrackerTarget(Target):
+    """`kissmetrics`, or the base URL of a tracker."""
+
+    spelling: ClassVar[str] = "kissmetrics, an https:// base URL"
+
+    @classmethod
+    def parse(cls, to: str, folder: Path) -> Self:  # noqa: ARG003
+        """Return the tracker. Only Kissmetrics itself asks first: its data cannot be deleted (D10)."""
+        url = KISSMETRICS if to == _WORD else check_url(to)
+        is_kissmetrics = url in HOSTS
+        return cls(
+            _WORD if is_kissmetrics else url,
+            url,
+            needs_key=True,
+            asks_first=is_kissmetrics,
+            seconds_a_call=0.1,
+        )
+
+    def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:
+        """Return the destination. Raises UsageError if the certificates to trust cannot be read."""
+        from km_cli.destinations.http import TrackerDestination  # its HTTP library takes long to import
+
+        return TrackerDestination(self.place, keys, timeout=timeout, now=clock.now)
+
+
+def check_no_password(to: str) -> None:
+    """Raise UsageError for a URL with a user or a password, without repeating either of them."""
+    if "@" in to:
+        raise UsageError(
+            "--to has a user or password in its URL", "leave it out; the key comes from the environment"
+        )
 
 
 def check_url(url: str) -> str:
     """Return the base URL in one spelling, without a trailing slash: the ledger knows a tracker by it.
 
-    Raises UsageError for where no key may go; what may be a secret in it is not told.
+    Raises UsageError for a place where no key may go; the message leaves out any part that may be a secret.
     """
-    if "@" in url:
-        raise UsageError(
-            "--to has a user or password in its URL", "leave it out; the key comes from the environment"
-        )
-    said = re.split("[?#]", url)[0]
-    if said != url:
-        raise UsageError(f"--to {said!r} is followed by a query: it is no base URL", _EXAMPLE)
+    check_no_password(url)
+    base = re.split("[?#]", url)[0]
+    if base != url:
+        raise UsageError(f"--to {base!r} is followed by a query: it is not a base URL", _EXAMPLE)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UsageError(f"--to {url!r} is no URL: {error}", _EXAMPLE) from None
+        raise UsageError(f"--to {url!r} is not a URL: {error}", _EXAMPLE) from None
     host = parts.hostname or ""
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise UsageError(
-            f"--to {url!r} has characters that no URL has", "write them percent-encoded, a host in Punycode"
+            f"--to {url!r} has characters that cannot stand in a URL",
+            "write them percent-encoded, and a host name in Punycode",
         )
-    if parts.scheme not in ("http", "https"):
-        raise UsageError(f"--to {url!r} is no destination", "use kissmetrics, a URL, or local[:PATH]")
-    if not host:
-        raise UsageError(f"--to {url!r} is no base URL", _EXAMPLE)
+    if parts.scheme not in ("http", "https") or not host:
+        raise UsageError(f"--to {url!r} is not a base URL", _EXAMPLE)
     if parts.scheme == "http" and not _is_loopback(host):
         raise UsageError(
             f"--to {url}: the key would travel unencrypted", "use https://, or http:// to this machine only"
@@ -73,123 +94,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _place(url: str) -> str:
-    """Return host and port of a proxy's URL; nothing else of it is told, a password may be anywhere."""
-    try:
-        parts = urlsplit(url if "://" in url else f"//{url}")
-        if parts.hostname and "@" not in f"{parts.path}{parts.query}{parts.fragment}":
-            return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
-    except ValueError:
-        pass
-    return "of https_proxy"
-
-
-class TrackerDestination:
-    """Sends each call as one request. `keys` maps a site's name to its API key, "" to send nothing.
-
-    Raises UsageError if the certificates to trust cannot be read.
-    """
-
-    at_once = 1
-    workers = 1024
-
-    def __init__(self, url: str, keys: Mapping[str, str], *, timeout: float = 30.0) -> None:
-        self.url = url
-        self._keys = dict(keys)
-        self._timeout = timeout
-        self._encoder = QueryEncoder()
-        # Looked up once: with trust_env requests asks the environment for every call.
-        # Not for this machine itself: a proxy would see the key in the clear.
-        with requests.Session() as session:
-            session.trust_env = not url.startswith("http:")
-            self._environ = session.merge_environment_settings(url, {}, None, None, None)
-        proxy = select_proxy(url, dict(self._environ["proxies"]))
-        self._route = Route(urlsplit(url).netloc, _place(proxy) if proxy else "")
-        self._mask = Mask(self._keys.values())
-        if any(self._keys.values()) and url.startswith("https:"):
-            check_bundle(self._environ["verify"])
-
-    def encode(self, call: Wired, second: int) -> bytes:
-        """Return path and query without the key."""
-        return self._encoder.encode(call, second)
-
-    def connect(self) -> Connection:
-        """Return a connection of its own for one worker."""
-        return _Session(self.url, self._keys, self._environ, self._timeout, self._route, self._mask)
-
-
-class _Session:
-    """One worker's connection, its requests reused: only the URL changes from call to call.
-
-    Calls go to requests' adapter itself: a session around it would keep cookies and look for redirects.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        keys: Mapping[str, str],
-        environ: Mapping[str, Any],
-        timeout: float,
-        route: Route,
-        mask: Mask,
-    ) -> None:
-        self._url = url
-        self._keys = keys
-        self._route = route
-        self._mask = mask
-        self._timeout = (min(5.0, timeout), min(15.0, timeout))
-        connect, read = self._timeout
-        self._adapter = BoundedAdapter(max(read, timeout - connect), read)
-        self._how = {"verify": environ["verify"], "proxies": dict(environ["proxies"])}
-        with requests.Session() as session:
-            session.trust_env = False
-            self._get = session.prepare_request(requests.Request("GET", url + "/e"))
-            self._post = session.prepare_request(requests.Request("POST", url + "/e", data={"_": ""}))
-
-    def send(self, parcels: Sequence[Parcel]) -> Answer:
-        """Send one call; whatever happens comes back as an answer, without keys in its words.
-
-        Raises Exhausted if this machine has no more files.
-        """
-        answer = self._attempt(parcels)
-        return answer._replace(reason=self._mask(answer.reason)) if answer.reason else answer
-
-    def _attempt(self, parcels: Sequence[Parcel]) -> Answer:
-        (parcel,) = parcels
-        try:
-            response = self._adapter.send(
-                self._request(parcel), stream=True, timeout=self._timeout, **self._how
-            )
-            try:
-                body = self._read(response)
-            finally:
-                response.close()
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            return of_fault(error, self._route)
-        return of_response(response, body)
-
-    def _request(self, parcel: Parcel) -> requests.PreparedRequest:
-        path, _, query = parcel.payload.decode("ascii").partition("?")
-        key = self._keys[parcel.site]
-        if len(self._url) + len(parcel.payload) <= LONGEST_GET:
-            self._get.url = f"{self._url}{path}?_k={key}&{query}"
-            return self._get
-        self._post.url = self._url + path
-        self._post.body = f"_k={key}&{query}"
-        self._post.headers["Content-Length"] = str(len(self._post.body))
-        return self._post
-
-    def _read(self, response: requests.Response) -> bytes | None:
-        """Return the whole body; None if it has no end in sight. Then the connection is closed."""
-        body = b""
-        while data := response.raw.read1(_MOST_ANSWER, decode_content=True):
-            body += data
-            if len(body) > _MOST_ANSWER:
-                return None
-        return body
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._adapter.close()

@@ -1,4 +1,4 @@
-"""The certificates that are trusted, looked at before the first call: what is wrong with them stays wrong."""
+"""Checks the file of trusted certificates before the first call. No retry would help if it is wrong."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import ssl
 from km_cli.errors import Exhausted, UsageError
 
 _MEND = (
-    "name a file of PEM certificates in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, or unset them: then the usual "
-    "ones are trusted"
+    "name a file of PEM certificates in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, or unset them to trust the "
+    "usual certificates"
 )
 
 
 def check_bundle(verify: object) -> None:
-    """Raise UsageError if a bundle that the environment names cannot be used; True stands for the usual one.
+    """Raise UsageError if the bundle that the environment names cannot be used.
+
+    `verify` is its path, or True for the usual certificates.
 
     Raises Exhausted if this machine has no more files.
     """
@@ -33,5 +35,7 @@ def check_bundle(verify: object) -> None:
                 f"the CA bundle {verify} cannot be opened: too many files are open",
                 "lower --concurrency, or raise the limit (ulimit -n)",
             ) from None
-        said = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        raise UsageError(f"the CA bundle {verify} {said}", _MEND) from None
+        fault = (
+            "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        )
+        raise UsageError(f"the CA bundle {verify} {fault}", _MEND) from None

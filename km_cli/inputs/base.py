@@ -1,51 +1,182 @@
-"""What an input format is: bytes in, rows out, with nothing in between lost.
+"""An input format: bytes in, rows out, and no byte lost in between.
 
-A reader's items, in order, cover every byte it was given: the raws of its `Row`s, `Reject`s and `Gap`s,
-joined, are the input from where it began. That is what lets the ledger know a reading by its bytes. (But
-for a rejects file, which is no reading of its own: there a row's raw is that of the row it was.)
+A format is an object in the registry of `formats.py`. It has the words and the test of first bytes by which
+it is recognised. It reads the beginning of an input (`Format.layout`) and then its records (`Format.reader`).
+
+The items of a reader, in order, cover every byte that it was given: the raws of its `Row`s, `Reject`s and
+`Gap`s, joined, are the input from where the reader began. The ledger relies on that, since it knows a reading
+by its bytes. (A rejects file is the exception. It is no reading of its own, and each of its rows has the raw
+of the row that was rejected.)
 """
 
 from __future__ import annotations
 
-import os
-import shlex
-from collections.abc import Iterator
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+from km_cli.errors import ReadError
 from km_cli.model import Gap, Reject, Row
 
 Item = Row | Reject | Gap
 
 LONGEST_RECORD = 1 << 20
-"""Bytes; a longer record is rejected, at constant memory (bad-input.md)."""
+"""Bytes; a longer record is rejected, so that memory stays constant."""
 
 MOST_BLANK = 1 << 12
-"""Bytes; more blank lines than that before a record are a Gap of their own."""
+"""Bytes; blank lines before a record become a Gap of their own when there are more."""
 
 UTF8 = "UTF-8"
-"""What every input is in, unless `--encoding` says otherwise."""
+"""The encoding of every input for which `--encoding` names no other."""
 
 LINE_ENDS = (b"\n", b"\r")
 
 OTHER_ENDS = (b"\r\n", b"\r")
-"""Ends of lines that are not LF, and are read as if they were."""
+"""Line ends other than LF; they are read as if they were LF."""
 
 BOM = b"\xef\xbb\xbf"
 """UTF-8's byte order mark."""
 
 
-def may_go_on(raw: bytes) -> bool:
+class FormatOptions(NamedTuple):
+    """Format, encoding and delimiter of a file as flags give them; "" to recognise them.
+
+    `format` is the name of a registered format, `encoding` is Python's name of the encoding, "" for UTF-8.
+    """
+
+    format: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+
+
+class Text(NamedTuple):
+    """The text of one input, for its format. `source` is its name, for messages.
+
+    `head` are the first bytes, which `lines` yields as well. `broken` is the error of reading on behind the
+    head, if there is one. `delimiter` is that of `Format.delimiter_of`. `normalised` counts the unusual forms
+    that were read as the usual ones (run/tally.py has the words).
+    """
+
+    source: str
+    head: bytes
+    lines: Iterator[bytes]
+    delimiter: str
+    encoding: str
+    normalised: defaultdict[str, int]
+    broken: ReadError | None = None
+
+
+class Layout(NamedTuple):
+    """The beginning of an input, as its format understands it.
+
+    `columns` are those of the header, or the keys of the first objects; `regular` are the columns that each
+    of the first rows has. `preamble` are the bytes before the first record: byte order mark and header.
+    `line` is the number of the first line behind them. `token` is that of the reading that the rejects in
+    the input come from, "" if it holds no rejects.
+    """
+
+    columns: tuple[str, ...]
+    regular: tuple[str, ...]
+    preamble: bytes = b""
+    line: int = 1
+    token: str = ""
+
+
+class Reader(Protocol):
+    """Reads the records of one input."""
+
+    columns: tuple[str, ...]
+    """The columns of the layout."""
+
+    preamble: bytes
+    """The bytes before the first record; b"" if the reader began at a later place."""
+
+    def items(self) -> Iterator[Item]:
+        """Yield every record in order.
+
+        Raises InputError at a place that shows that the whole input cannot be understood, and ReadError at a
+        place behind which it cannot be read.
+        """
+        ...
+
+    def is_open(self, last: Item) -> bool:
+        """Tell whether the last of all items may still grow, because its line has no end."""
+        ...
+
+
+class Format(ABC):
+    """One input format. A subclass names itself, and overrides the defaults that do not fit."""
+
+    name: str
+    """Its name in the code. The ledger knows readings by it, so it never changes."""
+
+    words: ClassVar[Mapping[str, str]] = {}
+    """Its words for `--format`, which are file endings too. Each has the delimiter that it implies, or ""."""
+
+    delimiters: tuple[str, ...]
+    """Its delimiters. The ledger and the rejects file keep the delimiter of a record.
+
+    A corrected reject is read by the format that has its delimiter, so each delimiter belongs to one format.
+    A format that has none uses its own name as its only delimiter. (JSON lines use "".)
+    """
+
+    is_tabular = False
+    """Whether a row's values are a list in the order of `columns`; else they are objects."""
+
+    holds_rejects = False
+    """Whether its rows are rejected rows of other readings, in a file that km-cli itself wrote.
+
+    Such a file is recognised under any flags, and is always in UTF-8.
+    """
+
+    longest_line = LONGEST_RECORD
+    """Bytes; a longer line comes as `Overlong` pieces."""
+
+    @abstractmethod
+    def recognises(self, beginning: bytes) -> bool:
+        """Tell whether an input is of this format. Byte order mark and leading blanks are taken off."""
+
+    def delimiter_of(self, asked: str, likely: str, head: bytes) -> str:  # noqa: ARG002
+        """Return an input's delimiter. `asked` is the flag's, `likely` is that of its ending, "" for none."""
+        return self.delimiters[0] if self.delimiters else ""
+
+    @abstractmethod
+    def layout(self, text: Text) -> Layout:
+        """Read the beginning of an input. Raises ReadError, and InputError if it cannot be understood."""
+
+    @abstractmethod
+    def reader(self, text: Text, layout: Layout) -> Reader:
+        """Return the reader of the records behind the layout's preamble."""
+
+    @abstractmethod
+    def parse_record(self, raw: bytes, columns: tuple[str, ...], delimiter: str) -> dict[str, Any]:
+        """Return the values of one record by column, for a corrected reject.
+
+        Raises ValueError with a reason for people, UnicodeDecodeError for bytes that are no text.
+        """
+
+
+Check = Callable[[], None]
+"""Called now and then in a long piece of work; raises the error that ends the run."""
+
+
+def no_check() -> None:
+    """Let the work go on."""
+
+
+def record_may_grow(raw: bytes) -> bool:
     """Tell whether a record may still grow: it has no line end, and is not too long for one."""
     return len(raw) <= LONGEST_RECORD and not raw.endswith(LINE_ENDS)
 
 
 def is_last_open(last: Item) -> bool:
-    """Tell whether the last item of an input may still grow; its raw is what stands there."""
-    return may_go_on(last.row.raw if isinstance(last, Reject) else last.raw)
+    """Tell whether an input's last item may still grow, in a format whose raws are the bytes of the file."""
+    return record_may_grow(last.row.raw if isinstance(last, Reject) else last.raw)
 
 
 def too_long(kept: bytes) -> str:
-    """Return why a record is rejected of which this much was kept."""
+    """Return the reason for rejecting a record that is too long. `kept` is the part of it that was kept."""
     return f"a record over 1 MiB, of which the first {len(kept):,} bytes are kept"
 
 
@@ -54,51 +185,6 @@ def not_text(encoding: str) -> tuple[str, str]:
     if encoding != UTF8:
         return "invalid-text", f"not valid {encoding}"
     return "invalid-utf8", (
-        "not valid UTF-8; if the file is not in UTF-8, import it again with --encoding (as cp1252): only "
-        "these rows are sent then"
+        "not valid UTF-8; if the file is in another encoding, import it again with --encoding (as cp1252): "
+        "only these rows are sent then"
     )
-
-
-def shown(text: str, width: int = 40) -> str:
-    """Return a value for a message: quoted, its controls escaped, cut if it is long."""
-    return repr(text) if len(text) <= width else f"{text[:width]!r}…"
-
-
-def in_shell(source: str) -> str:
-    """Return an input's name as a word of a command that the reader could copy."""
-    return "FILE" if source == "<stdin>" else shlex.quote(source)
-
-
-_UNPACKERS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
-
-
-def piped(source: str, command: str) -> str:
-    """Return what has a command read an input, in a shell: unpacked if its name says that it is packed."""
-    program = _UNPACKERS.get(os.path.splitext(source)[1].lower())
-    word = in_shell(source)
-    return f"{program} -dc {word} | {command}" if program else f"{command} {word}"
-
-
-class Reader(Protocol):
-    """Reads the records of one input."""
-
-    columns: tuple[str, ...]
-    """The columns found: of the header, or the keys of the first objects."""
-
-    tabular: bool
-    """Whether a row's values are a list in the order of `columns`; else they are objects."""
-
-    preamble: bytes
-    """The bytes before the first record: byte order mark and header."""
-
-    def items(self) -> Iterator[Row | Reject | Gap]:
-        """Yield every record in order.
-
-        Raises InputError where the input as a whole turns out not to be understood, ReadError where it
-        stops being readable.
-        """
-        ...
-
-    def is_open(self, last: Item) -> bool:
-        """Tell whether the last of all items may still grow: its line has no end."""
-        ...

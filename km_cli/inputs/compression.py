@@ -1,4 +1,4 @@
-"""Packed files as streams of what is in them: known by their content, unpacked at constant memory."""
+"""Packed files as streams of their content: recognised by their first bytes, unpacked at constant memory."""
 
 from __future__ import annotations
 
@@ -9,39 +9,47 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import in_shell
+from km_cli.inputs.messages import shell_word
 
 _MAGIC = 10
+"""Bytes at the beginning of a file by which its compression is recognised."""
+
 _BLOCK = 1 << 13
 _PIECE = 1 << 8
-"""Bytes of Zstandard unpacked at a time: each may hold 32,768 of content, and all of it comes at once."""
+"""Bytes of Zstandard that are unpacked at a time.
+
+Each may hold 32,768 bytes of content, all returned at once.
+"""
 
 _MOST_MEMORY = 256 << 20
+"""Bytes of memory that xz may take for one file."""
+
 _LARGEST_WINDOW = 128 << 20
+"""Bytes of memory that zstd may take for one file."""
 
 
 class Bytes(Protocol):
-    """What the readers need of a file."""
+    """The two methods of a file that readers use."""
 
     def read1(self, size: int, /) -> bytes:
         """Return up to `size` bytes, b"" at the end."""
         ...
 
     def close(self) -> None:
-        """Close it and what is below it."""
+        """Close the stream and the file below it."""
         ...
 
 
 class Damaged(Exception):
-    """What is packed cannot be unpacked any further; str() says why."""
+    """Compressed data cannot be unpacked any further; str() says why."""
 
 
 class EndsEarly(Damaged):
-    """What there is of it is sound; the rest is missing, or not written yet."""
+    """The data ends early. All before the end is sound; the rest is missing, or not written yet."""
 
 
 class TooLarge(Damaged):
-    """It is whole, for all we know, but needs more memory than we give it; `program` takes what it needs."""
+    """The data needs more memory than km-cli gives it. `program` unpacks it with as much as it needs."""
 
     def __init__(self, message: str, program: str) -> None:
         super().__init__(message)
@@ -49,11 +57,11 @@ class TooLarge(Damaged):
 
 
 def unpack(name: str, raw: io.BufferedReader) -> tuple[Bytes, str]:
-    """Return the content of `raw` and the program that packed it; `raw` itself and "" if none did.
+    """Return the content of `raw` and the program that packed it, or `raw` and "" if it is not packed.
 
-    Raises InputError if what it is packed with cannot be unpacked here.
+    Raises InputError if this installation cannot unpack it.
     """
-    head, raw = _begun(raw)
+    head, raw = _with_head(raw)
     packer = _packer(head)
     if packer == "gzip":
         return _Gunzip(raw), packer
@@ -61,23 +69,26 @@ def unpack(name: str, raw: io.BufferedReader) -> tuple[Bytes, str]:
 
 
 def check_packed_once(name: str, packer: str, head: bytes) -> None:
-    """Raise InputError if content that `packer` packed ("": none) begins like packed content itself."""
+    """Raise InputError if the content of a packed file is packed again.
+
+    `packer` is "" for a file that is not.
+    """
     inner = _packer(head[:_MAGIC]) if packer else ""
     if inner:
         twice = f"twice by {packer}" if inner == packer else f"by {inner}, and that by {packer}"
         raise InputError(
             f"{name} is packed {twice}",
-            f"unpack it: {packer} -dc {in_shell(name)} | {inner} -dc | km-cli import -",
+            f"unpack it: {packer} -dc {shell_word(name)} | {inner} -dc | km-cli import -",
         )
 
 
 def is_packed(head: bytes) -> bool:
-    """Tell whether a file that begins like this is unpacked when it is read."""
+    """Tell whether a file that begins like this is packed."""
     return _packer(head[:_MAGIC]) != ""
 
 
 def _packer(head: bytes) -> str:
-    """Return what a file that begins with these bytes is packed by, "" if by nothing that is known."""
+    """Return the program that packed a file that begins with these bytes, "" if it is not packed."""
     if head.startswith(b"\x1f\x8b"):
         return "gzip"
     if head[:3] == b"BZh" and head[4:] in (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"):
@@ -89,8 +100,8 @@ def _packer(head: bytes) -> str:
     return ""
 
 
-def _begun(raw: io.BufferedReader) -> tuple[bytes, io.BufferedReader]:
-    """Return the first bytes, which a pipe may bring in pieces, and the stream with them."""
+def _with_head(raw: io.BufferedReader) -> tuple[bytes, io.BufferedReader]:
+    """Return the first bytes, which a pipe may deliver in pieces, and the stream from its start."""
     head = raw.peek(_MAGIC)[:_MAGIC]
     if len(head) == _MAGIC:
         return head, raw
@@ -99,7 +110,7 @@ def _begun(raw: io.BufferedReader) -> tuple[bytes, io.BufferedReader]:
 
 
 class _Rejoined(io.RawIOBase):
-    """A stream from its start, though its first bytes were read already."""
+    """A stream from its start, although its first bytes were read already."""
 
     def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
         self._head = head
@@ -157,9 +168,9 @@ class _Member(Protocol):
 
 
 class _Unpacking:
-    """How the members of one format are unpacked, and what its library raises if they are damaged.
+    """How the members of one format are unpacked, and the error that its library raises for damaged members.
 
-    `memory` are the bytes that it may take for one, `program` what takes as much as one needs.
+    `memory` are the bytes that a member may take; `program` unpacks a member that needs more.
     """
 
     def __init__(
@@ -171,14 +182,14 @@ class _Unpacking:
         self.program = program
 
     def failed(self, error: Exception) -> Damaged:
-        """Return what an error of the library means; it tells only in words that memory is what it lacks."""
+        """Return our error for an error of the library. Only its text says that memory was lacking."""
         if self.memory and "memory" in str(error).lower():
-            return TooLarge(f"to unpack it takes more than {self.memory >> 20} MiB of memory", self.program)
+            return TooLarge(f"unpacking takes more than {self.memory >> 20} MiB of memory", self.program)
         return _damaged(error)
 
 
 class _Unpacked:
-    """The content of all members of a packed file, as `cat a.xz b.xz` makes them."""
+    """The content of all members of a packed file. (`cat a.xz b.xz` makes a file of two members.)"""
 
     def __init__(self, raw: io.BufferedReader, unpacking: _Unpacking) -> None:
         self._raw = raw
@@ -190,7 +201,7 @@ class _Unpacked:
         """Return up to `size` bytes. Raises Damaged."""
         while not self._ready:
             if self._member.eof:
-                rest = self._padded()
+                rest = self._behind_member()
                 if not rest:
                     return b""
                 self._member = self._unpacking.begin()
@@ -205,8 +216,8 @@ class _Unpacked:
         data, self._ready = bytes(self._ready[:size]), self._ready[size:]
         return data
 
-    def _padded(self) -> bytes:
-        """Return what comes behind a member; zeros fill it up."""
+    def _behind_member(self) -> bytes:
+        """Return the first bytes of the next member, b"" if there is none. Zeros in between are padding."""
         rest = self._member.unused_data.lstrip(b"\0")
         while not rest and (block := self._raw.read1(_BLOCK)):
             rest = block.lstrip(b"\0")
@@ -244,7 +255,7 @@ def _xz(name: str) -> _Unpacking:
 def _not_here(name: str, program: str) -> InputError:
     return InputError(
         f"{name} is packed by {program}, which this Python was built without",
-        f"unpack it: {program} -dc {in_shell(name)} | km-cli … -",
+        f"unpack it: {program} -dc {shell_word(name)} | km-cli … -",
     )
 
 
@@ -254,7 +265,7 @@ def _zst(name: str) -> _Unpacking:
     except ImportError:
         raise InputError(
             f"{name} is packed by zstd, which needs a library that is not installed",
-            f"pip install 'km-cli[zst]', or unpack it: zstd -dc {in_shell(name)} | km-cli … -",
+            f"pip install 'km-cli[zst]', or unpack it: zstd -dc {shell_word(name)} | km-cli … -",
         ) from None
     window = ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     return _Unpacking(
@@ -276,7 +287,7 @@ class _Decompressing(Protocol):
 
 
 class _ZstMember:
-    """One frame. What is asked for at once cannot be limited, only what is given at once."""
+    """One frame. It is unpacked in small pieces: the library does not limit the content that it returns."""
 
     def __init__(self, frame: _Decompressing) -> None:
         self._frame = frame
@@ -289,16 +300,16 @@ class _ZstMember:
 
     @property
     def needs_input(self) -> bool:
-        """Whether all that was given is unpacked."""
+        """Whether all bytes that were given are unpacked."""
         return not self._left
 
     @property
     def unused_data(self) -> bytes:
-        """What was given and is behind the frame."""
+        """The bytes that were given and lie behind the frame."""
         return self._frame.unused_data + self._left
 
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes:  # noqa: ARG002 - as DecompressReader calls it
-        """Unpack the next piece of what was given, whatever its length."""
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:  # noqa: ARG002 - the other libraries' signature
+        """Unpack the next piece of the bytes that were given; the content may have any length."""
         data = self._left + data
         self._left = data[_PIECE:]
         return self._frame.decompress(data[:_PIECE])

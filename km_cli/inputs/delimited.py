@@ -1,13 +1,12 @@
-"""CSV and its relatives: a header, then records of as many cells."""
+"""CSV and its relatives: a header, then records with one cell for each column."""
 
 from __future__ import annotations
 
 import csv
-import re
-import shlex
-from collections import defaultdict
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Mapping
 from itertools import chain
+from typing import Any, ClassVar
 
 from km_cli.errors import InputError, Unclosed
 from km_cli.inputs.base import (
@@ -15,50 +14,113 @@ from km_cli.inputs.base import (
     LONGEST_RECORD,
     MOST_BLANK,
     OTHER_ENDS,
+    Format,
     Item,
+    Layout,
+    Text,
     is_last_open,
     not_text,
-    piped,
-    shown,
     too_long,
 )
+from km_cli.inputs.delimited_header import DELIMITERS, header_columns, no_header, unreadable_header
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
-from km_cli.names import LONGEST_NAME
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-
-_NO_HEADER = re.compile(r"#|//|--|sep=", re.IGNORECASE)
-"""What begins a comment, or the line by which Excel names the delimiter. A column may be named so too."""
-
-_VALUE = re.compile(
-    r"[^@\s]+@[^@\s]+\.[^@\s]+"  # an e-mail address
-    r"|[+-]?(?:\d{9,}|\d+\.\d+)(?:[eE]\d+)?"  # seconds since 1970, an amount
-    r"|(?:19|20)\d\d(?:\d{4}|-\d\d-\d\d|/\d\d?/\d\d?)(?:[T ,].*)?"  # a date, with a clock or without
-    r"|\d\d?([/.-])\d\d?\1(?:\d{4}|\d\d)(?:[T ,].*)?"
-    r"|.*\b(?:19|20)\d\d\b.*\b\d\d?:\d\d\b.*",  # a date in words, and a clock
-    re.ASCII,
-)
-"""What stands in rows and is no column's name. Small numbers may be: columns are called 2024, or 404."""
+BAD_QUOTING = "text follows a closing quotation mark (a quotation mark inside a quoted field is doubled)"
 
 csv.field_size_limit(2 * LONGEST_RECORD)
 
 
-class _Feed:
-    """The lines of one input as text for `csv.reader`, and the bytes behind the record at hand."""
+class Delimited(Format):
+    """Text with a header, separated by one of DELIMITERS."""
 
-    def __init__(
-        self,
-        source: str,
-        lines: Iterator[bytes],
-        line: int,
-        delimiter: str,
-        normalised: defaultdict[str, int],
-    ) -> None:
-        self._source = source
+    name = "delimited"
+    words: ClassVar[Mapping[str, str]] = {"csv": "", "tsv": "\t"}
+    delimiters = tuple(DELIMITERS)
+    is_tabular = True
+
+    def recognises(self, beginning: bytes) -> bool:  # noqa: ARG002
+        """Return True for any text. If it is not delimited, the error is about its header."""
+        return True
+
+    def delimiter_of(self, asked: str, likely: str, head: bytes) -> str:
+        """Return the delimiter that is asked for, or the most frequent one in the first line.
+
+        Delimiters inside of quotation marks do not count. The `likely` one need occur only once.
+        """
+        first = next((line for line in head.splitlines() if not line.isspace()), b"")
+        bare = "".join(first.decode(errors="replace").split('"')[::2])
+        return asked or (likely if likely and likely in bare else max(DELIMITERS, key=bare.count))
+
+    def layout(self, text: Text) -> Layout:
+        """Read the header. Raises InputError if it is none."""
+        return _read_header(text)
+
+    def reader(self, text: Text, layout: Layout) -> DelimitedReader:
+        """Return the reader of the records behind the header."""
+        return DelimitedReader(text, layout)
+
+    def parse_record(self, raw: bytes, columns: tuple[str, ...], delimiter: str) -> dict[str, Any]:
+        """Return the cells of one record by column. Raises ValueError if there are more records, or none."""
+        if b"\0" in raw:
+            raise ValueError("it has a NUL byte")
+        text = io.StringIO(raw.decode(), newline="")
+        records = csv.reader(text, delimiter=delimiter, strict=True)
+        try:
+            rows = [cells for cells in records if len(cells) > 1 or "".join(cells).strip()]
+        except csv.Error:
+            raise ValueError(f"not CSV: {BAD_QUOTING}") from None
+        if len(rows) != 1 or len(rows[0]) != len(columns):
+            found = f"{len(rows[0])} fields" if len(rows) == 1 else f"{len(rows)} records"
+            raise ValueError(f"`raw` must be one record of {len(columns)} fields, it has {found}")
+        return dict(zip(columns, rows[0], strict=True))
+
+
+def _read_header(text: Text) -> Layout:
+    """Return the columns, and the bytes and the lines that the header takes.
+
+    Raises InputError if the header cannot be read, or its cells are not names of columns.
+    """
+    source, delimiter = text.source, text.delimiter
+    first = next(text.lines, b"")
+    if type(first) is Overlong:
+        raise no_header(source, 1, "it is over 1 MiB long")
+    # The csv module would take a byte order mark before a quotation mark for the value's first character.
+    bare = first.removeprefix(BOM)
+    preamble = first[: len(first) - len(bare)]
+    feed = _Feed(text, chain(filter(None, [bare]), text.lines), 1)
+    try:
+        for cells in csv.reader(feed, delimiter=delimiter, strict=True):
+            line = feed.line
+            preamble += feed.take()
+            if any(cell.strip() for cell in cells):
+                if feed.fault or b"\0" in preamble:
+                    raise unreadable_header(source, text.encoding)
+                columns = header_columns(source, line, cells, delimiter, preamble[-2:])
+                return Layout(columns, columns, preamble, feed.line)
+            text.normalised["blank-lines"] += 1
+    except csv.Error as error:
+        if feed.fault == "record-too-long":
+            raise no_header(source, feed.line, "it is over 1 MiB long") from None
+        if _is_unclosed(error):
+            raise feed.unclosed() from None
+        raise no_header(source, feed.line, f"it is not CSV: {BAD_QUOTING}") from None
+    return Layout((), (), preamble, feed.line)
+
+
+class _Feed:
+    """The lines of one input as text for `csv.reader`.
+
+    `raw` are the bytes of the record that is being read, `line` is the number of its first line. `fault` is
+    the fault of the record, or "". It is kept here because the csv module reads on over bytes that are no
+    text.
+    """
+
+    def __init__(self, text: Text, lines: Iterator[bytes], line: int) -> None:
+        self._source = text.source
         self._lines = lines
-        self._delimiter = delimiter
-        self._normalised = normalised
+        self._delimiter = text.delimiter
+        self._normalised = text.normalised
         self._size = 0
         self.line = line
         self.raw: list[bytes] = []
@@ -96,184 +158,43 @@ class _Feed:
     def unclosed(
         self, where: str = "by the end of the file", kind: type[InputError] = Unclosed
     ) -> InputError:
-        """Return the error for a quotation mark of the record at hand that is not closed so far."""
+        """Return the error for a quotation mark in the record that is not closed so far."""
         line = self.line + self._last_opening()
         return kind(
             f"{self._source}, line {line}: a quotation mark is opened here and not closed {where}",
             f"correct line {line} (a quotation mark inside a quoted field is doubled) and run again: "
-            "what was sent is not sent twice",
+            "rows that were sent are not sent twice",
         )
 
     def _last_opening(self) -> int:
-        """Return in which line of the record the field that is still open begins, counted from 0."""
+        """Return the number of the record's line, from 0, in which the field that is still open begins."""
         for number in range(len(self.raw) - 1, 0, -1):
-            # Each line but the first begins inside a quoted field; with a second field the first was closed.
+            # Each line but the first begins inside a quoted field. If it has a second field, that one was
+            # closed.
             inside = '"' + self.raw[number].decode(errors="replace")
             if len(next(csv.reader([inside], delimiter=self._delimiter))) > 1:
                 return number
         return 0
 
 
-def parse_header(
-    source: str, lines: Iterator[bytes], delimiter: str, encoding: str, normalised: defaultdict[str, int]
-) -> tuple[tuple[str, ...], bytes, int]:
-    """Return the header's columns, its bytes, and the number of the line after it.
-
-    Raises InputError if it can't be read or is a row, two columns are alike, one has no name, or there is
-    only one.
-    """
-    first = next(lines, b"")
-    if type(first) is Overlong:
-        raise _no_header(source, 1, "is over 1 MiB long")
-    # Before a quotation mark the mark would be a character of its own.
-    bare = first.removeprefix(BOM)
-    preamble = first[: len(first) - len(bare)]
-    feed = _Feed(source, chain(filter(None, [bare]), lines), 1, delimiter, normalised)
-    try:
-        for cells in csv.reader(feed, delimiter=delimiter, strict=True):
-            line = feed.line
-            preamble += feed.take()
-            if any(cell.strip() for cell in cells):
-                if feed.fault or b"\0" in preamble:
-                    raise _unreadable(source, encoding)
-                columns = _columns(source, line, cells, delimiter, preamble[-2:])
-                return columns, preamble, feed.line
-            normalised["blank-lines"] += 1
-    except csv.Error as error:
-        if feed.fault == "record-too-long":
-            raise _no_header(source, feed.line, "is over 1 MiB long") from None
-        if _is_unclosed(error):
-            raise feed.unclosed() from None
-        raise _no_header(source, feed.line, f"is not CSV: {BAD_QUOTING}") from None
-    return (), preamble, feed.line
-
-
-def _columns(source: str, line: int, cells: list[str], delimiter: str, end: bytes) -> tuple[str, ...]:
-    columns = tuple(cell.strip() for cell in cells)
-    place = f"{source}, line {line}"
-    try:
-        if len(columns) > 1 and any(map(_is_value, columns)):
-            raise _row_first(source, place, columns, delimiter)
-        if len(columns) > 2 and columns[-1] == "" and "" not in columns[:-1]:
-            raise _delimiter_last(source, place, delimiter, end)
-        _check_header(place, columns, delimiter)
-    except InputError:
-        if _NO_HEADER.match(columns[0]):
-            raise _comment(source, line, columns[0]) from None
-        raise
-    return columns
-
-
-def _is_value(cell: str) -> bool:
-    return len(cell) <= LONGEST_NAME and bool(_VALUE.fullmatch(cell))
-
-
-def _row_first(source: str, place: str, columns: tuple[str, ...], delimiter: str) -> InputError:
-    """Return the error for a file that begins with a row: it would be taken for names, and lost."""
-    value = next(filter(_is_value, columns))
-    names = delimiter.join(("user", "account", "event", "..."))
-    tabs = names.replace("\t", "\\t")
-    echo = f"printf '{tabs}\\n'" if delimiter == "\t" else f"echo {shlex.quote(names)}"
-    return InputError(
-        f"{place}: there is no header: its first line looks like a row, with {shown(value)} in it",
-        f"add one that names each of the {len(columns)} columns: "
-        f"({echo}; {piped(source, 'cat')}) | km-cli import -",
-        plain=f"{place}: there is no header: its first line looks like a row",
-    )
-
-
-def _delimiter_last(source: str, place: str, delimiter: str, end: bytes) -> InputError:
-    """Return the error for a header that ends with a delimiter; in many exports every row does."""
-    cut = "sed $'s/\\t$//'" if delimiter == "\t" else f"sed 's/{delimiter}$//'"
-    command = f"{piped(source, 'cat')} | tr -d '\\r' | {cut}" if end == b"\r\n" else piped(source, cut)
-    return InputError(
-        f"{place}: the header ends with a {DELIMITERS[delimiter]}, so that its last column has no name",
-        f"name that column; or if every line ends so, cut it off: {command} | km-cli import -",
-    )
-
-
-def _no_header(source: str, line: int, why: str) -> InputError:
-    return InputError(
-        f"{source}, line {line}: what should be the header {why}",
-        "give a file whose first line names its columns",
-    )
-
-
-def _comment(source: str, line: int, text: str) -> InputError:
-    return InputError(
-        f"{source}, line {line}: what should be the header looks like a comment: {shown(text)}",
-        f"drop it: {piped(source, f'tail -n +{line + 1}')} | km-cli import -",
-        plain=f"{source}, line {line}: what should be the header looks like a comment",
-    )
-
-
-def _unreadable(source: str, encoding: str) -> InputError:
-    return InputError(
-        f"{source}: the header is not text in {encoding}",
-        "say what it was written in: --encoding cp1252 (or utf-16, iso8859-2, shift-jis, …)",
-    )
-
-
-def _check_header(place: str, columns: tuple[str, ...], delimiter: str) -> None:
-    found = "columns found: " + ", ".join(columns)
-    if len(columns) == 1:
-        raise InputError(
-            f"{place}: only one column was found ({columns[0]!r}), separated by {DELIMITERS[delimiter]}",
-            "give a file with a header, its columns separated by comma, semicolon, tab or pipe "
-            "(--delimiter says which)",
-            plain=f"{place}: only one column was found",
-        )
-    if "" in columns:
-        raise InputError(
-            f"{place}: column {columns.index('') + 1} has no name ({found})",
-            "name every column in the header",
-            plain=f"{place}: column {columns.index('') + 1} has no name",
-        )
-    seen: dict[str, str] = {}
-    for column in columns:
-        if (folded := column.casefold()) in seen:
-            raise InputError(
-                f"{place}: two columns are alike: {seen[folded]!r} and {column!r} ({found})",
-                "rename one of them; Kissmetrics does not tell upper from lower case (D4)",
-                plain=f"{place}: two columns are alike",
-            )
-        seen[folded] = column
-
-
 class DelimitedReader:
     """Reads records of delimited text after the header."""
 
-    tabular = True
     is_open = staticmethod(is_last_open)
 
-    def __init__(
-        self,
-        source: str,
-        lines: Iterator[bytes],
-        columns: tuple[str, ...],
-        preamble: bytes,
-        *,
-        line: int,
-        delimiter: str,
-        encoding: str,
-        normalised: defaultdict[str, int],
-    ) -> None:
-        self.source = source
-        self.columns = columns
-        self.preamble = preamble
-        self.delimiter = delimiter
-        self._encoding = encoding
-        self._normalised = normalised
-        self._lines = lines
-        self._line = line
+    def __init__(self, text: Text, layout: Layout) -> None:
+        self.columns = layout.columns
+        self.preamble = layout.preamble
+        self._text = text
+        self._line = layout.line
 
     def items(self) -> Iterator[Item]:
         """Yield a Row for every record with as many cells as the header, a Reject for any other."""
-        feed = _Feed(self.source, self._lines, self._line, self.delimiter, self._normalised)
-        records = csv.reader(feed, delimiter=self.delimiter, strict=True)
+        feed = _Feed(self._text, self._text.lines, self._line)
+        records = csv.reader(feed, delimiter=self._text.delimiter, strict=True)
         while True:
             try:
-                yield from self._whole(feed, records)
+                yield from self._until_fault(feed, records)
             except csv.Error as error:
                 if _is_unclosed(error):
                     raise feed.unclosed() from None
@@ -281,8 +202,9 @@ class DelimitedReader:
             else:
                 return
 
-    def _whole(self, feed: _Feed, records: Iterator[list[str]]) -> Iterator[Item]:
-        source, width = self.source, len(self.columns)
+    def _until_fault(self, feed: _Feed, records: Iterator[list[str]]) -> Iterator[Item]:
+        """Yield items up to a record that the csv module cannot read; then raise csv.Error."""
+        source, width = self._text.source, len(self.columns)
         blank, line = b"", feed.line
         try:
             for cells in records:
@@ -290,7 +212,7 @@ class DelimitedReader:
                     not cells or (width > 1 and len(cells) == 1 and not cells[0].strip())
                 ):
                     blank += feed.take()
-                    self._normalised["blank-lines"] += 1
+                    self._text.normalised["blank-lines"] += 1
                     line = feed.line
                     if len(blank) > MOST_BLANK:
                         yield Gap(blank)
@@ -314,7 +236,7 @@ class DelimitedReader:
     def _misfit(self, row: Row, feed: _Feed) -> Item:
         fault, feed.fault = feed.fault, ""
         if fault == "not-text":
-            return Reject(row, *not_text(self._encoding))
+            return Reject(row, *not_text(self._text.encoding))
         if b"\0" in row.raw:
             return Reject(row, "nul", "it has a NUL byte")
         few = "few" if len(row.values) < len(self.columns) else "many"
@@ -329,12 +251,12 @@ class DelimitedReader:
             if isinstance(last, Overlong) and not last.first:
                 feed.line = line
                 return Gap(bytes(raw))
-            return Reject(Row(self.source, line, bytes(raw), None), fault, too_long(raw))
-        return Reject(Row(self.source, line, raw, None), "bad-quoting", f"not CSV: {BAD_QUOTING}")
-
-
-BAD_QUOTING = "text follows a closing quotation mark (inside a quoted field they are doubled)"
+            return Reject(Row(self._text.source, line, bytes(raw), None), fault, too_long(raw))
+        return Reject(Row(self._text.source, line, raw, None), "bad-quoting", f"not CSV: {BAD_QUOTING}")
 
 
 def _is_unclosed(error: csv.Error) -> bool:
     return "unexpected end of data" in str(error)
+
+
+DELIMITED = Delimited()

@@ -1,21 +1,22 @@
-"""Text in other encodings than UTF-8: turned into UTF-8 as a stream, so that nothing behind it knows."""
+"""Text in other encodings is turned into UTF-8 as a stream, so that the formats read UTF-8 alone."""
 
 from __future__ import annotations
 
 import codecs
-import difflib
 import re
 
-from km_cli.errors import InputError, UsageError
-from km_cli.inputs.base import UTF8, in_shell, piped
+from km_cli.errors import InputError, UsageError, did_you_mean
+from km_cli.inputs.base import UTF8
 from km_cli.inputs.compression import Bytes
-from km_cli.inputs.rejects import is_reject
+from km_cli.inputs.formats import holds_rejects
+from km_cli.inputs.messages import shell_command, shell_word
 
 _BLOCK = 1 << 16
-_LONGEST_MARK = 1 << 12
+_REJECT_HEAD = 1 << 12
+"""Bytes by which a rejects file is recognised."""
 
 _SNIFFED = 64
-"""Bytes of the beginning that tell UTF-16 and UTF-32 apart from all else."""
+"""Bytes at the beginning by which UTF-16 and UTF-32 are recognised."""
 
 _MARKS = {
     b"\xff\xfe\x00\x00": "utf-32-le",
@@ -23,22 +24,22 @@ _MARKS = {
     b"\xff\xfe": "utf-16-le",
     b"\xfe\xff": "utf-16-be",
 }
-"""Byte order marks. The longer ones come first: one begins like another."""
+"""Byte order marks. The longer ones come first, since they begin with the shorter ones."""
 
 _PLAIN = re.compile(rb"[\t\x20-\x7e]{4,}(?:[\r\n]|\Z)")
-"""How a line of plain text begins; in UTF-16 and UTF-32 its characters have zeros between them."""
+"""The beginning of plain text. In UTF-16 and UTF-32 there would be zeros between its characters."""
 
 _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
-"""Codecs of Python that turn bytes into text, and that no file of text is written in."""
+"""Codecs of Python that decode text, but are no encodings of text files."""
 
 
 def encoding_named(name: str) -> str:
     """Return Python's name of an encoding, "" for UTF-8.
 
-    Raises UsageError for one that is not known, naming the nearest, or that is no encoding of text.
+    Raises UsageError for a name that is not known, or of a codec that is no encoding of text.
     """
     if not _is_text(name):
-        raise UsageError(f"--encoding {name!r} is no encoding of text that is known here", _near(name))
+        raise UsageError(f"--encoding {name!r} is not a known encoding of text", _near(name))
     found = codecs.lookup(name).name
     return "" if found in ("utf-8", "utf-8-sig") else found
 
@@ -47,7 +48,7 @@ def _is_text(name: str) -> bool:
     try:
         b" ".decode(name)
     except UnicodeError:
-        pass  # It is one in which a blank alone is no text.
+        pass  # It is an encoding in which one blank is no text, as UTF-16.
     except (LookupError, ValueError):
         return False
     found = codecs.lookup(name)
@@ -58,35 +59,38 @@ def _near(name: str) -> str:
     from encodings.aliases import aliases
 
     known = {alias.replace("_", "-") for pair in aliases.items() for alias in pair}
-    close = difflib.get_close_matches(name.lower().replace("_", "-"), known, 3)
-    near = next(filter(_is_text, close), "")
-    return f"did you mean {near}?" if near else "for example utf-16, cp1252 or iso8859-1"
+    return did_you_mean(
+        name.replace("_", "-"), filter(_is_text, known), "for example utf-16, cp1252 or iso8859-1"
+    )
 
 
-def _marked(error: UnicodeError) -> tuple[str, int]:
-    """Replace bytes that are no text by what is none in UTF-8 either, so that their row is rejected."""
+def _surrogates_for(error: UnicodeError) -> tuple[str, int]:
+    """Replace bytes that are no text by surrogates.
+
+    These cannot be encoded as UTF-8 either, so that the row is rejected.
+    """
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
 
 
-_MARKED = "km-cli.marked"
-codecs.register_error(_MARKED, _marked)
+_REPLACED = "km-cli.surrogates"
+codecs.register_error(_REPLACED, _surrogates_for)
 
 
 class Transcoded:
-    """Bytes in some encoding as UTF-8. A rejects file is UTF-8 already: km-cli wrote it.
+    """Bytes in some encoding as UTF-8. A rejects file is in UTF-8 under any flag, because km-cli wrote it.
 
-    `encoded` are the first bytes as they were, once something was read, b"" of a rejects file.
+    `encoded` are the first bytes before decoding, as soon as they are read; b"" for a rejects file.
 
-    Raises UnicodeError where the encoding does not allow to go on, InputError for what is no text at all.
+    Raises UnicodeError where the text cannot be decoded any further.
     """
 
     def __init__(self, raw: Bytes, encoding: str) -> None:
         self._raw = raw
         self.encoding = encoding
         self.encoded = b""
-        self._decoder = codecs.getincrementaldecoder(encoding)(_MARKED)
+        self._decoder = codecs.getincrementaldecoder(encoding)(_REPLACED)
         self._ready = memoryview(b"")
         self._is_plain = False
         self._begun = self._ended = False
@@ -103,24 +107,24 @@ class Transcoded:
         return data
 
     def _begin(self) -> bytes:
-        """Return the first bytes, enough of them to know a rejects file by."""
+        """Return the first bytes, enough of them to recognise a rejects file."""
         self._begun = True
         head = b""
-        while b"\n" not in head.lstrip() and len(head) < _LONGEST_MARK:
+        while b"\n" not in head.lstrip() and len(head) < _REJECT_HEAD:
             if not (data := self._raw.read1(_BLOCK)):
                 break
             head += data
-        self._is_plain = is_reject(head.lstrip())
+        self._is_plain = holds_rejects(head)
         self.encoded = b"" if self._is_plain else head
         return head
 
     def close(self) -> None:
-        """Close what is below."""
+        """Close the file below."""
         self._raw.close()
 
 
 def check_encoding(name: str, head: bytes, encoding: str) -> None:
-    """Raise InputError if the first bytes of an input show that it is not in this encoding ("": UTF-8)."""
+    """Raise InputError if the first bytes of an input are not in this encoding ("": UTF-8)."""
     begun = head[:_SNIFFED]
     marked, found = _sniffed(begun)
     is_wide = encoding.startswith(("utf-16", "utf-32"))
@@ -131,20 +135,21 @@ def check_encoding(name: str, head: bytes, encoding: str) -> None:
             f"{name} is not encoded in {encoding}: it begins with plain text of one byte a character",
             "leave --encoding out, or name another",
         )
-    said = _said(found, is_marked=marked)
-    if not found or encoding == found or (marked and encoding == said.lower()):
+    shown_as = _display_name(found, is_marked=marked)
+    if not found or encoding == found or (marked and encoding == shown_as.lower()):
         return
     if encoding and not is_wide and b"\0" not in begun:
-        return  # The marks are letters in encodings of one byte a character.
+        return  # In encodings with one byte a character, the bytes of the marks are letters.
     raise InputError(
-        f"{name} is encoded in {said}, not {encoding or UTF8}", f"say so: --encoding {said.lower()}"
+        f"{name} is encoded in {shown_as}, not {encoding or UTF8}",
+        f"name the encoding: --encoding {shown_as.lower()}",
     )
 
 
 def _sniffed(begun: bytes) -> tuple[bool, str]:
-    """Tell whether bytes begin with the mark of UTF-16 or UTF-32, and which of them it is, "" for neither.
+    """Return whether the bytes begin with a mark of UTF-16 or UTF-32, and the encoding, "" for neither.
 
-    Without a mark it is told by where the zeros are that most characters of most texts have.
+    Without a mark it is recognised by the places of zero bytes: most characters of most texts have some.
     """
     for mark, encoding in _MARKS.items():
         if begun.startswith(mark):
@@ -163,26 +168,26 @@ def _sniffed(begun: bytes) -> tuple[bool, str]:
     return False, "utf-16-le" if zeros[1] + zeros[3] > zeros[0] + zeros[2] else "utf-16-be"
 
 
-def _said(encoding: str, *, is_marked: bool) -> str:
-    """Return how an encoding is called: `UTF-16` if its mark says in which order the bytes are."""
+def _display_name(encoding: str, *, is_marked: bool) -> str:
+    """Return the name of an encoding for messages: `UTF-16` if a mark gives the order of bytes."""
     base, order = encoding[:6].upper(), encoding[7:].upper()
     return base if is_marked else base + order
 
 
 def _zeros(name: str, wide: str) -> InputError:
-    """Return the error for a log that was truncated while a program went on writing at its old place."""
+    """Return the error for a log that was truncated while a program kept writing behind its old end."""
     plain = f" | iconv -f {wide} -t utf-8" if wide else ""
     return InputError(
-        f"{name} begins with zero bytes: it was cut off under a writer that goes on at its old place",
-        f"have that append (>> in a shell); what is in it: {piped(name, 'cat')}{plain} | tr -d '\\000' | "
-        "km-cli import -",
+        f"{name} begins with zero bytes: it was truncated while a program kept writing behind its old end",
+        "make that program append (>> in a shell); to import the content of the file: "
+        f"{shell_command(name, 'cat')}{plain} | tr -d '\\000' | km-cli import -",
     )
 
 
-def no_such_text(name: str, offset: int, error: UnicodeError) -> InputError:
-    """Return the error for an input that its encoding does not allow to be read any further."""
+def undecodable(name: str, offset: int, error: UnicodeError) -> InputError:
+    """Return the error for an input that cannot be decoded any further."""
     base = "utf-32" if "UTF-32" in str(error) else "utf-16"
     return InputError(
         f"{name}: not readable in its encoding after {offset:,} bytes of content: {error}",
-        f"name the one that it is in, as --encoding {base}-le or {base}-be (file {in_shell(name)} may tell)",
+        f"name the file's encoding, as --encoding {base}-le or {base}-be (file {shell_word(name)} may tell)",
     )

@@ -1,4 +1,4 @@
-"""Patterns as FILE: those that the shell did not expand, for lists longer than it takes, and for km.toml."""
+"""Patterns that the shell did not expand: in km.toml, or quoted because they match too many files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from km_cli.errors import UsageError
-from km_cli.inputs.source import shown
+from km_cli.inputs.messages import path_text
 
 
 def expand(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names with each pattern replaced by the files it matches, sorted; `**` goes any depth.
+    """Return the names, each pattern replaced by the files that it matches, sorted. `**` is any depth.
 
     A name that exists is taken as it is. Raises UsageError for a pattern that matches no file.
     """
@@ -21,7 +21,7 @@ def expand(names: Iterable[str]) -> tuple[str, ...]:
         if name == "-" or glob.escape(name) == name or os.path.lexists(name):
             found.append(name)
         else:
-            # What was named before is not read twice.
+            # A file that was named before is not read twice.
             found += [path for path in _matches(name) if path not in found]
     return tuple(found)
 
@@ -34,16 +34,16 @@ def _matches(pattern: str) -> list[str]:
 
 
 def hint(pattern: str) -> str:
-    """Say what there is instead, in the last folder of a pattern, or of a name, that is named outright."""
+    """Return a hint for a pattern or a name without a file: the first entries of its folder."""
     is_name = glob.escape(pattern) == pattern
     folder = Path(pattern).parent if is_name else Path(pattern)
     while glob.escape(str(folder)) != str(folder):
         folder = folder.parent
-    where = "the current folder" if folder == Path() else f"the folder {shown(folder)}"
+    where = "the current folder" if folder == Path() else f"the folder {path_text(folder)}"
     try:
         if not folder.is_dir():
             return f"check the path: {where} does not exist"
-        inside = sorted(shown(path.name) + "/" * path.is_dir() for path in folder.iterdir())
+        inside = sorted(path_text(path.name) + "/" * path.is_dir() for path in folder.iterdir())
     except OSError as error:
         return f"check its permissions: {where} cannot be read: {error.strerror}"
     if not inside:

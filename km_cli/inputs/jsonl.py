@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from km_cli.errors import InputError
 from km_cli.inputs.base import (
     BOM,
     MOST_BLANK,
     OTHER_ENDS,
+    Format,
     Item,
+    Layout,
+    Text,
     is_last_open,
     not_text,
-    piped,
-    shown,
     too_long,
 )
+from km_cli.inputs.keys import keys_of
 from km_cli.inputs.lines import Overlong
+from km_cli.inputs.messages import excerpt, shell_command
 from km_cli.model import Gap, Reject, Row
 
 DEEPEST = 100
-"""Levels of nesting that an object may have; none that was meant has more."""
+"""Levels of nesting that an object may have. Real logs have a few; deeper ones exhaust Python's stack."""
 
-_TOO_DEEP = f"nested beyond reason (more than {DEEPEST} levels)"
+_TOO_DEEP = f"nested too deeply (more than {DEEPEST} levels)"
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
         counts = Counter(name for name, _ in pairs)
-        raise ValueError(f"the key {shown(counts.most_common(1)[0][0])} occurs twice in one object")
-    return made
+        raise ValueError(f"the key {excerpt(counts.most_common(1)[0][0])} occurs twice in one object")
+    return values
 
 
 def _no_constant(word: str) -> Any:
@@ -41,37 +44,52 @@ def _no_constant(word: str) -> Any:
 
 
 decode = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_no_constant
+    object_pairs_hook=_object_of, parse_int=str, parse_float=str, parse_constant=_no_constant
 ).decode
 """Text → value. Numbers come back as they were written. Raises ValueError with a reason for people."""
+
+
+class JsonLines(Format):
+    """JSON lines, by any ending."""
+
+    name = "jsonl"
+    words: ClassVar[Mapping[str, str]] = {"jsonl": "", "ndjson": ""}
+    delimiters = ("",)
+
+    def recognises(self, beginning: bytes) -> bool:
+        """Tell whether an object or an array comes first. The error for an array says how to convert it."""
+        return beginning[:1] in (b"{", b"[")
+
+    def layout(self, text: Text) -> Layout:
+        """Return the keys of the first objects, nested ones dotted. Raises InputError if there are none."""
+        columns, regular = keys_of(text.head, _paths, self.longest_line)
+        if not columns and text.head.removeprefix(BOM).strip():
+            raise text.broken or _no_objects(text.source, text.head)
+        return Layout(columns, regular)
+
+    def reader(self, text: Text, layout: Layout) -> JsonLinesReader:
+        """Return the reader of one object a line."""
+        return JsonLinesReader(text, layout)
+
+    def parse_record(self, raw: bytes, columns: tuple[str, ...], delimiter: str) -> dict[str, Any]:  # noqa: ARG002
+        """Return the object."""
+        return parse_object(raw)
 
 
 class JsonLinesReader:
     """Reads one object a line."""
 
-    tabular = False
-    delimiter = ""
     is_open = staticmethod(is_last_open)
 
-    def __init__(
-        self,
-        source: str,
-        lines: Iterator[bytes],
-        columns: tuple[str, ...],
-        preamble: bytes,
-        *,
-        line: int,
-        encoding: str,
-        normalised: defaultdict[str, int],
-    ) -> None:
-        self.source = source
-        self.columns = columns
-        self.preamble = preamble
-        self._encoding = encoding
-        self._normalised = normalised
-        self._lines = lines
-        self._line = line
-        self._at_start = line == 1
+    def __init__(self, text: Text, layout: Layout) -> None:
+        self.columns = layout.columns
+        self.preamble = layout.preamble
+        self._source = text.source
+        self._encoding = text.encoding
+        self._normalised = text.normalised
+        self._lines = text.lines
+        self._line = layout.line
+        self._at_start = layout.line == 1
 
     def items(self) -> Iterator[Item]:
         """Yield a Row for every line that is an object, a Reject for any other."""
@@ -98,7 +116,7 @@ class JsonLinesReader:
 
     def _item(self, number: int, raw: bytes, blank: bytes) -> Item:
         at_start, self._at_start = self._at_start, False
-        place = Row(self.source, number, blank + raw if blank else bytes(raw), None)
+        place = Row(self._source, number, blank + raw if blank else bytes(raw), None)
         if type(raw) is Overlong:
             return Reject(place, "record-too-long", too_long(raw))
         try:
@@ -109,7 +127,7 @@ class JsonLinesReader:
             return Reject(place, "too-deep", _TOO_DEEP)
         except ValueError as error:
             if at_start and raw.removeprefix(BOM).lstrip().startswith(b"["):
-                raise array_error(self.source) from None
+                raise _array_error(self._source) from None
             return Reject(place, "bad-json", str(error))
         return place._replace(values=values)
 
@@ -125,7 +143,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, column {error.colno}") from None
     if not isinstance(values, dict):
-        raise ValueError(f"not a JSON object but {shown(text)}")
+        raise ValueError(f"not a JSON object but {excerpt(text)}")
     if text.count("{") + text.count("[") > DEEPEST:
         _check_depth(values)
     if "\\u" in text:
@@ -148,20 +166,44 @@ def _check_depth(values: dict[str, Any]) -> None:
 
 
 def _check_escapes(values: dict[str, Any]) -> None:
-    """Raise ValueError for what only an escape can bring in: a lone surrogate, a NUL."""
-    whole = json.dumps(values, ensure_ascii=False)
+    """Raise ValueError for a lone surrogate or a NUL, which only an escape can bring into an object."""
+    text = json.dumps(values, ensure_ascii=False)
     try:
-        whole.encode()
+        text.encode()
     except UnicodeEncodeError:
         raise ValueError("it has half of a surrogate pair, which is no character") from None
-    # Pairs of backslashes are backslashes that were meant.
-    if "\\u0000" in whole.replace("\\\\", ""):
+    # A pair of backslashes is an escaped backslash: after it, u0000 is plain text.
+    if "\\u0000" in text.replace("\\\\", ""):
         raise ValueError("it has a NUL character")
 
 
-def array_error(source: str) -> InputError:
+def _array_error(source: str) -> InputError:
     """Return the error for an input that is one JSON array."""
     return InputError(
         f"{source} is one JSON array, not one object a line",
-        f"""turn it into JSON lines: {piped(source, "jq -c '.[]'")} > lines.jsonl""",
+        f"""turn it into JSON lines: {shell_command(source, "jq -c '.[]'")} > lines.jsonl""",
     )
+
+
+def _no_objects(source: str, head: bytes) -> InputError:
+    if head.removeprefix(BOM).lstrip().startswith(b"["):
+        return _array_error(source)
+    return InputError(
+        f"{source}: none of its first lines is a JSON object with a key",
+        f"JSON lines have one whole object a line: {shell_command(source, 'jq -c .')} > lines.jsonl",
+    )
+
+
+def _paths(raw: bytes) -> list[str]:
+    return list(_dotted(parse_object(raw)))
+
+
+def _dotted(values: dict[str, object], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
+
+
+JSON_LINES = JsonLines()

@@ -1,4 +1,4 @@
-"""Bytes → lines, whatever ends them, in blocks and at constant memory."""
+"""Bytes → lines, with any of the three line ends, in blocks and at constant memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BLOCK = 1 << 18
 
 
 class Overlong(bytes):
-    """A piece of a line longer than a record may be; the line's pieces follow one another."""
+    """A piece of a line that is too long for a record. `first` if the line begins with it."""
 
     first: bool = True
 
@@ -22,19 +22,19 @@ def split_lines(
 ) -> Iterator[bytes]:
     """Yield the lines of `stream` with their ends (LF, CR LF or CR); joined they are its bytes.
 
-    A line of more than `longest` bytes comes as pieces, each an `Overlong`. `overlong` if the stream begins
-    within such a line.
+    A line of more than `longest` bytes comes as pieces, each an `Overlong`. With `overlong` the stream begins
+    inside of such a line.
     """
     carry = b""
     while block := stream.read(BLOCK):
         block = carry + block
         lines = block.splitlines(keepends=True)
-        # What ends in CR may go on with LF in the next block.
+        # A block that ends in CR may be followed by LF in the next one: both are one line end.
         carry = b"" if block.endswith(b"\n") else lines.pop()
         if overlong and lines:
             yield _piece(lines.pop(0), first=False)
             overlong = False
-        yield from lines if len(block) <= longest else _judged(lines, longest)
+        yield from lines if len(block) <= longest else _measured(lines, longest)
         if len(carry) > longest or (overlong and carry):
             end = b"\r" if carry.endswith(b"\r") else b""
             if piece := carry.removesuffix(end):
@@ -44,7 +44,7 @@ def split_lines(
         yield _piece(carry, first=False) if overlong else carry
 
 
-def _judged(lines: Iterable[bytes], longest: int) -> Iterator[bytes]:
+def _measured(lines: Iterable[bytes], longest: int) -> Iterator[bytes]:
     for line in lines:
         yield line if len(line) <= longest else _piece(line, first=True)
 

@@ -1,4 +1,4 @@
-"""Patterns of paths with dates in them, as `logs/%Y/%m/%d/*.jsonl`: their steps, and what period one is."""
+"""Patterns with dates, as `logs/%Y/%m/%d/*.jsonl`: their steps, and the period of a path."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ KNOWN = {
     "d": r"0[1-9]|[12][0-9]|3[01]",
     "H": r"[01][0-9]|2[0-3]",
 }
-"""Directives, each with the digits that it stands for. One makes sense with all before it."""
+"""Directives, each with a regular expression for its digits. Each of them needs all those before it."""
 
-_TOKEN = re.compile(r"(?P<set>\[!?\]?[^\]/]*\])|%(?P<directive>.?)", re.DOTALL)
+_DIRECTIVE = re.compile(r"(?P<set>\[!?\]?[^\]/]*\])|%(?P<directive>.?)", re.DOTALL)
 _MARK = "\0"
-"""Stands before a directive while a pattern becomes a regular expression; no path has it."""
+"""Marks a directive while a pattern is turned into a regular expression. No path has this character."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
 Date = Mapping[str, str]
-"""What the directives of a path were: `{"Y": "2024", "m": "01"}`."""
+"""The digits in a path for each directive: `{"Y": "2024", "m": "01"}`."""
 
 
 class Period(NamedTuple):
@@ -41,7 +41,10 @@ class Period(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A part of a pattern, between two slashes. `name` is what matches it, None if it is named outright."""
+    """A part of a pattern, between two slashes.
+
+    `name` matches its names, None if it has no special characters.
+    """
 
     text: str
     name: re.Pattern[str] | None = None
@@ -49,7 +52,7 @@ class Step(NamedTuple):
 
     @property
     def is_end(self) -> bool:
-        """Whether this is what comes after the last slash: all in the folder."""
+        """Whether the pattern ends in a slash before this step: then it means all files in the folder."""
         return not self.text
 
     @property
@@ -58,7 +61,7 @@ class Step(NamedTuple):
         return self.text == "**"
 
     def match(self, name: str, date: Date) -> Date | None:
-        """Return the date so far, if a name fits and says no other than `date`."""
+        """Return the date so far with that of a name, None if the name does not match or has another date."""
         assert self.name is not None
         if name.startswith(".") and not self.text.startswith("."):
             return None
@@ -71,10 +74,10 @@ class Step(NamedTuple):
         return {**date, **read} if all(date.get(key, read[key]) == read[key] for key in read) else None
 
 
-def parse(pattern: str) -> tuple[str, tuple[Step, ...]]:
-    """Return where a pattern begins ("" is the current folder) and its steps, one at least.
+def parse_pattern(pattern: str) -> tuple[str, tuple[Step, ...]]:
+    """Return the folder in which a pattern begins ("" is the current one) and its steps, at least one.
 
-    Raises UsageError for directives that mean nothing.
+    Raises UsageError for unknown directives, and for one without those before it.
     """
     _check(pattern)
     *parts, last = pattern.split("/")
@@ -87,11 +90,11 @@ def parse(pattern: str) -> tuple[str, tuple[Step, ...]]:
 
 def as_glob(pattern: str) -> str:
     """Return a pattern with `*` for every directive."""
-    return _TOKEN.sub(lambda token: _written(token, "*"), pattern)
+    return _DIRECTIVE.sub(lambda token: _written(token, "*"), pattern)
 
 
 def period_of(date: Date, zone: ZoneInfo) -> Period | None:
-    """Return the year, month, day or hour; None as long as the year is not known.
+    """Return the year, month, day or hour of a date; None if its year is not known yet.
 
     Raises ValueError if there is no such day.
     """
@@ -100,7 +103,7 @@ def period_of(date: Date, zone: ZoneInfo) -> Period | None:
         return None
     year, month, day, hour = (*known, *(1, 1, 0)[len(known) - 1 :])
     begin = datetime(year, month, day, hour)
-    # An hour that comes twice begins the first time and ends the second time.
+    # In a doubled hour, the period begins with the first and ends with the second one.
     last = _last(begin, len(known)).replace(tzinfo=zone, fold=1)
     return Period(_nanoseconds(begin.replace(tzinfo=zone)), _nanoseconds(last) + 1000)
 
@@ -118,7 +121,7 @@ def _nanoseconds(moment: datetime) -> int:
 
 
 def _first(directives: Mapping[str, str] | set[str]) -> Iterator[str]:
-    """Yield the directives from the year on, up to one that is not there."""
+    """Yield the directives from the year on, up to the first that is missing."""
     for key in KNOWN:
         if key not in directives:
             return
@@ -126,10 +129,10 @@ def _first(directives: Mapping[str, str] | set[str]) -> Iterator[str]:
 
 
 def _check(pattern: str) -> None:
-    used = {token["directive"] for token in _TOKEN.finditer(pattern) if token["directive"] is not None}
+    used = {token["directive"] for token in _DIRECTIVE.finditer(pattern) if token["directive"] is not None}
     for directive in sorted(used - {*KNOWN, "%"}):
         raise UsageError(
-            f"{pattern!r}: %{directive.strip('/')} stands for nothing",
+            f"{pattern!r}: %{directive.strip('/')} is not a directive",
             "there are %Y (year, as 2024), %m (month), %d (day), %H (hour), and %% for a % itself",
         )
     dated = used - {"%"}
@@ -137,13 +140,13 @@ def _check(pattern: str) -> None:
     if lost:
         absent = next(key for key in KNOWN if key not in dated)
         raise UsageError(
-            f"{pattern!r}: %{min(lost, key=list(KNOWN).index)} says no date without %{absent}",
-            "write the whole date, as logs/%Y/%m/%d/*.jsonl, or * for what does not matter",
+            f"{pattern!r}: %{min(lost, key=list(KNOWN).index)} is not a date without %{absent}",
+            "write the whole date, as logs/%Y/%m/%d/*.jsonl, or * for the parts that do not matter",
         )
 
 
 def _step(text: str) -> Step:
-    marked = _TOKEN.sub(lambda token: _written(token, _MARK + (token["directive"] or "")), text)
+    marked = _DIRECTIVE.sub(lambda token: _written(token, _MARK + (token["directive"] or "")), text)
     is_dated = _MARK in marked
     if text == "**" or (not is_dated and glob.escape(marked) == marked):
         return Step(marked)
@@ -152,14 +155,14 @@ def _step(text: str) -> Step:
 
 
 def _written(token: re.Match[str], instead: str) -> str:
-    """Return what stands for a token: a set `[...]` stays, even if it has a `%`."""
+    """Return the text that replaces a directive. A set `[...]` is kept, even if it has a `%`."""
     if token["set"]:
         return token["set"]
     return "%" if token["directive"] == "%" else instead
 
 
 def _digits(regex: str) -> str:
-    """Put digits where directives are marked; those of one directive are the same each time."""
+    """Replace marked directives by groups of digits; a directive has the same digits wherever it occurs."""
     seen: set[str] = set()
 
     def digits(mark: re.Match[str]) -> str:
@@ -169,5 +172,5 @@ def _digits(regex: str) -> str:
         seen.add(key)
         return f"(?P<{key}>{KNOWN[key]})"
 
-    # Atomic groups would not try a second place where a date may stand.
+    # An atomic group would not try the second place where a date may be.
     return re.sub(f"{_MARK}(.)", digits, regex.replace("(?>", "(?:"))

@@ -1,4 +1,4 @@
-"""A file or standard input as a stream of bytes, whatever it is packed in."""
+"""A file or standard input as a stream of bytes, unpacked and in UTF-8."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from km_cli.errors import CutShort, ReadError, Rewritten, UsageError
-from km_cli.inputs.base import in_shell
+from km_cli.errors import CutShort, ReadError, Rewritten, UsageError, did_you_mean
+from km_cli.inputs.base import Check, FormatOptions, no_check
 from km_cli.inputs.compression import (
     Bytes,
     Damaged,
@@ -22,29 +22,30 @@ from km_cli.inputs.compression import (
     is_packed,
     unpack,
 )
-from km_cli.inputs.encoding import Transcoded, check_encoding, no_such_text
-from km_cli.inputs.foreign import check_kind
-from km_cli.inputs.shape import Shape
-from km_cli.names import nearest
+from km_cli.inputs.encoding import Transcoded, check_encoding, undecodable
+from km_cli.inputs.messages import path_text, shell_word
+from km_cli.inputs.unsupported import check_kind
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 _BLOCK = 1 << 20
 _MOST_BESIDE = 10_000
-_LAST = 1 << 12
-"""Bytes by which a file is known not to have been written anew."""
+"""Names in a folder that are looked at, to propose one for a file that is missing."""
 
-_ANY = Shape()
+_LAST = 1 << 12
+"""Bytes before the place of reading; if they change, the file was rewritten."""
+
+_ANY = FormatOptions()
 
 
 class Stream:
-    """Reads the unpacked bytes; says where it stopped being readable."""
+    """Reads the unpacked bytes. Its errors say after how many of them reading failed."""
 
     def __init__(self, name: str, raw: Bytes, packer: str = "", *, is_verified: bool = False) -> None:
-        """`packer` is the program that packed it, if any did.
+        """`packer` is the program that packed the input, "" for none.
 
-        `is_verified` if it is found out before whether what is packed is damaged.
+        `is_verified` if a packed input was checked for damage before (`Source.verify`).
         """
         self._name = name
         self._packer = packer
@@ -63,14 +64,14 @@ class Stream:
             ) from None
         except UnicodeError as error:
             self.check_content(b"")
-            raise no_such_text(self._name, self._offset, error) from None
+            raise undecodable(self._name, self._offset, error) from None
         except OSError as error:
             raise _unreadable(self._name, self._offset, error) from None
         self._offset += len(data)
         return data
 
     def check_content(self, head: bytes) -> None:
-        """Raise InputError if the content, which begins with `head`, is no text, or in another encoding."""
+        """Raise InputError if content that begins with `head` is not text, or is in another encoding."""
         encoding = ""
         if isinstance(self._raw, Transcoded):
             if not self._raw.encoded:
@@ -81,80 +82,77 @@ class Stream:
         check_encoding(self._name, head, encoding)
 
     def _cure(self, error: Damaged) -> str:
-        """Return what to do about content that can't be unpacked any further."""
+        """Return the hint for content that cannot be unpacked any further."""
         if isinstance(error, TooLarge):
-            return f"unpack it before: {error.program} {in_shell(self._name)} | km-cli import -"
+            return f"unpack it first: {error.program} {shell_word(self._name)} | km-cli import -"
         if not self._offset:
             return "nothing in it can be read; get a whole copy of the file and run again"
         if isinstance(error, EndsEarly):
-            return "what was whole before is dealt with; get a whole copy of the file and run again"
+            return "all rows before that place are dealt with; get a whole copy of the file and run again"
         if not self._is_verified:
-            return "what came before is dealt with, and its end may be false: get a whole copy and run again"
-        return "nothing of it is sent, since it may be false; get a whole copy of the file and run again"
+            return (
+                "the rows before that place are dealt with, and the last of them may be wrong; get a whole "
+                "copy and run again"
+            )
+        return "none of its rows is sent, since any of them may be wrong; get a whole copy and run again"
 
-    def skip(self, size: int, digest: bytes, check: Callable[[], None]) -> int:
-        """Go on `size` bytes further; return how many bytes of a line are behind us then.
+    def skip(self, size: int, digest: bytes, check: Check) -> int:
+        """Skip `size` bytes; return how many bytes of the last line among them have no line end yet.
 
-        Raises Rewritten if what is behind us has not this hash (any, if b""). `check` is called each MiB.
+        Raises Rewritten if the bytes skipped do not have this hash (b"": any). `check` is called each MiB.
         """
-        behind, offset, state = 0, self._offset + size, hashlib.sha256()
+        unended, offset, state = 0, self._offset + size, hashlib.sha256()
         while self._offset < offset and (data := self.read(min(offset - self._offset, _BLOCK))):
             check()
             state.update(data)
             end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-            behind = len(data) - end if end else behind + len(data)
+            unended = len(data) - end if end else unended + len(data)
         if digest and state.digest() != digest:
             raise _rewritten(self._name, self._offset)
-        return behind
+        return unended
 
     def close(self) -> None:
-        """Close the file behind it."""
+        """Close the file."""
         self._raw.close()
 
 
 def _unreadable(name: str, offset: int, error: OSError) -> ReadError:
     return ReadError(
         f"{name}: cannot be read after {offset:,} bytes: {error.strerror or error}",
-        "what was read before is dealt with; run again when the file can be read",
+        "all rows before that place are dealt with; run again when the file can be read",
     )
 
 
 def _rewritten(name: str, offset: int) -> Rewritten:
     return Rewritten(
-        f"{name}: was cut off or written anew while it was read, after {offset:,} bytes",
-        "run again: what was read before is dealt with, and what is known is not sent twice",
+        f"{name}: was truncated or rewritten while it was read, after {offset:,} bytes",
+        "run again: all rows before that place are dealt with, and no row is sent twice",
     )
 
 
 def _absent(path: Path, name: str) -> UsageError:
     if path.is_symlink():
         return UsageError(
-            f"{name} is a link to {shown(os.path.realpath(path))}, which does not exist",
-            "mend the link, or name the file itself",
+            f"{name} is a link to {path_text(os.path.realpath(path))}, which does not exist",
+            "repair the link, or name the file itself",
         )
     return UsageError(f"{name}: there is no such file", _near(path))
 
 
 def _near(path: Path) -> str:
-    """Say which file beside an absent one may be meant."""
+    """Return a hint: which file in the same folder may be meant."""
     if not path.parent.is_dir():
-        return f"check the path: the folder {shown(path.parent)} does not exist"
+        return f"check the path: the folder {path_text(path.parent)} does not exist"
     try:
         with os.scandir(path.parent) as entries:
             beside = [entry.name for entry in islice(entries, _MOST_BESIDE)]
     except OSError:
         beside = []
-    near = nearest(path.name, beside)
-    return f"did you mean {shown(path.with_name(near))}?" if near else "check the path"
-
-
-def shown(path: Path | str) -> str:
-    """Return a path as text, which its bytes need not be."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+    return did_you_mean(path.name, beside, "check the path", lambda near: path_text(path.with_name(near)))
 
 
 class Stamp(NamedTuple):
-    """What tells that a file was not touched: device, inode, size in bytes, time in ns since 1970."""
+    """Device, inode, size in bytes and time in ns since 1970: a file that keeps them was not touched."""
 
     device: int
     inode: int
@@ -162,16 +160,16 @@ class Stamp(NamedTuple):
     time: int
 
     @classmethod
-    def of(cls, found: os.stat_result) -> Stamp:
-        """Return the stamp of a file as it was found."""
+    def from_stat(cls, found: os.stat_result) -> Stamp:
+        """Return the stamp of a file."""
         return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class _Pinned(io.RawIOBase):
-    """A file from its start, read through a descriptor that others read through too.
+    """A file from its start, read through a descriptor that is shared with other readers.
 
-    Raises Rewritten if what was read last does not stand there any more: the file was cut off, and perhaps
-    has grown beyond that place since. What follows would be taken for the rest of a line that is no more.
+    Raises Rewritten if the bytes that were read last have changed: the file was truncated, and perhaps has
+    grown beyond that place since. Its next bytes would be taken for the rest of a line that is gone.
     """
 
     def __init__(self, name: str, file: int) -> None:
@@ -185,7 +183,7 @@ class _Pinned(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         size = os.preadv(self._file, [buffer], self._at)
-        # Not before: it may be cut off in between.
+        # Not before reading, since the file may be truncated in between.
         if os.pread(self._file, len(self._last), self._at - len(self._last)) != self._last:
             raise _rewritten(self._name, self._at)
         self._at += size
@@ -200,36 +198,36 @@ def _opened(path: Path) -> io.BufferedReader:
 class Source:
     """One input named on the command line. `-` is standard input, which can be opened once.
 
-    `shape` is how it is written, as far as the flags say. `stamp` is of the file that is pinned.
+    `stamp` is that of the file that is pinned, None if none is.
     """
 
     def __init__(
         self,
         name: str,
         stdin: io.BufferedReader | None = None,
-        shape: Shape = _ANY,
+        format_options: FormatOptions = _ANY,
         opens: Callable[[Path], io.BufferedReader] = _opened,
     ) -> None:
-        """`opens` opens what can't be held on to, which may have to be waited for."""
+        """`opens` opens a file that cannot be pinned, such as a named pipe, which may wait for its writer."""
         self._opens = opens
-        self.shape = shape
+        self.format_options = format_options
         self.path = None if name == "-" else Path(name)
-        self.name = "<stdin>" if name == "-" else shown(name)
+        self.name = "<stdin>" if name == "-" else path_text(name)
         self._stdin = stdin
         self._file = -1
         self.stamp: Stamp | None = None
 
     def pin(self) -> None:
-        """Hold on to the file that the name leads to now, so that all reading is of this one.
+        """Keep open the file that has this name now, so that every reader reads the same file.
 
-        Names are given to other files while logs are rotated. What is no regular file can't be held on to.
+        When logs are rotated, the name passes to another file. Only regular files can be pinned.
         """
         if self._file >= 0 or self.path is None:
             return
         try:
             if not stat.S_ISREG(os.stat(self.path).st_mode):
                 return
-            # What has taken the name meanwhile must not be waited for.
+            # Without O_NONBLOCK, opening would wait if a named pipe has taken the name meanwhile.
             file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return
@@ -237,30 +235,30 @@ class Source:
             raise self._unopened(error) from None
         found = os.fstat(file)
         if stat.S_ISREG(found.st_mode):
-            self._file, self.stamp = file, Stamp.of(found)
+            self._file, self.stamp = file, Stamp.from_stat(found)
         else:
             os.close(file)
 
     def unpin(self) -> None:
-        """Let go of the file."""
+        """Close the file that is pinned."""
         if self._file >= 0:
             os.close(self._file)
         self._file, self.stamp = -1, None
 
     @property
     def was_touched(self) -> bool:
-        """Whether the pinned file was written to, or cut off, since it was pinned."""
-        return self.stamp != Stamp.of(os.fstat(self._file))
+        """Whether the pinned file was written to, or truncated, since it was pinned."""
+        return self.stamp != Stamp.from_stat(os.fstat(self._file))
 
     @property
     def has_line(self) -> bool:
-        """Whether the first MiB of the pinned file has the end of a line in it. Raises ReadError."""
+        """Whether the pinned file has a line end in its first MiB, or is larger. Raises ReadError."""
         head = self._head(_BLOCK)
         return len(head) == _BLOCK or b"\n" in head or b"\r" in head
 
     @property
     def is_packed(self) -> bool:
-        """Whether the pinned file is packed: then nobody adds a line to it. Raises ReadError."""
+        """Whether the pinned file is packed. No program appends lines to a packed file. Raises ReadError."""
         return is_packed(self._head(1 << 5))
 
     def _head(self, size: int) -> bytes:
@@ -269,11 +267,13 @@ class Source:
         except OSError as error:
             raise _unreadable(self.name, 0, error) from None
 
-    def verify(self, check: Callable[[], None]) -> None:
-        """Raise ReadError if what is packed is damaged: until its check sum fails, false content looks true.
+    def verify(self, check: Check) -> None:
+        """Raise ReadError if a packed file is damaged.
 
-        What only ends early is sound as far as it goes. What can be read only once can't be verified.
-        `check` is called each MiB, and may raise what ends the run.
+        Only the check sum behind the content shows that, so the whole file is read once before any row of it
+        is sent. A file that only ends early passes, since its content is sound up to the end. An input that
+        can be read only once cannot be verified. `check` is called each MiB, and may raise the error that
+        ends the run.
         """
         if self._file < 0 or not self.is_packed:
             return
@@ -287,7 +287,7 @@ class Source:
             stream.close()
 
     def check(self) -> None:
-        """Raise UsageError if there is no such file."""
+        """Raise UsageError if the file does not exist or is a folder."""
         if not self.name:
             raise UsageError(
                 "a FILE has an empty name",
@@ -302,21 +302,21 @@ class Source:
         except FileNotFoundError:
             raise _absent(self.path, self.name) from None
         except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or str(error)
-            raise UsageError(f"{self.name}: cannot be opened: {said}", "check the path") from None
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"{self.name}: cannot be opened: {reason}", "check the path") from None
         if is_folder:
             raise UsageError(f"{self.name} is a folder", f"name the files in it: {self.name}/*.csv")
 
     def open(self, *, only_unpacked: bool = False) -> Stream:
-        """Return its content from the start: unpacked (as its bytes say, not its name), and in UTF-8.
+        """Return the content from its start, unpacked (as its first bytes say, not its name) and in UTF-8.
 
-        `only_unpacked` leaves it in the encoding that it has.
+        With `only_unpacked` the content stays in its own encoding.
         """
         raw = self._raw()
         try:
             content, packer = unpack(self.name, raw)
-            if self.shape.encoding and not only_unpacked:
-                content = Transcoded(content, self.shape.encoding)
+            if self.format_options.encoding and not only_unpacked:
+                content = Transcoded(content, self.format_options.encoding)
             return Stream(self.name, content, packer, is_verified=self._file >= 0)
         except OSError as error:
             raw.close()
@@ -339,13 +339,11 @@ class Source:
     def _unopened(self, error: OSError) -> UsageError:
         return UsageError(f"{self.name}: cannot be opened: {error.strerror}", "check its permissions")
 
-    def longest_known(
-        self, lengths: Iterable[int], check: Callable[[], None] = lambda: None
-    ) -> list[tuple[int, _Hash]]:
-        """Hash the content's beginnings: for each length it has, ascending, the hash state there.
+    def hashes_at(self, lengths: Iterable[int], check: Check = no_check) -> list[tuple[int, _Hash]]:
+        """Return the hash state of the content's beginning for each of the lengths that it has, ascending.
 
-        `check` is called each MiB, and may raise what ends the run.
-        None for what can be read only once: standard input, pipes.
+        Empty for an input that can be read only once: standard input, a pipe. `check` is called each MiB, and
+        may raise the error that ends the run.
         """
         if self._file < 0:
             return []
@@ -361,7 +359,7 @@ class Source:
                     break
                 found.append((length, state.copy()))
         except ReadError:
-            # It is met again, and said, by who reads on from here.
+            # The reader of the rows meets the same error and reports it.
             pass
         finally:
             stream.close()

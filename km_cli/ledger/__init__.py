@@ -1,4 +1,4 @@
-"""Cursor, slots, outbox and receipts, in one SQLite file."""
+"""The durable record of readings, slots, outbox and counts, in one SQLite file."""
 
 from __future__ import annotations
 

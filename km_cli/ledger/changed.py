@@ -1,7 +1,8 @@
-"""Calls that were taken for a known one whose properties changed, kept as long as their reading may grow.
+"""The calls of rows that were taken for a known call with changed values.
 
-They are kept because of what may still come: if the known call itself turns up later in the same
-reading, then this one was another call after all, and is sent.
+That is a guess (see `planning.matching`). If a later row of the same reading is exactly the known call, the
+first row was another event, and its call is sent after all. So such calls are kept as long as their reading
+may grow.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import json
 import sqlite3
 
 from km_cli.ledger.damage import decoding, expect
-from km_cli.model import Filed, Origin, Placed, Record, Row
+from km_cli.model import KnownCall, Origin, PlannedCall, Record, Row
 
 Key = tuple[int, bytes, int, bytes, bytes]
+"""The reading, and person, second, deed and total of the known call."""
 
-
-MOST_READINGS = 8
-"""How many readings' changed calls are kept, the latest: a nightly export must not fill the disk."""
+MOST_CHANGED_READINGS = 8
+"""How many readings keep their changed calls, the latest ones: a nightly export must not fill the disk."""
 
 
 class ChangedTable:
@@ -24,97 +25,106 @@ class ChangedTable:
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
-        self._fresh: dict[Key, Placed | None] = {}
+        self._new: dict[Key, PlannedCall | None] = {}
+        """The changes that are not written yet; None for a call that was taken."""
+        self._taken: set[Key] | None = set() if len(schemas) > 1 else None
+        """Under an overlay, the calls that were taken. The ledger below still has them, and is only read."""
         self._queries = [
             "SELECT source, line, raw, call "
             f"FROM {name}.changed JOIN {name}.changed_rows USING (reading, source, line) "
             "WHERE reading = ? AND person = ? AND second = ? AND deed = ? AND alike = ?"
             for name in schemas
         ]
-        self._some = any(
+        self._has_any = any(
             database.execute(f"SELECT 1 FROM {name}.changed LIMIT 1").fetchone() for name in schemas
         )
 
-    def keep(self, reading: int, filed: Filed, changed: Placed) -> None:
-        """Keep `changed`, which this reading took for `filed`."""
-        self._fresh[_key(reading, filed)] = changed
-        self._some = True
+    def keep(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
+        """Keep the call of a row that this reading took for `known_call`."""
+        self._new[_key(reading, known_call)] = changed
+        self._has_any = True
 
-    def take(self, reading: int, filed: Filed) -> Placed | None:
-        """Return and forget what this reading took for `filed`."""
-        if not self._some:
+    def take(self, reading: int, known_call: KnownCall) -> PlannedCall | None:
+        """Return and forget the call that was kept for this reading and `known_call`."""
+        if not self._has_any:
             return None
-        key = _key(reading, filed)
-        if key in self._fresh:
-            found = self._fresh[key]
-        else:
-            with decoding(self._database, "changed"):
-                rows = (self._database.execute(query, key).fetchone() for query in self._queries)
-                row = next(filter(None, rows), None)
-                found = _decode(row, filed) if row else None
-        if found is not None:
-            self._fresh[key] = None
-        return found
+        key = _key(reading, known_call)
+        kept = self._new[key] if key in self._new else self._load(key, known_call)
+        if kept is not None:
+            self._new[key] = None
+        return kept
+
+    def _load(self, key: Key, known_call: KnownCall) -> PlannedCall | None:
+        if self._taken and key in self._taken:
+            return None
+        with decoding(self._database, "changed"):
+            rows = (self._database.execute(query, key).fetchone() for query in self._queries)
+            row = next(filter(None, rows), None)
+            return _decode(row, known_call) if row else None
 
     def write(self) -> None:
-        """Write what changed; the caller's transaction makes it durable."""
-        if not self._fresh:
+        """Write the changes; the caller's transaction makes them durable."""
+        if not self._new:
             return
-        kept = [(key, placed) for key, placed in self._fresh.items() if placed]
+        kept = [(key, planned) for key, planned in self._new.items() if planned]
+        taken = [key for key, planned in self._new.items() if planned is None]
         self._database.executemany(
             "INSERT OR REPLACE INTO main.changed VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*key, placed.row.source, placed.row.line, _encode(placed)) for key, placed in kept],
+            [(*key, planned.row.source, planned.row.line, _encode(planned)) for key, planned in kept],
         )
         self._database.executemany(
             "INSERT OR IGNORE INTO main.changed_rows VALUES (?, ?, ?, ?)",
-            [(key[0], placed.row.source, placed.row.line, placed.row.raw) for key, placed in kept],
+            [(key[0], planned.row.source, planned.row.line, planned.row.raw) for key, planned in kept],
         )
         self._database.executemany(
             "DELETE FROM main.changed "
             "WHERE reading = ? AND person = ? AND second = ? AND deed = ? AND alike = ?",
-            [key for key, placed in self._fresh.items() if placed is None],
+            taken,
         )
-        self._fresh.clear()
+        if self._taken is not None:
+            self._taken.update(taken)
+            self._taken.difference_update([key for key, _ in kept])
+        self._new.clear()
 
     def forget_old(self) -> None:
-        """Drop those of all but the latest readings that have any."""
-        if not self._some:
+        """Drop the calls of all but the latest readings that have any."""
+        if not self._has_any:
             return
-        found = self._database.execute(
+        oldest_kept = self._database.execute(
             "SELECT DISTINCT reading FROM main.changed ORDER BY reading DESC LIMIT 1 OFFSET ?",
-            (MOST_READINGS - 1,),
+            (MOST_CHANGED_READINGS - 1,),
         ).fetchone()
-        if found:
-            self._database.execute("DELETE FROM main.changed WHERE reading < ?", found)
-            self._database.execute("DELETE FROM main.changed_rows WHERE reading < ?", found)
+        if oldest_kept:
+            self._database.execute("DELETE FROM main.changed WHERE reading < ?", oldest_kept)
+            self._database.execute("DELETE FROM main.changed_rows WHERE reading < ?", oldest_kept)
 
     @property
     def is_ahead(self) -> bool:
-        """Whether something was not written."""
-        return bool(self._fresh)
+        """Whether changes are not written yet."""
+        return bool(self._new)
 
     def discard(self) -> None:
-        """Forget what was not written."""
-        self._fresh.clear()
+        """Forget the changes that were not written."""
+        self._new.clear()
 
 
-def _key(reading: int, filed: Filed) -> Key:
-    return reading, filed.person, filed.second, filed.deed, filed.total
+def _key(reading: int, known_call: KnownCall) -> Key:
+    return reading, known_call.person, known_call.second, known_call.deed, known_call.total
 
 
-def _encode(placed: Placed) -> str:
-    """Return a call as text: with where its row comes from, and what that row is known by."""
-    return json.dumps([placed.call, placed.row.origin, placed.filed.total.hex(), placed.filed.row])
+def _encode(planned: PlannedCall) -> str:
+    """Return a call as JSON, with the origin, the fingerprint and the number of its row."""
+    return json.dumps([planned.call, planned.row.origin, planned.known.total.hex(), planned.known.row])
 
 
-def _decode(row: tuple[str, int, bytes, str], filed: Filed) -> Placed:
+def _decode(row: tuple[str, int, bytes, str], known_call: KnownCall) -> PlannedCall:
     expect(row, str, int, bytes, str)
     source, line, raw, text = row
     fields, origin, *known = json.loads(text)
     fields[6] = tuple((name, value) for name, value in fields[6])
-    total, number = known or (b"".hex(), 0)  # those of format 2 say nothing of their rows
-    as_read = filed._replace(total=bytes.fromhex(total), row=number)
-    return Placed(Row(source, line, raw, None, decode_origin(origin)), Record(*fields), as_read)
+    total, number = known or (b"".hex(), 0)  # Format 2 kept neither fingerprint nor number of the row.
+    as_read = known_call._replace(total=bytes.fromhex(total), row=number)
+    return PlannedCall(Row(source, line, raw, None, decode_origin(origin)), Record(*fields), as_read)
 
 
 def decode_origin(fields: list[object] | None) -> Origin | None:
@@ -124,7 +134,7 @@ def decode_origin(fields: list[object] | None) -> Origin | None:
     expect(fields, str, list, list, str)
     reading, owed, columns, delimiter = fields
     if not isinstance(owed, list) or not isinstance(columns, list):
-        raise TypeError("no lists")
+        raise TypeError("not lists")
     expect(owed, *[str] * len(owed))
     expect(columns, *[str] * len(columns))
     return Origin(str(reading), tuple(owed), tuple(columns), str(delimiter))

@@ -1,4 +1,4 @@
-"""Which files may be used as a ledger. Nothing here writes, so that another program's file stays as it is."""
+"""Checks whether a file may be used as a ledger. Nothing here writes: it may be another program's file."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _BESIDE = ("-journal", "-wal", "-shm")
 _ALL_TABLES = frozenset(re.findall(r"TABLE IF NOT EXISTS \{schema\}\.(\w+)", TABLES))
 _TABLES_OF_OLD = frozenset({"meta", "sites", "readings", "slots", "outbox", "outbox_rows"})
 _STORE = "kept_"
-"""The tables of the local store, which may be in the file before the ledger's, begin with this."""
+"""The beginning of the names of the local store's tables, which may be in the file before the ledger's."""
 
 
 def check_name(path: Path) -> None:
     """Raise LedgerError for a path that cannot name a file."""
     if not path.name or path.name in ("..", ":memory:") or "\0" in str(path):
         raise LedgerError(
-            f"the ledger {str(path)!r} is no file: what was sent would be forgotten",
+            f"the ledger {str(path)!r} is not a file: km-cli would forget what it has sent",
             "name a file: --ledger PATH",
         )
 
 
 def check_file(path: Path) -> bool:
-    """Tell whether there is a ledger. Raises LedgerError for what is there and must not be used as one."""
+    """Tell whether there is a file. Raises LedgerError if it must not be used as a ledger."""
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -48,14 +48,14 @@ def check_file(path: Path) -> bool:
         )
     if not stat.S_ISREG(found.st_mode):
         raise LedgerError(
-            f"the ledger {path} is {_kind(found.st_mode)}, no file", "name a file: --ledger PATH"
+            f"the ledger {path} is {_kind(found.st_mode)}, not a file", "name a file: --ledger PATH"
         )
     if found.st_mode & 0o022:
-        raise LedgerError(f"the ledger {path} can be written by others", f"take that away: chmod go-w {path}")
+        raise LedgerError(f"the ledger {path} can be written by others", f"forbid that: chmod go-w {path}")
     if not found.st_size:
         raise LedgerError(
-            f"the ledger {path} is empty: what it held is lost",
-            "bring back a copy of it; if it never held anything, remove it and run again",
+            f"the ledger {path} is empty: its content is lost",
+            "restore a copy of it; if it never held anything, remove it and run again",
         )
     return True
 
@@ -67,9 +67,9 @@ def _kind(mode: int) -> str:
 
 
 def check_beside(path: Path, *, is_there: bool, ending: Ending) -> None:
-    """Raise LedgerError for a journal or a log beside the ledger that SQLite would take for the ledger's own.
+    """Raise LedgerError for a journal or a log that is not the ledger's, though it has the right name.
 
-    It cannot tell: it knows them by their names alone, and would write what they hold into the ledger.
+    SQLite knows such files by their names alone, and would write their content into the ledger.
     """
     for suffix in _BESIDE:
         beside = path.with_name(path.name + suffix)
@@ -78,26 +78,26 @@ def check_beside(path: Path, *, is_there: bool, ending: Ending) -> None:
         except OSError:
             continue
         if not stat.S_ISREG(found.st_mode):
-            raise LedgerError(f"{beside} is no file; the ledger needs that name", "move it away")
+            raise LedgerError(f"{beside} is not a file; the ledger needs that name", "move it away")
         if not is_there and found.st_size and suffix != "-shm":
             raise LedgerError(
                 f"the ledger {path} is gone, but {beside} is there and may hold a part of it",
-                "bring the ledger back; to begin anew, remove that file as well",
+                "restore the ledger; to begin anew, remove that file as well",
             )
         if suffix == "-journal" and _is_hot(beside):
             raise LedgerError(
-                f"{beside} is not the ledger's, which never has such a journal",
-                "move it away: it would be written into the ledger",
+                f"{beside} does not belong to the ledger, which never has such a journal",
+                "move it away: SQLite would write it into the ledger",
             )
         if suffix == "-wal" and found.st_size and ending is Ending.CLEAN:
             raise LedgerError(
-                f"{beside} is not the ledger's, which was closed and has no log",
+                f"{beside} does not belong to the ledger, which was closed and has no log",
                 f"move it away; if a program that you know wrote it to this ledger, remove {lock_of(path)}",
             )
 
 
 def _is_hot(journal: Path) -> bool:
-    """Tell whether SQLite would roll it back: one that begins with a zero, or is empty, it ignores."""
+    """Tell whether SQLite would roll the journal back: not if it is empty or begins with a zero byte."""
     try:
         with journal.open("rb") as file:
             return file.read(1) not in (b"", b"\0")
@@ -106,9 +106,9 @@ def _is_hot(journal: Path) -> bool:
 
 
 def check_header(path: Path) -> bool:
-    """Tell whether the file says that it is a ledger; one of format 2, or a store alone, does not.
+    """Tell whether the file's header marks it as a ledger. Format 2 has no mark, nor has a local store alone.
 
-    Raises LedgerError if it says that it is another program's, or is none of SQLite's.
+    Raises LedgerError if the header is another program's, or the file is not SQLite's.
     """
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -117,14 +117,14 @@ def check_header(path: Path) -> bool:
     except OSError as error:
         raise LedgerError(f"the ledger {path} cannot be read: {error.strerror}", _ELSEWHERE) from None
     if not header.startswith(_MAGIC) or len(header) < _HEADER:
-        raise LedgerError(f"the ledger {path} is no ledger, or damaged: it is no SQLite file", KEPT)
+        raise LedgerError(f"{path} is not a ledger, or it is damaged: it is not an SQLite file", KEPT)
     found = int.from_bytes(header[_ID_AT : _ID_AT + 4])
     if found not in (0, APPLICATION_ID):
-        raise _foreign(path)
+        raise _of_another_program(path)
     return found == APPLICATION_ID
 
 
-def _foreign(path: Path) -> LedgerError:
+def _of_another_program(path: Path) -> LedgerError:
     return LedgerError(
         f"the ledger {path} is another program's file; it is left as it is", "name another: --ledger PATH"
     )
@@ -133,22 +133,23 @@ def _foreign(path: Path) -> LedgerError:
 def check_tables(database: sqlite3.Connection, path: Path, schema: str, *, is_marked: bool) -> int | None:
     """Return the ledger's format; None for a local store that has no ledger in its file yet.
 
-    `is_marked` as `check_header` has it. Raises LedgerError, sqlite3.DatabaseError.
+    `is_marked` is the answer of `check_header`. Raises LedgerError, sqlite3.DatabaseError.
     """
     tables = _tables(database, schema)
     if not tables:
         raise LedgerError(
-            f"the ledger {path} holds no table: what it held is lost",
-            "bring back a copy of it; if it never held anything, remove it and run again",
+            f"the ledger {path} has no tables: its content is lost",
+            "restore a copy of it; if it never held anything, remove it and run again",
         )
     if not is_marked and all(name.startswith(_STORE) for name in tables):
         return None
     version = _version(database, schema) if "meta" in tables else None
     if version is None:
-        raise damaged(database, "meta", "it names no format") if is_marked else _foreign(path)
+        raise damaged(database, "meta", "it names no format") if is_marked else _of_another_program(path)
     _check_version(version, path)
     if not tables >= _TABLES_OF_OLD:
-        raise damaged(database, min(_TABLES_OF_OLD - tables), "it is gone") if is_marked else _foreign(path)
+        gone = min(_TABLES_OF_OLD - tables)
+        raise damaged(database, gone, "it is gone") if is_marked else _of_another_program(path)
     if version == VERSION and (missing := _ALL_TABLES - tables):
         raise damaged(database, min(missing), "it is gone")
     return version

@@ -1,7 +1,7 @@
-"""What foresight counts over all runs: instances, names, spellings, and what Kissmetrics will hold.
+"""The forecast's counts over all runs: instances, names, spellings, and how much Kissmetrics will hold.
 
-Instances are gathered in memory and written when a file ends or there are many: a run that is killed may have
-counted too few of them. Nothing that is sent or not sent depends on it.
+Instances are counted in memory and written when a file ends or when there are many. A run that is killed may
+have counted too few of them. No call depends on these counts, so that is a price worth paying for speed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections import defaultdict
 from types import NoneType
 from typing import Any
 
+from km_cli.kissmetrics import MOST_INSTANCES
 from km_cli.ledger.damage import decoding, expect
-from km_cli.model import Held, News, instance_marks, is_of_event
-from km_cli.names import MOST_INSTANCES
+from km_cli.memory import Remembered
+from km_cli.model import Gain, Held, instance_keys, is_event_key
 
 _MOST_CACHED = 200_000
 _MOST_UNWRITTEN = 100_000
@@ -28,44 +29,47 @@ class CountTable:
         self._schemas = schemas
         self._instances: dict[bytes, int] = {}
         self._unwritten: set[bytes] = set()
-        self._spellings: dict[bytes, bytes] = {}
+        self._spellings: Remembered[bytes, bytes] = Remembered(_MOST_CACHED)
         self._new_spellings: dict[bytes, bytes] = {}
         self._names: dict[tuple[str, str], set[bytes]] = {}
         self._new_names: list[tuple[str, str, bytes]] = []
         self._gains: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-        self._counts_on_disk = any(self._one(name, "SELECT 1 FROM {}.instances LIMIT 1") for name in schemas)
+        """The gains of people, events and properties that are not written yet, by site and persona."""
+        self._has_instances_on_disk = any(
+            self._one(name, "SELECT 1 FROM {}.instances LIMIT 1") for name in schemas
+        )
 
-    def gain(self, site: str, persona: str, person: bytes, news: News) -> list[tuple[bytes, int]]:
-        """Count what is new with a call to this person.
+    def count_gain(self, site: str, persona: str, person: bytes, gain: Gain) -> list[tuple[bytes, int]]:
+        """Count the gain of a call to this person.
 
-        Return marks and numbers of those instances that are too many (D7): for each the first is dropped.
+        Return the key and the number of each instance that is one too many (D7).
         """
         known, total = self._instances, self._gains[site, persona]
-        total[0] += news.people
+        total[0] += gain.people
         too_many = []
-        marks = instance_marks(person, news)
-        for mark in marks:
-            count = known.get(mark)
+        keys = instance_keys(person, gain)
+        for key in keys:
+            count = known.get(key)
             if count is None:
-                count = self._load(mark) if self._counts_on_disk else 0
-            known[mark] = count = count + 1
+                count = self._load(key) if self._has_instances_on_disk else 0
+            known[key] = count = count + 1
             if count <= MOST_INSTANCES:
-                total[1 if is_of_event(mark) else 2] += 1
+                total[1 if is_event_key(key) else 2] += 1
             else:
-                too_many.append((mark, count))
-        self._unwritten.update(marks)
+                too_many.append((key, count))
+        self._unwritten.update(keys)
         return too_many
 
-    def take_back(self, site: str, persona: str, person: bytes, news: News) -> None:
-        """Count no more what was new with a call: its destination refused it."""
+    def take_back(self, site: str, persona: str, person: bytes, gain: Gain) -> None:
+        """Take back the gain of a call that its destination refused."""
         total = self._gains[site, persona]
-        for mark in instance_marks(person, news):
-            count = self._instances.get(mark)
-            count = self._load(mark) if count is None else count
-            self._instances[mark] = count - 1
-            self._unwritten.add(mark)
+        for key in instance_keys(person, gain):
+            count = self._instances.get(key)
+            count = self._load(key) if count is None else count
+            self._instances[key] = count - 1
+            self._unwritten.add(key)
             if count <= MOST_INSTANCES:
-                total[1 if is_of_event(mark) else 2] -= 1
+                total[1 if is_event_key(key) else 2] -= 1
 
     def _load(self, key: bytes) -> int:
         query = "SELECT n FROM {}.instances WHERE name = ?"
@@ -73,24 +77,26 @@ class CountTable:
             rows = (self._one(name, query, key) for name in self._schemas)
             return next((int(row[0]) for row in rows if row), 0)
 
-    def spelled(self, alike: bytes, person: bytes) -> bool:
-        """Tell whether another person's identity is spelled alike; if not, remember this one's."""
-        known = self._spellings.get(alike)
+    def is_spelled_alike(self, spelling: bytes, person: bytes) -> bool:
+        """Tell whether another person's identity has this spelling; if not, remember this person's."""
+        known = self._spellings.get(spelling) or self._new_spellings.get(spelling)
         if known is None:
-            query = "SELECT person FROM {}.spellings WHERE alike = ?"
-            with decoding(self._database, "spellings"):
-                rows = (self._one(name, query, alike) for name in self._schemas)
-                known = next((row[0] for row in rows if row), None)
-                expect((known,), (bytes, NoneType))
+            known = self._load_spelling(spelling)
             if known is None:
-                known = self._new_spellings[alike] = person
-            if len(self._spellings) > _MOST_CACHED:
-                self._spellings = dict(self._new_spellings)
-            self._spellings[alike] = known
+                known = self._new_spellings[spelling] = person
+            self._spellings.remember(spelling, known)
         return known != person
 
-    def named(self, site: str, kind: str, name: bytes) -> int:
-        """Count a name of an event or property if it is new in a site; return how many there are, else 0."""
+    def _load_spelling(self, spelling: bytes) -> bytes | None:
+        query = "SELECT person FROM {}.spellings WHERE alike = ?"
+        with decoding(self._database, "spellings"):
+            rows = (self._one(name, query, spelling) for name in self._schemas)
+            known: bytes | None = next((row[0] for row in rows if row), None)
+            expect((known,), (bytes, NoneType))
+        return known
+
+    def count_name(self, site: str, kind: str, name: bytes) -> int:
+        """Count the name of an event or property. Return how many the site has; 0 if it had this one."""
         names = self._names.get((site, kind))
         if names is None:
             query = "SELECT name FROM {}.names WHERE site = ? AND kind = ?"
@@ -103,13 +109,13 @@ class CountTable:
         if name in names:
             return 0
         if len(names) >= _MOST_NAMES:
-            return len(names) + 1  # too many for any product: which they are does not matter any more
+            return len(names) + 1  # It is beyond the limit of any product, so the name need not be kept.
         names.add(name)
         self._new_names.append((site, kind, name))
         return len(names)
 
     def total(self, site: str) -> dict[str, Held]:
-        """Return what Kissmetrics will hold in a site, by persona, once all is sent."""
+        """Return how much Kissmetrics will hold in a site once all is sent, by persona."""
         found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         for schema in self._schemas:
             query = f"SELECT persona, people, events, properties FROM {schema}.totals WHERE site = ?"
@@ -124,7 +130,7 @@ class CountTable:
         return {persona: Held(*numbers) for persona, numbers in found.items()}
 
     def write(self, *, at_end: bool) -> None:
-        """Write what is new; the caller's transaction makes it durable."""
+        """Write the new counts, `at_end` those of instances too. The caller's transaction keeps them."""
         run = self._database.executemany
         if self._new_spellings:
             run("INSERT OR IGNORE INTO main.spellings VALUES (?, ?)", sorted(self._new_spellings.items()))
@@ -144,12 +150,12 @@ class CountTable:
             counted = [(key, self._instances[key]) for key in sorted(self._unwritten)]
             run("INSERT OR REPLACE INTO main.instances VALUES (?, ?)", counted)
             self._unwritten.clear()
-            if len(self._instances) > _MOST_CACHED:
+            if len(self._instances) > _MOST_CACHED:  # Not `Remembered`: unwritten counts must be kept.
                 self._instances.clear()
-                self._counts_on_disk = True
+                self._has_instances_on_disk = True
 
     def discard(self) -> None:
-        """Forget what was not written."""
+        """Forget the counts that were not written."""
         self._instances.clear()
         self._unwritten.clear()
         self._spellings.clear()

@@ -1,4 +1,4 @@
-"""What is read from a ledger is not trusted: a bit may have flipped, or a hand may have written into it."""
+"""Values from a ledger are checked: a bit may have flipped, or a person may have edited the file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPOILED = (
     struct.error,
     zlib.error,
 )
-"""The errors of decoding a value that is not what was written."""
+"""The errors that decoding a damaged value gives."""
 
 _NOT_DAMAGE = frozenset(
     {
@@ -40,14 +40,14 @@ _NOT_DAMAGE = frozenset(
 )
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 
-KEPT = "it is left as it is; bring back a copy of it: under another (--ledger PATH) all is sent again"
+KEPT = "it is left as it is; restore a copy of it (with another ledger, --ledger PATH, all is sent again)"
 """What to do about a ledger that cannot be used."""
 
 
 class Database(sqlite3.Connection):
-    """A connection that knows which ledger it reads, and whether any of it was found damaged.
+    """A connection that knows the path of its ledger, and whether a value in it was found damaged.
 
-    `presence` is of a run that writes: a file that was cut short looks damaged.
+    A run that writes has a `presence`: a file that was cut short meanwhile looks damaged.
     """
 
     path: Path = Path()
@@ -66,15 +66,12 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def damaged(database: sqlite3.Connection, table: str, error: BaseException | str) -> LedgerError:
-    """Return the error for a value that is not what was written there, or that cannot be read.
-
-    `table` is empty where it is not known.
-    """
+    """Return the error for a value that is damaged or cannot be read. `table` is "" if not known."""
     path = database.path if isinstance(database, Database) else Path()
     if isinstance(error, BaseException) and code_of(error) in _NOT_DAMAGE:
         return LedgerFailed(
             f"the ledger {path} cannot be read: {error}",
-            "make room or mend it, then run the same command again: it goes on where the ledger stands",
+            "make room or repair the disk, then run the same command again: it goes on where the ledger ends",
         )
     if isinstance(database, Database):
         database.is_damaged = True
@@ -87,9 +84,9 @@ def damaged(database: sqlite3.Connection, table: str, error: BaseException | str
 
 
 class decoding:  # noqa: N801 - it is used as a function, and a class costs a fifth of a generator
-    """Within this, what is wrong with a value ends as a LedgerError that names the ledger and the table.
+    """A context for reading and decoding values: their errors become a LedgerError that names the table.
 
-    Only reading and decoding belong inside: a fault of our own would pass for the ledger's.
+    Nothing else belongs inside it, else a bug of km-cli would be reported as damage.
     """
 
     __slots__ = ("_database", "_table")
@@ -109,7 +106,7 @@ class decoding:  # noqa: N801 - it is used as a function, and a class costs a fi
 
 
 def expect(row: Sequence[object], *kinds: type | tuple[type, ...]) -> None:
-    """Check the types of a row's values. Raises TypeError: SQLite keeps any type in any column."""
+    """Check the types of a row's values, as SQLite keeps any type in any column. Raises TypeError."""
     for value, kind in zip(row, kinds, strict=True):
         if not isinstance(value, kind):
             raise TypeError(f"{type(value).__name__} for {kind}")

@@ -1,4 +1,4 @@
-"""Folders and files that are still there after a power failure."""
+"""Folders and files that survive a power failure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sync(path: Path) -> None:
 
 
 def put_in_place(made: Path, path: Path) -> None:
-    """Give a file that is whole its name, so that a crash leaves all of it or none. Raises OSError."""
+    """Give a finished file its name, so that a crash leaves all of it or nothing. Raises OSError."""
     sync(made)
     os.replace(made, path)
     sync(path.parent)

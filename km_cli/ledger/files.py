@@ -1,6 +1,6 @@
-"""Files that were read to their end: one that was not touched since is not opened again.
+"""Files that were read to their end. If such a file was not touched since, it is not opened again.
 
-It only saves work. A file that is not known here is known by its bytes, and its calls one by one.
+This only saves work. A file that is not listed here is recognised by its bytes, and its calls one by one.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _REFRESHED = 7 * _DAY
 
 
 class FileTable:
-    """Files that were read to their end, with how they were asked for.
+    """Files that were read to their end, each with a digest of the settings (`asked`).
 
-    A file is its device, inode, size, and time in ns since 1970. What no run has met for 30 days is
-    forgotten. Times of runs are in seconds since 1970.
+    A file is known by its device, inode, size, and time of change in ns since 1970. Times of runs are in
+    seconds since 1970. A file that no run has met for 30 days is forgotten, so that the table does not grow.
     """
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
@@ -35,9 +35,9 @@ class FileTable:
         self._has_new = False
 
     def is_read(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> bool:
-        """Tell whether the file was read to its end under the same settings and not touched since.
+        """Tell whether a file was read to its end under these settings and not touched since.
 
-        That it was met is noted when files are tidied.
+        The next `tidy` notes that a run has met it.
         """
         device, inode, size, time = stamp
         file = _key(device, inode, asked)
@@ -53,26 +53,26 @@ class FileTable:
         return False
 
     def keep(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> None:
-        """Remember that it was read to its end. The next `write` makes it durable, or it is read again."""
+        """Remember that a file was read to its end; the next `write` makes that durable."""
         device, inode, size, time = stamp
         self._new[_key(device, inode, asked)] = (size, time, int(now))
 
     def write(self) -> None:
-        """Write what is new; the caller's transaction makes it durable."""
+        """Write the new files; the caller's transaction makes them durable."""
         self._database.executemany(
             "INSERT OR REPLACE INTO main.files VALUES (?, ?, ?, ?)",
-            [(file, *found) for file, found in self._new.items()],
+            [(file, *values) for file, values in self._new.items()],
         )
         self._has_new = self._has_new or bool(self._new)
         self._new.clear()
 
     @property
     def is_stale(self) -> bool:
-        """Whether there is something to tidy: files that were met and are not noted as such, or new ones."""
+        """Whether there are files to tidy: new files, or files whose time `seen` is to be renewed."""
         return self._has_new or bool(self._new or self._met)
 
     def tidy(self, now: float) -> None:
-        """Note which files were met, forget those that were not for long; the caller's transaction."""
+        """Note which files were met, and forget old ones; the caller's transaction makes it durable."""
         self.write()
         self._database.executemany(
             "UPDATE main.files SET seen = ? WHERE file = ?", [(int(now), file) for file in self._met]

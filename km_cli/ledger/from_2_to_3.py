@@ -1,7 +1,7 @@
-"""Format 3: calls are known by their rows, readings by their spans and by how their logs were read.
+"""The step to format 3, in which calls are known by their rows, and readings by their spans and mappings.
 
-What a ledger of format 2 has of that is in its slots: which readings hold a call, and in which second. It has
-no fingerprints of rows: its calls have no row (0), and are compared by the properties that were sent.
+A ledger of format 2 has the spans in its slots: which readings have a call, and its second. It has no
+fingerprints of rows, so its calls get no row (0), and are compared by the properties that were sent.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
+from km_cli.kissmetrics import MOST_INSTANCES
 from km_cli.ledger.slots import encode_slot
 from km_cli.ledger.sums import check_sum
-from km_cli.model import NO_EVENT, Claim, Filed, Guest, Slot
-from km_cli.names import MOST_INSTANCES
+from km_cli.model import NO_EVENT, Claim, KnownCall, MovedCall, Slot
 
-_GUEST = 2
+_MOVED = 2
 _HEADER = Struct(">BH8s8s4sBBH")
 _CLAIM = Struct(">IB")
-_NAMED, _SIZE = 0x80, 0x7F
+_HAS_ID, _SIZE = 0x80, 0x7F
 _CHUNK = 5000
 _EVENT_SIZE = 17
-"""Bytes of an instance's name if it is an event's: the person, the word, and the name's digest."""
+"""Bytes in the key of an event's instances: the person, the word "event", and the digest of its name."""
 
 
 _NEW_COLUMNS = (
@@ -41,8 +41,8 @@ _NEW_COLUMNS = (
 
 
 @dataclass(slots=True)
-class _Found:
-    """What the slots tell of a reading: its first and last second, and how many calls it sent."""
+class _Span:
+    """A reading's first and last second, and how many calls it sent, as the slots have it."""
 
     first: int
     last: int
@@ -57,21 +57,21 @@ def step(database: sqlite3.Connection) -> None:
     database.execute("ALTER TABLE outbox ADD COLUMN sum INTEGER NOT NULL DEFAULT 0")
     _add_sums(database)
     _cap_totals(database)
-    found: dict[int, _Found] = {}
+    spans: dict[int, _Span] = {}
     for second, person, blob in _slots(database):
         slot = _decode(person, second, blob)
-        _note(slot, found)
+        _note(slot, spans)
         database.execute(
             "UPDATE slots SET calls = ? WHERE second = ? AND person = ?",
             (encode_slot(person, second, slot), second, person),
         )
     database.executemany(
         "UPDATE readings SET first = ?, last = ? WHERE reading = ?",
-        [(one.first, one.last, reading) for reading, one in found.items()],
+        [(one.first, one.last, reading) for reading, one in spans.items()],
     )
     database.executemany(
         "UPDATE readings SET calls = json_object(json_extract(actor, '$[0]'), ?) WHERE reading = ?",
-        [(one.calls, reading) for reading, one in found.items() if one.calls],
+        [(one.calls, reading) for reading, one in spans.items() if one.calls],
     )
 
 
@@ -89,9 +89,10 @@ def _add_sums(database: sqlite3.Connection) -> None:
 
 
 def _cap_totals(database: sqlite3.Connection) -> None:
-    """Take from what Kissmetrics would hold the instances that D7 drops.
+    """Take the instances that Kissmetrics drops (D7) from the totals.
 
-    Instances name a person and not a site: of a persona that stands in several sites nothing is taken.
+    Instances are counted by person, without the site. So the totals of a persona that is recorded in several
+    sites stay as they are.
     """
     database.execute(
         """
@@ -109,7 +110,7 @@ def _cap_totals(database: sqlite3.Connection) -> None:
 
 
 def _slots(database: sqlite3.Connection) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yield all slots in chunks, so that they can be written meanwhile."""
+    """Yield all slots, read in chunks, so that they can be written meanwhile."""
     last: tuple[int, bytes] = (-1, b"")
     query = "SELECT second, person, calls FROM slots WHERE (second, person) > (?, ?) ORDER BY 1, 2 LIMIT ?"
     while chunk := database.execute(query, (*last, _CHUNK)).fetchall():
@@ -117,20 +118,21 @@ def _slots(database: sqlite3.Connection) -> Iterator[tuple[int, bytes, bytes]]:
         last = chunk[-1][:2]
 
 
-def _note(slot: Slot, found: dict[int, _Found]) -> None:
-    for filed in slot.filed:
-        if filed.event == NO_EVENT:
+def _note(slot: Slot, spans: dict[int, _Span]) -> None:
+    """Widen the spans of the readings that have a call of the slot."""
+    for known_call in slot.known:
+        if known_call.event == NO_EVENT:
             continue
-        for at, claim in enumerate(filed.claims):
-            one = found.setdefault(claim.reading, _Found(filed.second, filed.second))
-            one.first, one.last = min(one.first, filed.second), max(one.last, filed.second)
+        for at, claim in enumerate(known_call.claims):
+            one = spans.setdefault(claim.reading, _Span(known_call.second, known_call.second))
+            one.first, one.last = min(one.first, known_call.second), max(one.last, known_call.second)
             one.calls += at == 0
 
 
 def _decode(person: bytes, second: int, blob: bytes) -> Slot:
     """Return a slot of format 2."""
-    filed: list[Filed] = []
-    guests: list[Guest] = []
+    known_calls: list[KnownCall] = []
+    moved_calls: list[MovedCall] = []
     at = 0
     while at < len(blob):
         kind, moved, deed, alike, event, id_size, count, pairs_count = _HEADER.unpack_from(blob, at)
@@ -143,13 +145,15 @@ def _decode(person: bytes, second: int, blob: bytes) -> Slot:
             at += _CLAIM.size
             size = flags & _SIZE
             changed = blob[at : at + size]
-            claims.append(Claim(reading, bool(flags & _NAMED), changed, changed=bool(changed)))
+            claims.append(Claim(reading, bool(flags & _HAS_ID), changed, changed=bool(changed)))
             at += size
         pairs = blob[at : at + 8 * pairs_count]
         at += 8 * pairs_count
-        if kind == _GUEST:
-            guests.append(Guest(event, pairs))
+        if kind == _MOVED:
+            moved_calls.append(MovedCall(event, pairs))
         else:
             taken = second + moved
-            filed.append(Filed(person, second, taken, deed, alike, event, pairs, event_id, tuple(claims)))
-    return Slot(tuple(filed), tuple(guests))
+            known_calls.append(
+                KnownCall(person, second, taken, deed, alike, event, pairs, event_id, tuple(claims))
+            )
+    return Slot(tuple(known_calls), tuple(moved_calls))

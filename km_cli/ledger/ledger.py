@@ -1,4 +1,4 @@
-"""The durable record of what was planned, acknowledged and rejected: one SQLite file, one writer."""
+"""The durable record of all that was planned, acknowledged and rejected: one SQLite file, one writer."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from km_cli.ledger.pauses import Pause, PauseTable
 from km_cli.ledger.presence import Presence
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.slots import SlotTable
-from km_cli.ledger.untold import UntoldTable
-from km_cli.model import Outcome, Parcel, Placed, Receipt
+from km_cli.ledger.unreported import UnreportedTable
+from km_cli.model import OutboxCall, Outcome, PlannedCall, Receipt
 
 
 class Ledger:
-    """What the ledger holds, and the transactions that change it.
+    """The ledger's tables, and the transactions that change them.
 
-    `Ledger.open` takes the lock and writes. `Ledger.overlay` reads what a run would read, and keeps
-    what it is told in a temporary file: a dry run.
+    `Ledger.open` takes the lock, and writes. `Ledger.overlay` is for a dry run: it reads the same ledger, and
+    keeps all changes in a temporary file.
     """
 
     def __init__(self, path: Path, database: Database, schemas: tuple[str, ...], lock: Lock | None) -> None:
@@ -50,24 +50,24 @@ class Ledger:
         self.outbox = Outbox(database, schemas)
         self.files = FileTable(database, schemas)
         self.pauses = PauseTable(database, schemas)
-        self.untold = UntoldTable(database, schemas)
+        self.unreported = UnreportedTable(database, schemas)
 
     @classmethod
     def open(cls, path: Path, wait: float = 0.0) -> Ledger:
-        """Open the ledger for a run, waiting so many seconds for another one that holds it.
+        """Open the ledger for a run, waiting `wait` seconds at most until another run closes it.
 
-        Raises LedgerBusy if that holds it still, else LedgerError.
+        Raises LedgerBusy if the other run still holds it, LedgerError if it cannot be used.
         """
         check_name(path)
         try:
             make_folder(path.parent)
         except OSError as error:
             raise LedgerError(
-                f"the ledger's folder {path.parent} cannot be made: {error.strerror}",
+                f"the ledger's folder {path.parent} cannot be created: {error.strerror}",
                 "give another place: --ledger PATH",
             ) from None
         if check_file(path):
-            check_header(path)  # no lock is made beside another file
+            check_header(path)  # Before the lock is made, which must not lie beside another program's file.
         lock = Lock(path)
         lock.acquire(wait)
         try:
@@ -79,7 +79,7 @@ class Ledger:
 
     @classmethod
     def overlay(cls, path: Path) -> Ledger:
-        """Open a temporary overlay on the ledger, which stays as it is and need not exist."""
+        """Open a temporary overlay over the ledger. The ledger stays as it is, and need not exist."""
         check_name(path)
         at_rest = not path.with_name(path.name + "-wal").exists()
         overlay = cls._over(path, *open_overlay(path), None)
@@ -96,7 +96,7 @@ class Ledger:
             raise
 
     def close(self) -> None:
-        """Close the file and let go of the lock; what was only counted so far is written."""
+        """Write the last counts, close the file and release the lock."""
         if self._lock and not self._failed:
             with suppress(LedgerError), self._transaction():
                 self.counts.write(at_end=True)
@@ -109,7 +109,7 @@ class Ledger:
             leave_no_trace(self.path)
 
     def _ending(self) -> Ending:
-        """Return what is beside the closed file: its log stays there as long as a dry run reads it."""
+        """Return how this run ends. The closed file keeps its log beside it while a dry run reads it."""
         try:
             log = self.path.with_name(self.path.name + "-wal").stat().st_size
         except OSError:
@@ -120,111 +120,120 @@ class Ledger:
         self,
         tracker: str,
         reading: Reading,
-        calls: Sequence[tuple[Placed, bytes]],
+        calls: Sequence[tuple[PlannedCall, bytes]],
         receipts: Iterable[Receipt] = (),
         *,
         at_end: bool = False,
-    ) -> list[Parcel]:
+    ) -> list[OutboxCall]:
         """Make a batch durable in one transaction: its calls, the slots they take, and the cursor.
 
-        Receipts that came in meanwhile go with it. After this the parcels may leave, not before
-        (promise 1). Raises LedgerFailed; then nothing of the batch stands.
+        Receipts that came in meanwhile are settled in the same transaction. Only now may the calls be sent
+        (promise 1): after a crash, a call that was sent without being in the ledger would be sent again.
+        Raises LedgerFailed; then nothing of the batch is written.
         """
         with self._transaction():
             self._settle(tracker, receipts)
             if calls and self._lock:
-                self._tie_sites()
-            parcels = self.outbox.post(tracker, reading.number, calls) if self._lock else []
+                self._write_sites()
+            outbox_calls = self.outbox.post(tracker, reading.number, calls) if self._lock else []
             self.slots.write()
             self.counts.write(at_end=at_end)
             if at_end:
                 self.slots.forget_old_changed()
             self.readings.write(reading)
-            self._count_calls(tracker, reading, [placed for placed, _ in calls])
+            self._count_calls(tracker, reading, [planned for planned, _ in calls])
             self.files.write()
-            self.untold.write()
-        return parcels
+            self.unreported.write()
+        return outbox_calls
 
-    def _count_calls(self, tracker: str, reading: Reading, placed: Iterable[Placed]) -> None:
-        """Count the calls of each reading by tracker, site and persona, as Reading has them."""
+    def _count_calls(self, tracker: str, reading: Reading, planned: Iterable[PlannedCall]) -> None:
+        """Add the calls to the counts of their readings, by tracker, site and persona."""
         counted: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        for one in placed:
-            claims = one.filed.claims
+        for planned_call in planned:
+            claims = planned_call.known.claims
             number = claims[0].reading if claims else reading.number
-            counted[number][f"{tracker} {one.call.site} {one.call.persona}"] += 1
+            counted[number][f"{tracker} {planned_call.call.site} {planned_call.call.persona}"] += 1
         for number, calls in counted.items():
             self.readings.count_calls(number, calls)
 
     def abandon(self) -> None:
-        """Forget what was planned and not committed: written with receipts, it would pass for sent."""
+        """Forget the plans that were not committed.
+
+        If a later transaction wrote their slots, their calls would be known, and would never be sent.
+        """
         if self.slots.is_ahead:
             self.slots.discard()
             self.counts.discard()
 
     def keep_file(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> None:
-        """Remember a file (device, inode, size, time) that was read to its end under these settings.
+        """Remember that a file (device, inode, size, time) was read to its end under these settings.
 
-        It is durable with the next transaction: what a crash forgets is read once more.
+        The next transaction makes it durable. If a crash comes first, the file is read once more.
         """
         self.files.keep(stamp, asked, now)
 
     def tidy_files(self, now: float) -> None:
-        """Forget files that no run has met for long."""
+        """Forget the files that no run has met for a long time."""
         if self.files.is_stale:
             with self._transaction():
                 self.files.tidy(now)
 
     def pause(self, tracker: str, pause: Pause | None) -> None:
-        """Remember until when a tracker is to be left alone, or that it need not be."""
-        if pause != self.pauses.of(tracker):
+        """Keep the pause of a tracker; None ends it."""
+        if pause != self.pauses.by_tracker(tracker):
             with self._transaction():
                 self.pauses.put(tracker, pause)
 
     def settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
-        """Make receipts durable: what was acknowledged or rejected leaves the outbox."""
-        # What is planned and not committed would become durable without its calls, and pass for sent.
+        """Make receipts durable: acknowledged and rejected calls leave the outbox."""
+        # The slots of a batch that is being planned would be written without its calls, see `abandon`.
         assert not self.slots.is_ahead, "a batch is being planned"
         with self._transaction():
             self._settle(tracker, receipts)
             self.slots.write()
             self.counts.write(at_end=False)
-            self.untold.write()
+            self.unreported.write()
 
     def reading_of(self, number: int) -> Reading:
         """Return the reading that a row in the outbox belongs to."""
         reading = self.readings.by_number(number)
         if reading is None:
-            raise damaged(self._database, "readings", f"number {number} is not there")
+            raise damaged(self._database, "readings", f"number {number} is missing")
         return reading
 
     def decoding(self, table: str) -> AbstractContextManager[None]:
-        """Return a context for decoding what is kept in a table as JSON: what is wrong is a LedgerError."""
+        """Return a context for decoding JSON from a table: an error becomes a LedgerError."""
         return decoding(self._database, table)
 
-    def told(self) -> None:
-        """Forget that nobody was told of rejects: somebody was. If that fails, it is told again."""
+    def mark_reported(self) -> None:
+        """Mark the rejects as reported. If that fails, the next run reports them again."""
         with suppress(LedgerFailed, sqlite3.Error):
-            if not self.untold.is_empty:
+            if not self.unreported.is_empty:
                 with self._transaction():
-                    self.untold.clear()
+                    self.unreported.clear()
 
     def _settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         receipts = list(receipts)
-        refused = [receipt.parcel for receipt in receipts if receipt.outcome is Outcome.REJECTED]
-        for number, parcels in _by_row(tracker, refused).items():
+        refused = [receipt.call for receipt in receipts if receipt.outcome is Outcome.REJECTED]
+        for number, outbox_calls in _by_row(tracker, refused).items():
             reading, row = self.outbox.row(number)
             if row.origin and (origin := self.readings.by_token(row.origin.reading)):
                 reading = origin.number
             self.readings.count_refused(reading, 1)
-            self.readings.count_calls(reading, {part: -count for part, count in parcels.items()})
+            self.readings.count_calls(reading, {part: -count for part, count in outbox_calls.items()})
         self.outbox.settle(receipts)
-        for parcel in refused:
-            if freed := self.slots.free(parcel.seat):
-                self.counts.take_back(f"{tracker} {parcel.site}", parcel.persona, parcel.seat.person, freed)
+        for outbox_call in refused:
+            if freed := self.slots.forget(outbox_call.reference):
+                self.counts.take_back(
+                    f"{tracker} {outbox_call.site}", outbox_call.persona, outbox_call.reference.person, freed
+                )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All or nothing. After a failure memory may be ahead of the file, so nothing more goes."""
+        """Write all or nothing.
+
+        After a failure no more transactions are possible: memory may be ahead of the file.
+        """
         if self._failed:
             raise self._failed
         before = self._database.total_changes
@@ -232,7 +241,7 @@ class Ledger:
             self._database.execute("BEGIN IMMEDIATE")
             yield
             if self._database.total_changes != before:
-                self._check_lasting()
+                self._check_durable()
             self._database.execute("COMMIT")
         except BaseException as error:
             failed = self._failure(error)
@@ -245,18 +254,18 @@ class Ledger:
                 raise
             raise failed from None
 
-    def _check_lasting(self) -> None:
-        """Check that what is written will be found again. Raises LedgerFailed, OSError."""
+    def _check_durable(self) -> None:
+        """Check that the next run will find the file that is written. Raises LedgerFailed, OSError."""
         if self._lock and self._database.presence:
             if lost := self._database.presence.lost():
                 raise lost
             self._lock.sync()
 
     def _failure(self, error: BaseException) -> LedgerError:
-        """Return the error that a failed transaction ends with; nothing is written after it."""
+        """Return the error that a failed transaction ends with, and forbid further ones."""
         self._failed = LedgerFailed(
             f"the ledger {self.path} cannot be written: {error}",
-            "make room or mend it, then run the same command again: it goes on where the ledger stands",
+            "make room or repair the disk, then run the same command again: it goes on where the ledger ends",
         )
         if isinstance(error, LedgerFailed):
             self._failed = error
@@ -265,17 +274,17 @@ class Ledger:
         return self._failed
 
     def check_site(self, tracker: str, name: str, key: str) -> None:
-        """Check that a site's name goes with its key; the first batch ties them for good (promise 8).
+        """Check that a site's name belongs to its key. The first batch ties the two for good (promise 8).
 
-        Only a salted fingerprint of the key is kept. Raises UsageError if the name is known with another.
+        Only a salted fingerprint of the key is kept. Raises UsageError if the name is known with another key.
         """
         known = self._sites(tracker)
-        found = next(((salt, mark) for other, salt, mark in known if other == name), None)
-        if found is None:
+        site = next((site for site in known if site[0] == name), None)
+        if site is None:
             salt = secrets.token_bytes(16)
             self._new_sites.append((tracker, name, salt, _fingerprint(key, salt)))
             self._check_other_sites(known, tracker, name, key)
-        elif not hmac.compare_digest(found[1], _fingerprint(key, found[0])):
+        elif not hmac.compare_digest(site[2], _fingerprint(key, site[1])):
             raise UsageError(
                 f"the site {name!r} is known to the ledger with another API key",
                 f"give the right key, or this product a name of its own: --site NAME (ledger {self.path})",
@@ -295,8 +304,8 @@ class Ledger:
     def _check_other_sites(
         self, known: list[tuple[str, bytes, bytes]], tracker: str, name: str, key: str
     ) -> None:
-        """One product under two names would be sent everything twice."""
-        new = [(other, salt, mark) for at, other, salt, mark in self._new_sites if at == tracker]
+        """Raise UsageError if another site has this key: one product under two names would get all twice."""
+        new = [(other, salt, found) for at, other, salt, found in self._new_sites if at == tracker]
         for other, salt, fingerprint in (*known, *new):
             if other != name and hmac.compare_digest(fingerprint, _fingerprint(key, salt)):
                 raise UsageError(
@@ -304,18 +313,18 @@ class Ledger:
                     f"use --site {other}, or give the key of the other product",
                 )
 
-    def _tie_sites(self) -> None:
+    def _write_sites(self) -> None:
         self._database.executemany(
             "INSERT INTO sites (tracker, name, salt, fingerprint) VALUES (?, ?, ?, ?)", self._new_sites
         )
         self._new_sites = []
 
 
-def _by_row(tracker: str, parcels: Iterable[Parcel]) -> dict[int, Counter[str]]:
-    """Return by row how many calls there are of each tracker, site and persona."""
+def _by_row(tracker: str, outbox_calls: Iterable[OutboxCall]) -> dict[int, Counter[str]]:
+    """Return the number of calls of each tracker, site and persona, by row."""
     found: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for parcel in parcels:
-        found[parcel.row][f"{tracker} {parcel.site} {parcel.persona}"] += 1
+    for outbox_call in outbox_calls:
+        found[outbox_call.row][f"{tracker} {outbox_call.site} {outbox_call.persona}"] += 1
     return found
 
 

@@ -1,7 +1,8 @@
 """One run at a time per ledger, by a lock that the system releases when the process dies (promise 7).
 
-The lock's file also says how the last run ended: it holds the process's number while a run is at work, and a
-word once the ledger was closed well. So a run that finds nothing new writes nothing to the ledger itself.
+The lock's file also says how the last run ended. It holds the number of the process while a run is at work,
+and a word once the ledger was closed properly. If that stood in the ledger, even a run that finds nothing new
+would have to write to the ledger.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ _ELSEWHERE = "give a ledger in a folder that you can write to: --ledger PATH"
 
 
 class Ending(Enum):
-    """How the last run ended, as the lock's file has it."""
+    """How the last run ended. The values stand in the lock's file."""
 
     CLEAN = "closed"
     """The ledger is one file, with nothing beside it."""
     CLEAN_WITH_LOG = "closed, its log is needed"
-    """A dry run was reading then, so what the run wrote is still in the write-ahead log."""
+    """A dry run was reading then, so the run's last writes are still in the write-ahead log."""
     UNKNOWN = ""
-    """It was killed, or the power failed; or an older km-cli ran last, or the lock's file is new."""
+    """The run was killed, the power failed, an older km-cli ran last, or the lock's file is new."""
 
 
 class Lock:
-    """An exclusive lock beside the ledger. Not the ledger itself: SQLite's own locks live there."""
+    """An exclusive lock on a file beside the ledger. The ledger itself has SQLite's own locks."""
 
     def __init__(self, ledger: Path) -> None:
         self._path = lock_of(ledger)
@@ -44,7 +45,7 @@ class Lock:
         self.ending = Ending.UNKNOWN
 
     def acquire(self, wait: float = 0.0) -> None:
-        """Take the lock, waiting so many seconds for it.
+        """Take the lock, waiting `wait` seconds for it at most.
 
         Raises LedgerBusy, naming the process that holds it, or LedgerError.
         """
@@ -66,7 +67,7 @@ class Lock:
             os.close(file)
             raise LedgerError(
                 f"the ledger's lock {self._path} cannot be written: {error.strerror}",
-                "make room or mend it, then run the same command again",
+                "make room or repair the disk, then run the same command again",
             ) from None
         except BaseException:
             os.close(file)
@@ -76,7 +77,7 @@ class Lock:
     def _open(self) -> int:
         try:
             if self._path.exists() and not stat.S_ISREG(self._path.stat().st_mode):
-                raise LedgerError(f"the ledger's lock {self._path} is no file", _ELSEWHERE)
+                raise LedgerError(f"the ledger's lock {self._path} is not a file", _ELSEWHERE)
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise LedgerError(
@@ -102,31 +103,31 @@ class Lock:
             self._is_synced = True
 
     def note(self, ending: Ending) -> None:
-        """Note how the run ended. If that fails the next run checks the ledger, and no harm is done."""
+        """Note how the run ended. If that fails, the next run checks the whole ledger: no harm is done."""
         try:
             _write(self._file, ending.value)
         except OSError:
             return
 
     def note_refused(self) -> None:
-        """Put back how the run before ended: this one did not touch the ledger."""
+        """Put back how the run before ended, since this one did not touch the ledger."""
         if self.ending is not Ending.UNKNOWN:
             self.note(self.ending)
 
     def release(self) -> None:
-        """Let go; the file stays, so that nobody locks one that is being removed."""
+        """Release the lock. The file stays: another process could lock it while it is being removed."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
 
 def lock_of(ledger: Path) -> Path:
-    """Return where a ledger's lock is."""
+    """Return the path of a ledger's lock."""
     return ledger.with_name(ledger.name + ".lock")
 
 
 def read_ending(ledger: Path) -> Ending:
-    """Return how the last run ended, without the lock: a run may be at work."""
+    """Return how the last run ended, without taking the lock: a run may be at work."""
     try:
         return _ending(lock_of(ledger).read_bytes()[:_SIZE])
     except OSError:
@@ -134,10 +135,10 @@ def read_ending(ledger: Path) -> Ending:
 
 
 def _write(file: int, text: str) -> None:
-    """Write over what is there, always as many bytes: a full disk has room for that."""
+    """Overwrite the file with the same number of bytes: even a full disk has room for that."""
     os.pwrite(file, f"{text:<{_SIZE - 1}}\n".encode(), 0)
 
 
 def _ending(found: bytes) -> Ending:
-    said = found.decode("ascii", errors="replace").strip()
-    return next((ending for ending in Ending if said == ending.value), Ending.UNKNOWN)
+    word = found.decode("ascii", errors="replace").strip()
+    return next((ending for ending in Ending if word == ending.value), Ending.UNKNOWN)

@@ -1,7 +1,11 @@
-"""A ledger of an older format is brought to this one: a chain of steps, one from each format to the next.
+"""Brings a ledger of an older format to this one, by a chain of steps from each format to the next.
 
-Each step is one transaction, which also notes the new format: whenever a run is killed, the ledger has one
-format or the other, and the next run goes on from there. The ledger is copied before the first step.
+Each step is one transaction, which also notes the new format. Whenever a run is killed, the ledger has one
+format or the other, and the next run goes on from there.
+
+The ledger is copied before the first step. A transaction protects against a crash, not against a bug in a
+step or a user who must go back to the older km-cli; and a ledger that is lost or wrong means that all is
+sent twice, which cannot be undone (D10).
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from km_cli.ledger.durable import put_in_place, remove_database
 from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
 
 Step = Callable[[sqlite3.Connection], None]
-"""Changes the tables of `main` within the open transaction: `run` keeps it open, `executescript` ends it."""
+"""Changes the tables of `main` within the open transaction. It must use `run`: `executescript` commits."""
 
 
 def run(database: sqlite3.Connection, script: str) -> None:
@@ -38,14 +42,14 @@ def _from_2_to_3(database: sqlite3.Connection) -> None:
 
 
 STEPS: Mapping[int, Step] = {2: _from_2_to_3}
-"""By the format that a step begins from. Tables that the present format adds are made after the last one."""
+"""Steps by the format that they begin with. Tables that are new in this format are made after the last."""
 
 OLDEST = min(STEPS)
 """The oldest format that can be brought to this one."""
 
 
 def migrate(database: sqlite3.Connection, version: int, steps: Mapping[int, Step] = STEPS) -> None:
-    """Bring the ledger from this version to the present one. Raises sqlite3.Error; whole steps stand then."""
+    """Bring the ledger from this version to the present one. Raises sqlite3.Error; finished steps stand."""
     while version in steps:
         database.execute("BEGIN IMMEDIATE")
         try:
@@ -63,14 +67,18 @@ def migrate(database: sqlite3.Connection, version: int, steps: Mapping[int, Step
 
 
 def backup_of(path: Path, version: int) -> Path:
-    """Return where the ledger is kept as it was in this format."""
+    """Return the path of the copy that is kept in this format.
+
+    Its name warns: to restore it after calls were sent would send them again.
+    """
     return path.with_name(f"{path.name}.format-{version}-do-not-restore-after-sending")
 
 
 def migrate_with_backup(database: sqlite3.Connection, path: Path, version: int) -> None:
-    """Keep a copy of the ledger beside it, then bring it to the present format.
+    """Copy the ledger to a file beside it, then bring it to the present format.
 
-    Raises LedgerError if that fails, as on a full disk; the ledger then holds all that it held.
+    Raises LedgerError if that fails, for example on a full disk. The ledger then still holds all that it
+    held.
     """
     try:
         _back_up(database, backup_of(path, version))
@@ -84,7 +92,7 @@ def migrate_with_backup(database: sqlite3.Connection, path: Path, version: int) 
 
 
 def _back_up(database: sqlite3.Connection, kept: Path) -> None:
-    """Copy the ledger, under another name until it is whole and durable: half a copy never passes for one."""
+    """Copy the ledger. The copy gets its name once it is whole: half of one must not look like a ledger."""
     part = kept.with_name(kept.name + ".part")
     remove_database(part)
     try:
@@ -96,7 +104,7 @@ def _back_up(database: sqlite3.Connection, kept: Path) -> None:
 
 
 def copy(database: sqlite3.Connection, schema: str, path: Path) -> None:
-    """Copy a ledger, with what stands in its write-ahead log, into a new file for the owner alone.
+    """Copy a ledger, its write-ahead log included, into a new file that only its owner can read.
 
     The caller makes it durable. Raises OSError, sqlite3.Error.
     """
@@ -104,4 +112,4 @@ def copy(database: sqlite3.Connection, schema: str, path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as target:
         target.execute("PRAGMA synchronous = OFF")
         database.backup(target, name=schema)
-        target.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+        target.execute("PRAGMA journal_mode = DELETE")  # One file, with nothing beside it.

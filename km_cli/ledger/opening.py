@@ -1,4 +1,4 @@
-"""Opening the ledger's file safely: for a run, which writes it, or under a dry run's overlay."""
+"""Opens the ledger's file safely: for a run, which writes it, or under a dry run's overlay."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 
 
 def open_ledger(path: Path, ending: Ending) -> Database:
-    """Open or create the ledger for writing; the caller has its lock, and with it how the last run ended.
+    """Open or create the ledger for writing. The caller has its lock; `ending` is how the last run ended.
 
-    Raises LedgerError if it cannot be used; then it is as it was.
+    Raises LedgerError if it cannot be used; then it is left as it was.
     """
     is_there = check_file(path)
     check_beside(path, is_there=is_there, ending=ending)
@@ -39,7 +39,7 @@ def open_ledger(path: Path, ending: Ending) -> Database:
         ending = Ending.CLEAN
     with _refusing(path):
         is_marked = check_header(path)
-        if not is_marked:  # it may be another program's: look before anything is written
+        if not is_marked:  # It may be another program's: check it before anything is written.
             with closing(_connect(path, "?mode=ro")) as database:
                 check_tables(database, path, "main", is_marked=False)
         database = _connect(path)
@@ -79,7 +79,7 @@ def _make_tables(database: sqlite3.Connection) -> None:
 
 
 def _create(path: Path) -> None:
-    """Create a ledger. It gets its name when it is whole: an empty file with that name is a lost ledger."""
+    """Create a ledger. It gets its name when it is whole: an empty file of that name means a lost ledger."""
     part = path.with_name(path.name + ".new")
     try:
         remove_database(part)
@@ -101,7 +101,7 @@ def _create(path: Path) -> None:
 
 
 def open_overlay(path: Path) -> tuple[Database, tuple[str, ...]]:
-    """Open a temporary database over the ledger at `path`, which is only read, if it is there at all."""
+    """Open a temporary database over the ledger, which is only read and need not exist."""
     is_there = check_file(path)
     check_beside(path, is_there=is_there, ending=_settled_ending(path))
     database = sqlite3.connect("", isolation_level=None, uri=True, factory=Database)
@@ -125,9 +125,9 @@ def open_overlay(path: Path) -> tuple[Database, tuple[str, ...]]:
 
 
 def _settled_ending(path: Path) -> Ending:
-    """Return how the last run ended, if a log beside the ledger was there before and after it was looked up.
+    """Return how the last run ended, UNKNOWN if that may have changed meanwhile.
 
-    Without the lock, a run may begin or end meanwhile: then the log is its own.
+    A dry run has no lock, so another run may begin or end meanwhile; then a log beside the ledger is its own.
     """
     log = path.with_name(path.name + "-wal")
     before = read_ending(path)
@@ -135,7 +135,7 @@ def _settled_ending(path: Path) -> Ending:
 
 
 def _attach(database: sqlite3.Connection, path: Path) -> None:
-    """Attach read-only; in a folder that can't be written, as a file that nobody changes."""
+    """Attach the ledger read-only; in a folder that cannot be written, as a file that never changes."""
     place = path.resolve().as_uri()
     try:
         database.execute("ATTACH ? AS known", (f"{place}?mode=ro",))
@@ -149,9 +149,9 @@ def _attach(database: sqlite3.Connection, path: Path) -> None:
 
 
 def _attach_migrated(database: sqlite3.Connection, path: Path) -> None:
-    """Attach a copy of the ledger in the present format in its place; the copy goes with its last user.
+    """Attach a copy of the ledger in its place, brought to the present format.
 
-    Its name is removed as soon as it is open, so that a dry run that is killed later leaves nothing.
+    The copy loses its name as soon as it is open, so that a dry run that is killed leaves no file behind.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="km-cli-") as folder:
@@ -174,9 +174,9 @@ def _attach_migrated(database: sqlite3.Connection, path: Path) -> None:
 
 
 def leave_no_trace(path: Path) -> None:
-    """Remove the empty side files that reading a ledger at rest brings about; SQLite knows if it may.
+    """Remove the empty files that reading has put beside a ledger at rest.
 
-    Only the last connection to close removes them, and only one that could write does.
+    SQLite removes them when the last connection closes, if that one may write. So one is opened for that.
     """
     if path.exists() and path.stat().st_size and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         database = sqlite3.connect(path, timeout=0)
@@ -187,11 +187,12 @@ def leave_no_trace(path: Path) -> None:
 
 @contextmanager
 def _refusing(path: Path) -> Iterator[None]:
-    """Say what to do about a ledger that SQLite cannot use."""
+    """Turn an error of SQLite into a LedgerError with a hint."""
     try:
         yield
     except sqlite3.Error as error:
-        hint = "make room or mend the disk, then run again" if code_of(error) in _NO_ROOM else KEPT
+        hint = "make room or repair the disk, then run again" if code_of(error) in _NO_ROOM else KEPT
         raise LedgerError(f"the ledger {path} cannot be used: {error}", hint) from None
-    except SPOILED as error:  # an old format is decoded; SQLite's own message may quote what is no text
+    except SPOILED as error:
+        # Decoding an old format failed. The error's text is left out, as it may quote bytes that are no text.
         raise LedgerError(f"the ledger {path} is damaged: {type(error).__name__}", KEPT) from error

@@ -1,4 +1,4 @@
-"""What a tracker that could not take calls leaves to the next run: until when to leave it alone."""
+"""Pauses: the times until which runs send no calls to a tracker that did not take them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _LATEST = 1e11
 
 
 class Pause(NamedTuple):
-    """Until when (seconds since 1970) a tracker is to be left alone, and why.
+    """The time until which a tracker gets no calls, in seconds since 1970, and the reason.
 
-    `failures` counts runs in a row that ended since it did not answer; 0: it answered, and asked for time.
+    `failures` counts the runs in a row that ended because the tracker did not answer. It is 0 if the tracker
+    answered, and asked for time.
     """
 
     until: float
@@ -30,23 +31,23 @@ class PauseTable:
         self._database = database
         self._schema = that_have(database, schemas, "pauses")[-1]
 
-    def of(self, tracker: str) -> Pause | None:
-        """Return the tracker's pause, also one that is over."""
+    def by_tracker(self, tracker: str) -> Pause | None:
+        """Return the tracker's pause, even if it is over."""
         with decoding(self._database, "pauses"):
-            found = self._database.execute(
+            row = self._database.execute(
                 f"SELECT until, failures, reason FROM {self._schema}.pauses WHERE tracker = ?", (tracker,)
             ).fetchone()
-            if not found:
+            if not row:
                 return None
-            expect(found, float, int, str)
-            if not 0 <= found[0] < _LATEST:
-                raise ValueError(f"a pause until {found[0]}")
-            return Pause(*found)
+            expect(row, float, int, str)
+            if not 0 <= row[0] < _LATEST:
+                raise ValueError(f"a pause until {row[0]}")
+            return Pause(*row)
 
     def put(self, tracker: str, pause: Pause | None) -> None:
-        """Replace it; the caller's transaction makes it durable."""
+        """Replace the tracker's pause, None to end it; the caller's transaction makes that durable."""
         if pause is None:
             self._database.execute("DELETE FROM main.pauses WHERE tracker = ?", (tracker,))
         else:
-            row = (tracker, *pause)
-            self._database.execute("INSERT OR REPLACE INTO main.pauses VALUES (?, ?, ?, ?)", row)
+            values = (tracker, *pause)
+            self._database.execute("INSERT OR REPLACE INTO main.pauses VALUES (?, ?, ?, ?)", values)

@@ -1,4 +1,4 @@
-"""The ledger's file must stay where it is as long as a run writes to it."""
+"""Notices that the ledger's file was moved or replaced while a run writes to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from km_cli.errors import LedgerFailed
 
 
 class Presence:
-    """The file that was opened. Unlinked it could still be written, and all would be lost at the end."""
+    """The file that was opened.
+
+    A file that was removed can be written as long as it is open, so no error would show the loss. At the end
+    of the run everything that was written would be gone.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -19,9 +23,9 @@ class Presence:
         self._log_file: tuple[int, int] | None = None
 
     def lost(self) -> LedgerFailed | None:
-        """Return the error that the run ends with if the file is gone, another one or shorter; else None.
+        """Return the error to end the run with if the file is gone, another one or shorter; else None.
 
-        The write-ahead log must be there: it is, as soon as anything was read.
+        The write-ahead log must be there too: SQLite makes it as soon as anything is read.
         """
         try:
             found, log = os.stat(self._path), os.stat(self._log)
@@ -39,5 +43,5 @@ class Presence:
     def _error(self, fate: str) -> LedgerFailed:
         return LedgerFailed(
             f"the ledger {self._path} {fate} while a run used it",
-            "bring it back as it was: under a new or an older one, calls that were sent are sent again",
+            "restore it as it was: with a new or an older ledger, calls that were sent are sent again",
         )

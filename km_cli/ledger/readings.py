@@ -1,4 +1,4 @@
-"""Readings: how far a file was read, known again by the bytes already read and how they were mapped."""
+"""Readings: how far a file was read. A reading is recognised by the bytes already read and its mapping."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from km_cli.model import Origin, Overlap
 class Reading(NamedTuple):
     """One file under one mapping, as far as it was read.
 
-    `asked` digests what the flags asked for and `mapping` is what came of it (JSON). `length` bytes of
-    content in `line` lines are behind the cursor, `digest` is theirs. `rows` were read, of which
-    `rejected` were rejected, and later `refused` by a destination. `token` is its name in rejects
-    files. `actor` says who acted: tracker, site and persona.
+    `asked` is a digest of the settings, and `mapping` (JSON) is the mapping that they gave. The cursor stands
+    behind `length` bytes of content in `line` lines; `digest` is the digest of those bytes. `rows` were read:
+    `rejected` of them were rejected, and `refused` later by a destination. `token` is the reading's name in
+    rejects files. `actor` is the tracker, site and persona of the actor.
 
-    `begun` is when it was first read, in seconds since 1970. Its events are from the second `first` to `last`
-    (0: none yet); `dated` if some of them say no time of day. `start` is the hash of its first 64 KiB.
-    `regular` are the columns that every row has. `personas` (JSON) did what came of it: `calls` planned by
-    tracker, site and persona. `overlap` and `as_new` are what flags decided: how it overlaps with others, and
-    the numbers of the readings that it is never matched with. What is not known of a reading of format 2 is
-    0, b"" or "".
+    `begun` is when the file was first read, in seconds since 1970. Its events are from the second `first`
+    to `last` (0: none yet); `dated` if some of their times have no time of day. `start` is the hash of its
+    first 64 KiB. `regular` are the columns that every row has. `personas` (JSON) are those that its calls
+    were planned for, and `calls` the number of these by tracker, site and persona. `overlap` and `as_new`
+    keep what flags decided: how it overlaps with other readings, and the numbers of those that it is never
+    matched with. Format 2 did not know all this: its readings have 0, b"" or "" instead.
     """
 
     number: int
@@ -57,12 +57,12 @@ class Reading(NamedTuple):
 
     @property
     def is_of_format_2(self) -> bool:
-        """Whether a km-cli of that format began it, and not how it was read but only how far is known."""
+        """Whether a km-cli of format 2 began it. Its rows have no fingerprints, and its time is not known."""
         return not self.begun
 
     @property
     def origin(self) -> Origin:
-        """What a reject of this reading says of where it is from."""
+        """The origin that a reject of this reading has."""
         return Origin(self.token, (), self.columns, self.delimiter)
 
 
@@ -71,8 +71,8 @@ _COLUMNS = (
     "refused, actor, begun, first, last, dated, start, regular, personas, calls, overlap, as_new"
 )
 _SUMMED = "token, asked, mapping, actor, begun, start, personas"
-"""What stays as it is from the first batch on: what decides which rows are known, and how they are mapped."""
-_KEPT = (
+"""The columns in the check sum: those that decide how rows are mapped, and never change."""
+_CHANGING = (
     "source",
     "length",
     "line",
@@ -87,7 +87,7 @@ _KEPT = (
     "regular",
     "as_new",
 )
-"""What a later run changes. `calls` is counted by the batch, `refused` when a destination refuses."""
+"""The columns that each batch replaces. `calls` and `refused` are counted by statements of their own."""
 
 
 def _to_row(reading: Reading) -> tuple[object, ...]:
@@ -113,7 +113,7 @@ _TYPES = (
 
 
 def _from_row(row: tuple[Any, ...]) -> Reading:
-    """Return a reading as it was written. Raises what a damaged one gives."""
+    """Return the reading of a row. Raises TypeError, ValueError and the like if it is damaged."""
     expect(row, *_TYPES)
     read = Reading._make(row[:-1])
     if row[-1] != _sum_of(read):
@@ -121,23 +121,23 @@ def _from_row(row: tuple[Any, ...]) -> Reading:
     calls = json.loads(row[21])
     expect((calls, *calls.values()), dict, *[int] * len(calls))
     return read._replace(
-        columns=_listed(row[5], str),
+        columns=_decode_list(row[5], str),
         dated=bool(read.dated),
-        regular=_listed(row[19], str),
+        regular=_decode_list(row[19], str),
         calls=tuple(calls.items()),
         overlap=Overlap(row[22]),
-        as_new=_listed(row[23], int),
+        as_new=_decode_list(row[23], int),
     )
 
 
-def _listed(text: str, kind: type) -> tuple[Any, ...]:
+def _decode_list(text: str, kind: type) -> tuple[Any, ...]:
     values = json.loads(text)
     expect((values, *values), list, *[kind] * len(values))
     return tuple(values)
 
 
 class Head(NamedTuple):
-    """What knows a reading's bytes again: their digest, how it was asked for, and its rows."""
+    """How far a reading got: the digest of the bytes read, the digest of its settings, and its rows."""
 
     number: int
     asked: str
@@ -146,37 +146,40 @@ class Head(NamedTuple):
 
 
 class Heads:
-    """All heads by how many bytes are behind them, and by the digest of those."""
+    """The heads of all readings, by the number of bytes read and by their digest."""
 
     def __init__(self) -> None:
-        self._found: dict[int, dict[bytes, list[Head]]] = {}
-        self._places: dict[int, tuple[int, Head]] = {}
+        self._by_length: dict[int, dict[bytes, list[Head]]] = {}
+        self._by_reading: dict[int, tuple[int, Head]] = {}
 
     @property
     def lengths(self) -> Iterable[int]:
-        """How many bytes are behind a head, of any."""
-        return self._found
+        """All numbers of bytes that readings have read."""
+        return self._by_length
 
-    def of(self, length: int, digest: bytes) -> list[Head]:
-        """Return those with so many bytes of this digest behind them, the latest first."""
-        return self._found[length].get(digest, [])[::-1]
+    def matching(self, length: int, digest: bytes) -> list[Head]:
+        """Return the heads of readings that have read these bytes, the latest first."""
+        return self._by_length[length].get(digest, [])[::-1]
 
     def put(self, head: Head, length: int) -> None:
-        """Add a head, in the place of the one its reading had before."""
-        before, old = self._places.pop(head.number, (0, head))
-        if before:
-            alike = self._found[before]
-            alike[old.digest].remove(old)
-            if not alike[old.digest]:
-                del alike[old.digest]
-            if not alike:
-                del self._found[before]
-        self._found.setdefault(length, {}).setdefault(head.digest, []).append(head)
-        self._places[head.number] = length, head
+        """Add a head, and remove the one that its reading had before."""
+        old_length, old = self._by_reading.pop(head.number, (0, head))
+        if old_length:
+            same_length = self._by_length[old_length]
+            same_length[old.digest].remove(old)
+            if not same_length[old.digest]:
+                del same_length[old.digest]
+            if not same_length:
+                del self._by_length[old_length]
+        self._by_length.setdefault(length, {}).setdefault(head.digest, []).append(head)
+        self._by_reading[head.number] = length, head
 
 
 class Meaning(NamedTuple):
-    """A way in which logs were read: mapping and personas (JSON), the seconds of their events, the latest."""
+    """One way in which logs were read: mapping and personas (JSON).
+
+    `first` and `last` are the seconds of their events, `reading` is the latest of them.
+    """
 
     mapping: str
     personas: str
@@ -201,7 +204,7 @@ class ReadingTable:
 
     @property
     def heads(self) -> Heads:
-        """How far all readings got. Looked up once: a run may meet thousands of files, and readings."""
+        """The heads of all readings. They are loaded once, since a run may meet thousands of files."""
         if self._heads is None:
             self._heads = Heads()
             with decoding(self._database, "readings"):
@@ -216,7 +219,7 @@ class ReadingTable:
         return self._heads
 
     def by_token(self, token: str) -> Reading | None:
-        """Return the reading that a reject names."""
+        """Return the reading with this token, which rejects carry."""
         return self._one("token = ?", token)
 
     def by_number(self, number: int) -> Reading | None:
@@ -246,7 +249,7 @@ class ReadingTable:
         return self._all("start = ? AND start <> x''", start)
 
     def meanings(self) -> list[Meaning]:
-        """Return all different ways in which logs of which calls were sent were read, the latest first."""
+        """Return the different ways in which logs with calls were read, the latest first."""
         found: dict[tuple[str, str], Meaning] = {}
         for name in self._schemas:
             query = (
@@ -259,7 +262,7 @@ class ReadingTable:
                     found.setdefault(row[:2], Meaning(*row))
         return sorted(found.values(), key=lambda one: -one.reading)
 
-    def meaning(self, meaning: Meaning) -> list[Reading]:
+    def with_meaning(self, meaning: Meaning) -> list[Reading]:
         """Return the readings that were read in this way, the latest first."""
         return self._all("mapping = ? AND personas = ?", meaning.mapping, meaning.personas)
 
@@ -278,11 +281,11 @@ class ReadingTable:
         return reading._replace(number=self._last, token=secrets.token_hex(8))
 
     def write(self, reading: Reading) -> None:
-        """Write how far it got; the caller's transaction makes it durable."""
-        marks = ",".join("?" * (len(Reading._fields) + 1))
-        changes = ", ".join(f"{name} = excluded.{name}" for name in _KEPT)
+        """Write how far a reading got; the caller's transaction makes it durable."""
+        values = ",".join("?" * (len(Reading._fields) + 1))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in _CHANGING)
         self._database.execute(
-            f"INSERT INTO main.readings ({_COLUMNS}, sum) VALUES ({marks}) "
+            f"INSERT INTO main.readings ({_COLUMNS}, sum) VALUES ({values}) "
             f"ON CONFLICT (reading) DO UPDATE SET {changes}",
             _to_row(reading),
         )
@@ -293,7 +296,7 @@ class ReadingTable:
             self._heads.put(head, reading.length)
 
     def widen(self, number: int, first: int, last: int, dated: bool) -> None:
-        """Note the seconds of a reading's rejects that were corrected; the next `write` makes it durable."""
+        """Widen a reading's span by its corrected rejects; the next `write` makes it durable."""
         self._wider[number] = (first, last, dated)
 
     def _write_wider(self) -> None:
@@ -305,9 +308,9 @@ class ReadingTable:
         self._wider.clear()
 
     def count_calls(self, number: int, calls: Mapping[str, int]) -> None:
-        """Add to the calls that were planned of a reading, by site; the caller's transaction keeps it.
+        """Add to a reading's numbers of planned calls; the caller's transaction makes it durable.
 
-        Those that a destination refuses are taken away again. A site with no calls is not named.
+        Calls that a destination refuses are taken away again. Numbers of 0 are left out.
         """
         reading = self.by_number(number)
         if reading is None or not calls:

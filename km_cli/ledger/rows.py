@@ -1,7 +1,9 @@
-"""The rows that calls were planned from: where each stands, and a digest of each of its columns.
+"""The rows that calls were planned from: the place of each, and a digest of each of its columns.
 
-A row's sum tells whether another is alike in every column. These digests are read only when one log has a
-column that the other has not, and when rows differ: to say in which columns. So they are packed by batch.
+The totals of two rows show whether they are alike in every column, and the totals are kept with the calls.
+The digests of columns are needed only if one log has a column that the other has not, or to name the columns
+in which two rows differ. They are many bytes that are seldom read, so the rows of a batch are compressed
+together.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from struct import Struct
 
 from km_cli.ledger.damage import decoding, expect
+from km_cli.memory import Remembered
 from km_cli.model import KnownRow
 
 _ROW = Struct(">IQI")
@@ -20,15 +23,15 @@ _MOST_BATCHES = 8
 
 
 class RowTable:
-    """The rows of a ledger, kept in memory while a batch is planned, written when it commits.
+    """The rows of a ledger: kept in memory while a batch is planned, written when it commits.
 
     `schemas` are searched for a row; writes go to the first. Numbers begin with 1 and grow.
     """
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
-        self._fresh: list[KnownRow] = []
-        self._batches: dict[int, list[KnownRow]] = {}
+        self._new: list[KnownRow] = []
+        self._batches: Remembered[int, list[KnownRow]] = Remembered(_MOST_BATCHES)
         self._queries = [
             f"SELECT first, body FROM {name}.rows WHERE first <= ? ORDER BY first DESC LIMIT 1"
             for name in schemas
@@ -41,50 +44,46 @@ class RowTable:
 
     def keep(self, row: KnownRow) -> int:
         """Keep a row; return its number."""
-        self._fresh.append(row)
-        return self._next + len(self._fresh) - 1
+        self._new.append(row)
+        return self._next + len(self._new) - 1
 
     def row(self, number: int) -> KnownRow | None:
         """Return the row with this number, if there is one."""
         if number >= self._next:
-            at = number - self._next
-            return self._fresh[at] if at < len(self._fresh) else None
+            new_at = number - self._next
+            return self._new[new_at] if new_at < len(self._new) else None
         with decoding(self._database, "rows"):
             for query in self._queries:
-                found = self._database.execute(query, (number,)).fetchone()
-                if found is not None:
-                    expect(found, int, bytes)
-                    rows = self._unpacked(*found)
-                    behind: int = number - found[0]
-                    if behind < len(rows):
-                        return rows[behind]
+                batch = self._database.execute(query, (number,)).fetchone()
+                if batch is not None:
+                    expect(batch, int, bytes)
+                    rows = self._unpack(*batch)
+                    at: int = number - batch[0]
+                    if at < len(rows):
+                        return rows[at]
         return None
 
-    def _unpacked(self, first: int, body: bytes) -> list[KnownRow]:
+    def _unpack(self, first: int, body: bytes) -> list[KnownRow]:
         known = self._batches.get(first)
-        if known is None:
-            if len(self._batches) >= _MOST_BATCHES:
-                self._batches.clear()
-            known = self._batches[first] = list(unpack_rows(body))
-        return known
+        return self._batches.remember(first, list(unpack_rows(body))) if known is None else known
 
     def write(self) -> None:
-        """Write what is new; the caller's transaction makes it durable."""
-        if not self._fresh:
+        """Write the new rows; the caller's transaction makes them durable."""
+        if not self._new:
             return
-        row = (self._next, len(self._fresh), pack_rows(self._fresh))
+        row = (self._next, len(self._new), pack_rows(self._new))
         self._database.execute("INSERT INTO main.rows (first, count, body) VALUES (?, ?, ?)", row)
-        self._next += len(self._fresh)
-        self._fresh = []
+        self._next += len(self._new)
+        self._new = []
 
     @property
     def is_ahead(self) -> bool:
-        """Whether something was not written."""
-        return bool(self._fresh)
+        """Whether rows are not written yet."""
+        return bool(self._new)
 
     def discard(self) -> None:
-        """Forget what was not written."""
-        self._fresh = []
+        """Forget the rows that were not written."""
+        self._new = []
 
 
 def pack_rows(rows: list[KnownRow]) -> bytes:
@@ -96,7 +95,7 @@ def pack_rows(rows: list[KnownRow]) -> bytes:
 
 
 def unpack_rows(body: bytes) -> Iterator[KnownRow]:
-    """Yield what `pack_rows` was given."""
+    """Yield the rows that `pack_rows` packed."""
     data, at = zlib.decompress(body), 0
     while at < len(data):
         reading, line, count = _ROW.unpack_from(data, at)

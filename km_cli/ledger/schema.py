@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 
 VERSION = 3
-"""The format of the tables. Another one takes a step in `migrations`."""
+"""The format of the tables. To change it takes a step in `migrations`."""
 
 APPLICATION_ID = 0x6B6D6C67
-"""SQLite's `application_id` of a ledger, "kmlg": it tells one from another program's file."""
+"""SQLite's `application_id` of a ledger, "kmlg": another program's file does not have it."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -65,11 +65,15 @@ CREATE TABLE IF NOT EXISTS {schema}.outbox (
     persona TEXT NOT NULL, payload BLOB NOT NULL, person BLOB NOT NULL, second INTEGER NOT NULL,
     taken INTEGER NOT NULL, deed BLOB NOT NULL, alike BLOB NOT NULL, sum INTEGER NOT NULL DEFAULT 0);
 """
-"""One ledger, the site in every key. slots begin with the second, so that inserts stay local."""
+"""One ledger for all sites: the site is in every key. Slots begin with the second, see `slots`.
+
+Some columns have the older names of what they hold: `alike` is the total of a row (in `spellings`, a
+spelling), and the table `untold` has the unreported rejects.
+"""
 
 
 def that_have(database: sqlite3.Connection, schemas: tuple[str, ...], table: str) -> list[str]:
-    """Return the schemas with this table; an older ledger gets it when it is written."""
+    """Return the schemas that have this table. An older ledger gets it when a run writes to it."""
     return [
         name
         for name in schemas

@@ -1,26 +1,44 @@
-"""Slots on disk: which calls stand in a person's second, in a few bytes that begin with the second.
+"""Slots on disk: which calls stand in a person's second, in few bytes.
 
-A slot's blob is its entries one after the other. An entry is a header (kind, seconds moved, deed, total,
-event, whether it has an id, how many claims and properties, the number of its row) and then id, claims and
-properties. A claim is its reading, flags with the size of its total, its line, and that total.
+A ledger has about one slot for each call that was ever sent, so that their size is the ledger's. Rows of the
+table are sorted by second, then person: a log is mostly in order of time, so new slots go to the end of the
+table, and a batch writes few of its pages. (Sorted by person, each slot would go to a page of its own.)
+
+A slot's blob is its entries, one after the other, and a check sum. An entry is a header (kind, seconds
+moved, deed, total, event, whether it has an id, how many claims and properties, the number of its row) and
+then the id, the claims and the properties. A claim is its reading, flags with the size of its total, its
+line, and that total. Person and second are the same for all entries of a slot, and so are only in the key.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
+from itertools import chain
 from struct import Struct
 from zlib import crc32
 
 from km_cli.ledger.changed import ChangedTable
 from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.rows import RowTable
-from km_cli.model import NO_SECOND, Claim, Filed, Guest, KnownRow, News, Owner, Placed, Seat, Slot
+from km_cli.model import (
+    NO_SECOND,
+    Claim,
+    Gain,
+    KnownCall,
+    KnownRow,
+    MovedCall,
+    Owner,
+    PlannedCall,
+    Slot,
+    SlotReference,
+)
 
-_FILED, _GUEST = 1, 2
+_KNOWN, _MOVED = 1, 2
 _HEADER = Struct(">BI8s8s4sBBHQ")
 _CLAIM = Struct(">IBI")
 _SUM = Struct(">I")
-_NAMED, _CHANGED, _SIZE = 0x80, 0x40, 0x3F
+_HAS_ID, _CHANGED, _SIZE = 0x80, 0x40, 0x3F
 _MOST_LINE = 0xFFFF_FFFF
 _EMPTY = Slot()
 _MOST_CACHED = 20_000
@@ -30,11 +48,11 @@ Key = tuple[bytes, int]
 
 
 def encode_slot(person: bytes, second: int, slot: Slot) -> bytes:
-    """Return the slot as bytes, with a check sum of them and of the place where it stands."""
-    parts = [encode_filed(filed) for filed in slot.filed]
-    for guest in slot.guests:
-        parts.append(_HEADER.pack(_GUEST, 0, b"", b"", guest.event, 0, 0, len(guest.pairs) // 8, 0))
-        parts.append(guest.pairs)
+    """Return the slot as bytes, with a check sum over them and the slot's place, person and second."""
+    parts = [encode_known(known_call) for known_call in slot.known]
+    for moved_call in slot.moved:
+        parts.append(_HEADER.pack(_MOVED, 0, b"", b"", moved_call.event, 0, 0, len(moved_call.pairs) // 8, 0))
+        parts.append(moved_call.pairs)
     blob = b"".join(parts)
     return blob + _check_sum(person, second, blob)
 
@@ -43,34 +61,39 @@ def _check_sum(person: bytes, second: int, blob: bytes) -> bytes:
     return _SUM.pack(crc32(blob, crc32(person, second)))
 
 
-def encode_filed(filed: Filed) -> bytes:
+def encode_known(known_call: KnownCall) -> bytes:
     """Return one entry as bytes."""
     header = _HEADER.pack(
-        _FILED,
-        filed.taken - filed.second,
-        filed.deed,
-        filed.total,
-        filed.event,
-        len(filed.id),
-        len(filed.claims),
-        len(filed.pairs) // 8,
-        filed.row,
+        _KNOWN,
+        known_call.taken - known_call.second,
+        known_call.deed,
+        known_call.total,
+        known_call.event,
+        len(known_call.id),
+        len(known_call.claims),
+        len(known_call.pairs) // 8,
+        known_call.row,
     )
-    return header + filed.id + b"".join([_encode_claim(*claim) for claim in filed.claims]) + filed.pairs
+    return (
+        header
+        + known_call.id
+        + b"".join([_encode_claim(*claim) for claim in known_call.claims])
+        + known_call.pairs
+    )
 
 
-def _encode_claim(reading: int, named: bool, total: bytes, line: int, changed: bool) -> bytes:
-    flags = len(total) | named * _NAMED | changed * _CHANGED
+def _encode_claim(reading: int, has_id: bool, total: bytes, line: int, changed: bool) -> bytes:
+    flags = len(total) | has_id * _HAS_ID | changed * _CHANGED
     return _CLAIM.pack(reading, flags, min(line, _MOST_LINE)) + total
 
 
 def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
-    """Return what `encode_slot` was given. Raises ValueError and struct.error for a blob that is damaged."""
+    """Return the slot of a blob. Raises ValueError and struct.error if the blob is damaged."""
     blob, found = blob[: -_SUM.size], blob[-_SUM.size :]
     if found != _check_sum(person, second, blob):
         raise ValueError("its check sum is wrong")
-    filed: list[Filed] = []
-    guests: list[Guest] = []
+    known_calls: list[KnownCall] = []
+    moved_calls: list[MovedCall] = []
     at = 0
     while at < len(blob):
         kind, moved, deed, total, event, id_size, count, pairs_count, row = _HEADER.unpack_from(blob, at)
@@ -82,27 +105,27 @@ def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
             reading, flags, line = _CLAIM.unpack_from(blob, at)
             at += _CLAIM.size
             size = flags & _SIZE
-            claim = Claim(reading, bool(flags & _NAMED), blob[at : at + size], line, bool(flags & _CHANGED))
+            claim = Claim(reading, bool(flags & _HAS_ID), blob[at : at + size], line, bool(flags & _CHANGED))
             claims.append(claim)
             at += size
         pairs = blob[at : at + 8 * pairs_count]
         at += 8 * pairs_count
-        if kind not in (_FILED, _GUEST) or at > len(blob) or (kind == _FILED and not claims):
+        if kind not in (_KNOWN, _MOVED) or at > len(blob) or (kind == _KNOWN and not claims):
             raise ValueError(f"kind {kind}, {len(blob)} bytes")
-        if kind == _GUEST:
-            guests.append(Guest(event, pairs))
+        if kind == _MOVED:
+            moved_calls.append(MovedCall(event, pairs))
         else:
             taken = second + moved
-            filed.append(
-                Filed(person, second, taken, deed, total, event, pairs, event_id, tuple(claims), row)
+            known_calls.append(
+                KnownCall(person, second, taken, deed, total, event, pairs, event_id, tuple(claims), row)
             )
-    return Slot(tuple(filed), tuple(guests))
+    return Slot(tuple(known_calls), tuple(moved_calls))
 
 
 class SlotTable:
-    """The slots of a ledger, kept in memory while a batch is planned, written when it commits.
+    """The slots of a ledger: changed in memory while a batch is planned, written when it commits.
 
-    `schemas` are searched in this order; writes go to the first (a dry run lays one over the ledger's).
+    `schemas` are searched in this order; writes go to the first. A dry run lays one over the ledger's.
     """
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
@@ -117,31 +140,32 @@ class SlotTable:
         self._ids: dict[bytes, Key] = {}
         self._owners: dict[bytes, Owner] = {}
         self._new_owners: dict[bytes, Owner] = {}
-        self._new_leaders: set[bytes] = set()
+        self._new_led: defaultdict[bytes, set[bytes]] = defaultdict(set)
+        """By leader, the people that aliases made part of it, as far as they are not written yet."""
         self._owner_queries = [
             f"SELECT persona, identity, leader FROM {name}.persons WHERE person = ?" for name in schemas
         ]
-        self._leader_queries = [
-            f"SELECT 1 FROM {name}.persons WHERE leader = ? AND leader <> x''" for name in schemas
+        self._led_queries = [
+            f"SELECT person FROM {name}.persons WHERE leader = ? AND leader <> x''" for name in schemas
         ]
         self._changed = ChangedTable(database, schemas)
         self._rows = RowTable(database, schemas)
-        # A log is mostly in order of time: what is younger than all that is on disk need not be looked up.
-        self._youngest = self._youngest_on_disk = max(
+        # A log is mostly in order of time: a slot that is later than all on disk need not be looked up.
+        self._latest = self._latest_on_disk = max(
             database.execute(f"SELECT coalesce(max(second), 0) FROM {name}.slots").fetchone()[0]
             for name in schemas
         )
-        expect((self._youngest,), int)
+        expect((self._latest,), int)
 
     def slot(self, person: bytes, second: int) -> Slot:
-        """Return the slot, empty if nothing is known."""
+        """Return the slot, an empty one if the person has no call in that second."""
         known = self._cache.get((second, person))
         if known is None:
             known = self._cache[second, person] = self._load(person, second)
         return known
 
     def _load(self, person: bytes, second: int) -> Slot:
-        if second > self._youngest_on_disk:
+        if second > self._latest_on_disk:
             return _EMPTY
         with decoding(self._database, "slots"):
             for query in self._queries:
@@ -155,11 +179,11 @@ class SlotTable:
         key = (second, person)
         self._cache[key] = slot
         self._dirty.add(key)
-        if second > self._youngest:
-            self._youngest = second
+        if second > self._latest:
+            self._latest = second
 
-    def home(self, event_id: bytes) -> Key | None:
-        """Return person and second of the slot where the call with this id is filed."""
+    def slot_of_id(self, event_id: bytes) -> Key | None:
+        """Return person and second of the slot that keeps the call with this id."""
         known = self._ids.get(event_id)
         if known is not None:
             return known
@@ -171,50 +195,52 @@ class SlotTable:
                     return found[0], found[1]
         return None
 
-    def file_id(self, event_id: bytes, person: bytes, second: int) -> None:
-        """Remember where the call with this id is filed, for now in memory."""
+    def keep_id(self, event_id: bytes, person: bytes, second: int) -> None:
+        """Remember which slot keeps the call with this id, for now in memory."""
         self._ids[event_id] = (person, second)
 
-    def free(self, seat: Seat) -> News | None:
-        """Forget a call that its destination rejected: the row is judged anew when it comes again.
+    def forget(self, reference: SlotReference) -> Gain | None:
+        """Forget a call that its destination rejected: its row is judged anew when it comes again.
 
-        Return what Kissmetrics has less without it; None for an alias, or what is not known.
+        Return the gain that Kissmetrics loses with the call; None for an alias, or a call that is not known.
         """
         self.refused += 1
-        if seat.second == NO_SECOND:
-            self._part(seat.deed)
+        if reference.second == NO_SECOND:
+            self._undo_alias(reference.deed)
             return None
-        slot = self.slot(seat.person, seat.second)
-        leaving = next((filed for filed in slot.filed if _sits(filed, seat)), None)
+        slot = self.slot(reference.person, reference.second)
+        leaving = next(
+            (known_call for known_call in slot.known if _is_referenced(known_call, reference)), None
+        )
         if leaving is None:
             return None
-        rest = tuple(filed for filed in slot.filed if filed is not leaving)
-        self.put(seat.person, seat.second, Slot(rest, slot.guests))
-        if seat.taken != seat.second:
-            there = self.slot(seat.person, seat.taken)
-            guests = list(there.guests)
+        rest = tuple(known_call for known_call in slot.known if known_call is not leaving)
+        self.put(reference.person, reference.second, Slot(rest, slot.moved))
+        if reference.taken != reference.second:
+            there = self.slot(reference.person, reference.taken)
+            moved_calls = list(there.moved)
             with decoding(self._database, "slots"):
-                guests.remove(Guest(leaving.event, leaving.pairs))
-            self.put(seat.person, seat.taken, Slot(there.filed, tuple(guests)))
-        left = self.slot(seat.person, seat.taken)
-        return left.more(leaving.event, leaving.pairs, seat.taken)
+                moved_calls.remove(MovedCall(leaving.event, leaving.pairs))
+            self.put(reference.person, reference.taken, Slot(there.known, tuple(moved_calls)))
+        left = self.slot(reference.person, reference.taken)
+        return left.gain(leaving.event, leaving.pairs, reference.taken)
 
-    def _part(self, person: bytes) -> None:
-        """Forget that a person was made one with another."""
+    def _undo_alias(self, person: bytes) -> None:
+        """Forget that an alias made a person part of another one."""
         owner = self.owner(person)
         if owner is not None:
-            self.own(person, owner._replace(leader=b""))
+            self.set_owner(person, owner._replace(leader=b""))
 
     def keep_row(self, row: KnownRow) -> int:
         """Keep the columns of a row, for now in memory; return its number."""
         return self._rows.keep(row)
 
     def row(self, number: int) -> KnownRow | None:
-        """Return the row that was kept under this number."""
+        """Return the row with this number."""
         return self._rows.row(number)
 
     def owner(self, person: bytes) -> Owner | None:
-        """Return whose this person is."""
+        """Return the owner of a person."""
         known = self._owners.get(person)
         if known is None:
             with decoding(self._database, "persons"):
@@ -226,33 +252,36 @@ class SlotTable:
                         break
         return known
 
-    def own(self, person: bytes, owner: Owner) -> None:
-        """Remember whose this person is, for now in memory."""
+    def set_owner(self, person: bytes, owner: Owner) -> None:
+        """Remember the owner of a person, for now in memory."""
         self._owners[person] = owner
         self._new_owners[person] = owner
         if owner.leader:
-            self._new_leaders.add(owner.leader)
+            self._new_led[owner.leader].add(person)
 
-    def leads(self, person: bytes) -> bool:
-        """Tell whether others were made one with this person by an alias."""
-        return person in self._new_leaders or any(
-            self._database.execute(query, (person,)).fetchone() for query in self._leader_queries
+    def is_leader(self, person: bytes) -> bool:
+        """Tell whether an alias made another person part of this one."""
+        led = chain(
+            self._new_led.get(person, ()),
+            (row[0] for query in self._led_queries for row in self._database.execute(query, (person,))),
         )
+        # The owner is asked once more, because the alias may have been undone since.
+        return any((owner := self.owner(one)) is not None and owner.leader == person for one in led)
 
-    def keep_changed(self, reading: int, filed: Filed, changed: Placed) -> None:
-        """Keep a call that was taken for `filed` with properties changed meanwhile."""
-        self._changed.keep(reading, filed, changed)
+    def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
+        """Keep the call of a row that this reading took for `known_call`."""
+        self._changed.keep(reading, known_call, changed)
 
-    def take_changed(self, reading: int, filed: Filed) -> Placed | None:
-        """Return and forget the call that this reading took for `filed`."""
-        return self._changed.take(reading, filed)
+    def take_changed(self, reading: int, known_call: KnownCall) -> PlannedCall | None:
+        """Return and forget the call that was kept for this reading and `known_call`."""
+        return self._changed.take(reading, known_call)
 
     def forget_old_changed(self) -> None:
-        """Forget such calls of all but the latest readings."""
+        """Forget the changed calls of all but the latest readings."""
         self._changed.forget_old()
 
     def write(self) -> None:
-        """Write what changed; the caller's transaction makes it durable."""
+        """Write the changes; the caller's transaction makes them durable."""
         self._changed.write()
         self._rows.write()
         self._database.executemany(
@@ -270,13 +299,14 @@ class SlotTable:
                 [(person, *owner) for person, owner in self._new_owners.items()],
             )
             self._new_owners.clear()
-            self._new_leaders.clear()
+            self._new_led.clear()
         if self._ids:
             self._database.executemany(
                 "INSERT OR REPLACE INTO main.ids (id, person, second) VALUES (?, ?, ?)",
                 [(event_id, *home) for event_id, home in self._ids.items()],
             )
             self._ids.clear()
+        # Not `Remembered`, which might forget a change before it is written: these are emptied only here.
         if len(self._cache) > _MOST_CACHED:
             self._empty_cache()
         if len(self._owners) > _MOST_OWNERS:
@@ -284,25 +314,29 @@ class SlotTable:
 
     def _empty_cache(self) -> None:
         self._cache.clear()
-        self._youngest_on_disk = self._youngest
+        self._latest_on_disk = self._latest
 
     @property
     def is_ahead(self) -> bool:
-        """Whether something was changed in memory and not written."""
+        """Whether changes are in memory alone."""
         ahead = self._changed.is_ahead or self._rows.is_ahead
         return bool(self._dirty or self._ids or self._new_owners or ahead)
 
     def discard(self) -> None:
-        """Forget what was changed in memory and not written."""
+        """Forget the changes that were not written."""
         self._empty_cache()
         self._dirty.clear()
         self._ids.clear()
         self._owners.clear()
         self._new_owners.clear()
-        self._new_leaders.clear()
+        self._new_led.clear()
         self._changed.discard()
         self._rows.discard()
 
 
-def _sits(filed: Filed, seat: Seat) -> bool:
-    return (filed.deed, filed.total, filed.taken) == (seat.deed, seat.total, seat.taken)
+def _is_referenced(known_call: KnownCall, reference: SlotReference) -> bool:
+    return (known_call.deed, known_call.total, known_call.taken) == (
+        reference.deed,
+        reference.total,
+        reference.taken,
+    )

@@ -1,4 +1,4 @@
-"""Check sums of values in the ledger: SQLite has none, and a value with a flipped bit may look right."""
+"""Check sums of values in the ledger: SQLite has none, and a value with a flipped bit may look valid."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def check_sum(*values: str | int | bytes) -> int:
 
 
 def expect_sum(found: int, *values: str | int | bytes) -> None:
-    """Check that values are those that a check sum was made of. Raises ValueError."""
+    """Check values by their check sum. Raises ValueError if it is not theirs."""
     if found != check_sum(*values):
         raise ValueError("its check sum is wrong")

@@ -1,23 +1,33 @@
-"""Row → Event: columns, identities, times, properties. What can't be sent becomes a Reject."""
+"""Row → Event: columns, identities, times, properties. A row that can't be sent becomes a Reject."""
 
 from __future__ import annotations
 
-from km_cli.mapping.columns import USUAL, Columns, Wanted, Who, find, property_columns, recognise
+from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns, property_columns
 from km_cli.mapping.dates import EitherOrder
+from km_cli.mapping.found_columns import USUAL
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
-from km_cli.mapping.part import Bound, EventsSeen, LeftOut, Part, check_order, make_bound, make_part
-from km_cli.mapping.properties import Bad, Cell, cells, whole
-from km_cli.mapping.times import BadTime, Clocking, Times, Unclear
+from km_cli.mapping.properties import BadRow, ReadCell, cell_readers, cells_reader
+from km_cli.mapping.recognition import members_columns, recognise_columns
+from km_cli.mapping.selection import (
+    Bound,
+    EventsSeen,
+    LeftOut,
+    Selection,
+    check_order,
+    make_bound,
+    make_selection,
+)
+from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
 
 __all__ = [
     "USUAL",
-    "Bad",
+    "AmbiguousTime",
+    "BadRow",
     "BadTime",
     "Bound",
-    "Cell",
-    "Clocking",
+    "ColumnOptions",
     "Columns",
     "EitherOrder",
     "EventsSeen",
@@ -26,17 +36,17 @@ __all__ = [
     "Mapping",
     "Members",
     "Membership",
-    "Part",
+    "PersonaColumns",
+    "ReadCell",
+    "Selection",
+    "TimeOptions",
     "Times",
-    "Unclear",
-    "Wanted",
-    "Who",
-    "cells",
+    "cell_readers",
+    "cells_reader",
     "check_order",
-    "find",
     "make_bound",
-    "make_part",
+    "make_selection",
+    "members_columns",
     "property_columns",
-    "recognise",
-    "whole",
+    "recognise_columns",
 ]

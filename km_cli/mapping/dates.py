@@ -1,4 +1,4 @@
-"""Dates in which day and month may stand in either order, and times that no calendar and no clock has."""
+"""Dates whose day and month may be in either order, and times that do not exist."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ _ORDERS = ("day", "month")
 
 
 class EitherOrder:
-    """A date in whose text the day or the month may come first, and all that stands behind it."""
+    """A date in whose text the day or the month may come first, with the text behind it."""
 
     def __init__(self, found: re.Match[str]) -> None:
         one, apart, two, last, first, apart_behind, three, four, self._rest = found.groups()
         self._is_year_first = bool(first)
         self._apart = apart or apart_behind
         self._year = first or last
-        # In `day` order: of 13/04/2024 the 13 is the day, of 2024/04/13 it would be the 4.
+        # (day, month) in the order `day`: for 13/04/2024 the day is 13, for 2024/04/13 it would be 4.
         self._parts = (int(three), int(four)) if first else (int(one), int(two))
 
     @classmethod
-    def of(cls, text: str) -> EitherOrder | None:
-        """Return the date that a text begins with, None if it is written in another way."""
+    def parse(cls, text: str) -> EitherOrder | None:
+        """Return the date at the beginning of a text, None if it is written in another way."""
         found = _EITHER_ORDER.match(text)
         return cls(found) if found else None
 
     @property
     def is_short(self) -> bool:
-        """Whether the year has two digits: then it can't even be told which of the three it is."""
+        """Whether the year has two digits. Then any of the three numbers may be the year."""
         return len(self._year) == 2
 
     def readings(self) -> dict[str, date]:
-        """Return the dates that there are, by what comes first: `day` or `month`."""
+        """Return the dates that exist, by the order: `day` first or `month` first."""
         day, month = self._parts
         found = {}
         for order, of_month, of_day in (("day", month, day), ("month", day, month)):
@@ -65,7 +65,7 @@ class EitherOrder:
         return found
 
     def why_none(self) -> str:
-        """Say why no order of day and month gives a date."""
+        """Return the reason why neither order of day and month is a date."""
         first, second = self._parts
         for month, day in ((second, first), (first, second)):
             if 1 <= month <= 12 and 28 < day <= 31:
@@ -73,7 +73,7 @@ class EitherOrder:
         return "names a day that does not exist"
 
     def clock(self) -> str | None:
-        """Return what stands behind the date as ISO 8601 has it, "" for nothing; None if that is no clock."""
+        """Return the time of day behind the date as ISO 8601; "" for none, None if it is not a time."""
         if not self._rest:
             return ""
         found = _CLOCK_BEHIND.fullmatch(self._rest)
@@ -89,7 +89,10 @@ class EitherOrder:
         return f"T{hour:02}:{found[2] or '00'}:{found[3] or '00'}{found[4] or ''}{offset}"
 
     def flags(self, first: str = "") -> str:
-        """Return the flag that says how to read it: `first` is `day` or `month` if that is known."""
+        """Return the flag that says how to read the date.
+
+        `first` is `day` or `month` if the order is known.
+        """
         clock = _OFFSET.sub("%z", _CLOCK.sub(_form_of_clock, self._rest.replace("%", "%%")))
         year, apart = "%y" if self.is_short else "%Y", self._apart
         if self._is_year_first:
@@ -110,7 +113,7 @@ def says_midnight_24(text: str) -> bool:
 
 
 def impossible(text: str) -> str:
-    """Say what about a time does not exist: its day, its hour, its offset. "" if that is not the matter."""
+    """Return the fault of a time whose day, hour or offset does not exist, "" if all of them exist."""
     offset = _LAST_OFFSET.search(text)
     if iso := _ISO_DATE.match(text):
         year, month, day = iso[1], int(iso[2]), int(iso[3])
@@ -145,7 +148,7 @@ def _no_such_day(day: int, month: int, year: str) -> str:
 
 
 def _form_of_clock(found: re.Match[str]) -> str:
-    """Return the form of a time of day. Beside AM or PM its hour is one of twelve."""
+    """Return the form of a time of day. With AM or PM the hour is one of twelve."""
     minute, second, fraction, apart, half = found.groups(default="")
     if not (minute or half):
         return found[0]

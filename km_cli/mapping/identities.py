@@ -1,14 +1,16 @@
-"""Text → identity: blanks around it go, what would merge people for ever is refused (I1, D4)."""
+"""Text → identity. Blanks around it are removed. Identities that would merge people are refused (I1, D4)."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
 
-from km_cli.names import LONGEST_IDENTITY, PLACEHOLDERS, first_invisible, is_blank
+from km_cli.kissmetrics import LONGEST_IDENTITY, PLACEHOLDERS, first_invisible, is_blank
+from km_cli.memory import Remembered
 
+_MOST_REMEMBERED = 100_000
 _PLAIN_BLANKS = " \t\r\n\v\f"
-"""What an empty cell is padded with; blanks of any other kind were put there as an identity."""
+"""Blanks that pad an empty cell. A cell of any other blanks was written as an identity."""
 
 
 class BadIdentity(ValueError):
@@ -20,9 +22,9 @@ class BadIdentity(ValueError):
 
 
 class Identities:
-    """Checks identities, each text once. `allowed` are placeholders that were let through by name.
+    """Checks identities, each text once. `allowed` are placeholders that --allow-id accepts.
 
-    `prefix` stands before each of them, so that they are nobody else's (I2). Those that had blanks around
+    `prefix` is put before each identity, so that it is not another persona's (I2). Texts with blanks around
     them are added to `trimmed`.
     """
 
@@ -32,16 +34,16 @@ class Identities:
         self._prefix = prefix
         self._trimmed = [] if trimmed is None else trimmed
         self._allowed = {value.casefold() for value in allowed}
-        self._clean: dict[str, str] = {"": ""}
+        self._clean: Remembered[str, str] = Remembered(_MOST_REMEMBERED)
 
     def clean(self, text: str) -> str:
         """Return the identity to send, "" if there is none. Raises BadIdentity."""
         known = self._clean.get(text)
-        if known is not None:
-            return known
+        if known is not None or not text:
+            return known or ""
         identity = text.strip()
         if identity != text:
-            # Only what has none is kept, so that counting costs nothing where there is nothing to count.
+            # A text with blanks is not remembered, so that it is counted each time.
             if identity:
                 self._trimmed.append(text)
             elif text.strip(_PLAIN_BLANKS):
@@ -49,18 +51,15 @@ class Identities:
             return self.clean(identity)
         self._check(identity)
         identity = self._prefix + identity
-        if len(self._clean) > 100_000:
-            self._clean = {"": ""}
-        self._clean[text] = identity
-        return identity
+        return self._clean.remember(text, identity)
 
     def _check(self, identity: str) -> None:
         folded = identity.casefold()
         if folded in PLACEHOLDERS and folded not in self._allowed:
             raise BadIdentity(
                 "I1",
-                f"the identity {identity!r} stands for nobody: all sent under it becomes one person for "
-                f"good (if it really is somebody: --allow-id {identity!r})",
+                f"the identity {identity!r} is a placeholder: all events under it would become one person "
+                f"for good (if it really is a person's identity: --allow-id {identity!r})",
             )
         if (length := len(self._prefix) + len(identity)) > LONGEST_IDENTITY:
             raise BadIdentity("D4", f"the identity {identity[:30]!r}… has {length} characters, over 255")
@@ -69,7 +68,7 @@ class Identities:
             raise BadIdentity(
                 "invisible-character",
                 f"the identity {identity!r} has an invisible character ({name}) at {at}: "
-                "take it out, two that differ by it alone look alike",
+                "take it out, since two identities that differ by it alone look alike",
             )
         if is_blank(identity):
             raise _only_blanks(identity)
@@ -79,5 +78,5 @@ def _only_blanks(text: str) -> BadIdentity:
     name = unicodedata.name(text[0], f"U+{ord(text[0]):04X}")
     return BadIdentity(
         "invisible-character",
-        f"the identity {text!r} has nothing but blanks ({name}): write who it is, or leave it empty",
+        f"the identity {text!r} has nothing but blanks ({name}): write the identity, or leave it empty",
     )

@@ -1,4 +1,4 @@
-"""What a mapping is, apart from any input: the columns as used, and how their times are read."""
+"""A mapping as a value: the columns as used, and how their times are read."""
 
 from __future__ import annotations
 
@@ -6,51 +6,54 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from km_cli.mapping.columns import Columns, Wanted, Who, override
-from km_cli.mapping.times import Clocking
+from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns
+from km_cli.mapping.recognition import override_columns
+from km_cli.mapping.times import TimeOptions
 from km_cli.model import Persona
 
 
 class Mapping(NamedTuple):
-    """All that decides which event a row is. The ledger keeps it with a reading.
+    """All settings that decide which event a row becomes. The ledger keeps them with a reading.
 
-    `people` is a digest of the personas who do what comes of it.
+    `people` is a digest of the personas.
     """
 
     columns: Columns
-    clocking: Clocking
+    time_options: TimeOptions
     people: str = ""
 
-    def under(
+    def overridden(
         self,
-        wanted: Wanted,
+        column_options: ColumnOptions,
         personas: Sequence[Persona],
-        clocking: Clocking,
+        time_options: TimeOptions,
         found: tuple[str, ...],
         source: str,
     ) -> Mapping:
-        """Return this mapping with what is asked for in place of it; what is left open stays.
+        """Return this mapping, overridden by the columns and time options that are asked for now.
 
-        Raises InputError if a column that was asked for is not among those `found` in `source`.
+        Raises InputError if a column that is asked for is not among those `found` in `source`.
         """
         return Mapping(
-            override(self.columns, wanted, personas, found, source),
-            Clocking(*(asked or known for asked, known in zip(clocking, self.clocking, strict=True))),
+            override_columns(self.columns, column_options, personas, found, source),
+            TimeOptions(
+                *(asked or known for asked, known in zip(time_options, self.time_options, strict=True))
+            ),
             self.people,
         )
 
     def to_json(self) -> str:
-        """Return it as text for the ledger."""
+        """Return the mapping as text, for the ledger."""
         return json.dumps(self)
 
     @classmethod
     def from_json(cls, text: str) -> Mapping:
-        """Return what `to_json` was called on."""
-        columns, clocking, people = json.loads(text)
+        """Return the mapping that `to_json` wrote."""
+        columns, time_options, people = json.loads(text)
         personas, event, timestamp, event_id, properties, exclude, flatten, event_name, *ignore = columns
         return cls(
             Columns(
-                tuple(_who(*who) for who in personas),
+                tuple(_persona_columns(*one) for one in personas),
                 event,
                 timestamp,
                 event_id,
@@ -58,12 +61,16 @@ class Mapping(NamedTuple):
                 tuple(exclude),
                 flatten,
                 event_name,
-                tuple(ignore[0]) if ignore else (),  # a ledger of format 2 knows none
+                tuple(ignore[0]) if ignore else (),  # a ledger of format 2 has no such list
             ),
-            Clocking(*clocking),
+            TimeOptions(*time_options),
             people,
         )
 
 
-def _who(persona: str, identity: str, alias: str, properties: list[str] | None, sets: list[str]) -> Who:
-    return Who(persona, identity, alias, None if properties is None else tuple(properties), tuple(sets))
+def _persona_columns(
+    persona: str, identity: str, alias: str, properties: list[str] | None, sets: list[str]
+) -> PersonaColumns:
+    return PersonaColumns(
+        persona, identity, alias, None if properties is None else tuple(properties), tuple(sets)
+    )

@@ -1,4 +1,4 @@
-"""Who belongs to which account, and when, for logs that do not say it."""
+"""Memberships: the account of a user at a time, for logs without an account column."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import NamedTuple
 
 
 class Membership(NamedTuple):
-    """An actor's identities as other personas, from `since` on, before `until` (nanoseconds since 1970)."""
+    """An actor's identities as other personas, from `since` on and before `until` (ns since 1970)."""
 
     identities: tuple[str, ...]
     since: int | None = None
     until: int | None = None
 
     def holds(self, moment: int) -> bool:
-        """Tell whether it was so at that moment."""
+        """Tell whether the membership was in force at that moment."""
         return (self.since is None or self.since <= moment) and (self.until is None or moment < self.until)
 
     def overlaps(self, other: Membership) -> bool:
-        """Tell whether there is a moment at which both hold."""
+        """Tell whether both are in force at some moment."""
         return _before(self.since, other.until) and _before(other.since, self.until)
 
 
@@ -27,19 +27,22 @@ def _before(since: int | None, until: int | None) -> bool:
 
 
 class Members:
-    """All memberships. `personas` have their identities from it, one of `width`; `digest` is of them all."""
+    """All memberships. `personas` take their identities from here; `width` is the number of all personas.
+
+    `digest` is that of all memberships. If it changes, the rows of a log may become other calls.
+    """
 
     def __init__(self, personas: tuple[str, ...], width: int) -> None:
         self.personas = frozenset(personas)
         self.digest = ""
-        self._nobody = ("",) * width
+        self._none = ("",) * width
         self._known: dict[str, tuple[Membership, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
     def add(self, actor: str, membership: Membership) -> Membership | None:
-        """Add what is known of an actor; return another that contradicts it, and then don't."""
+        """Add a membership. If an earlier one contradicts it, add nothing and return that one."""
         known = self._known.get(actor, ())
         for other in known:
             if other.identities != membership.identities and other.overlaps(membership):
@@ -48,9 +51,9 @@ class Members:
             self._known[actor] = (*known, membership)
         return None
 
-    def of(self, actor: str, moment: int) -> Iterable[str]:
-        """Return the identities that an actor had at a moment, one a persona; "" for none."""
+    def identities_at(self, actor: str, moment: int) -> Iterable[str]:
+        """Return an actor's identities at a moment, one for each persona; "" for none."""
         for membership in self._known.get(actor, ()):
             if membership.holds(moment):
                 return membership.identities
-        return self._nobody
+        return self._none

@@ -1,4 +1,4 @@
-"""Text → moment, in nanoseconds since 1970: exact, and never guessed."""
+"""Text → moment, in nanoseconds since 1970. Times are exact, and km-cli never guesses one."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ _APART = re.compile(r"(.*:\d\d(?:[.,]\d+)?) ?(UTC|GMT|Z|[+-]\d\d:?\d\d)", re.IGN
 
 
 class BadTime(ValueError):
-    """This text is no time that can be sent; str() says why."""
+    """The text is not a time that can be sent; str() says why."""
 
 
 def _bad(text: str, why: str) -> BadTime:
     return BadTime(f"the time {text[:40]!r}{'…' if len(text) > 40 else ''} {why}")
 
 
-class Unclear(ValueError):
-    """Times of this column can be read in several ways. `cure` says how to choose one."""
+class AmbiguousTime(ValueError):
+    """The times of a column can be read in several ways. `cure` says how to choose one."""
 
     def __init__(self, message: str, cure: str) -> None:
         super().__init__(message)
         self.cure = cure
 
 
-class Clocking(NamedTuple):
-    """How times are read that do not say it themselves. `ambiguous`: "", "earlier" or "later"."""
+class TimeOptions(NamedTuple):
+    """How to read times without an offset, or of an unusual form. `ambiguous`: "", "earlier" or "later"."""
 
     timezone: str = ""
     format: str = ""
@@ -69,12 +69,12 @@ class Clocking(NamedTuple):
 class Times:
     """Reads the times of one column. `now` is in seconds since 1970."""
 
-    def __init__(self, clocking: Clocking, now: float) -> None:
-        self._zone = ZoneInfo(clocking.timezone) if clocking.timezone else None
-        self._format = clocking.format
-        self._ambiguous = clocking.ambiguous
+    def __init__(self, time_options: TimeOptions, now: float) -> None:
+        self._zone = ZoneInfo(time_options.timezone) if time_options.timezone else None
+        self._format = time_options.format
+        self._ambiguous = time_options.ambiguous
         self._last = int(now) * NANOSECONDS + _DAY
-        self._has_clock = not clocking.format or bool(_CLOCK_FORM.search(clocking.format))
+        self._has_clock = not time_options.format or bool(_CLOCK_FORM.search(time_options.format))
         self._order = ""
         self._order_shown = ""
         self._order_at = ""
@@ -84,7 +84,7 @@ class Times:
     def parse(self, text: str) -> int:
         """Return the moment in nanoseconds.
 
-        Raises BadTime for what is no time in Kissmetrics' range (D6), Unclear for what needs a flag.
+        Raises BadTime if it is not a time in Kissmetrics' range (D6), AmbiguousTime if a flag has to decide.
         """
         text = text.strip()
         moment, unit = self._moment(text)
@@ -97,11 +97,14 @@ class Times:
         return moment
 
     def moment(self, text: str) -> int:
-        """Return the moment in nanoseconds, also if Kissmetrics does not keep it. Raises as `parse` does."""
+        """Return the moment in nanoseconds, even one that Kissmetrics does not keep.
+
+        Raises as `parse` does.
+        """
         return self._moment(text.strip())[0]
 
     def is_date(self, text: str) -> bool:
-        """Tell whether a time that was understood says no time of day: all of a day are in one second."""
+        """Tell whether a parsed time has no time of day: then all events of a day are in one second."""
         if not self._has_clock:
             return True
         return (
@@ -109,18 +112,18 @@ class Times:
         )
 
     def _moment(self, text: str) -> tuple[int, str]:
-        """Return the moment and, if it is a number, the unit that it is in."""
+        """Return the moment and, for a number, its unit."""
         self.leap_second = False
         self._order_shown = ""
         if not text:
             raise BadTime("it has no time")
         unit = ""
         if self._format:
-            moment = self._of_datetime(self._strptime(text))
+            moment = self._from_datetime(self._strptime(text))
         elif text[-1].isdigit() and _NUMBER.fullmatch(text):
-            moment, unit = _of_number(text)
+            moment, unit = _from_number(text)
         else:
-            moment = self._of_text(text)
+            moment = self._from_text(text)
         return moment, unit
 
     def _strptime(self, text: str) -> datetime:
@@ -130,38 +133,38 @@ class Times:
             raise _bad(text, _why_not(text, str(error)) or f"is not of the form {self._format!r}") from None
 
     def _same_unit(self, text: str, unit: str) -> None:
-        """Judge by times in range only: what is out of it is a bad row, not another unit."""
+        """Refuse a second unit. Only times in range count: a time out of range is a bad row."""
         if not self.unit:
             self.unit = unit
         elif self.unit != unit:
-            raise Unclear(
+            raise AmbiguousTime(
                 f"the time {text!r} is in {unit}, those before it are in {self.unit}",
                 "bring the column to one unit of time",
             )
 
     def _same_order(self, text: str) -> None:
-        """Judge by dates in range that have one reading only: two orders in a column are a mistake in one."""
+        """Refuse a second order of day and month. Only unambiguous dates in range count."""
         if not self._order:
             self._order, self._order_at = self._order_shown, text
         elif self._order != self._order_shown:
-            raise Unclear(
+            raise AmbiguousTime(
                 f"the time {text!r} has the {self._order_shown} first, {self._order_at!r} before it has the "
                 f"{self._order} first",
                 "bring the column to one order of day and month",
             )
 
-    def _of_text(self, text: str) -> int:
+    def _from_text(self, text: str) -> int:
         try:
             moment = _iso(text)
         except ValueError:
             moment, text = self._unusual(text)
-        return self._of_datetime(moment) + _beyond_microseconds(text)
+        return self._from_datetime(moment) + _beyond_microseconds(text)
 
     def _unusual(self, text: str) -> tuple[datetime, str]:
-        """Return the moment, and its text as far as it is ISO 8601."""
+        """Return the moment, and the part of its text that is ISO 8601."""
         if text.startswith("0000-00-00"):
-            raise _bad(text, "stands for none; it is out of range (D6)")
-        either = EitherOrder.of(text)
+            raise _bad(text, "means no time; it is out of range (D6)")
+        either = EitherOrder.parse(text)
         dated = self._dated(text, either) if either else text
         plain = _LEAP_SECOND.sub(r"\1:59", dated)
         self.leap_second = plain != dated
@@ -174,16 +177,16 @@ class Times:
             pass
         if why := impossible(plain):
             raise _bad(text, why)
-        return _of_mail(plain), ""
+        return _from_mail(plain), ""
 
     def _dated(self, text: str, either: EitherOrder) -> str:
-        """Return a time as ISO 8601 has it whose date has only one reading."""
+        """Return a time as ISO 8601, if its date can be read in one way only. Raises AmbiguousTime."""
         readings = either.readings()
         if either.is_short or len(set(readings.values())) > 1:
             known = f"; in {self._order_at!r} before it the {self._order} comes first" if self._order else ""
-            raise Unclear(
+            raise AmbiguousTime(
                 f"the time {text!r} can be read in several ways{known}",
-                f"say how: {either.flags(self._order)}",
+                f"name the form: {either.flags(self._order)}",
             )
         if not readings:
             raise _bad(text, either.why_none())
@@ -195,19 +198,19 @@ class Times:
             self._order_shown = order
         return day.isoformat() + clock
 
-    def _of_datetime(self, moment: datetime) -> int:
+    def _from_datetime(self, moment: datetime) -> int:
         try:
             if moment.tzinfo is not None:
                 return _nanoseconds(moment - _EPOCH)
-            return self._of_local(moment)
+            return self._from_local(moment)
         except OverflowError:
             raise _bad(str(moment), "is out of range (D6)") from None
 
-    def _of_local(self, local: datetime) -> int:
+    def _from_local(self, local: datetime) -> int:
         if self._zone is None:
-            raise Unclear(
-                f"the time '{local}' does not say its offset from UTC",
-                "say in which zone the log was written: --timezone Europe/Berlin (or UTC)",
+            raise AmbiguousTime(
+                f"the time '{local}' has no offset from UTC",
+                "name the time zone of the log: --timezone Europe/Berlin (or UTC)",
             )
         first = local.replace(tzinfo=self._zone).utcoffset()
         second = local.replace(tzinfo=self._zone, fold=1).utcoffset()
@@ -218,28 +221,28 @@ class Times:
         return _nanoseconds(local - _NAIVE_EPOCH - first)
 
     def _choose(self, local: datetime, first: timedelta, second: timedelta) -> timedelta:
-        """Choose between the two readings of a doubled hour (the larger offset is the earlier moment)."""
+        """Choose between the two moments of a doubled hour. (The larger offset is the earlier moment.)"""
         if first < second:
             raise _bad(str(local), f"does not exist in {self._zone}: the clock skipped it")
         if not self._ambiguous:
-            raise _bad(str(local), f"happened twice in {self._zone}; say --ambiguous earlier or later")
+            raise _bad(str(local), f"occurs twice in {self._zone}; choose with --ambiguous earlier or later")
         return first if self._ambiguous == "earlier" else second
 
 
 def _out_of_range(text: str, moment: int) -> BadTime:
     if moment < _FIRST:
-        return _bad(text, "is before 2009-01-01, which Kissmetrics does not keep (D6)")
+        return _bad(text, "is before 2009-01-01: Kissmetrics does not keep events so old (D6)")
     return _bad(text, "is more than a day ahead")
 
 
-def _of_number(text: str) -> tuple[int, str]:
+def _from_number(text: str) -> tuple[int, str]:
     """Return the moment and the unit that the number is in, by its magnitude."""
     try:
         number = int(text) if text.isdigit() else Decimal(text)
     except (InvalidOperation, ValueError):
-        raise _bad(text, "is no number that can be a time") from None
+        raise _bad(text, "is not a number that can be a time") from None
     if number <= 0:
-        raise _bad(text, "is zero or less: no time that was meant")
+        raise _bad(text, "is zero or less, and so cannot be a time of the log")
     unit = next((unit for unit in _UNITS if number < unit.below), None)
     if unit is None:
         raise _bad(text, "is too large a number for a time")
@@ -252,27 +255,27 @@ def _of_number(text: str) -> tuple[int, str]:
 
 def _iso(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    # From Python 3.14 on the hour 24 is taken for the next day; before, it is an error.
+    # Python 3.14 takes the hour 24 for the next day; earlier versions raise an error, and so do we.
     if not moment.hour and says_midnight_24(text):
         raise ValueError
     return moment
 
 
 def _why_not(text: str, error: str) -> str:
-    """Say why a time that is of a form does not exist, by the error of `strptime`; "" if it is not of it."""
+    """Return why a time of the right form does not exist, by `strptime`'s error; "" if its form is wrong."""
     if error.startswith("day "):
         return "names a day that does not exist"
     if "offset" in error:
-        return "has an offset which no zone has"
+        return "has an offset that no zone has"
     return "says 24:00: midnight is 00:00:00 of the next day" if says_midnight_24(text) else ""
 
 
 def _no_form(text: str) -> BadTime:
-    return _bad(text, "is in no form that is understood; --time-format names another")
+    return _bad(text, "is in a form that km-cli does not know; name it with --time-format")
 
 
-def _of_mail(text: str) -> datetime:
-    """Return a moment of the form of RFC 2822. Its zones by name are few; no other is guessed at."""
+def _from_mail(text: str) -> datetime:
+    """Return a moment in the form of RFC 2822. It has a few zones by name; other names are refused."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, LookupError, ArithmeticError):
@@ -281,7 +284,7 @@ def _of_mail(text: str) -> datetime:
     if moment.tzinfo is not None or not zone:
         return moment
     if zone[1] != "-0000":
-        raise _bad(text, f"is in a zone that is not known, {zone[1][:20]!r}")
+        raise _bad(text, f"is in an unknown zone, {zone[1][:20]!r}")
     return moment.replace(tzinfo=UTC)
 
 

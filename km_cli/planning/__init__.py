@@ -1,7 +1,8 @@
-"""Sequences → Plans: what is known is skipped, what Kissmetrics would merge gets a second of its own.
+"""Sequence → row plan: known calls are skipped, and calls that Kissmetrics would merge get different seconds.
 
-A call is known by its *deed*: who did what when (matching). What is new gets a second (seconds). The ledger's
-slots hold what is known; here are only the decisions.
+`matching` decides which calls are known, `seconds` gives the others a second, `aliases` decides on aliases,
+and `planner` asks them in turn for each row. Known calls are in slots, which the caller passes in: those of
+the ledger, or `plain_slots` in memory.
 """
 
 from __future__ import annotations

@@ -1,61 +1,84 @@
-"""Which aliases may be sent: those that make one person of no others (I2)."""
+"""Decides which aliases may be sent: only those that make one person of exactly two identities (I2).
+
+Kissmetrics cannot undo an alias, and a chain of aliases merges everyone in it. So a person either leads (its
+identity stands first in aliases) or is led by one other person, and both are of one persona.
+"""
 
 from __future__ import annotations
 
-from km_cli.model import NO_EVENT, NO_SECOND, Alias, Filed, News, Owner, Placed, part_of
-from km_cli.planning.desk import Desk, NotPlaced
-from km_cli.prints import Print, Prints
+from km_cli.model import NO_EVENT, NO_SECOND, Alias, Gain, KnownCall, Owner, PlannedCall, part_of
+from km_cli.planning.decision import NotPlanned, RowDecision
+from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.protocols import Slots
 
 
 class Aliases:
-    """Decides on aliases by whose the people are."""
+    """Decides on aliases, by the owners of the two people."""
 
-    def __init__(self, slots: Slots, prints: Prints) -> None:
+    def __init__(self, slots: Slots, fingerprints: Fingerprints) -> None:
         self._slots = slots
-        self._prints = prints
+        self._fingerprints = fingerprints
 
-    def decide(self, call: Alias, mark: Print, desk: Desk) -> None:
-        """Decide on an alias, unless its persona owes something of the row: then it waits for that (I3)."""
-        if desk.withholds(call):
+    def decide(self, call: Alias, fingerprint: CallFingerprint, decision: RowDecision) -> None:
+        """Plan or reject an alias. If its persona's other calls in the row are rejected, the alias is too.
+
+        An alias shows only when its identity has data (I3), so it is owed together with that data.
+        """
+        if decision.withholds(call):
             return
         try:
-            self._decide(call, mark, desk)
-        except NotPlaced as error:
-            desk.reject(error, part_of(call))
+            self._decide(call, fingerprint, decision)
+        except NotPlanned as error:
+            decision.reject(error, part_of(call))
 
-    def _decide(self, call: Alias, mark: Print, desk: Desk) -> None:
-        """Make two identities one person, if that makes one of no others (I2). Raises NotPlaced."""
-        leader = self._slots.owner(mark.person)
-        other = self._slots.owner(mark.other)
-        made = self._prints.of_other(call)
-        if other == made or (leader is not None and leader.leader == mark.other):
-            return  # Known, whichever way round: its order does not matter.
+    def _decide(self, call: Alias, fingerprint: CallFingerprint, decision: RowDecision) -> None:
+        """Make two identities one person. Raises NotPlanned if that would merge any others."""
+        leader = self._slots.owner(fingerprint.person)
+        other = self._slots.owner(fingerprint.other)
+        owner = self._fingerprints.owner_through(call)
+        if other == owner or (leader is not None and leader.leader == fingerprint.other):
+            return  # The alias is known, perhaps in the other order, which does not matter.
+        self._check(call, fingerprint, leader, other, owner)
+        if leader is None:
+            self._slots.set_owner(fingerprint.person, Owner(call.persona, fingerprint.identity))
+        if other is None:
+            decision.note_alias_without_data(call)
+        self._slots.set_owner(fingerprint.other, owner)
+        known_call = KnownCall(
+            fingerprint.person, NO_SECOND, NO_SECOND, fingerprint.deed, b"", NO_EVENT, b"", b"", ()
+        )
+        both_have_data = leader is not None and other is not None
+        gain = Gain(people=-both_have_data)  # Two people that were counted become one.
+        decision.planned.append(PlannedCall(decision.row, call, known_call, gain))
+
+    def _check(
+        self,
+        call: Alias,
+        fingerprint: CallFingerprint,
+        leader: Owner | None,
+        other: Owner | None,
+        owner: Owner,
+    ) -> None:
+        """Raise NotPlanned if the alias would make one person of more than its two identities."""
         if other is not None and other.persona != call.persona:
-            raise NotPlaced(
+            raise NotPlanned(
                 "I2",
                 f"{call.other!r} is the {other.persona}: an alias of the {call.persona} {call.identity!r} "
                 "would make one person of both, for good",
             )
-        if other is not None and other.identity != made.identity:
-            raise NotPlaced("D4", f"{call.other!r} differs from an identity before only by commas or colons")
-        if (other is not None and other.leader) or self._slots.leads(mark.other):
-            raise NotPlaced(
+        if other is not None and other.identity != owner.identity:
+            raise NotPlanned(
+                "D4", f"{call.other!r} differs from an earlier identity only by commas or colons"
+            )
+        if (other is not None and other.leader) or self._slots.is_leader(fingerprint.other):
+            raise NotPlanned(
                 "I2",
                 f"{call.other!r} is an alias of another {call.persona}, or has aliases of its own: one more, "
                 f"of {call.identity!r}, would make one person of them all, for good",
             )
         if leader is not None and leader.leader:
-            raise NotPlaced(
+            raise NotPlanned(
                 "I2",
                 f"{call.identity!r} is an alias of another {call.persona}: with {call.other!r} as one more "
                 "they would all be one person, for good",
             )
-        if leader is None:
-            self._slots.own(mark.person, Owner(call.persona, mark.identity))
-        if other is None:
-            desk.note_bare(call)
-        self._slots.own(mark.other, made)
-        filed = Filed(mark.person, NO_SECOND, NO_SECOND, mark.deed, b"", NO_EVENT, b"", b"", ())
-        both = leader is not None and other is not None
-        desk.placed.append(Placed(desk.row, call, filed, News(people=-both)))

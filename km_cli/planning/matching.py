@@ -1,282 +1,362 @@
-"""Which calls are known: sent before, by this reading or another (promise 5).
+"""Which calls are known: sent before, from this reading or another one (promise 5).
 
-Rows are compared, not what is sent of them. Within a reading two rows are one only if they are alike in every
-column, or have the same id. Across readings a row is matched with what is known one for one: by the log's own
-id, else if it is alike in every column that both logs have. A row whose deed another reading has with other
-values is a conflict, and how the two readings overlap decides what becomes of it.
+Rows are compared, not the calls that they become. A persona may carry few of the columns, so two different
+events can become calls that are alike; and a call changes when a property is added to the mapping, while its
+row stays the same.
+
+Within a reading, two rows are one only if they are alike in every column, or have the same id: a log does
+not repeat itself by chance. Across readings, rows are matched one for one, in the order of the steps in
+`knows`: by the log's own id, else if they are alike in every column that both logs have. One for one,
+because two rows of one log are two events even if they are alike in the columns that the other log has.
+Each match is noted as a *claim* of the reading on the known call, so that no second row of the reading gets
+the same call.
+
+A row whose deed another reading has with other values is a conflict. How the two readings overlap decides
+whether it is rejected, another event, or *taken for changed*: the same event, with values changed since.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from km_cli.kissmetrics import fold_name
 from km_cli.model import (
     Claim,
-    Filed,
-    Fingerprint,
+    KnownCall,
     KnownRow,
     Overlap,
-    Placed,
+    PlannedCall,
     Record,
     Reject,
+    RowFingerprint,
     Slot,
     part_of,
     split_pairs,
 )
-from km_cli.names import fold_name
-from km_cli.planning.desk import Desk, NotPlaced
+from km_cli.planning.decision import NotPlanned, RowDecision
+from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.planning.seconds import Seconds
-from km_cli.prints import Print, Prints
 from km_cli.protocols import OtherReadings, Slots
 
-MOST_READINGS = 16
-"""How many readings are remembered to hold a call: the first and the last ones, so that slots stay small."""
+MOST_CLAIMS = 16
+"""How many claims a call keeps, the first and the last ones: a nightly export must not let slots grow."""
 
 
 class Matching:
-    """Matches records with what the slots hold."""
+    """Matches records with the known calls in the slots."""
 
-    def __init__(self, slots: Slots, prints: Prints, seconds: Seconds, others: OtherReadings) -> None:
+    def __init__(
+        self, slots: Slots, fingerprints: Fingerprints, seconds: Seconds, others: OtherReadings
+    ) -> None:
         self._slots = slots
-        self._prints = prints
+        self._fingerprints = fingerprints
         self._seconds = seconds
         self._others = others
 
-    def knows(self, call: Record, mark: Print, desk: Desk) -> bool:
-        """Tell whether a call is known, and remember that this reading holds it too. Raises NotPlaced."""
-        if mark.id and self._known_by_id(call, mark, desk):
+    def knows(self, call: Record, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
+        """Claim a call for its reading if it is known; return whether it is. Raises NotPlanned.
+
+        The order matters: each step is less certain than the one before it.
+        """
+        if fingerprint.id and self._known_by_id(call, fingerprint, decision):
             return True
-        slot = self._slots.slot(mark.person, mark.second)
-        if not slot.filed:
+        slot = self._slots.slot(fingerprint.person, fingerprint.second)
+        if not slot.known:
             return False
-        kin = self._kin(slot, mark, desk)
-        return bool(kin) and (
-            self._known_in_reading(call, mark, kin, desk)
-            or self._known_alike(mark, kin, desk)
-            or self._known_changed(call, mark, kin, desk)
+        candidates = self._with_same_deed(slot, fingerprint, decision)
+        return bool(candidates) and (
+            self._known_in_reading(call, fingerprint, candidates, decision)
+            or self._known_alike(fingerprint, candidates, decision)
+            or self._known_changed(call, fingerprint, candidates, decision)
         )
 
-    def _kin(self, slot: Slot, mark: Print, desk: Desk) -> list[Filed]:
-        """Return the calls of this deed, but for those that `--as-new` says to pass over."""
+    def _with_same_deed(
+        self, slot: Slot, fingerprint: CallFingerprint, decision: RowDecision
+    ) -> list[KnownCall]:
+        """Return the calls of this deed that the current reading may match."""
         return [
-            filed for filed in slot.filed if filed.deed == mark.deed and not self._is_passed_over(filed, desk)
+            known_call
+            for known_call in slot.known
+            if known_call.deed == fingerprint.deed and not self._is_passed_over(known_call, decision)
         ]
 
-    def _is_passed_over(self, filed: Filed, desk: Desk) -> bool:
-        return self._others.is_passed_over(desk.reading, filed.claims[0].reading)
+    def _is_passed_over(self, known_call: KnownCall, decision: RowDecision) -> bool:
+        """Tell whether `--as-new` forbids matching with the reading that sent the call."""
+        return self._others.is_passed_over(decision.reading, known_call.claims[0].reading)
 
-    def _known_by_id(self, call: Record, mark: Print, desk: Desk) -> bool:
-        """Tell whether the log's own id was sent before; raises NotPlaced if it was another deed's."""
-        home = self._slots.home(mark.id)
-        if home is None:
+    def _known_by_id(self, call: Record, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
+        """Tell whether the log's own id was sent before. Raises NotPlanned if it was sent with another deed.
+
+        The id alone decides, as `--id` promises. If the values of the columns differ, that is a finding.
+        """
+        place = self._slots.slot_of_id(fingerprint.id)
+        if place is None:
             return False
-        slot = self._slots.slot(*home)
-        filed = next((filed for filed in slot.filed if filed.id == mark.id), None)
-        if filed is None or self._is_passed_over(filed, desk):
+        slot = self._slots.slot(*place)
+        known_call = next((known_call for known_call in slot.known if known_call.id == fingerprint.id), None)
+        if known_call is None or self._is_passed_over(known_call, decision):
             return False
-        if filed.deed != mark.deed:
-            raise NotPlaced(
+        if known_call.deed != fingerprint.deed:
+            raise NotPlanned(
                 "id-reused",
                 f"the id {call.id!r} was sent before with another {call.persona}, event or time; "
                 "an id names one event for ever",
             )
-        claim = filed.claim_of(desk.reading)
-        if mark.total not in filed.totals and (columns := self._differing(filed, mark, desk)):
-            desk.note_changed(call, self._said(filed, columns, desk))
-        elif claim and claim.named and claim.line != desk.line:
-            desk.note_same_row()
-        return bool(claim and claim.named) or self._take(filed, mark, desk)
+        claim = known_call.claim_of(decision.reading)
+        if fingerprint.total not in known_call.totals and (
+            columns := self._differing(known_call, fingerprint, decision)
+        ):
+            decision.note_changed(call, self._describe_origin(known_call, columns, decision))
+        elif claim and claim.has_id and claim.line != decision.line:
+            decision.note_alike_rows()
+        return bool(claim and claim.has_id) or self._match(known_call, fingerprint, decision)
 
-    def _known_in_reading(self, call: Record, mark: Print, kin: list[Filed], desk: Desk) -> bool:
+    def _known_in_reading(
+        self, call: Record, fingerprint: CallFingerprint, candidates: list[KnownCall], decision: RowDecision
+    ) -> bool:
         """Match a row with one of its own reading: the same line read again, or one alike in every column.
 
-        A line is read again if it was planned before it had its end, and if it was rejected and corrected
-        more than once: whatever it says now, it is the event that it was.
+        A line is read again if it was planned before its line end was there, or if it is a reject that was
+        corrected more than once. Even with other values it is still the same event.
         """
-        for filed in kin:
-            claim = filed.claim_of(desk.reading)
+        for known_call in candidates:
+            claim = known_call.claim_of(decision.reading)
             if claim is None:
                 continue
-            total = claim.total or filed.total
-            if claim.line == desk.line and claim.line:
-                if total != mark.total and (columns := self._differing(filed, mark, desk)):
-                    desk.note_changed(call, self._said(filed, columns, desk))
+            total = claim.total or known_call.total
+            if claim.line == decision.line and claim.line:
+                if total != fingerprint.total and (
+                    columns := self._differing(known_call, fingerprint, decision)
+                ):
+                    decision.note_changed(call, self._describe_origin(known_call, columns, decision))
                 return True
-            if not mark.id and not claim.named and self._is_same_row(filed, claim, call, mark):
-                desk.note_same_row()
+            if (
+                not fingerprint.id
+                and not claim.has_id
+                and self._is_same_row(known_call, claim, call, fingerprint)
+            ):
+                decision.note_alike_rows()
                 return True
         return False
 
-    def _is_same_row(self, filed: Filed, claim: Claim, call: Record, mark: Print) -> bool:
-        """Tell whether a row of the reading at hand is alike in every column with the one of a claim."""
-        if claim.total or filed.row:
-            return mark.total == (claim.total or filed.total)
-        return self._prints.of_whole(call.properties) == filed.total
+    def _is_same_row(
+        self, known_call: KnownCall, claim: Claim, call: Record, fingerprint: CallFingerprint
+    ) -> bool:
+        """Tell whether the current row is alike in every column with the row that has a claim."""
+        if claim.total or known_call.row:
+            return fingerprint.total == (claim.total or known_call.total)
+        return self._fingerprints.digest_properties(call.properties) == known_call.total  # format 2
 
-    def _known_alike(self, mark: Print, kin: list[Filed], desk: Desk) -> bool:
-        """Match a row one for one with another reading's: alike in every column, else in those of both."""
-        free = [filed for filed in kin if _is_free(filed, mark, desk)]
-        if not mark.id and self._others.has_ids(desk.reading):
-            # A row without an id is not that of one: in a log that has ids the row with this one may follow.
-            free = [filed for filed in free if not filed.id]
-        for filed in free:
-            if mark.total in filed.totals:
-                return self._take(filed, mark, desk)
-        for filed in free:
-            if not self._differing(filed, mark, desk):
-                return self._take(filed, mark, desk)
+    def _known_alike(
+        self, fingerprint: CallFingerprint, candidates: list[KnownCall], decision: RowDecision
+    ) -> bool:
+        """Match a row one for one with another reading's: alike in every column, else in those of both logs.
+
+        Rows that are alike in every column go first. Otherwise a row that only resembles a call would take it
+        from the row that is exactly that call.
+        """
+        free = [known_call for known_call in candidates if _is_free(known_call, fingerprint, decision)]
+        if not fingerprint.id and self._others.has_ids(decision.reading):
+            # In a log with ids, a row without one must not match a call with an id: the row with that id may
+            # still follow.
+            free = [known_call for known_call in free if not known_call.id]
+        for known_call in free:
+            if fingerprint.total in known_call.totals:
+                return self._match(known_call, fingerprint, decision)
+        for known_call in free:
+            if not self._differing(known_call, fingerprint, decision):
+                return self._match(known_call, fingerprint, decision)
         return False
 
-    def _take(self, filed: Filed, mark: Print, desk: Desk) -> bool:
-        """Have this reading hold the call; a row that was taken for it, as changed, must look again."""
-        displaced = self._slots.take_changed(desk.reading, filed)
-        self._claim(filed, mark, desk)
+    def _match(self, known_call: KnownCall, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
+        """Claim the call for this reading. If an earlier row was taken for it, that row is decided anew."""
+        displaced = self._slots.take_changed(decision.reading, known_call)
+        self._claim(known_call, fingerprint, decision)
         if displaced:
-            self._rematch(displaced, desk)
+            self._decide_anew(displaced, decision)
         return True
 
-    def _known_changed(self, call: Record, mark: Print, kin: list[Filed], desk: Desk) -> bool:
-        """Decide on a row whose deed other readings have with other values. Raises NotPlaced.
+    def _known_changed(
+        self, call: Record, fingerprint: CallFingerprint, candidates: list[KnownCall], decision: RowDecision
+    ) -> bool:
+        """Decide on a row whose deed other readings have with other values. Raises NotPlanned.
 
-        Calls that this reading holds already are matched: what is left over is another event.
+        A call that this reading has claimed is matched already, and two different ids are two events. So such
+        calls do not conflict with the row. If no other call is left, the row is a new event.
         """
-        for filed in kin:
-            if filed.claim_of(desk.reading) or (mark.id and filed.id):
+        for known_call in candidates:
+            if known_call.claim_of(decision.reading) or (fingerprint.id and known_call.id):
                 continue
-            if self._is_read_again(filed, desk):
-                self._claim(filed, mark, desk)
+            if self._is_read_again(known_call, decision):
+                self._claim(known_call, fingerprint, decision)
                 return True
-            overlap = self._overlap(filed, desk)
+            overlap = self._overlap(known_call, decision)
             if overlap is Overlap.SEPARATE:
                 continue
-            columns = self._differing(filed, mark, desk)
+            columns = self._differing(known_call, fingerprint, decision)
             if overlap is Overlap.ASK:
-                where = self._said(filed, columns, desk, shows_both=True)
-                raise NotPlaced("conflict", f"{_SAME_MOMENT} {where}{_DECIDE}")
-            where = self._said(filed, columns, desk)
-            claimed = self._claim(filed, mark, desk, changed=True)
-            as_read = claimed._replace(total=mark.total, row=desk.row_number(self._slots))
-            self._slots.keep_changed(desk.reading, claimed, Placed(desk.row, call, as_read))
-            desk.note_changed(call, where)
+                origin = self._describe_origin(known_call, columns, decision, shows_both=True)
+                raise NotPlanned("conflict", f"{_SAME_MOMENT} {origin}{_DECIDE}")
+            self._take_for_changed(known_call, call, fingerprint, decision)
+            decision.note_changed(call, self._describe_origin(known_call, columns, decision))
             return True
         return False
 
-    def _is_read_again(self, filed: Filed, desk: Desk) -> bool:
-        """Tell whether a reading that holds the call has read the line at hand, as it stands now."""
-        readings = (claim.reading for claim in filed.claims)
-        return any(self._others.is_read_again(desk.reading, other, desk.row.line) for other in readings)
+    def _take_for_changed(
+        self, known_call: KnownCall, call: Record, fingerprint: CallFingerprint, decision: RowDecision
+    ) -> None:
+        """Claim a call for a row with other values, and keep the row's own call.
 
-    def _overlap(self, filed: Filed, desk: Desk) -> Overlap:
-        """Return how this reading overlaps with those that hold a call: it may repeat any of them."""
-        found = (self._others.overlap(desk.reading, claim.reading) for claim in filed.claims)
-        return next((overlap for overlap in found if overlap is not Overlap.SEPARATE), Overlap.SEPARATE)
-
-    def _differing(self, filed: Filed, mark: Print, desk: Desk) -> list[str]:
-        """Return the columns in which a row differs from the one that a call was sent from.
-
-        A call of format 2 is compared by the properties that were sent.
+        It is kept because the guess may be wrong. If a later row of this reading is exactly the known call,
+        the two rows are two events, and the kept call is planned after all (`_decide_anew`). So the result
+        does not depend on the order of the rows.
         """
-        known = self._slots.row(filed.row) if filed.row else None
-        if known is not None:
-            return self._others.differing(desk.reading, desk.fingerprint.columns, known)
-        first = filed.claims[0]
-        mine, theirs = _of_both(mark.pairs, filed.pairs)
-        return self._others.differing(desk.reading, mine, KnownRow(first.reading, first.line, theirs))
+        claimed = self._claim(known_call, fingerprint, decision, changed=True)
+        as_read = claimed._replace(total=fingerprint.total, row=decision.keep_row(self._slots))
+        self._slots.keep_changed(decision.reading, claimed, PlannedCall(decision.row, call, as_read))
 
-    def _said(self, filed: Filed, columns: list[str], desk: Desk, *, shows_both: bool = False) -> str:
-        """Say where a call was sent from, and in which columns the row at hand has other values.
+    def _is_read_again(self, known_call: KnownCall, decision: RowDecision) -> bool:
+        """Tell whether a reading that has the call has read the current line with the same bytes."""
+        readings = (claim.reading for claim in known_call.claims)
+        return any(
+            self._others.is_read_again(decision.reading, other, decision.row.line) for other in readings
+        )
 
-        `shows_both` has the other row's values looked up, which takes time.
+    def _overlap(self, known_call: KnownCall, decision: RowDecision) -> Overlap:
+        """Return how this reading overlaps with those that have the call.
+
+        One reading that the row may repeat is enough. The row is another event only if it can repeat none.
         """
-        first = filed.claims[0]
-        known = self._slots.row(filed.row) if filed.row else None
-        known = known or KnownRow(first.reading, first.line, b"")
-        place = self._others.place(known)
+        overlaps = (self._others.overlap(decision.reading, claim.reading) for claim in known_call.claims)
+        return next((overlap for overlap in overlaps if overlap is not Overlap.SEPARATE), Overlap.SEPARATE)
+
+    def _differing(
+        self, known_call: KnownCall, fingerprint: CallFingerprint, decision: RowDecision
+    ) -> list[str]:
+        """Return the columns in which the row differs from the row that a call was sent from.
+
+        The row of a call of format 2 is not known. The properties that were sent stand for its columns.
+        """
+        known_row = self._slots.row(known_call.row) if known_call.row else None
+        if known_row is not None:
+            return self._others.differing(decision.reading, decision.row_fingerprint.columns, known_row)
+        first = known_call.claims[0]
+        pairs, known_pairs = _pairs_of_common_names(fingerprint.pairs, known_call.pairs)
+        return self._others.differing(
+            decision.reading, pairs, KnownRow(first.reading, first.line, known_pairs)
+        )
+
+    def _describe_origin(
+        self, known_call: KnownCall, columns: list[str], decision: RowDecision, *, shows_both: bool = False
+    ) -> str:
+        """Return the place of the row that a call was sent from, and the values that differ in `columns`.
+
+        `shows_both` reads the values of that row again from its file, which takes time.
+        """
+        first = known_call.claims[0]
+        known_row = self._slots.row(known_call.row) if known_call.row else None
+        known_row = known_row or KnownRow(first.reading, first.line, b"")
+        place = self._others.place(known_row)
         if not columns:
             return f"in {place}"
-        there = self._others.cells(known) if shows_both else ()
-        return f"in {place}, with another {_listed(columns, _folded(desk.cells.items()), _folded(there))}"
+        there = self._others.cells(known_row) if shows_both else ()
+        return (
+            f"in {place}, with another {_list_values(columns, _fold(decision.cells.items()), _fold(there))}"
+        )
 
-    def _rematch(self, displaced: Placed, desk: Desk) -> None:
-        """Decide anew on a row that was taken for another, now that the other turned up itself.
-
-        So exactly alike goes first, whatever the order of the rows.
-        """
+    def _decide_anew(self, displaced: PlannedCall, decision: RowDecision) -> None:
+        """Decide on a row that was taken for a changed call, now that the call's own row has turned up."""
         call = displaced.call
         assert type(call) is Record
-        known = self._slots.row(displaced.filed.row)
-        fingerprint = Fingerprint(displaced.filed.total, known.columns if known else b"")
-        mark = self._prints.of(call, fingerprint.total)
-        slot = self._slots.slot(mark.person, mark.second)
-        own = Desk(displaced.row, desk.reading, fingerprint)
+        known_row = self._slots.row(displaced.known.row)
+        row_fingerprint = RowFingerprint(displaced.known.total, known_row.columns if known_row else b"")
+        fingerprint = self._fingerprints.fingerprint_call(call, row_fingerprint.total)
+        slot = self._slots.slot(fingerprint.person, fingerprint.second)
+        anew = RowDecision(displaced.row, decision.reading, row_fingerprint)
+        candidates = self._with_same_deed(slot, fingerprint, anew)
         try:
-            if not self._known_changed(call, mark, self._kin(slot, mark, own), own):
-                self._seconds.place(call, mark, own)
-                desk.findings += own.findings
-        except NotPlaced as error:
-            desk.rejects.append(Reject(displaced.row, error.code, str(error), (part_of(call),)))
-        desk.placed += own.placed
+            if not self._known_changed(call, fingerprint, candidates, anew):
+                self._seconds.plan(call, fingerprint, anew)
+                decision.findings += anew.findings
+        except NotPlanned as error:
+            decision.rejects.append(Reject(displaced.row, error.code, str(error), (part_of(call),)))
+        decision.planned += anew.planned
 
-    def _claim(self, filed: Filed, mark: Print, desk: Desk, *, changed: bool = False) -> Filed:
-        """Remember that a reading holds the call too, from which line, and the id it has there."""
-        total = b"" if filed.row and mark.total == filed.total else mark.total
-        claim = Claim(desk.reading, mark.id != b"", total, desk.line, changed)
-        others = tuple(other for other in filed.claims if other.reading != claim.reading)
-        if len(others) >= MOST_READINGS:
-            others = (others[0], *others[2 - MOST_READINGS :])
-        claimed = filed._replace(claims=(*others, claim), id=mark.id or filed.id)
-        if claimed.id != filed.id:
-            self._slots.file_id(claimed.id, filed.person, filed.second)
-        if claimed != filed:
-            self._replace(filed, claimed)
+    def _claim(
+        self,
+        known_call: KnownCall,
+        fingerprint: CallFingerprint,
+        decision: RowDecision,
+        *,
+        changed: bool = False,
+    ) -> KnownCall:
+        """Note that a row of this reading is the call: its line, its fingerprint, and the id it has there.
+
+        A call that was sent without an id gets the first one that a reading has for it, so that the id is
+        known from now on.
+        """
+        total = b"" if known_call.row and fingerprint.total == known_call.total else fingerprint.total
+        claim = Claim(decision.reading, fingerprint.id != b"", total, decision.line, changed)
+        others = tuple(other for other in known_call.claims if other.reading != claim.reading)
+        if len(others) >= MOST_CLAIMS:
+            others = (others[0], *others[2 - MOST_CLAIMS :])
+        claimed = known_call._replace(claims=(*others, claim), id=fingerprint.id or known_call.id)
+        if claimed.id != known_call.id:
+            self._slots.keep_id(claimed.id, known_call.person, known_call.second)
+        if claimed != known_call:
+            self._replace(known_call, claimed)
         return claimed
 
-    def _replace(self, filed: Filed, by: Filed) -> None:
-        slot = self._slots.slot(filed.person, filed.second)
-        calls = tuple(by if other == filed else other for other in slot.filed)
-        self._slots.put(filed.person, filed.second, Slot(calls, slot.guests))
+    def _replace(self, known_call: KnownCall, by: KnownCall) -> None:
+        slot = self._slots.slot(known_call.person, known_call.second)
+        calls = tuple(by if other == known_call else other for other in slot.known)
+        self._slots.put(known_call.person, known_call.second, Slot(calls, slot.moved))
 
 
-def _of_both(pairs: bytes, others: bytes) -> tuple[bytes, bytes]:
-    """Return the digests of two calls' properties, of those names alone that both have."""
-    mine, theirs = dict(split_pairs(pairs)), dict(split_pairs(others))
-    names = sorted(mine.keys() & theirs.keys())
-    return b"".join([name + mine[name] for name in names]), b"".join([name + theirs[name] for name in names])
+def _pairs_of_common_names(pairs: bytes, others: bytes) -> tuple[bytes, bytes]:
+    """Return the digests of the properties of two calls, for the names that both have."""
+    own, known = dict(split_pairs(pairs)), dict(split_pairs(others))
+    names = sorted(own.keys() & known.keys())
+    return b"".join([name + own[name] for name in names]), b"".join([name + known[name] for name in names])
 
 
-def _is_free(filed: Filed, mark: Print, desk: Desk) -> bool:
-    """Tell whether no row of this reading has the call, but for one that was taken for changed.
+def _is_free(known_call: KnownCall, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
+    """Tell whether the row may claim the call: its reading has no claim, or one of a row taken for changed.
 
-    Two ids are never one event; an id that came from a row that was taken for it goes with that row.
+    Two different ids are never one event. But if the call has its id from a row that was taken for changed,
+    that id goes when the row goes, and does not count.
     """
-    claim = filed.claim_of(desk.reading)
+    both_have_ids = bool(fingerprint.id and known_call.id)
+    claim = known_call.claim_of(decision.reading)
     if claim is None:
-        return not (mark.id and filed.id)
-    return claim.changed and (claim.named or not (mark.id and filed.id))
+        return not both_have_ids
+    return claim.changed and (claim.has_id or not both_have_ids)
 
 
 _MOST_LISTED = 4
-_LONGEST_SHOWN = 40
+_LONGEST_QUOTED = 40
 
 
-def _listed(columns: list[str], here: dict[str, str], there: dict[str, str]) -> str:
-    """Name columns, with what stands in them here and, if it is known, there."""
-    said = []
+def _list_values(columns: list[str], here: dict[str, str], there: dict[str, str]) -> str:
+    """Return the columns with their values here and, if those are known, there."""
+    listed = []
     for name in columns[:_MOST_LISTED]:
-        values = f"{_shown(here.get(fold_name(name), ''))} here"
+        values = f"{_quote(here.get(fold_name(name), ''))} here"
         if there:
-            values += f", {_shown(there.get(fold_name(name), ''))} there"
-        said.append(f"{name!r} ({values})")
-    more = len(columns) - len(said)
-    return ", ".join(said) + (f" and {more} more" if more else "")
+            values += f", {_quote(there.get(fold_name(name), ''))} there"
+        listed.append(f"{name!r} ({values})")
+    more = len(columns) - len(listed)
+    return ", ".join(listed) + (f" and {more} more" if more else "")
 
 
-def _folded(cells: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _fold(cells: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {fold_name(name): value for name, value in cells}
 
 
-def _shown(text: str) -> str:
-    return f"{text[:_LONGEST_SHOWN]!r}…" if len(text) > _LONGEST_SHOWN else repr(text) if text else "nothing"
+def _quote(text: str) -> str:
+    if not text:
+        return "nothing"
+    return repr(text) if len(text) <= _LONGEST_QUOTED else f"{text[:_LONGEST_QUOTED]!r}…"
 
 
 _SAME_MOMENT = "this event of the same identity at the same moment was sent before,"

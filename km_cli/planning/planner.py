@@ -1,16 +1,19 @@
-"""The planner: what each call of a row gets, by what the ledger knows."""
+"""The planner: it decides on each call of a row, given the slots."""
 
 from __future__ import annotations
 
-from km_cli.model import Alias, Identify, Plan, Record, Reject, Sequence, Set, Wired, part_of, split_pairs
+from km_cli.memory import Remembered
+from km_cli.model import Alias, Identify, Record, Reject, RowPlan, Sequence, Set, Wired, part_of, split_pairs
 from km_cli.planning.aliases import Aliases
-from km_cli.planning.desk import Desk, NotPlaced
+from km_cli.planning.decision import NotPlanned, RowDecision
+from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.planning.matching import Matching
 from km_cli.planning.seconds import Collisions, Seconds
-from km_cli.prints import Print, Prints
 from km_cli.protocols import OtherReadings, Slots
 
-_MOST_KNOWN = 100_000
+_MOST_REMEMBERED = 100_000
+
+_Fingerprinted = list[tuple[Wired, CallFingerprint]]
 
 
 class Planner:
@@ -28,70 +31,81 @@ class Planner:
     ) -> None:
         self._slots = slots
         self.reading = reading
-        self._prints = Prints(tracker)
+        self._fingerprints = Fingerprints(tracker)
         self._seconds = Seconds(slots, spread, collisions)
-        self._matching = Matching(slots, self._prints, self._seconds, others)
-        self._aliases = Aliases(slots, self._prints)
+        self._matching = Matching(slots, self._fingerprints, self._seconds, others)
+        self._aliases = Aliases(slots, self._fingerprints)
         self._refused = slots.refused
-        self._all_set: set[tuple[str, str, str, tuple[str, ...]]] = set()
+        self._all_set: Remembered[tuple[str, str, str, tuple[str, ...]], bool] = Remembered(_MOST_REMEMBERED)
 
-    def plan(self, sequence: Sequence, reading: int = 0) -> Plan:
+    def plan(self, sequence: Sequence, reading: int = 0) -> RowPlan:
         """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject."""
         row = sequence.row
-        fingerprint = self._prints.of_row(sequence.cells)
-        desk = Desk(row, reading or self.reading, fingerprint, sequence.cells)
+        row_fingerprint = self._fingerprints.fingerprint_row(sequence.cells)
+        decision = RowDecision(row, reading or self.reading, row_fingerprint, sequence.cells)
         if row.origin and not reading:
-            desk.line = 0  # it counts the lines of a log that this ledger does not know
+            decision.line = 0  # The line belongs to a log that this ledger does not know.
         calls = [
-            (call, self._prints.of(call, fingerprint.total))
+            (call, self._fingerprints.fingerprint_call(call, row_fingerprint.total))
             for call in sequence.calls
             if not isinstance(call, Identify)
         ]
         try:
             self._check_owners(calls)
-        except NotPlaced as error:
-            return Plan(row, rejects=(Reject(row, error.code, str(error)),))
-        aliases: list[tuple[Alias, Print]] = []
-        for call, mark in calls:
-            try:
-                if type(call) is Record:
-                    if not self._matching.knows(call, mark, desk):
-                        self._seconds.place(call, mark, desk)
-                elif type(call) is Set:
-                    self._decide_set(call, desk)
-                elif type(call) is Alias:
-                    aliases.append((call, mark))
-            except NotPlaced as error:
-                desk.reject(error, part_of(call))
-        for call, mark in aliases:  # Now all in the row have their owners, and what is refused is known.
-            self._aliases.decide(call, mark, desk)
-        return Plan(row, tuple(desk.placed), tuple(desk.rejects), tuple(desk.findings))
+        except NotPlanned as error:
+            return RowPlan(row, rejects=(Reject(row, error.code, str(error)),))
+        self._decide_calls(calls, decision)
+        return RowPlan(row, tuple(decision.planned), tuple(decision.rejects), tuple(decision.findings))
 
-    def _check_owners(self, calls: list[tuple[Wired, Print]]) -> None:
-        """Refuse a row that would make one person of two, for good: across rows, files and runs (I2, D4)."""
-        for call, mark in calls:
-            owner = self._slots.owner(mark.person)
+    def _check_owners(self, calls: _Fingerprinted) -> None:
+        """Raise NotPlanned if a call would make one person of two, for good (I2, D4).
+
+        The owners of people are known across rows, files and runs.
+        """
+        for call, fingerprint in calls:
+            owner = self._slots.owner(fingerprint.person)
             if owner is None:
                 continue
             if owner.persona != call.persona:
-                raise NotPlaced(
+                raise NotPlanned(
                     "I2",
                     f"{call.identity!r} is the {call.persona} here and was the {owner.persona} before: "
-                    "Kissmetrics would make one person of both, for good; "
-                    "a prefix in km.toml keeps them apart (if it was only renamed, keep the old name)",
+                    "Kissmetrics would make one person of both, for good; a prefix in km.toml keeps them "
+                    "apart (if the persona was only renamed, keep its old name)",
                 )
-            if owner.identity != mark.identity:
-                raise NotPlaced(
+            if owner.identity != fingerprint.identity:
+                raise NotPlanned(
                     "D4",
-                    f"the {call.persona} {call.identity!r} differs from one before only by commas or colons: "
-                    "Kissmetrics would make one person of both, for good",
+                    f"the {call.persona} {call.identity!r} differs from an earlier one only by commas or "
+                    "colons: Kissmetrics would make one person of both, for good",
                 )
 
-    def _decide_set(self, call: Set, desk: Desk) -> None:
-        """Set what was not set before for this identity, each property once."""
+    def _decide_calls(self, calls: _Fingerprinted, decision: RowDecision) -> None:
+        """Decide on the calls in their order, on aliases last.
+
+        By then all people of the row have their owners, and it is known which calls are rejected: an alias
+        depends on both.
+        """
+        aliases: list[tuple[Alias, CallFingerprint]] = []
+        for call, fingerprint in calls:
+            try:
+                if type(call) is Record:
+                    if not self._matching.knows(call, fingerprint, decision):
+                        self._seconds.plan(call, fingerprint, decision)
+                elif type(call) is Set:
+                    self._decide_set(call, decision)
+                elif type(call) is Alias:
+                    aliases.append((call, fingerprint))
+            except NotPlanned as error:
+                decision.reject(error, part_of(call))
+        for alias, fingerprint in aliases:
+            self._aliases.decide(alias, fingerprint, decision)
+
+    def _decide_set(self, call: Set, decision: RowDecision) -> None:
+        """Plan the properties that were not set before for this identity. Raises NotPlanned."""
         names = tuple([name for name, _ in call.properties])
         known = (call.site, call.persona, call.identity, names)
-        if self._slots.refused != self._refused:
+        if self._slots.refused != self._refused:  # A Set may be among the refused calls: look again.
             self._refused = self._slots.refused
             self._all_set.clear()
         if known in self._all_set:
@@ -99,19 +113,19 @@ class Planner:
         missing = tuple([pair for pair in call.properties if not self._is_set(call, pair[0])])
         if missing:
             call = call._replace(properties=missing)
-            mark = self._prints.of(call)
-            self._seconds.place(call, mark, desk)
+            fingerprint = self._fingerprints.fingerprint_call(call)
+            self._seconds.plan(call, fingerprint, decision)
             for name, _ in missing:
-                self._slots.file_id(self._prints.of_fact(call, name).id, mark.person, mark.second)
-        if len(self._all_set) > _MOST_KNOWN:
-            self._all_set.clear()
-        self._all_set.add(known)
+                set_id = self._fingerprints.fingerprint_set(call, name).id
+                self._slots.keep_id(set_id, fingerprint.person, fingerprint.second)
+        self._all_set.remember(known, True)
 
     def _is_set(self, call: Set, name: str) -> bool:
-        """Tell whether this was set before, and not refused by the destination since."""
-        fact = self._prints.of_fact(call, name)
-        home = self._slots.home(fact.id)
-        return home is not None and any(
-            filed.deed == fact.deed and fact.name in (key for key, _ in split_pairs(filed.pairs))
-            for filed in self._slots.slot(*home).filed
+        """Tell whether a property was set before, and the destination did not refuse that call since."""
+        fingerprint = self._fingerprints.fingerprint_set(call, name)
+        place = self._slots.slot_of_id(fingerprint.id)
+        return place is not None and any(
+            known_call.deed == fingerprint.deed
+            and fingerprint.name in (key for key, _ in split_pairs(known_call.pairs))
+            for known_call in self._slots.slot(*place).known
         )

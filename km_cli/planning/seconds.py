@@ -1,4 +1,8 @@
-"""Which second a call gets: the first, from its own on, in which Kissmetrics merges it with nothing."""
+"""Chooses the second of a call: the first one, from its own on, in which Kissmetrics does not merge it.
+
+A second is chosen once, when the call is planned, and kept with the call. It depends on the slots and on the
+order of the rows alone, so that the same files over an empty ledger always get the same seconds (promise 6).
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,23 @@ from enum import Enum
 from km_cli.model import (
     NO_EVENT,
     Claim,
-    Filed,
-    Guest,
-    News,
+    Gain,
+    KnownCall,
+    MovedCall,
     Owner,
-    Placed,
+    PlannedCall,
     Record,
     Slot,
     Timed,
     split_pairs,
 )
-from km_cli.planning.desk import Desk, NotPlaced
-from km_cli.prints import Print
+from km_cli.planning.decision import NotPlanned, RowDecision
+from km_cli.planning.fingerprints import CallFingerprint
 from km_cli.protocols import Slots
 
 
 class Collisions(Enum):
-    """What happens to a call that Kissmetrics would merge with another (D1, D2)."""
+    """How to treat a call that Kissmetrics would merge with another (D1, D2)."""
 
     SPREAD = "spread"
     KEEP = "keep"
@@ -31,103 +35,132 @@ class Collisions(Enum):
 
 
 class Seconds:
-    """Gives calls their seconds. `spread` is how many seconds a call may be moved by."""
+    """Chooses seconds. `spread` is how many seconds a call may be moved by."""
 
     def __init__(self, slots: Slots, spread: int, collisions: Collisions) -> None:
         self._slots = slots
         self._spread = spread if collisions is Collisions.SPREAD else 0
         self._collisions = collisions
 
-    def place(self, call: Timed, mark: Print, desk: Desk) -> None:
-        """Choose the second, take it, and put the call on the desk. Raises NotPlaced."""
-        own = self._slots.slot(mark.person, mark.second)
-        taken = mark.second
-        is_new = self._slots.owner(mark.person) is None
-        if own.filed or own.guests:
-            taken = self._choose(call, mark, own, desk)
-            more = self._slots.slot(mark.person, taken).more(mark.event, mark.pairs, taken)
-            news = more._replace(people=int(is_new))
+    def plan(self, call: Timed, fingerprint: CallFingerprint, decision: RowDecision) -> None:
+        """Choose the second of a new call, take it, and plan the call. Raises NotPlanned."""
+        person, first = fingerprint.person, fingerprint.second
+        own = self._slots.slot(person, first)
+        is_new_person = self._slots.owner(person) is None
+        taken = first
+        if own.known or own.moved:
+            taken = self._choose(call, fingerprint, own, decision)
+            gain = self._slots.slot(person, taken).gain(fingerprint.event, fingerprint.pairs, taken)
+            gain = gain._replace(people=int(is_new_person))
         else:
-            news = News(int(is_new), mark.event, mark.names)
-        filed = Filed(
-            mark.person,
-            mark.second,
-            taken,
-            mark.deed,
-            mark.total,
-            mark.event,
-            mark.pairs,
-            mark.id,
-            (Claim(desk.reading, mark.id != b"", line=desk.line),),
-            desk.row_number(self._slots) if type(call) is Record else 0,
-        )
-        self._slots.put(mark.person, mark.second, Slot((*own.filed, filed), own.guests))
-        if taken != mark.second:
-            there = self._slots.slot(mark.person, taken)
-            guest = Guest(mark.event, mark.pairs)
-            self._slots.put(mark.person, taken, Slot(there.filed, (*there.guests, guest)))
-        if mark.id:
-            self._slots.file_id(mark.id, mark.person, mark.second)
-        if is_new:
-            self._slots.own(mark.person, Owner(call.persona, mark.identity))
-        desk.placed.append(Placed(desk.row, call, filed, news))
+            gain = Gain(int(is_new_person), fingerprint.event, fingerprint.names)
+        row_number = decision.keep_row(self._slots) if type(call) is Record else 0
+        claim = Claim(decision.reading, fingerprint.id != b"", line=decision.line)
+        known_call = _known_call(fingerprint, taken, claim, row_number)
+        self._take(known_call, own)
+        if is_new_person:
+            self._slots.set_owner(person, Owner(call.persona, fingerprint.identity))
+        decision.planned.append(PlannedCall(decision.row, call, known_call, gain))
 
-    def _choose(self, call: Timed, mark: Print, own: Slot, desk: Desk) -> int:
-        """Return the first second that is free at this call's turn (promise 6)."""
-        first = mark.second
+    def _take(self, known_call: KnownCall, own: Slot) -> None:
+        """Put a call into the slots.
+
+        The call is kept in the slot of its own second even if it is sent with a later one: when its row comes
+        again, only the row's own time is known. The slot of the later second gets a MovedCall, so that no
+        other call merges with this one there.
+        """
+        person, second, taken, *_ = known_call
+        self._slots.put(person, second, Slot((*own.known, known_call), own.moved))
+        if taken != second:
+            there = self._slots.slot(person, taken)
+            moved_call = MovedCall(known_call.event, known_call.pairs)
+            self._slots.put(person, taken, Slot(there.known, (*there.moved, moved_call)))
+        if known_call.id:
+            self._slots.keep_id(known_call.id, person, second)
+
+    def _choose(self, call: Timed, fingerprint: CallFingerprint, own: Slot, decision: RowDecision) -> int:
+        """Return the first second that is free at this call's turn (promise 6). Raises NotPlanned.
+
+        If no second is free, a second without the event is the next best: there the event counts (D1), and
+        only a property value is lost (D2).
+        """
+        first = fingerprint.second
         without_event = -1
-        clash = ""
+        first_rule = ""
         for second in range(first, first + self._spread + 1):
-            slot = own if second == first else self._slots.slot(mark.person, second)
-            rule = _clash(slot, second, mark)
-            if second == first and rule == "D1" and (mark.event, mark.pairs) in slot.standing(second):
-                desk.note_alike(call)
-            clash = clash or rule
+            slot = own if second == first else self._slots.slot(fingerprint.person, second)
+            rule = _merging_rule(slot, second, fingerprint)
+            if (
+                second == first
+                and rule == "D1"
+                and (fingerprint.event, fingerprint.pairs) in slot.standing(second)
+            ):
+                decision.note_alike(call)
+            first_rule = first_rule or rule
             if not rule:
                 if second != first:
-                    desk.note_moved(clash, call, second - first)
+                    decision.note_moved(first_rule, call, second - first)
                 return second
             if rule == "D2" and without_event < 0:
                 without_event = second
         if self._collisions is Collisions.REJECT or without_event < 0:
-            return self._crowded(call, mark, clash, desk)
-        desk.note_lost(call)
+            return self._keep_or_reject(call, fingerprint, first_rule, decision)
+        decision.note_lost(call)
         return without_event
 
-    def _crowded(self, call: Timed, mark: Print, clash: str, desk: Desk) -> int:
-        """No second is free: keep the call where it is if that was asked for, else refuse it."""
-        first = mark.second
+    def _keep_or_reject(
+        self, call: Timed, fingerprint: CallFingerprint, rule: str, decision: RowDecision
+    ) -> int:
+        """Return the call's own second if `--collisions keep` was asked for. Raises NotPlanned otherwise."""
+        first = fingerprint.second
         if self._collisions is Collisions.KEEP:
-            desk.note_merged(call)
-            if _differs(self._slots.slot(mark.person, first), first, mark):
-                desk.note_lost(call)
+            decision.note_merged(call)
+            if _has_other_value(self._slots.slot(fingerprint.person, first), first, fingerprint):
+                decision.note_lost(call)
             return first
-        desk.note_full(call, clash)
-        what = (
-            f"{call.identity!r} did {call.event!r}" if clash == "D1" else f"{call.identity!r} has properties"
+        decision.note_full(call, rule)
+        done = (
+            f"{call.identity!r} did {call.event!r}" if rule == "D1" else f"{call.identity!r} has properties"
         )
         span = (
             f"in the same second and in the {self._spread} after it" if self._spread else "in the same second"
         )
-        raise NotPlaced(
-            clash,
-            f"{what} already {span}: Kissmetrics would merge them (a larger --spread, or --collisions keep)",
+        raise NotPlanned(
+            rule,
+            f"{done} already {span}: Kissmetrics would merge them (a larger --spread, or --collisions keep)",
         )
 
 
-def _clash(slot: Slot, second: int, mark: Print) -> str:
-    """Name the rule by which Kissmetrics would merge the call with one that stands there, or ""."""
-    if mark.event != NO_EVENT and any(event == mark.event for event, _ in slot.standing(second)):
+def _known_call(fingerprint: CallFingerprint, taken: int, claim: Claim, row_number: int) -> KnownCall:
+    return KnownCall(
+        fingerprint.person,
+        fingerprint.second,
+        taken,
+        fingerprint.deed,
+        fingerprint.total,
+        fingerprint.event,
+        fingerprint.pairs,
+        fingerprint.id,
+        (claim,),
+        row_number,
+    )
+
+
+def _merging_rule(slot: Slot, second: int, fingerprint: CallFingerprint) -> str:
+    """Return the rule by which Kissmetrics would merge the call with one in this second, "" if none."""
+    if fingerprint.event != NO_EVENT and any(
+        event == fingerprint.event for event, _ in slot.standing(second)
+    ):
         return "D1"
-    return "D2" if _differs(slot, second, mark) else ""
+    return "D2" if _has_other_value(slot, second, fingerprint) else ""
 
 
-def _differs(slot: Slot, second: int, mark: Print) -> bool:
-    """Tell whether a property of the call has another value there (D2)."""
-    mine: dict[bytes, bytes] | None = None
+def _has_other_value(slot: Slot, second: int, fingerprint: CallFingerprint) -> bool:
+    """Tell whether a property of the call has another value in this second (D2)."""
+    own: dict[bytes, bytes] | None = None
     for _, pairs in slot.standing(second):
-        if pairs != mark.pairs and pairs:
-            mine = mine if mine is not None else dict(split_pairs(mark.pairs))
-            if any(mine.get(name, value) != value for name, value in split_pairs(pairs)):
+        if pairs != fingerprint.pairs and pairs:
+            own = own if own is not None else dict(split_pairs(fingerprint.pairs))
+            if any(own.get(name, value) != value for name, value in split_pairs(pairs)):
                 return True
     return False

@@ -1,27 +1,37 @@
-"""What a rule is: something that Kissmetrics does without a word, and how it shows in a log."""
+"""The interface of a rule about data that Kissmetrics would merge, change or drop without an error.
+
+A rule is a pure function of one name, one value, one identity or the properties of one event, with a
+description. It sees neither earlier events nor the file. The driver (`driver.py`) remembers its judgements,
+so that a rule is asked once about each name, value and identity.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from enum import Enum
-from typing import ClassVar, NamedTuple, Protocol
+from typing import NamedTuple
 
-from km_cli.model import Event
+from km_cli.model import Properties
 
 
 class Severity(Enum):
-    """What becomes of the data. A note says only what was done about it, or what to think of."""
+    """The effect on the data.
+
+    A note reports a decision of km-cli's, or something to check. A fact is knowledge about Kissmetrics that
+    no log shows: it is never a finding.
+    """
 
     DROPS = "drops"
     MERGES = "merges"
     CHANGES = "changes"
     NOTE = "note"
+    FACT = "fact"
 
 
 class Example(NamedTuple):
-    """A log in which the rule shows, one in which it just does not. `flags` and a km.toml go with both.
+    """A log in which the rule shows (`fires`), and a similar log in which it does not (`near`).
 
-    Both are "" where no single log can show it.
+    `flags` and `km_toml` are used with both. Both logs are "" if no single log can show the rule.
     """
 
     fires: str
@@ -30,10 +40,16 @@ class Example(NamedTuple):
     km_toml: str = ""
 
 
-class About(NamedTuple):
-    """A rule in words. `code` begins with the fact about Kissmetrics it rests on, `source` is its page.
+NO_EXAMPLE = Example("", "")
 
-    `shows_as` has the codes of findings and reasons of rejects that it shows as, if not as `code`.
+
+class About(NamedTuple):
+    """The description of a rule.
+
+    `code` begins with the fact about Kissmetrics that the rule rests on (see kissmetrics.md), and `source`
+    names the page of that fact. `cure` is advice for the user; of a fact, it is what km-cli does about it.
+    `disagreement` says how pages differ. `reported_as` are the codes of findings and rejects under which the
+    rule appears, if they differ from `code`.
     """
 
     code: str
@@ -41,24 +57,70 @@ class About(NamedTuple):
     meaning: str
     cure: str
     source: str
-    example: Example
-    shows_as: tuple[str, ...] = ()
+    example: Example = NO_EXAMPLE
+    reported_as: tuple[str, ...] = ()
+    disagreement: str = ""
 
 
-class Rule(Protocol):
-    """Looks at single events. It may remember what it has said already."""
+class Name(NamedTuple):
+    """The name of an event or of a property; `kind` is "event" or "property"."""
 
-    about: ClassVar[About]
+    kind: str
+    text: str
 
-    def look(self, event: Event) -> Iterator[tuple[str, str]]:
-        """Yield a message for everything in `event` that falls under the rule, and whom it is about."""
-        ...
 
+def no_group(_name: Name) -> str:
+    """Return "": a name that is judged by itself."""
+    return ""
+
+
+class NameRule(NamedTuple):
+    """A rule about names.
+
+    `judge` returns a message, or "" for a name that is fine. It also gets the first names, two at most, that
+    came earlier, have the same kind and the same `group`, and are spelled differently. A group of "" has no
+    others.
+    """
+
+    about: About
+    judge: Callable[[Name, tuple[str, ...]], str]
+    group: Callable[[Name], str] = no_group
+
+
+class ValueRule(NamedTuple):
+    """A rule about values: `judge` gets a property's name and value, and returns a message, or ""."""
+
+    about: About
+    judge: Callable[[str, str], str]
+
+
+class PropertiesRule(NamedTuple):
+    """A rule about all properties of one event.
+
+    `judge` returns a message and the property that it is about, "" for the event as a whole; or None.
+    """
+
+    about: About
+    judge: Callable[[Properties], tuple[str, str] | None]
+
+
+class IdentityRule(NamedTuple):
+    """A rule about identities: `judge` returns a message, or ""."""
+
+    about: About
+    judge: Callable[[str], str]
+
+
+Rule = NameRule | ValueRule | PropertiesRule | IdentityRule
 
 HEADER = "timestamp,user,account,event"
 
 
 def log(*rows: str, more: str = "") -> str:
-    """Return a small log: rows of time of day, user, account and event, and what columns `more` names."""
+    """Return a small log for an example.
+
+    A row has the time of day, the user, the account, the event, and the cells of the columns that `more`
+    names.
+    """
     header = HEADER + (f",{more}" if more else "")
     return "\n".join([header, *(f"2024-03-01T{row}" for row in rows)]) + "\n"

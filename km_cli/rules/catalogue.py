@@ -1,11 +1,11 @@
-"""What is noticed elsewhere on the way, in the same words as the rules about single events.
+"""Descriptions of the findings that mapping, planning and the run make.
 
-The stages find it; here is what it means. An example's log shows it, one that is nearly the same does not.
+An entry has no example if one log cannot show it: it takes an earlier import, or the answer of a destination.
 """
 
 from __future__ import annotations
 
-from km_cli.rules.base import HEADER, About, Example, Severity, log
+from km_cli.rules.base import HEADER, NO_EXAMPLE, About, Example, Severity, log
 
 _SAME_SECOND = log("09:05:00Z,bo,Acme,Invited", "09:05:00Z,cy,Acme,Invited")
 _NEXT_SECOND = log("09:05:00Z,bo,Acme,Invited", "09:05:01Z,cy,Acme,Invited")
@@ -15,23 +15,21 @@ _PAID_AND_SEEN = log("09:00:00Z,ada,Acme,Paid", "09:01:00Z,ada,Acme,Seen")
 _ONLY_PAID = (
     '[[personas]]\nname = "user"\nevents = ["Paid"]\n[[personas]]\nname = "account"\nevents = ["Paid"]\n'
 )
-_NO_EXAMPLE = Example("", "")
-"""It takes what was sent before, or what a destination answers, to show it."""
 
 
 def _many(rows: int, event: str, more: str = "", cell: str = "") -> str:
-    """Return a log of so many events, a second apart, by users of one account; {n} counts them."""
+    """Return a log of `rows` events, a second apart, each by another user of one account; {n} counts them."""
     moments = (f"{9 + n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}Z" for n in range(rows))
     lines = [f"{at},u{n},Acme,{event.format(n=n)}{cell.format(n=n)}" for n, at in enumerate(moments)]
     return log(*lines, more=more)
 
 
-NOTICED: tuple[About, ...] = (
+ELSEWHERE: tuple[About, ...] = (
     About(
         "W3",
         Severity.NOTE,
-        "whatever is wrong with a call, the answer is 200 and an image, and the call is gone",
-        "correct the row in the rejects file: km-cli rejects what Kissmetrics would drop",
+        "Kissmetrics accepts this call and then drops it without an error.",
+        "Correct the row in the rejects file: km-cli rejects calls that Kissmetrics would drop.",
         "specifications",
         Example(log("09:00:00Z,ada,Acme,"), log("09:00:00Z,ada,Acme,Paid")),
         ("W3", "no-event", "no-identity", "no-property-name"),
@@ -39,64 +37,66 @@ NOTICED: tuple[About, ...] = (
     About(
         "D1",
         Severity.NOTE,
-        "same person, event and second: moved to a free second so that both count",
-        "nothing; --collisions keep leaves them in one second, --spread says how far they may move",
+        "Same person, event and second: Kissmetrics would count one. They are moved to a free second.",
+        "Nothing. --collisions keep leaves them in one second; --spread limits how far they may move.",
         "detecting-duplicates",
         Example(_SAME_SECOND, _NEXT_SECOND),
+        disagreement="By a newer page they merge only if their properties match too.",
     ),
     About(
         "D1-alike",
         Severity.NOTE,
-        "those of D1 whose properties match too: by a newer page only they would merge",
-        "nothing: the stricter page is assumed, and both are moved apart",
+        "Same person, event and second, and the same properties too. They are moved to a free second.",
+        "Nothing: both pages are satisfied when the calls are moved apart.",
         "detecting-duplicates",
         Example(_SAME_SECOND, log("09:05:00Z,bo,Acme,Paid,1", "09:05:00Z,cy,Acme,Paid,2", more="seats")),
+        disagreement="By the older page the properties do not matter.",
     ),
     About(
         "D1-merged",
         Severity.MERGES,
-        "same person, event and second, left so by --collisions keep: Kissmetrics counts them once",
-        "leave --collisions out: they are moved apart then",
+        "Same person, event and second, left so by --collisions keep: Kissmetrics counts them once.",
+        "Leave --collisions out: then they are moved to a free second.",
         "detecting-duplicates",
         Example(_SAME_SECOND, _NEXT_SECOND, ("--collisions", "keep")),
     ),
     About(
         "D1-full",
         Severity.DROPS,
-        "no second within --spread is free of the same event: that part of the row is rejected",
-        "let accounts do fewer events (personas in km.toml), or a larger --spread, or --collisions keep",
+        "No second within --spread is free of the same event: that part of the row is rejected.",
+        "Let accounts do fewer events (personas in km.toml), or use a larger --spread, or --collisions keep.",
         "detecting-duplicates",
         Example(_SAME_SECOND, _NEXT_SECOND, ("--spread", "0")),
     ),
     About(
         "D2",
         Severity.NOTE,
-        "another value of a property in the same second: moved to a free second so that both are kept",
-        "nothing; fewer properties (km.toml, properties) or --exclude-property avoid it",
+        "Another value of a property in the same second: one would be lost. They are moved to a free second.",
+        "Nothing. Fewer properties (km.toml, properties) or --exclude-property avoid it.",
         "detecting-duplicates",
         Example(_TWO_PLANS, _ONE_PLAN),
     ),
     About(
         "D2-lost",
         Severity.CHANGES,
-        "another value of a property, and no free second within --spread: one value survives",
-        "fewer properties for that persona, or a larger --spread",
+        "Another value of a property in the same second, and no free second: Kissmetrics keeps one value.",
+        "Send fewer properties for that persona, or use a larger --spread.",
         "detecting-duplicates",
         Example(_TWO_PLANS, _ONE_PLAN, ("--spread", "0")),
     ),
     About(
         "D2-full",
         Severity.DROPS,
-        "another value of a property in the same second, rejected as --collisions reject says",
-        "leave --collisions out: they are moved apart then",
+        "Another value of a property in the same second: rejected, as --collisions reject says.",
+        "Leave --collisions out: then they are moved to a free second.",
         "detecting-duplicates",
         Example(_TWO_PLANS, _ONE_PLAN, ("--collisions", "reject")),
     ),
     About(
         "D3",
         Severity.NOTE,
-        "the documented cure of D1 and D2 is to move the later call by a second: it shows as D1 or D2",
-        "nothing: km-cli does it, the first free second within --spread",
+        "Kissmetrics' own advice on D1 and D2 is to move the later call by a second.",
+        "Nothing: km-cli moves it to the first free second within --spread.",
         "ecommerce-essentials",
         Example(_SAME_SECOND, _NEXT_SECOND),
         ("D1", "D2"),
@@ -104,32 +104,34 @@ NOTICED: tuple[About, ...] = (
     About(
         "D4-ids",
         Severity.MERGES,
-        "two ids that differ by commas or colons only: an older page makes them one person; rejected",
-        "write the id in one way; a prefix does not help",
+        "Two ids differ only by commas or colons: Kissmetrics may take them for one person. Rejected.",
+        "Write the id in one way; a prefix does not help.",
         "specifications",
         Example(
             log('09:00:00Z,"lee, ada",Acme,Paid', "09:01:00Z,lee  ada,Acme,Paid"),
             log('09:00:00Z,"lee, ada",Acme,Paid', "09:01:00Z,lee ada,Acme,Paid"),
         ),
         ("D4",),
+        disagreement="Only an older page changes commas and colons in identities.",
     ),
     About(
         "D5-bytes",
         Severity.DROPS,
-        "a value over 8,192 bytes: rejected",
-        "leave it out with --exclude-property, or send a shorter form of it",
+        "Kissmetrics drops a value of more than 8,192 bytes: the row is rejected.",
+        "Leave it out with --exclude-property, or send a shorter form of it.",
         "technical-limitations",
         Example(
             log("09:00:00Z,ada,Acme,Wrote," + "x" * 8193, more="note"),
             log("09:00:00Z,ada,Acme,Wrote," + "x" * 8192, more="note"),
         ),
         ("D5",),
+        disagreement="A newer page says 512 characters: see D5-long.",
     ),
     About(
         "D6",
         Severity.DROPS,
-        "a time before 2009, or none at all such as 0000-00-00: Kissmetrics does not keep it; rejected",
-        "correct the time in the rejects file, or leave those rows out with --since",
+        "Kissmetrics keeps nothing from before 2009, and no time such as 0000-00-00: the row is rejected.",
+        "Correct the time in the rejects file, or leave these rows out with --since.",
         "importing-data, arg-out-of-range",
         Example(
             f"{HEADER}\n2008-12-31T23:59:59Z,ada,Acme,In\n",
@@ -140,40 +142,41 @@ NOTICED: tuple[About, ...] = (
     About(
         "D7",
         Severity.DROPS,
-        "more than 1,000 of one event for one person: only the last 1,000 are kept",
-        "let accounts do fewer events (km.toml, events): they gather those of all their users",
+        "Kissmetrics keeps the last 1,000 of one event for one person: the older ones are dropped.",
+        "Let accounts do fewer events (km.toml, events): an account gathers those of all its users.",
         "technical-limitations",
         Example(_many(1001, "In"), _many(1000, "In")),
     ),
     About(
         "D7-property",
         Severity.DROPS,
-        "more than 1,000 values of one property for one person: only the last 1,000 are kept",
-        "let the account's records carry fewer properties (km.toml, properties or set)",
+        "Kissmetrics keeps the last 1,000 values of one property for one person: older ones are dropped.",
+        "Let the account's records carry fewer properties (km.toml, properties or set).",
         "technical-limitations",
         Example(_many(1001, "In", "plan", ",pro"), _many(1000, "In", "plan", ",pro")),
     ),
     About(
         "D8",
         Severity.DROPS,
-        "more names of events or properties than a product can have: 65,535, or 1,000 as an FAQ says",
-        "name the kind of event, and send what differs as a property",
+        "More names of events or properties than a product can have: Kissmetrics drops the rest.",
+        "Name the kind of event, and send the part that differs as a property.",
         "technical-limitations, faq",
         Example(_many(1001, "Did {n}"), _many(1000, "Did {n}")),
+        disagreement="One page says 65,535 names of events and as many of properties, an FAQ says 1,000.",
     ),
     About(
         "I1",
         Severity.MERGES,
-        "an identity that stands for nobody, as guest or null, would be one person for good; rejected",
-        "correct the row in the rejects file, or --allow-id VALUE if it really is somebody",
+        "An identity that is a placeholder, such as guest or null, makes all its rows one person. Rejected.",
+        "Correct the row in the rejects file, or use --allow-id VALUE if it is a real identity.",
         "troubleshooting-identities",
         Example(log("09:00:00Z,guest,Acme,Paid"), log("09:00:00Z,guest one,Acme,Paid")),
     ),
     About(
         "I2",
         Severity.MERGES,
-        "one id as two personas of a site, or an alias between people: one person for good; rejected",
-        "give one persona a prefix in km.toml, or another site",
+        "One id as two personas of a site, or an alias between them, makes them one for good. Rejected.",
+        "Give one persona a prefix in km.toml, or another site.",
         "specifications, troubleshooting-identities",
         Example(
             log("09:00:00Z,7,8,Paid", "09:01:00Z,8,9,Paid"), log("09:00:00Z,7,8,Paid", "09:01:00Z,9,8,Paid")
@@ -182,8 +185,8 @@ NOTICED: tuple[About, ...] = (
     About(
         "I3",
         Severity.NOTE,
-        "an alias to an identity that has no data of its own here: it shows only once it has",
-        "nothing, if its data comes from elsewhere, as a visitor's from JavaScript",
+        "An alias shows only once both identities have data, and this log has none for one of them.",
+        "Nothing, if that data comes from elsewhere, such as a visitor's from JavaScript.",
         "troubleshooting-identities",
         Example(
             log("09:00:00Z,ada,Acme,Paid,ada@a.example", more="alias"),
@@ -197,8 +200,8 @@ NOTICED: tuple[About, ...] = (
     About(
         "reserved",
         Severity.DROPS,
-        "a property that Kissmetrics reserves, as Customer ID or one that begins with _ or KM_: rejected",
-        "rename it, or leave it out with --exclude-property",
+        "Kissmetrics reserves this property, such as Customer ID, _NAME or KM_NAME: the row is rejected.",
+        "Rename it, or leave it out with --exclude-property.",
         "specifications, url, javascript",
         Example(
             '{"timestamp": 1709283600, "user": "ada", "event": "Paid", "Customer ID": "7"}\n',
@@ -208,16 +211,16 @@ NOTICED: tuple[About, ...] = (
     About(
         "crossover",
         Severity.NOTE,
-        "one event is done by two personas of a site: a report on it counts both as people",
-        "rename it for one of them (km.toml, rename), or tell them apart by events that only they do",
+        "Two personas of one site do the same event: a report on it counts both as people.",
+        "Rename it for one of them (km.toml, rename), or compare them by events that only one of them does.",
         "person-or-account",
         Example(log("09:00:00Z,ada,Acme,Paid"), log("09:00:00Z,ada,,Paid", "09:00:00Z,,Acme,Left")),
     ),
     About(
         "alike-ids",
         Severity.CHANGES,
-        "an id that differs from another only in case or Unicode form: two people, perhaps one",
-        "write the id in one way",
+        "Two ids differ only in case or Unicode form: Kissmetrics takes them for two people.",
+        "Write the id in one way if it is one person.",
         "troubleshooting-identities",
         Example(
             log("09:00:00Z,ada@a.example,Acme,Paid", "09:01:00Z,Ada@a.example,Acme,Paid"),
@@ -227,24 +230,24 @@ NOTICED: tuple[About, ...] = (
     About(
         "leap-second",
         Severity.CHANGES,
-        "a time with the second :60: read as :59",
-        "nothing: Kissmetrics' clock has no such second",
+        "A time with the second :60 is read as :59.",
+        "Nothing: Kissmetrics' clock has no such second.",
         "specifications",
         Example(log("23:59:60Z,ada,Acme,Paid"), log("23:59:59Z,ada,Acme,Paid")),
     ),
     About(
         "time-unit",
         Severity.NOTE,
-        "times in a unit other than seconds, recognised by magnitude",
-        "see that the times shown are right",
+        "Times are in another unit than seconds, recognised by their magnitude.",
+        "Check that the times shown are right.",
         "specifications",
         Example(f"{HEADER}\n1709283600000,ada,Acme,Paid\n", f"{HEADER}\n1709283600,ada,Acme,Paid\n"),
     ),
     About(
         "left-out",
         Severity.NOTE,
-        "rows that --since, --until, --only, --skip or km.toml's skip leaves out",
-        "an import without them sends the rest",
+        "Rows are left out by --since, --until, --only, --skip, or km.toml's skip.",
+        "To send the rest, import without these options.",
         "",
         Example(
             log("09:00:00Z,ada,Acme,Paid", "09:01:00Z,ada,Acme,Left"),
@@ -255,8 +258,8 @@ NOTICED: tuple[About, ...] = (
     About(
         "no-persona",
         Severity.DROPS,
-        "an event that is in no persona's list (km.toml, events): no one is recorded as doing it",
-        "add it to a persona's events in km.toml, or name it in skip (km.toml, columns) if it is meant",
+        "No persona has this event among its events (km.toml): nothing is recorded for it.",
+        "Add it to a persona's events in km.toml, or name it in skip (km.toml, columns) if that is intended.",
         "person-or-account",
         Example(
             _PAID_AND_SEEN,
@@ -267,8 +270,8 @@ NOTICED: tuple[About, ...] = (
     About(
         "left-to-others",
         Severity.NOTE,
-        "an event that is in one persona's list and not in another's, whose reports do without it",
-        "nothing, if it is meant; else add it to the other persona's events in km.toml",
+        "One persona has this event among its events and another has not, so reports on the other lack it.",
+        "Nothing, if that is intended. Otherwise add it to the other persona's events in km.toml.",
         "",
         Example(
             _PAID_AND_SEEN,
@@ -279,16 +282,16 @@ NOTICED: tuple[About, ...] = (
     About(
         "no-such-event",
         Severity.NOTE,
-        "names after --only or --skip, or in km.toml, that no row has",
-        "correct the name; the finding says which name of the log is nearest",
+        "No row has an event with this name, which --only, --skip or km.toml has.",
+        "Correct the name; the finding says which name in the log is nearest.",
         "",
         Example(log("09:00:00Z,ada,Acme,Paid"), log("09:00:00Z,ada,Acme,Payd"), ("--only", "Payd")),
     ),
     About(
         "alike-rows",
         Severity.NOTE,
-        "rows that are alike in every column, or have the same id: they are one event",
-        "nothing, if the log repeats lines; if they are several events, a column must tell them apart",
+        "Rows are alike in every column, or have the same id: they are sent as one event.",
+        "Nothing, if the log repeats lines. If they are several events, a column must tell them apart.",
         "",
         Example(
             log("09:05:00Z,ada,Acme,Paid,1", "09:05:00Z,ada,Acme,Paid,1", more="order"),
@@ -298,8 +301,8 @@ NOTICED: tuple[About, ...] = (
     About(
         "one-column",
         Severity.NOTE,
-        "rows that differ from the row before in one column alone, which is not sent: events of their own",
-        "if that column is an offset or a time of arrival, and the log repeats lines: --ignore-column NAME",
+        "Rows differ from the row before only in a column that is not sent: each is sent as an event.",
+        "If that column is an offset or a time of arrival, and the log repeats lines: --ignore-column NAME.",
         "",
         Example(
             log("09:05:00Z,ada,Acme,Paid,1", "09:05:00Z,ada,Acme,Paid,2", more="offset"),
@@ -310,8 +313,8 @@ NOTICED: tuple[About, ...] = (
     About(
         "id-column",
         Severity.NOTE,
-        "a column with another value in every row, as an id of the event: with it rows are known for certain",
-        "say --id NAME, if every export of the log has the same ids",
+        "A column has another value in every row, like an id of the event: with it each row is certain.",
+        "Use --id NAME if every export of the log has the same ids.",
         "",
         Example(
             _many(60, "Paid", "event_id", ",{n}-paid"),
@@ -321,8 +324,8 @@ NOTICED: tuple[About, ...] = (
     About(
         "dates",
         Severity.NOTE,
-        "times without a time of day: all events of a day fall into one second, and are moved apart",
-        "--spread 86399 lets them move within their day; a column with the time of day is better",
+        "Times have no time of day: all events of a day fall into one second, and are moved apart.",
+        "--spread 86399 lets them move within their day. A column with the time of day is better.",
         "",
         Example(
             f"{HEADER}\n2024-03-01,ada,Acme,Paid\n",
@@ -333,33 +336,33 @@ NOTICED: tuple[About, ...] = (
     About(
         "members",
         Severity.CHANGES,
-        "the members' file names another account than when a row was sent: the event is sent for it too",
-        "say since and until in the members' file: then what was sent stays with the account of its time",
+        "The members' file names another account than when the row was sent: the event is sent for it too.",
+        "Give since and until in the members' file: rows that were sent then keep the account of their time.",
         "km-cli",
-        _NO_EXAMPLE,
+        NO_EXAMPLE,
     ),
     About(
         "conflict",
         Severity.NOTE,
-        "another log has the same event of the same moment with other values: rejected, for you to decide",
-        "--overlap separate, if it is another event; --overlap repeats, if it is the same, changed since",
+        "Another log has an event of this person and moment with other values: the row is rejected.",
+        "If it is another event: --overlap separate. If it is the same, changed since: --overlap repeats.",
         "",
-        _NO_EXAMPLE,
+        NO_EXAMPLE,
     ),
     About(
         "changed",
         Severity.DROPS,
-        "sent before with other values: not sent again, as --overlap repeats or an id says",
-        "nothing, if the first values are right; if these are other events: --overlap separate",
+        "The event was sent before with other values: it is not sent again (--overlap repeats, or its id).",
+        "Nothing, if the first values are right. If these are other events: --overlap separate.",
         "km-cli",
-        _NO_EXAMPLE,
+        NO_EXAMPLE,
     ),
     About(
         "refused",
         Severity.NOTE,
-        "the destination did not take a call: what is still owed of the row is in the rejects file",
-        "see what it answered, then import the rejects file: only what is owed is sent",
+        "The destination rejected a call: the rejects file has the parts of the row that are still owed.",
+        "Read the destination's answer, then import the rejects file: only the missing parts are sent.",
         "",
-        _NO_EXAMPLE,
+        NO_EXAMPLE,
     ),
 )

@@ -1,155 +1,117 @@
-"""Rules about the names of events and properties. Each name is told of once."""
+"""Rules about the names of events and properties (D4, D8)."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
-from typing import ClassVar
 
-from km_cli.model import Event
-from km_cli.names import first_invisible, fold_name, is_blank, is_set_by_kissmetrics
-from km_cli.rules.base import About, Example, Severity, log
+from km_cli.kissmetrics import first_invisible, fold_name, is_blank, is_set_by_kissmetrics
+from km_cli.rules.base import About, Example, Name, NameRule, Severity, log
 
-_MOST_KNOWN = 100_000
+_LONGEST_SHOWN = 60
 
 
-class _EachName:
-    """Judges each name of an event and of a property once."""
-
-    def __init__(self, judge: Callable[[str, str], str]) -> None:
-        """`judge` returns a message, "" for none, of a name and its kind: `event` or `property`."""
-        self._judge = judge
-        self._seen: dict[str, set[str]] = {"event": set(), "property": set()}
-
-    def of(self, event: Event) -> Iterator[tuple[str, str]]:
-        """Yield what is to be said of the names of an event that are new, and which they are."""
-        if event.name not in self._seen["event"]:
-            yield from self._new(event.name, "event")
-        for name, _ in event.properties:
-            if name not in self._seen["property"]:
-                yield from self._new(name, "property")
-
-    def _new(self, name: str, kind: str) -> Iterator[tuple[str, str]]:
-        if len(self._seen[kind]) < _MOST_KNOWN:
-            self._seen[kind].add(name)
-        if said := self._judge(name, kind):
-            yield said, name
+def _fold(name: Name) -> str:
+    return fold_name(name.text)
 
 
-class FoldedNames:
-    """D4: commas and colons in names become spaces, and upper is lower case."""
+def _is_folded(name: Name, earlier: tuple[str, ...]) -> str:
+    if earlier:
+        return f"the {name.kind} {name.text!r} is the same to Kissmetrics as {earlier[0]!r}"
+    if "," in name.text or ":" in name.text:
+        folded = name.text.replace(",", " ").replace(":", " ")
+        return f"the {name.kind} {name.text!r} becomes {folded!r}"
+    return ""
 
-    about: ClassVar[About] = About(
+
+FOLDED = NameRule(
+    About(
         "D4",
         Severity.CHANGES,
-        "names with commas or colons (they become spaces), or two that become one",
-        "rename the column or the event, or leave it as it is if the folded name is fine",
+        "Kissmetrics turns commas and colons in names into spaces, and ignores the case of letters.",
+        "Rename the column or the event, or leave it if the changed name is fine.",
         "technical-limitations, specifications",
         Example(log("09:00:00Z,ada,Acme,Saved: draft"), log("09:00:00Z,ada,Acme,Saved draft")),
-    )
-
-    def __init__(self) -> None:
-        self._first: dict[tuple[str, str], str] = {}
-        self.look = _EachName(self._judge).of
-
-    def _judge(self, name: str, kind: str) -> str:
-        if len(self._first) < _MOST_KNOWN:
-            self._first.setdefault((kind, fold_name(name)), name)
-        first = self._first.get((kind, fold_name(name)), name)
-        if first != name:
-            return f"the {kind} {name!r} is the same to Kissmetrics as {first!r}"
-        if "," in name or ":" in name:
-            folded = name.replace(",", " ").replace(":", " ")
-            return f"the {kind} {name!r} is filed as {folded!r}"
-        return ""
+        disagreement="An older page changes commas and colons in identities too.",
+    ),
+    _is_folded,
+    _fold,
+)
 
 
-class InvisibleInNames:
-    """Two names that differ by a character that nobody sees are two, and look like one in every report."""
+def _has_invisible(name: Name, _earlier: tuple[str, ...]) -> str:
+    shown = name.text[:_LONGEST_SHOWN]
+    if is_blank(name.text):
+        return f"the {name.kind} {shown!r} has nothing but blanks in its name"
+    at, character = first_invisible(name.text)
+    return f"the {name.kind} {shown!r} has an invisible character ({character}) at {at}" if at else ""
 
-    about: ClassVar[About] = About(
+
+INVISIBLE = NameRule(
+    About(
         "invisible-name",
         Severity.CHANGES,
-        "a name of an event or a property with a line break or an invisible character in it",
-        "take it out of the column's or the event's name; Kissmetrics has it as another name than without",
+        "A name has an invisible character or a line break in it: it looks like another name, and is not.",
+        "Take the character out of the column's or the event's name.",
         "specifications",
         Example(
             log("09:00:00Z,ada,Acme,Signed\u200b Up"),
             log("09:00:00Z,ada,Acme,Signed Up"),
         ),
-    )
-
-    def __init__(self) -> None:
-        self.look = _EachName(self._judge).of
-
-    @staticmethod
-    def _judge(name: str, kind: str) -> str:
-        at, character = first_invisible(name)
-        if is_blank(name):
-            return f"the {kind} {name[:60]!r} has nothing but blanks in its name"
-        if not at:
-            return ""
-        return f"the {kind} {name[:60]!r} has an invisible character ({character}) at {at}"
+    ),
+    _has_invisible,
+)
 
 
-class AlikeNames:
-    """Two names that differ only in how their characters are put together are two, and look like one."""
+def _spelling(name: Name) -> str:
+    """Return the name in the Unicode form in which names that look alike are the same."""
+    # Nearly all names are ASCII, which has only one form.
+    return fold_name(name.text if name.text.isascii() else unicodedata.normalize("NFKC", name.text))
 
-    about: ClassVar[About] = About(
+
+def _differs_in_form(name: Name, earlier: tuple[str, ...]) -> str:
+    if not earlier or fold_name(earlier[0]) == fold_name(name.text):  # D4 reports those that fold to one
+        return ""
+    return f"the {name.kind} {name.text!r} differs from {earlier[0]!r} only in Unicode form"
+
+
+ALIKE = NameRule(
+    About(
         "alike-names",
         Severity.CHANGES,
-        "a name that differs from another only in Unicode form: two events or properties, perhaps one",
-        "write the name in one way, as the form NFC",
+        "Two names differ only in Unicode form: they look the same in every report, and are two.",
+        "Write the name in one way, preferably in the form NFC.",
         "specifications",
         Example(
             log("09:00:00Z,ada,Acme,Paid,1,2", more="caf\u00e9,cafe\u0301"),
             log("09:00:00Z,ada,Acme,Paid,1,2", more="caf\u00e9,cafe"),
         ),
-    )
-
-    def __init__(self) -> None:
-        self._first: dict[tuple[str, str], str] = {}
-        self.look = _EachName(self._judge).of
-
-    def _judge(self, name: str, kind: str) -> str:
-        # Nearly all names are ASCII, which has one form.
-        spelled = name if name.isascii() else unicodedata.normalize("NFKC", name)
-        if len(self._first) < _MOST_KNOWN:
-            self._first.setdefault((kind, fold_name(spelled)), name)
-        first = self._first.get((kind, fold_name(spelled)), name)
-        if fold_name(first) == fold_name(name):  # then D4 tells of it
-            return ""
-        return f"the {kind} {name!r} differs from {first!r} only in Unicode form"
+    ),
+    _differs_in_form,
+    _spelling,
+)
 
 
-class NamesOfKissmetrics:
-    """Properties that Kissmetrics itself sets: the log's values mix with its own."""
+def _is_set_by_kissmetrics(name: Name, _earlier: tuple[str, ...]) -> str:
+    if name.kind == "property" and is_set_by_kissmetrics(name.text):
+        return f"Kissmetrics sets the property {name.text!r} itself"
+    return ""
 
-    about: ClassVar[About] = About(
+
+SET_BY_KISSMETRICS = NameRule(
+    About(
         "set-by-kissmetrics",
         Severity.MERGES,
-        "a property that Kissmetrics itself sets: the values mix",
-        "rename the column, or leave it out with --exclude-property",
+        "Kissmetrics sets this property itself: its values and those of the log mix.",
+        "Rename the column, or leave it out with --exclude-property.",
         "people-events-properties, url, channel-definition",
         Example(
             log("09:00:00Z,ada,Acme,Visited,a.example", more="Referrer"),
             log("09:00:00Z,ada,Acme,Visited,a.example", more="Referred By"),
         ),
-    )
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-
-    def look(self, event: Event) -> Iterator[tuple[str, str]]:
-        """Yield the names of such properties."""
-        for name, _ in event.properties:
-            if name in self._seen:
-                continue
-            if len(self._seen) < 100_000:
-                self._seen.add(name)
-            if is_set_by_kissmetrics(name):
-                yield f"the property {name!r} is one that Kissmetrics sets itself", name
+    ),
+    _is_set_by_kissmetrics,
+)
 
 
 _URL = re.compile(
@@ -165,50 +127,40 @@ _CODE = re.compile(
     r")(?![a-z0-9])",
     re.IGNORECASE,
 )
-_FIRST_TOLD = 3
-_MOST_SHAPES = 10_000
+_FEW = 2
+"""This many events that differ by a code are fine: "Form 1040 Sent" may be the only one."""
 
 
-class OddNames:
-    """D8: a product has so many names of events; URLs, SKUs and error codes use them up.
+def _without_code(name: Name) -> str:
+    """Return the name of an event with its codes taken out; "" if it has none, or a URL."""
+    if name.kind != "event" or _URL.search(name.text):
+        return ""
+    pattern = _CODE.sub("#", name.text)
+    return "" if pattern == name.text else pattern
 
-    A URL is told of at once. One name with a number or a code in it may be all there is, as "Form 1040 Sent":
-    names are told of from the third on that differ by it alone.
-    """
 
-    about: ClassVar[About] = About(
+def _uses_up_names(name: Name, earlier: tuple[str, ...]) -> str:
+    if name.kind != "event":
+        return ""
+    if _URL.search(name.text):
+        return f"the event {name.text[:_LONGEST_SHOWN]!r} has a URL in it"
+    if len(earlier) >= _FEW:
+        return f"the event {name.text[:_LONGEST_SHOWN]!r} differs from others by a number or a code only"
+    return ""
+
+
+ODD = NameRule(
+    About(
         "D8-name",
         Severity.DROPS,
-        "an event's name with a URL in it, or three that differ by an SKU or a code: they use up the names",
-        "name the kind of event, and send what differs as a property",
+        "URLs, SKUs or codes in the names of events: they use up the names that a product can have.",
+        "Name the kind of event, and send the part that differs as a property.",
         "technical-limitations, faq",
         Example(
             log(*(f"09:00:0{n}Z,ada,Acme,Bought SKU-4821{n}" for n in range(3))),
             log(*(f"09:00:0{n}Z,ada,Acme,Bought SKU-4821{n}" for n in range(2))),
         ),
-    )
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-        self._shapes: dict[str, int] = {}
-
-    def look(self, event: Event) -> Iterator[tuple[str, str]]:
-        """Yield the event's name if it is such, once."""
-        name = event.name
-        if name in self._seen:
-            return
-        if is_counted := len(self._seen) < 100_000:
-            self._seen.add(name)
-        if _URL.search(name):
-            yield f"the event {name[:60]!r} has a URL in it", name
-            return
-        shape = _CODE.sub("#", name)
-        if shape != name and self._is_often(shape, is_counted=is_counted):
-            yield f"the event {name[:60]!r} differs from others by a number or a code only", name
-
-    def _is_often(self, shape: str, *, is_counted: bool) -> bool:
-        """Count a new name of a shape; tell whether so many have it that it is told of."""
-        names = self._shapes.get(shape, 0)
-        if is_counted and names < _FIRST_TOLD and (names or len(self._shapes) < _MOST_SHAPES):
-            names = self._shapes[shape] = names + 1
-        return names == _FIRST_TOLD
+    ),
+    _uses_up_names,
+    _without_code,
+)

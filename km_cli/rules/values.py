@@ -1,14 +1,13 @@
-"""Rules about property values (D5, W6): text or numbers, short, no JSON and no currency signs."""
+"""Rules about property values: text or numbers, short, without JSON and currency signs (D5, W6)."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import ClassVar
+from functools import lru_cache
 
-from km_cli.model import Event
-from km_cli.rules.base import About, Example, Severity, log
+from km_cli.model import Properties
+from km_cli.rules.base import About, Example, PropertiesRule, Severity, ValueRule, log
 
 _NEWER_LIMIT = 512
 _MOST_IN_CSV = 10
@@ -27,116 +26,101 @@ _REVENUE = frozenset(
     {"amount", "revenue", "price", "mrr", "arr", "total", "cost", "ltv", "fee", "tax", "discount"}
 )
 
-Found = Iterator[tuple[str, str]]
+
+def _is_long(name: str, value: str) -> str:
+    return f"the value of {name!r} has {len(value):,} characters" if len(value) > _NEWER_LIMIT else ""
 
 
-class LongValues:
-    """D5: 8 KB on the older page, 512 characters on the newer one."""
-
-    about: ClassVar[About] = About(
+LONG = ValueRule(
+    About(
         "D5-long",
         Severity.CHANGES,
-        "a value over 512 characters, the limit of a newer page (an older one says 8,192 bytes)",
-        "leave it out with --exclude-property, or send a shorter form of it",
+        "The value has more than 512 characters; Kissmetrics may cut it off or leave it out.",
+        "Leave it out with --exclude-property, or send a shorter form of it.",
         "technical-limitations",
         Example(
             log("09:00:00Z,ada,Acme,Wrote," + "x" * 513, more="note"),
             log("09:00:00Z,ada,Acme,Wrote," + "x" * 512, more="note"),
         ),
-    )
-
-    def look(self, event: Event) -> Found:
-        """Yield the properties whose value is long."""
-        for name, value in event.properties:
-            if len(value) > _NEWER_LIMIT:
-                yield f"the value of {name!r} has {len(value):,} characters", f"property {name!r}"
+        disagreement="The newer page says 512 characters, an older one 8 KB.",
+    ),
+    _is_long,
+)
 
 
-class OddValues:
-    """D5: JSON and currency signs make a number or a structure into mere text."""
+def _is_no_plain_value(name: str, value: str) -> str:
+    if value[0] in "{[" and _is_json(value):
+        return f"the value of {name!r} is JSON"
+    if currency := _currency(value):
+        return f"the value of {name!r} has a currency {currency}: {value!r} is no number"
+    return ""
 
-    about: ClassVar[About] = About(
+
+ODD = ValueRule(
+    About(
         "D5",
         Severity.CHANGES,
-        "JSON or a currency sign in a value: Kissmetrics takes it as mere text",
-        "send the number alone, and the parts of JSON as properties of their own (--flatten)",
+        "The value is JSON or has a currency sign: Kissmetrics takes it as text.",
+        "Send the number alone, and the parts of JSON as properties of their own (--flatten).",
         "technical-limitations",
         Example(
             log("09:00:00Z,ada,Acme,Paid,$49.00", more="deposit"),
             log("09:00:00Z,ada,Acme,Paid,49.00", more="deposit"),
         ),
-    )
-
-    def look(self, event: Event) -> Found:
-        """Yield the properties whose value is JSON or an amount with its currency."""
-        for name, value in event.properties:
-            if value[0] in "{[" and _is_json(value):
-                yield f"the value of {name!r} is JSON", f"property {name!r}"
-            elif currency := _currency(value):
-                yield (
-                    f"the value of {name!r} has a currency {currency}: {value!r} is no number",
-                    f"property {name!r}",
-                )
+    ),
+    _is_no_plain_value,
+)
 
 
-class TextForMoney:
-    """D5: revenue reports add up numbers; text counts as nothing."""
+def _is_text_for_money(name: str, value: str) -> str:
+    if _NUMBER.fullmatch(value.strip()) or not _DIGIT.search(value) or not _is_money(name):
+        return ""
+    return f"the value of {name!r}, {value[:40]!r}, is no number"
 
-    about: ClassVar[About] = About(
+
+TEXT_FOR_MONEY = ValueRule(
+    About(
         "D5-money",
         Severity.CHANGES,
-        "a property that is money by its name, and whose value is no number: it adds nothing to revenue",
-        "send the number alone, with a point and without thousands: 1234.50",
+        "The property is money by its name, and its value is no number: it adds nothing to revenue.",
+        "Send the number alone, with a point and without separators of thousands: 1234.50.",
         "technical-limitations, saas-essentials",
         Example(
             log('09:00:00Z,ada,Acme,Paid,"1,234.50"', more="amount"),
             log("09:00:00Z,ada,Acme,Paid,1234.50", more="amount"),
         ),
-    )
-
-    def __init__(self) -> None:
-        self._is_money: dict[str, bool] = {}
-
-    def look(self, event: Event) -> Found:
-        """Yield the properties that should be numbers and are none."""
-        known = self._is_money
-        for name, value in event.properties:
-            if name not in known:
-                if len(known) > 100_000:
-                    known.clear()
-                known[name] = _is_money(name)
-            if known[name] and not _NUMBER.fullmatch(value.strip()) and _DIGIT.search(value):
-                yield f"the value of {name!r}, {value[:40]!r}, is no number", f"property {name!r}"
+    ),
+    _is_text_for_money,
+)
 
 
-class NotForCsv:
-    """W6: bulk CSV has ten properties at most and no double quotation marks; JSON has neither limit."""
+def _is_not_for_csv(properties: Properties) -> tuple[str, str] | None:
+    if len(properties) > _MOST_IN_CSV:
+        return f"it has {len(properties)} properties", ""
+    for name, value in properties:
+        if '"' in value:
+            return f"the value of {name!r} has a double quotation mark", f"property {name!r}"
+    return None
 
-    about: ClassVar[About] = About(
+
+NOT_FOR_CSV = PropertiesRule(
+    About(
         "W6",
         Severity.NOTE,
-        "more than 10 properties, or a double quotation mark in one: not for Kissmetrics' bulk CSV files",
-        "nothing, unless you make such files yourself: use their JSON form then",
-        "csv-import, json-import",
+        "Bulk CSV files take at most 10 properties and no double quotation marks: this event does not fit.",
+        "Nothing. If you make bulk files yourself, use their JSON form, which has neither limit.",
+        "csv-import, json-import, recurring-import",
         Example(
             log('09:00:00Z,ada,Acme,Wrote,"a ""word"""', more="note"),
             log("09:00:00Z,ada,Acme,Wrote,a 'word'", more="note"),
         ),
-    )
-
-    def look(self, event: Event) -> Found:
-        """Yield the event if it could not stand in such a file."""
-        if len(event.properties) > _MOST_IN_CSV:
-            yield f"it has {len(event.properties)} properties", ""
-            return
-        for name, value in event.properties:
-            if '"' in value:
-                yield f"the value of {name!r} has a double quotation mark", f"property {name!r}"
-                return
+    ),
+    _is_not_for_csv,
+)
 
 
 def _currency(value: str) -> str:
-    """Return by what a value tells its currency: "sign" or "code"; "" if it is no amount with one."""
+    """Return how a value names its currency, as "sign" or "code"; "" if it is no amount with a currency."""
     if len(value) > _LONGEST_AMOUNT:
         return ""
     text = value.strip()
@@ -148,6 +132,7 @@ def _currency(value: str) -> str:
     return "code" if found["before"] or found["after"] else "sign"
 
 
+@lru_cache(maxsize=4096)
 def _is_money(name: str) -> bool:
     """Tell whether a property's name ends in a word for money: totalAmount is, "Price ID" is not."""
     words = _WORDS.findall(name)

@@ -1,7 +1,7 @@
-"""A local Kissmetrics: keeps of the calls it gets what Kissmetrics would keep (rules W1 to D6, I2).
+"""A local Kissmetrics: it keeps the events and properties that Kissmetrics would keep (W1 to D7, I2, I3).
 
-It imports nothing from the rest of km_cli, so a mistake of the sender's cannot hide behind the same
-mistake here.
+It imports nothing from the rest of km_cli. If both shared code, a mistake in encoding would be undone by the
+same mistake in decoding, and no test would see it.
 """
 
 from km_cli.standin.reading import Event, Kept, Person, Property

@@ -1,4 +1,4 @@
-"""What can be read from the store."""
+"""Reading the store: people, events, properties and counts."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ MOST_INSTANCES: Final = 1000
 
 _MERGED: Final = ("D1", "D2", "D4", "repeat")
 
-# A person is called by the first identity in alphabetical order, whichever came first. CROSS JOIN: the rows
-# come by their key, in order of time, and everything else is looked up.
+# A person is named by the first of its identities in alphabetical order. CROSS JOIN makes SQLite read the
+# table by its key, in order of time, and look up the rest.
 _SHOWN: Final = """SELECT r.person, r.name, o.key,
 (SELECT min(identity) FROM kept_people WHERE id = r.person OR leader = r.person) AS identity,
 n.shown, {columns} FROM {table} r
@@ -35,7 +35,7 @@ class Person(NamedTuple):
 
 
 class Event(NamedTuple):
-    """An event that counts. `person` is the first of the person's identities, `second` UTC Unix time."""
+    """An event that is kept. `person` is the first of the person's identities, `second` UTC Unix time."""
 
     product: str
     person: str
@@ -44,7 +44,7 @@ class Event(NamedTuple):
 
 
 class Property(NamedTuple):
-    """A value that stands. `person` is the first of the person's identities, `second` UTC Unix time."""
+    """A value that is kept. `person` is the first of the person's identities, `second` UTC Unix time."""
 
     product: str
     person: str
@@ -54,12 +54,12 @@ class Property(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What stands in the store.
+    """Counts of the store.
 
-    `merged`: D1 events not counted, D2 values that lost to another, D4 calls with a name that was changed,
-    repeat calls that changed nothing at all (a resend; or two that only looked alike).
-    `dropped`: D7 events and D7-property values older than the last 1,000 of that person.
-    `ignored`: the reasons why calls, or single properties of a call that was kept, are not there.
+    `merged` counts by code: D1 the events that merged with another event, D2 the values that another value
+    replaced, D4 the calls with a changed name, `repeat` the calls that changed nothing because they were sent
+    twice. `dropped` counts D7 events and D7-property values older than the last 1,000 of their person.
+    `ignored` counts the calls, and single properties of calls, that were not kept, by reason.
     """
 
     received: int
@@ -72,17 +72,17 @@ class Kept(NamedTuple):
 
 
 class Reader:
-    """Reads by a connection of its own each time: sees only what is committed, holds up nothing."""
+    """Reads with a new connection each time: it sees committed data only, and does not block writing."""
 
     def __init__(self, path: str | Path) -> None:
-        """`path` is a file that has the store's tables."""
+        """Prepare to read `path`, a file that has the store's tables."""
         self._path = str(path)
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
 
     def kept(self) -> Kept:
-        """What stands in the store, over all products. Counts many rows: seconds with many millions."""
+        """Return the counts over all products. It takes seconds for many millions of rows."""
         with closing(self._connect()) as db:
             db.execute("BEGIN")  # one view for all of it
             counts: dict[str, dict[str, int]] = {
@@ -100,22 +100,22 @@ class Reader:
         return Kept(received, people, events, properties, merged, dropped, counts["ignored"])
 
     def people(self) -> Iterator[Person]:
-        """Everyone who has an event or a property (I3)."""
+        """Yield everyone who has an event or a property (I3)."""
         with closing(self._connect()) as db:
             for _, rows in groupby(db.execute(_IDENTITIES), key=lambda row: row[2]):
                 keys, identities, _ = zip(*rows, strict=True)
                 yield Person(keys[0], identities)
 
     def events(self) -> Iterator[Event]:
-        """Every event that counts, by second; an alias shows at once."""
+        """Yield the events that are kept, by second. An alias shows at once."""
         yield from map(Event._make, self._shown("kept_events", "r.second"))
 
     def properties(self) -> Iterator[Property]:
-        """Every value that stands, by second. Values are as sent: "123" is not made a number (D5)."""
+        """Yield the values that are kept, by second, as they were sent: "123" is not made a number (D5)."""
         yield from map(Property._make, self._shown("kept_properties", "r.second, r.value"))
 
     def _shown(self, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a table by second, without the first of those that are too many (D7)."""
+        """Yield the rows of a table by second, without the oldest beyond the last 1,000 (D7)."""
         with closing(self._connect()) as db:
             db.execute("BEGIN")  # the counts and the rows are of one moment
             too_many = {(person, name): n for person, name, n in db.execute(_TOO_MANY)}

@@ -1,12 +1,12 @@
-"""What Kissmetrics would keep, in SQLite.
+"""The store, in SQLite: it keeps the data that Kissmetrics would keep.
 
-Names and people are small integers. The tables of events and properties begin with the second, so that a
-log in order of time is appended to; `kept_minutes` says in which minutes a person has anything, so that an
-alias reads those and not everything.
+Names and people are small integers. The keys of events and properties begin with the second, so that a log in
+order of time is appended at the end. `kept_minutes` lists the minutes in which a person has data, so that an
+alias reads only those.
 
 Kissmetrics keeps the last 1,000 instances of each event and property of a person (D7). The tables hold the
-older ones too, which nothing shows: so a repeat of one is known as a repeat, and neither the order of arrival
-nor a later alias changes a count. `kept_instances` counts all of them; the reader leaves out the oldest.
+older ones too, and the reader leaves them out. So a repeat of an old one is recognised as a repeat, and no
+count depends on the order of arrival or on a later alias. `kept_instances` counts all of them.
 """
 
 import threading
@@ -26,7 +26,7 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS kept_products (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS kept_people (
     id INTEGER PRIMARY KEY, product INTEGER NOT NULL, identity TEXT NOT NULL,
-    leader INTEGER, -- the id that holds the data of all aliased to each other; null for one's own
+    leader INTEGER, -- the id that holds the data of all its aliases; null if it is this one
     UNIQUE (product, identity));
 CREATE INDEX IF NOT EXISTS kept_people_leader ON kept_people (leader) WHERE leader IS NOT NULL;
 CREATE TABLE IF NOT EXISTS kept_names (
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS kept_counts (
     kind TEXT, what TEXT, n INTEGER NOT NULL, PRIMARY KEY (kind, what)) WITHOUT ROWID;
 """
 
-# A file that an earlier version made has no counts yet.
+# A file of an earlier version has no counts yet.
 _COUNT_INSTANCES: Final = """INSERT INTO kept_instances
 SELECT person, name, count(*) FROM kept_events GROUP BY person, name
 UNION ALL SELECT person, name, count(*) FROM kept_properties GROUP BY person, name"""
@@ -57,16 +57,17 @@ _MOMENT: Final = """
 SELECT name, NULL FROM kept_events WHERE second = ?1 AND person = ?2
 UNION ALL SELECT name, value FROM kept_properties WHERE second = ?1 AND person = ?2"""
 
-# The last second in which anything stands.
+# The last second that has data.
 _LATEST: Final = """SELECT max(coalesce((SELECT max(second) FROM kept_events), 0),
 coalesce((SELECT max(second) FROM kept_properties), 0))"""
 
-# A person's rows of a table, found by the minutes they lie in.
+# A person's rows of a table, found by their minutes.
 _ROWS: Final = """FROM kept_minutes m CROSS JOIN {0} r
 ON r.second BETWEEN m.minute * 60 AND m.minute * 60 + 59 AND r.person = m.person"""
 _EVENTS, _VALUES = _ROWS.format("kept_events"), _ROWS.format("kept_properties")
 
-# An alias gives what the loser has to the leader; what the leader has already stays (D1, D2).
+# An alias moves the data of one person (the loser) to the other (the leader). Where both have the same event
+# or property in a second, the leader's stays (D1, D2).
 _LOST_VALUES: Final = f"""SELECT count(*) {_VALUES} JOIN kept_properties k
 ON k.second = r.second AND k.person = :leader AND k.name = r.name
 WHERE m.person = :loser AND k.value <> r.value"""
@@ -92,20 +93,21 @@ _MOVE_THE_REST: Final = (
 
 
 class _Moment(NamedTuple):
-    """What stands in one second of one person: ids of events; values by id of property."""
+    """The data of one person in one second: ids of events, and values by the id of their property."""
 
     events: set[int]
     properties: dict[int, str]
 
 
 class Store(Reader):
-    """The embedded store. Threads may share one; other processes may open the same file.
+    """The embedded store. Threads may share one, and other processes may open the same file.
 
-    Commits are not synced by themselves; a later synced commit to the same file covers them.
+    Commits are not synced by themselves: the ledger is in the same file, and its next synced commit covers
+    them.
     """
 
     def __init__(self, path: str | Path, now: Callable[[], float] = time.time) -> None:
-        """Open the file, which must be a real one, or create it. `now` gives Unix time in seconds."""
+        """Open or create the file; it cannot be in memory. `now` returns Unix time in seconds."""
         super().__init__(path)
         self._now = now
         self._lock = threading.Lock()
@@ -123,11 +125,11 @@ class Store(Reader):
         self._forget()
 
     def close(self) -> None:
-        """Let go of the file. Harmless when repeated."""
+        """Close the file. It may be called again."""
         self._db.close()
 
     def _make_tables(self) -> None:
-        """Make the tables that are not there; count what a file of an earlier version holds."""
+        """Make the missing tables, and count the data of a file of an earlier version."""
         if not self._one("SELECT count(*) FROM sqlite_master WHERE name = 'kept_instances'"):
             self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}")
             if not self._one("SELECT EXISTS (SELECT 1 FROM kept_instances)"):  # or another process counted
@@ -135,7 +137,7 @@ class Store(Reader):
             self._db.execute("COMMIT")
 
     def receive(self, requests: Iterable[tuple[str, bytes]]) -> None:
-        """Take calls, each its path with query and its form body, in one transaction: all or none.
+        """Take calls in one transaction, all or none. A call is its path with the query, and its form body.
 
         The caller must not have a transaction open that writes to the same file.
         """
@@ -163,7 +165,7 @@ class Store(Reader):
             raise
 
     def _heed_other_processes(self) -> None:
-        """Forget who is who when somebody else made an alias; nothing else ever changes an id."""
+        """Forget cached ids if another process made an alias, which alone can change an id."""
         made = self._one("SELECT coalesce(sum(n), 0) FROM kept_counts WHERE kind = 'alias'")
         if made != self._aliases:
             self._forget()
@@ -199,12 +201,12 @@ class Store(Reader):
         if hit.kind == "s" and not hit.properties:
             return
         moment = self._moment(second, person)
-        news, folded = self._set(hit, product, moment, (second, person))
+        gain, folded = self._set(hit, product, moment, (second, person))
         if hit.kind == "e":
             name, changed = self._name(product, "event", hit.name)
             folded = folded or changed
             if name in moment.events:  # D1, the stricter reading: the properties need not match
-                self._counts["merged", "D1" if news else "repeat"] += 1
+                self._counts["merged", "D1" if gain else "repeat"] += 1
             else:
                 moment.events.add(name)
                 self._new_events.append((second, person, name))
@@ -213,8 +215,8 @@ class Store(Reader):
             self._counts["merged", "D4"] += 1
 
     def _set(self, hit: Hit, product: int, moment: _Moment, key: tuple[int, int]) -> tuple[bool, bool]:
-        """Set the properties; whether that changed anything, and whether D4 changed a name."""
-        news = folded = False
+        """Set the properties. Return whether that changed anything, and whether D4 changed a name."""
+        gain = folded = False
         for shown, value in hit.properties:
             name, changed = self._name(product, "property", shown)
             folded = folded or changed
@@ -224,17 +226,17 @@ class Store(Reader):
             if before is None:
                 self._new_instances[key[1], name] += 1
             else:
-                self._counts["merged", "D2"] += 1  # one survives: here the later
-            news = True
+                self._counts["merged", "D2"] += 1  # one value survives: here the later one
+            gain = True
             moment.properties[name] = value
             self._new_values.append((*key, name, value))
-        return news, folded
+        return gain, folded
 
     def _moment(self, second: int, person: int) -> _Moment:
         if known := self._moments.get((second, person)):
             return known
         moment = self._moments[second, person] = _Moment(set(), {})
-        if second > self._latest:  # a log in order of time needs no look
+        if second > self._latest:  # a log in order of time needs no query
             return moment
         for name, value in self._db.execute(_MOMENT, (second, person)):
             if value is None:
@@ -251,7 +253,7 @@ class Store(Reader):
         return self._products[key]
 
     def _person(self, product: int, identity: str) -> int:
-        """The id that holds this person's data. The case of identities tells them apart."""
+        """Return the id that holds this person's data. Identities that differ in case are two people."""
         key = (product, identity)
         if known := self._people.get(key):
             return known
@@ -263,7 +265,7 @@ class Store(Reader):
         return found
 
     def _name(self, product: int, kind: str, shown: str) -> tuple[int, bool]:
-        """The id of a name, shown as first spelled, and whether D4 changes a comma or colon in it."""
+        """Return the id of a name, shown as first spelled, and whether it has a comma or colon (D4)."""
         if known := self._names.get((product, kind, shown)):
             return known
         if len(self._names) >= _MOST_CACHED:
@@ -277,12 +279,12 @@ class Store(Reader):
         return found
 
     def _alias(self, one: int, other: int) -> None:
-        """Make two people one, for ever (I2)."""
+        """Make two people one for good (I2)."""
         if one == other:
             return
         self._flush()
         count = "SELECT count(*) FROM kept_minutes WHERE person = ?"
-        # The one with less is moved.
+        # The one with less data is moved.
         loser, leader = sorted((one, other), key=lambda person: self._one(count, (person,)))
         who = {"loser": loser, "leader": leader}
         self._counts["merged", "D2"] += self._one(_LOST_VALUES, who)
@@ -301,7 +303,7 @@ class Store(Reader):
         self._people.clear()
 
     def _flush(self) -> None:
-        """Write the events and values that have been gathered."""
+        """Write the new events and values of this transaction."""
         run = self._db.executemany
         run("INSERT INTO kept_events VALUES (?, ?, ?)", self._new_events)
         run("INSERT OR REPLACE INTO kept_properties VALUES (?, ?, ?, ?)", self._new_values)

@@ -1,4 +1,4 @@
-"""From the bytes of a request to a Hit, read as Kissmetrics reads them; wrong ones become Ignored."""
+"""Decodes requests as Kissmetrics does: a call that can be kept becomes a Hit, any other becomes Ignored."""
 
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, cast
@@ -15,9 +15,10 @@ LATEST: Final = 253_402_300_799  # the end of the year 9999
 class Hit(NamedTuple):
     """A call that can be kept.
 
-    `person` is folded (D4); `name` is the event's as sent, on an alias the other identity, folded, and
-    on a set blank. `second` is None when the arrival counts. `properties` are in the order sent, their
-    names as sent, perhaps twice. `dropped` has a reason for each property that could not be kept.
+    `person` is folded (D4). `name` is the event's name as sent; of an alias it is the other identity, folded,
+    and of a set it is "". `second` is None if the time of arrival counts. `properties` are in the order sent,
+    with their names as sent, and a name may come twice. `dropped` has a reason for each property that could
+    not be kept.
     """
 
     kind: Kind
@@ -30,7 +31,7 @@ class Hit(NamedTuple):
 
 
 class Ignored(NamedTuple):
-    """A call that is answered with 200 like any other, and then forgotten (W3)."""
+    """A call that is answered with 200 like any other, and then dropped (W3)."""
 
     reason: str
 
@@ -40,7 +41,7 @@ class _WrongError(Exception):
 
 
 def decode(path: str, body: bytes = b"") -> Hit | Ignored:
-    """What a request says. `path` has the query; `body` is an urlencoded form or empty. Never raises."""
+    """Decode a request. `path` has the query, `body` is an urlencoded form or empty. It never raises."""
     if not path.isascii():  # a lone surrogate can be neither sent nor stored
         path = path.encode("utf-8", "replace").decode()
     call, _, text = path.partition("?")
@@ -57,7 +58,7 @@ def decode(path: str, body: bytes = b"") -> Hit | Ignored:
 
 
 def fold(text: str) -> str:
-    """Commas and colons become spaces (D4). Case is left as it is: it tells identities apart, not names."""
+    """Return the text with spaces for commas and colons (D4). Case stays, since identities differ by it."""
     return text.replace(",", " ").replace(":", " ")
 
 
@@ -108,11 +109,11 @@ def _second(text: str) -> int:
 
 
 def _parameters(text: str) -> tuple[dict[str, str], list[tuple[str, str]], list[str]]:
-    """The reserved parameters (of two alike the later), the properties, and why some were dropped."""
+    """Return the reserved parameters (the later of two), the properties, and why some were dropped."""
     special: dict[str, str] = {}
     properties: list[tuple[str, str]] = []
     dropped: list[str] = []
-    for part in filter(None, text.replace("+", " ").split("&")):  # a plus that is meant is %2B (W4)
+    for part in filter(None, text.replace("+", " ").split("&")):  # a real plus is sent as %2B (W4)
         name, _, value = part.partition("=")
         if "%" in name:
             name = _unquote_short(name)
@@ -120,7 +121,9 @@ def _parameters(text: str) -> tuple[dict[str, str], list[tuple[str, str]], list[
             value = _unquote_short(value) if len(value) < LONGEST_NAME else unquote(value)
         if name[:1] == "_":
             special[name] = value
-        elif len(part) <= LONGEST_NAME and name[:1].isalnum():  # nearly all: nothing to look for
+        elif (
+            len(part) <= LONGEST_NAME and name[:1].isalnum()
+        ):  # nearly all properties: there is nothing to check
             properties.append((name, value))
         elif reason := _unfit(name, value):
             dropped.append(reason)
@@ -130,7 +133,7 @@ def _parameters(text: str) -> tuple[dict[str, str], list[tuple[str, str]], list[
 
 
 def _unfit(name: str, value: str) -> str:
-    """Why a property cannot be kept; blank when it can."""
+    """Return why a property cannot be kept; "" if it can."""
     if len(name) > LONGEST_NAME:
         return f"property name over {LONGEST_NAME} characters"
     if len(value.encode()) > LARGEST_VALUE:
@@ -138,5 +141,5 @@ def _unfit(name: str, value: str) -> str:
     return "" if fold(name).strip() else "no property name"
 
 
-# Names and identities come again and again; a long text would only fill the memory.
+# Names and identities come again and again. Long texts hardly do, and would fill the memory.
 _unquote_short = lru_cache(maxsize=1 << 14)(unquote)

@@ -1,107 +1,19 @@
-"""The one mechanism behind every strategy: each persona in turn, then back to the actor (I6)."""
+"""The interface of a strategy: an ordered list of personas, made for a site and the accounts' site."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Sequence as Listed
+from typing import NamedTuple
 
-from km_cli.model import Alias, Call, Event, Identify, Persona, Record, Reject, Sequence, Set, Share
-from km_cli.names import LONGEST_NAME, fold_name
-
-_MOST_NAMES = 100_000
+from km_cli.model import Persona
 
 
-class Expansion:
-    """Expands events to sequences. The first of the `personas` is the actor."""
+class Strategy(NamedTuple):
+    """A strategy by its name, the word for `--strategy`.
 
-    def __init__(self, personas: Listed[Persona]) -> None:
-        self._actor = personas[0].name
-        self._parts = [(persona, _naming(persona)) for persona in personas]
+    `personas` returns the personas, the actor first. Its arguments are the site of the import, and another
+    site that accounts may have. The mechanism is the same for all strategies: see Expansion.
+    """
 
-    def expand(self, event: Event) -> Sequence | Reject:
-        """Return the calls for `event`: each persona that the row names does its part, as itself.
-
-        Identity toggles only if another persona had a part, and then returns to the actor. A corrected
-        reject expands only to the parts it still owes. There are no calls if no persona may do the event;
-        it is a Reject if those who may are not named in the row.
-        """
-        row = event.row
-        owed = row.origin.owed if row.origin else ()
-        calls: list[Call] = []
-        people = 0
-        for (persona, naming), share in zip(self._parts, event.shares, strict=True):
-            if share.identity and (part := _part(persona, naming(event.name), share, event, owed)):
-                people += 1
-                calls += part
-        for call in calls:
-            if type(call) is Record:
-                if len(call.event) > LONGEST_NAME:
-                    said = f"the event {call.event[:30]!r}… has {len(call.event)} characters, over 254"
-                    return Reject(row, "D4", said)
-                break
-        else:
-            if refused := self._without_record(event, owed, calls):
-                return refused
-        if people > 1 and calls[0] == Identify(self._actor, event.shares[0].identity):
-            calls.append(calls[0])
-        return Sequence(row, tuple(calls), event.cells)
-
-    def _without_record(self, event: Event, owed: tuple[str, ...], calls: list[Call]) -> Reject | None:
-        """Refuse a row in which nobody does what others may do, or that owes what nobody has now."""
-        if owed and not calls:
-            said = f"no persona has now what it owes, {' and '.join(owed)}, or it names nobody"
-            return Reject(event.row, "owed", said, owed)
-        able = self._able(event.name)
-        if able and not owed:
-            return Reject(event.row, "no-identity", f"it names no {' and no '.join(able)}")
-        return None
-
-    def _able(self, event: str) -> list[str]:
-        """Return the personas that may do this event."""
-        return [persona.name for persona, naming in self._parts if naming(event)]
-
-
-def _part(persona: Persona, name: str, share: Share, event: Event, owed: tuple[str, ...]) -> list[Call]:
-    """Return what one persona does, of a corrected reject only what it still owes; empty for nothing."""
-    identity, properties, sets, alias = share
-    who, site, *_ = persona
-    if owed:
-        name = name if who in owed else ""
-        sets = sets if f"{who}.set" in owed else ()
-        alias = alias if f"{who}.alias" in owed else ""
-    if not (name or sets or alias):
-        return []
-    actor, moment = event.shares[0].identity, event.moment
-    calls: list[Call] = [Identify(who, identity)]
-    if sets:
-        calls.append(Set(site, who, identity, actor, moment, sets))
-    if name:
-        calls.append(Record(site, who, identity, actor, name, moment, properties, event.id))
-    if alias:
-        calls.append(Alias(site, who, identity, alias))
-    return calls
-
-
-def _naming(persona: Persona) -> Callable[[str], str]:
-    """Return what tells how an event is called for this persona; "" if it may not do it."""
-    if persona.events is None and persona.rename == "{event}":
-        return str
-    may_do = None if persona.events is None else {fold_name(name): new for name, new in persona.events}
-    known: dict[str, str] = {}
-
-    def called(event: str) -> str:
-        name = known.get(event)
-        if name is None:
-            if len(known) > _MOST_NAMES:
-                known.clear()
-            name = known[event] = _called(event, may_do, persona.rename)
-        return name
-
-    return called
-
-
-def _called(event: str, may_do: dict[str, str] | None, rename: str) -> str:
-    renamed = "" if may_do is None else may_do.get(fold_name(event))
-    if renamed is None:
-        return ""
-    return renamed or rename.replace("{event}", event)
+    name: str
+    personas: Callable[[str, str], tuple[Persona, ...]]

@@ -1,28 +1,30 @@
-"""The personas' lists of events: which events no persona does, and which some persona leaves to others."""
+"""The personas' lists of events in km.toml: the events that no persona does, or that one persona lacks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from km_cli.kissmetrics import fold_name
+from km_cli.memory import Remembered
 from km_cli.model import Event, Finding, Persona
-from km_cli.names import fold_name
 
 MOST_NAMES = 5000
-"""Names of events that are remembered, and counted if a persona leaves them to others."""
+"""How many names of events are remembered, and how many are counted that a persona lacks."""
 
 
-class _About(NamedTuple):
-    """An event: whether any persona does it, and the places of the personas whose list leaves it out."""
+class _Doers(NamedTuple):
+    """Whether any persona does an event, and the places of the personas whose list lacks it."""
 
     is_done: bool
-    leaving: tuple[int, ...]
+    lacking: tuple[int, ...]
 
 
 class EventLists:
     """Compares the events of a log with the lists in km.toml.
 
-    `events = []` says that a persona does nothing, which is meant; every other list may be incomplete.
+    `events = []` says that a persona does nothing, which is intended. Every other list may be incomplete, for
+    example when the product has a new event.
     """
 
     def __init__(self, personas: Sequence[Persona]) -> None:
@@ -32,40 +34,37 @@ class EventLists:
             for persona in personas
         ]
         self._matters = any(self._lists)
-        self._known: dict[str, _About] = {}
-        self._left: dict[str, tuple[str, int, set[int]]] = {}
+        self._known: Remembered[str, _Doers] = Remembered(MOST_NAMES)
+        self._lacked: dict[str, tuple[str, int, set[int]]] = {}
 
     def look(self, event: Event) -> Finding | None:
-        """Return a finding if no persona does this event; count it if a persona of the row leaves it out."""
+        """Return a finding if no persona does this event; count it if a persona of the row lacks it."""
         row = event.row
         if not self._matters or (row.origin and row.origin.owed):
             return None
-        about = self._known.get(event.name) or self._about(event.name)
-        if not about.is_done:
-            said = f"no persona has {event.name!r} among its events, and no skip names it"
-            return Finding("no-persona", said, row.source, row.line, repr(event.name))
-        if leaving := [place for place in about.leaving if event.shares[place].identity]:
-            self._count(event.name, leaving)
+        doers = self._known.get(event.name) or self._doers(event.name)
+        if not doers.is_done:
+            message = f"no persona has {event.name!r} among its events, and no skip names it"
+            return Finding("no-persona", message, row.source, row.line, repr(event.name))
+        if lacking := [place for place in doers.lacking if event.parts[place].identity]:
+            self._count(event.name, lacking)
         return None
 
-    def _about(self, name: str) -> _About:
+    def _doers(self, name: str) -> _Doers:
         folded = fold_name(name)
-        leaving = [place for place, names in enumerate(self._lists) if names and folded not in names]
+        lacking = [place for place, names in enumerate(self._lists) if names and folded not in names]
         is_done = any(names is None or folded in names for names in self._lists)
-        about = _About(is_done, tuple(leaving))
-        if len(self._known) < MOST_NAMES:
-            self._known[name] = about
-        return about
+        return self._known.remember(name, _Doers(is_done, tuple(lacking)))
 
-    def _count(self, name: str, leaving: list[int]) -> None:
+    def _count(self, name: str, lacking: list[int]) -> None:
         folded = fold_name(name)
-        first, rows, places = self._left.get(folded, (name, 0, set()))
-        if rows or len(self._left) < MOST_NAMES:
-            self._left[folded] = (first, rows + 1, places.union(leaving))
+        first, rows, places = self._lacked.get(folded, (name, 0, set()))
+        if rows or len(self._lacked) < MOST_NAMES:  # counts stay: they could not be made again
+            self._lacked[folded] = (first, rows + 1, places.union(lacking))
 
     def left_to_others(self) -> Iterator[tuple[Finding, int]]:
-        """Yield a finding for each event that a persona left to others, and in how many rows it did."""
-        for name, rows, places in sorted(self._left.values(), key=lambda left: (-left[1], left[0])):
+        """Yield a finding for each event that a persona lacks and others do, and the number of its rows."""
+        for name, rows, places in sorted(self._lacked.values(), key=lambda lacked: (-lacked[1], lacked[0])):
             who = " and ".join(self._personas[place] for place in sorted(places))
-            said = f"{name!r} is not among the events of {who}: others do it (rows: {rows:,})"
-            yield Finding("left-to-others", said, "", 0, repr(name)), rows
+            message = f"{name!r} is not among the events of {who}, but of another persona (rows: {rows:,})"
+            yield Finding("left-to-others", message, "", 0, repr(name)), rows

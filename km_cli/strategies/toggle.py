@@ -1,10 +1,13 @@
-"""`toggle`: users and accounts side by side in one site, each doing only its own events (I6)."""
+"""`toggle`: users and accounts side by side in one site, each doing its own events (I6)."""
 
 from __future__ import annotations
 
 from km_cli.model import Persona
+from km_cli.strategies.base import Strategy
 
 
-def personas(site: str, _accounts: str) -> tuple[Persona, ...]:
-    """Return the user, who acts, and the account, both in `site`."""
+def _personas(site: str, _accounts: str) -> tuple[Persona, ...]:
     return Persona("user", site), Persona("account", site)
+
+
+TOGGLE = Strategy("toggle", _personas)

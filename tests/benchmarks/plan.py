@@ -1,7 +1,7 @@
 """What a row costs from file to plan, ledger included: `python -m tests.benchmarks.plan [FILE OPTION...]`.
 
-Prints CPU microseconds a row for every stage, for the whole, and for a bare `csv.reader` over the same
-file as a yardstick: machines differ, so compare ratios of one run.
+Prints CPU microseconds a row for every stage, for the whole, and for a bare `csv.reader` over the same file,
+which is the yardstick: machines differ, so compare ratios of one run.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from km_cli.census import Census
 from km_cli.destinations.base import QueryEncoder
 from km_cli.inputs import Source, open_reader
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Clocking, Mapper, Mapping, Wanted, recognise
+from km_cli.mapping import ColumnOptions, Mapper, Mapping, TimeOptions, recognise_columns
 from km_cli.model import Event, Outcome, Overlap, Receipt, Row
-from km_cli.overlaps import Overlaps
 from km_cli.planning import Planner
+from km_cli.planning.forecast import Forecaster
 from km_cli.rules import Rules
+from km_cli.run.overlaps import Overlaps
 from km_cli.strategies import STRATEGIES, Expansion
 
 SAMPLE = Path(__file__).parent.parent.parent / "samples" / "events.csv"
@@ -55,25 +55,24 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
     """Take a file through every stage, batch by batch; return its rows and what they cost."""
     stages = Stages()
     opened = open_reader(Source(path))
-    tabular = opened.format == "delimited"
-    personas = STRATEGIES["toggle"]("main", "accounts")
+    tabular = opened.format.is_tabular
+    personas = STRATEGIES["toggle"].personas("main", "accounts")
     personas = tuple(one._replace(column=named.pop(one.name, "")) for one in personas)
-    columns = recognise(Wanted(**named), personas, opened.columns, path, tabular=tabular)
+    columns = recognise_columns(ColumnOptions(**named), personas, opened.columns, path, tabular=tabular)
     expansion = Expansion(personas)
     mapper = Mapper(
         columns,
         opened.columns,
         tabular=tabular,
         personas=personas,
-        clocking=Clocking(),
+        time_options=TimeOptions(),
         allowed=(),
         now=time.time(),
-        note=lambda _finding: None,
         normalised=defaultdict(int),
     )
     ledger = Ledger.open(folder / "ledger.db")
-    rules, census = Rules(), Census(ledger.counts, "benchmark")
-    mapping = Mapping(columns, Clocking()).to_json()
+    rules, forecaster = Rules(), Forecaster(ledger.counts, "benchmark")
+    mapping = Mapping(columns, TimeOptions()).to_json()
     reading = ledger.readings.begin(
         Reading(0, "", "asked", mapping, path, opened.columns, ",", regular=opened.columns)
     )
@@ -89,14 +88,14 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
         sequences = stages.time("expand", lambda events=events: [expansion.expand(one) for one in events])
         plans = stages.time("plan", lambda sequences=sequences: [planner.plan(one) for one in sequences])
         both = list(zip(sequences, plans, strict=True))
-        stages.time("census", lambda both=both: [census.take(*one) for one in both])
-        placed = [one for plan in plans for one in plan.placed]
+        stages.time("forecast", lambda both=both: [forecaster.take(*one) for one in both])
+        planned = [one for plan in plans for one in plan.planned]
         calls = stages.time(
             "encode",
-            lambda placed=placed: [(one, encoder.encode(one.call, one.filed.taken)) for one in placed],
+            lambda planned=planned: [(one, encoder.encode(one.call, one.known.taken)) for one in planned],
         )
-        parcels = stages.time("commit", lambda calls=calls: ledger.commit("benchmark", reading, calls))
-        receipts = [Receipt(parcel, Outcome.ACKNOWLEDGED) for parcel in parcels]
+        outbox_calls = stages.time("commit", lambda calls=calls: ledger.commit("benchmark", reading, calls))
+        receipts = [Receipt(outbox_call, Outcome.ACKNOWLEDGED) for outbox_call in outbox_calls]
         stages.time("settle", lambda receipts=receipts: ledger.settle("benchmark", receipts))
     ledger.close()
     opened.close()

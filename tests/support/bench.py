@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
-from km_cli.cli import group
-from km_cli.cli.outcome import exit_code_of
 from tests.support.accounting import Call, calls_of, complaints, rejected_in
-from tests.support.command import KEY
+from tests.support.command import KEY, TRANSPORT
+from tests.support.inprocess import run
 from tests.support.people import ACCOUNT_KEY
 from tests.support.rowcount import Form
 from tests.support.rowlogs import Kind
@@ -25,6 +21,7 @@ from tests.support.tracker import Tracker
 PARTNERS_KEY = "00112233445566778899aabbccddeeff00112233"
 SITES = {KEY: "main", ACCOUNT_KEY: "accounts", PARTNERS_KEY: "partners"}
 ENVIRONMENT = {
+    **TRANSPORT,
     "KM_API_KEY": KEY,
     "KM_ACCOUNT_API_KEY": ACCOUNT_KEY,
     "KM_PARTNERS_API_KEY": PARTNERS_KEY,
@@ -115,15 +112,6 @@ def fresh(tracker: Tracker) -> Iterator[Bench]:
 
 def ran(*words: str | Path, **environment: str) -> Ran:
     """Run a command line in this process."""
-    out, err = StringIO(), StringIO()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KM_")}
-    argv = ["km-cli", *map(str, words)]
-    with (
-        patch.dict(os.environ, {**kept, **ENVIRONMENT, **environment}, clear=True),
-        patch.object(sys, "argv", argv),
-        redirect_stdout(out),
-        redirect_stderr(err),
-    ):
-        code = exit_code_of(group)
-    text = out.getvalue()
-    return Ran(code, json.loads(text) if text.startswith("{") else {}, err.getvalue())
+    code, out, err = run([str(word) for word in words], {**kept, **ENVIRONMENT, **environment})
+    return Ran(code, json.loads(out) if out.startswith("{") else {}, err)

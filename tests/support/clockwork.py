@@ -43,22 +43,16 @@ class _SetClock:
 
 
 def _run(arguments: Sequence[str], now: float) -> int:
-    from km_cli.cli.backfill import command
-    from km_cli.cli.show import complain
-    from km_cli.cli.unattended import run_backfill
-    from km_cli.errors import KmError
+    from km_cli.cli import group
+    from km_cli.cli.outcome import exit_code_of, process_environment
 
-    try:
-        with command.make_context("backfill", list(arguments)) as context:
-            return int(run_backfill(context, _SetClock(now)))
-    except KmError as error:
-        complain(str(error), error.hint)
-        return error.exit
+    environment = process_environment()._replace(clock=_SetClock(now))
+    return exit_code_of(group, ["backfill", *arguments], environment)
 
 
 def _serve(arguments: Sequence[str]) -> None:
     import km_cli.cli.backfill
-    import km_cli.cli.unattended  # noqa: F401 - so that no run has to
+    import km_cli.cli.run_backfill  # noqa: F401 - so that no run has to
 
     for line in sys.stdin:
         asked = json.loads(line)

@@ -1,4 +1,4 @@
-"""Runs the real command in a process of its own, in an environment of its own."""
+"""Runs the real command, in an environment of its own: in this process, or in one of its own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.support.inprocess import run
+
+TRANSPORT = {"KM_CLI_TRANSPORT": "requests"}
+"""Commands send by requests, whether or not pycurl is installed here, unless a test says otherwise."""
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
@@ -51,11 +57,8 @@ class Command:
         self, *arguments: str | Path, stdin: Any = subprocess.DEVNULL, **more: Any
     ) -> subprocess.Popen[str]:
         """Start the command and return the process."""
-        words = [str(word) for word in arguments]
-        if self.to and "--to" not in words:
-            words += ["--to", self.to]
         return subprocess.Popen(
-            [*self.program, *words],
+            [*self.program, *self._words(arguments)],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -68,13 +71,21 @@ class Command:
         """Return the environment in which it runs."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("KM_", "XDG_"))}
         home = {"HOME": str(self.home), "XDG_STATE_HOME": str(self.home / "state")}
-        return {**kept, **home, "KM_API_KEY": KEY, "PYTHONWARNINGS": "error", **self.environment}
+        return {**kept, **home, "KM_API_KEY": KEY, "PYTHONWARNINGS": "error", **TRANSPORT, **self.environment}
 
     def __call__(self, *arguments: str | Path, stdin: bytes | None = None) -> Result:
-        """Run the command to its end."""
+        """Run the command to its end, in this process: only Python's start is left out."""
+        return Result(*run(self._words(arguments), self.surroundings(), stdin))
+
+    def alone(self, *arguments: str | Path, stdin: bytes | None = None) -> Result:
+        """Run the command to its end, in a process of its own: for tests of what only that has."""
         process = self.start(*arguments, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
         out, err = process.communicate(None if stdin is None else stdin.decode(), timeout=300)
         return Result(process.returncode, out, err)
+
+    def _words(self, arguments: Sequence[str | Path]) -> list[str]:
+        words = [str(word) for word in arguments]
+        return [*words, "--to", self.to] if self.to and "--to" not in words else words
 
     @property
     def state(self) -> Path:

@@ -1,4 +1,4 @@
-"""A pool in this process: real workers, a real destination, waits so short that nobody notices."""
+"""A pool in this process: real workers, a real destination, with very short waits."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from km_cli.cli.sending import SystemClock
-from km_cli.delivery import Policy, Pool
-from km_cli.destinations.tracker import TrackerDestination
+from km_cli.delivery import Courier, Driver, OneThread, Policy, Pool
+from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import KmError
-from km_cli.model import NANOSECONDS, Outcome, Parcel, Receipt, Record, Seat
-from km_cli.protocols import Destination
+from km_cli.model import NANOSECONDS, Answer, OutboxCall, Outcome, Receipt, Record, SlotReference
+from km_cli.protocols import Connection, Destination, ManyAtOnce, Transfers
+from km_cli.run.clock import SystemClock
 from tests.support.tracker import OK, Behave, Hit, Reaction, Tracker
 
 KEY = "0123456789abcdef"
+TRANSPORT = "requests"
+"""The library that sends; the fixture `transport` sets it."""
 SECOND = 1_700_000_000
 QUICK = Policy(
     backoff=0.002, backoff_cap=0.01, budget_per_second=1000.0, breaker_waits=(0.05,), unproven=1000
@@ -31,28 +33,60 @@ def record(number: int, **changes: Any) -> Record:
     return call._replace(**changes)
 
 
-def parcels(destination: Destination, count: int, first: int = 0) -> list[Parcel]:
+def outbox_calls(destination: Destination, count: int, first: int = 0) -> list[OutboxCall]:
     """Calls as they lie in the outbox, each of a person of its own."""
-    return [parcel(destination, number, record(number)) for number in range(first, first + count)]
+    return [outbox_call(destination, number, record(number)) for number in range(first, first + count)]
 
 
-def parcel(destination: Destination, number: int, call: Record) -> Parcel:
+def outbox_call(destination: Destination, number: int, call: Record) -> OutboxCall:
     """One call as it lies in the outbox."""
     payload = destination.encode(call, call.second)
-    return Parcel(number, number, call.site, call.persona, payload, Seat(b"", call.second, 0, b"", b""))
+    return OutboxCall(
+        number, number, call.site, call.persona, payload, SlotReference(b"", call.second, 0, b"", b"")
+    )
+
+
+class OneByOne:
+    """Transfers as if they were a connection, which sends one call after the other."""
+
+    at_once = 1
+
+    def __init__(self, transfers: Transfers) -> None:
+        self._transfers = transfers
+
+    def send(self, calls: Sequence[OutboxCall]) -> Answer:
+        """Send a call, and wait for its answer."""
+        (call,) = calls
+        self._transfers.start(call)
+        while not (found := self._transfers.step(1.0)):
+            pass
+        ((number, answer),) = found
+        assert number == call.number
+        return answer
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transfers.close()
+
+
+def connected(destination: Destination) -> Connection:
+    """Return a connection by the library that the fixture `transport` has chosen."""
+    if TRANSPORT == "curl" and isinstance(destination, ManyAtOnce):
+        return OneByOne(destination.transfers(1))
+    return destination.connect()
 
 
 @dataclass
 class Delivery:
     """A pool and what came out of it so far."""
 
-    pool: Pool
+    pool: Driver
     destination: Destination
     receipts: list[Receipt] = field(default_factory=list)
 
     def submit(self, count: int, first: int = 0) -> None:
         """Hand over so many calls."""
-        self.pool.submit(parcels(self.destination, count, first))
+        self.pool.submit(outbox_calls(self.destination, count, first))
 
     def run(self, limit: float = 20.0) -> KmError | None:
         """Wait until all have receipts or the pool stops; return why it stopped."""
@@ -74,30 +108,35 @@ class Delivery:
 
     def numbers(self, outcome: Outcome) -> list[int]:
         """The calls that ended so, in order."""
-        return sorted(one.parcel.number for one in self.receipts if one.outcome is outcome)
+        return sorted(one.call.number for one in self.receipts if one.outcome is outcome)
 
 
 @contextmanager
 def delivering(
-    to: Tracker | Destination, *, policy: Policy = QUICK, concurrency: int = 8, **more: Any
+    to: Tracker | Destination,
+    *,
+    policy: Policy = QUICK,
+    concurrency: int = 8,
+    **more: Any,
 ) -> Iterator[Delivery]:
     """A pool that is ended with the block; then every call must have one receipt."""
     destination = TrackerDestination(to.url, {"main": KEY}) if isinstance(to, Tracker) else to
-    pool = Pool(
-        destination,
-        concurrency=concurrency,
-        policy=policy,
-        clock=SystemClock(),
-        random=Random(0),
-        **{"window": 1000, **more},
-    )
+    clock, window = SystemClock(), more.pop("window", 1000)
+    courier = Courier(policy, Random(0), clock.monotonic(), at_once=destination.at_once, **more)
+    pool: Driver
+    if TRANSPORT == "curl" and isinstance(destination, ManyAtOnce):
+        transfers = destination.transfers(concurrency)
+        pool = OneThread(transfers, courier, clock, concurrency=concurrency, window=window)
+    else:
+        concurrency = min(concurrency, destination.workers)
+        pool = Pool(destination, courier, clock, concurrency=concurrency, window=window)
     delivery = Delivery(pool, destination)
     try:
         yield delivery
     finally:
         if not any(receipt for receipt in delivery.receipts if receipt.reason == "not sent"):
             delivery.end()
-    counts = Counter(receipt.parcel.number for receipt in delivery.receipts)
+    counts = Counter(receipt.call.number for receipt in delivery.receipts)
     assert set(counts.values()) <= {1}, "a call has two receipts"
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from click.testing import CliRunner
-
-from km_cli.cli import group
 from km_cli.standin import Store
+from tests.support.inprocess import run
 
 
 def ran(*words: str | Path) -> dict[str, Any]:
     """Run a command in this process and return its summary."""
-    result = CliRunner().invoke(group, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return json.loads(result.stdout)
+    code, out, err = run([str(word) for word in words], os.environ)
+    assert code in (0, 65), err
+    return json.loads(out)
 
 
 def held(path: Path, accounts: set[str]) -> dict[str, dict[str, int]]:

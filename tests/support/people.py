@@ -44,24 +44,25 @@ def _timed(row: str) -> str:
     return ",".join(cells)
 
 
-def told(hits: Iterable[Hit]) -> list[str]:
-    """Say calls as one would: "Acme did Clicked, plan pro @accounts"; times are left out."""
-    return [_told(hit) for hit in hits]
+def sentences(hits: Iterable[Hit]) -> list[str]:
+    """Write calls as sentences without times: "Acme did Clicked, plan pro @accounts"."""
+    return [_sentence(hit) for hit in hits]
 
 
 def arrived(tracker: Tracker) -> list[str]:
     """What was kept of it so far, sorted, each call once."""
-    return sorted(told({hit.wire: hit for hit in tracker.hits}.values()))
+    return sorted(sentences({hit.wire: hit for hit in tracker.hits}.values()))
 
 
 def seconds(tracker: Tracker) -> dict[str, int]:
     """The second of the minute at which each call was sent."""
     return {
-        call: int(hit.params["_t"]) % 60 for call, hit in zip(told(tracker.hits), tracker.hits, strict=True)
+        call: int(hit.params["_t"]) % 60
+        for call, hit in zip(sentences(tracker.hits), tracker.hits, strict=True)
     }
 
 
-def _told(hit: Hit) -> str:
+def _sentence(hit: Hit) -> str:
     params = hit.params
     values = ", ".join(f"{name} {value}" for name, value in params.items() if not name.startswith("_"))
     where = _SITES[params["_k"]]

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+import km_cli.run  # noqa: F401 - registers the rejects' form among the inputs
 from km_cli.errors import InputError, KmError, ReadError, UsageError
-from km_cli.inputs import Item, Place, Shape, Source, open_reader
+from km_cli.inputs import FormatOptions, Item, Place, Source, open_reader
 from km_cli.model import Gap, Row
 
 HEADERS = {"csv": b"user,event,time\n", "jsonl": b'{"user":"ada"}\n'}
@@ -44,12 +45,12 @@ def name_of(form: str) -> str:
 
 
 @contextmanager
-def written(data: bytes, name: str, shape: Shape | None = None) -> Iterator[Source]:
-    """A file with these bytes, and how it is said to be written."""
+def written(data: bytes, name: str, format_options: FormatOptions | None = None) -> Iterator[Source]:
+    """A file with these bytes, and the options that say how it is written."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(data)
-        yield Source(str(path), shape=shape or Shape())
+        yield Source(str(path), format_options=format_options or FormatOptions())
 
 
 def read(source: Source, place: Place | None = None) -> tuple[bytes, list[Item], KmError | None]:
@@ -95,7 +96,7 @@ def without_gaps(items: list[Item]) -> list[Any]:
     return [seen(item) for item in items if not isinstance(item, Gap)]
 
 
-def opening_fails(data: bytes, name: str, shape: Shape | None = None) -> UsageError:
-    with written(data, name, shape) as source, pytest.raises(InputError) as raised:
+def opening_fails(data: bytes, name: str, format_options: FormatOptions | None = None) -> UsageError:
+    with written(data, name, format_options) as source, pytest.raises(InputError) as raised:
         read_all(source)
     return raised.value

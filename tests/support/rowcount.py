@@ -94,7 +94,7 @@ class Log(NamedTuple):
         return min(seconds), max(seconds)
 
 
-class Part(NamedTuple):
+class Selection(NamedTuple):
     """One persona's part of a row, before a second is chosen."""
 
     log: int
@@ -116,7 +116,7 @@ class Part(NamedTuple):
 class Happening:
     """One event of one persona: the parts of rows, in one file or several, that tell of it."""
 
-    parts: list[Part]
+    parts: list[Selection]
     is_sure: bool = True
     """Whether a call for it must have arrived."""
     forms: frozenset[Cells] = frozenset()
@@ -179,14 +179,14 @@ def _is_date(text: str) -> bool:
     return len(text) == len("2024-01-01") and text.count("-") == 2
 
 
-def parts_of(number: int, log: Log, form: Form) -> list[Part]:
+def parts_of(number: int, log: Log, form: Form) -> list[Selection]:
     """Return the part of every persona of every row of the log with this number."""
     columns = {name for line in log.lines for name in line.values} if log.columns is None else log.columns
     carried = {level.name: form.carried(level, columns) for level in form.levels}
     return [part for line in log.lines for part in _parts(number, line, form, carried)]
 
 
-def _parts(log: int, line: Line, form: Form, carried: Mapping[str, set[str]]) -> list[Part]:
+def _parts(log: int, line: Line, form: Form, carried: Mapping[str, set[str]]) -> list[Selection]:
     row = line.values
     named = {level.name: level.prefix + row[level.column] for level in form.levels if level.column in row}
     actor = next(iter(named.values()), "")
@@ -201,7 +201,7 @@ def _parts(log: int, line: Line, form: Form, carried: Mapping[str, set[str]]) ->
         deed = (level.name, level.site, named[level.name], actor, row[form.event], line.moment)
         place = (log, line.number, level.name, level.site, named[level.name], event)
         second, id_ = line.moment.__floor__(), row.get(form.id, "")
-        found.append(Part(*place, deed, second, cells, id_, frozenset(shown.items())))
+        found.append(Selection(*place, deed, second, cells, id_, frozenset(shown.items())))
     return found
 
 
@@ -215,7 +215,7 @@ def count(logs: Sequence[Log], form: Form, overlap: str = "ask", rejected: Rejec
     is in the rejects files.
     """
     counted = Count()
-    deeds: dict[object, dict[int, list[Part]]] = defaultdict(lambda: defaultdict(list))
+    deeds: dict[object, dict[int, list[Selection]]] = defaultdict(lambda: defaultdict(list))
     for number, log in enumerate(logs):
         for part in parts_of(number, log, form):
             deeds[part.deed][number].append(part)
@@ -237,17 +237,17 @@ class _Judge:
         self._unfounded: dict[tuple[str, int], str] = {}
         self._founded: set[tuple[str, int]] = set()
 
-    def one_deed(self, by_log: Mapping[int, list[Part]]) -> None:
+    def one_deed(self, by_log: Mapping[int, list[Selection]]) -> None:
         """Add the events of one deed to the count."""
         pool: list[Happening] = []
         for number in sorted(by_log):
-            kinds: dict[object, list[Part]] = defaultdict(list)
+            kinds: dict[object, list[Selection]] = defaultdict(list)
             for part in by_log[number]:
                 kinds[part.id or part.cells].append(part)
             self._one_log(list(kinds.values()), pool)
         self._counted.happenings += pool
 
-    def _one_log(self, kinds: list[list[Part]], pool: list[Happening]) -> None:
+    def _one_log(self, kinds: list[list[Selection]], pool: list[Happening]) -> None:
         """Match the distinct rows of one file with the events of the files before it, one for one."""
         kept = [parts for parts in kinds if not all(map(self._is_rejected, parts))]
         refused = [parts for parts in kinds if all(map(self._is_rejected, parts))]
@@ -295,7 +295,7 @@ class _Judge:
         one.is_sure = False
         return [one]
 
-    def _judge_reject(self, part: Part, pool: list[Happening], known: bool) -> None:
+    def _judge_reject(self, part: Selection, pool: list[Happening], known: bool) -> None:
         place = self._place(part)
         self._counted.conflicts.add(place)
         if known:
@@ -312,12 +312,12 @@ class _Judge:
                 self._counted.wrong.append(why)
                 self._counted.conflicts.discard(place)
 
-    def _alike(self, part: Part, pool: list[Happening]) -> list[int]:
+    def _alike(self, part: Selection, pool: list[Happening]) -> list[int]:
         """Return the events that a row of another file tells of too, those alike in every column first."""
         found = [at for at, one in enumerate(pool) if any(self._is_alike(part, other) for other in one.parts)]
         return sorted(found, key=lambda at: all(part.cells != other.cells for other in pool[at].parts))
 
-    def _is_alike(self, one: Part, other: Part) -> bool:
+    def _is_alike(self, one: Selection, other: Selection) -> bool:
         """Tell whether two rows are alike in every column that both logs have, or by their ids.
 
         Files that are apart can't repeat each other: there it takes every column, as within one file.
@@ -330,7 +330,7 @@ class _Judge:
             different = {name for name in different if _has(log, name) and _has(before, name)}
         return not different
 
-    def _rivals(self, part: Part, pool: list[Happening]) -> list[Happening]:
+    def _rivals(self, part: Selection, pool: list[Happening]) -> list[Happening]:
         """Return the events with the same deed in a file that may repeat this one."""
         return [
             one
@@ -341,7 +341,7 @@ class _Judge:
             )
         ]
 
-    def _is_plain(self, part: Part, one: Happening) -> bool:
+    def _is_plain(self, part: Selection, one: Happening) -> bool:
         """Tell whether it is beyond doubt that a row that is alike to one of this event's tells of it too.
 
         In doubt it is where that row lacks a column in which a row of a third file differs.
@@ -350,19 +350,19 @@ class _Judge:
         others = [other for other in one.parts if other not in alike]
         return not any(self._is_alike(other, same) for other in others for same in alike)
 
-    def _is_touched(self, part: Part, one: Happening) -> bool:
+    def _is_touched(self, part: Selection, one: Happening) -> bool:
         """Tell whether a file that has this event only touches the part's: then a reject is no mistake."""
         return any(are_apart(self._logs[part.log], self._logs[other.log]) for other in one.parts)
 
-    def _is_rejected(self, part: Part) -> bool:
+    def _is_rejected(self, part: Selection) -> bool:
         return self._code(part) != ""
 
-    def _code(self, part: Part) -> str:
+    def _code(self, part: Selection) -> str:
         """Return why a part is in the rejects file; empty if it is not there."""
         owed = self._rejected.get(self._place(part), {})
         return owed.get("", "") or owed.get(part.level, "")
 
-    def _place(self, part: Part) -> tuple[str, int]:
+    def _place(self, part: Selection) -> tuple[str, int]:
         return self._logs[part.log].name, part.line
 
 
@@ -381,18 +381,18 @@ def pair(choices: Sequence[Sequence[int]]) -> dict[int, int]:
     """
     taken: dict[int, int] = {}
 
-    def seat(left: int, seen: set[int]) -> bool:
+    def reference(left: int, seen: set[int]) -> bool:
         free = next((right for right in choices[left] if right not in taken), None)
         for right in choices[left] if free is None else (free,):
             if right not in seen:
                 seen.add(right)
-                if right not in taken or seat(taken[right], seen):
+                if right not in taken or reference(taken[right], seen):
                     taken[right] = left
                     return True
         return False
 
     for left in range(len(choices)):
-        seat(left, set())
+        reference(left, set())
     return taken
 
 
@@ -400,7 +400,7 @@ def _has(log: Log, column: str) -> bool:
     return log.columns is None or column in log.columns
 
 
-def _forms(left: int, choices: list[list[int]], kinds: Sequence[list[Part]]) -> frozenset[Cells]:
+def _forms(left: int, choices: list[list[int]], kinds: Sequence[list[Selection]]) -> frozenset[Cells]:
     """Return what the call of an unmatched row may carry.
 
     Where several rows of a file are alike to one that lacks a column, each of them may be the known one.
@@ -410,5 +410,5 @@ def _forms(left: int, choices: list[list[int]], kinds: Sequence[list[Part]]) -> 
     return frozenset([kinds[left][0].shown, *alike])
 
 
-def _said(logs: Sequence[Log], part: Part) -> str:
+def _said(logs: Sequence[Log], part: Selection) -> str:
     return f"{Path(logs[part.log].name).name}, line {part.line}, {part.level} {part.identity!r}"

@@ -6,38 +6,39 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from km_cli.cli.sending import SystemClock
-from km_cli.config import Settings
 from km_cli.config.people import People
+from km_cli.config.settings import Settings
 from km_cli.config.sites import Site
-from km_cli.destinations import Target
 from km_cli.destinations.base import QueryEncoder
-from km_cli.dispatch import Batch, Stopped, count_plan
-from km_cli.inputs import Shape, Source
+from km_cli.destinations.tracker import TrackerTarget
+from km_cli.inputs import FormatOptions, Source
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Clocking, Columns, Part, Wanted
-from km_cli.model import Outcome, Overlap, Placed, Plan, Receipt
+from km_cli.mapping import ColumnOptions, Columns, Selection, TimeOptions
+from km_cli.model import Outcome, Overlap, PlannedCall, Receipt, RowPlan
 from km_cli.model import Sequence as Calls
-from km_cli.pipeline import Pipeline
 from km_cli.planning import Collisions
+from km_cli.run.batch import Batch
+from km_cli.run.clock import SystemClock
+from km_cli.run.pipeline import Pipeline
+from km_cli.run.stopping import Stopped
+from km_cli.run.tally import Tally
 from km_cli.strategies import STRATEGIES
-from km_cli.tally import Tally
 
 TRACKER = "test"
-TOGGLE = STRATEGIES["toggle"]("main", "accounts")
+TOGGLE = STRATEGIES["toggle"].personas("main", "accounts")
 
 
 def settings(ledger: Path, **changes: Any) -> Settings:
     """Return settings as the command makes them, for the columns user, account, event, timestamp."""
     fields: dict[str, Any] = {
         "files": (),
-        "shape": Shape(),
-        "target": Target("tracker", TRACKER, "http://127.0.0.1:1"),
+        "format_options": FormatOptions(),
+        "target": TrackerTarget(TRACKER, "http://127.0.0.1:1", needs_key=True),
         "people": People(TOGGLE, (Site("main", "KM_API_KEY"),)),
         "members": None,
-        "wanted": Wanted(),
-        "clocking": Clocking(),
-        "part": Part(),
+        "column_options": ColumnOptions(),
+        "time_options": TimeOptions(),
+        "selection": Selection(),
         "allowed": (),
         "collisions": Collisions.SPREAD,
         "spread": 60,
@@ -63,7 +64,7 @@ class Nobody:
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
         """Nothing to do."""
 
-    def planned(self, sequence: Calls, plan: Plan) -> None:
+    def planned(self, sequence: Calls, plan: RowPlan) -> None:
         """Nothing to do."""
 
     def shipping(self) -> None:
@@ -85,7 +86,7 @@ class Acknowledging:
         self._batches = batches
         self._encoder = QueryEncoder()
         self._due: list[Receipt] = []
-        self.sent: list[Placed] = []
+        self.sent: list[PlannedCall] = []
 
     def check(self) -> None:
         """Go on. A real run may make receipts durable here, so that nothing may be planned at the time."""
@@ -98,13 +99,13 @@ class Acknowledging:
         """Commit the batch, and the receipts of the one before."""
         if self._batches == 0:
             raise Stopped
-        placed = [one for plan in batch.plans for one in plan.placed]
-        calls = [(one, self._encoder.encode(one.call, one.filed.taken)) for one in placed]
-        parcels = self._ledger.commit(TRACKER, batch.reading, calls, self._due, at_end=batch.at_end)
-        self._due = [Receipt(parcel, Outcome.ACKNOWLEDGED) for parcel in parcels]
-        self.sent.extend(placed)
+        planned = [one for plan in batch.plans for one in plan.planned]
+        calls = [(one, self._encoder.encode(one.call, one.known.taken)) for one in planned]
+        outbox_calls = self._ledger.commit(TRACKER, batch.reading, calls, self._due, at_end=batch.at_end)
+        self._due = [Receipt(outbox_call, Outcome.ACKNOWLEDGED) for outbox_call in outbox_calls]
+        self.sent.extend(planned)
         for plan in batch.plans:
-            count_plan(self._tally, plan)
+            self._tally.take(plan)
         if self._batches:
             self._batches -= 1
 
@@ -115,28 +116,28 @@ class Acknowledging:
 
 def run(
     files: Sequence[Path], ledger: Path, *, batches: int | None = None, **changes: Any
-) -> tuple[list[Placed], Tally]:
+) -> tuple[list[PlannedCall], Tally]:
     """Import the files, as far as `batches` go; return what was sent and the tally."""
     opened, tally = Ledger.open(ledger), Tally()
-    dispatch = Acknowledging(opened, tally, batches)
+    sink = Acknowledging(opened, tally, batches)
     try:
         chosen = settings(ledger, **changes)
-        Pipeline(chosen, opened, dispatch, tally, Nobody(), SystemClock()).run(map(Source, map(str, files)))
+        Pipeline(chosen, opened, sink, tally, Nobody(), SystemClock()).run(map(Source, map(str, files)))
     except Stopped:
         pass
     finally:
-        dispatch.end()
+        sink.end()
         opened.close()
-    return dispatch.sent, tally
+    return sink.sent, tally
 
 
-def wire(sent: Iterable[Placed]) -> list[dict[str, str]]:
+def wire(sent: Iterable[PlannedCall]) -> list[dict[str, str]]:
     """Return calls as the tracker would decode them."""
     return [
         {
             "_p": one.call.identity,
             "_n": one.call.event,
-            "_t": str(one.filed.taken),
+            "_t": str(one.known.taken),
             "_d": "1",
             **dict(one.call.properties),
         }

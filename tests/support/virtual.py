@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from km_cli.delivery.courier import Courier, Errand
+from km_cli.delivery.courier import Courier, Request
 from km_cli.delivery.policy import Policy
 from km_cli.errors import KmError
-from km_cli.model import Answer, Outcome, Parcel, Receipt, Seat, Verdict
+from km_cli.model import Answer, AnswerKind, OutboxCall, Outcome, Receipt, SlotReference
 
-TAKEN = Answer(Verdict.ACKNOWLEDGED)
-DOWN = Answer(Verdict.RETRY, "HTTP 503 Service Unavailable")
+TAKEN = Answer(AnswerKind.ACKNOWLEDGED)
+DOWN = Answer(AnswerKind.RETRY, "HTTP 503 Service Unavailable")
 LATENCY = 0.05
 
 Behave = Callable[[int, float], Answer]
@@ -41,8 +41,8 @@ class Trip:
     most: int = 0
 
     @property
-    def in_vain(self) -> int:
-        """Attempts beyond what was taken."""
+    def failed(self) -> int:
+        """How many attempts failed."""
         return sum(not taken for _, _, taken in self.sent)
 
     @property
@@ -52,12 +52,15 @@ class Trip:
 
     def numbers(self, outcome: Outcome) -> list[int]:
         """The calls that ended so."""
-        return sorted(one.parcel.number for one in self.receipts if one.outcome is outcome)
+        return sorted(one.call.number for one in self.receipts if one.outcome is outcome)
 
 
-def parcels(numbers: range) -> list[Parcel]:
+def outbox_calls(numbers: range) -> list[OutboxCall]:
     """Calls without content."""
-    return [Parcel(number, number, "main", "user", b"/e?", Seat(b"", 1, 1, b"", b"")) for number in numbers]
+    return [
+        OutboxCall(number, number, "main", "user", b"/e?", SlotReference(b"", 1, 1, b"", b""))
+        for number in numbers
+    ]
 
 
 def travel(
@@ -68,26 +71,26 @@ def travel(
     policy: Policy | None = None,
     seed: int = 0,
     window: int = 2000,
-    outage: bool = False,
+    is_wary: bool = False,
     latency: float = LATENCY,
 ) -> Trip:
     """Deliver so many calls; return what happened. Calls are submitted as a window has room."""
     now, submitted, trip = 0.0, 0, Trip()
-    courier = Courier(policy or Policy(), Random(seed), now, outage=outage)
-    under_way: list[tuple[float, int, Errand, Answer]] = []
+    courier = Courier(policy or Policy(), Random(seed), now, is_wary=is_wary)
+    under_way: list[tuple[float, int, Request, Answer]] = []
     is_proven = False
     while True:
-        more = parcels(range(submitted, min(calls, submitted + window - courier.unresolved)))
+        more = outbox_calls(range(submitted, min(calls, submitted + window - courier.unresolved)))
         submitted += len(more)
         courier.submit(more, now)
         trip.receipts += courier.take_receipts()
         wait = math.inf
         while len(under_way) < workers:
             found = courier.take(now)
-            if not isinstance(found, Errand):
+            if not isinstance(found, Request):
                 wait = found
                 break
-            number = found.jobs[0].parcel.number
+            number = found.calls[0].call.number
             answer = behave(number, now)
             heapq.heappush(under_way, (now + latency, len(trip.sent), found, answer))
             trip.sent.append((now, number, answer is TAKEN))
@@ -95,8 +98,8 @@ def travel(
         if courier.failure is not None or not courier.unresolved:
             break
         if under_way and under_way[0][0] <= now + wait:
-            now, _, errand, answer = heapq.heappop(under_way)
-            courier.settle(errand, answer, now)
+            now, _, request, answer = heapq.heappop(under_way)
+            courier.settle(request, answer, now)
             is_proven = is_proven or answer is TAKEN
         else:
             assert wait < math.inf, "nothing will ever happen again"

@@ -1,0 +1,138 @@
+"""The flags about columns: which column is the event, the time or the id, and which ones are properties."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from km_cli.cli.context import km_toml_of
+from km_cli.config.people import People
+from km_cli.errors import UsageError
+from km_cli.kissmetrics import LONGEST_NAME, fold_name
+from km_cli.mapping import ColumnOptions
+from km_cli.model import Persona
+
+_STRENGTH = [
+    ParameterSource.DEFAULT,
+    ParameterSource.DEFAULT_MAP,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.COMMANDLINE,
+]
+"""The sources of a value, the weakest first. DEFAULT_MAP is km.toml."""
+
+
+def make_column_options(context: click.Context) -> ColumnOptions:
+    """Return the columns that flags and km.toml name. Raises UsageError for flags that contradict each other.
+
+    Lists of km.toml that leave columns out are added to, not replaced: a flag given for one run must not
+    send a column that km.toml keeps private.
+    """
+    flags, columns = context.params, km_toml_of(context).config.columns
+    no_properties, properties = _stronger(context, "no_properties", "properties")
+    event, event_name = _stronger(context, "event", "event_name")
+    _check_event_name(event_name)
+    excluded = _united(columns.exclude, flags["exclude"])
+    ignored = _united(columns.ignore, flags["ignore"])
+    return ColumnOptions(
+        event,
+        flags["timestamp"],
+        flags["event_id"],
+        () if no_properties else _remaining(properties, (*excluded, *ignored)) if properties else None,
+        excluded,
+        flags["flatten"],
+        event_name.strip(),
+        ignored,
+    )
+
+
+def with_property_flags(context: click.Context, people: People) -> People:
+    """Apply the flags about properties to the personas that list their own.
+
+    Flags can only take properties away from such a list. Raises UsageError if --property stands beside one,
+    and if nothing is left to send.
+    """
+    flags = {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    if "properties" in flags:
+        _check_no_lists(people)
+    if "no_properties" in flags:
+        personas = tuple(persona._replace(properties=(), sets=()) for persona in people.personas)
+    elif excluded := (*flags.get("exclude", ()), *context.params["ignore"]):
+        personas = tuple(_without(persona, excluded) for persona in people.personas)
+    else:
+        return people
+    if not any(persona.is_recorded for persona in personas):
+        raise UsageError("without its properties, no persona has anything to send", "leave the flag out")
+    return people.with_personas(personas)
+
+
+def _check_no_lists(people: People) -> None:
+    for persona in people.personas:
+        if persona.properties is not None:
+            raise UsageError(
+                f"--property cannot be used: km.toml lists the properties of the persona {persona.name!r}",
+                "add the column to that persona: properties = […]",
+            )
+
+
+def _without(persona: Persona, excluded: Collection[str]) -> Persona:
+    properties = persona.properties
+    return persona._replace(
+        properties=properties if properties is None else _remaining(properties, excluded),
+        sets=_remaining(persona.sets, excluded),
+    )
+
+
+def _remaining(columns: Iterable[str], excluded: Collection[str]) -> tuple[str, ...]:
+    """Return the columns that are neither excluded nor inside an excluded one (`plan.name` in `plan`).
+
+    Case does not matter, as for all names of columns.
+    """
+    names = {name.casefold() for name in excluded}
+    inside = tuple(f"{name}." for name in names)
+    return tuple(
+        column
+        for column in columns
+        if column.casefold() not in names and not column.casefold().startswith(inside)
+    )
+
+
+def _united(before: object, flag: Iterable[str]) -> tuple[str, ...]:
+    """Return km.toml's list, if it has one, and the flag's, each column once."""
+    return tuple(dict.fromkeys((*(before if isinstance(before, list) else ()), *flag)))
+
+
+def _stronger(context: click.Context, one: str, other: str) -> tuple[Any, Any]:
+    """Return two values of which only one may be set, with the weaker one emptied.
+
+    A flag overrides km.toml here too: --event overrides `event_name`. Raises UsageError if both come from
+    the same source, because then neither is stronger.
+    """
+    flags, source = context.params, context.get_parameter_source
+    first, second = (_STRENGTH.index(source(name) or ParameterSource.DEFAULT) for name in (one, other))
+    if not (flags[one] and flags[other]):
+        return flags[one], flags[other]
+    if first == second:
+        both = " and ".join(_spelled(context, name) for name in (one, other))
+        raise UsageError(f"{both} contradict each other", "give one of them")
+    return (flags[one], type(flags[other])()) if first > second else (type(flags[one])(), flags[other])
+
+
+def _spelled(context: click.Context, name: str) -> str:
+    return next(param.opts[0] for param in context.command.params if param.name == name)
+
+
+def _check_event_name(name: str) -> None:
+    if name and not fold_name(name):
+        raise UsageError("--event-name is empty", "give the event of every row, as --event-name Billed")
+    if len(name) > LONGEST_NAME:
+        raise UsageError(
+            f"--event-name has {len(name)} characters; Kissmetrics takes at most {LONGEST_NAME} (D4)",
+            "give a shorter name",
+        )

@@ -1,0 +1,1 @@
+"""Output for machines that watch unattended runs: the journal, the ping, the metrics."""

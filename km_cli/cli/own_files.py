@@ -1,0 +1,81 @@
+"""The files that are km-cli's own: those that configure a run, and those that it writes.
+
+They must be different files, and none of them may be read as a log.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from km_cli.cli.context import km_toml_of
+from km_cli.config.files import expanded
+from km_cli.config.settings import Settings
+from km_cli.errors import UsageError
+from km_cli.rejects.file import check_content, check_path
+from km_cli.run.backfill import Own
+
+_OTHER_PATH = "give another path: --rejects PATH"
+
+
+def own_files(context: click.Context, settings: Settings, monitoring: Sequence[Path] = ()) -> Own:
+    """Return km-cli's own files, each with a description, so that a backfill reads none of them as a log.
+
+    `monitoring` are the files of --log and --metrics.
+    """
+    earlier = settings.ledger.parent.glob("rejects-*.jsonl")
+    return [
+        *configuration_and_ledger(context, settings),
+        (settings.rejects, "the rejects file"),
+        *((path, "the rejects file of an earlier run") for path in earlier),
+        *((path, "the file of --log or --metrics") for path in monitoring),
+    ]
+
+
+def configuration_and_ledger(context: click.Context, settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Yield the files that configure a run, and those of the ledger, each with a description."""
+    ledger, km_toml = settings.ledger, km_toml_of(context)
+    for ending in ("", "-wal", "-shm", "-journal", ".lock"):
+        yield ledger.with_name(ledger.name + ending), "the ledger, or a file that belongs to it"
+    if km_toml.path:
+        yield km_toml.path, "km.toml"
+    for table in km_toml.config.sites.values():
+        if table.key_file:
+            yield km_toml.folder / expanded(table.key_file, "km.toml, key_file:"), "a key file"
+    if "file" in km_toml.config.members:
+        members = expanded(km_toml.config.members["file"], "km.toml, members.file:")
+        yield km_toml.folder / members, "the members' file"
+
+
+def check_rejects_file(context: click.Context, settings: Settings) -> None:
+    """Raise UsageError if the rejects file is another file of the run, or cannot be written.
+
+    This is checked before the run: when the first row is rejected, other rows have been sent.
+    """
+    for name in settings.files:
+        if name != "-" and _is_same_file(settings.rejects, Path(name)):
+            raise UsageError(f"{name} would be both an input and the rejects file", _OTHER_PATH)
+    for path, what in configuration_and_ledger(context, settings):
+        if _is_same_file(settings.rejects, path):
+            raise UsageError(f"--rejects {settings.rejects} is {what}", _OTHER_PATH)
+    if context.params.get("rejects"):
+        check_path(settings.rejects)
+    check_content(settings.rejects)
+
+
+def check_monitoring_files(settings: Settings, monitoring: Sequence[Path]) -> None:
+    """Raise UsageError if --log or --metrics would write into the rejects file."""
+    for path in monitoring:
+        if os.path.realpath(path) == os.path.realpath(settings.rejects):
+            raise UsageError(f"{path} is the rejects file too", "give one of them another path")
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to the same file, which need not exist yet."""
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except (OSError, RuntimeError):
+        return False

@@ -1,0 +1,63 @@
+"""The heavy half of `dry-run`: rehearse an import or a backfill, and print what it would send."""
+
+from __future__ import annotations
+
+import click
+
+from km_cli.cli.conclusion import complain_of_files
+from km_cli.cli.context import environment_of
+from km_cli.cli.own_files import own_files
+from km_cli.cli.settings import make_settings
+from km_cli.cli.sources import make_backfill_sources, make_file_sources
+from km_cli.cli.terminal import report
+from km_cli.cli.terminal.observer import ImportObserver
+from km_cli.config.settings import Settings
+from km_cli.errors import Exit
+from km_cli.ledger import Ledger
+from km_cli.run.backfill import Backfill, BackfillSummary
+from km_cli.run.observer import Observer
+from km_cli.run.pipeline import Pipeline
+from km_cli.run.rehearsal import Work, check_strictly, rehearse
+from km_cli.run.stopping import Stop
+
+
+def run_dry_import(context: click.Context) -> int:
+    """Rehearse an import and print a report; the exit code is 65 if rows would be rejected."""
+    settings = make_settings(context)
+    sources = make_file_sources(settings, Stop(), environment_of(context))
+    return _rehearse(context, settings, lambda pipeline, _: pipeline.run(sources))
+
+
+def run_dry_backfill(context: click.Context) -> int:
+    """Rehearse a backfill and print a report; the exit code is also that of the worst problem with a file."""
+    settings, summary = make_settings(context), BackfillSummary()
+    sources = make_backfill_sources(context, settings)
+    own, clock = own_files(context, settings), environment_of(context).clock
+
+    def work(pipeline: Pipeline, ledger: Ledger) -> None:
+        Backfill(settings, pipeline, ledger, clock, Stop(), summary, Observer(), own).run(sources)
+
+    try:
+        code = _rehearse(context, settings, work)
+    finally:
+        complain_of_files(summary)
+    return summary.worst or code
+
+
+def _rehearse(context: click.Context, settings: Settings, work: Work) -> int:
+    flags, environment = context.params, environment_of(context)
+    observer = ImportObserver(settings, environment, asks=False, quiet=flags["as_json"], keep=flags["show"])
+    with observer:
+        tally, observer.pending, forecast, seconds, error = rehearse(
+            settings, observer, work, Stop(), environment
+        )
+    if flags["as_json"]:
+        report.print_json(tally, seconds, forecast=forecast)
+        report.print_losses(tally)
+    elif error is None or tally.rows.read:
+        report.print_dry_run(settings, tally, observer, forecast)
+    if error is not None:
+        raise error
+    if flags["strict"]:
+        check_strictly(tally)
+    return Exit.REJECTED if tally.rows.rejected else Exit.OK

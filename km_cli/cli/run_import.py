@@ -1,0 +1,70 @@
+"""The heavy half of `import`: put the pipeline together, run it and print its result."""
+
+from __future__ import annotations
+
+import click
+
+from km_cli.cli.conclusion import conclude, warn_of_exposed_keys, warn_of_other_sites
+from km_cli.cli.context import environment_of, prints_summary
+from km_cli.cli.settings import make_settings
+from km_cli.cli.sources import make_file_sources
+from km_cli.cli.terminal import report
+from km_cli.cli.terminal.observer import ImportObserver
+from km_cli.cli.terminal.show import is_complaint_lost
+from km_cli.config.environment import Environment
+from km_cli.config.settings import Settings
+from km_cli.errors import UsageError
+from km_cli.run import interrupts
+from km_cli.run.importing import Run, opened_to_send, send
+from km_cli.run.rehearsal import rehearse_strictly
+from km_cli.run.stopping import Stop
+from km_cli.run.tally import Tally
+
+
+def _rehearse_import(settings: Settings, environment: Environment) -> None:
+    if "-" in settings.files:
+        raise UsageError(
+            "--strict reads the log twice, once before it sends; standard input can be read only once",
+            "write standard input to a file first, or leave --strict out",
+        )
+    sources = make_file_sources(settings, Stop(), environment)
+    rehearse_strictly(settings, lambda pipeline, _: pipeline.run(sources), Stop(), environment)
+
+
+def run_import(context: click.Context) -> int:
+    """Import, print a report and return the exit code.
+
+    Rejects of cut-off runs are marked as reported only after the complaint about them was written: if
+    standard error failed, the next run has to complain again.
+    """
+    settings, flags, environment = make_settings(context), context.params, environment_of(context)
+    keys = settings.keys()
+    warn_of_exposed_keys(settings)
+    if flags["strict"]:
+        _rehearse_import(settings, environment)
+    tally, stop = Tally(), Stop()
+    sources = make_file_sources(settings, stop, environment)
+    started = environment.clock.monotonic()
+    with opened_to_send(settings, keys) as (ledger, rejects), interrupts.catching_signals(stop) as caught:
+        asks = settings.target.asks_first and not flags["yes"]
+        observer = ImportObserver(settings, environment, asks=asks, quiet=flags["quiet"] or flags["as_json"])
+        run = Run(settings, keys, ledger, rejects, tally, stop, observer, environment)
+        with observer:
+            error = send(run, lambda pipeline: pipeline.run(sources))
+        observer.pending = ledger.outbox.count(settings.target.tracker)
+        _report(context, run, environment.clock.monotonic() - started)
+        code = conclude(run, error, caught.signal)
+        if not is_complaint_lost():
+            ledger.mark_reported()
+    return code
+
+
+def _report(context: click.Context, run: Run[ImportObserver], seconds: float) -> None:
+    settings, tally, flags = run.settings, run.tally, context.params
+    if flags["as_json"]:
+        report.print_json(tally, seconds, kept=settings.target.kept())
+    if prints_summary(context):
+        report.print_summary(settings, tally, run.observer, seconds, settings.target.kept())
+    else:
+        report.print_losses(tally)
+    warn_of_other_sites(run.observer.pending, run.keys)

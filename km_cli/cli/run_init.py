@@ -1,0 +1,246 @@
+"""The heavy half of `init`: read a log twice, write km.toml, and print the column of each role."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
+from km_cli.cli.context import environment_of
+from km_cli.cli.terminal.show import say
+from km_cli.config.files import expanded
+from km_cli.errors import Exit, InputError, UsageError
+from km_cli.inference import (
+    Guess,
+    Inferred,
+    PersonaFound,
+    busiest,
+    counted,
+    infer,
+    listed,
+    questions,
+    quoted,
+    toml_text,
+)
+from km_cli.inputs import Source, make_format_options, open_reader
+from km_cli.inputs.messages import shell_command
+from km_cli.model import Reject, Row
+
+_STDOUT = "-"
+_ROLE_WIDTH = 11
+_MILLER_DELIMITERS = {"\t": "tab", "|": "pipe", ";": "semicolon"}
+"""The names that Miller, the program of the suggested commands, has for delimiters."""
+
+
+def run_init(context: click.Context) -> int:
+    """Look at the log, write km.toml and print a report."""
+    flags = context.params
+    output = flags["output"]
+    target = None if output == _STDOUT else expanded(output, "--output")
+    if target is not None:
+        _check_free(target)
+    log = _Log(
+        Source(
+            flags["file"],
+            format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
+        )
+    )
+    found = infer(log.rows, log.columns, tabular=log.tabular, now=environment_of(context).clock.now())
+    if not found.rows:
+        raise log.without_rows()
+    text = toml_text(found, log.source.name)
+    if target is None:
+        click.echo(text, nl=False)
+    else:
+        _write(target, text)
+    report = _Report(to_stderr=target is None)
+    report.print_roles(found, log)
+    report.print_next(found, log, _dry_run(context), target)
+    return Exit.OK
+
+
+class _Log:
+    """The log that init looks at. It must be a file, because it is read more than once."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        if source.path is None:
+            raise _only_once("standard input")
+        source.check()
+        if not source.path.is_file():
+            raise _only_once(source.name)
+        opened = open_reader(source)
+        opened.close()
+        if opened.format.holds_rejects:
+            raise UsageError(
+                f"{source.name} holds rejected rows; they keep the mapping of the log that they come from",
+                "run init on that log; rejects need no km.toml of their own",
+            )
+        self.columns = opened.columns
+        self.delimiter = opened.delimiter
+        self.tabular = opened.format.is_tabular
+        self.bad: list[Reject] = []
+        self.bad_count = 0
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows that can be read, and count the others."""
+        self.bad_count = 0
+        opened = open_reader(self.source)
+        try:
+            for item in opened.reader().items():
+                if isinstance(item, Row):
+                    yield item
+                elif isinstance(item, Reject):
+                    self.bad_count += 1
+                    self.bad = self.bad or [item]
+        finally:
+            opened.close()
+
+    def without_rows(self) -> InputError:
+        """Return the error for a file without rows."""
+        name = self.source.name
+        if self.bad:
+            return InputError(
+                f"{name}: none of its records can be read; {self.first_bad}",
+                "correct the file, or describe it with --format, --delimiter and --encoding",
+            )
+        return InputError(f"{name} has no rows", "give a file with rows")
+
+    @property
+    def first_bad(self) -> str:
+        """The place of the first record that cannot be read, and the reason, to be printed."""
+        return f"the first, line {self.bad[0].row.line}: {self.bad[0].reason}"
+
+
+def _only_once(name: str) -> UsageError:
+    return UsageError(
+        f"{name} can be read only once, and init reads its log twice",
+        "write it to a file first, and give that",
+    )
+
+
+def _check_free(target: Path) -> None:
+    if os.path.lexists(target):
+        raise UsageError(
+            f"{target} exists already and is not overwritten",
+            "write to another file with --output PATH, or to standard output with --output -",
+        )
+
+
+def _write(target: Path, text: str) -> None:
+    """Write the whole file or nothing, and never over a file that was created in the meantime."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        try:
+            with temporary.open("x", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            _check_free(target)
+            temporary.rename(target)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"{target} cannot be written: {error.strerror}", "write to another file with --output PATH"
+        ) from None
+
+
+def _dry_run(context: click.Context) -> list[str]:
+    """Return the command that tries km.toml on the log, with the format options that init was given."""
+    flags = context.params
+    given = [name for name in ("format", "delimiter", "encoding") if flags[name]]
+    format_options = [word for name in given for word in (f"--{name}", flags[name])]
+    return ["km-cli", "dry-run", flags["file"], *format_options]
+
+
+class _Report:
+    """Prints the column of each role and the reason; on standard error if km.toml goes to standard output."""
+
+    def __init__(self, *, to_stderr: bool) -> None:
+        self._to_stderr = to_stderr
+
+    def _print(self, text: str) -> None:
+        """Print a line whose paths and commands can be copied."""
+        say(text, to_stderr=self._to_stderr, whole=True)
+
+    def _print_role(self, role: str, text: str) -> None:
+        say(f"  {role:<{_ROLE_WIDTH}}{text}", to_stderr=self._to_stderr, hang=_ROLE_WIDTH + 2)
+
+    def print_roles(self, found: Inferred, log: _Log) -> None:
+        """Print the column of each role, and what is left out."""
+        looked = f"{'all' if found.is_all else 'the first'} {counted(found.rows, 'row')}"
+        self._print(f"{log.source.name}: looked at {looked}")
+        if log.bad:
+            self._print_role("unreadable", f"{counted(log.bad_count, 'record')}; {log.first_bad}")
+        self._print_role("event", _describe(found.event))
+        self._print_role("time", _describe(found.timestamp, found.clock.form))
+        if found.id.column:
+            self._print_role("id", _describe(found.id))
+        for persona in found.personas:
+            self._print_role(persona.name, _describe(persona.guess, *_details(persona)))
+            if busy := busiest(persona):
+                names = listed(event.name for event in busy)
+                self._print_role(
+                    "",
+                    f"one {persona.name} has over 1,000; Kissmetrics keeps the last 1,000 (D7): {names}",
+                )
+        if found.properties:
+            self._print_role("properties", listed(found.properties))
+        for name, why in found.excluded:
+            self._print_role("left out", f"{quoted(name)}: {why}")
+
+    def print_next(self, found: Inferred, log: _Log, command: list[str], target: Path | None) -> None:
+        """Print the questions that km.toml has, if any, and what to do next."""
+        if target is not None:
+            self._print(f"\nwrote {target}")
+            if target != Path("km.toml"):
+                command = [*command, "--config", str(target)]
+        asked = questions(found)
+        for question in asked:
+            self._print(f"asked: {question}")
+        if found.timestamp.clock:
+            self._print(f"  for example: {_joined(found.timestamp, log)}, then km-cli init with the output")
+        if target is None:
+            first = f"save it as km.toml, {'answer its questions' if asked else 'check it'}"
+        else:
+            first = f"answer the questions in {target}" if asked else f"check {target}"
+        self._print(f"next: {first}, then {shlex.join(command)}")
+
+
+def _joined(guess: Guess, log: _Log) -> str:
+    """Return a command that joins the columns of the day and the time of day into one."""
+    if log.tabular:
+        apart = "" if log.delimiter == "," else f" --fs {_MILLER_DELIMITERS[log.delimiter]}"
+        join = f'${{timestamp}} = ${{{guess.column}}} . " " . ${{{guess.clock}}}'
+        return shell_command(log.source.name, f"mlr --csv{apart} put {shlex.quote(join)}")
+    day, clock = (
+        "." + "".join(f"[{quoted(key)}]" for key in name.split(".")) for name in (guess.column, guess.clock)
+    )
+    join = f'.timestamp = {day} + " " + {clock}'
+    return shell_command(log.source.name, f"jq -c {shlex.quote(join)}")
+
+
+def _describe(guess: Guess, *more: str) -> str:
+    if not guess.column:
+        return "not found"
+    if guess.clock:
+        return f"not sure: {quoted(guess.column)} has the day only, {quoted(guess.clock)} the time of day"
+    if not guess.sure:
+        return f"not sure; perhaps {quoted(guess.column)}: {guess.why}"
+    others = f"or is it {listed(guess.others)}?" if guess.others else ""
+    return f"{quoted(guess.column)}: {'; '.join(filter(None, (guess.why, *more, others)))}"
+
+
+def _details(persona: PersonaFound) -> Iterator[str]:
+    yield counted(persona.identities, "identity")
+    if persona.prefix:
+        yield f"with the prefix {quoted(persona.prefix)}, because {persona.why} (I2)"
+    for value, rows in persona.placeholders:
+        yield f"{counted(rows, 'row')} with {quoted(value)} rejected: a placeholder, not an identity (I1)"

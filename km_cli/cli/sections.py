@@ -1,0 +1,103 @@
+"""Options that stand in titled sections of the help, and take their value from a variable as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from km_cli.config.environment import Environment
+from km_cli.errors import UsageError, did_you_mean
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+OptionInSection = Callable[[str], Callable[[Any], Any]]
+"""Given the title of a section, returns click's decorator for one option."""
+
+
+class Option(click.Option):
+    """An option in a section of the help.
+
+    An option with one value can also be set by a variable: KM_CLI_RATE for --rate. Flags and repeatable
+    options have none, because a variable could neither unset the former nor hold a list.
+    """
+
+    def __init__(self, *arguments: Any, section: str, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.section = section
+        if not self.multiple and not self.is_flag:
+            self.envvar = f"KM_CLI_{self.opts[-1].lstrip('-').replace('-', '_').upper()}"
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the value of the option's variable in the command's Environment, not in the process's."""
+        environment = ctx.find_object(Environment)
+        return (environment.variables.get(str(self.envvar)) or None) if environment and self.envvar else None
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Convert a value to the option's type. Raises UsageError, which lists the values allowed."""
+        try:
+            return super().type_cast_value(ctx, value)
+        except click.BadParameter:
+            from km_cli.cli.context import label_of
+
+            see = f"see {ctx.command_path} --help"
+            choices = self.type.choices if isinstance(self.type, click.Choice) else ()
+            raise UsageError(
+                f"{label_of(ctx, self)} {value!r} is not {_expected(self.type)}",
+                did_you_mean(value, choices, see, also=f" {see}"),
+            ) from None
+
+
+def _expected(kind: object) -> str:
+    """Return which values a type allows, to end `… is not`."""
+    if isinstance(kind, click.Choice):
+        return f"one of {', '.join(kind.choices)}"
+    if isinstance(kind, click.IntRange):
+        return f"a whole number {_range(kind.min, kind.max)}"
+    if isinstance(kind, click.FloatRange):
+        return f"a number {'above' if kind.min_open else 'of at least'} {kind.min}"
+    return "a valid value"
+
+
+def _range(least: float | None, most: float | None) -> str:
+    return f"of at least {least:,}" if most is None else f"from {least:,} to {most:,}"
+
+
+class Command(click.Command):
+    """A command whose help lists its options by section, and whose usage errors point to that help."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments. Errors get the context that click sometimes leaves out."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections in the order in which the command declares them, with `--help` in the last."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        title = ""
+        for param in self.get_params(ctx):
+            title = param.section if isinstance(param, Option) else title
+            if title and (record := param.get_help_record(ctx)):
+                sections.setdefault(title, []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def option(*names: str, **attributes: Any) -> OptionInSection:
+    """Declare an option. `section` puts it under a title."""
+    return lambda title: click.option(*names, cls=Option, section=title, **attributes)
+
+
+def section(title: str, *options: OptionInSection) -> Callable[[Decorated], Decorated]:
+    """Return a decorator that adds the options to a command, under one title."""
+
+    def decorate(command: Decorated) -> Decorated:
+        for declared in reversed(options):
+            command = declared(title)(command)
+        return command
+
+    return decorate

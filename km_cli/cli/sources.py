@@ -1,0 +1,51 @@
+"""The sources of a run: the files on the command line, or the sources of a backfill in km.toml."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+
+import click
+from click.core import ParameterSource
+
+from km_cli.cli.context import km_toml_of
+from km_cli.config.backfill import BackfillSource, backfill_sources
+from km_cli.config.environment import Environment
+from km_cli.config.settings import Settings
+from km_cli.errors import UsageError
+from km_cli.inputs import Source
+from km_cli.run import interrupts
+from km_cli.run.stopping import Stop
+
+
+def make_file_sources(settings: Settings, stop: Stop, environment: Environment) -> list[Source]:
+    """Return the files on the command line, each checked. Waiting for their content ends when `stop` asks."""
+    stdin: io.BufferedReader | None = None
+    if "-" in settings.files:
+        patient: io.RawIOBase = interrupts.PatientInput(environment.stdin.fileno(), stop)
+        stdin = io.BufferedReader(patient)
+    opens = partial(interrupts.open_patiently, stop=stop)
+    sources = [Source(name, stdin, settings.format_options, opens) for name in settings.files]
+    for source in sources:
+        source.check()
+    return sources
+
+
+def make_backfill_sources(context: click.Context, settings: Settings) -> tuple[BackfillSource, ...]:
+    """Return the [[backfill]] sources of km.toml: those that NAME gives, or all. Raises UsageError."""
+    km_toml, source_of = km_toml_of(context), context.get_parameter_source
+    if km_toml.path is None:
+        raise UsageError(
+            "there is no km.toml in this folder, and a backfill reads only the files that km.toml names",
+            "change to its folder, or give --config PATH; `km-cli init FILE` writes a km.toml",
+        )
+    given = {name: source_of(name) is not ParameterSource.DEFAULT for name in ("since", "until")}
+    return backfill_sources(
+        km_toml.config,
+        km_toml.folder,
+        context.params.get("names", ()),
+        settings.selection,
+        given["since"],
+        given["until"],
+        settings.time_options.timezone,
+    )

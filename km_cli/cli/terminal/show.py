@@ -1,0 +1,146 @@
+"""Printing to a terminal. Text is escaped, so that a log cannot control the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import click
+
+_INVISIBLE = (
+    *range(0x20), *range(0x7F, 0xA0), 0xAD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5,
+    *range(0x180B, 0x180F), *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0x3164,
+    *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0, *range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080),
+)  # fmt: skip
+_CONTROLS = {
+    code: f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}" for code in _INVISIBLE if code != 0x0A
+}
+
+_NARROWEST = 24
+"""Columns; an explanation in fewer is hard to read."""
+
+
+def escaped(text: str) -> str:
+    """Return text without control and invisible characters, except for line breaks."""
+    return text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
+
+
+def say(text: str = "", *, to_stderr: bool = False, hang: int | None = None, whole: bool = False) -> None:
+    """Print lines; on a terminal, wrapped at its width.
+
+    A wrapped line continues in column `hang`, by default two columns deeper than it begins. `whole` does not
+    break words, so that paths and commands can be copied.
+    """
+    width = _width(to_stderr=to_stderr)
+    for line in escaped(text).split("\n"):
+        for part in _wrapped(line, width, hang, whole=whole):
+            click.echo(part, err=to_stderr)
+
+
+def put(text: str) -> None:
+    """Print text that a program may read as well: it is never wrapped."""
+    click.echo(escaped(text))
+
+
+def _width(*, to_stderr: bool = False) -> int:
+    """Return the width of the terminal; 0 if the stream is no terminal, or its width is unknown."""
+    try:
+        return os.get_terminal_size((sys.stderr if to_stderr else sys.stdout).fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def _wrapped(line: str, width: int, hang: int | None, *, whole: bool) -> Iterator[str]:
+    if not width or 2 * len(line) <= width:  # A character has two columns at most.
+        yield line
+        return
+    hang = len(line) - len(line.lstrip()) + 2 if hang is None else hang
+    head, rest = line[:hang], line[hang:]
+    for part in _whole_words(rest, width - hang) if whole else _folded(rest, width - hang):
+        yield f"{head}{part}".rstrip()
+        head = " " * hang
+
+
+def _whole_words(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False)
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Break lines between words, and inside words that are too long. Columns count, not characters."""
+    from rich.console import Console
+    from rich.text import Text
+
+    return [part.plain for part in Text(text).wrap(Console(), max(width, 2), overflow="fold")]
+
+
+class _Lost:
+    """Whether a complaint of this command could not be written."""
+
+    complaint = False
+
+
+def complain(message: str, hint: str = "") -> None:
+    """Print a problem and the next step, each on one line even if it contains line breaks.
+
+    This never raises. Standard error may be a file on the very disk that is full; the exit code then has to
+    show that a complaint was lost.
+    """
+    try:
+        say(_one_line(f"km-cli: {message}"), to_stderr=True, hang=8, whole=True)
+        if hint:
+            say(_one_line(f"  next: {hint}"), to_stderr=True, hang=8, whole=True)
+    except (OSError, ValueError):
+        _Lost.complaint = True
+
+
+def begin_complaints() -> None:
+    """Begin a command: forget that complaints of an earlier command in this process were lost."""
+    _Lost.complaint = False
+
+
+def mention(message: str, hint: str = "") -> None:
+    """Complain about a problem that must not affect the exit code, not even if the complaint is lost."""
+    lost = _Lost.complaint
+    complain(message, hint)
+    _Lost.complaint = lost
+
+
+def is_complaint_lost() -> bool:
+    """Tell whether a complaint could not be written."""
+    return _Lost.complaint
+
+
+def _one_line(text: str) -> str:
+    return text.rstrip("\n").replace("\n", "\\n")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 row`, `2 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def short(text: str, width: int) -> str:
+    """Return text on one line, cut to so many characters."""
+    text = text.replace("\n", "\\n")
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def table(rows: list[tuple[str, str, str]]) -> None:
+    """Print rows of a label, a number and an explanation, aligned.
+
+    If the window is too narrow for three columns, each explanation is on a line below.
+    """
+    labels = max(len(label) for label, _, _ in rows)
+    numbers = max(len(number) for _, number, _ in rows)
+    hang = labels + numbers + 4
+    is_narrow = 0 < _width() < hang + _NARROWEST
+    for label, number, more in rows:
+        line = f"{label:<{labels}}  {number:>{numbers}}"
+        if is_narrow and more:
+            say(line)
+            say(f"    {more}", hang=4)
+        else:
+            say(f"{line}  {more}".rstrip(), hang=hang)

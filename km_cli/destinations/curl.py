@@ -1,0 +1,283 @@
+"""Sending calls to a tracker by libcurl: many requests at once in one thread (extra `fast`).
+
+libcurl does in C, and without Python's lock, what takes `requests` most of the time of a call. A selector
+watches its sockets, as its own `select` takes no more than 1,024 files.
+
+If a connection that was kept open turns out to be closed before anything has come back, libcurl sends the
+request once more by itself. The server has not answered that request, and the bytes are the same.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import math
+import os
+import selectors
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import certifi
+from requests.utils import select_proxy
+
+from km_cli.destinations import answers
+from km_cli.destinations.answers import MOST_ANSWER, Reply, Route, classify_reply
+from km_cli.destinations.base import LONGEST_GET
+from km_cli.destinations.masking import Mask
+from km_cli.errors import TransportError
+from km_cli.model import Answer, OutboxCall
+
+try:
+    import pycurl
+except ImportError as error:  # it is absent, or a library that it needs is missing or has another version
+    _FAULT: ImportError | None = error
+else:
+    _FAULT = None
+
+_INSTALL = "install it with: pip install 'km-cli[fast]'; or leave --transport out"
+_TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_LONGEST_STEP = 3600.0
+
+
+def check_curl() -> None:
+    """Raise TransportError if pycurl is absent, cannot be loaded, or has no TLS."""
+    if _FAULT is not None:
+        is_absent = isinstance(_FAULT, ModuleNotFoundError)
+        why = "it is not installed" if is_absent else f"it cannot be loaded ({_FAULT})"
+        failure = TransportError(f"--transport curl needs pycurl: {why}", _INSTALL)
+        failure.is_absent = is_absent
+        raise failure
+    if "https" not in pycurl.version_info()[8]:
+        raise TransportError(
+            "--transport curl: this pycurl has no TLS", "install another one, or use requests"
+        )
+
+
+class _Transfer:
+    """One of libcurl's handles, used for one call after another, and what has come back for this one."""
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+        self.number = 0
+        self.status = 0
+        self.phrase = ""
+        self.headers: dict[str, str] = {}
+        self.body: bytes | None = b""
+        self.is_read = False
+        """Whether the rest of the answer is not wanted: libcurl ends the transfer with an error then."""
+        handle.setopt(pycurl.HEADERFUNCTION, self._take_header)
+        handle.setopt(pycurl.WRITEFUNCTION, self._take_body)
+
+    def begin(self, number: int) -> None:
+        """Turn to another call."""
+        self.number, self.status, self.phrase, self.headers = number, 0, "", {}
+        self.body, self.is_read = b"", False
+
+    def _take_header(self, line: bytes) -> int | None:
+        text = line.decode("latin-1").strip()
+        if text.startswith("HTTP/"):  # an interim answer may have come before, with headers of its own
+            self.headers = {}
+            status, _, self.phrase = text.partition(" ")[2].partition(" ")
+            self.status = int(status) if status.isdigit() else 0
+            # After 101 another protocol follows, and libcurl would wait for the rest of ours.
+            self.is_read = self.status == http.client.SWITCHING_PROTOCOLS
+        else:
+            name, _, value = text.partition(":")
+            self.headers.setdefault(name.strip().lower(), value.strip())
+        return -1 if self.is_read else None
+
+    def _take_body(self, data: bytes) -> int | None:
+        if self.body is not None:
+            self.body += data
+            if len(self.body) > MOST_ANSWER:
+                self.body, self.is_read = None, True
+        return -1 if self.is_read else None
+
+
+class CurlTransfers:
+    """Sends up to `most` calls at a time. `environ` has certificates and proxies, as requests finds them.
+
+    `now` returns seconds since 1970: Retry-After may be a date.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        keys: Mapping[str, str],
+        environ: Mapping[str, Any],
+        timeout: float,
+        route: Route,
+        mask: Mask,
+        now: Callable[[], float],
+        most: int,
+    ) -> None:
+        check_curl()
+        self._url = url
+        self._keys = keys
+        self._environ = environ
+        self._timeout = timeout
+        self._route = route
+        self._mask = mask
+        self._now = now
+        self._selector = selectors.DefaultSelector()
+        self._woken, self._waker = socket.socketpair()
+        for end in (self._woken, self._waker):
+            end.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._due = math.inf
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, most)
+        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, most)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._idle: list[_Transfer] = []
+        self._busy: dict[Any, _Transfer] = {}
+
+    def start(self, outbox_call: OutboxCall) -> None:
+        """Begin to send a call."""
+        transfer = self._idle.pop() if self._idle else _Transfer(self._handle())
+        transfer.begin(outbox_call.number)
+        handle = transfer.handle
+        path, _, query = outbox_call.payload.decode("ascii").partition("?")
+        key = self._keys[outbox_call.site]
+        if len(self._url) + len(outbox_call.payload) <= LONGEST_GET:
+            handle.setopt(pycurl.HTTPGET, 1)
+            handle.setopt(pycurl.URL, f"{self._url}{path}?_k={key}&{query}")
+        else:
+            handle.setopt(pycurl.URL, self._url + path)
+            handle.setopt(pycurl.POSTFIELDS, f"_k={key}&{query}")
+        self._busy[handle] = transfer
+        self._multi.add_handle(handle)
+
+    def _handle(self) -> Any:
+        """Return a new handle with all that is the same for every call."""
+        handle = pycurl.Curl()
+        connect, read = min(5.0, self._timeout), min(15.0, self._timeout)
+        settings = {
+            pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
+            pycurl.CONNECTTIMEOUT_MS: int(connect * 1000),
+            pycurl.TIMEOUT_MS: max(int(max(read, self._timeout) * 1000), 1),
+            pycurl.LOW_SPEED_LIMIT: 1,
+            pycurl.LOW_SPEED_TIME: max(math.ceil(read), 1),
+            pycurl.NOSIGNAL: 1,
+            pycurl.FOLLOWLOCATION: 0,
+            pycurl.NETRC: 0,
+            pycurl.USERAGENT: "km-cli",
+            pycurl.HTTPHEADER: ["Accept: */*", "Expect:"],
+            pycurl.PROXY: select_proxy(self._url, dict(self._environ["proxies"])) or "",
+            pycurl.NOPROXY: "",
+        }
+        for option, value in settings.items():
+            handle.setopt(option, value)
+        verify = self._environ["verify"]
+        place = verify if isinstance(verify, str) else certifi.where()
+        handle.setopt(pycurl.CAPATH if os.path.isdir(place) else pycurl.CAINFO, place)
+        return handle
+
+    def step(self, wait: float) -> list[tuple[int, Answer]]:
+        """Wait up to `wait` seconds for answers; return them with the numbers of their calls."""
+        until_timer = self._due - time.monotonic()
+        events = self._selector.select(max(0.0, min(wait, until_timer, _LONGEST_STEP)))
+        for key, mask in events:
+            if key.fileobj is self._woken:
+                self._drain_wakes()
+                continue
+            bits = pycurl.CSELECT_IN * bool(mask & selectors.EVENT_READ)
+            bits |= pycurl.CSELECT_OUT * bool(mask & selectors.EVENT_WRITE)
+            self._multi.socket_action(key.fd, bits)
+        if self._due <= time.monotonic():
+            self._due = math.inf
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        return self._answers()
+
+    def _answers(self) -> list[tuple[int, Answer]]:
+        found: list[tuple[int, Answer]] = []
+        left = 1
+        while left:
+            left, good, bad = self._multi.info_read()
+            found += [self._end(handle, 0) for handle in good]
+            found += [self._end(handle, code) for handle, code, _ in bad]
+        return found
+
+    def _end(self, handle: Any, code: int) -> tuple[int, Answer]:
+        transfer = self._busy.pop(handle)
+        answer = self._classify(transfer, code)
+        self._multi.remove_handle(handle)
+        self._idle.append(transfer)
+        return transfer.number, answer._replace(reason=self._mask(answer.reason)) if answer.reason else answer
+
+    def _classify(self, transfer: _Transfer, code: int) -> Answer:
+        """Classify the end of a transfer. libcurl's own text is not shown, as it may hold the URL."""
+        if code and not transfer.is_read:
+            return self._classify_fault(transfer.handle, code)
+        headers, body = transfer.headers, transfer.body
+        kind, wait = headers.get("content-type"), headers.get("retry-after")
+        return classify_reply(Reply(transfer.status, transfer.phrase, kind, wait, body), self._now())
+
+    def _classify_fault(self, handle: Any, code: int) -> Answer:
+        route = self._route
+        system = handle.getinfo(pycurl.OS_ERRNO)
+        if system in _TOO_MANY_FILES:
+            raise answers.out_of_files(route)
+        refused = handle.getinfo(pycurl.HTTP_CONNECTCODE)
+        if route.proxy and refused >= 300:
+            return answers.refused_by_proxy(refused, route)
+        if code in (pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY):
+            return answers.unresolved(route)
+        if code == pycurl.E_COULDNT_CONNECT and system == errno.ECONNREFUSED:
+            return answers.connection_refused(route)
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            return answers.timed_out(route)
+        if code == pycurl.E_PEER_FAILED_VERIFICATION:
+            return answers.untrusted(route.host, "libcurl does not verify it")
+        if code in (pycurl.E_URL_MALFORMAT, pycurl.E_UNSUPPORTED_PROTOCOL) and route.proxy:
+            return answers.unusable_proxy(route)
+        return answers.broken(route, os.strerror(system) if system else f"libcurl's error {code}")
+
+    # The sockets
+
+    def _watch(self, action: int, file: int, _multi: Any, _data: Any) -> None:
+        """Watch a socket as libcurl asks for."""
+        if action == pycurl.POLL_REMOVE:
+            if file in self._selector.get_map():
+                self._selector.unregister(file)
+            return
+        events = selectors.EVENT_READ * (action in (pycurl.POLL_IN, pycurl.POLL_INOUT))
+        events |= selectors.EVENT_WRITE * (action in (pycurl.POLL_OUT, pycurl.POLL_INOUT))
+        if file in self._selector.get_map():
+            self._selector.modify(file, events)
+        else:
+            self._selector.register(file, events)
+
+    def _set_timer(self, milliseconds: int) -> None:
+        self._due = math.inf if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+    def wake(self) -> None:
+        """Let `step` return early."""
+        try:
+            self._waker.send(b"\0")
+        except BlockingIOError:
+            pass  # it is full of wakes already
+        except OSError:
+            pass  # it was closed meanwhile
+
+    def _drain_wakes(self) -> None:
+        try:
+            while self._woken.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Close all connections, whatever is in flight."""
+        for handle in list(self._busy):
+            self._multi.remove_handle(handle)
+        for transfer in (*self._idle, *self._busy.values()):
+            transfer.handle.close()
+        self._idle, self._busy = [], {}
+        self._multi.close()
+        self._selector.close()
+        self._woken.close()
+        self._waker.close()

@@ -1,0 +1,119 @@
+"""A log → the km.toml that fits it: rows in, findings out, and the text of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from km_cli.inference.columns import choose_roles, may_be_id
+from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
+from km_cli.inference.profiles import INFERRED_ROWS, Profiles, profile
+from km_cli.inference.questions import busiest, questions
+from km_cli.inference.relations import Relations
+from km_cli.inference.writing import are, counted, listed, quoted, toml_text
+from km_cli.kissmetrics import LONGEST_NAME, is_reserved, is_set_by_kissmetrics
+from km_cli.model import Row
+
+__all__ = [
+    "INFERRED_ROWS",
+    "EventFound",
+    "Guess",
+    "Inferred",
+    "PersonaFound",
+    "TimesFound",
+    "busiest",
+    "counted",
+    "infer",
+    "listed",
+    "questions",
+    "quoted",
+    "toml_text",
+]
+
+
+def infer(
+    rows: Callable[[], Iterable[Row]], found: tuple[str, ...], *, tabular: bool, now: float
+) -> Inferred:
+    """Read a log twice: first the values of its columns `found`, then how the columns depend on each other.
+
+    `rows` yields all rows anew each time it is called. The first INFERRED_ROWS are looked at.
+    """
+    profiles = profile(rows(), found, tabular=tabular, keeps_all=may_be_id)
+    roles = choose_roles(profiles, now)
+    guesses = {"user": roles.user, "account": roles.account, **dict(roles.levels)}
+    used = {guess.column for guess in (roles.event, roles.timestamp, roles.id, *guesses.values())}
+    excluded, flatten = _excluded(profiles, used)
+    left_out = (*used, *(name for name, _ in excluded))
+    properties = tuple(name for name in found if name.strip() and not _is_in(name, left_out))
+    columns = tuple(guess.column for guess in guesses.values())
+    relations = Relations(
+        roles.event.column, roles.timestamp.column, columns, properties, found, tabular=tabular, now=now
+    )
+    relations.look(rows())
+    apart = [place for place in range(len(columns)) if place < 2 or not relations.is_another_name(place)]
+    names = tuple(guesses)
+    properties += tuple(column for place, column in enumerate(columns) if place not in apart)
+    return Inferred(
+        profiles.rows,
+        profiles.is_all,
+        roles.event,
+        roles.timestamp,
+        roles.id,
+        relations.clock(),
+        tuple(_persona(relations, place, names[place], guesses[names[place]]) for place in apart),
+        tuple(name for name in found if name in properties),
+        excluded,
+        tuple(name for name in properties if is_set_by_kissmetrics(name)),
+        tuple(name for name in roles.ids if name in properties),
+        flatten,
+    )
+
+
+def _persona(relations: Relations, place: int, name: str, guess: Guess) -> PersonaFound:
+    seen = relations.personas[place]
+    shared, prefix, why = relations.shared_with(place), f"{name} ", ""
+    if shared:
+        why = f"{counted(shared, 'identity')} of it {are(shared)} used by another persona as well"
+    elif relations.are_numbers(place):
+        why = "its identities are numbers, like those of another persona, and two may be the same"
+    return PersonaFound(
+        name,
+        guess,
+        len(seen.identities),
+        seen.rows,
+        seen.events,
+        prefix if why else "",
+        why,
+        seen.constant,
+        tuple(seen.placeholders.most_common()),
+    )
+
+
+def _excluded(profiles: Profiles, used: set[str]) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Return the columns that can't be properties, and the reason to flatten nested JSON, or ""."""
+    reasons: dict[str, str] = {}
+    flatten = ""
+    for name, inside in profiles.nested.items():
+        if not inside <= used:
+            if any(_is_in(column, (name,)) for column in profiles.columns) and name:
+                reasons[name] = "nested JSON"
+            else:
+                flatten = f"{quoted(name)} is nested and can't be left out by its name"
+    for name in profiles.columns:
+        if name in used or not name or _is_in(name, reasons):
+            continue
+        reasons.update(_unfit(name))
+    return tuple(reasons.items()), flatten
+
+
+def _unfit(name: str) -> Iterator[tuple[str, str]]:
+    if is_reserved(name):
+        yield name, "reserved by Kissmetrics"
+    elif len(name) > LONGEST_NAME:
+        yield name, f"its name has {len(name)} characters, over {LONGEST_NAME} (D4)"
+    elif not name.strip():
+        yield name, "its name is blank"
+
+
+def _is_in(name: str, others: Iterable[str]) -> bool:
+    """Tell whether a column is one of these, or a member of one of them."""
+    return any(name == other or (other and name.startswith(f"{other}.")) for other in others)

@@ -1,0 +1,291 @@
+"""Choosing a column for each role: by its name, else by its values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from km_cli.inference.findings import Guess
+from km_cli.inference.profiles import Profile, Profiles
+from km_cli.inference.times import TimeForms
+from km_cli.mapping import USUAL
+
+_SUFFIXES = ("id", "uuid", "guid", "key", "email", "name", "slug")
+"""Ends of a column's name behind the word for a kind of identity; the best identity first."""
+
+_WORDS = {
+    "user": ("user", "person", "identity", "distinct", "uid", "actor", "member", "username", "login",
+             "visitor", "resource"),
+    "account": ("account", "organization", "organisation", "org", "company", "group", "workspace", "tenant",
+                "team", "client", "customer", "business", "firm"),
+    "event": ("event", "event_type", "action", "activity", "concept"),
+    "timestamp": ("timestamp", "event_time", "time", "datetime", "created_at", "occurred_at", "ts", "date"),
+}  # fmt: skip
+"""Words for a role in a column's name, beside its usual names; `resource` and `concept` are those of XES."""
+
+_LEVELS = (*_WORDS["account"], "contact")
+"""Words for further kinds of identity, each a persona of its own."""
+
+_UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")
+_IDS = ("event_id", "id", "uuid", "guid", "message_id", "insert_id", "$insert_id")
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_NUMBER = re.compile(r"[+-]?[\d.,]+")
+_LIKE_EVENT = re.compile(r"event|action|activity|verb|operation|task|step|what|type")
+_LIKE_TIME = re.compile(r"time|date|stamp|when|_at$|_on$")
+_DAY = re.compile(r"(\d{1,4}([/.-])\d{1,2}\2\d{1,4}|\d{8})([T ]0?0:00(:00([.,]0+)?)?)?", re.ASCII)
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(\s?[AP]M)?", re.ASCII | re.IGNORECASE)
+_MOST_EVENTS = 200
+_LONGEST_EVENT = 80
+_MOSTLY = 0.9
+
+
+class Roles(NamedTuple):
+    """The column of each role. `levels` are further kinds of identity, by their words.
+
+    `ids` are columns that look like identities of a kind without a usual word.
+    """
+
+    event: Guess
+    timestamp: Guess
+    id: Guess
+    user: Guess
+    account: Guess
+    levels: tuple[tuple[str, Guess], ...]
+    ids: tuple[str, ...]
+
+
+def may_be_id(name: str) -> bool:
+    """Tell whether a column's name is usual for the log's own id of an event."""
+    return _plain(name) in _IDS
+
+
+def choose_roles(profiles: Profiles, now: float) -> Roles:
+    """Return the column of each role."""
+    return _RoleChoice(profiles, now).roles()
+
+
+def _plain(name: str) -> str:
+    """Return a name in small letters, with underscores: `userId` and `User ID` are `user_id`."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[\s_-]+", "_", apart).casefold()
+
+
+def word_of(name: str) -> tuple[str, int]:
+    """Return the word for a column's kind of identity, and its rank: the smaller, the better an identity.
+
+    The word is `user` for `userId`, `user.id` and `data.user_name`.
+    """
+    *before, last = re.split(r"[.:/]", _plain(name))
+    if last in _SUFFIXES and before:
+        return before[-1], _SUFFIXES.index(last)
+    for rank, suffix in enumerate(_SUFFIXES):
+        if last.endswith(f"_{suffix}") and last != f"_{suffix}":
+            return last.removesuffix(f"_{suffix}"), rank
+    return last, 0
+
+
+class _RoleChoice:
+    """Chooses the columns of the roles one after the other, so that no column has two roles."""
+
+    def __init__(self, profiles: Profiles, now: float) -> None:
+        self._profiles = profiles
+        self._columns = {
+            name: column for name, column in profiles.columns.items() if name.strip() and column.given
+        }
+        self._taken: dict[str, None] = {}
+        self._times = {name: self._fraction_of_times(column, now) for name, column in self._columns.items()}
+
+    def roles(self) -> Roles:
+        """Return the column of each role: by names first, then by values, the clearest roles first."""
+        named = {role: self._by_name(role) for role in ("timestamp", "event", "user", "account")}
+        timestamp = named["timestamp"] or self._take(self._by_times()) or self._take(self._by_name_alone())
+        timestamp = timestamp and self._by_day(timestamp)
+        user = named["user"] or self._take(self._by_emails())
+        event = named["event"] or self._take(self._by_words())
+        event_id = self._take(self._unique_id())
+        levels = tuple(self._levels(named["account"]))
+        account = named["account"]
+        user = user or self._take(self._recurring("user", ""))
+        account = account or self._take(self._recurring("account", user.column if user else ""))
+        return Roles(
+            event or Guess(),
+            timestamp or Guess(),
+            event_id or Guess(),
+            user or Guess(),
+            account or Guess(),
+            levels,
+            tuple(self._other_ids()),
+        )
+
+    def _take(self, guess: Guess | None) -> Guess | None:
+        if guess is not None:
+            self._taken[guess.column] = None
+        return guess
+
+    def _free(self) -> Iterator[tuple[str, Profile]]:
+        return ((name, column) for name, column in self._columns.items() if name not in self._taken)
+
+    def _fraction_of_times(self, column: Profile, now: float) -> float:
+        return column.fraction(TimeForms(now).see)
+
+    # By name
+
+    def _by_name(self, role: str) -> Guess | None:
+        """Return the column with the first usual name, else one with a word for the role in its name."""
+        fits = self._holds_times if role == "timestamp" else self._holds_names
+        free = [name for name, _ in self._free() if fits(name)]
+        if usual := _first(USUAL[role], free, _plain):
+            return self._take(Guess(usual[0], "a usual name"))
+        by_word = sorted(free, key=lambda name: (self._is_apart(name), _depth(name), word_of(name)[1]))
+        if role == "event":
+            by_word = [name for name in by_word if self._columns[name].distinct <= _MOST_EVENTS]
+        if found := _first(_WORDS[role], by_word, lambda name: word_of(name)[0]):
+            chosen, *others = found
+            word = "its name" if role in ("event", "timestamp") else f"its name: {word_of(chosen)[0]}"
+            return self._take(Guess(chosen, word, tuple(others)))
+        return None
+
+    def _holds_times(self, name: str) -> bool:
+        return self._times[name] > 0.5
+
+    def _holds_names(self, name: str) -> bool:
+        """Tell whether a column does not hold times: `event_date` is not an event."""
+        return self._times[name] < _MOSTLY or bool(_NUMBER.fullmatch(next(self._columns[name].sample)))
+
+    def _is_apart(self, name: str) -> bool:
+        """Tell whether no taken column has the same prefix, as `org:group` and `org:resource` have."""
+        return not any(_folder(name) == _folder(taken) for taken in self._taken)
+
+    def _levels(self, account: Guess | None) -> Iterator[tuple[str, Guess]]:
+        """Yield further kinds of identity: columns with a word for one whose values recur."""
+        known = {word_of(account.column)[0] if account else "", "account"}
+        by_word = sorted(self._free(), key=lambda pair: word_of(pair[0])[1])
+        found = {}
+        for name, column in by_word:
+            word = word_of(name)[0]
+            if word in _LEVELS and word not in known and column.distinct < column.given:
+                known.add(word)
+                found[name] = Guess(name, "its name, and its values recur")
+                self._take(found[name])
+        yield from ((word_of(name)[0], found[name]) for name in self._columns if name in found)
+
+    def _other_ids(self) -> list[str]:
+        return [name for name, column in self._free() if _is_id(name) and column.recurs]
+
+    def _unique_id(self) -> Guess | None:
+        unique = [
+            name
+            for name, column in self._free()
+            if may_be_id(name) and column.is_unique and column.given == self._profiles.rows
+        ]
+        found = _first(_IDS, [name for name in unique if not self._is_counter(name)], _plain)
+        if not found:
+            uuids = [
+                name
+                for name, column in self._free()
+                if column.is_unique
+                and column.given == self._profiles.rows
+                and column.fraction(_UUID.fullmatch) == 1
+            ]
+            return Guess(uuids[0], "UUIDs, and no value stands in two rows") if uuids else None
+        why = "a usual name, and no value stands in two rows"
+        if self._columns[found[0]].fraction(_UUID.fullmatch) >= _MOSTLY:
+            return Guess(found[0], f"{why}: UUIDs")
+        return Guess(found[0], f"{why}: the event's id, if every export has the same ones", sure=False)
+
+    def _is_counter(self, name: str) -> bool:
+        """Tell whether a column counts from 0 or 1. Such a counter begins again in the next export."""
+        sample = list(self._columns[name].sample)
+        return all(text.isdecimal() for text in sample) and min(map(int, sample)) <= 1
+
+    # By content
+
+    def _by_times(self) -> Guess | None:
+        found = [name for name, _ in self._free() if self._times[name] >= _MOSTLY]
+        found.sort(key=lambda name: not _LIKE_TIME.search(_plain(name)))
+        if not found:
+            return None
+        return Guess(found[0], "a guess: its values are times", tuple(found[1:]))
+
+    def _by_name_alone(self) -> Guess | None:
+        """Return the column with a usual name for times, whatever its values are."""
+        found = _first(USUAL["timestamp"], [name for name, _ in self._free()], _plain)
+        return Guess(found[0], "a usual name") if found else None
+
+    def _by_day(self, guess: Guess) -> Guess:
+        """Return the guess; as a question if the column has only the day, and another has the time of day."""
+        if self._columns[guess.column].fraction(_DAY.fullmatch) < _MOSTLY:
+            return guess
+        clocks = [name for name, column in self._free() if column.fraction(_TIME_OF_DAY.fullmatch) >= _MOSTLY]
+        if not clocks:
+            return guess
+        clocks.sort(key=lambda name: not _LIKE_TIME.search(_plain(name)))
+        return Guess(guess.column, "it has only the day", sure=False, clock=clocks[0])
+
+    def _by_emails(self) -> Guess | None:
+        found = [name for name, column in self._free() if column.fraction(_EMAIL.fullmatch) >= _MOSTLY]
+        if not found:
+            return None
+        return Guess(found[0], "a guess: its values are email addresses", tuple(found[1:]))
+
+    def _by_words(self) -> Guess | None:
+        """Return a column with few distinct words; as a question, unless its name is like an event's."""
+        found = [name for name, column in self._free() if self._are_words(name, column)]
+        found.sort(key=lambda name: (not _LIKE_EVENT.search(_plain(name)), -self._columns[name].distinct))
+        if not found:
+            return None
+        chosen, *others = found
+        why = f"a guess: it has {self._columns[chosen].distinct:,} distinct values, which recur"
+        sure = not others or bool(_LIKE_EVENT.search(_plain(chosen)))
+        return Guess(chosen, why, tuple(others), sure)
+
+    def _are_words(self, name: str, column: Profile) -> bool:
+        return (
+            column.recurs
+            and 2 <= column.distinct <= _MOST_EVENTS
+            and self._is_text(name, column)
+            and column.fraction(lambda text: len(text) <= _LONGEST_EVENT) == 1
+            and not _is_id(name)
+        )
+
+    def _is_text(self, name: str, column: Profile) -> bool:
+        is_number = column.fraction(_NUMBER.fullmatch) > 0.5
+        return self._times[name] < 0.5 and not is_number and not {"true", "false"}.issuperset(column.counts)
+
+    def _recurring(self, role: str, user: str) -> Guess | None:
+        """Return a column that may hold identities, since its texts recur. It is always a question."""
+        below = self._columns[user].distinct if user else self._profiles.rows
+        found = [
+            name
+            for name, column in self._free()
+            if column.recurs and 2 <= column.distinct < below and self._is_text(name, column)
+        ]
+        found.sort(key=lambda name: -self._columns[name].distinct)
+        if not found:
+            return None
+        chosen, *others = found
+        fewer = ", fewer than there are users" if role == "account" and user else ""
+        why = f"it has {self._columns[chosen].distinct:,} distinct values, which recur{fewer}"
+        return Guess(chosen, why, tuple(others), sure=False)
+
+
+def _is_id(name: str) -> bool:
+    return _plain(name).endswith(("_id", ".id"))
+
+
+def _folder(name: str) -> str:
+    return "".join(re.split(r"([.:/])", name)[:-1])
+
+
+def _depth(name: str) -> int:
+    return len(re.split(r"[.:/]", name))
+
+
+def _first(words: Iterable[str], names: list[str], word: Callable[[str], str]) -> list[str]:
+    """Return the names that have the first of the words that any name has."""
+    by_word: dict[str, list[str]] = {}
+    for name in names:
+        by_word.setdefault(word(name), []).append(name)
+    return next((by_word[one] for one in words if one in by_word), [])

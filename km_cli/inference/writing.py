@@ -1,0 +1,229 @@
+"""Findings → km.toml, with the reasons as comments. All text from the log is quoted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
+from km_cli.kissmetrics import MOST_INSTANCES
+
+_MOST_NAMED = 12
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+_BACKFILL = (
+    "# [[backfill]]  # the files that `km-cli backfill` reads every night",
+    '# name = "logs"',
+    '# files = ["logs/*.csv"]  # files, folders, patterns, days as logs/%Y/%m/%d/*.csv',
+)
+_ROTATED = re.compile(r"[.-]\d{1,8}(\.(gz|bz2|xz|zst))?$|\.old$")
+_SEPARATE = '# overlap = "separate"  # {why}: a row never repeats a row of another file'
+_EITHER = (
+    "# overlap: if another file has a row's event at its moment with other values, the row is rejected, or:",
+    '# overlap = "repeats"  # new exports of the same data: it is the same event, with changed values',
+    '# overlap = "separate"  # logs of several hosts, rotated logs: it is another event',
+)
+
+
+def quoted(text: str) -> str:
+    """Return text as a TOML string on one line, its invisible characters escaped."""
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in _ESCAPES:
+        return _ESCAPES[letter]
+    if letter.isprintable():
+        return letter
+    return f"\\u{ord(letter):04X}" if ord(letter) <= 0xFFFF else f"\\U{ord(letter):08X}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names quoted, with commas; the first of them if there are many."""
+    every = list(names)
+    first = ", ".join(quoted(name) for name in every[:_MOST_NAMED])
+    return f"{first}, … ({len(every):,})" if len(every) > _MOST_NAMED else first
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 row`, `2 rows`, `2 identities`."""
+    if number == 1:
+        return f"{number:,} {noun}"
+    if noun.endswith("y"):
+        return f"{number:,} {noun[:-1]}ies"
+    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
+def are(number: int) -> str:
+    """Return `is` or `are`."""
+    return "is" if number == 1 else "are"
+
+
+def toml_text(found: Inferred, source: str) -> str:
+    """Return the text of km.toml for the findings about `source`."""
+    looked = f"{'its' if found.is_all else 'its first'} {counted(found.rows, 'row')}"
+    lines = [
+        f"# Made by km-cli init for {quoted(source)}, from {looked}. Each guess has its reason beside it.",
+        "# Correct wrong guesses, answer the questions, and check the result with km-cli dry-run.",
+        "",
+        "[columns]",
+        *_columns(found),
+        "",
+        "# [sites.main]",
+        '# key_env = "KM_API_KEY"  # the environment variable that holds the API key',
+    ]
+    for place, persona in enumerate(found.personas):
+        lines += ["", *_persona(persona, found, is_actor=place == 0)]
+    lines += ["", *_BACKFILL, *_overlap(source)]
+    return "\n".join(lines) + "\n"
+
+
+def _overlap(source: str) -> tuple[str, ...]:
+    """Return the lines that propose how the files of a source overlap, by the file's name."""
+    if _ROTATED.search(source):
+        return (_SEPARATE.format(why=f"{quoted(source)} looks like part of a rotated log"),)
+    return _EITHER
+
+
+def _columns(found: Inferred) -> Iterator[str]:
+    yield _column("event", found.event, found)
+    if not found.event.is_known:
+        yield '# event_name = "Billed"  # or this, if every row is the same event'
+    yield _column("timestamp", found.timestamp, found, found.clock.form)
+    yield from _clock(found.clock)
+    if found.id.column:
+        yield _column("id", found.id, found)
+    if found.excluded:
+        yield "exclude = ["
+        yield from (f"  {quoted(name)},  # {why}" for name, why in found.excluded)
+        yield "]"
+    if found.flatten:
+        yield f"flatten = true  # {found.flatten}"
+    elif any(why == "nested JSON" for _, why in found.excluded):
+        yield "# flatten = true  # sends nested values as plan.name, plan.price, …: take them out of exclude"
+    if found.properties:
+        every = ", ".join(map(quoted, found.properties))
+        yield f"# properties = [{every}]  # default: every column not named elsewhere"
+    for name in found.mixed:
+        yield f"# Kissmetrics sets {quoted(name)} itself, and the values would mix: rename or exclude it"
+    for name in found.ids:
+        yield f"# {quoted(name)} looks like an identity: it is a property, and could be one of [[personas]]"
+
+
+def _column(key: str, guess: Guess, found: Inferred, more: str = "") -> str:
+    """Return the line for a role's column; as a comment if it is a question."""
+    if not guess.column:
+        return f'# {key} = "?"  # {missing(found)}'
+    if guess.clock:
+        # The line is not a comment: without it, the day would be imported without its time.
+        day, clock = quoted(guess.column), quoted(guess.clock)
+        return f'{key} = "?"  # {day} has only the day, {clock} the time of day: join them into one column'
+    others = f"; or is it {listed(guess.others)}?" if guess.others else ""
+    reasons = f"{guess.why}{f'; {more}' if more else ''}{others}"
+    return f"{'' if guess.sure else '# '}{key} = {quoted(guess.column)}  # {reasons}"
+
+
+def missing(found: Inferred) -> str:
+    """Return the reason why no column was found for a role."""
+    return f"none of: {listed(found.properties)} looks like it" if found.properties else "no column is left"
+
+
+def _clock(clock: TimesFound) -> Iterator[str]:
+    """Yield the lines that the times need beside their column; as comments if they are questions."""
+    if len(clock.forms) == 1:
+        yield f"time_format = {quoted(clock.forms[0])}  # the only form that fits all of its times"
+    for form in clock.forms if len(clock.forms) > 1 else ():
+        yield f"# time_format = {quoted(form)}  # this form or the other? No date has a day over 12"
+    if clock.seen and clock.strange == clock.seen:
+        example = quoted(clock.example)
+        yield f'# time_format = "%d %b %Y %H:%M"  # name the form: {example} is in no known form'
+    elif clock.strange:
+        times = f"{counted(clock.strange, 'time')} {are(clock.strange)}"
+        yield f"# {times} not in that form, such as {quoted(clock.example)}: such rows are rejected"
+    if len(clock.units) > 1:
+        yield f"# its numbers are in {' and '.join(clock.units)}: bring the column to one unit"
+    if clock.local:
+        times = f"{counted(clock.local, 'time')} without an offset"
+        yield f'# timezone = "Europe/Berlin"  # {times} from UTC: in which time zone was the log written?'
+        yield '# ambiguous = "earlier"  # which of the two, in the hour that a clock change doubles'
+
+
+def _persona(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Iterator[str]:
+    if not persona.guess.is_known and not is_actor:
+        yield from (f"# {line}" for line in _absent(persona, found))
+        return
+    yield f"[[personas]]{'  # the first is the actor, to whom identity returns' if is_actor else ''}"
+    yield f"name = {quoted(persona.name)}"
+    if persona.guess.is_known:
+        yield from _identity(persona)
+    else:
+        # The line is not a comment: without it, an import would send only the accounts.
+        yield f'column = "?"  # {_perhaps(persona.guess, found)}. Delete this persona if rows name none'
+    yield from _events(persona, found, is_actor=is_actor)
+    if not is_actor:
+        yield from _proposed(persona)
+
+
+def _absent(persona: PersonaFound, found: Inferred) -> Iterator[str]:
+    yield "[[personas]]"
+    yield f"name = {quoted(persona.name)}"
+    yield f"column = {quoted(persona.guess.column or '?')}  # {_perhaps(persona.guess, found)}"
+    yield "or, if the log has no such column, and another file has the account of each user:"
+    yield "[members]"
+    yield 'file = "users.csv"'
+    yield 'user = "email"'
+    yield f'{persona.name} = "company"'
+
+
+def _perhaps(guess: Guess, found: Inferred) -> str:
+    if not guess.column:
+        return missing(found)
+    others = f"; or is it {listed(guess.others)}?" if guess.others else ""
+    return f"perhaps {quoted(guess.column)}: {guess.why}{others}"
+
+
+def _identity(persona: PersonaFound) -> Iterator[str]:
+    guess = persona.guess
+    others = f"; or is it {listed(guess.others)}?" if guess.others else ""
+    seen = f"{counted(persona.identities, persona.name)} in {counted(persona.rows, 'row')}"
+    yield f"column = {quoted(guess.column)}  # {guess.why}; {seen}{others}"
+    for value, rows in persona.placeholders:
+        yield f"# {counted(rows, 'row')} with {quoted(value)}, which is a placeholder (I1): rejected"
+    if persona.prefix:
+        yield f"prefix = {quoted(persona.prefix)}  # {persona.why}: one person for good without it (I2)"
+
+
+def _events(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Iterator[str]:
+    """Yield the lines for a persona's events: all of them, and a list as a comment.
+
+    With a list, a persona does none of the events that a later log has. So only the user can choose a list.
+    """
+    if not persona.events:
+        why = "too many to list" if persona.events is None else "none was found"
+        yield f'events = "*"  # all; {why}'
+        return
+    seen = "" if found.is_all else f", of which the first {counted(found.rows, 'row')} have these"
+    yield f'events = "*"  # all; or a list of the events that it may do{seen}:'
+    if not is_actor:
+        yield "# Delete the lines of events that are not its own. Events that are not in the list are not"
+        yield "# recorded for it, even if they come up later: km-cli dry-run names them (left-to-others)."
+    lines = ["events = [", *(_event(event, persona.name) for event in persona.events), "]"]
+    yield from (f"# {line}" for line in lines)
+
+
+def _event(event: EventFound, persona: str) -> str:
+    seen = f"{counted(event.rows, 'row')}, {counted(event.identities, persona)}"
+    if event.most > MOST_INSTANCES:
+        seen += f"; {event.most:,} of one {persona}, of which the last {MOST_INSTANCES:,} are kept (D7)"
+    return f"  {quoted(event.name)},  # {seen}"
+
+
+def _proposed(persona: PersonaFound) -> Iterator[str]:
+    title = persona.name.capitalize()
+    yield f'# rename = "{title} {{event}}"  # gives its events other names than those of other personas'
+    if persona.constant:
+        names = ", ".join(map(quoted, persona.constant))
+        yield f"# properties = [{names}]  # send only these: each {persona.name} has one value of them"
+        yield f"# set = [{names}]  # or: set once for each {persona.name}, and no record carries them"

@@ -1,0 +1,148 @@
+"""An input whose format and columns are known, ready to be read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import defaultdict
+from typing import BinaryIO, NamedTuple, cast
+
+from km_cli.errors import ReadError
+from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Check, Reader, Text, no_check
+from km_cli.inputs.formats import recognise_format
+from km_cli.inputs.lines import split_lines
+from km_cli.inputs.source import Source, Stream
+
+_HEAD = 1 << 20
+"""Bytes at the beginning by which an input's format and columns are recognised."""
+
+_START = 1 << 16
+"""Bytes at the beginning whose hash says whether two files may be the same log."""
+
+
+class Place(NamedTuple):
+    """The place at which reading continues: after `length` bytes of content, in this line, counted from 1.
+
+    `digest` is the hash that the content before the place must have, b"" for any.
+    """
+
+    length: int = 0
+    line: int = 1
+    digest: bytes = b""
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream from its start, although its head was read already. `broken` is the error behind the head."""
+
+    def __init__(self, head: bytes, rest: Stream, broken: ReadError | None) -> None:
+        self._head = head
+        self._rest = rest
+        self._broken = broken
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            data, self._head = self._head[:size], self._head[size:]
+            return data
+        if self._broken:
+            raise self._broken
+        return self._rest.read(size)
+
+
+class Opened:
+    """An input whose format and columns are known, ready to be read from its start or from a place.
+
+    `empty` if there is nothing in it. `start` is the hash of its first 64 KiB. `columns`, `regular` and
+    `token` are those of its layout. `normalised` counts the unusual forms that were read as the usual ones
+    (tally.py has the words).
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.normalised: defaultdict[str, int] = defaultdict(int)
+        self._encoding = source.format_options.encoding or UTF8
+        self._broken: ReadError | None = None
+        self._has_pinned = source.stamp is None
+        source.pin()
+        try:
+            self._stream = source.open()
+        except BaseException:
+            self._unpin()
+            raise
+        try:
+            self._look()
+        except BaseException:
+            self.close()
+            raise
+
+    def _look(self) -> None:
+        head = self._read_head(_HEAD)
+        self._stream.check_content(head)
+        filename = self.source.path.name if self.source.path else ""
+        self.format, self.delimiter = recognise_format(self.source.format_options, filename, head)
+        longest = self.format.longest_line
+        if longest > _HEAD and b"\n" not in head:
+            head += self._read_head(longest)
+        self.empty = not head.removeprefix(BOM).strip()
+        self.start = hashlib.sha256(head[:_START]).digest()
+        if self.empty and self._broken:
+            raise self._broken
+        if head.startswith(BOM):
+            self.normalised["byte-order-mark"] = 1
+        rejoined = cast(BinaryIO, _Rejoined(head, self._stream, self._broken))
+        self._text = Text(
+            self.source.name,
+            head,
+            split_lines(rejoined, longest),
+            self.delimiter,
+            self._encoding,
+            self.normalised,
+            self._broken,
+        )
+        self._layout = self.format.layout(self._text)
+        self._text = self._text._replace(head=b"")
+        self.columns, self.regular = self._layout.columns, self._layout.regular
+        self.token = self._layout.token
+
+    def _read_head(self, size: int) -> bytes:
+        """Return the next `size` bytes. An error is kept, and raised when the bytes before it were read."""
+        head = b""
+        try:
+            while len(head) < size and (data := self._stream.read(size - len(head))):
+                head += data
+        except ReadError as error:
+            self._broken = error
+        return head
+
+    def reader(self, place: Place | None = None, check: Check = no_check) -> Reader:
+        """Return a reader that begins after the preamble, or at `place`. Raises ReadError.
+
+        `check` is called each MiB on the way there, and may raise the error that ends the run.
+        """
+        if place is not None and place.length:
+            self._stream.close()
+            self._stream = self.source.open()
+            # The place may be inside of a line. If that line has grown, its rest is read as a record. If the
+            # line is too long for a record, its rest is skipped, and line numbers begin behind it.
+            is_overlong = self._stream.skip(place.length, place.digest, check) > LONGEST_RECORD
+            lines = split_lines(cast(BinaryIO, self._stream), overlong=is_overlong)
+            self._text = self._text._replace(lines=lines)
+            self._layout = self._layout._replace(preamble=b"", line=place.line + is_overlong)
+            self.normalised.clear()
+        return self.format.reader(self._text, self._layout)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+        self._unpin()
+
+    def _unpin(self) -> None:
+        if self._has_pinned:
+            self.source.unpin()
+
+
+def open_reader(source: Source) -> Opened:
+    """Open an input, and recognise its format and columns.
+
+    Raises UsageError for a file that cannot be opened, InputError for one that cannot be understood.
+    """
+    return Opened(source)

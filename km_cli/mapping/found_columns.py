@@ -1,0 +1,149 @@
+"""Finding columns by name among those of an input, and the errors for those that it lacks."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from km_cli.errors import InputError, did_you_mean, nearest
+
+USUAL = {
+    "user": ("user", "user_id", "email", "person", "identity", "distinct_id"),
+    "account": ("account", "account_id", "organization", "org", "company", "group", "workspace", "tenant"),
+    "event": ("event", "event_name", "action", "activity"),
+    "timestamp": ("timestamp", "time", "created_at", "occurred_at", "ts", "date"),
+}
+"""The usual names of each role's column. If no flag names the column, the first match has the role."""
+
+
+_FLAGS = frozenset({*USUAL, "id", "property", "exclude-property", "ignore-column"})
+
+
+MEMBERS = "members."
+"""Beginning of the roles in a members' file."""
+
+ALIAS, PROPERTIES, SET = "'s alias", "'s properties", "'s set"
+"""Ends of the roles that a persona of km.toml has beside its column."""
+
+_IN_PERSONAS = (ALIAS, PROPERTIES, SET)
+
+_NEAR = 0.75
+"""How near a column's name must be to a usual one to be proposed, from 0 to 1."""
+
+
+class FoundColumns:
+    """The columns that one input has. Finds one of them by its name or by a role's usual names."""
+
+    def __init__(self, names: tuple[str, ...], source: str, *, tabular: bool) -> None:
+        self._names = names
+        self._source = source
+        self._tabular = tabular
+
+    def value(self, name: str, role: str, *, sparse: bool = False) -> str:
+        """Return the column of a role. Raises InputError if there is none, or if it holds objects."""
+        column = self.named(name, role, sparse=sparse)
+        if inside := [] if column in self._names else self._inside(column):
+            raise InputError(
+                f"{self._source}: {column!r} ({_place(role)}) is an object with {', '.join(inside[:12])}",
+                f"name a column in it: {how_to_ask(role, inside[0])}",
+                plain=f"{self._source}: the column asked for as {role} is an object",
+            )
+        return column
+
+    def named(self, name: str, role: str, *, sparse: bool = False) -> str:
+        """Return the column of this name, or the only one that differs from it in upper and lower case alone.
+
+        A `sparse` column is accepted although none of the first objects has it. Raises InputError.
+        """
+        if name in self._names or (not self._tabular and self._inside(name)):
+            return name
+        alike = [path for path in self._names if path.casefold() == name.casefold()]
+        if len(alike) == 1:
+            return alike[0]
+        if sparse and not self._tabular:
+            return name
+        raise InputError(
+            f"{self._source}: there is no column {name!r} ({_place(role)}); {self._list()}",
+            did_you_mean(name, self._names, "name one of the columns found", repr),
+            plain=f"{self._source}: there is no column {name!r} ({_place(role)})",
+        )
+
+    def all_named(
+        self, names: tuple[str, ...] | None, role: str, *, sparse: bool = False
+    ) -> tuple[str, ...] | None:
+        """Return the columns with these names, each once; None for None."""
+        if names is None:
+            return None
+        return tuple(dict.fromkeys(self.named(name, role, sparse=sparse) for name in names))
+
+    def usual(self, words: tuple[str, ...], taken: frozenset[str]) -> str:
+        """Return the column with the first of these usual names that is not `taken`, "" if there is none."""
+        by_name: dict[str, str] = {}
+        for name in self._names:
+            if name not in taken:
+                by_name.setdefault(normal_name(name), name)
+        return next((by_name[word] for word in words if word in by_name), "")
+
+    def missing(self, *roles: str) -> InputError:
+        """Return the error for an input that has no column for any of these roles."""
+        near = [(role, close) for role in roles for close in self._near(role)]
+        hint = "name the column: " + " or ".join(how_to_ask(role) for role in roles)
+        if near:
+            hint += f"; perhaps {how_to_ask(*near[0])}?"
+        if self._tabular and self._names[:1] and self._names[0].startswith("#"):
+            hint += "; or leave out the first line if it is a comment: tail -n +2"
+        message = f"{self._source}: no column was recognised as {' or '.join(roles)}"
+        return InputError(f"{message}; {self._list()}", hint, plain=message)
+
+    def _near(self, role: str) -> list[str]:
+        """Return the column that may have a role, in a list that is empty if there is none.
+
+        A column in an object with a usual name goes first, for example `account.id`. Else it is the column
+        whose last part is nearest to a usual name.
+        """
+        for usual in usual_names(role):
+            inside = [name for name in self._names if normal_name(name).startswith(f"{usual}.")]
+            if inside:
+                return [next((name for name in inside if normal_name(name) == f"{usual}.id"), inside[0])]
+        last = {normal_name(name).rpartition(".")[2]: name for name in reversed(self._names)}
+        near = (nearest(usual, last, _NEAR) for usual in usual_names(role))
+        return [last[name] for name in near if name][:1]
+
+    def _inside(self, name: str) -> list[str]:
+        return [path for path in self._names if path.startswith(f"{name}.")]
+
+    def _list(self) -> str:
+        return f"columns found: {', '.join(self._names) or 'none'}"
+
+
+def usual_names(role: str) -> tuple[str, ...]:
+    """Return a role's usual names. A persona from km.toml has its own name and that with `_id`."""
+    return USUAL.get(role) or (normal_name(role), f"{normal_name(role)}_id")
+
+
+def _place(role: str) -> str:
+    """Return where a role's column is named: in a flag, or in km.toml."""
+    if role in _FLAGS:
+        return f"--{role}"
+    if role.startswith(MEMBERS):
+        return f"km.toml, {role}"
+    return f"km.toml, {role}" if role.endswith(_IN_PERSONAS) else f"km.toml, the persona {role!r}"
+
+
+def how_to_ask(role: str, column: str = "NAME") -> str:
+    """Return the flag or the line of km.toml that gives a role its column, for a hint."""
+    if role in _FLAGS:
+        return f"--{role} {shlex.quote(column)}"
+    if role.startswith(MEMBERS):
+        return f"{role.removeprefix(MEMBERS)} = {_toml(column)} in km.toml's [members]"
+    persona, _, key = role.rpartition("'s ") if role.endswith(_IN_PERSONAS) else (role, "", "column")
+    return f"{key} = {_toml(column)} in km.toml's persona {persona!r}"
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def normal_name(name: str) -> str:
+    """Return a column's name in small letters, with underscores for blanks and hyphens."""
+    return name.casefold().replace(" ", "_").replace("-", "_")

@@ -1,0 +1,247 @@
+"""Choosing the columns of an input: as asked for, else by the usual names."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from km_cli.errors import InputError
+from km_cli.kissmetrics import LONGEST_NAME, fold_name, is_reserved
+from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns, property_columns
+from km_cli.mapping.found_columns import (
+    ALIAS,
+    MEMBERS,
+    PROPERTIES,
+    SET,
+    FoundColumns,
+    how_to_ask,
+    normal_name,
+    usual_names,
+)
+from km_cli.model import Persona
+
+
+def recognise_columns(
+    column_options: ColumnOptions,
+    personas: Sequence[Persona],
+    found: tuple[str, ...],
+    source: str,
+    *,
+    tabular: bool,
+    members: frozenset[str] = frozenset(),
+) -> Columns:
+    """Return the columns to use, of those `found` in `source`.
+
+    `members` are the personas whose identities can come from the members' file. Raises InputError, with the
+    columns that were found, if a column that was asked for is missing, if there is none for the event, the
+    time or any persona that is recorded, or if one must never be a property.
+    """
+    columns = FoundColumns(found, source, tabular=tabular)
+    asked = _asked_columns(column_options, personas, columns)
+    _check_apart(asked, personas, source)
+    people = tuple(_persona_columns(persona, "", columns) for persona in personas)
+    by_role = _Choice(columns, people, asked).by_role()
+    if column_options.event_name:
+        by_role["event"] = ""
+    _check_found(by_role, column_options, personas, members, columns)
+    ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
+    made = Columns(
+        tuple(one._replace(identity=by_role[one.persona]) for one in people),
+        by_role["event"],
+        by_role["timestamp"],
+        asked.get("id", ""),
+        columns.all_named(column_options.properties, "property"),
+        (*(columns.all_named(column_options.exclude, "exclude-property") or ()), *ignored),
+        column_options.flatten,
+        column_options.event_name,
+        ignored,
+    )
+    _check_ignored(made, source)
+    if tabular:
+        _check_properties((*property_columns(made, found), *_set_columns(made)), source)
+        _check_links(made, personas, found, source)
+    return made
+
+
+def _asked_columns(
+    column_options: ColumnOptions, personas: Sequence[Persona], columns: FoundColumns
+) -> dict[str, str]:
+    """Return the columns that are asked for, by role. Raises InputError if one is missing."""
+    asked = {role: columns.value(name, role) for role, name in _asked(column_options) if name}
+    for persona in personas:
+        if persona.column:
+            asked[persona.name] = columns.value(persona.column, persona.name)
+    return asked
+
+
+def _check_found(
+    by_role: Mapping[str, str],
+    column_options: ColumnOptions,
+    personas: Sequence[Persona],
+    members: frozenset[str],
+    columns: FoundColumns,
+) -> None:
+    """Raise InputError if there is no column for the event, for the time, or for any persona's identity."""
+    for role in ("event", "timestamp"):
+        if not (by_role[role] or (role == "event" and column_options.event_name)):
+            raise columns.missing(role)
+    able = [persona.name for persona in personas if persona.is_recorded]
+    if not any(by_role[name] or name in members for name in able):
+        raise columns.missing(*able)
+
+
+def members_columns(
+    names: Mapping[str, str], found: tuple[str, ...], source: str, *, tabular: bool
+) -> dict[str, str]:
+    """Return the columns of a members' file by role. Raises InputError if one is not there."""
+    columns = FoundColumns(found, source, tabular=tabular)
+    return {role: columns.value(name, f"{MEMBERS}{role}") for role, name in names.items()}
+
+
+def override_columns(
+    known: Columns,
+    column_options: ColumnOptions,
+    personas: Sequence[Persona],
+    found: tuple[str, ...],
+    source: str,
+) -> Columns:
+    """Return a reading's columns, overridden by those that are asked for now.
+
+    Raises InputError if a column that was asked for is missing.
+    """
+    # A column of the log counts as found, even if none of its rejects in this file has it.
+    columns = FoundColumns(
+        (*found, *(name for name in known.named if name not in found)), source, tabular=False
+    )
+    asked = {role: columns.value(name, role) for role, name in _asked(column_options) if name}
+    before = {one.persona: one.identity for one in known.personas}
+    identities = {
+        persona.name: columns.value(persona.column, persona.name)
+        if persona.column
+        else before.get(persona.name) or columns.usual(usual_names(persona.name), known.taken)
+        for persona in personas
+    }
+    event_name = column_options.event_name or ("" if "event" in asked else known.event_name)
+    properties = columns.all_named(column_options.properties, "property")
+    ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
+    return Columns(
+        tuple(_persona_columns(persona, identities[persona.name], columns) for persona in personas),
+        "" if event_name else asked.get("event", known.event),
+        asked.get("timestamp", known.timestamp),
+        asked.get("id", known.id),
+        known.properties if properties is None else properties,
+        (*known.exclude, *(columns.all_named(column_options.exclude, "exclude-property") or ()), *ignored),
+        known.flatten or column_options.flatten,
+        event_name,
+        tuple(dict.fromkeys((*known.ignore, *ignored))),
+    )
+
+
+def _persona_columns(persona: Persona, identity: str, columns: FoundColumns) -> PersonaColumns:
+    """Return a persona's columns, given that of its identity.
+
+    The first objects of a log may all lack a member that later ones have, so these columns may be sparse.
+    """
+    return PersonaColumns(
+        persona.name,
+        identity,
+        columns.value(persona.alias, f"{persona.name}{ALIAS}", sparse=True) if persona.alias else "",
+        columns.all_named(persona.properties, f"{persona.name}{PROPERTIES}", sparse=True),
+        columns.all_named(persona.sets, f"{persona.name}{SET}", sparse=True) or (),
+    )
+
+
+def _check_ignored(columns: Columns, source: str) -> None:
+    """Raise InputError if a column is both ignored and used."""
+    for name in columns.ignore:
+        if used := name if name in columns.taken else next(filter(columns.is_ignored, columns.taken), ""):
+            raise InputError(
+                f"{source}: the column {used!r} is both used and ignored (--ignore-column): calls cannot be "
+                "made without it",
+                "ignore only columns such as offsets and times of arrival",
+            )
+
+
+def _check_apart(asked: Mapping[str, str], personas: Sequence[Persona], source: str) -> None:
+    """Raise InputError if a persona and another role are asked to have the same column."""
+    for persona in personas:
+        column = asked.get(persona.name)
+        roles = [role for role, name in asked.items() if column and name == column]
+        if len(roles) > 1:
+            raise InputError(
+                f"{source}: the column {column!r} is asked for as {' and as '.join(roles)}",
+                f"name another column for one of them: {' or '.join(how_to_ask(role) for role in roles)}",
+            )
+
+
+class _Choice:
+    """Chooses a column for each role that was not `asked` for, so that no column has two roles."""
+
+    def __init__(
+        self, columns: FoundColumns, people: Sequence[PersonaColumns], asked: Mapping[str, str]
+    ) -> None:
+        self._columns = columns
+        self._asked = asked
+        self._beside = {one.persona: frozenset(filter(None, (one.alias, *one.sets))) for one in people}
+
+    def by_role(self) -> dict[str, str]:
+        """Return the column of event, timestamp and each persona; "" for none."""
+        by_role = dict(self._asked)
+        for role in ("event", "timestamp"):
+            self._choose(by_role, role, usual_names(role))
+        for name in self._beside:
+            self._choose(by_role, name, (normal_name(name),))
+        for name in self._beside:
+            self._choose(by_role, name, usual_names(name))
+        return by_role
+
+    def _choose(self, by_role: dict[str, str], role: str, usual: tuple[str, ...]) -> None:
+        if not by_role.get(role):
+            taken = frozenset(by_role.values())
+            others = taken.union(*(names for name, names in self._beside.items() if name != role))
+            beside = others | self._beside.get(role, frozenset())
+            # A column that the persona has as alias or set may be its identity too, if no other column fits.
+            by_role[role] = self._columns.usual(usual, beside) or self._columns.usual(usual, others)
+
+
+def _asked(column_options: ColumnOptions) -> tuple[tuple[str, str], ...]:
+    return (
+        ("event", column_options.event),
+        ("timestamp", column_options.timestamp),
+        ("id", column_options.id),
+    )
+
+
+def _set_columns(columns: Columns) -> tuple[str, ...]:
+    return tuple(name for persona in columns.personas for name in persona.sets)
+
+
+def _check_links(columns: Columns, personas: Sequence[Persona], found: tuple[str, ...], source: str) -> None:
+    """Raise InputError if a link has the name of a column: both would be one property (D4)."""
+    by_name = {fold_name(name): name for name in property_columns(columns, found)}
+    for persona in personas:
+        for name, other in persona.link:
+            if column := by_name.get(fold_name(name)):
+                raise InputError(
+                    f"{source}: the column {column!r} and the {other}'s identity would be one property of "
+                    f"the {persona.name}, {name!r} (D4)",
+                    f"leave the column out: --exclude-property {shlex.quote(column)}",
+                )
+
+
+def _check_properties(names: tuple[str, ...], source: str) -> None:
+    """Raise InputError if one of these columns cannot be a property, so that no row could be sent."""
+    for name in names:
+        if len(name) > LONGEST_NAME:
+            raise InputError(
+                f"{source}: the name of column {name[:30]!r}… has {len(name)} characters, "
+                f"over {LONGEST_NAME} (D4)",
+                "give it a shorter name in the header",
+                plain=f"{source}: the name of a column has over {LONGEST_NAME} characters (D4)",
+            )
+    if reserved := [name for name in names if is_reserved(name)]:
+        raise InputError(
+            f"{source}: Kissmetrics reserves the names of these columns: {', '.join(map(repr, reserved))}",
+            "leave out: " + " ".join(f"--exclude-property {shlex.quote(name)}" for name in reserved),
+            plain=f"{source}: Kissmetrics reserves the names of {len(reserved)} of its columns",
+        )

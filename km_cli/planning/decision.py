@@ -1,0 +1,126 @@
+"""The decisions on one row: its planned calls, its rejects and its findings."""
+
+from __future__ import annotations
+
+from km_cli.model import (
+    Alias,
+    Finding,
+    KnownRow,
+    PlannedCall,
+    Properties,
+    Record,
+    Reject,
+    Row,
+    RowFingerprint,
+    Timed,
+    part_of,
+)
+from km_cli.protocols import Slots
+
+_NO_FINGERPRINT = RowFingerprint()
+
+
+class NotPlanned(Exception):
+    """A call cannot be sent, for the reason in `code` and the message."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class RowDecision:
+    """Collects the decisions on one row. `reading` is its reading, `line` its line there, 0 if not known."""
+
+    def __init__(
+        self,
+        row: Row,
+        reading: int,
+        row_fingerprint: RowFingerprint = _NO_FINGERPRINT,
+        cells: Properties = (),
+    ) -> None:
+        self.row = row
+        self.reading = reading
+        self.line = row.line
+        self.row_fingerprint = row_fingerprint
+        self.cells = dict(cells)
+        self._number = 0
+        self.planned: list[PlannedCall] = []
+        self.rejects: list[Reject] = []
+        self.findings: list[Finding] = []
+
+    def keep_row(self, slots: Slots) -> int:
+        """Return the number under which the row is kept; keep it when its first call is planned."""
+        if not self._number:
+            known = KnownRow(self.reading, self.row.line, self.row_fingerprint.columns)
+            self._number = slots.keep_row(known)
+        return self._number
+
+    def reject(self, error: NotPlanned, part: str) -> None:
+        """Reject a part of the row. Parts with the same code share one reject."""
+        for at, reject in enumerate(self.rejects):
+            if reject.code == error.code and reject.row is self.row:
+                both = reject.reason if str(error) in reject.reason else f"{reject.reason}; {error}"
+                self.rejects[at] = reject._replace(reason=both, owed=(*reject.owed, part))
+                return
+        self.rejects.append(Reject(self.row, error.code, str(error), (part,)))
+
+    def withholds(self, alias: Alias) -> bool:
+        """Reject the alias if other calls of its persona are rejected; return whether they are."""
+        for at, reject in enumerate(self.rejects):
+            if reject.row is self.row and {alias.persona, f"{alias.persona}.set"}.intersection(reject.owed):
+                self.rejects[at] = reject._replace(owed=(*reject.owed, part_of(alias)))
+                return True
+        return False
+
+    def _note(self, code: str, message: str, who: str) -> None:
+        self.findings.append(Finding(code, message, self.row.source, self.row.line, who))
+
+    def note_moved(self, rule: str, call: Timed, seconds: int) -> None:
+        """Report that the call is sent with a later second, so that it does not merge (D1, D2)."""
+        held = f"{call.event!r}" if rule == "D1" else "another value of a property"
+        who = name_person(call)
+        self._note(rule, f"{who} has {held} in that second already: sent {seconds} s later", who)
+
+    def note_alike(self, call: Timed) -> None:
+        """Report that the call would merge by the newer page as well, since its properties match (D1)."""
+        who = name_person(call)
+        self._note(
+            "D1-alike", f"{who}: {call.event!r} is in that second already with the same properties", who
+        )
+
+    def note_alias_without_data(self, call: Alias) -> None:
+        """Report that the alias will not show before its other identity has data of its own (I3)."""
+        who = name_person(call)
+        self._note("I3", f"{who}: its alias {call.other!r} has no data of its own here", who)
+
+    def note_full(self, call: Timed, rule: str) -> None:
+        """Report that the call is rejected because no second is free (D1)."""
+        who = name_person(call)
+        self._note(f"{rule}-full", f"{who} has no second left for {call.event!r}: rejected", who)
+
+    def note_lost(self, call: Timed) -> None:
+        """Report that a value is lost, because every second has another value of the property (D2)."""
+        who = name_person(call)
+        self._note("D2-lost", f"{who} has another value of a property in every second: one survives", who)
+
+    def note_merged(self, call: Timed) -> None:
+        """Report that two events are counted as one, as `--collisions keep` asks for (D1)."""
+        who = name_person(call)
+        self._note("D1-merged", f"{who}: {call.event!r} will be counted once", who)
+
+    def note_alike_rows(self) -> None:
+        """Report that an earlier row of the same log is alike in every column, so that both are one event."""
+        if not any(finding.code == "alike-rows" for finding in self.findings):
+            self._note("alike-rows", "an earlier row is alike in every column: both are one event", "")
+
+    def note_changed(self, call: Record, origin: str) -> None:
+        """Report that the call is not sent again, although the values of its row have changed."""
+        who = name_person(call)
+        self._note(
+            "changed", f"{who}: {call.event!r} at that moment was sent before, {origin}; not sent again", who
+        )
+
+
+def name_person(call: Timed | Alias) -> str:
+    """Return persona and identity, for a message."""
+    return f"{call.persona} {call.identity!r}"

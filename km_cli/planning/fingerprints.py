@@ -1,0 +1,163 @@
+"""The digests by which rows and calls are known: of all columns of a row, and of the deed of a call."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import NamedTuple
+from unicodedata import normalize
+
+from km_cli.kissmetrics import fold_identity, fold_name
+from km_cli.memory import Remembered
+from km_cli.model import NO_EVENT, NO_SECOND, Alias, Owner, Properties, Record, RowFingerprint, Set, Wired
+
+_MOST_TOTAL = 0xFFFF_FFFF_FFFF_FFFF
+_MOST_REMEMBERED = 100_000
+_LONGEST_REMEMBERED = 200
+"""Characters of a property value whose digest is remembered: long ones seldom repeat, and fill memory."""
+
+
+class CallFingerprint(NamedTuple):
+    """A call's digests, before a second is chosen for it.
+
+    `total` is the fingerprint of the row that a Record comes from; that of a Set digests its properties.
+    `other` is the other person of an alias. `names` are the digests of the properties' names, 4 bytes each;
+    names that Kissmetrics folds to one (D4) are there once.
+    """
+
+    person: bytes
+    identity: bytes
+    second: int
+    deed: bytes
+    total: bytes
+    event: bytes
+    pairs: bytes
+    id: bytes
+    other: bytes = b""
+    names: bytes = b""
+
+
+class SetFingerprint(NamedTuple):
+    """The digests of a property that is set once for an identity: its id, its deed, and its name."""
+
+    id: bytes
+    deed: bytes
+    name: bytes
+
+
+class Fingerprints:
+    """Makes the digests of rows and calls, and remembers those of the parts that repeat.
+
+    person 8 bytes: tracker, site and identity, as the strictest page folds it (D4). identity 4: as it is
+    written. event 4: the folded name; it is compared within one person's second only. deed 8: identity,
+    actor, event and exact moment. total 8: all columns of the row. pairs: 4 bytes of name and 4 of
+    value for each property. id 8: tracker, site, persona and the log's own id.
+    """
+
+    def __init__(self, tracker: str) -> None:
+        self._tracker = tracker
+        self._persons: Remembered[tuple[str, str], tuple[bytes, bytes]] = Remembered(_MOST_REMEMBERED)
+        self._events: Remembered[str, tuple[bytes, str]] = Remembered(_MOST_REMEMBERED)
+        self._pairs: Remembered[tuple[str, str], tuple[bytes, int]] = Remembered(_MOST_REMEMBERED)
+        self._names: Remembered[str, bytes] = Remembered(_MOST_REMEMBERED)
+        self._last: tuple[Properties | None, bytes, bytes] = (None, b"", b"")
+
+    def fingerprint_call(self, call: Wired, row_total: bytes = b"") -> CallFingerprint:
+        """Return the digests of a call; `row_total` is the fingerprint of its row."""
+        person, identity = self._digest_person(call.site, call.identity)
+        if type(call) is Set:
+            pairs, names = self._digest_pairs(call.properties)
+            total = self.digest_properties(call.properties)
+            deed = _deed_of_set(call)
+            return CallFingerprint(
+                person, identity, call.second, deed, total, NO_EVENT, pairs, b"", b"", names
+            )
+        if type(call) is Alias:
+            other, _ = self._digest_person(call.site, call.other)
+            return CallFingerprint(person, identity, NO_SECOND, other, b"", NO_EVENT, b"", b"", other)
+        assert type(call) is Record
+        event, folded = self._events.get(call.event) or self._digest_event(call.event)
+        done = f"{call.identity}\0{call.actor}\0{folded}\0{call.moment}"
+        deed = blake2b(done.encode(), digest_size=8).digest()
+        if self._last[0] is not call.properties:  # the personas of a row mostly share their properties
+            self._last = (call.properties, *self._digest_pairs(call.properties))
+        _, pairs, names = self._last
+        event_id = digest(8, self._tracker, call.site, call.persona, call.id) if call.id else b""
+        return CallFingerprint(
+            person, identity, call.second, deed, row_total, event, pairs, event_id, b"", names
+        )
+
+    def fingerprint_row(self, cells: Properties) -> RowFingerprint:
+        """Return the fingerprint of a row, given its columns that are not blank.
+
+        Its total is a sum, so that it does not depend on the order of the columns.
+        """
+        digests = self._digest_each(cells)
+        total = sum([number for _, number in digests]) & _MOST_TOTAL
+        return RowFingerprint(total.to_bytes(8), b"".join([pair for pair, _ in digests]))
+
+    def digest_properties(self, properties: Properties) -> bytes:
+        """Return one digest of all properties, in any order. Ledgers of format 2 know a call by it."""
+        numbers = sorted([number.to_bytes(8) for _, number in self._digest_each(properties)])
+        return blake2b(b"".join(numbers), digest_size=8).digest()
+
+    def fingerprint_set(self, call: Set, name: str) -> SetFingerprint:
+        """Return the digests of one property of a Set."""
+        folded = fold_name(name)
+        set_id = digest(8, self._tracker, call.site, call.persona, call.identity, "set", folded)
+        return SetFingerprint(set_id, _deed_of_set(call), digest(4, folded))
+
+    def owner_through(self, alias: Alias) -> Owner:
+        """Return the owner that an alias gives to its other identity."""
+        person, _ = self._digest_person(alias.site, alias.identity)
+        _, other = self._digest_person(alias.site, alias.other)
+        return Owner(alias.persona, other, person)
+
+    def _digest_person(self, site: str, identity: str) -> tuple[bytes, bytes]:
+        """Return the digests of a person in a site, and of the identity as it is written."""
+        known = self._persons.get((site, identity))
+        if known is None:
+            person = digest(8, self._tracker, site, fold_identity(identity))
+            known = self._persons.remember((site, identity), (person, digest(4, identity)))
+        return known
+
+    def _digest_event(self, name: str) -> tuple[bytes, str]:
+        folded = fold_name(name)
+        return self._events.remember(name, (digest(4, folded), folded))
+
+    def _digest_pairs(self, properties: Properties) -> tuple[bytes, bytes]:
+        """Return the digests of name and value of each property, and those of the different names."""
+        digests = self._digest_each(properties)
+        pairs = b"".join([pair for pair, _ in digests])
+        return pairs, b"".join(dict.fromkeys([pair[:4] for pair, _ in digests]))
+
+    def _digest_each(self, pairs: Properties) -> list[tuple[bytes, int]]:
+        """Return for each pair of name and value its 8 bytes, and its digest as a number to add up."""
+        known = self._pairs
+        return [known.get(pair) or self._digest_pair(pair) for pair in pairs]
+
+    def _digest_pair(self, pair: tuple[str, str]) -> tuple[bytes, int]:
+        name, value = pair
+        column = self._names.get(name) or self._names.remember(name, column_fingerprint(name))
+        both = blake2b(f"{fold_name(name)}\0{value}".encode(), digest_size=8).digest()
+        made = (column + both[:4], int.from_bytes(both))
+        return self._pairs.remember(pair, made) if len(value) <= _LONGEST_REMEMBERED else made
+
+
+def _deed_of_set(call: Set) -> bytes:
+    """Return the deed of setting an identity's properties. It has no time: a property is set once."""
+    return digest(8, call.identity, "set")
+
+
+def column_fingerprint(name: str) -> bytes:
+    """Return the 4 bytes by which a fingerprint names a column."""
+    return digest(4, fold_name(name))
+
+
+def fold_spelling(identity: str) -> str:
+    """Return an identity without the differences that people overlook: case and Unicode form."""
+    return normalize("NFKC", identity).casefold()
+
+
+def digest(size: int, *parts: str) -> bytes:
+    """Return a digest of `size` bytes."""
+    return blake2b("\0".join(parts).encode(), digest_size=size).digest()

@@ -1,0 +1,132 @@
+"""The forecast of what Kissmetrics will hold, and the limits that only many rows, files or runs reach.
+
+It follows planning, and so sees only calls that are to be sent. The ledger has the counts of earlier runs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from km_cli.kissmetrics import MOST_INSTANCES, fold_name
+from km_cli.memory import Remembered
+from km_cli.model import (
+    Alias,
+    Finding,
+    PlannedCall,
+    Properties,
+    Record,
+    RowPlan,
+    Sequence,
+    Set,
+    is_event_key,
+)
+from km_cli.planning.decision import name_person
+from km_cli.planning.fingerprints import digest, fold_spelling
+from km_cli.protocols import Counts
+
+MANY_NAMES, MOST_NAMES = 1000, 65_535
+"""D8: how many event names, and as many property names, a product has; an FAQ says the smaller number."""
+
+_MOST_REMEMBERED = 100_000
+_SEVERAL = ""
+"""Stands for the persona of an event that several personas do. Such an event was reported."""
+
+_Found = list[tuple[str, str, str]]
+"""Findings of a row: code, message, and the person or thing that each concerns."""
+
+
+class Forecaster:
+    """Counts the plans of one run. `tracker` keeps its sites apart from those of other trackers."""
+
+    def __init__(self, counts: Counts, tracker: str) -> None:
+        self._counts = counts
+        self._tracker = tracker
+        self._names: defaultdict[tuple[str, str], Remembered[str, bool]] = defaultdict(
+            lambda: Remembered(_MOST_REMEMBERED)
+        )
+        self._sites: dict[str, str] = {}
+        self._last: tuple[str, str, Properties] = ("", "", ())
+        # In a log with more names than that, a crossover may be reported again.
+        self._personas: Remembered[tuple[str, str], str] = Remembered(_MOST_REMEMBERED)
+        self._spellings: Remembered[bytes, str] = Remembered(_MOST_REMEMBERED)
+
+    def site(self, name: str) -> str:
+        """Return the name that the counts have for a site."""
+        return self._sites.get(name) or self._sites.setdefault(name, f"{self._tracker} {name}")
+
+    def take(self, sequence: Sequence, plan: RowPlan) -> list[Finding]:
+        """Count a row's calls; return the findings about them."""
+        found: _Found = []
+        for call in sequence.calls:
+            if type(call) is Record and self._personas.get((call.site, call.event)) not in (
+                call.persona,
+                _SEVERAL,
+            ):
+                self._check_crossover(call, found)
+        for planned in plan.planned:
+            call = planned.call
+            site = self.site(call.site)
+            too_many = self._counts.count_gain(site, call.persona, planned.known.person, planned.gain)
+            if not isinstance(call, Alias):
+                self._count(planned, call, found)
+                if too_many:
+                    _note_instances(too_many, call, found)
+        row = plan.row
+        return [Finding(code, message, row.source, row.line, who) for code, message, who in found]
+
+    def _check_crossover(self, call: Record, found: _Found) -> None:
+        """Report an event, once, if two personas of one site do it: reports would mix people and accounts."""
+        key = (call.site, call.event)
+        first = self._personas.get(key)
+        if first is None:
+            self._personas.remember(key, call.persona)
+        elif first != call.persona:
+            self._personas[key] = _SEVERAL
+            message = f"{call.event!r} is done by {first} and {call.persona}: reports count both as people"
+            found.append(("crossover", message, call.event))
+
+    def _count(self, planned: PlannedCall, call: Record | Set, found: _Found) -> None:
+        """Check the spelling of a new person, and the names of a call."""
+        if planned.gain.people and (message := self._check_spelling(planned.known.person, call)):
+            found.append(("alike-ids", message, name_person(call)))
+        last = (call.site, call.event, call.properties)
+        if last != self._last:  # two personas mostly do the same
+            self._last = last
+            self._check_names(call, found)
+
+    def _check_names(self, call: Record | Set, found: _Found) -> None:
+        if call.event not in self._names[call.site, "event"]:
+            self._count_name(call.site, "event", call.event, found)
+        known = self._names[call.site, "property"]
+        for name, _ in call.properties:
+            if name not in known:
+                self._count_name(call.site, "property", name, found)
+
+    def _count_name(self, site: str, kind: str, name: str, found: _Found) -> None:
+        """Count a name that is new in this run (D8)."""
+        self._names[site, kind].remember(name, True)
+        count = self._counts.count_name(self.site(site), kind, digest(8, fold_name(name))) if name else 0
+        if count > MANY_NAMES:
+            limit = f"{MOST_NAMES:,}" + (f" (an FAQ says {MANY_NAMES:,})" if count <= MOST_NAMES else "")
+            message = f"{name!r} is {kind} name number {count:,}; a product has at most {limit}"
+            found.append(("D8", message, ""))
+
+    def _check_spelling(self, person: bytes, call: Record | Set) -> str:
+        """Return a message, or "", about an identity that differs only in case or Unicode form."""
+        spelling = digest(8, self._tracker, call.site, fold_spelling(call.identity))
+        other = self._spellings.get(spelling) or self._spellings.remember(spelling, call.identity)
+        if not self._counts.is_spelled_alike(spelling, person):
+            return ""
+        earlier = repr(other) if other != call.identity else "an earlier one"
+        return f"the {call.persona} {call.identity!r} differs from {earlier} only in case or Unicode form"
+
+
+def _note_instances(too_many: list[tuple[bytes, int]], call: Record | Set, found: _Found) -> None:
+    """Report each event and property whose earliest instance Kissmetrics drops now (D7)."""
+    names = {digest(4, fold_name(name)): name for name, _ in call.properties}
+    for key, number in too_many:
+        is_event = is_event_key(key)
+        code, kind = ("D7", "event") if is_event else ("D7-property", "value")
+        who = f"{name_person(call)}, {call.event if is_event else names[key[-4:]]!r}"
+        kept = f"Kissmetrics keeps the last {MOST_INSTANCES:,} by their time and drops the earliest"
+        found.append((code, f"{who}: {kind} number {number:,}; {kept}", who))

@@ -1,0 +1,105 @@
+"""The file that a run writes its rejects to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from km_cli.errors import LedgerFailed, UsageError
+from km_cli.rejects.line import BEGINNING
+
+_OTHER_PATH = "give another path: --rejects PATH"
+
+
+class RejectsFile:
+    """Holds a run's rejects. It is made with the first of them; an existing file is appended to.
+
+    `name` is its absolute path as text, `count` how many rejects this run wrote.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = os.fsencode(path.absolute()).decode(errors="backslashreplace")
+        self.count = 0
+        self._file = -1
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Append lines and wait until they are on the disk. Raises LedgerFailed if they are not.
+
+        A batch is committed to the ledger after its rejects are here, so that no crash loses a rejected row.
+        If writing fails the file is cut back to its length before, so that no half line stays.
+        """
+        if not lines:
+            return
+        size = -1
+        try:
+            if self._file < 0:
+                self._file = self._open()
+            size = os.lseek(self._file, 0, os.SEEK_END)
+            data = b"".join(lines)
+            while data:
+                data = data[os.write(self._file, data) :]
+            os.fsync(self._file)
+        except OSError as error:
+            if size >= 0:
+                with suppress(OSError):  # a pipe or a device cannot be cut
+                    os.ftruncate(self._file, size)
+            raise LedgerFailed(
+                f"the rejects file {self.path} cannot be written: {error.strerror}",
+                "make room or give another place with --rejects PATH, then run the same command again",
+            ) from None
+        self.count += len(lines)
+
+    def _open(self) -> int:
+        """Make the file, readable by its owner alone. A last line that a crash cut off gets its line end."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if size := os.lseek(file, 0, os.SEEK_END):
+            if os.pread(file, 1, size - 1) != b"\n":
+                os.write(file, b"\n")
+            return file
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+        return file
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def check_path(path: Path) -> None:
+    """Raise UsageError if rejects cannot be written to this path.
+
+    It is checked before the run, because other rows are already sent when the first reject is written.
+    """
+    if os.path.lexists(path):
+        if not os.path.isfile(path):
+            raise UsageError(f"--rejects {path} is not a regular file", _OTHER_PATH)
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise UsageError(f"--rejects {path}: this user may not write to it", _OTHER_PATH)
+        return
+    folder = path.absolute().parent
+    while not os.path.lexists(folder):  # missing folders are made with the file
+        folder = folder.parent
+    if not os.path.isdir(folder):
+        raise UsageError(f"--rejects {path}: {folder} is not a folder", _OTHER_PATH)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"--rejects {path}: this user may not write to {folder}", _OTHER_PATH)
+
+
+def check_content(path: Path) -> None:
+    """Raise UsageError if the file exists and does not begin with a reject: it is not km-cli's."""
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            beginning = file.read(len(BEGINNING))
+    except OSError:
+        return  # `RejectsFile.write` reports this error
+    if beginning not in (b"", BEGINNING):
+        raise UsageError(f"--rejects {path} exists and does not hold rejects", _OTHER_PATH)

@@ -1,0 +1,132 @@
+"""The driver of the rules: asks them about each event, and remembers the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+from km_cli.memory import Remembered
+from km_cli.model import Event, Finding
+from km_cli.rules import registry
+from km_cli.rules.base import IdentityRule, Name, NameRule, PropertiesRule, Rule, ValueRule
+
+_MOST_NAMES = 100_000
+_MOST_VALUES = 10_000
+_LONGEST_VALUE = 100
+"""Characters; a longer value hardly comes again, and would fill the memory."""
+
+_FIRST_NAMES = 2
+"""How many names of a group are remembered. No rule needs more."""
+
+
+class _Judgement(NamedTuple):
+    """The message of one rule. `place` is that of the rule in the registry, `who` is the subject."""
+
+    place: int
+    message: str
+    who: str
+
+
+_in_order = attrgetter("place")
+
+
+class _Groups:
+    """The first names of each group of one rule.
+
+    They are never forgotten, because unlike judgements they cannot be made again. If a log has too many
+    groups, the names of later groups are judged without earlier names.
+    """
+
+    def __init__(self, group: Callable[[Name], str]) -> None:
+        self._group = group
+        self._names: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def earlier(self, name: Name) -> tuple[str, ...]:
+        """Return the names of the same group that came before this one, and add this one to them."""
+        key = (name.kind, self._group(name))
+        if not key[1]:
+            return ()
+        names = self._names.get(key, ())
+        if name.text in names:
+            return names[: names.index(name.text)]
+        if len(names) < _FIRST_NAMES and (names or len(self._names) < _MOST_NAMES):
+            self._names[key] = (*names, name.text)
+        return names
+
+
+class Rules:
+    """All rules, for one run; those of the registry unless others are given.
+
+    A name is reported once, as it is the same mistake in every row. A value or an identity is reported for
+    each row that has it, since each of these rows is affected.
+    """
+
+    def __init__(self, rules: Sequence[Rule] | None = None) -> None:
+        self._rules = registry.RULES if rules is None else tuple(rules)
+        placed = list(enumerate(self._rules))
+        self._name_rules = [(at, one, _Groups(one.group)) for at, one in placed if isinstance(one, NameRule)]
+        self._value_rules = [(at, one) for at, one in placed if isinstance(one, ValueRule)]
+        self._properties_rules = [(at, one) for at, one in placed if isinstance(one, PropertiesRule)]
+        self._identity_rules = [(at, one) for at, one in placed if isinstance(one, IdentityRule)]
+        self._events: Remembered[str, None] = Remembered(_MOST_NAMES)
+        self._properties: Remembered[str, None] = Remembered(_MOST_NAMES)
+        self._values: Remembered[tuple[str, str], list[_Judgement]] = Remembered(_MOST_VALUES)
+        self._identities: Remembered[str, list[_Judgement]] = Remembered(_MOST_NAMES)
+
+    def look(self, event: Event) -> Iterator[Finding]:
+        """Yield the findings in an event that will be sent, in the order of the registry."""
+        found = self._names_and_values(event) + self._identities_of(event)
+        for place, rule in self._properties_rules:
+            if judged := rule.judge(event.properties):
+                found.append(_Judgement(place, *judged))
+        for place, message, who in sorted(found, key=_in_order) if found else ():  # it is mostly empty
+            yield Finding(self._rules[place].about.code, message, event.row.source, event.row.line, who)
+
+    def _names_and_values(self, event: Event) -> list[_Judgement]:
+        found: list[_Judgement] = []
+        names, values = self._properties, self._values
+        if event.name not in self._events:
+            self._events.remember(event.name, None)
+            found += self._judge_name(Name("event", event.name))
+        for pair in event.properties:
+            if pair[0] not in names:
+                names.remember(pair[0], None)
+                found += self._judge_name(Name("property", pair[0]))
+            judged = values.get(pair)
+            if judged is None:
+                judged = self._judge_value(pair)
+            if judged:
+                found += judged
+        return found
+
+    def _identities_of(self, event: Event) -> list[_Judgement]:
+        found: list[_Judgement] = []
+        for part in event.parts:
+            if identity := part.identity:
+                judged = self._identities.get(identity)
+                if judged is None:
+                    judged = self._identities.remember(identity, self._judge_identity(identity))
+                found += judged
+        return found
+
+    def _judge_name(self, name: Name) -> Iterator[_Judgement]:
+        for place, rule, groups in self._name_rules:
+            if message := rule.judge(name, groups.earlier(name)):
+                yield _Judgement(place, message, name.text)
+
+    def _judge_value(self, pair: tuple[str, str]) -> list[_Judgement]:
+        name, value = pair
+        judged = [
+            _Judgement(place, message, f"property {name!r}")
+            for place, rule in self._value_rules
+            if (message := rule.judge(name, value))
+        ]
+        return judged if len(value) > _LONGEST_VALUE else self._values.remember(pair, judged)
+
+    def _judge_identity(self, identity: str) -> list[_Judgement]:
+        return [
+            _Judgement(place, message, repr(identity))
+            for place, rule in self._identity_rules
+            if (message := rule.judge(identity))
+        ]

@@ -1,0 +1,1 @@
+"""Everything that runs, and nothing that prints: the one loop, and what drives it for each command."""

@@ -1,0 +1,171 @@
+"""A run that sends: it drains the outbox that earlier runs left, then does its own work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, NamedTuple, TypeVar
+
+from km_cli.config.environment import Environment
+from km_cli.config.settings import Settings, Transport
+from km_cli.delivery import Courier, Driver, OneThread, Policy, Pool
+from km_cli.errors import KmError, LedgerError, LedgerFailed, TransportError
+from km_cli.ledger import Ledger, Pause
+from km_cli.protocols import Clock, Destination, ManyAtOnce, Transfers
+from km_cli.rejects import RejectsFile
+from km_cli.run import pauses
+from km_cli.run.observer import Observer
+from km_cli.run.pipeline import Pipeline
+from km_cli.run.process import look_for_cycles_seldom, stay_on_one_core
+from km_cli.run.sending import Sending
+from km_cli.run.stopping import Stop, Stopped
+from km_cli.run.tally import Tally
+
+_LEAST_WINDOW = 2000
+
+
+Seen = TypeVar("Seen", bound=Observer)
+
+
+class Run(NamedTuple, Generic[Seen]):
+    """The parts of a run. `keys` are the API keys by site."""
+
+    settings: Settings
+    keys: dict[str, str]
+    ledger: Ledger
+    rejects: RejectsFile
+    tally: Tally
+    stop: Stop
+    observer: Seen
+    environment: Environment
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the environment."""
+        return self.environment.clock
+
+
+@contextmanager
+def opened_to_send(
+    settings: Settings, keys: dict[str, str], wait: float = 0.0
+) -> Iterator[tuple[Ledger, RejectsFile]]:
+    """Open the ledger, check that it belongs to the keys, and prepare the rejects file.
+
+    Raises LedgerBusy if another run holds it for longer than `wait` seconds, LedgerError, UsageError.
+    """
+    rejects = RejectsFile(settings.rejects)
+    ledger = Ledger.open(settings.ledger, wait)
+    try:
+        for name, key in keys.items():
+            ledger.check_site(settings.target.tracker, name, key)
+        yield ledger, rejects
+    finally:
+        ledger.close()
+        rejects.close()
+
+
+def send(
+    run: Run[Seen], work: Callable[[Pipeline], None], *, is_wary: bool = False, counts_known: bool = True
+) -> KmError | None:
+    """Drain the outbox, do the work, wait for the last receipt; return the error that ended the run early.
+
+    At its end all receipts are durable, and so is the pause for which backfills leave the tracker alone. A
+    run that `is_wary` sends one call at a time after an outage, until one is acknowledged. `counts_known` is
+    as for Pipeline.
+    """
+    tracker = run.settings.target.tracker
+    pause = run.ledger.pauses.by_tracker(tracker)
+    destination = run.settings.target.open(run.keys, run.settings.timeout, run.clock)
+    pool = _make_driver(run, destination, is_wary=is_wary and pauses.is_recent(pause, run.clock.now()))
+    sending = Sending(
+        run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.observer.tick, run.clock
+    )
+    ended = _drain_and_work(run, sending, work, counts_known=counts_known)
+    return _note_pause(run, pauses.after(pause, ended, pool.pause, run.tally, run.clock.now()), ended)
+
+
+def _make_driver(run: Run[Seen], destination: Destination, *, is_wary: bool) -> Driver:
+    """Return the driver of the transport that is asked for, or of the fastest one that works."""
+    settings = run.settings
+    courier = Courier(
+        Policy(attempts=settings.attempts),
+        run.environment.random,
+        run.clock.monotonic(),
+        at_once=destination.at_once,
+        rate=settings.rate,
+        is_wary=is_wary,
+    )
+    concurrency = min(settings.concurrency, destination.workers)
+    window = max(_LEAST_WINDOW, 4 * settings.concurrency)
+    look_for_cycles_seldom(run.environment)
+    transfers = _open_transfers(run, destination, concurrency)
+    if transfers is not None:
+        return OneThread(transfers, courier, run.clock, concurrency=concurrency, window=window)
+    if concurrency > 1:
+        stay_on_one_core(run.environment)
+    return Pool(destination, courier, run.clock, concurrency=concurrency, window=window)
+
+
+def _drain_and_work(
+    run: Run[Seen], sending: Sending, work: Callable[[Pipeline], None], *, counts_known: bool
+) -> KmError | None:
+    """Send what earlier runs left, then do the work; return the error that ended it early, if any."""
+    ended: KmError | None = None
+    try:
+        sending.resume(tuple(run.keys))
+        work(
+            Pipeline(
+                run.settings,
+                run.ledger,
+                sending,
+                run.tally,
+                run.observer,
+                run.clock,
+                counts_known=counts_known,
+            )
+        )
+        sending.finish()
+    except Stopped as stopped:
+        ended = stopped.error
+    except KmError as error:
+        ended = _error_of(sending.finish) or error  # the calls that were planned before are still sent
+    finally:
+        lost = _error_of(sending.end)
+    return ended or lost
+
+
+def _note_pause(run: Run[Seen], pause: Pause | None, ended: KmError | None) -> KmError | None:
+    """Make the pause durable; return the error that the run ends with."""
+    try:
+        run.ledger.pause(run.settings.target.tracker, pause)
+    except LedgerFailed:
+        return ended  # the next run finds out by itself
+    except LedgerError as error:
+        return ended or error
+    return ended
+
+
+def _open_transfers(run: Run[Seen], destination: Destination, concurrency: int) -> Transfers | None:
+    """Return the transfers of a destination that has them. Raises TransportError if only they are wanted."""
+    transport = run.settings.transport
+    if transport is Transport.REQUESTS or not isinstance(destination, ManyAtOnce):
+        return None
+    try:
+        return destination.transfers(concurrency)
+    except TransportError as error:
+        if transport is Transport.CURL:
+            raise
+        if not error.is_absent:
+            run.observer.warned(f"{error}; calls are sent by requests, which is slower", error.hint)
+        return None
+
+
+def _error_of(step: Callable[[], None]) -> KmError | None:
+    """Take a step of ending the run; return its error instead of raising it."""
+    try:
+        step()
+    except Stopped as stopped:
+        return stopped.error
+    except KmError as error:
+        return error
+    return None

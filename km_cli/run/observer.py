@@ -1,0 +1,34 @@
+"""The observer of a run. A run prints nothing itself."""
+
+from __future__ import annotations
+
+from km_cli.errors import KmError
+from km_cli.ledger import Reading
+from km_cli.mapping import Columns
+from km_cli.model import RowPlan, Sequence
+from km_cli.run.tally import Tally
+
+
+class Observer:
+    """Follows the steps of a run. These methods do nothing; an observer overrides those that it needs."""
+
+    def opened(self, source: str, columns: Columns, reading: Reading) -> None:
+        """An input was opened, and its columns are known. `reading.length` is 0 for a new reading."""
+
+    def looked(self, source: str, file: str, state: str, problem: KmError | None = None) -> None:
+        """A backfill is done with a file, or a pattern matches no file. `state` is one of backfill.STATES."""
+
+    def warned(self, message: str, hint: str) -> None:
+        """The run goes on, but not as well as it could."""
+
+    def planned(self, sequence: Sequence, plan: RowPlan) -> None:
+        """A row was planned."""
+
+    def shipping(self) -> None:
+        """A batch is about to be shipped. May raise Stopped."""
+
+    def shipped(self, tally: Tally, reading: Reading) -> None:
+        """A batch was shipped; `reading` has the cursor behind it."""
+
+    def tick(self, tally: Tally) -> None:
+        """Receipts came in."""

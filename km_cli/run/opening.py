@@ -1,0 +1,251 @@
+"""Finds the reading that an input continues, or begins a new one, and the mapping of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing, suppress
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from km_cli.config.settings import Settings
+from km_cli.errors import InputError, ReadError
+from km_cli.inputs import Opened, Place, Source, open_reader
+from km_cli.ledger import Head, Ledger, Reading
+from km_cli.mapping import (
+    AmbiguousTime,
+    BadRow,
+    BadTime,
+    EventsSeen,
+    Mapper,
+    Mapping,
+    Times,
+    cell_readers,
+    recognise_columns,
+)
+from km_cli.model import NANOSECONDS, Overlap, Row
+from km_cli.run.meanings import personas_to_json
+from km_cli.run.overlaps import Span
+from km_cli.run.tally import Tally
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+
+class Opening(NamedTuple):
+    """The reading that an input continues, or a new one, with its mapping.
+
+    `state` is the hash of the bytes before the reading's cursor. For a new reading, `behind` are the readings
+    whose bytes the input begins with, and `same` are those and all others that begin with the same 64 KiB.
+    """
+
+    reading: Reading
+    mapping: Mapping
+    state: _Hash
+    behind: tuple[Reading, ...] = ()
+    same: tuple[Reading, ...] = ()
+
+
+class Openings:
+    """Finds the readings of inputs. `check` is called now and then; an error that it raises ends the run."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        seen: EventsSeen,
+        tally: Tally,
+        now: float,
+        check: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._seen = seen
+        self._tally = tally
+        self._now = now
+        self._check = check
+
+    def opening_for(self, opened: Opened) -> Opening:
+        """Return the reading that an input continues, or a new one (promise 5).
+
+        A file is known by the bytes already read under the same mapping, whatever its name. A rejects file
+        continues no reading, since its rows belong to the readings that they came from. Raises InputError if
+        the columns are not recognised.
+        """
+        asked, source = self._settings.asked, opened.source
+        heads: list[tuple[Head, _Hash]] = []
+        if source.path is not None and not opened.format.holds_rejects:
+            heads = self._heads(opened)
+            for head, state in heads:
+                if head.asked == asked and (known := self._continued(head)):
+                    return Opening(_refreshed(known, opened), self.known_mapping(known), state)
+        mapping = self.mapping(opened)
+        readings = self._ledger.readings
+        numbers = {head.number: None for head, _ in heads if head.rows}
+        behind = tuple(self._ledger.reading_of(number) for number in numbers)
+        others = tuple(one for one in readings.beginning(opened.start) if one.number not in numbers)
+        reading = readings.begin(self._new(opened, mapping))
+        return Opening(reading, mapping, sha256(), behind, behind + others)
+
+    def _continued(self, head: Head) -> Reading | None:
+        """Return the reading of a head, None if the file has to be read from its start all the same.
+
+        It has to be if a flag decides otherwise on conflicts, so that rows that were rejected are judged
+        anew. (Without a flag the last decision stays in force.) It has to be for a reading of format 2 as
+        well, because that reading has no fingerprints of its rows.
+        """
+        reading = self._ledger.reading_of(head.number)
+        overlap = self._settings.overlap
+        is_known = overlap in (Overlap.ASK, reading.overlap) and not reading.is_of_format_2
+        return reading if is_known else None
+
+    def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
+        """Return the readings that the file begins with, under any settings, the longest first."""
+        heads = self._ledger.readings.heads
+        known = reversed(opened.source.hashes_at(heads.lengths, self._check))
+        return [(head, state) for length, state in known for head in heads.matching(length, state.digest())]
+
+    def _new(self, opened: Opened, mapping: Mapping) -> Reading:
+        """Return a new reading of an input. It has no number yet."""
+        settings = self._settings
+        return Reading(
+            0,
+            "",
+            settings.asked,
+            mapping.to_json(),
+            opened.source.name,
+            opened.columns,
+            opened.delimiter,
+            begun=int(self._now),
+            start=opened.start,
+            regular=opened.regular,
+            personas=personas_to_json(settings.personas),
+            overlap=settings.overlap,
+        )
+
+    def mapping(self, opened: Opened) -> Mapping:
+        """Return the mapping of an input. A rejects file has that of the reading that its rows came from."""
+        if opened.token:
+            known = self._ledger.readings.by_token(opened.token)
+            if known is not None:
+                return self.overridden(opened, self.known_mapping(known))
+        settings = self._settings
+        columns = recognise_columns(
+            settings.column_options,
+            settings.personas,
+            opened.columns,
+            opened.source.name,
+            tabular=opened.format.is_tabular,
+            members=settings.members.personas if settings.members else frozenset(),
+        )
+        return Mapping(columns, settings.time_options, settings.people.digest)
+
+    def known_mapping(self, reading: Reading) -> Mapping:
+        """Return the mapping of a reading. Raises LedgerError if it is damaged."""
+        with self._ledger.decoding("readings"):
+            return Mapping.from_json(reading.mapping)
+
+    def overridden(self, opened: Opened, known: Mapping) -> Mapping:
+        """Return the mapping of a reading that corrected rejects come from, overridden by the settings.
+
+        Raises InputError if the personas have changed: the calls owed would go to other people or sites.
+        """
+        settings = self._settings
+        if known.people != settings.people.digest:
+            raise InputError(
+                f"{opened.source.name}: its rejects come from an import with other personas",
+                "import it with the --strategy, --site and --config that the log was imported with",
+            )
+        return known.overridden(
+            settings.column_options,
+            settings.personas,
+            settings.time_options,
+            opened.columns,
+            opened.source.name,
+        )
+
+    def reading_by_token(self, token: str) -> Reading | None:
+        """Return the reading that a reject names by its token."""
+        return self._ledger.readings.by_token(token)
+
+    def mapper(self, opened: Opened, mapping: Mapping) -> Mapper:
+        """Return the mapper of an input's rows."""
+        settings = self._settings
+        return Mapper(
+            mapping.columns,
+            opened.columns,
+            tabular=opened.format.is_tabular,
+            personas=settings.personas,
+            time_options=mapping.time_options,
+            allowed=settings.allowed,
+            now=self._now,
+            normalised=self._tally.normalised,
+            selection=settings.selection,
+            members=settings.members,
+            seen=self._seen,
+        )
+
+
+def _refreshed(known: Reading, opened: Opened) -> Reading:
+    """Return a reading with its file's present name and columns. Later objects may have more columns."""
+    columns = tuple(dict.fromkeys((*known.columns, *opened.columns)))
+    regular = tuple(name for name in known.regular if name in opened.regular)
+    if opened.format.is_tabular:
+        columns, regular = opened.columns, opened.columns
+    return known._replace(source=opened.source.name, columns=columns, regular=regular)
+
+
+class Mappers:
+    """The mapper of an input, and the mappers of the readings that corrected rejects come from."""
+
+    def __init__(self, openings: Openings, opened: Opened, mapping: Mapping) -> None:
+        self._openings = openings
+        self._opened = opened
+        self._mapping = mapping
+        self._known: dict[str, tuple[Mapper, int]] = {}
+        self.own = openings.mapper(opened, mapping)
+
+    def mapper_for(self, row: Row) -> Mapper:
+        """Return the mapper of a row. A corrected reject has its reading's, with the present settings."""
+        return self._entry(row.origin.reading)[0] if row.origin else self.own
+
+    def reading_of(self, row: Row) -> int:
+        """Return the number of the reading that a corrected reject belongs to; 0 for any other row."""
+        return self._entry(row.origin.reading)[1] if row.origin else 0
+
+    def _entry(self, token: str) -> tuple[Mapper, int]:
+        found = self._known.get(token)
+        if found is None:
+            found = self._known[token] = self._make_entry(token)
+        return found
+
+    def _make_entry(self, token: str) -> tuple[Mapper, int]:
+        """Return the mapper and the number of a reading; 0 if the ledger does not know the reading."""
+        reading = self._openings.reading_by_token(token)
+        if reading is None:
+            return self._openings.mapper(self._opened, self._mapping), 0
+        known = self._openings.known_mapping(reading)
+        mapping = self._openings.overridden(self._opened, known)
+        return self._openings.mapper(self._opened, mapping), reading.number
+
+
+def span_of(
+    source: Source, mapping: Mapping, place: Place | None, now: float, check: Callable[[], None]
+) -> Span:
+    """Return the span of all rows of a file from a place on. `check` may raise an error that ends the run.
+
+    Rows without a time are passed over, and an error ends the span: the import itself will report both.
+    """
+    span = Span()
+    times = Times(mapping.time_options, now)
+    with suppress(InputError, ReadError), closing(open_reader(source)) as again:
+        cell = cell_readers(again.columns, tabular=again.format.is_tabular)(mapping.columns.timestamp)
+        for at, item in enumerate(again.reader(place, check).items()):
+            if at % 1000 == 0:
+                check()
+            if type(item) is not Row:
+                continue
+            with suppress(BadRow, BadTime, AmbiguousTime):
+                text = cell(item.values)
+                second = times.parse(text) // NANOSECONDS
+                span = span.joined(Span(second, second, times.is_date(text)))
+    return span

@@ -1,0 +1,108 @@
+"""One row on its way from the mapping to its plan: expanded, checked, planned, counted in the forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from km_cli.config.settings import Settings
+from km_cli.ledger import Ledger, Reading
+from km_cli.mapping import Columns, LeftOut
+from km_cli.model import NANOSECONDS, Event, Finding, Held, Reject, Row, RowPlan
+from km_cli.planning import Planner
+from km_cli.planning.forecast import Forecaster
+from km_cli.rules import Rules
+from km_cli.run.observer import Observer
+from km_cli.run.opening import Mappers
+from km_cli.run.overlaps import Overlaps
+from km_cli.run.row_findings import RowFindings, moved_members
+from km_cli.strategies import EventLists, Expansion
+
+_DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5", "reserved"})
+"""Codes of rejects that Kissmetrics would answer with 200, and then drop (W3)."""
+
+Forecast = dict[str, dict[str, Held]]
+"""What Kissmetrics will hold, by site and persona."""
+
+
+class RowPlanner:
+    """Plans the rows of one input after another, in order."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, observer: Observer, *, seeks_ids: bool) -> None:
+        """With `seeks_ids`, it also looks for a column that could be the event's id."""
+        self._settings = settings
+        self._ledger = ledger
+        self._observer = observer
+        self._seeks_ids = seeks_ids
+        self._rules = Rules()
+        self._expansion = Expansion(settings.personas)
+        self._lists = EventLists(settings.personas)
+        self._forecaster = Forecaster(ledger.counts, settings.target.tracker)
+
+    def begin(
+        self, settings: Settings, columns: Columns, mappers: Mappers, reading: Reading, overlaps: Overlaps
+    ) -> None:
+        """Begin an input. Only selection and overlap of its settings may differ from those of the run."""
+        self._settings = settings
+        self._mappers = mappers
+        self._overlaps = overlaps
+        self._row_findings = RowFindings(columns, reading.source, settings.spread, seeks_ids=self._seeks_ids)
+        self._planner = Planner(
+            self._ledger.slots,
+            settings.target.tracker,
+            reading.number,
+            overlaps,
+            spread=settings.spread,
+            collisions=settings.collisions,
+        )
+
+    def plan(self, one: Event | Reject | LeftOut) -> RowPlan:
+        """Decide on a row."""
+        if type(one) is Event:
+            return self._plan(one)
+        if type(one) is Reject:
+            return RowPlan(one.row, rejects=(one,), findings=_dropped(one))
+        return RowPlan(one.row, findings=(_about("left-out", "it is outside of the selection", one.row),))
+
+    def _plan(self, event: Event) -> RowPlan:
+        own = self._mappers.reading_of(event.row)
+        self._overlaps.see(event.moment // NANOSECONDS, own, is_date=event.is_date)
+        found = [*event.findings, *self._row_findings.look(event)]
+        sequence = self._expansion.expand(event)
+        if isinstance(sequence, Reject):
+            return RowPlan(event.row, rejects=(sequence,), findings=tuple(found))
+        if undone := self._lists.look(event):
+            found.append(undone)
+        if not sequence.calls:
+            return RowPlan(event.row, findings=tuple(found), is_undone=True)
+        found += self._rules.look(event)
+        plan = self._planner.plan(sequence, own)
+        found += self._forecaster.take(sequence, plan)
+        found += moved_members(event, sequence, plan, self._settings.members)
+        self._observer.planned(sequence, plan)
+        return plan._replace(findings=(*found, *plan.findings)) if found else plan
+
+    def end_of_input(self) -> Iterator[Finding]:
+        """Yield the findings that need all rows of an input."""
+        return self._row_findings.end()
+
+    def left_to_others(self) -> Iterator[tuple[Finding, int]]:
+        """Yield the findings about events that some persona's list lacks, with the number of their rows."""
+        return self._lists.left_to_others()
+
+    def forecast(self) -> Forecast:
+        """Return the forecast for the calls planned so far."""
+        return {
+            site.name: self._ledger.counts.total(self._forecaster.site(site.name))
+            for site in self._settings.people.sites
+        }
+
+
+def _dropped(reject: Reject) -> tuple[Finding, ...]:
+    if reject.code not in _DROPPED:
+        return ()
+    message = f"Kissmetrics would answer 200 and drop it: {reject.reason}"
+    return (_about("W3", message, reject.row),)
+
+
+def _about(code: str, message: str, row: Row) -> Finding:
+    return Finding(code, message, row.source, row.line)

@@ -1,0 +1,111 @@
+"""The one mechanism behind every strategy: each persona in turn, then back to the actor (I6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence as Listed
+
+from km_cli.kissmetrics import LONGEST_NAME, fold_name
+from km_cli.memory import Remembered
+from km_cli.model import Alias, Call, Event, Identify, Persona, PersonaPart, Record, Reject, Sequence, Set
+
+_MOST_NAMES = 100_000
+
+
+class Expansion:
+    """Expands events to sequences. The first of the `personas` is the actor."""
+
+    def __init__(self, personas: Listed[Persona]) -> None:
+        self._actor = personas[0].name
+        self._personas = [(persona, _naming(persona)) for persona in personas]
+
+    def expand(self, event: Event) -> Sequence | Reject:
+        """Return the calls for `event`: those of each persona that the row names, as that persona.
+
+        Identity toggles only if another persona has a part, and then returns to the actor. A corrected reject
+        expands only to the parts that it still owes. A sequence without calls means that no persona may do
+        the event. A Reject means that a persona may do it, but the row has no identity for that persona.
+        """
+        row = event.row
+        owed = row.origin.owed if row.origin else ()
+        calls: list[Call] = []
+        recorded = 0
+        for (persona, naming), part in zip(self._personas, event.parts, strict=True):
+            if part.identity and (own := _calls_of(persona, naming(event.name), part, event, owed)):
+                recorded += 1
+                calls += own
+        for call in calls:
+            if type(call) is Record:
+                if len(call.event) > LONGEST_NAME:
+                    message = f"the event {call.event[:30]!r}… has {len(call.event)} characters, over 254"
+                    return Reject(row, "D4", message)
+                break
+        else:
+            if refused := self._without_record(event, owed, calls):
+                return refused
+        if recorded > 1 and calls[0] == Identify(self._actor, event.parts[0].identity):
+            calls.append(calls[0])
+        return Sequence(row, tuple(calls), event.cells)
+
+    def _without_record(self, event: Event, owed: tuple[str, ...], calls: list[Call]) -> Reject | None:
+        """Return a Reject if the row names no persona that may do its event, or that has a part owed."""
+        if owed and not calls:
+            message = f"it still owes {' and '.join(owed)}, and no persona that it names has such a part now"
+            return Reject(event.row, "owed", message, owed)
+        able = self._able(event.name)
+        if able and not owed:
+            return Reject(event.row, "no-identity", f"it names no {' and no '.join(able)}")
+        return None
+
+    def _able(self, event: str) -> list[str]:
+        """Return the personas that may do this event."""
+        return [persona.name for persona, naming in self._personas if naming(event)]
+
+
+def _calls_of(
+    persona: Persona, name: str, part: PersonaPart, event: Event, owed: tuple[str, ...]
+) -> list[Call]:
+    """Return one persona's calls; for a corrected reject, only those that it still owes."""
+    identity, properties, sets, alias = part
+    who, site, *_ = persona
+    if owed:
+        name = name if who in owed else ""
+        sets = sets if f"{who}.set" in owed else ()
+        alias = alias if f"{who}.alias" in owed else ""
+    if not (name or sets or alias):
+        return []
+    actor, moment = event.parts[0].identity, event.moment
+    calls: list[Call] = [Identify(who, identity)]
+    if sets:
+        calls.append(Set(site, who, identity, actor, moment, sets))
+    if name:
+        calls.append(Record(site, who, identity, actor, name, moment, properties, event.id))
+    if alias:
+        calls.append(Alias(site, who, identity, alias))
+    return calls
+
+
+def _naming(persona: Persona) -> Callable[[str], str]:
+    """Return a function from an event's name in the log to its name for this persona.
+
+    The function returns "" for an event that the persona may not do.
+    """
+    if persona.events is None and persona.rename == "{event}":
+        return str
+    may_do = None if persona.events is None else {fold_name(name): new for name, new in persona.events}
+    known: Remembered[str, str] = Remembered(_MOST_NAMES)
+
+    def name_for(event: str) -> str:
+        name = known.get(event)
+        if name is None:
+            name = known.remember(event, _name_for(event, may_do, persona.rename))
+        return name
+
+    return name_for
+
+
+def _name_for(event: str, may_do: dict[str, str] | None, rename: str) -> str:
+    renamed = "" if may_do is None else may_do.get(fold_name(event))
+    if renamed is None:
+        return ""
+    return renamed or rename.replace("{event}", event)

@@ -1,0 +1,304 @@
+"""Slots: plain dictionaries, the ledger and a dry run's overlay over it give the same answers.
+
+A `Store` is one implementation with the two things that the protocol leaves to its caller: `commit` makes the
+changes durable, `reopen` does that and begins again with what is durable.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from km_cli.ledger import Ledger, Reading
+from km_cli.ledger import rows as ledger_rows
+from km_cli.ledger import slots as ledger_slots
+from km_cli.model import (
+    Claim,
+    KnownCall,
+    KnownRow,
+    MovedCall,
+    Outcome,
+    Owner,
+    PlannedCall,
+    Receipt,
+    Record,
+    Row,
+    Slot,
+)
+from km_cli.planning.plain_slots import PlainSlots
+from km_cli.protocols import Slots
+
+PERSON, OTHER, THIRD = b"person-1", b"person-2", b"person-3"
+SECOND = 1_704_067_200
+
+
+class PlainStore:
+    """Nothing is ever written."""
+
+    def __init__(self, folder: Path) -> None:
+        del folder
+        self.slots: Slots = PlainSlots()
+
+    def commit(self) -> None:
+        """Nothing to do."""
+
+    def reopen(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class LedgerStore:
+    """A ledger in a file, opened by one run after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "ledger.db"
+        self._begin(Ledger.open(self.path))
+
+    def _begin(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.slots: Slots = ledger.slots
+        self.reading = ledger.readings.begin(Reading(0, "", "asked", "{}", "log.csv", ("a",), ","))
+
+    def commit(self) -> None:
+        """Commit an empty batch."""
+        self.ledger.commit("t", self.reading, [])
+
+    def reopen(self) -> None:
+        """End the run and begin the next one."""
+        self.commit()
+        self.ledger.close()
+        self._begin(Ledger.open(self.path))
+
+    def close(self) -> None:
+        """Close the file."""
+        self.ledger.close()
+
+
+class OverlayStore(LedgerStore):
+    """A ledger for the first run; all that follows is one dry run over it."""
+
+    _is_dry = False
+
+    def reopen(self) -> None:
+        """Begin the dry run. It cannot be reopened: what it has written goes with it."""
+        if self._is_dry:
+            return self.commit()
+        self.commit()
+        self.ledger.close()
+        self._is_dry = True
+        self._begin(Ledger.overlay(self.path))
+        return None
+
+
+Store = PlainStore | LedgerStore
+STORES: dict[str, Callable[[Path], Store]] = {
+    "plain": PlainStore,
+    "ledger": LedgerStore,
+    "overlay": OverlayStore,
+}
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Each implementation."""
+    made = STORES[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+def known(deed: bytes = b"deed----", person: bytes = PERSON, second: int = SECOND, **more: Any) -> KnownCall:
+    """A known call."""
+    fields: dict[str, Any] = {"taken": second, "claims": (Claim(1, False, line=2),), **more}
+    return KnownCall(
+        person, second, deed=deed, total=b"total---", event=b"evnt", pairs=b"namevalu", id=b"", **fields
+    )
+
+
+def planned(line: int = 2, total: bytes = b"another-", number: int = 1) -> PlannedCall:
+    """The call of a row that was taken for a known one."""
+    record = Record("main", "user", "ada", "ada", "Paid", SECOND * 10**9, (("plan", "pro"),), "")
+    return PlannedCall(
+        Row("log.csv", line, b"line %d\n" % line, None), record, known()._replace(total=total, row=number)
+    )
+
+
+def comparable(answer: object) -> object:
+    """Of a changed call the protocol promises only the call and its row."""
+    if isinstance(answer, PlannedCall):
+        return answer.call, answer.row, answer.known.total, answer.known.row
+    return answer
+
+
+# One after the other
+
+
+def test_nothing_is_known_at_first(store: Store) -> None:
+    slots = store.slots
+    assert slots.slot(PERSON, SECOND) == Slot()
+    assert slots.slot_of_id(b"id------") is None
+    assert slots.row(0) is slots.row(1) is None
+    assert slots.owner(PERSON) is None
+    assert not slots.is_leader(PERSON)
+    assert slots.take_changed(1, known()) is None
+    assert slots.refused == 0
+
+
+def test_a_slot_is_replaced_at_once_and_for_good(store: Store) -> None:
+    first = Slot((known(),))
+    second = Slot((known(), known(b"deed-two", taken=SECOND + 1)), (MovedCall(b"evnt", b"namevalu"),))
+    for slot in (first, second, Slot()):
+        store.slots.put(PERSON, SECOND, slot)
+        assert store.slots.slot(PERSON, SECOND) == slot
+        store.commit()
+        assert store.slots.slot(PERSON, SECOND) == slot
+        store.reopen()
+        assert store.slots.slot(PERSON, SECOND) == slot
+    assert store.slots.slot(OTHER, SECOND) == store.slots.slot(PERSON, SECOND + 1) == Slot()
+
+
+def test_an_id_names_its_slot(store: Store) -> None:
+    store.slots.keep_id(b"id------", PERSON, SECOND)
+    assert store.slots.slot_of_id(b"id------") == (PERSON, SECOND)
+    store.reopen()
+    store.slots.keep_id(b"id------", OTHER, SECOND + 1)
+    store.reopen()
+    assert store.slots.slot_of_id(b"id------") == (OTHER, SECOND + 1)
+
+
+def test_rows_have_numbers_that_grow(store: Store) -> None:
+    rows = [KnownRow(1, line, b"namevalu" * line) for line in range(4)]
+    numbers = []
+    for row in rows:
+        numbers.append(store.slots.keep_row(row))
+        store.reopen()
+    assert numbers == [1, 2, 3, 4]
+    assert [store.slots.row(number) for number in numbers] == rows
+    assert store.slots.row(5) is None
+
+
+def test_a_person_is_a_leader_as_long_as_another_is_led(store: Store) -> None:
+    """An alias that the destination refuses is undone."""
+    store.slots.set_owner(PERSON, Owner("user", b"iden"))
+    store.slots.set_owner(OTHER, Owner("user", b"othr", PERSON))
+    assert store.slots.is_leader(PERSON)
+    assert not store.slots.is_leader(OTHER)
+    store.reopen()
+    assert store.slots.is_leader(PERSON)
+    assert store.slots.owner(OTHER) == Owner("user", b"othr", PERSON)
+    store.slots.set_owner(OTHER, Owner("user", b"othr"))
+    assert not store.slots.is_leader(PERSON)
+    store.reopen()
+    assert not store.slots.is_leader(PERSON)
+
+
+def test_a_changed_call_is_taken_once(store: Store) -> None:
+    store.slots.keep_changed(1, known(), planned())
+    store.reopen()
+    assert store.slots.take_changed(2, known()) is None
+    assert comparable(store.slots.take_changed(1, known())) == comparable(planned())
+    assert store.slots.take_changed(1, known()) is None
+    store.commit()
+    assert store.slots.take_changed(1, known()) is None
+    store.slots.keep_changed(1, known(), planned(3))
+    store.commit()
+    assert comparable(store.slots.take_changed(1, known())) == comparable(planned(3))
+
+
+# The same for all
+
+
+persons = st.sampled_from([PERSON, OTHER, THIRD])
+seconds = st.sampled_from([SECOND, SECOND + 1, SECOND + 2])
+ids = st.sampled_from([b"id-one--", b"id-two--"])
+deeds = st.sampled_from([b"deed-one", b"deed-two"])
+readings = st.integers(1, 2)
+
+
+@st.composite
+def puts(draw: st.DrawFn) -> tuple[object, ...]:
+    """A slot for a person and a second."""
+    person, second = draw(persons), draw(seconds)
+    calls = [
+        known(deed, person, second, taken=second + draw(st.integers(0, 2)), row=draw(st.integers(0, 3)))
+        for deed in draw(st.lists(deeds, max_size=2))
+    ]
+    moved = [MovedCall(b"evnt", b"namevalu")] * draw(st.integers(0, 2))
+    return "put", person, second, Slot(tuple(calls), tuple(moved))
+
+
+operations = st.one_of(
+    puts(),
+    st.tuples(st.just("slot"), persons, seconds),
+    st.tuples(st.just("keep_id"), ids, persons, seconds),
+    st.tuples(st.just("slot_of_id"), ids),
+    st.tuples(st.just("keep_row"), st.builds(KnownRow, readings, st.integers(1, 9), st.just(b"namevalu"))),
+    st.tuples(st.just("row"), st.integers(0, 6)),
+    st.tuples(
+        st.just("set_owner"),
+        persons,
+        st.builds(Owner, st.just("user"), st.just(b"iden"), st.one_of(st.just(b""), persons)),
+    ),
+    st.tuples(st.just("owner"), persons),
+    st.tuples(st.just("is_leader"), persons),
+    st.tuples(st.just("keep_changed"), st.just(1), st.builds(known), st.builds(planned, st.integers(1, 3))),
+    st.tuples(st.just("take_changed"), readings, st.builds(known)),
+    st.tuples(st.just("commit")),
+    st.tuples(st.just("reopen")),
+)
+
+
+def answer(store: Store, name: str, *arguments: object) -> object:
+    """Do one operation; return its answer."""
+    if name in ("commit", "reopen"):
+        return getattr(store, name)()
+    return comparable(getattr(store.slots, name)(*arguments))
+
+
+@settings(max_examples=60)
+@given(sequence=st.lists(operations, min_size=5, max_size=40))
+def test_any_operations_give_the_same_answers(sequence: list[tuple[Any, ...]]) -> None:
+    """With caches so small that they are emptied all the time."""
+    small = {"_MOST_CACHED": 1, "_MOST_OWNERS": 1}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.multiple(ledger_slots, **small),
+        patch.object(ledger_rows, "_MOST_BATCHES", 1),
+    ):
+        stores = []
+        for name, kind in STORES.items():
+            Path(folder, name).mkdir()
+            stores.append(kind(Path(folder, name)))
+        try:
+            for operation in sequence:
+                answers = [answer(store, *operation) for store in stores]
+                assert answers.count(answers[0]) == len(answers), (operation, answers)
+        finally:
+            for store in stores:
+                store.close()
+
+
+# What the ledger alone does
+
+
+def test_a_refused_alias_leaves_its_leader_free(tmp_path: Path) -> None:
+    """The next alias of the same identity is planned again."""
+    store = LedgerStore(tmp_path)
+    store.slots.set_owner(OTHER, Owner("user", b"othr", PERSON))
+    call = known(OTHER, second=0)._replace(claims=(), total=b"")
+    outbox_calls = store.ledger.commit(
+        "t", store.reading, [(planned()._replace(known=call), b"/a?_p=ada&_n=bo")]
+    )
+    store.ledger.settle("t", [Receipt(outbox_calls[0], Outcome.REJECTED)])
+    assert store.slots.refused == 1
+    assert not store.slots.is_leader(PERSON)
+    assert store.slots.owner(OTHER) == Owner("user", b"othr")
+    store.close()
