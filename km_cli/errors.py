@@ -57,7 +57,7 @@ class KmError(Exception):
         super().__init__(message)
         self.hint = hint
         self.plain = plain or message
-        self.plain_hint = "`km-cli dry-run` of that file shows what and where" if plain else hint
+        self.plain_hint = "`km-cli dry-run` of that file shows the values" if plain else hint
 
 
 class UsageError(KmError):
@@ -85,7 +85,7 @@ class LedgerBusy(LedgerError):
 
 
 class LedgerFailed(LedgerError):
-    """A write to the ledger or the rejects file failed. What was committed before stands."""
+    """A write to the ledger or the rejects file failed. Batches committed before are not affected."""
 
     exit = Exit.IO
 
@@ -111,7 +111,7 @@ class UnreportedRejects(KmError):
 
 
 class TooManyRejects(KmError):
-    """More rows are rejected than --max-rejects allows. What was sent before stands."""
+    """More rows are rejected than --max-rejects allows. Calls that were sent before are not affected."""
 
     exit = Exit.REJECTED
 
@@ -161,7 +161,7 @@ class ComeBackLater(KmError):
 
 
 class TimeIsUp(KmError):
-    """The run took as long as --max-time allows. The next run goes on."""
+    """The run took as long as --max-time allows. The next run continues."""
 
     exit = Exit.TEMPORARY
 

@@ -11,9 +11,9 @@ V = TypeVar("V")
 class Remembered(dict[K, V]):
     """A dictionary of at most `most` entries, which forgets all of them when one more comes.
 
-    Every entry can be made again at any time: forgetting costs time and never changes a result. Forgetting
-    all is simpler than forgetting the oldest, and costs little: a log that has more than `most` of anything
-    repeats the same ones within a short while.
+    It is for entries that can be made again at any time, so that forgetting costs time and never changes a
+    result. Forgetting all of them is simpler than forgetting the oldest, and it costs little: a log repeats
+    its people, names and values within a short while.
     """
 
     __slots__ = ("most",)

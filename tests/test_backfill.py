@@ -531,7 +531,7 @@ def test_a_broken_link_is_reported_even_if_the_source_is_optional(nights: Nights
 def test_a_link_to_nothing_is_missing(nights: Nights, logs: Logs) -> None:
     logs.path("app.log").symlink_to("gone.log")
     nights.configure('files = ["logs/app.log"]')
-    assert "a link to gone.log, which is not there" in nights().ended(2).err
+    assert "a link to gone.log, which does not exist" in nights().ended(2).err
 
 
 # What runs write themselves

@@ -168,7 +168,7 @@ def test_local_times_ask_for_their_zone(folder: Folder, form: str) -> None:
     folder.write("log.csv", table("user,account,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
     assert "question: in which time zone was the log written? 9 times without an offset from UTC\n" in out
-    said(folder("import", "log.csv", "--to", "local").ended(2), "does not say its offset")
+    said(folder("import", "log.csv", "--to", "local").ended(2), "has no offset from UTC")
     text = folder.toml.read_text()
     folder.toml.write_text(text.replace("# timezone =", "timezone ="))
     assert folder.config.columns.timezone == "Europe/Berlin"

@@ -1,4 +1,4 @@
-"""The end of a run: the complaints, what is left to do, and the exit code."""
+"""The end of a run: the complaints, each with its next step, and the exit code."""
 
 from __future__ import annotations
 
@@ -112,9 +112,7 @@ def conclude(run: Run[Seen], error: KmError | None, signal: int, worst: int = Ex
     if error is not None:
         complain(str(error), error.hint)
     if signal:
-        complain(
-            "interrupted; the ledger has what was acknowledged", "run the same command again to continue"
-        )
+        complain("interrupted; the ledger has all acknowledgements", "run the same command again to continue")
         return 128 + signal
     if error is not None:
         return error.exit

@@ -22,7 +22,7 @@ _OTHER_PATH = "give another path: --rejects PATH"
 
 
 def own_files(context: click.Context, settings: Settings, monitoring: Sequence[Path] = ()) -> Own:
-    """Return km-cli's own files, and what each is, so that a backfill reads none of them as a log.
+    """Return km-cli's own files, each with a description, so that a backfill reads none of them as a log.
 
     `monitoring` are the files of --log and --metrics.
     """
@@ -36,7 +36,7 @@ def own_files(context: click.Context, settings: Settings, monitoring: Sequence[P
 
 
 def configuration_and_ledger(context: click.Context, settings: Settings) -> Iterator[tuple[Path, str]]:
-    """Yield the files that configure a run, and those of the ledger, and what each is."""
+    """Yield the files that configure a run, and those of the ledger, each with a description."""
     ledger, km_toml = settings.ledger, km_toml_of(context)
     for ending in ("", "-wal", "-shm", "-journal", ".lock"):
         yield ledger.with_name(ledger.name + ending), "the ledger, or a file that belongs to it"

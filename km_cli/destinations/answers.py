@@ -121,7 +121,7 @@ def _classify_image(line: str, kind: str, body: bytes | None) -> Answer:
 def retry_after(text: str, now: float) -> float:
     """Return the seconds that Retry-After asks for, as a number or a date; 0.0 if it asks for none.
 
-    The result is finite whatever the server says: a year at most.
+    The result is a year at most, for any text of the server.
     """
     text = text.strip()
     if text.isascii() and text.isdigit():

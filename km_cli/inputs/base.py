@@ -40,7 +40,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 class FormatOptions(NamedTuple):
-    """How the flags say that a file is written; "" where it is to be recognised.
+    """Format, encoding and delimiter of a file as flags give them; "" to recognise them.
 
     `format` is the name of a registered format, `encoding` is Python's name of the encoding, "" for UTF-8.
     """
@@ -127,7 +127,7 @@ class Format(ABC):
     holds_rejects = False
     """Whether its rows are rejected rows of other readings, in a file that km-cli itself wrote.
 
-    Such a file is recognised whatever the flags say, and is always in UTF-8.
+    Such a file is recognised under any flags, and is always in UTF-8.
     """
 
     longest_line = LONGEST_RECORD

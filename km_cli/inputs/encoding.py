@@ -79,7 +79,7 @@ codecs.register_error(_REPLACED, _surrogates_for)
 
 
 class Transcoded:
-    """Bytes in some encoding as UTF-8. A rejects file is in UTF-8 whatever the flag says: km-cli wrote it.
+    """Bytes in some encoding as UTF-8. A rejects file is in UTF-8 under any flag, because km-cli wrote it.
 
     `encoded` are the first bytes before decoding, as soon as they are read; b"" for a rejects file.
 

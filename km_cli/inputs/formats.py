@@ -55,7 +55,7 @@ def holds_rejects(head: bytes) -> bool:
 def recognise_format(options: FormatOptions, filename: str, head: bytes) -> tuple[Format, str]:
     """Return the format and the delimiter of a file that begins with `head`.
 
-    A rejects file is recognised whatever the flags say. `filename` is "" for an input without a name.
+    A rejects file is recognised under any flags. `filename` is "" for an input without a name.
     """
     beginning = _beginning(head)
     for one in _FORMATS:

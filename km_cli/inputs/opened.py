@@ -21,7 +21,7 @@ _START = 1 << 16
 
 
 class Place(NamedTuple):
-    """Where reading goes on: behind `length` bytes of content, in the line of this number, counted from 1.
+    """The place at which reading continues: after `length` bytes of content, in this line, counted from 1.
 
     `digest` is the hash that the content before the place must have, b"" for any.
     """

@@ -1,4 +1,4 @@
-"""The flags that say how a file is written."""
+"""The flags for the format, the encoding and the delimiter of a file."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from km_cli.model import NO_SECOND, OutboxCall, Outcome, PlannedCall, Receipt, R
 
 _CHUNK = 2000
 _MOST_A_ROW = 1000
-"""More calls than one row becomes: that are three for each persona at most."""
+"""More calls than one row can become: three for each persona."""
 
 _COLUMNS = "call, row, site, persona, payload, person, second, taken, deed, alike, tracker, sum"
 

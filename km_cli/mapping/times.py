@@ -209,7 +209,7 @@ class Times:
     def _from_local(self, local: datetime) -> int:
         if self._zone is None:
             raise AmbiguousTime(
-                f"the time '{local}' does not say its offset from UTC",
+                f"the time '{local}' has no offset from UTC",
                 "name the time zone of the log: --timezone Europe/Berlin (or UTC)",
             )
         first = local.replace(tzinfo=self._zone).utcoffset()

@@ -1,4 +1,4 @@
-"""Which aliases may be sent: those that make one person of two identities, and of no others (I2).
+"""Decides which aliases may be sent: only those that make one person of exactly two identities (I2).
 
 Kissmetrics cannot undo an alias, and a chain of aliases merges everyone in it. So a person either leads (its
 identity stands first in aliases) or is led by one other person, and both are of one persona.

@@ -71,7 +71,7 @@ class BackfillSummary:
 
 
 Own = Sequence[tuple[Path, str]]
-"""Files of km-cli itself, and what each of them is."""
+"""Files of km-cli itself, each with a description."""
 
 
 class Backfill:

@@ -128,7 +128,7 @@ def _drain_and_work(
     except Stopped as stopped:
         ended = stopped.error
     except KmError as error:
-        ended = _error_of(sending.finish) or error  # what was planned before it is still sent
+        ended = _error_of(sending.finish) or error  # the calls that were planned before are still sent
     finally:
         lost = _error_of(sending.end)
     return ended or lost

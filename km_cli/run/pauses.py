@@ -25,11 +25,11 @@ _RECENT = 3600.0
 
 
 def paused(pause: Pause | None, now: float) -> KmError | None:
-    """Return the error with which a run ends at once while its destination is to be left alone."""
+    """Return the error that ends a run at once if its destination has a pause, else None."""
     if pause is None or not 0 < pause.until - now <= LONGEST:
         return None
     when = datetime.fromtimestamp(pause.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    hint = "nothing is lost: the first run after that goes on; `km-cli import` does not wait for it"
+    hint = "nothing is lost: the first run after that continues; `km-cli import` sends at once"
     if pause.failures:
         return Outage(f"no calls are sent to the destination until {when}: {pause.reason}", hint)
     return ComeBackLater(f"the destination asked for no calls until {when}: {pause.reason}", hint)

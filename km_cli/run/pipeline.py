@@ -126,7 +126,7 @@ class Pipeline:
             self._tally.note(Finding("no-such-event", "; ".join(unseen), "", 0))
 
     def forecast(self) -> Forecast:
-        """Return what Kissmetrics will hold when all that was planned so far is sent."""
+        """Return the forecast for the calls planned so far."""
         return self._rows.forecast()
 
     def _check_heads(self, sources: Iterable[Source]) -> None:

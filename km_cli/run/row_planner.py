@@ -90,7 +90,7 @@ class RowPlanner:
         return self._lists.left_to_others()
 
     def forecast(self) -> Forecast:
-        """Return what Kissmetrics will hold when all that was planned so far is sent."""
+        """Return the forecast for the calls planned so far."""
         return {
             site.name: self._ledger.counts.total(self._forecaster.site(site.name))
             for site in self._settings.people.sites

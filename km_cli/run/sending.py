@@ -125,7 +125,7 @@ class Sending:
             self._check()
         self._collect(self._pool.receipts())
         self._settle()
-        self._check()  # the last receipts may have come with an error that ends the run
+        self._check()  # an error that ends the run may have come with the last receipts
 
     def end(self) -> None:
         """End the run, early or not: calls in flight finish, and all receipts become durable."""
@@ -190,7 +190,7 @@ class Sending:
         dropped: dict[int, Receipt] = {}
         for receipt in receipts:
             if receipt.outcome is Outcome.REJECTED and not receipt.call.is_alias:
-                reason = f"not sent without what was refused: {receipt.reason}"
+                reason = f"not sent, because another call of its identity was refused: {receipt.reason}"
                 for alias in self._ledger.outbox.aliases_beside(receipt.call):
                     dropped.setdefault(alias.number, Receipt(alias, Outcome.REJECTED, reason))
         new = [receipt for number, receipt in dropped.items() if number not in self._dropped]

@@ -6,14 +6,14 @@ from km_cli.errors import KmError
 
 
 class Stop:
-    """Asks a run to finish what is in flight and end; `error` is why, if it was no signal."""
+    """Asks a run to finish the calls in flight and end. `error` is the reason, None for a signal."""
 
     requested = False
     error: KmError | None = None
 
 
 class Stopped(Exception):
-    """The run ends early: it was asked to, or `error` says why."""
+    """The run ends early: because of `error`, or because it was asked to."""
 
     def __init__(self, error: KmError | None = None) -> None:
         super().__init__()

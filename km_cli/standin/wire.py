@@ -1,4 +1,4 @@
-"""Decoding: the bytes of a request become a Hit, as Kissmetrics reads them; useless ones become Ignored."""
+"""Decodes requests as Kissmetrics does: a call that can be kept becomes a Hit, any other becomes Ignored."""
 
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, cast
