@@ -122,7 +122,7 @@ def test_a_rule_is_explained_by_a_real_run(km: Command, code: str) -> None:
         "cure: ",
         "a log that shows it",
         "km-cli dry-run log",
-        "what Kissmetrics would hold after the import",
+        "all data that Kissmetrics would hold",
     ):
         assert part in told
     assert "/tmp" not in told
@@ -162,7 +162,7 @@ def test_a_rule_without_an_example_is_explained(km: Command, code: str) -> None:
 @pytest.mark.parametrize("code", ["D2-full", "D7-property", "D5-bytes"])
 def test_a_long_example_shows_the_finding(km: Command, code: str) -> None:
     told = km("rules", code).ended(0).out
-    dry, _, held = told.partition("km-cli dry-run log")[2].partition("what Kissmetrics would hold")
+    dry, _, held = told.partition("km-cli dry-run log")[2].partition("all data that Kissmetrics would hold")
     assert f"{code.removesuffix('-bytes')}: " in dry
     assert held
     assert max(map(len, told.splitlines())) <= 410
@@ -171,7 +171,7 @@ def test_a_long_example_shows_the_finding(km: Command, code: str) -> None:
 def test_the_rule_of_the_last_thousand_holds_as_many(km: Command) -> None:
     """What it says is dropped is not among what is held; each of its users has one."""
     told = km("rules", "D7").ended(0).out
-    held = told.partition("what Kissmetrics would hold after the import")[2].splitlines()
+    held = told.partition("all data that Kissmetrics would hold")[2].splitlines()
     assert held[1:4] == [
         "  2024-03-01 09:00:00  u0 did In",
         "  2024-03-01 09:00:01  Acme did In",

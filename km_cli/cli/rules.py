@@ -85,7 +85,7 @@ def _explain(about: About, environment: Environment) -> None:
         (folder / "log").write_text(log, encoding="utf-8")
         (folder / "km.toml").write_text(km_toml, encoding="utf-8")
         _print_part(" ".join(("km-cli dry-run log", *flags)), _dry_run_output(folder, flags, environment))
-        _print_part("what Kissmetrics would hold after the import", _held(folder, flags, environment))
+        _print_part("all data that Kissmetrics would hold", _held(folder, flags, environment))
 
 
 def _print_part(title: str, text: str) -> None:
