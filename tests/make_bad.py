@@ -103,7 +103,7 @@ def r(line: str, name: str, bad: bytes, code: str, *said: str, flags: str = "", 
     content = jsonl(bad) if name.endswith(".jsonl") else csv(bad)
     first = 2 if name.endswith(".jsonl") else 3
     reasons = tuple((code, first + number) for number in range(times))
-    words = (f"{times} row", "rejects-", "import that file", *said)
+    words = (f"{times} row", "rejects-", "import it", *said)
     return Bad(line, name, content, GOOD, (2, 0, times), 65, reasons, (), words, tuple(flags.split()))
 
 

@@ -35,7 +35,7 @@ def test_another_actor_for_the_same_log_is_refused(
     sent = len(tracker.seen)
     config = km_toml(tmp_path, "contact", "user", "account")
     result = importer(command, log, "--config", config).ended(2)
-    assert "sent to the site 'main' before" in result.err
+    assert "sent to the site 'main' already" in result.err
     assert "another persona or column as the actor" in result.err
     assert "--as-new" in result.err
     assert len(tracker.seen) == sent

@@ -51,7 +51,7 @@ NORMALISED = {
     "line ends": "line-ends",
     "blank line": "blank-lines",
     "blanks around": "blanks-around-ids",
-    "floored": "fractions-floored",
+    "of a second": "fractions-floored",
     "empty value": "empty-values",
     "without an id": "parts-without-id",
 }

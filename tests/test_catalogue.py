@@ -81,6 +81,15 @@ def test_a_toy_is_explained_like_any_other() -> None:
     assert "the event 'PAID' shouts" in text
 
 
+def test_an_unknown_code_proposes_the_nearest() -> None:
+    code, _, err = run(["rules", "nosuch"], os.environ)
+    assert code == 2
+    assert err == (
+        "km-cli: there is no rule 'nosuch'\n"
+        "  next: did you mean no-such-event? km-cli rules lists all codes\n"
+    )
+
+
 def test_a_finding_without_an_example_takes_more_than_a_log() -> None:
     without = [
         code

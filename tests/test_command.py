@@ -199,6 +199,10 @@ WRONG_USAGE: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
      ("no option '--acount'", "next: did you mean --account? see km-cli dry-run --help")),
     ("unknown option of none", ("--vresion",),
      ("'--vresion'", "next: did you mean --version? see km-cli --help")),
+    ("option of another command", ("import", "{log}", "--max-time", "5"),
+     ("no option '--max-time'", "next: backfill has it: see km-cli backfill --help")),
+    ("command of config", ("config", "shwo"),
+     ("no command 'shwo'", "next: did you mean show? see km-cli config --help")),
     ("option like none", ("import", "{log}", "--qqqq"), ("'--qqqq'", "next: see km-cli import --help")),
     ("no number", ("import", "{log}", "--limit", "x"), ("--limit 'x' is not a whole number of at least 1",)),
     ("no number, with bounds", ("import", "{log}", "--batch-size", "0"),
@@ -218,7 +222,8 @@ WRONG_USAGE: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     ("folder", ("import", "{home}"), ("{home} is a folder", "{home}/*.csv")),
     ("standard input twice", ("import", "-", "-"), ("standard input", "once")),
     ("missing column", ("import", "{log}", "--user", "usr"),
-     ("{log}: there is no column 'usr' (--user)", "user, account, event, timestamp, plan", "'user'")),
+     ("{log}: there is no column 'usr' (--user, or km.toml)",
+      "user, account, event, timestamp, plan", "'user'")),
     ("contradiction", ("import", "{log}", "--property", "plan", "--no-properties"), ("contradict",)),
     ("unknown zone", ("import", "{log}", "--timezone", "Europe/Berlinn"),
      ("'Europe/Berlinn'", "Europe/Berlin?")),
@@ -381,7 +386,7 @@ def test_rejects_are_reported(importer: Command, tracker: Tracker, tmp_path: Pat
     path = written(tmp_path, ROW + "guest,Acme,In,2024-01-01T00:00:00Z,\n,,In,2024-01-01T00:00:00Z,\nx\n")
     rejects = tmp_path / "out" / "rejects.jsonl"
     result = importer("import", path, "--rejects", rejects).ended(65)
-    said(result, "3 rows rejected", "I1 1", "no-identity 1", "ragged-row 1", str(rejects), "import that file")
+    said(result, "3 rows rejected", "I1 1", "no-identity 1", "ragged-row 1", str(rejects), "then import it")
     assert [json.loads(line)["line"] for line in rejects.read_text().splitlines()] == [3, 4, 5]
     assert len(tracker.seen) == 2
 

@@ -110,7 +110,7 @@ def test_samples_work_as_they_stand(
     shutil.copy(SAMPLES / sample, folder.path)
     result = folder("init", sample).ended(0)
     assert result.err == ""
-    assert "asked:" not in result.out
+    assert "question:" not in result.out
     assert result.out.endswith(f"then km-cli dry-run {sample}\n")
     assert [persona.column for persona in folder.config.personas] == [user, account]
     assert (folder.config.columns.event, folder.config.columns.timestamp) == ("event", "timestamp")
@@ -167,7 +167,7 @@ def test_local_times_ask_for_their_zone(folder: Folder, form: str) -> None:
     rows = [[f"u{n}", "a", "Opened", f'"{form.format(n + 1)}"'] for n in range(9)]
     folder.write("log.csv", table("user,account,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert "asked: in which time zone was the log written? 9 times without an offset from UTC\n" in out
+    assert "question: in which time zone was the log written? 9 times without an offset from UTC\n" in out
     said(folder("import", "log.csv", "--to", "local").ended(2), "has no offset from UTC")
     text = folder.toml.read_text()
     folder.toml.write_text(text.replace("# timezone =", "timezone ="))
@@ -189,7 +189,7 @@ def test_no_part_over_12_has_to_be_asked(folder: Folder) -> None:
     rows = [[f"u{n}", "a", "Opened", f"03.{n + 1:02}.24"] for n in range(9)]
     folder.write("log.csv", table("user,account,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert "asked: in which form are the times: %d.%m.%y or %m.%d.%y?" in out
+    assert "question: in which form are the times: %d.%m.%y or %m.%d.%y?" in out
     said(folder("import", "log.csv", "--to", "local").ended(2), "read in several ways")
     text = folder.toml.read_text().replace("# timezone", "timezone")
     folder.toml.write_text(text.replace('# time_format = "%m', 'time_format = "%m'))
@@ -239,7 +239,7 @@ def test_day_and_time_of_day_are_joined_by_a_command(
     folder.write(name, "\n".join([*header, *(row.format(n) for n in range(10, 30)), ""]))
     out = folder("init", name).ended(0).out
     assert f"for example: {command}" in out
-    said(folder("dry-run", name, "--timezone", "UTC").ended(2), "no column '?'")
+    said(folder("dry-run", name, "--timezone", "UTC").ended(2), 'beside "?" in km.toml')
 
 
 def test_what_is_next_is_a_sentence(folder: Folder) -> None:
@@ -357,7 +357,7 @@ def test_an_account_that_does_too_much_of_one_event(folder: Folder) -> None:
     rows = [[f"u{n}", "Acme", ("Opened", "Closed")[n % 10 == 0], 1_704_067_200 + n] for n in range(1200)]
     folder.write("log.csv", table("user,account,event,time", rows))
     out = folder("init", "log.csv").ended(0).out
-    assert 'one account has over 1,000; Kissmetrics keeps the last 1,000 (D7): "Opened"\n' in out
+    assert 'one account does these over 1,000 times, and the last 1,000 are kept (D7): "Opened"\n' in out
     text = folder.toml.read_text()
     assert '  "Opened",  # 1,080 rows, 1 account; 1,080 of one account, of which' in text
     assert '  "Closed",  # 120 rows, 1 account\n' in text
@@ -383,8 +383,8 @@ def test_without_usual_names_what_is_not_sure_is_asked(folder: Folder) -> None:
     ]
     name = folder.write("log.csv", table("x,y,z,t", rows))
     out = folder("init", name).ended(0).out
-    assert 'asked: which column is the event? Perhaps "x"\n' in out
-    assert "asked: which column is the user?" in out
+    assert 'question: which column is the event? Perhaps "x"\n' in out
+    assert "question: which column is the user?" in out
     said(folder("import", name, "--to", "local").ended(2), "columns found: x, y, z, t")
 
 
@@ -393,10 +393,10 @@ def test_what_is_not_found_stands_there_as_a_comment(folder: Folder) -> None:
     rows = [[f"{n}.5", row[3]] for n, row in enumerate(map(log, range(9)))]
     name = folder.write("log.csv", table("weight,time", rows))
     folder("init", name).ended(0)
-    assert '\n# event = "?"  # none of: "weight" looks like it\n' in folder.toml.read_text()
+    assert '\n# event = "?"  # none of these looks like it: "weight"\n' in folder.toml.read_text()
     said(folder("import", name, "--to", "local").ended(2), "columns found: weight, time")
     folder.toml.write_text(folder.toml.read_text().replace("# event_name", "event_name"))
-    said(folder("import", name, "--to", "local").ended(2), "no column '?' (--user)")
+    said(folder("import", name, "--to", "local").ended(2), "does not say yet which column is the user")
 
 
 def test_an_id_is_one_only_if_no_value_recurs() -> None:

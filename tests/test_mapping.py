@@ -212,7 +212,7 @@ def test_members_of_objects_that_the_first_ones_lack() -> None:
     for persona in (people[0]._replace(alias=name, properties=None, sets=()) for name in ("plan", "usre")):
         with pytest.raises(InputError, match=r"km.toml, user's alias"):
             recognise_columns(ColumnOptions(), [persona], found, "log", tabular=True)
-    with pytest.raises(InputError, match=r"no column 'plan' \(--property\)"):
+    with pytest.raises(InputError, match=r"no column 'plan' \(--property, or km.toml\)"):
         recognise_columns(ColumnOptions(properties=("plan",)), people, found, "log", tabular=False)
 
 
@@ -243,11 +243,11 @@ def test_columns_of_personas_of_ones_own_are_said_in_km_toml() -> None:
         ("user,event,TimeStamp_", {}, ("recognised as timestamp", "--timestamp TimeStamp_")),
         ("usr,event,ts", {}, ("as user or account", "--user NAME or --account NAME", "--user usr")),
         ("accounts,event,ts", {}, ("recognised as user or account", "--account accounts")),
-        ("user,event,ts", {"user": "usre"}, ("no column 'usre' (--user)", "user, event, ts", "'user'")),
-        ("user,event,ts", {"id": "uuid"}, ("no column 'uuid' (--id)", "name one of the columns found")),
-        ("user,event,ts", {"properties": ("plan",)}, ("no column 'plan' (--property)",)),
-        ("user,event,ts", {"exclude": ("plan",)}, ("no column 'plan' (--exclude-property)",)),
-        ("user.id,event,ts", {"user": "user"}, ("no column 'user' (--user)", "'user.id'")),
+        ("user,event,ts", {"user": "usre"}, ("'usre' (--user, or km.toml)", "user, event, ts", "'user'")),
+        ("user,event,ts", {"id": "uuid"}, ("'uuid' (--id, or km.toml)", "name one of the columns found")),
+        ("user,event,ts", {"properties": ("plan",)}, ("no column 'plan' (--property, or km.toml)",)),
+        ("user,event,ts", {"exclude": ("plan",)}, ("no column 'plan' (--exclude-property, or km.toml)",)),
+        ("user.id,event,ts", {"user": "user"}, ("no column 'user' (--user, or km.toml)", "'user.id'")),
         ("user,event,ts,_id,Customer ID,KM_x", {},
          ("'_id', 'Customer ID', 'KM_x'", "--exclude-property _id --exclude-property 'Customer ID'")),
         ("user,event,ts," + "x" * 255, {}, ("255 characters", "D4")),

@@ -237,9 +237,7 @@ def test_a_misspelt_skip_in_km_toml_is_told(importer: Command, tmp_path: Path) -
     configure(importer, '[columns]\nskip = ["Heartbaet", "Debug"]\n')
     log = write(tmp_path / "log.csv", "ada,,Heartbeat,@0,")
     result = importer("dry-run", log, "--json").ended(0)
-    assert (
-        "km.toml, columns.skip: no row is of the event 'Heartbaet'; did you mean 'Heartbeat'?" in result.err
-    )
+    assert "km.toml, columns.skip: no row has the event 'Heartbaet'; did you mean 'Heartbeat'?" in result.err
     assert "Debug" not in result.err
 
 

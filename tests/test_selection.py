@@ -183,11 +183,11 @@ def test_the_command(importer: Command, tracker: Tracker, log: Path, command: st
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ({"only": ["Bougth"]}, "--only 'bougth': no row is of this event; did you mean 'Bought'?"),
-        ({"only": ["bought"], "skip": ["x"]}, "--skip 'x': no row is of this event"),
+        ({"only": ["Bougth"]}, "--only 'bougth': no row has this event; did you mean 'Bought'?"),
+        ({"only": ["bought"], "skip": ["x"]}, "--skip 'x': no row has this event"),
         ({"only": ["Im", "LEFT "], "skip": ["signed,Upp"]},
-         "--only 'im': no row is of this event; "
-         "--skip 'signed upp': no row is of this event; did you mean 'Signed Up'?"),
+         "--only 'im': no row has this event; "
+         "--skip 'signed upp': no row has this event; did you mean 'Signed Up'?"),
         ({"only": ["SIGNED UP"], "skip": ["left"]}, ""),
         ({"since": "2024-01-01"}, ""),
         ({"only": ["left"], "until": "2024-01-01"}, ""),
@@ -216,7 +216,7 @@ def test_the_names_that_are_remembered_are_bounded() -> None:
     for number in range(2 * MOST_SEEN):
         seen.see(f"Event {number}")
     seen.see("Last")
-    assert seen.unseen() == ["--only 'none': no row is of this event"]
+    assert seen.unseen() == ["--only 'none': no row has this event"]
     assert len(seen._names) == MOST_SEEN
 
 
@@ -226,11 +226,11 @@ def test_a_name_that_no_row_has_is_a_problem(importer: Command, log: Path, comma
     result = importer(command, log, "--only", "Bougth", "--json").ended(0)
     assert result.summary["findings"] == {"left-out": 4, "no-such-event": 1}
     assert result.err == (
-        "km-cli: no-such-event: --only 'bougth': no row is of this event; did you mean 'Bought'?\n"
+        "km-cli: no-such-event: --only 'bougth': no row has this event; did you mean 'Bought'?\n"
     )
     if command == "dry-run":
         out = importer(command, log, "--only", "Bougth").ended(0).out
-        assert "\n  no-such-event: --only 'bougth': no row is of this event; did you mean 'Bought'?\n" in out
+        assert "\n  no-such-event: --only 'bougth': no row has this event; did you mean 'Bought'?\n" in out
 
 
 LISTS: list[tuple[list[str], list[str]]] = [
@@ -238,13 +238,13 @@ LISTS: list[tuple[list[str], list[str]]] = [
     (
         ["Refunded", "Sigend Up"],
         [
-            "km.toml, persona 'account': no row is of the event 'Refunded'",
-            "km.toml, persona 'account': no row is of the event 'Sigend Up'; did you mean 'Signed Up'?",
+            "km.toml, persona 'account': no row has the event 'Refunded'",
+            "km.toml, persona 'account': no row has the event 'Sigend Up'; did you mean 'Signed Up'?",
         ],
     ),
     (
         ["Bought", "Sigend Up"],
-        ["km.toml, persona 'account': no row is of the event 'Sigend Up'; did you mean 'Signed Up'?"],
+        ["km.toml, persona 'account': no row has the event 'Sigend Up'; did you mean 'Signed Up'?"],
     ),
     (["Bought", "Signed In"], []),
     (["SIGNED,UP", "Signed Upp"], []),
@@ -269,7 +269,7 @@ def test_a_misspelt_name_in_km_toml_is_a_problem(
 ) -> None:
     configure(importer, f'[[personas]]\nname = "user"\nevents = {events}\n')
     result = importer("import", log).ended(0)
-    assert "km.toml, persona 'user': no row is of the event 'Bougth'; did you mean 'Bought'?" in result.err
+    assert "km.toml, persona 'user': no row has the event 'Bougth'; did you mean 'Bought'?" in result.err
     assert tracker.seen == []
 
 

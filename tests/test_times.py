@@ -207,7 +207,7 @@ UNCLEAR: list[tuple[str, str, str]] = [
     ("2024-01-01 00:00:00.123456789", "offset", "--timezone"),
     ("Mon, 01 Jan 2024 00:00:00", "offset", "--timezone"),
     ("2016-12-31T23:59:60", "offset", "--timezone"),
-    ("03/04/2024", "several ways", "--time-format '%d/%m/%Y' (or %m/%d)"),
+    ("03/04/2024", "several ways", "--time-format '%d/%m/%Y', or '%m/%d/%Y'"),
     ("3/4/2024 5:06", "several ways", "--time-format '%d/%m/%Y"),
     ("03/04/2024 10:20", "several ways", "'%d/%m/%Y %H:%M'"),
     ("03/04/2024 10:20:30", "several ways", "'%d/%m/%Y %H:%M:%S'"),
@@ -221,9 +221,9 @@ UNCLEAR: list[tuple[str, str, str]] = [
     ("13/04/24", "several ways", "'%d/%m/%y'"),
     ("04/13/2024 10:00", "offset", "--timezone"),
     ("03/04/24", "several ways", "'%d/%m/%y'"),
-    ("03.04.2024", "several ways", "'%d.%m.%Y' (or %m.%d)"),
-    ("03-04-2024", "several ways", "'%d-%m-%Y' (or %m-%d)"),
-    ("2024/03/04 10:20:30", "several ways", "'%Y/%m/%d %H:%M:%S' (or %d/%m)"),
+    ("03.04.2024", "several ways", "'%d.%m.%Y', or '%m.%d.%Y'"),
+    ("03-04-2024", "several ways", "'%d-%m-%Y', or '%m-%d-%Y'"),
+    ("2024/03/04 10:20:30", "several ways", "'%Y/%m/%d %H:%M:%S', or '%Y/%d/%m %H:%M:%S'"),
 ]
 
 

@@ -22,7 +22,7 @@ import sys
 
 import click
 
-from km_cli.errors import UsageError, did_you_mean
+from km_cli.cli.sections import Group
 
 _COMMANDS = {
     "import": "km_cli.cli.import_",
@@ -35,7 +35,7 @@ _COMMANDS = {
 """The commands, and the modules in which they are called `command`."""
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Imports the module of a command when that command is asked for, not before."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -46,14 +46,6 @@ class _Commands(click.Group):
             return None
         command: click.Command = importlib.import_module(_COMMANDS[cmd_name]).command
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            hint = did_you_mean(args[0], _COMMANDS, f"the commands are: {', '.join(_COMMANDS)};")
-            raise UsageError(f"there is no command {args[0]!r}", f"{hint} see {ctx.command_path} --help")
-        return super().resolve_command(ctx, args)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

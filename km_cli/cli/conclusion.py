@@ -14,7 +14,7 @@ from km_cli.run.tally import Tally
 MOST_PROBLEMS_SHOWN = 10
 """Problems that are printed in full; the rest are counted."""
 
-_CORRECT = "correct `raw` in each of its lines, then import that file"
+_CORRECT = "correct `raw` in each line of that file, then import it"
 _DECIDE = (
     "decide about the conflicts: import that file with --overlap separate if its rows are different events, "
     "or with --overlap repeats if they are the same events with changed values"

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from km_cli.cli import options
 from km_cli.cli.context import KmTomlFile, environment_of, keys_for_flags, km_toml_of
 from km_cli.cli.import_ import command as import_command
-from km_cli.cli.sections import Command
+from km_cli.cli.sections import Command, Group
 from km_cli.cli.terminal.show import put
 
 
@@ -26,7 +26,7 @@ class _Value(NamedTuple):
     source: str
 
 
-@click.group("config", short_help="Show the settings in force, or the schema of km.toml.")
+@click.group("config", cls=Group, short_help="Show the settings in force, or the schema of km.toml.")
 def command() -> None:
     """Show the settings in force and their sources, or the schema of km.toml."""
 

@@ -187,7 +187,7 @@ selection = section(
         "--limit",
         type=click.IntRange(1),
         metavar="N",
-        help="Read at most N new rows. The next run continues behind them.",
+        help="Read at most N new rows. The next run continues after them.",
     ),
     option(
         "--max-rejects",

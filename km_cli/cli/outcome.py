@@ -133,6 +133,8 @@ def _wrong_usage(error: click.ClickException) -> int:
     see = f"see {context.command_path if context else 'km-cli'} --help"
     if isinstance(error, click.NoSuchOption):
         hint = did_you_mean(error.option_name, error.possibilities or (), see, also=f" {see}")
+        if context and (other := _command_with(error.option_name, context)):
+            hint = f"{other} has it: see km-cli {other} --help"
         complain(f"there is no option {error.option_name!r}", hint)
     elif isinstance(error, click.MissingParameter) and error.param:
         name = error.param.human_readable_name.replace("[", "").replace("]", "")
@@ -140,6 +142,18 @@ def _wrong_usage(error: click.ClickException) -> int:
     else:
         complain(error.format_message().rstrip("."), see)
     return Exit.USAGE
+
+
+def _command_with(option: str, context: click.Context) -> str:
+    """Return the first command that has this option, "" if none has."""
+    group = context.find_root().command
+    if not isinstance(group, click.Group):
+        return ""
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command and any(option in param.opts for param in command.params):
+            return name
+    return ""
 
 
 def _io_error(error: OSError | SystemExit, environment: Environment) -> int:

@@ -14,7 +14,7 @@ import click
 from km_cli.cli.context import environment_of
 from km_cli.cli.sections import Command
 from km_cli.cli.terminal.show import say, short, table
-from km_cli.errors import did_you_mean
+from km_cli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from km_cli.config.environment import Environment
@@ -58,8 +58,8 @@ def _rule(code: str) -> About:
     if about := by_code.get(code.casefold()):
         return about
     known = [*CATALOGUE, *(alias for about in CATALOGUE.values() for alias in about.reported_as)]
-    hint = did_you_mean(code, known, "km-cli rules lists them")
-    raise click.UsageError(f"there is no rule {code!r}; {hint}")
+    hint = did_you_mean(code, known, "km-cli rules lists all codes", also=" km-cli rules lists all codes")
+    raise UsageError(f"there is no rule {code!r}", hint)
 
 
 def _explain(about: About, environment: Environment) -> None:

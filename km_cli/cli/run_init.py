@@ -189,7 +189,8 @@ class _Report:
                 names = listed(event.name for event in busy)
                 self._print_role(
                     "",
-                    f"one {persona.name} has over 1,000; Kissmetrics keeps the last 1,000 (D7): {names}",
+                    f"one {persona.name} does these over 1,000 times, and the last 1,000 are kept (D7): "
+                    f"{names}",
                 )
         if found.properties:
             self._print_role("properties", listed(found.properties))
@@ -204,7 +205,7 @@ class _Report:
                 command = [*command, "--config", str(target)]
         asked = questions(found)
         for question in asked:
-            self._print(f"asked: {question}")
+            self._print(f"question: {question}")
         if found.timestamp.clock:
             self._print(f"  for example: {_joined(found.timestamp, log)}, then km-cli init with the output")
         if target is None:

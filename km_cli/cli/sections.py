@@ -87,6 +87,20 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
+class Group(click.Group):
+    """A command with commands of its own, whose error for an unknown one proposes the nearest."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return name, command and arguments. Raises UsageError for a command that does not exist."""
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], known, f"the commands are: {', '.join(known)};")
+            raise UsageError(f"there is no command {args[0]!r}", f"{hint} see {ctx.command_path} --help")
+        return super().resolve_command(ctx, args)
+
+
 def option(*names: str, **attributes: Any) -> OptionInSection:
     """Declare an option. `section` puts it under a title."""
     return lambda title: click.option(*names, cls=Option, section=title, **attributes)

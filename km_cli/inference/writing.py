@@ -21,7 +21,8 @@ _BACKFILL = (
 _ROTATED = re.compile(r"[.-]\d{1,8}(\.(gz|bz2|xz|zst))?$|\.old$")
 _SEPARATE = '# overlap = "separate"  # {why}: a row never repeats a row of another file'
 _EITHER = (
-    "# overlap: if another file has a row's event at its moment with other values, the row is rejected, or:",
+    "# overlap: if another file has a row's event at its moment with other values, the row is rejected.",
+    "# One of these lines decides instead:",
     '# overlap = "repeats"  # new exports of the same data: it is the same event, with changed values',
     '# overlap = "separate"  # logs of several hosts, rotated logs: it is another event',
 )
@@ -127,7 +128,9 @@ def _column(key: str, guess: Guess, found: Inferred, more: str = "") -> str:
 
 def missing(found: Inferred) -> str:
     """Return the reason why no column was found for a role."""
-    return f"none of: {listed(found.properties)} looks like it" if found.properties else "no column is left"
+    if not found.properties:
+        return "no column is left"
+    return f"none of these looks like it: {listed(found.properties)}"
 
 
 def _clock(clock: TimesFound) -> Iterator[str]:
@@ -147,7 +150,7 @@ def _clock(clock: TimesFound) -> Iterator[str]:
     if clock.local:
         times = f"{counted(clock.local, 'time')} without an offset"
         yield f'# timezone = "Europe/Berlin"  # {times} from UTC: in which time zone was the log written?'
-        yield '# ambiguous = "earlier"  # which of the two, in the hour that a clock change doubles'
+        yield '# ambiguous = "earlier"  # or "later": in the hour that occurs twice when clocks go back'
 
 
 def _persona(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Iterator[str]:
@@ -160,7 +163,8 @@ def _persona(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Itera
         yield from _identity(persona)
     else:
         # The line is not a comment: without it, an import would send only the accounts.
-        yield f'column = "?"  # {_perhaps(persona.guess, found)}. Delete this persona if rows name none'
+        why = _perhaps(persona.guess, found)
+        yield f'column = "?"  # {why}. Delete this persona if the rows name no {persona.name}'
     yield from _events(persona, found, is_actor=is_actor)
     if not is_actor:
         yield from _proposed(persona)
@@ -201,7 +205,7 @@ def _events(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Iterat
     With a list, a persona does none of the events that a later log has. So only the user can choose a list.
     """
     if not persona.events:
-        why = "too many to list" if persona.events is None else "none was found"
+        why = "too many to list" if persona.events is None else "no event was found"
         yield f'events = "*"  # all; {why}'
         return
     seen = "" if found.is_all else f", of which the first {counted(found.rows, 'row')} have these"

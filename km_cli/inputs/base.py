@@ -185,6 +185,6 @@ def not_text(encoding: str) -> tuple[str, str]:
     if encoding != UTF8:
         return "invalid-text", f"not valid {encoding}"
     return "invalid-utf8", (
-        "not valid UTF-8; if the file is in another encoding, import it again with --encoding (as cp1252): "
-        "only these rows are sent then"
+        "not valid UTF-8; if the file is in another encoding, import it again with --encoding (such as "
+        "cp1252): then only these rows are sent"
     )

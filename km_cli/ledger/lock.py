@@ -20,7 +20,7 @@ from km_cli.errors import LedgerBusy, LedgerError
 _TICK = 0.05
 _SIZE = 32
 _BUSY = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EINTR})
-_ELSEWHERE = "give a ledger in a folder that you can write to: --ledger PATH"
+_ELSEWHERE = "name a folder that you can write to: --ledger PATH, or --to local:PATH"
 
 
 class Ending(Enum):

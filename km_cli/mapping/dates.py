@@ -103,8 +103,8 @@ class EitherOrder:
             forms = {"day": f"%d{apart}%m", "month": f"%m{apart}%d"}
             likely = first or "day"
             whole = f"{forms[likely]}{apart}{year}"
-        other = "" if first else f" (or {forms[_ORDERS[likely == 'day']]})"
-        return f"--time-format '{whole}{clock}'{other}"
+        other = whole.replace(forms[likely], forms[_ORDERS[likely == "day"]])
+        return f"--time-format '{whole}{clock}'" + ("" if first else f", or '{other}{clock}'")
 
 
 def says_midnight_24(text: str) -> bool:

@@ -16,6 +16,9 @@ USUAL = {
 """The usual names of each role's column. If no flag names the column, the first match has the role."""
 
 
+_UNANSWERED = "?"
+"""The name that `km-cli init` writes for a column that it asks for."""
+
 _FLAGS = frozenset({*USUAL, "id", "property", "exclude-property", "ignore-column"})
 
 
@@ -62,6 +65,12 @@ class FoundColumns:
             return alike[0]
         if sparse and not self._tabular:
             return name
+        if name == _UNANSWERED:
+            raise InputError(
+                f"{self._source}: km.toml does not say yet which column is the {role}; {self._list()}",
+                f'answer the question beside "{_UNANSWERED}" in km.toml',
+                plain=f"{self._source}: km.toml does not say yet which column is the {role}",
+            )
         raise InputError(
             f"{self._source}: there is no column {name!r} ({_place(role)}); {self._list()}",
             did_you_mean(name, self._names, "name one of the columns found", repr),
@@ -124,7 +133,7 @@ def usual_names(role: str) -> tuple[str, ...]:
 def _place(role: str) -> str:
     """Return where a role's column is named: in a flag, or in km.toml."""
     if role in _FLAGS:
-        return f"--{role}"
+        return f"--{role}, or km.toml"
     if role.startswith(MEMBERS):
         return f"km.toml, {role}"
     return f"km.toml, {role}" if role.endswith(_IN_PERSONAS) else f"km.toml, the persona {role!r}"

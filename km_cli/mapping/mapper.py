@@ -177,7 +177,7 @@ class Mapper:
             if not identity:
                 if is_expected:
                     self._normalised["parts-without-id"] += 1
-                message = f"a row without {persona}: that part is left out"
+                message = f"the row names no {persona}, and makes no calls for that persona"
                 yield Finding(f"no-{persona}", message, row.source, row.line)
         if self._times.leap_second:
             yield Finding("leap-second", "the second :60 is read as :59", row.source, row.line)

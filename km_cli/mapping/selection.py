@@ -108,7 +108,7 @@ class EventsSeen:
         seen = self._names.values()
         return [
             *(
-                _message(f"{flag} {name!r}: no row is of this event", did_you_mean(name, seen, "", repr))
+                _message(f"{flag} {name!r}: no row has this event", did_you_mean(name, seen, "", repr))
                 for flag, name in flags
                 if name in self._unseen
             ),
@@ -128,7 +128,7 @@ class EventsSeen:
             for name in unseen:
                 hint = did_you_mean(name, others, "", repr, least=_ALIKE if is_whole else _MISSPELT)
                 if hint or is_whole:
-                    yield _message(f"km.toml, {place}: no row is of the event {name!r}", hint)
+                    yield _message(f"km.toml, {place}: no row has the event {name!r}", hint)
 
 
 def _message(problem: str, hint: str) -> str:

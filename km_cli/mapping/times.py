@@ -89,7 +89,7 @@ class Times:
         text = text.strip()
         moment, unit = self._moment(text)
         if not _FIRST <= moment <= self._last:
-            raise _out_of_range(text, moment)
+            raise _out_of_range(text, moment, unit)
         if unit != self.unit and unit:
             self._same_unit(text, unit)
         if self._order_shown:
@@ -229,10 +229,11 @@ class Times:
         return first if self._ambiguous == "earlier" else second
 
 
-def _out_of_range(text: str, moment: int) -> BadTime:
+def _out_of_range(text: str, moment: int, unit: str) -> BadTime:
+    read = f"(read as {unit} since 1970) " if unit else ""
     if moment < _FIRST:
-        return _bad(text, "is before 2009-01-01: Kissmetrics does not keep events so old (D6)")
-    return _bad(text, "is more than a day ahead")
+        return _bad(text, f"{read}is before 2009-01-01: Kissmetrics does not keep events so old (D6)")
+    return _bad(text, f"{read}is more than a day ahead")
 
 
 def _from_number(text: str) -> tuple[int, str]:

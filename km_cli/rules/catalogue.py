@@ -313,7 +313,7 @@ ELSEWHERE: tuple[About, ...] = (
     About(
         "id-column",
         Severity.NOTE,
-        "A column has another value in every row, like an id of the event: with it each row is certain.",
+        "A column has a different value in every row: it may be the log's own id of the event.",
         "Use --id NAME if every export of the log has the same ids.",
         "",
         Example(

@@ -107,8 +107,8 @@ NOT_FOR_CSV = PropertiesRule(
     About(
         "W6",
         Severity.NOTE,
-        "Bulk CSV files take at most 10 properties and no double quotation marks: this event does not fit.",
-        "Nothing. If you make bulk files yourself, use their JSON form, which has neither limit.",
+        "A bulk CSV file could not hold this event: at most 10 properties, no double quotation marks.",
+        "Nothing, unless you make bulk files yourself: then use their JSON form, which has neither limit.",
         "csv-import, json-import, recurring-import",
         Example(
             log('09:00:00Z,ada,Acme,Wrote,"a ""word"""', more="note"),

@@ -19,6 +19,7 @@ from km_cli.errors import Exhausted
 from km_cli.run.stopping import Stop, Stopped
 
 _TICK = 0.2
+_FINISHING = b"km-cli: finishing the calls in flight; interrupt again to stop at once\n"
 
 
 class Caught:
@@ -106,9 +107,7 @@ def catching_signals(stop: Stop) -> Iterator[Caught]:
         stop.requested = True
         if number == signal.SIGHUP:
             _leave_terminal()
-        _write_to_stderr(
-            b"\n" * os.isatty(2) + b"km-cli: finishing the calls in flight; once more to stop at once\n"
-        )
+        _write_to_stderr(b"\n" * os.isatty(2) + _FINISHING)
 
     hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     heard = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else []))

@@ -179,13 +179,14 @@ class Meanings:
         if reading.begun:
             since = f" on {datetime.fromtimestamp(reading.begun, UTC):%Y-%m-%d}"
         where = "" if reading.source == name else f" as {reading.source}"
+        calls = sum(sent)
         message = (
-            f"{name}: this log was sent to the site {site!r} before{since}{where}, {sum(sent):,} calls, with "
-            f"{difference.what}"
+            f"{name}: this log was sent to the site {site!r} already{since}{where} "
+            f"({calls:,} call{'s' * (calls != 1)}), with {difference.what}"
         )
         before, now = _described(difference.before), _described(difference.now)
         return InputError(
-            f"{message}: line {difference.line:,} was {before}, and is {now} now",
+            f"{message}: line {difference.line:,} was {before} then, and is {now} now",
             "import it with the same settings as then, or add --as-new to send all of it once more",
             plain=message,
         )

@@ -120,7 +120,7 @@ class IdColumns:
             return ""
         best = min(names, key=lambda name: not _NAMED_SO.search(name))
         return (
-            f"{best!r} has another value in each of {self._rows:,} rows: if it is the same in every export, "
+            f"{best!r} has a different value in each of {self._rows:,} rows: if every export repeats them, "
             f"--id {best!r} identifies each event for certain"
         )
 

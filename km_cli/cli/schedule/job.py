@@ -10,9 +10,9 @@ from typing import NamedTuple
 from km_cli.model import Overlap
 
 _OVERLAPS = {
-    Overlap.ASK: "a row that conflicts with another file is rejected",
-    Overlap.REPEATS: "a row that conflicts with another file is the same event, and not sent again",
-    Overlap.SEPARATE: "a row that conflicts with another file is a different event, and sent",
+    Overlap.ASK: "a row that conflicts with another file's row is rejected",
+    Overlap.REPEATS: "a row that conflicts with another file's row is the same event, and not sent again",
+    Overlap.SEPARATE: "a row that conflicts with another file's row is a different event, and sent",
 }
 
 
@@ -33,7 +33,7 @@ class Job(NamedTuple):
     def comments(self) -> Iterator[str]:
         """Yield the overlap of each source, and the command that writes the file of secrets."""
         for name, overlap in self.overlaps:
-            yield f'[[backfill]] {name}: overlap = "{overlap.value}", {_OVERLAPS[overlap]}'
+            yield f'[[backfill]] {name}: overlap = "{overlap.value}": {_OVERLAPS[overlap]}'
         if self.file:
             values = " ".join(f'{name} "${{{name}:?}}"' for name in self.secrets)
             folder, file = (shlex.quote(str(path)) for path in (self.file.parent, self.file))

@@ -19,7 +19,7 @@ _ALWAYS_SHOWN = frozenset({"no-such-event"})
 """Harmless findings that are printed without a terminal too: --only or --skip probably has a typing error."""
 
 FILES = {
-    "read": "to their end",
+    "read": "to the end",
     "begun": "as far as --limit allows",
     "held": "their last line waits for a later run",
     "unchanged": "since they were read",
@@ -28,7 +28,7 @@ FILES = {
     "outside": "of since and until, by the date in their name",
     "missing": "see below",
 }
-"""The state of a file of a backfill, continued: `files read  3  to their end`."""
+"""The state of a file of a backfill, continued: `files read  3  to the end`."""
 
 _LISTED = frozenset({"left-to-others"})
 """Harmless findings whose most frequent subjects are shown as well."""
@@ -131,7 +131,7 @@ def _meaning(code: str) -> str:
     name = code.removeprefix("no-")
     if code in CATALOGUE:
         return CATALOGUE[code].meaning
-    return f"rows without {name}: the calls of that persona are left out" if name != code else ""
+    return f"Rows that name no {name} make no calls for that persona." if name != code else ""
 
 
 _KEPT_MEANINGS = {
@@ -187,7 +187,7 @@ _NORMALISED = {
     "line-ends": ("file with line ends other than LF", "files with line ends other than LF"),
     "blank-lines": ("blank line", "blank lines"),
     "blanks-around-ids": ("id with blanks around it", "ids with blanks around them"),
-    "fractions-floored": ("time floored to its second", "times floored to their seconds"),
+    "fractions-floored": ("fraction of a second dropped", "fractions of a second dropped"),
     "empty-values": ("empty value left out", "empty values left out"),
     "parts-without-id": ("persona without an id left out", "personas without an id left out"),
 }
