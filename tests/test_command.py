@@ -239,12 +239,12 @@ WRONG_USAGE: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     *((f"odd form {form}", ("import", "{log}", "--time-format", form), ("has no whole date",))
       for form in ("%m/%d/%y%y", "%Y-%m-%d %d", "%Y-%m-%d %z %z")),
     ("form with a name of a zone", ("import", "{log}", "--time-format", "%Y-%m-%d %Z"), ("%Z", "--timezone")),
-    ("no destination", ("import", "{log}", "--to", "kissmetrcs"), ("'kissmetrcs'", "kissmetrics")),
+    ("not a destination", ("import", "{log}", "--to", "kissmetrcs"), ("'kissmetrcs'", "kissmetrics")),
     ("not encrypted", ("import", "{log}", "--to", "http://trk.kissmetrics.io"), ("unencrypted", "https://")),
     ("almost loopback", ("import", "{log}", "--to", "http://127.0.0.1.example.com"), ("unencrypted",)),
-    ("not http", ("import", "{log}", "--to", "ftp://127.0.0.1"), ("no destination",)),
+    ("not http", ("import", "{log}", "--to", "ftp://127.0.0.1"), ("not a destination",)),
     ("user in a URL", ("import", "{log}", "--to", "https://ada@example.com"), ("user or password",)),
-    ("no base URL", ("import", "{log}", "--to", "https://example.com/?x=1"), ("no base URL",)),
+    ("no base URL", ("import", "{log}", "--to", "https://example.com/?x=1"), ("not a base URL",)),
     ("two ledgers", ("import", "{log}", "--to", "local", "--ledger", "x.db"), ("--to local", "--ledger")),
     ("rejects over a log", ("import", "{log}", "--rejects", "{log}"), ("rejects file", "--rejects PATH")),
 ]  # fmt: skip
