@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import click
 
 from km_cli.cli.sections import Decorated, option, section
-from km_cli.destinations import spellings
-from km_cli.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -25,22 +24,39 @@ def paths(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
     return [CompletionItem(incomplete, type="file")]
 
 
-class _FormatWords(_Choice):
-    """The words of all input formats. They are looked up when they are needed, so that options stay light."""
+class _Words(_Choice):
+    """The words of a registry. They are looked up when they are needed: `--help` is to load no registry."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_up: Callable[[], Iterable[str]]) -> None:
+        self._look_up = look_up
         super().__init__(())
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words of the formats that are registered."""
-        from km_cli.inputs.formats import format_words
-
-        return format_words()
+        """The words that are registered."""
+        return tuple(self._look_up())
 
     @choices.setter
     def choices(self, _none: object) -> None:
         """Ignore the choices that click sets; the registry has them."""
+
+
+def _formats() -> Iterable[str]:
+    from km_cli.inputs.formats import format_words
+
+    return format_words()
+
+
+def _strategies() -> Iterable[str]:
+    from km_cli.strategies import STRATEGIES
+
+    return STRATEGIES
+
+
+def _help_of_to() -> str:
+    from km_cli.destinations import spellings
+
+    return f"{spellings()}."
 
 
 _files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=paths)
@@ -48,7 +64,7 @@ format_options = section(
     "Files",
     option(
         "--format",
-        type=_FormatWords(),
+        type=_Words(_formats),
         help="Format of the files. Default: by the ending of the name, else by the content.",
     ),
     option(
@@ -209,11 +225,11 @@ delivery = section(
         default="kissmetrics",
         metavar="WHERE",
         show_default=True,
-        help=f"{spellings()}.",
+        make_help=_help_of_to,
     ),
     option(
         "--strategy",
-        type=click.Choice([*STRATEGIES]),
+        type=_Words(_strategies),
         default=None,
         help="How a row becomes calls. Default: the personas of km.toml, else toggle.",
     ),

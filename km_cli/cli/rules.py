@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from contextlib import closing, redirect_stderr, redirect_stdout
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +61,8 @@ def _rule(code: str) -> About:
 
 
 def _explain(about: About, environment: Environment) -> None:
+    from tempfile import TemporaryDirectory
+
     from km_cli.rules import Severity
 
     source = f"; source: {about.source}" if about.source else ""
@@ -80,7 +80,7 @@ def _explain(about: About, environment: Environment) -> None:
     _print_part("a log that shows it", log)
     if km_toml:
         _print_part("with this km.toml", km_toml)
-    with tempfile.TemporaryDirectory() as name:
+    with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "log").write_text(log, encoding="utf-8")
         (folder / "km.toml").write_text(km_toml, encoding="utf-8")
@@ -116,6 +116,8 @@ def _dry_run_output(folder: Path, flags: tuple[str, ...], environment: Environme
 
 def _held(folder: Path, flags: tuple[str, ...], environment: Environment) -> str:
     """Return the contents of the local store after the real import of the example."""
+    from datetime import UTC, datetime
+
     from km_cli.cli.import_ import command as import_command
     from km_cli.cli.run_import import run_import
     from km_cli.standin import Store

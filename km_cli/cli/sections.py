@@ -22,11 +22,25 @@ class Option(click.Option):
     options have none, because a variable could neither unset the former nor hold a list.
     """
 
-    def __init__(self, *arguments: Any, section: str, **attributes: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        section: str,
+        make_help: Callable[[], str] | None = None,
+        **attributes: Any,
+    ) -> None:
+        """`make_help` makes the help when it is shown, if that takes long."""
         super().__init__(*arguments, **attributes)
+        self._make_help = make_help
         self.section = section
         if not self.multiple and not self.is_flag:
             self.envvar = f"KM_CLI_{self.opts[-1].lstrip('-').replace('-', '_').upper()}"
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option as it is written, and its help."""
+        if self._make_help:
+            self.help = self._make_help()
+        return super().get_help_record(ctx)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """Return the value of the option's variable in the command's Environment, not in the process's."""
