@@ -16,8 +16,9 @@ from tests.support.bench import Bench
 from tests.support.command import Command
 from tests.support.tracker import Tracker
 
-# How long an example takes says nothing: these machines are shared.
-settings.register_profile("km-cli", deadline=None)
+# How long an example takes says nothing: these machines are shared. A newcomer's run has fewer examples.
+EXAMPLES = 100 if os.environ.get("KM_CLI_REQUIRE") == "all" else 25
+settings.register_profile("km-cli", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("km-cli")
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -41,10 +42,11 @@ SLOW = frozenset(
             "interrupts",
         ),
         *("kill", "ledger_damage", "ledger_gone", "many_instances", "members", "migrations", "outcomes"),
-        *("planning", "reasons", "receipt", "terminal"),
+        *("pages", "planning", "reasons", "receipt", "rotation", "samples", "any_people", "terminal"),
     )
 )
-"""Files that take long as a whole: most of their tests start or kill processes. `.ci/run` runs them too."""
+"""Files that take long as a whole: their tests start or kill processes, run every command of the pages, or
+import each log in many pieces. `.ci/run` runs them too."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

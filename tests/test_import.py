@@ -31,7 +31,7 @@ def write(path: Path, *rows: str, header: str = HEADER) -> Path:
 @pytest.mark.parametrize(
     ("name", "columns", "flags"),
     [
-        ("events.csv", CSV, ()),
+        pytest.param("events.csv", CSV, (), marks=pytest.mark.slow),
         ("events.jsonl", JSONL, ("--user", "user.id", "--account", "account.id")),
     ],
 )
