@@ -14,7 +14,19 @@ from hypothesis import strategies as st
 
 from tests.support.bench import Bench, fresh
 from tests.support.rowcount import Form, Log, are_apart, count, read
-from tests.support.rowlogs import COLUMNS, KINDS, UNCARRIED, Kind, Row, as_csv, as_jsonl, cuts, logs
+from tests.support.rowlogs import (
+    BY_NAME,
+    COLUMNS,
+    KINDS,
+    UNCARRIED,
+    Kind,
+    Row,
+    as_csv,
+    as_jsonl,
+    cuts,
+    logs,
+    row,
+)
 from tests.support.tracker import Tracker
 
 phases = set(Phase) - {Phase.explain}
@@ -162,6 +174,20 @@ def sent(bench: Bench, found: Overlapping) -> list[Path]:
         dry = bench.run("dry-run", files[-1], *flags)
         assert bench.send(files[-1], *flags, code=dry.code).counted == dry.counted
     return files
+
+
+def test_a_call_that_two_different_rows_were_matched_with_is_left_to_the_other(bench: Bench) -> None:
+    """One export lacks a column, the next has it and a row more, the last is the same in another order."""
+    blank, noted = row(0, "bo", event="Invited"), row(0, "bo", event="Invited", note="not")
+    fewer = [name for name in COLUMNS if name != "note"]
+    files = [
+        bench.write("0.csv", as_csv([blank], fewer)),
+        bench.write("1.csv", as_csv([row(0, "ada", event="Invited"), noted, blank])),
+        bench.write("2.csv", as_csv([blank, row(0, "ada", event="Invited"), noted])),
+    ]
+    for file in files:
+        bench.send(file, "--no-properties", code=0)
+    bench.check(files, BY_NAME["no-properties"].form)
 
 
 def check_exports(tracker: Tracker, found: Overlapping) -> None:

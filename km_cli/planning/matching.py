@@ -153,16 +153,18 @@ class Matching:
         """Match a row one for one with another reading's: alike in every column, else in those of both logs.
 
         Rows that are alike in every column go first. Otherwise a row that only resembles a call would take it
-        from the row that is exactly that call.
+        from the row that is exactly that call. Of several such calls the one goes first that the fewest
+        different rows were matched with: another row of this reading may be alike to the others alone.
         """
         free = [known_call for known_call in candidates if _is_free(known_call, fingerprint, decision)]
         if not fingerprint.id and self._others.has_ids(decision.reading):
             # In a log with ids, a row without one must not match a call with an id: the row with that id may
             # still follow.
             free = [known_call for known_call in free if not known_call.id]
-        for known_call in free:
-            if fingerprint.total in known_call.totals:
-                return self._match(known_call, fingerprint, decision)
+        alike = [known_call for known_call in free if fingerprint.total in known_call.totals]
+        if alike:
+            closest = min(alike, key=lambda known_call: len(set(known_call.totals)))
+            return self._match(closest, fingerprint, decision)
         for known_call in free:
             if not self._differing(known_call, fingerprint, decision):
                 return self._match(known_call, fingerprint, decision)
