@@ -26,7 +26,7 @@ class LocalTarget(Target):
             raise UsageError(f"--to {to}: there is no such user", "write the whole path") from None
         return cls("local", str(file), own_ledger=file)
 
-    def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:  # noqa: ARG002
+    def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:  # noqa: ARG002 - all targets open alike
         """Return the destination, which needs no keys and does not wait."""
         from km_cli.destinations.store import LocalDestination  # SQLite takes long to import
 

@@ -27,7 +27,7 @@ class TrackerTarget(Target):
     spelling: ClassVar[str] = "kissmetrics, an https:// base URL"
 
     @classmethod
-    def parse(cls, to: str, folder: Path) -> Self:  # noqa: ARG003
+    def parse(cls, to: str, folder: Path) -> Self:  # noqa: ARG003 - others need it
         """Return the tracker. Only Kissmetrics itself asks first: its data cannot be deleted (D10)."""
         url = KISSMETRICS if to == _WORD else check_url(to)
         is_kissmetrics = url in HOSTS

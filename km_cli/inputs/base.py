@@ -137,7 +137,7 @@ class Format(ABC):
     def recognises(self, beginning: bytes) -> bool:
         """Tell whether an input is of this format. Byte order mark and leading blanks are taken off."""
 
-    def delimiter_of(self, asked: str, likely: str, head: bytes) -> str:  # noqa: ARG002
+    def delimiter_of(self, asked: str, likely: str, head: bytes) -> str:  # noqa: ARG002 - for overrides
         """Return an input's delimiter. `asked` is the flag's, `likely` is that of its ending, "" for none."""
         return self.delimiters[0] if self.delimiters else ""
 

@@ -39,7 +39,7 @@ class Delimited(Format):
     delimiters = tuple(DELIMITERS)
     is_tabular = True
 
-    def recognises(self, beginning: bytes) -> bool:  # noqa: ARG002
+    def recognises(self, beginning: bytes) -> bool:  # noqa: ARG002 - it is the last resort
         """Return True for any text. If it is not delimited, the error is about its header."""
         return True
 

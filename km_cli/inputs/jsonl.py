@@ -71,7 +71,12 @@ class JsonLines(Format):
         """Return the reader of one object a line."""
         return JsonLinesReader(text, layout)
 
-    def parse_record(self, raw: bytes, columns: tuple[str, ...], delimiter: str) -> dict[str, Any]:  # noqa: ARG002
+    def parse_record(
+        self,
+        raw: bytes,
+        columns: tuple[str, ...],  # noqa: ARG002 - an object names its own columns
+        delimiter: str,  # noqa: ARG002 - it has none
+    ) -> dict[str, Any]:
         """Return the object."""
         return parse_object(raw)
 
