@@ -14,11 +14,12 @@ from hypothesis import settings
 import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from tests.support.bench import Bench
 from tests.support.command import Command
+from tests.support.drawing import IS_CI, examples
 from tests.support.tracker import Tracker
 
-# How long an example takes says nothing: these machines are shared. A newcomer's run has fewer examples.
-EXAMPLES = 100 if os.environ.get("KM_CLI_REQUIRE") == "all" else 25
-settings.register_profile("km-cli", deadline=None, max_examples=EXAMPLES)
+# How long an example takes says nothing: these machines are shared. In `.ci/run` a commit always gets the
+# same examples, so that a failure there is a failure of the change. All other runs draw new ones.
+settings.register_profile("km-cli", deadline=None, max_examples=examples(100), derandomize=IS_CI)
 settings.load_profile("km-cli")
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -60,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a test that is skipped for want of a program, where all of them have to be there (.ci/run)."""
     report = yield
-    if report.skipped and os.environ.get("KM_CLI_REQUIRE") == "all" and isinstance(report.longrepr, tuple):
+    if report.skipped and IS_CI and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2].removeprefix("Skipped: ")
         if reason.startswith("needs "):
             report.outcome, report.longrepr = "failed", f"KM_CLI_REQUIRE=all, and this test {reason}"

@@ -15,6 +15,7 @@ from km_cli.errors import InputError
 from km_cli.inputs import Source, open_reader
 from km_cli.model import Gap
 from tests.support.command import Command
+from tests.support.drawing import examples
 from tests.support.running import run
 
 cells = st.one_of(
@@ -47,7 +48,7 @@ def joined(lines: list[bytes], ends: list[bytes]) -> bytes:
     return b"".join(line + end for line, end in zip(lines, ends, strict=False))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     lines=st.one_of(
         st.lists(csv_lines, max_size=8).map(lambda lines: [b"user,account,event,timestamp", *lines]),

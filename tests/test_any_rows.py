@@ -13,6 +13,7 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.bench import Bench, fresh
+from tests.support.drawing import examples
 from tests.support.rowcount import Form, Log, are_apart, count, read
 from tests.support.rowlogs import (
     BY_NAME,
@@ -30,7 +31,7 @@ from tests.support.rowlogs import (
 from tests.support.tracker import Tracker
 
 phases = set(Phase) - {Phase.explain}
-few = settings(max_examples=12, deadline=None, phases=phases)
+few = settings(max_examples=examples(12), deadline=None, phases=phases)
 many = settings(max_examples=400, deadline=None, phases=phases)
 kinds = st.sampled_from(KINDS)
 DECISIONS = ("ask", "separate", "repeats")

@@ -35,7 +35,7 @@ from km_cli.run.clock import SystemClock
 from km_cli.standin import Store
 from tests.support.delivering import KEY, SECOND, connected, outbox_call, record
 from tests.support.inprocess import run
-from tests.support.tracker import GIF, Tracker
+from tests.support.tracker import GIF, OK, Tracker, refuse
 
 FIRST, LAST = 1_230_768_000, 4_102_444_800
 _LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -318,6 +318,7 @@ def test_proxies_are_looked_up_once_and_never_for_this_machine(
     here = TrackerDestination(tracker.url, {"main": KEY})
     away = TrackerDestination("https://tracker.example", {"main": KEY})
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    tracker.behave = lambda hit, _: refuse(502) if hit.method == "CONNECT" else OK
     for destination in (here, away):
         with closing(connected(destination)) as connection:
             connection.send([outbox_call(destination, 1, record(1))])

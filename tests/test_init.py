@@ -23,6 +23,7 @@ from km_cli.mapping import ColumnOptions, members_columns, recognise_columns
 from km_cli.model import Persona, Row
 from tests.conftest import SAMPLES
 from tests.support.command import Command, Result
+from tests.support.drawing import examples
 from tests.support.logs import said
 
 NOW = 1_750_000_000.0
@@ -37,9 +38,7 @@ class Folder:
 
     def __call__(self, *arguments: str) -> Result:
         """Run the command in this folder."""
-        process = self._km.start(*arguments, cwd=self.path)
-        out, err = process.communicate(timeout=120)
-        return Result(process.returncode, out, err)
+        return self._km(*arguments)
 
     def write(self, name: str, content: str | bytes) -> str:
         """Write a log; return its name."""
@@ -69,8 +68,9 @@ class Folder:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    """An empty folder, in which the command is found though it is not the current one."""
+    """An empty folder, which is the current one; commands of other programs find km-cli from there too."""
     monkeypatch.setenv("PYTHONPATH", str(SAMPLES.parent))
+    monkeypatch.chdir(tmp_path)
     return Folder(tmp_path)
 
 
@@ -583,7 +583,7 @@ values = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     header=st.lists(names, min_size=1, max_size=8, unique=True),
     rows=st.lists(st.lists(values, min_size=8, max_size=8), min_size=1, max_size=8),
@@ -613,7 +613,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(rows=st.lists(st.dictionaries(names, json_values, min_size=1, max_size=5), min_size=1, max_size=5))
 def test_whatever_the_objects_the_file_is_understood(rows: list[dict[str, Any]]) -> None:
     """Through the readers; the columns that are left out exist."""

@@ -17,6 +17,7 @@ from km_cli.errors import InputError, ReadError, UsageError
 from km_cli.inputs import Source, lines, open_reader
 from km_cli.inputs.lines import BLOCK, Overlong, split_lines
 from tests.support.command import Command
+from tests.support.drawing import examples
 from tests.support.reading import (
     ENDS,
     HEADERS,
@@ -41,7 +42,7 @@ def logs(form: str) -> st.SearchStrategy[bytes]:
 # Lines
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     data=st.lists(st.sampled_from([b"a", b"bcd", b"\n", b"\r", b"\r\n", b"x" * 30]), max_size=40).map(
         b"".join
@@ -74,7 +75,7 @@ def test_lines_and_pieces_are_the_bytes(data: bytes, block: int, longest: int) -
 def test_raws_joined_are_the_input(form: str, block: int) -> None:
     """Nothing is lost, or read twice, up to where an error ends it."""
 
-    @settings(max_examples=150)
+    @settings(max_examples=examples(150))
     @given(logs(form))
     def check(data: bytes) -> None:
         with pytest.MonkeyPatch.context() as patch, written(data, name_of(form)) as source:
@@ -90,7 +91,7 @@ def test_raws_joined_are_the_input(form: str, block: int) -> None:
 def test_reading_goes_on_at_any_boundary(form: str) -> None:
     """From a place on come the same items, under the same line numbers, as in one go."""
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60))
     @given(logs(form))
     def check(data: bytes) -> None:
         with written(data, name_of(form)) as source:

@@ -26,7 +26,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Signals:
-    """Sends a signal when request number `at` arrives; answers take a while."""
+    """Sends a signal when request number `at` arrives; the answers from shortly before it on take a while."""
 
     def __init__(self, number: int, at: int, delay: float) -> None:
         self._signal = number
@@ -38,14 +38,14 @@ class Signals:
         if number == self._at:
             assert self.process is not None
             os.kill(self.process.pid, self._signal)
-        return slow(self._delay)
+        return slow(self._delay if number > self._at - 4 else 0.01)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_lets_what_is_in_flight_finish(
     importer: Command, tracker: Tracker, log: Path, number: int, code: int
 ) -> None:
-    tracker.behave = behave = Signals(number, 37, 0.2)
+    tracker.behave = behave = Signals(number, 37, 1.0)
     behave.process = process = importer.start("import", log, "--concurrency", "4", "--json")
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
@@ -63,16 +63,14 @@ def test_a_signal_lets_what_is_in_flight_finish(
 def test_a_second_signal_ends_it_at_once(
     importer: Command, tracker: Tracker, log: Path, number: int, code: int
 ) -> None:
-    tracker.behave = behave = Signals(number, 3, 8.0)
+    tracker.behave = behave = Signals(number, 3, 60.0)
     behave.process = process = importer.start("import", log, "--concurrency", "4")
     while len(tracker.seen) < 4:
         time.sleep(0.01)
     time.sleep(0.5)
     assert process.poll() is None, "once is not enough"
-    begun = time.monotonic()
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
-    assert time.monotonic() - begun < 3
+    _, err = process.communicate(timeout=9)  # the first signal alone waits for ten seconds
     assert process.returncode == code, err
     assert "Traceback" not in err
     tracker.behave = None

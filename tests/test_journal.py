@@ -22,6 +22,7 @@ from km_cli.cli.monitoring.ping import Ping
 from km_cli.cli.monitoring.reporter import Reporter
 from km_cli.errors import UsageError
 from km_cli.run.tally import Tally
+from tests.support.drawing import examples
 from tests.support.permissions import refusable
 
 RUN = "5f4a3c2e-0000-4000-8000-000000000001"
@@ -219,7 +220,9 @@ def test_a_name_that_no_file_has_is_refused() -> None:
         opened(Path("a\0b"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(40), deadline=None
+)
 @given(
     what=st.text(),
     fields=st.dictionaries(

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from km_cli.cli.monitoring.metrics import Measured, check_metrics, write_metrics
 from km_cli.errors import UsageError
+from tests.support.drawing import examples
 from tests.support.permissions import refusable
 
 NIGHT = 1795489200.5
@@ -101,7 +102,9 @@ _LAST = "km_cli_backfill_last_success_timestamp_seconds"
 _LINES = st.lists(st.text() | st.text().map(_LAST.__add__)).map("\n".join)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60), deadline=None
+)
 @given(_LINES.map(lambda text: text.encode()) | st.binary() | st.binary().map(_LAST.encode().__add__))
 @example(f"{_LAST} NaN".encode())
 @example(f"{_LAST}{{".encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from itertools import pairwise
+from threading import Timer
 
 import pytest
 
@@ -26,15 +27,17 @@ pytestmark = pytest.mark.usefixtures("transport")
 
 
 def test_an_open_breaker_lets_one_call_through_at_a_time(tracker: Tracker) -> None:
-    policy = QUICK._replace(attempts=100, breaker_waits=(0.2, 60.0))
+    policy = QUICK._replace(attempts=100, breaker_waits=(0.05,))
     with delivering(tracker, policy=policy, concurrency=8) as delivery:
         delivery.submit(1)
         delivery.run()
         tracker.behave = always(t.UNAVAILABLE)
         delivery.submit(100, first=1)
-        time.sleep(1.2)
-        failed = len(tracker.seen) - 1
-        assert 5 + 6 <= failed <= 4 + 8 + 6, "five failures and what was in flight; six probes"
+        opened_by = 1 + 4 + 8
+        """The first one, four failures, and as many as may be in flight beside the fifth."""
+        while len(tracker.seen) < opened_by + 4:
+            time.sleep(0.005)
+        assert set(tracker.unanswered[opened_by:]) == {1}
         assert delivery.pool.failure is None
     assert delivery.outcomes == {ACKNOWLEDGED: 1, PENDING: 100}
 
@@ -44,27 +47,26 @@ def test_after_an_acknowledged_probe_all_workers_send_again(tracker: Tracker) ->
     with delivering(tracker, policy=policy, concurrency=8) as delivery:
         delivery.submit(1)
         delivery.run()
-        tracker.behave = lambda _, number: t.UNAVAILABLE if number <= 12 else t.slow(0.3)
+        probe, together = t.OK, t.held(until=1 + 12 + 8)
+        tracker.behave = lambda _, number: (
+            t.UNAVAILABLE if number <= 12 else probe if number == 13 else together
+        )
         delivery.submit(8, first=1)
-        assert delivery.run(10) is None
+        assert delivery.run() is None, "the others go together: one after the other, they would wait for ever"
     assert delivery.outcomes == {ACKNOWLEDGED: 9}
-    last = [hit.at for hit in tracker.hits[2:]]
-    assert max(last) - min(last) < 0.3, "the others go together, not one after the other"
 
 
 def test_after_a_pause_all_workers_send_again(tracker: Tracker) -> None:
     """One worker watches the clock for all; it must wake the others."""
-    tracker.behave = lambda _, number: t.slow(0.5) if number else t.too_many("1")
+    tracker.behave = lambda _, number: t.held(until=1 + 8) if number else t.too_many("1")
     with delivering(tracker, concurrency=8) as delivery:
         delivery.submit(1)
         while not tracker.seen:
             time.sleep(0.005)
         time.sleep(0.1)
         delivery.submit(7, first=1)
-        assert delivery.run(10) is None
-    times = [hit.at for hit in tracker.hits]
-    assert len(times) == 8
-    assert max(times) - min(times) < 0.5, "they go together, not one after the other"
+        assert delivery.run() is None, "they go together: one after the other, they would wait for ever"
+    assert len(tracker.hits) == 8
 
 
 def test_patience_ends_the_run(tracker: Tracker) -> None:
@@ -100,8 +102,8 @@ def test_the_rate_spaces_calls_in_their_order(tracker: Tracker) -> None:
         assert delivery.run() is None
     assert identities(tracker.seen) == list(range(20))
     times = [hit.at for hit in tracker.seen]
-    assert times[-1] - times[0] > 0.8 * 19 / 50
-    assert sum(after - before > 0.01 for before, after in pairwise(times)) > 10
+    assert times[-1] - times[0] > 0.5 * 19 / 50
+    assert sum(after - before > 0.005 for before, after in pairwise(times)) > 5
 
 
 # The pool itself
@@ -141,11 +143,12 @@ def test_room_is_noticed_at_once(tracker: Tracker) -> None:
 
 
 def test_finishing_waits_for_what_is_in_flight_and_sends_nothing_more(tracker: Tracker) -> None:
-    tracker.behave = always(t.slow(0.4))
+    tracker.behave = always(t.held())
     with delivering(tracker, concurrency=4) as delivery:
         delivery.submit(50)
         while len(tracker.seen) < 4:
             time.sleep(0.005)
+        Timer(0.3, tracker.answer_all).start()
         delivery.pool.finish_in_flight(10.0)
         delivery.receipts += delivery.pool.close()
     assert len(tracker.seen) == 4
@@ -153,15 +156,13 @@ def test_finishing_waits_for_what_is_in_flight_and_sends_nothing_more(tracker: T
 
 
 def test_finishing_has_an_end(tracker: Tracker) -> None:
-    tracker.behave = always(t.slow(30))
+    tracker.behave = always(t.held())
     with delivering(tracker, concurrency=4) as delivery:
         delivery.submit(50)
         while len(tracker.seen) < 4:
             time.sleep(0.005)
-        begun = time.monotonic()
         delivery.pool.finish_in_flight(0.2)
         delivery.receipts += delivery.pool.close()
-        assert time.monotonic() - begun < 5
     assert delivery.outcomes == {PENDING: 50}
 
 

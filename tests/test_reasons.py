@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -19,7 +20,7 @@ from km_cli.run.interrupts import start_thread
 from tests.support import tracker as t
 from tests.support.command import KEY, Command, Result
 from tests.support.nightly import Logs, Nights
-from tests.support.tracker import OK, UNAVAILABLE, Tracker, refuse, slow
+from tests.support.tracker import OK, UNAVAILABLE, Hit, Reaction, Tracker, held, refuse
 
 NOWHERE = "https://127.0.0.1:9"
 PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
@@ -76,10 +77,20 @@ def test_a_second_of_503_at_the_start_costs_a_few_attempts(
 def test_at_most_four_calls_are_in_flight_until_one_is_taken(
     importer: Command, tracker: Tracker, log: Path
 ) -> None:
-    tracker.behave = lambda _hit, number: slow(1.0) if number < 4 else OK
+    seen: list[int] = []
+
+    def release() -> None:
+        seen.append(len(tracker.seen))
+        tracker.answer_all()
+
+    def behave(_hit: Hit, number: int) -> Reaction:
+        if number == 3:
+            Timer(0.5, release).start()
+        return held() if number < 4 else OK
+
+    tracker.behave = behave
     importer("import", log, "--concurrency", "32").ended(0)
-    first = tracker.seen[0].at
-    assert sum(hit.at < first + 0.9 for hit in tracker.seen) == 4
+    assert seen == [4]
 
 
 # Pending
@@ -218,7 +229,7 @@ def _greeter() -> Iterator[str]:
 def test_too_few_files_stop_the_run_and_nothing_is_lost(
     importer: Command, tracker: Tracker, log: Path
 ) -> None:
-    tracker.behave = lambda _hit, _number: slow(0.2)
+    tracker.behave = lambda _hit, _number: t.slow(0.2)
     result = limited(importer, log, resource.RLIMIT_NOFILE, 40, 100).ended(74)
     assert "too many files are open" in result.err
     assert "next: lower --concurrency or raise the limit (ulimit -n)" in result.err

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -61,13 +62,13 @@ def test_what_passes_is_retried_byte_for_byte(tracker: Tracker, reaction: Reacti
 
 
 def test_an_answer_that_takes_too_long_is_retried(tracker: Tracker) -> None:
-    tracker.behave = once(t.slow(1.0))
-    with delivering(TrackerDestination(tracker.url, {"main": KEY}, timeout=0.2)) as delivery:
+    tracker.behave = once(t.held())
+    with delivering(TrackerDestination(tracker.url, {"main": KEY}, timeout=0.5)) as delivery:
         delivery.submit(1)
         assert delivery.run() is None
     assert delivery.outcomes == {ACKNOWLEDGED: 1}
     assert {hit.wire for hit in tracker.seen} == {tracker.seen[0].wire}
-    assert len(tracker.seen) == 2
+    assert len(tracker.seen) > 1
 
 
 @pytest.mark.parametrize("reaction", [t.DRIP, t.ENDLESS])
@@ -132,14 +133,14 @@ def test_a_call_that_waits_for_its_retry_holds_up_no_other(tracker: Tracker) -> 
 
 def test_an_empty_budget_delays_retries_and_fails_none(tracker: Tracker) -> None:
     tracker.behave = once(t.UNAVAILABLE)
-    frugal = QUICK._replace(budget=1.0, budget_per_second=10.0, breaker_failures=1000, breaker_window=1000)
+    frugal = QUICK._replace(budget=1.0, budget_per_second=12.0, breaker_failures=1000, breaker_window=1000)
     with delivering(tracker, policy=frugal, concurrency=1) as delivery:
         delivery.submit(12)
         assert delivery.run() is None
     assert delivery.outcomes == {ACKNOWLEDGED: 12}
     assert delivery.pool.retried == 12
     sent = identities(tracker.seen)
-    assert sent.index(11) < 18, "fresh calls go while retries wait for the budget"
+    assert sent.index(11) < 22, "fresh calls go while retries wait for the budget"
     assert tracker.seen[-1].at - tracker.seen[0].at > 0.5
 
 
@@ -214,12 +215,14 @@ def test_no_key_follows_a_redirect(tracker: Tracker) -> None:
 
 
 def test_what_is_in_flight_when_it_stops_is_still_acknowledged(tracker: Tracker) -> None:
-    tracker.behave = lambda hit, _: t.refuse(403) if identities([hit]) == [0] else t.slow(0.3)
+    refused, taken = replace(t.refuse(403), until=8), t.held(until=8)
+    tracker.behave = lambda hit, _: refused if identities([hit]) == [0] else taken
     with delivering(tracker, concurrency=8) as delivery:
-        delivery.submit(8)
+        delivery.submit(12)
         assert delivery.run() is not None
-    left = len(tracker.seen) - 1
-    assert delivery.outcomes == {ACKNOWLEDGED: left, PENDING: 8 - left}
+    assert delivery.numbers(ACKNOWLEDGED) == list(range(1, len(tracker.seen)))
+    assert delivery.outcomes[ACKNOWLEDGED] >= 7, "all that were in flight, and 0 was refused"
+    assert delivery.outcomes[PENDING] == 12 - delivery.outcomes[ACKNOWLEDGED]
 
 
 # Not an image
@@ -281,7 +284,7 @@ def test_retry_after_holds_the_whole_pool(tracker: Tracker, form: str) -> None:
         delivery.submit(20)
         assert delivery.run() is None
     assert delivery.outcomes == {ACKNOWLEDGED: 20}
-    assert tracker.seen[1].at - tracker.seen[0].at > 0.9
+    assert tracker.seen[1].at - tracker.seen[0].at > (0.9 if form == "seconds" else 0.5)
 
 
 @pytest.mark.parametrize("asked", ["301", in_date(4000), "9" * 400], ids=["seconds", "date", "huge"])

@@ -34,6 +34,7 @@ from km_cli.model import (
 )
 from km_cli.planning.plain_slots import PlainSlots
 from km_cli.protocols import Slots
+from tests.support.drawing import examples
 
 PERSON, OTHER, THIRD = b"person-1", b"person-2", b"person-3"
 SECOND = 1_704_067_200
@@ -263,7 +264,7 @@ def answer(store: Store, name: str, *arguments: object) -> object:
     return comparable(getattr(store.slots, name)(*arguments))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(sequence=st.lists(operations, min_size=5, max_size=40))
 def test_any_operations_give_the_same_answers(sequence: list[tuple[Any, ...]]) -> None:
     """With caches so small that they are emptied all the time."""

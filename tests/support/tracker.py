@@ -5,6 +5,7 @@ and every fault that a network or a proxy can add. It shares no code with the pr
 """
 
 import asyncio
+import math
 import random
 import socket
 import struct
@@ -57,6 +58,8 @@ class Reaction:
     body: bytes = GIF
     delay: float = 0.0
     """Seconds between receiving the request and answering it (or resetting)."""
+    until: float = 0
+    """Answer only when so many requests have been seen, or `answer_all()` is called."""
     record: bool = True
     """Whether the service kept the call; False: as if it had been lost on the way."""
     reset: Literal["before", "after"] | None = None
@@ -112,6 +115,11 @@ def slow(seconds: float) -> Reaction:
     return Reaction(delay=seconds)
 
 
+def held(until: float = math.inf) -> Reaction:
+    """Kept at once, answered well when so many requests have been seen; no test has to guess a time."""
+    return Reaction(until=until)
+
+
 def flaky(seed: int, share: float = 0.2) -> Behave:
     """A bad network: about `share` of the requests meet a fault; which, depends on (seed, number) alone."""
     faults: tuple[Callable[[random.Random], Reaction], ...] = (
@@ -152,6 +160,9 @@ class Tracker:
         self.failures: list[Exception] = []
         self.connections = 0
         """How many were accepted so far."""
+        self.unanswered: list[int] = []
+        """For each request seen, how many had no answer when it came, itself included."""
+        self._held_back: list[tuple[float, _Connection, Hit, Reaction]] = []
         self._host, self._port = address
         self._held: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -171,6 +182,12 @@ class Tracker:
         """Begin with no requests, as if new."""
         self.hits.clear()
         self.seen.clear()
+        self.unanswered.clear()
+
+    def answer_all(self) -> None:
+        """Answer the requests that are held back."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._answer_held, math.inf)
 
     def start(self) -> None:
         """Listen: on a free port the first time, on the same port from then on."""
@@ -228,10 +245,18 @@ class Tracker:
             await asyncio.sleep(0)
         await server.wait_closed()
 
+    def _answer_held(self, seen: float) -> None:
+        """Answer the requests that waited for so many, in the order in which they came."""
+        due = [one for one in self._held_back if one[0] <= seen]
+        self._held_back = [one for one in self._held_back if one[0] > seen]
+        for _, connection, hit, reaction in due:
+            connection._late(hit, reaction)
+
     def _react(self, hit: Hit) -> Reaction:
         """Note the request and decide; runs in the server's thread alone, so the order is one."""
         number = len(self.seen)
         self.seen.append(hit)
+        self.unanswered.append(sum(connection._busy for connection in self._open))
         behave = self.behave
         try:
             reaction = OK if behave is None else behave(hit, number)
@@ -279,13 +304,17 @@ class _Connection(asyncio.Protocol):
     def _advance(self) -> None:
         """Answer what is whole in the buffer."""
         while not self._busy and not self.transport.is_closing() and (hit := self._take()):
+            self._busy = True
             reaction = self._tracker._react(hit)
             wait = self._tracker.latency + reaction.delay
-            self._busy = True
-            if wait:
+            seen = len(self._tracker.seen)
+            if reaction.until > seen:
+                self._tracker._held_back.append((reaction.until, self, hit, reaction))
+            elif wait:
                 self._timer = self._loop.call_later(wait, self._late, hit, reaction)
             else:
                 self._answer(hit, reaction)
+            self._tracker._answer_held(seen)
 
     def _take(self) -> Hit | None:
         """The next whole request, off the buffer; None if there is none yet."""
@@ -306,6 +335,8 @@ class _Connection(asyncio.Protocol):
 
     def _late(self, hit: Hit, reaction: Reaction) -> None:
         self._timer = None
+        if self.transport.is_closing():
+            return
         self._answer(hit, reaction)
         self._advance()
 
