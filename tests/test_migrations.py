@@ -22,7 +22,7 @@ from km_cli.ledger.migrations import STEPS, backup_of, migrate, run
 from km_cli.ledger.schema import VERSION
 from tests.make_ledgers import ACCOUNT_KEY, DATA, OLDS, UNSENT, Old, wire
 from tests.support.command import Command
-from tests.support.old_ledgers import KILLED_AT_A_LINE, pending, runs, start, tracker_of, unpacked
+from tests.support.old_ledgers import KILLED_AT_A_LINE, payloads, pending, runs, start, tracker_of, unpacked
 
 by_name = pytest.mark.parametrize("old", OLDS, ids=[old.name for old in OLDS])
 TRACKED = [old for old in OLDS if not old.local]
@@ -126,9 +126,7 @@ def test_the_copy_is_whole_and_for_its_owner_alone(tmp_path: Path, old: Old) -> 
     assert kept.stat().st_mode & 0o777 == 0o600
     assert version(folder / "ledger.db") == str(VERSION)
     assert [path.name for path in folder.glob("ledger.db*") if "format" in path.name] == [kept.name]
-    with closing(sqlite3.connect(kept)) as database:
-        found = [str(row[0], "ascii") for row in database.execute("SELECT payload FROM outbox ORDER BY call")]
-    assert found == left
+    assert payloads(kept) == left
 
 
 # Killed, or without room

@@ -56,10 +56,33 @@ def pending(folder: Path) -> list[str]:
     for file in folder.glob("ledger.db*"):
         if not file.name.endswith("-shm"):
             shutil.copy(file, looked_at)
-    with closing(sqlite3.connect(looked_at / "ledger.db")) as database:
-        found = [str(row[0], "ascii") for row in database.execute("SELECT payload FROM outbox ORDER BY call")]
+    found = payloads(looked_at / "ledger.db")
     shutil.rmtree(looked_at)
     return found
+
+
+def payloads(path: Path) -> list[str]:
+    """Return the calls in the outbox of a ledger of any format, oldest first."""
+    with closing(sqlite3.connect(path)) as database:
+        columns = [column for _, column, *_ in database.execute("PRAGMA table_info(outbox)")]
+        if "payload" in columns:
+            rows = database.execute("SELECT payload FROM outbox ORDER BY call")
+            return [str(payload, "ascii") for (payload,) in rows]
+        rows = database.execute("SELECT body FROM outbox UNION ALL SELECT body FROM outbox_aliases")
+        return [payload for (body,) in rows for payload in packed_in(body)]
+
+
+def packed_in(body: bytes) -> Iterator[str]:
+    """Yield the calls of a record of format 4, decoded here by themselves.
+
+    Before them are 36 bytes, which end with the sizes of three texts, and these texts. Each call has 45
+    bytes, which begin with its place and the sizes of its persona and itself. Last comes the check sum.
+    """
+    at = 36 + sum(int.from_bytes(body[size : size + 4]) for size in (24, 28, 32))
+    while at < len(body) - 4:
+        persona, size = int.from_bytes(body[at + 2 : at + 4]), int.from_bytes(body[at + 4 : at + 8])
+        at += 45 + persona + size
+        yield str(body[at - size : at], "ascii")
 
 
 def runs(old: Old, folder: Path, verb: str = "import", **environment: str) -> list[Result]:
