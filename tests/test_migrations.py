@@ -20,12 +20,13 @@ import pytest
 
 from km_cli.ledger.migrations import STEPS, backup_of, migrate, run
 from km_cli.ledger.schema import VERSION
-from tests.make_ledgers import ACCOUNT_KEY, DATA, OLDS, UNSENT, Old, wire
+from tests.make_ledgers import ACCOUNT_KEY, OLDS, UNSENT, Old, wire
 from tests.support.command import Command
 from tests.support.old_ledgers import KILLED_AT_A_LINE, payloads, pending, runs, start, tracker_of, unpacked
 
-by_name = pytest.mark.parametrize("old", OLDS, ids=[old.name for old in OLDS])
+by_name = pytest.mark.parametrize("old", OLDS, ids=[old.id for old in OLDS])
 TRACKED = [old for old in OLDS if not old.local]
+LOCAL = [old for old in OLDS if old.local]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -46,11 +47,11 @@ def version(path: Path) -> str:
         return str(database.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()[0])
 
 
-@pytest.mark.parametrize("old", TRACKED, ids=[old.name for old in TRACKED])
+@pytest.mark.parametrize("old", TRACKED, ids=[old.id for old in TRACKED])
 def test_pending_calls_are_sent_as_they_stand_and_nothing_twice(tmp_path: Path, old: Old) -> None:
     """Each pending call is sent once, byte for byte; all that was not sent follows; then there is nothing."""
     folder = unpacked(old, tmp_path)
-    left, arrived = pending(folder), (DATA / old.name / "arrived.txt").read_text("ascii").split()
+    left, arrived = pending(folder), (old.data / "arrived.txt").read_text("ascii").split()
     assert left
     with tracker_of(old) as tracker:
         first = runs(old, folder)
@@ -68,7 +69,7 @@ def test_pending_calls_are_sent_as_they_stand_and_nothing_twice(tmp_path: Path, 
         anew = [wire(hit) for hit in tracker.seen]
     if old.name != "exports":  # Its calls depend on those that were sent before.
         assert {*sent, *arrived} == set(anew)
-    assert version(backup_of(folder / "ledger.db", 2)) == "2"
+    assert version(backup_of(folder / "ledger.db", old.format)) == str(old.format)
 
 
 def test_a_log_that_grows_is_told_apart_by_its_rows(tmp_path: Path) -> None:
@@ -86,8 +87,8 @@ def test_a_log_that_grows_is_told_apart_by_its_rows(tmp_path: Path) -> None:
         assert len(tracker.seen) == 2
 
 
-def test_a_store_that_shares_the_file_keeps_all(tmp_path: Path) -> None:
-    (old,) = (old for old in OLDS if old.local)
+@pytest.mark.parametrize("old", LOCAL, ids=[old.id for old in LOCAL])
+def test_a_store_that_shares_the_file_keeps_all(tmp_path: Path, old: Old) -> None:
     folder = unpacked(old, tmp_path)
     assert pending(folder)
     for result in (*runs(old, folder), *runs(old, folder)):
@@ -122,7 +123,7 @@ def test_the_copy_is_whole_and_for_its_owner_alone(tmp_path: Path, old: Old) -> 
     folder = unpacked(old, tmp_path)
     left = pending(folder)
     runs(old, folder)
-    kept = backup_of(folder / "ledger.db", 2)
+    kept = backup_of(folder / "ledger.db", old.format)
     assert kept.stat().st_mode & 0o777 == 0o600
     assert version(folder / "ledger.db") == str(VERSION)
     assert [path.name for path in folder.glob("ledger.db*") if "format" in path.name] == [kept.name]
@@ -130,6 +131,10 @@ def test_the_copy_is_whole_and_for_its_owner_alone(tmp_path: Path, old: Old) -> 
 
 
 # Killed, or without room
+
+
+LINES = 1700
+"""About how many lines of that code are run for a ledger of format 2."""
 
 
 def killed_at(line: int, old: Old, folder: Path) -> bool:
@@ -153,21 +158,22 @@ def killed_while_migrating(folder: Path, old: Old, lines: Iterable[int]) -> None
         runs(old, here)  # to a tracker that is not there: they stay pending; a store takes them
         assert pending(here) == ([] if old.local else left)
         names = {path.name for path in here.glob("ledger.db*")}
-        assert names == {"ledger.db", "ledger.db.lock", backup_of(here / "ledger.db", 2).name}
+        copies = {backup_of(here / "ledger.db", number).name for number in range(old.format, VERSION)}
+        assert names - copies == {"ledger.db", "ledger.db.lock"}
         assert version(here / "ledger.db") == str(VERSION)
-        assert version(backup_of(here / "ledger.db", 2)) == "2"
+        assert version(backup_of(here / "ledger.db", old.format)) == str(old.format)
     assert kills
 
 
 def test_killed_while_it_is_migrated_it_goes_on(tmp_path: Path) -> None:
     draw = random.Random(1)
-    killed_while_migrating(tmp_path, OLDS[0], draw.sample(range(1, 330), 8))
+    killed_while_migrating(tmp_path, OLDS[0], draw.sample(range(1, LINES), 8))
 
 
 @pytest.mark.slow
 @by_name
-def test_killed_at_every_line_it_goes_on(tmp_path: Path, old: Old) -> None:
-    killed_while_migrating(tmp_path, old, range(1, 330, 4))
+def test_killed_at_many_lines_it_goes_on(tmp_path: Path, old: Old) -> None:
+    killed_while_migrating(tmp_path, old, (*range(1, 330, 7), *range(331, LINES, 29)))
 
 
 @pytest.mark.parametrize("size", [0, 20_000, 60_000, 84_000])

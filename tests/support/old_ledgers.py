@@ -12,18 +12,19 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from tests.make_ledgers import ACCOUNT_KEY, DATA, Old
+from tests.make_ledgers import ACCOUNT_KEY, Old
 from tests.support.command import Command, Result
 from tests.support.tracker import Behave, Tracker
 
 KILLED_AT_A_LINE = """
 import os, signal, sys
 at, seen = int(sys.argv.pop(1)), 0
+WATCHED = ("migrations.py", "opening.py", "durable.py", "lock.py", "from_3_to_4.py")
 def count(frame, event, _):
     global seen
     if "/km_cli/ledger/" not in frame.f_code.co_filename:
         return None
-    if not frame.f_code.co_filename.endswith(("migrations.py", "opening.py", "durable.py", "lock.py")):
+    if not frame.f_code.co_filename.endswith(WATCHED):
         return None
     seen += event == "line"
     if seen == at:
@@ -40,7 +41,7 @@ sys.exit(main())
 def unpacked(old: Old, home: Path) -> Path:
     """Put the ledger and its logs into a folder; return the folder."""
     folder = home / old.name
-    shutil.copytree(DATA / old.name, folder)
+    shutil.copytree(old.data, folder)
     for packed in folder.glob("*.gz"):
         plain = packed.with_suffix("")
         plain.write_bytes(gzip.decompress(packed.read_bytes()))
