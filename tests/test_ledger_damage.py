@@ -257,7 +257,7 @@ NONSENSE = [
     "UPDATE runs SET run = 9000000000000000000",
     "UPDATE runs SET began = 'once'",
     "UPDATE sent SET calls = 'many'",
-    "UPDATE sent SET event = x'00'",
+    "UPDATE sent SET day = 'then'",
     "INSERT INTO pauses SELECT tracker, 1e300, 1, 'why' FROM sites",
     "INSERT INTO pauses SELECT tracker, 'soon', 'x', 7 FROM sites",
     "UPDATE owners SET identity = 7",

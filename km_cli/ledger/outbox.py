@@ -232,4 +232,7 @@ class Outbox:
         query = f"SELECT * FROM main.{table} WHERE {where}"
         with decoding(self._database, table):
             for columns in self._database.execute(query, values):
-                yield unpack_record(columns)
+                record = unpack_record(columns)
+                if any(outbox_call.is_alias is not (table == _ALIASES) for outbox_call in record.calls):
+                    raise ValueError(f"the calls of record {record.record}")
+                yield record
