@@ -70,6 +70,11 @@ class Old(NamedTuple):
         """The destination that the ledger belongs to."""
         return "local:ledger.db" if self.local else f"http://{self.address[0]}:{PORT}"
 
+    @property
+    def tracker(self) -> str:
+        """The name under which the ledger keeps what was sent there."""
+        return "local" if self.local else self.to
+
     def commands(self) -> Iterator[list[str]]:
         """Yield the arguments of each run; the folder of its log is the current one."""
         for run in self.runs:

@@ -50,7 +50,10 @@ def planned(number: int, row: Row, site: str, *, is_alias: bool = False) -> tupl
 
 
 class Model:
-    """A ledger, and what must be in its outbox: the calls without a receipt, by number."""
+    """A ledger, and what must be in its outbox: the calls without a receipt, by number.
+
+    `acknowledged` are those of the present run; another run may give their numbers to other calls.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -91,6 +94,7 @@ class Model:
         assert sum(self.ledger.outbox.count("t").values()) == len(self.open)
         self.ledger.close()
         self._open_again()
+        self.acknowledged = {}
         assert self.listed() == self.open
 
     def crash(self) -> None:
@@ -107,9 +111,9 @@ class Model:
         again = {number: call for number, call in found.items() if number not in self.open}
         assert {**again, **self.open} == found
         for number, call in again.items():
-            assert call == self.acknowledged.pop(number)
+            assert call == self.acknowledged[number]
             assert (call.row, call.site) in places
-        self.open = found
+        self.open, self.acknowledged = found, {}
 
     def _open_again(self) -> None:
         self.ledger = Ledger.open(self.folder / str(self.opened) / "ledger.db")
