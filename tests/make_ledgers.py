@@ -1,7 +1,9 @@
 """Makes the ledgers of older formats in `tests/data/ledgers`, by the code that wrote them.
 
     git worktree add /tmp/format-2 7ae9645
-    python -m tests.make_ledgers /tmp/format-2
+    python -m tests.make_ledgers 2 /tmp/format-2
+    git worktree add /tmp/format-3 7f88919
+    python -m tests.make_ledgers 3 /tmp/format-3
 
 Each ledger has a folder: its logs, km.toml if there is one, the ledger as a run left it, and the calls that
 had arrived, a line each. Tokens and salts are random, so a ledger that is made anew differs in them.
@@ -46,6 +48,17 @@ class Old(NamedTuple):
     behaves: Behave
     config: str = ""
     local: bool = False
+    format: int = 2
+
+    @property
+    def data(self) -> Path:
+        """The folder where it is kept."""
+        return DATA / f"format-{self.format}" / self.name
+
+    @property
+    def id(self) -> str:
+        """Its name in the report of a test."""
+        return f"{self.format}-{self.name}"
 
     @property
     def address(self) -> tuple[str, int]:
@@ -56,6 +69,11 @@ class Old(NamedTuple):
     def to(self) -> str:
         """The destination that the ledger belongs to."""
         return "local:ledger.db" if self.local else f"http://{self.address[0]}:{PORT}"
+
+    @property
+    def tracker(self) -> str:
+        """The name under which the ledger keeps what was sent there."""
+        return "local" if self.local else self.to
 
     def commands(self) -> Iterator[list[str]]:
         """Yield the arguments of each run; the folder of its log is the current one."""
@@ -78,7 +96,7 @@ def _hangs_from(at: int) -> Behave:
 _ONE_BY_ONE = ("--concurrency", "1")
 _REJECTS = ("--rejects", "rejects.jsonl")
 
-OLDS = [
+_OLDS_OF_2 = [
     Old("refused", 1, (("log.csv", *_ONE_BY_ONE), ("more.csv", *_ONE_BY_ONE)), _refuses_from(9)),
     Old(
         "killed",
@@ -103,6 +121,13 @@ OLDS = [
     Old("store", 6, (("log.csv", "--batch-size", "5"),), _refuses_from(0), local=True),
 ]
 
+
+_OVERLAPS = {"exports": (("log.csv", *_ONE_BY_ONE), ("drifted.csv", *_ONE_BY_ONE, "--overlap", "repeats"))}
+_OLDS_OF_3 = [
+    old._replace(number=10 + old.number, format=3, runs=_OVERLAPS.get(old.name, old.runs))
+    for old in _OLDS_OF_2
+]
+OLDS = [*_OLDS_OF_2, *_OLDS_OF_3]
 
 UNSENT = Old("unsent", 7, (("log.csv", "--no-properties"),), lambda _hit, _number: OK)
 """One that has sent all of a log with a column that no call carries."""
@@ -140,7 +165,7 @@ def _write(path: Path, rows: list[str], header: str = HEADER) -> None:
 
 def make(old: Old, checkout: Path) -> None:
     """Make one ledger, and keep it with its logs and the calls that arrived."""
-    kept = DATA / old.name
+    kept = old.data
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
     write_logs(old, kept)
@@ -183,4 +208,5 @@ def wire(hit: Hit) -> str:
 
 if __name__ == "__main__":
     for one in (*OLDS, UNSENT):
-        make(one, Path(sys.argv[1]).resolve())
+        if one.format == int(sys.argv[1]):
+            make(one, Path(sys.argv[2]).resolve())

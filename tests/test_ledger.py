@@ -93,7 +93,8 @@ def test_a_commit_survives_a_restart(tmp_path: Path) -> None:
     (head,) = again.readings.heads.matching(7, b"seven")
     assert (head.asked, head.digest) == ("asked", b"seven")
     assert again.readings.by_number(head.number) == reading._replace(calls=(("t main user", 2),))
-    assert again.outbox.row(outbox_calls[1].row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))
+    source = again.outbox.source_of(outbox_calls[1])
+    assert (source.reading, source.row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))
     again.settle(
         "t", [Receipt(outbox_calls[0], Outcome.ACKNOWLEDGED), Receipt(outbox_calls[1], Outcome.PENDING)]
     )
@@ -236,10 +237,11 @@ def test_a_failed_commit_leaves_nothing_behind(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
     reading = begun(ledger)
     ledger.commit("t", reading, [call(0)])
-    planned, _ = call(1)
+    planned, payload = call(1)
     put(ledger, call(1))
+    nowhere = planned.call._replace(site=None)  # type: ignore[arg-type]
     with pytest.raises(LedgerFailed):
-        ledger.commit("t", reading, [(planned, None)])  # type: ignore[list-item]
+        ledger.commit("t", reading, [(planned._replace(call=nowhere), payload)])
     with pytest.raises(LedgerFailed):
         ledger.commit("t", reading, [call(2)])
     assert [

@@ -153,7 +153,7 @@ def strangers(folder: Path, path: Path) -> None:
     other = folder / "other.db"
     shutil.copy(path, other)
     with closing(sqlite3.connect(other)) as database:
-        database.executescript("PRAGMA journal_mode = WAL; DELETE FROM outbox; DELETE FROM outbox_rows;")
+        database.executescript("PRAGMA journal_mode = WAL; DELETE FROM outbox;")
         shutil.copy(folder / "other.db-wal", path.with_name(path.name + "-wal"))
 
 
@@ -191,7 +191,7 @@ def test_a_log_that_a_dry_run_still_reads_is_its_own(
 ) -> None:
     with closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as reader:
         reader.execute("BEGIN")
-        assert reader.execute("SELECT count(*) FROM outbox").fetchone() == (90,)
+        assert reader.execute("SELECT sum(pending) FROM outbox").fetchone() == (90,)
         importer("import", log).ended(0)
         assert ledger.with_name("ledger.db-wal").stat().st_size
     importer("import", log).ended(0)
@@ -226,7 +226,7 @@ NONSENSE = [
     "DELETE FROM meta",
     "DROP TABLE meta",
     "DROP TABLE slots",
-    "DROP TABLE untold",
+    "DROP TABLE unreported_rejects",
     "UPDATE sites SET salt = 'salt'",
     "UPDATE sites SET fingerprint = x'00'",
     "UPDATE readings SET columns = '[1]'",
@@ -236,27 +236,31 @@ NONSENSE = [
     "UPDATE readings SET digest = 'text'",
     "UPDATE readings SET length = 'long'",
     "UPDATE readings SET reading = 9",
-    "UPDATE outbox SET payload = CAST(payload AS TEXT)",
-    "UPDATE outbox SET payload = x'2f653f5f703dff'",
-    "UPDATE outbox SET payload = x''",
-    "UPDATE outbox SET second = 'then'",
-    "UPDATE outbox SET person = 5",
+    "UPDATE outbox SET body = CAST(body AS TEXT)",
+    "UPDATE outbox SET body = x''",
+    "UPDATE outbox SET body = x'0102'",
+    "UPDATE outbox SET body = CAST(x'ff' || substr(body, 2) AS BLOB)",
+    "UPDATE outbox SET body = substr(body, 1, length(body) - 9)",
     "UPDATE outbox SET site = x'ff'",
     "UPDATE outbox SET site = CAST(x'ff' AS TEXT)",
-    "UPDATE outbox_rows SET raw = 'text'",
-    "UPDATE outbox_rows SET source = CAST(x'ff' AS TEXT)",
-    "UPDATE outbox_rows SET origin = '[1, 2]'",
-    "UPDATE outbox_rows SET origin = '['",
-    "DELETE FROM outbox_rows",
+    "UPDATE outbox SET tracker = 7",
+    "UPDATE outbox SET pending = 'many'",
+    "INSERT INTO outbox_aliases SELECT * FROM outbox",
+    "INSERT INTO outbox_aliases VALUES (5, 'tracker', 'main', 1, 'text')",
     "UPDATE slots SET calls = 'text'",
     "UPDATE slots SET calls = x'0102'",
     "UPDATE slots SET calls = x'09' || substr(calls, 2)",
     "UPDATE slots SET calls = substr(calls, 1, length(calls) - 3)",
     "UPDATE slots SET second = 'text' || second",
-    "INSERT INTO untold VALUES (x'00', 'many')",
+    "INSERT INTO unreported_rejects VALUES (x'00', 'many')",
+    "UPDATE runs SET counts = '['",
+    "UPDATE runs SET run = 9000000000000000000",
+    "UPDATE runs SET began = 'once'",
+    "UPDATE sent SET calls = 'many'",
+    "UPDATE sent SET day = 'then'",
     "INSERT INTO pauses SELECT tracker, 1e300, 1, 'why' FROM sites",
     "INSERT INTO pauses SELECT tracker, 'soon', 'x', 7 FROM sites",
-    "UPDATE persons SET identity = 7",
+    "UPDATE owners SET identity = 7",
     "UPDATE instances SET n = 'n'",
     "UPDATE totals SET people = 'few'",
     "UPDATE spellings SET person = 1",
@@ -267,9 +271,11 @@ NONSENSE = [
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE outbox SET payload = CAST(replace(payload, 'plan=pro', 'plan=pri') AS BLOB)",
-        "UPDATE outbox SET person = x'0102030405060708'",
-        "UPDATE outbox SET call = call + 1000",
+        "UPDATE outbox SET body = CAST(substr(body, 1, 99) || 'x' || substr(body, 101) AS BLOB)",
+        "UPDATE outbox SET record = record + 1000",
+        "UPDATE outbox SET pending = pending + 1",
+        "UPDATE outbox SET tracker = tracker || 'x'",
+        "UPDATE outbox SET site = 'other'",
         "UPDATE readings SET mapping = replace(mapping, 'event', 'plan')",
         "UPDATE readings SET start = x'00'",
     ],

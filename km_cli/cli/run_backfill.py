@@ -72,6 +72,7 @@ def run_backfill(context: click.Context) -> int:
         check_monitoring_files(settings, reporter.paths)
         with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
             run = Run(settings, keys, ledger, rejects, Tally(), Stop(), observer, environment)
+            run.begin("backfill")
             done = backfill(run, sources, limits, reporter, own)
             ending = _report(context, done, reporter)
             if not is_complaint_lost():
@@ -225,6 +226,7 @@ def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> Bac
     complain_of_files(summary)
     warn_of_other_sites(observer.pending, run.keys)
     code = conclude(run, error, done.signal, summary.worst)
+    run.ledger.runs.end(code)
     for problem in problems(tally, error):
         reporter.problem(problem)
     for finding_code, count in tally.findings.items():

@@ -49,11 +49,13 @@ def run_import(context: click.Context) -> int:
         asks = settings.target.asks_first and not flags["yes"]
         observer = ImportObserver(settings, environment, asks=asks, quiet=flags["quiet"] or flags["as_json"])
         run = Run(settings, keys, ledger, rejects, tally, stop, observer, environment)
+        run.begin("import")
         with observer:
             error = send(run, lambda pipeline: pipeline.run(sources))
         observer.pending = ledger.outbox.count(settings.target.tracker)
         _report(context, run, environment.clock.monotonic() - started)
         code = conclude(run, error, caught.signal)
+        ledger.runs.end(code)
         if not is_complaint_lost():
             ledger.mark_reported()
     return code

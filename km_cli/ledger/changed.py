@@ -31,12 +31,12 @@ class ChangedTable:
         """Under an overlay, the calls that were taken. The ledger below still has them, and is only read."""
         self._queries = [
             "SELECT source, line, raw, call "
-            f"FROM {name}.changed JOIN {name}.changed_rows USING (reading, source, line) "
-            "WHERE reading = ? AND person = ? AND second = ? AND deed = ? AND alike = ?"
+            f"FROM {name}.changed_calls JOIN {name}.changed_rows USING (reading, source, line) "
+            "WHERE reading = ? AND person = ? AND second = ? AND deed = ? AND total = ?"
             for name in schemas
         ]
         self._has_any = any(
-            database.execute(f"SELECT 1 FROM {name}.changed LIMIT 1").fetchone() for name in schemas
+            database.execute(f"SELECT 1 FROM {name}.changed_calls LIMIT 1").fetchone() for name in schemas
         )
 
     def keep(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
@@ -57,7 +57,7 @@ class ChangedTable:
     def _load(self, key: Key, known_call: KnownCall) -> PlannedCall | None:
         if self._taken and key in self._taken:
             return None
-        with decoding(self._database, "changed"):
+        with decoding(self._database, "changed_calls"):
             rows = (self._database.execute(query, key).fetchone() for query in self._queries)
             row = next(filter(None, rows), None)
             return _decode(row, known_call) if row else None
@@ -69,7 +69,7 @@ class ChangedTable:
         kept = [(key, planned) for key, planned in self._new.items() if planned]
         taken = [key for key, planned in self._new.items() if planned is None]
         self._database.executemany(
-            "INSERT OR REPLACE INTO main.changed VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO main.changed_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [(*key, planned.row.source, planned.row.line, _encode(planned)) for key, planned in kept],
         )
         self._database.executemany(
@@ -77,8 +77,8 @@ class ChangedTable:
             [(key[0], planned.row.source, planned.row.line, planned.row.raw) for key, planned in kept],
         )
         self._database.executemany(
-            "DELETE FROM main.changed "
-            "WHERE reading = ? AND person = ? AND second = ? AND deed = ? AND alike = ?",
+            "DELETE FROM main.changed_calls "
+            "WHERE reading = ? AND person = ? AND second = ? AND deed = ? AND total = ?",
             taken,
         )
         if self._taken is not None:
@@ -91,11 +91,11 @@ class ChangedTable:
         if not self._has_any:
             return
         oldest_kept = self._database.execute(
-            "SELECT DISTINCT reading FROM main.changed ORDER BY reading DESC LIMIT 1 OFFSET ?",
+            "SELECT DISTINCT reading FROM main.changed_calls ORDER BY reading DESC LIMIT 1 OFFSET ?",
             (MOST_CHANGED_READINGS - 1,),
         ).fetchone()
         if oldest_kept:
-            self._database.execute("DELETE FROM main.changed WHERE reading < ?", oldest_kept)
+            self._database.execute("DELETE FROM main.changed_calls WHERE reading < ?", oldest_kept)
             self._database.execute("DELETE FROM main.changed_rows WHERE reading < ?", oldest_kept)
 
     @property

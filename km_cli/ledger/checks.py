@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from km_cli.errors import LedgerError
+from km_cli.ledger import from_2_to_3
 from km_cli.ledger.damage import KEPT, damaged
 from km_cli.ledger.lock import Ending, lock_of
 from km_cli.ledger.migrations import OLDEST
@@ -19,8 +20,13 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER = 100
 _ID_AT = 68  # where a file's application_id stands (https://www.sqlite.org/fileformat.html, 1.3)
 _BESIDE = ("-journal", "-wal", "-shm")
-_ALL_TABLES = frozenset(re.findall(r"TABLE IF NOT EXISTS \{schema\}\.(\w+)", TABLES))
-_TABLES_OF_OLD = frozenset({"meta", "sites", "readings", "slots", "outbox", "outbox_rows"})
+_TABLES_OF_2 = frozenset({"meta", "sites", "readings", "slots", "outbox", "outbox_rows"})
+_TABLES = {
+    2: _TABLES_OF_2,
+    3: _TABLES_OF_2 | set(re.findall(r"TABLE IF NOT EXISTS (\w+)", from_2_to_3.TABLES)),
+    VERSION: frozenset(re.findall(r"TABLE IF NOT EXISTS \{schema\}\.(\w+)", TABLES)),
+}
+"""The tables that a ledger must have, by its format."""
 _STORE = "kept_"
 """The beginning of the names of the local store's tables, which may be in the file before the ledger's."""
 
@@ -147,11 +153,8 @@ def check_tables(database: sqlite3.Connection, path: Path, schema: str, *, is_ma
     if version is None:
         raise damaged(database, "meta", "it names no format") if is_marked else _of_another_program(path)
     _check_version(version, path)
-    if not tables >= _TABLES_OF_OLD:
-        gone = min(_TABLES_OF_OLD - tables)
-        raise damaged(database, gone, "it is gone") if is_marked else _of_another_program(path)
-    if version == VERSION and (missing := _ALL_TABLES - tables):
-        raise damaged(database, min(missing), "it is gone")
+    if missing := _TABLES[version] - tables:
+        raise damaged(database, min(missing), "it is gone") if is_marked else _of_another_program(path)
     return version
 
 

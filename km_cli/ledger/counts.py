@@ -88,7 +88,7 @@ class CountTable:
         return known != person
 
     def _load_spelling(self, spelling: bytes) -> bytes | None:
-        query = "SELECT person FROM {}.spellings WHERE alike = ?"
+        query = "SELECT person FROM {}.spellings WHERE spelling = ?"
         with decoding(self._database, "spellings"):
             rows = (self._one(name, query, spelling) for name in self._schemas)
             known: bytes | None = next((row[0] for row in rows if row), None)

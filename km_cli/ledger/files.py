@@ -9,7 +9,6 @@ import sqlite3
 from struct import Struct
 
 from km_cli.ledger.damage import decoding, expect
-from km_cli.ledger.schema import that_have
 
 _FILE = Struct(">QQ16s")
 _DAY = 86_400
@@ -27,8 +26,7 @@ class FileTable:
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
         self._query = " UNION ALL ".join(
-            f"SELECT size, time, seen FROM {name}.files WHERE file = :file"
-            for name in that_have(database, schemas, "files")
+            f"SELECT size, time, seen FROM {name}.files WHERE file = :file" for name in schemas
         )
         self._met: set[bytes] = set()
         self._new: dict[bytes, tuple[int, int, int]] = {}

@@ -16,6 +16,38 @@ from km_cli.ledger.slots import encode_slot
 from km_cli.ledger.sums import check_sum
 from km_cli.model import NO_EVENT, Claim, KnownCall, MovedCall, Slot
 
+TABLES = """
+CREATE TABLE IF NOT EXISTS rows (
+    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS files (
+    file BLOB PRIMARY KEY, size INTEGER NOT NULL, time INTEGER NOT NULL, seen INTEGER NOT NULL
+    ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pauses (
+    tracker TEXT PRIMARY KEY, until REAL NOT NULL, failures INTEGER NOT NULL, reason TEXT NOT NULL
+    ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS untold (path TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS persons (
+    person BLOB PRIMARY KEY, persona TEXT NOT NULL, identity BLOB NOT NULL, leader BLOB NOT NULL
+    ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ids (
+    id BLOB PRIMARY KEY, person BLOB NOT NULL, second INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS instances (name BLOB PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spellings (alike BLOB PRIMARY KEY, person BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS names (
+    site TEXT NOT NULL, kind TEXT NOT NULL, name BLOB NOT NULL, PRIMARY KEY (site, kind, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS totals (
+    site TEXT NOT NULL, persona TEXT NOT NULL, people INTEGER NOT NULL, events INTEGER NOT NULL,
+    properties INTEGER NOT NULL, PRIMARY KEY (site, persona)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS changed (
+    reading INTEGER NOT NULL, person BLOB NOT NULL, second INTEGER NOT NULL,
+    deed BLOB NOT NULL, alike BLOB NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL,
+    call TEXT NOT NULL, PRIMARY KEY (reading, person, second, deed, alike)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS changed_rows (
+    reading INTEGER NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL, raw BLOB NOT NULL,
+    PRIMARY KEY (reading, source, line)) WITHOUT ROWID;
+"""
+"""Tables of format 3 that a ledger of format 2 may lack: it got some when a run first wrote to them."""
+
 _MOVED = 2
 _HEADER = Struct(">BH8s8s4sBBH")
 _CLAIM = Struct(">IB")

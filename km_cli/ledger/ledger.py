@@ -23,6 +23,8 @@ from km_cli.ledger.outbox import Outbox
 from km_cli.ledger.pauses import Pause, PauseTable
 from km_cli.ledger.presence import Presence
 from km_cli.ledger.readings import Reading, ReadingTable
+from km_cli.ledger.runs import MOST_RUNS, RunTable
+from km_cli.ledger.sent import Sent, SentTable
 from km_cli.ledger.slots import SlotTable
 from km_cli.ledger.unreported import UnreportedTable
 from km_cli.model import OutboxCall, Outcome, PlannedCall, Receipt
@@ -51,6 +53,8 @@ class Ledger:
         self.files = FileTable(database, schemas)
         self.pauses = PauseTable(database, schemas)
         self.unreported = UnreportedTable(database, schemas)
+        self.runs = RunTable(database, schemas)
+        self.sent = SentTable(database, schemas)
 
     @classmethod
     def open(cls, path: Path, wait: float = 0.0) -> Ledger:
@@ -96,10 +100,11 @@ class Ledger:
             raise
 
     def close(self) -> None:
-        """Write the last counts, close the file and release the lock."""
+        """Write the last counts and the end of the run, close the file and release the lock."""
         if self._lock and not self._failed:
             with suppress(LedgerError), self._transaction():
                 self.counts.write(at_end=True)
+                self._end_run()
         self._database.close()
         if self._lock:
             if not self._failed and not self._database.is_damaged:
@@ -115,6 +120,13 @@ class Ledger:
         except OSError:
             log = 0
         return Ending.CLEAN_WITH_LOG if log else Ending.CLEAN
+
+    def _end_run(self) -> None:
+        """Write the end of the run, and forget the runs that are too many."""
+        if self.runs.number:
+            self.runs.write()
+            self.sent.merge_until(self.runs.number - MOST_RUNS)
+            self.runs.forget_until(self.runs.number - MOST_RUNS)
 
     def commit(
         self,
@@ -135,26 +147,34 @@ class Ledger:
             self._settle(tracker, receipts)
             if calls and self._lock:
                 self._write_sites()
-            outbox_calls = self.outbox.post(tracker, reading.number, calls) if self._lock else []
+                outbox_calls = self.outbox.post(tracker, self.runs.number, reading.number, calls)
+            else:
+                outbox_calls = []
             self.slots.write()
             self.counts.write(at_end=at_end)
             if at_end:
                 self.slots.forget_old_changed()
             self.readings.write(reading)
-            self._count_calls(tracker, reading, [planned for planned, _ in calls])
+            self._count_planned(tracker, reading, [planned for planned, _ in calls])
             self.files.write()
             self.unreported.write()
         return outbox_calls
 
-    def _count_calls(self, tracker: str, reading: Reading, planned: Iterable[PlannedCall]) -> None:
-        """Add the calls to the counts of their readings, by tracker, site and persona."""
-        counted: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        for planned_call in planned:
-            claims = planned_call.known.claims
-            number = claims[0].reading if claims else reading.number
-            counted[number][f"{tracker} {planned_call.call.site} {planned_call.call.persona}"] += 1
-        for number, calls in counted.items():
-            self.readings.count_calls(number, calls)
+    def _count_planned(self, tracker: str, reading: Reading, planned: Iterable[PlannedCall]) -> None:
+        """Add the calls to those that were sent, and to the counts of their readings."""
+        sent: Counter[Sent] = Counter()
+        by_reading: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        counted = Counter(
+            (one.known.claims[0].reading if one.known.claims else reading.number, Sent.of_planned(one))
+            for one in planned
+        )
+        for (number, kind), calls in counted.items():
+            sent[kind] += calls
+            by_reading[number][f"{tracker} {kind.site} {kind.persona}"] += calls
+        if self._lock:
+            self.sent.add(self.runs.number, tracker, sent)
+        for number, by_persona in by_reading.items():
+            self.readings.count_calls(number, by_persona)
 
     def abandon(self) -> None:
         """Forget the plans that were not committed.
@@ -184,12 +204,17 @@ class Ledger:
             with self._transaction():
                 self.pauses.put(tracker, pause)
 
-    def settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
-        """Make receipts durable: acknowledged and rejected calls leave the outbox."""
+    def settle(self, tracker: str, receipts: Iterable[Receipt], *, at_end: bool = False) -> None:
+        """Make receipts durable: acknowledged and rejected calls leave the outbox.
+
+        Acknowledged calls that were planned together with pending ones leave it `at_end`.
+        """
         # The slots of a batch that is being planned would be written without its calls, see `abandon`.
         assert not self.slots.is_ahead, "a batch is being planned"
         with self._transaction():
             self._settle(tracker, receipts)
+            if at_end:
+                self.outbox.drop_settled()
             self.slots.write()
             self.counts.write(at_end=False)
             self.unreported.write()
@@ -215,18 +240,24 @@ class Ledger:
     def _settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         receipts = list(receipts)
         refused = [receipt.call for receipt in receipts if receipt.outcome is Outcome.REJECTED]
-        for number, outbox_calls in _by_row(tracker, refused).items():
-            reading, row = self.outbox.row(number)
-            if row.origin and (origin := self.readings.by_token(row.origin.reading)):
-                reading = origin.number
-            self.readings.count_refused(reading, 1)
-            self.readings.count_calls(reading, {part: -count for part, count in outbox_calls.items()})
+        for outbox_calls in _by_row(refused):
+            self._count_refused(tracker, outbox_calls)
         self.outbox.settle(receipts)
         for outbox_call in refused:
             if freed := self.slots.forget(outbox_call.reference):
                 self.counts.take_back(
                     f"{tracker} {outbox_call.site}", outbox_call.persona, outbox_call.reference.person, freed
                 )
+
+    def _count_refused(self, tracker: str, outbox_calls: Sequence[OutboxCall]) -> None:
+        """Count the calls of one row that were refused, in place of having been sent."""
+        run, reading, row = self.outbox.source_of(outbox_calls[0])
+        if row.origin and (origin := self.readings.by_token(row.origin.reading)):
+            reading = origin.number
+        self.readings.count_refused(reading, 1)
+        personas = Counter(f"{tracker} {one.site} {one.persona}" for one in outbox_calls)
+        self.readings.count_calls(reading, {part: -count for part, count in personas.items()})
+        self.sent.take_back(run, tracker, outbox_calls)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -241,6 +272,7 @@ class Ledger:
             self._database.execute("BEGIN IMMEDIATE")
             yield
             if self._database.total_changes != before:
+                self.runs.write()
                 self._check_durable()
             self._database.execute("COMMIT")
         except BaseException as error:
@@ -320,12 +352,12 @@ class Ledger:
         self._new_sites = []
 
 
-def _by_row(tracker: str, outbox_calls: Iterable[OutboxCall]) -> dict[int, Counter[str]]:
-    """Return the number of calls of each tracker, site and persona, by row."""
-    found: defaultdict[int, Counter[str]] = defaultdict(Counter)
+def _by_row(outbox_calls: Iterable[OutboxCall]) -> Iterable[list[OutboxCall]]:
+    """Return the calls of each row."""
+    found: defaultdict[int, list[OutboxCall]] = defaultdict(list)
     for outbox_call in outbox_calls:
-        found[outbox_call.row][f"{tracker} {outbox_call.site} {outbox_call.persona}"] += 1
-    return found
+        found[outbox_call.row].append(outbox_call)
+    return found.values()
 
 
 def _fingerprint(key: str, salt: bytes) -> bytes:

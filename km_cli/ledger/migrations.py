@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 from km_cli.errors import LedgerError
-from km_cli.ledger import from_2_to_3
+from km_cli.ledger import from_2_to_3, from_3_to_4
 from km_cli.ledger.durable import put_in_place, remove_database
 from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
 
@@ -38,10 +38,11 @@ def run(database: sqlite3.Connection, script: str) -> None:
 
 def _from_2_to_3(database: sqlite3.Connection) -> None:
     run(database, f"PRAGMA application_id = {APPLICATION_ID}")
+    run(database, from_2_to_3.TABLES)
     from_2_to_3.step(database)
 
 
-STEPS: Mapping[int, Step] = {2: _from_2_to_3}
+STEPS: Mapping[int, Step] = {2: _from_2_to_3, 3: from_3_to_4.step}
 """Steps by the format that they begin with. Tables that are new in this format are made after the last."""
 
 OLDEST = min(STEPS)

@@ -1,200 +1,238 @@
-"""The outbox: calls whose final bytes are durable, and that are neither acknowledged nor rejected yet."""
+"""The outbox: calls whose final bytes are durable, and that are neither acknowledged nor rejected yet.
+
+The calls of one row to one site are one record. It is deleted when the last of its calls has its receipt, and
+rewritten when one of them is rejected. So while a run is at work, a record may hold calls that are
+acknowledged. `drop_settled` takes them out when the run ends; if a crash comes first, they are sent once
+more, byte for byte the same. An alias has a record of its own, because it waits until all else is sent (I3).
+"""
 
 from __future__ import annotations
 
-import json
-import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from types import NoneType
-from typing import Any
+from itertools import product
+from typing import NamedTuple
 
-from km_cli.ledger.changed import decode_origin
-from km_cli.ledger.damage import decoding, expect
-from km_cli.ledger.sums import check_sum, expect_sum
+from km_cli.ledger.damage import damaged, decoding, expect
+from km_cli.ledger.outbox_record import (
+    CallSource,
+    OutboxRecord,
+    number_of,
+    pack_record,
+    record_of,
+    unpack_record,
+)
 from km_cli.model import NO_SECOND, OutboxCall, Outcome, PlannedCall, Receipt, Row, SlotReference
 
-_CHUNK = 2000
-_MOST_A_ROW = 1000
-"""More calls than one row can become: three for each persona."""
+_CHUNK = 1000
+"""How many records are read at a time."""
 
-_COLUMNS = "call, row, site, persona, payload, person, second, taken, deed, alike, tracker, sum"
+_CALLS, _ALIASES = "outbox", "outbox_aliases"
+"""The two tables of records, which share their numbers."""
 
-_TYPES = (int, int, str, str, bytes, bytes, int, int, bytes, bytes, str, int)
+INSERT = "INSERT INTO main.{} VALUES (?, ?, ?, ?, ?)"
+"""The statement that inserts a packed record into a table."""
 
-_PAYLOAD = re.compile(rb"/[esa]\?_p=[!-~]+")
-"""The form of a call's bytes: a path and a query."""
 
-_Call = tuple[Any, ...]
-"""A row of the table, in the order of _COLUMNS."""
+class _New(NamedTuple):
+    """A record that is being made."""
+
+    record: int
+    row: Row
+    calls: list[OutboxCall]
 
 
 class Outbox:
-    """The outbox of a ledger. The numbers of calls grow, and the calls of one row follow one another."""
+    """The outbox of a ledger. The numbers of records and calls grow, and the records of a row are neighbours.
+
+    A call that has its receipt is never returned again, even if its record still holds it.
+    """
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
         self._schemas = schemas
-        self._row, self._call = database.execute(
-            "SELECT (SELECT coalesce(max(row), 0) FROM main.outbox_rows), "
-            "(SELECT coalesce(max(call), 0) FROM main.outbox)"
-        ).fetchone()
-        expect((self._row, self._call), int, int)
-        self._open: dict[int, int] = {}
-        """How many calls of a row are pending, by the number of the row."""
+        last = [
+            database.execute(f"SELECT coalesce(max(record), 0) FROM main.{table}").fetchone()[0]
+            for table in (_CALLS, _ALIASES)
+        ]
+        expect(last, int, int)
+        self._next: int = max(last) + 1
+        self._left: dict[int, set[int]] = {}
+        """The calls that have no receipt, by record; the records that this run has to do with."""
+        self._partly_settled: set[int] = set()
 
     def post(
-        self, tracker: str, reading: int, calls: Sequence[tuple[PlannedCall, bytes]]
+        self, tracker: str, run: int, reading: int, calls: Iterable[tuple[PlannedCall, bytes]]
     ) -> list[OutboxCall]:
-        """Put calls and their rows into the outbox; the caller's transaction makes them durable."""
-        outbox_calls: list[OutboxCall] = []
-        rows: list[tuple[object, ...]] = []
+        """Put calls into the outbox; the caller's transaction makes them durable."""
+        posted: list[OutboxCall] = []
+        records: list[_New] = []
+        aliases: list[_New] = []
         last: Row | None = None
+        first, by_site = self._next, dict[str, _New]()
         for planned, payload in calls:
-            row, call = planned.row, planned.call
+            row, call, known = planned.row, planned.call, planned.known
             if row is not last:
-                last = row
-                self._row += 1
-                self._open[self._row] = 0
-                origin = json.dumps(row.origin) if row.origin else None
-                rows.append((self._row, reading, row.source, row.line, row.raw, origin))
-            self._call += 1
-            self._open[self._row] += 1
-            person, second, taken, deed, total, *_ = planned.known
-            reference = SlotReference(person, second, taken, deed, total)
-            outbox_calls.append(
-                OutboxCall(self._call, self._row, call.site, call.persona, payload, reference)
-            )
-        self._database.executemany("INSERT INTO main.outbox_rows VALUES (?, ?, ?, ?, ?, ?)", rows)
+                last, first, by_site = row, self._next, {}
+            is_alias = known.second == NO_SECOND
+            record = None if is_alias else by_site.get(call.site)
+            if record is None:
+                record = _New(self._next, row, [])
+                self._next += 1
+                (aliases if is_alias else records).append(record)
+                if not is_alias:
+                    by_site[call.site] = record
+            number = number_of(record.record, len(record.calls))
+            reference = SlotReference._make(known[:5])
+            outbox_call = OutboxCall(number, first, call.site, call.persona, payload, reference)
+            record.calls.append(outbox_call)
+            posted.append(outbox_call)
+        self._insert(_CALLS, tracker, run, reading, records)
+        self._insert(_ALIASES, tracker, run, reading, aliases)
+        return posted
+
+    def _insert(self, table: str, tracker: str, run: int, reading: int, records: Iterable[_New]) -> None:
         self._database.executemany(
-            "INSERT INTO main.outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    *(number, row_number, tracker, site, persona, payload, *reference),
-                    check_sum(number, row_number, site, persona, payload, *reference, tracker),
-                )
-                for number, row_number, site, persona, payload, reference in outbox_calls
-            ],
+            INSERT.format(table),
+            [pack_record(tracker, run, reading, row, calls) for _, row, calls in records],
         )
-        return outbox_calls
+        for record, _, calls in records:
+            self._left[record] = {outbox_call.number for outbox_call in calls}
 
     def settle(self, receipts: Iterable[Receipt]) -> None:
-        """Take out acknowledged and rejected calls, and the rows that have no call left."""
-        settled = [receipt.call for receipt in receipts if receipt.outcome is not Outcome.PENDING]
-        numbers = [(outbox_call.number,) for outbox_call in settled]
-        self._database.executemany("DELETE FROM main.outbox WHERE call = ?", numbers)
-        empty: list[tuple[int]] = []
-        for outbox_call in settled:
-            self._open[outbox_call.row] -= 1
-            if not self._open[outbox_call.row]:
-                del self._open[outbox_call.row]
-                empty.append((outbox_call.row,))
-        self._database.executemany("DELETE FROM main.outbox_rows WHERE row = ?", empty)
+        """Take out acknowledged and rejected calls; the caller's transaction makes it durable."""
+        done: dict[str, set[int]] = {_CALLS: set(), _ALIASES: set()}
+        rejected: set[int] = set()
+        for outbox_call, outcome, _ in receipts:
+            if outcome is Outcome.PENDING:
+                continue
+            record = record_of(outbox_call.number)
+            left = self._left[record]
+            left.discard(outbox_call.number)
+            if not left:
+                del self._left[record]
+                done[_ALIASES if outbox_call.is_alias else _CALLS].add(record)
+            else:
+                self._partly_settled.add(record)
+                if outcome is Outcome.REJECTED:
+                    rejected.add(record)
+        for table, records in done.items():
+            self._database.executemany(
+                f"DELETE FROM main.{table} WHERE record = ?", [(record,) for record in sorted(records)]
+            )
+        self._partly_settled -= done[_CALLS]
+        self._rewrite(rejected - done[_CALLS])
+
+    def drop_settled(self) -> None:
+        """Take acknowledged calls out of the records that hold others; as durable as `settle`."""
+        self._rewrite(self._partly_settled)
+
+    @property
+    def holds_settled(self) -> bool:
+        """Whether a record holds a call that has its receipt."""
+        return bool(self._partly_settled)
+
+    def _rewrite(self, records: Iterable[int]) -> None:
+        """Write records of several calls anew, with those that have no receipt."""
+        smaller: list[tuple[int, bytes, int]] = []
+        for number in sorted(records):
+            record = self._one(_CALLS, number)
+            run, reading, row = record.source
+            *_, pending, body = pack_record(record.tracker, run, reading, row, self._left_in(record))
+            smaller.append((pending, body, number))
+        self._database.executemany("UPDATE main.outbox SET pending = ?, body = ? WHERE record = ?", smaller)
+        self._partly_settled.difference_update(number for *_, number in smaller)
+
+    def _left_in(self, record: OutboxRecord) -> list[OutboxCall]:
+        """Return the calls of a record that have no receipt."""
+        left = self._left.get(record.record)
+        return record.calls if left is None else [call for call in record.calls if call.number in left]
 
     def pending(self, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
-        """Yield the calls that earlier runs left, oldest first, in lists that split no row. Not aliases."""
-        for found in self._chunks(0, self._call):
-            for call in found:
-                self._open[call[1]] = self._open.get(call[1], 0) + 1
-            wanted = [
-                _outbox_call(call)
-                for call in found
-                if call[10] == tracker and call[2] in sites and not _is_alias(call)
-            ]
-            if wanted:
-                yield wanted
+        """Yield the calls that earlier runs left, without aliases, oldest first."""
+        yield from self._handed_out(_CALLS, tracker, sites)
 
     def aliases(self, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
         """Yield the pending aliases of these sites, oldest first."""
-        for found in self._chunks(0, self._call, f"AND second = {NO_SECOND}"):
-            if wanted := [_outbox_call(call) for call in found if call[10] == tracker and call[2] in sites]:
-                yield wanted
+        yield from self._handed_out(_ALIASES, tracker, sites)
+
+    def _handed_out(self, table: str, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
+        for records in self._chunks(table):
+            wanted = [record for record in records if record.tracker == tracker and record.site in sites]
+            if wanted:
+                yield [outbox_call for record in wanted for outbox_call in self._hand_out(record)]
+
+    def _hand_out(self, record: OutboxRecord) -> list[OutboxCall]:
+        """Return the calls of a record that have no receipt, and expect their receipts."""
+        outbox_calls = self._left_in(record)
+        self._left[record.record] = {outbox_call.number for outbox_call in outbox_calls}
+        return outbox_calls
 
     def has_aliases(self) -> bool:
         """Tell whether any alias is pending."""
-        query = "SELECT 1 FROM main.outbox WHERE second = ? LIMIT 1"
-        return self._database.execute(query, (NO_SECOND,)).fetchone() is not None
-
-    def holds(self, persons: Iterable[bytes]) -> set[bytes]:
-        """Return those of the persons that have a pending call other than an alias."""
-        self._database.execute("CREATE TEMP TABLE IF NOT EXISTS asked (person BLOB PRIMARY KEY)")
-        self._database.execute("DELETE FROM asked")
-        self._database.executemany(
-            "INSERT OR IGNORE INTO asked VALUES (?)", [(person,) for person in persons]
-        )
-        found = self._database.execute(
-            "SELECT DISTINCT person FROM main.outbox JOIN asked USING (person) WHERE second <> ?",
-            (NO_SECOND,),
-        )
-        return {person for (person,) in found}
+        return self._database.execute("SELECT 1 FROM main.outbox_aliases").fetchone() is not None
 
     def aliases_beside(self, outbox_call: OutboxCall) -> list[OutboxCall]:
         """Return the pending aliases of a call's persona in the same row."""
-        found = self._database.execute(
-            f"SELECT {_COLUMNS} FROM main.outbox WHERE call BETWEEN ? AND ? AND row = ? AND persona = ? "
-            "AND second = ?",
-            (
-                outbox_call.number - _MOST_A_ROW,
-                outbox_call.number + _MOST_A_ROW,
-                outbox_call.row,
-                outbox_call.persona,
-                NO_SECOND,
-            ),
-        )
-        with decoding(self._database, "outbox"):
-            return [_outbox_call(_checked(call)) for call in found]
+        found: list[OutboxCall] = []
+        for record in self._select(_ALIASES, "record >= ? ORDER BY record", outbox_call.row):
+            if record.row != outbox_call.row:
+                break
+            found += self._hand_out(record)
+        return [alias for alias in found if alias.persona == outbox_call.persona]
 
-    def _chunks(self, last: int, end: int, also: str = "") -> Iterator[list[_Call]]:
-        """Yield the calls after `last` up to `end`, in lists that split no row."""
-        query = (
-            f"SELECT {_COLUMNS} FROM main.outbox WHERE call > ? AND call <= ? {also} ORDER BY call LIMIT ?"
-        )
-        while found := self._chunk(query, last, end):
-            if len(found) == _CHUNK and found[0][1] != found[-1][1]:
-                found = [call for call in found if call[1] != found[-1][1]]
-            last = found[-1][0]
-            yield found
+    def note_waiting(self) -> None:
+        """Note the people who have a pending call other than an alias, for `holds`."""
+        with decoding(self._database, ""):
+            self._database.execute("DROP TABLE IF EXISTS temp.waiting")
+            self._database.execute("CREATE TEMP TABLE waiting (person BLOB PRIMARY KEY) WITHOUT ROWID")
+        for records in self._chunks(_CALLS):
+            left = [outbox_call for record in records for outbox_call in self._left_in(record)]
+            persons = [(outbox_call.reference.person,) for outbox_call in left]
+            with decoding(self._database, ""):
+                self._database.executemany("INSERT OR IGNORE INTO temp.waiting VALUES (?)", persons)
 
-    def _chunk(self, query: str, last: int, end: int) -> list[_Call]:
-        with decoding(self._database, "outbox"):
-            found = self._database.execute(query, (last, end, _CHUNK)).fetchall()
-            return [_checked(call) for call in found]
+    def holds(self, person: bytes) -> bool:
+        """Tell whether a person had a pending call other than an alias when `note_waiting` was called."""
+        query = "SELECT 1 FROM temp.waiting WHERE person = ?"
+        return self._database.execute(query, (person,)).fetchone() is not None
 
     def count(self, tracker: str) -> dict[str, int]:
-        """Return how many calls are pending, by site."""
-        found: dict[str, int] = {}
-        for name in self._schemas:
-            query = f"SELECT site, count(*) FROM {name}.outbox WHERE tracker = ? GROUP BY site"
-            with decoding(self._database, "outbox"):
+        """Return how many calls are pending, by site. It includes those that `drop_settled` would drop."""
+        found: Counter[str] = Counter()
+        for schema, table in product(self._schemas, (_CALLS, _ALIASES)):
+            query = f"SELECT site, sum(pending) FROM {schema}.{table} WHERE tracker = ? GROUP BY site"
+            with decoding(self._database, table):
                 for row in self._database.execute(query, (tracker,)):
                     expect(row, str, int)
-                    found[row[0]] = row[1]
-        return found
+                    found[row[0]] += row[1]
+        return dict(found)
 
-    def row(self, number: int) -> tuple[int, Row]:
-        """Return the reading and the row of a call by the row's number, for a reject."""
-        with decoding(self._database, "outbox_rows"):
-            found = self._database.execute(
-                "SELECT reading, source, line, raw, origin FROM main.outbox_rows WHERE row = ?", (number,)
-            ).fetchone()
-            expect(found, int, str, int, bytes, (str, NoneType))
-            reading, source, line, raw, text = found
-            origin = decode_origin(json.loads(text)) if text else None
-        return reading, Row(source, line, raw, None, origin)
+    def source_of(self, outbox_call: OutboxCall) -> CallSource:
+        """Return where a call comes from, for a reject."""
+        table = _ALIASES if outbox_call.is_alias else _CALLS
+        return self._one(table, record_of(outbox_call.number)).source
 
+    def _one(self, table: str, number: int) -> OutboxRecord:
+        record = next(self._select(table, "record = ?", number), None)
+        if record is None:
+            raise damaged(self._database, table, f"record {number} is gone")
+        return record
 
-def _checked(call: _Call) -> _Call:
-    """Return the call if its values are not damaged. Raises TypeError, ValueError."""
-    expect(call, *_TYPES)
-    if not _PAYLOAD.fullmatch(call[4]):
-        raise ValueError(f"the bytes of call {call[0]}")
-    expect_sum(call[-1], *call[:-1])
-    return call
+    def _chunks(self, table: str) -> Iterator[list[OutboxRecord]]:
+        """Yield the records that are there now, oldest first."""
+        last, end = 0, self._next
+        where = f"record > ? AND record < ? ORDER BY record LIMIT {_CHUNK}"
+        while records := list(self._select(table, where, last, end)):
+            yield records
+            last = records[-1].record
 
-
-def _outbox_call(call: _Call) -> OutboxCall:
-    return OutboxCall._make((*call[:5], SlotReference._make(call[5:10])))
-
-
-def _is_alias(call: _Call) -> bool:
-    return bool(call[6] == NO_SECOND)
+    def _select(self, table: str, where: str, *values: object) -> Iterator[OutboxRecord]:
+        query = f"SELECT * FROM main.{table} WHERE {where}"
+        with decoding(self._database, table):
+            for columns in self._database.execute(query, values):
+                record = unpack_record(columns)
+                if any(outbox_call.is_alias is not (table == _ALIASES) for outbox_call in record.calls):
+                    raise ValueError(f"the calls of record {record.record}")
+                yield record

@@ -6,7 +6,6 @@ import sqlite3
 from typing import NamedTuple
 
 from km_cli.ledger.damage import decoding, expect
-from km_cli.ledger.schema import that_have
 
 _LATEST = 1e11
 """Seconds since 1970, some thousand years from now."""
@@ -29,7 +28,7 @@ class PauseTable:
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
-        self._schema = that_have(database, schemas, "pauses")[-1]
+        self._schema = schemas[-1]
 
     def by_tracker(self, tracker: str) -> Pause | None:
         """Return the tracker's pause, even if it is over."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-
-VERSION = 3
+VERSION = 4
 """The format of the tables. To change it takes a step in `migrations`."""
 
 APPLICATION_ID = 0x6B6D6C67
@@ -33,49 +31,43 @@ CREATE TABLE IF NOT EXISTS {schema}.files (
 CREATE TABLE IF NOT EXISTS {schema}.pauses (
     tracker TEXT PRIMARY KEY, until REAL NOT NULL, failures INTEGER NOT NULL, reason TEXT NOT NULL
     ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS {schema}.untold (path TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.unreported_rejects (
+    path TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.slots (
     second INTEGER NOT NULL, person BLOB NOT NULL, calls BLOB NOT NULL,
     PRIMARY KEY (second, person)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS {schema}.persons (
+CREATE TABLE IF NOT EXISTS {schema}.owners (
     person BLOB PRIMARY KEY, persona TEXT NOT NULL, identity BLOB NOT NULL, leader BLOB NOT NULL
     ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS {schema}.persons_led ON persons (leader) WHERE leader <> x'';
+CREATE INDEX IF NOT EXISTS {schema}.owners_led ON owners (leader) WHERE leader <> x'';
 CREATE TABLE IF NOT EXISTS {schema}.ids (
     id BLOB PRIMARY KEY, person BLOB NOT NULL, second INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.instances (name BLOB PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS {schema}.spellings (alike BLOB PRIMARY KEY, person BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.spellings (spelling BLOB PRIMARY KEY, person BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.names (
     site TEXT NOT NULL, kind TEXT NOT NULL, name BLOB NOT NULL, PRIMARY KEY (site, kind, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.totals (
     site TEXT NOT NULL, persona TEXT NOT NULL, people INTEGER NOT NULL, events INTEGER NOT NULL,
     properties INTEGER NOT NULL, PRIMARY KEY (site, persona)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS {schema}.changed (
+CREATE TABLE IF NOT EXISTS {schema}.changed_calls (
     reading INTEGER NOT NULL, person BLOB NOT NULL, second INTEGER NOT NULL,
-    deed BLOB NOT NULL, alike BLOB NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL,
-    call TEXT NOT NULL, PRIMARY KEY (reading, person, second, deed, alike)) WITHOUT ROWID;
+    deed BLOB NOT NULL, total BLOB NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL,
+    call TEXT NOT NULL, PRIMARY KEY (reading, person, second, deed, total)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.changed_rows (
     reading INTEGER NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL, raw BLOB NOT NULL,
     PRIMARY KEY (reading, source, line)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS {schema}.outbox_rows (
-    row INTEGER PRIMARY KEY, reading INTEGER NOT NULL, source TEXT NOT NULL, line INTEGER NOT NULL,
-    raw BLOB NOT NULL, origin TEXT);
 CREATE TABLE IF NOT EXISTS {schema}.outbox (
-    call INTEGER PRIMARY KEY, row INTEGER NOT NULL, tracker TEXT NOT NULL, site TEXT NOT NULL,
-    persona TEXT NOT NULL, payload BLOB NOT NULL, person BLOB NOT NULL, second INTEGER NOT NULL,
-    taken INTEGER NOT NULL, deed BLOB NOT NULL, alike BLOB NOT NULL, sum INTEGER NOT NULL DEFAULT 0);
+    record INTEGER PRIMARY KEY, tracker TEXT NOT NULL, site TEXT NOT NULL, pending INTEGER NOT NULL,
+    body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS {schema}.outbox_aliases (
+    record INTEGER PRIMARY KEY, tracker TEXT NOT NULL, site TEXT NOT NULL, pending INTEGER NOT NULL,
+    body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS {schema}.runs (
+    run INTEGER PRIMARY KEY, command TEXT NOT NULL, began REAL NOT NULL, ended REAL, exit INTEGER,
+    is_killed INTEGER NOT NULL, counts TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS {schema}.sent (
+    run INTEGER NOT NULL, tracker TEXT NOT NULL, site TEXT NOT NULL, persona TEXT NOT NULL,
+    event TEXT NOT NULL, day INTEGER NOT NULL, calls INTEGER NOT NULL,
+    PRIMARY KEY (run, tracker, site, persona, event, day)) WITHOUT ROWID;
 """
-"""One ledger for all sites: the site is in every key. Slots begin with the second, see `slots`.
-
-Some columns have the older names of what they hold: `alike` is the total of a row (in `spellings`, a
-spelling), and the table `untold` has the unreported rejects.
-"""
-
-
-def that_have(database: sqlite3.Connection, schemas: tuple[str, ...], table: str) -> list[str]:
-    """Return the schemas that have this table. An older ledger gets it when a run writes to it."""
-    return [
-        name
-        for name in schemas
-        if database.execute(f"SELECT 1 FROM {name}.sqlite_master WHERE name = ?", (table,)).fetchone()
-    ]
+"""One ledger for all sites: the site is in every key. Slots begin with the second, see `slots`."""

@@ -143,10 +143,10 @@ class SlotTable:
         self._new_led: defaultdict[bytes, set[bytes]] = defaultdict(set)
         """By leader, the people that aliases made part of it, as far as they are not written yet."""
         self._owner_queries = [
-            f"SELECT persona, identity, leader FROM {name}.persons WHERE person = ?" for name in schemas
+            f"SELECT persona, identity, leader FROM {name}.owners WHERE person = ?" for name in schemas
         ]
         self._led_queries = [
-            f"SELECT person FROM {name}.persons WHERE leader = ? AND leader <> x''" for name in schemas
+            f"SELECT person FROM {name}.owners WHERE leader = ? AND leader <> x''" for name in schemas
         ]
         self._changed = ChangedTable(database, schemas)
         self._rows = RowTable(database, schemas)
@@ -243,7 +243,7 @@ class SlotTable:
         """Return the owner of a person."""
         known = self._owners.get(person)
         if known is None:
-            with decoding(self._database, "persons"):
+            with decoding(self._database, "owners"):
                 for query in self._owner_queries:
                     found = self._database.execute(query, (person,)).fetchone()
                     if found is not None:
@@ -295,7 +295,7 @@ class SlotTable:
         self._dirty.clear()
         if self._new_owners:
             self._database.executemany(
-                "INSERT OR REPLACE INTO main.persons VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO main.owners VALUES (?, ?, ?, ?)",
                 [(person, *owner) for person, owner in self._new_owners.items()],
             )
             self._new_owners.clear()

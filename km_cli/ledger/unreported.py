@@ -8,7 +8,6 @@ from __future__ import annotations
 import sqlite3
 
 from km_cli.ledger.damage import decoding, expect
-from km_cli.ledger.schema import that_have
 
 
 class UnreportedTable:
@@ -16,11 +15,11 @@ class UnreportedTable:
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
-        query = "SELECT path, rows FROM {}.untold ORDER BY path"
         self.earlier: dict[str, int] = {}
         """Rows by the name of the file."""
-        with decoding(database, "untold"):
-            for name in that_have(database, schemas, "untold"):
+        query = "SELECT path, rows FROM {}.unreported_rejects ORDER BY path"
+        with decoding(database, "unreported_rejects"):
+            for name in schemas:
                 for row in database.execute(query.format(name)):
                     expect(row, str, int)
                     self.earlier[row[0]] = row[1]
@@ -33,14 +32,14 @@ class UnreportedTable:
     def write(self) -> None:
         """Write the new number; the caller's transaction makes it durable."""
         if self._new:
-            self._database.execute("INSERT OR REPLACE INTO main.untold VALUES (?, ?)", self._new)
+            self._database.execute("INSERT OR REPLACE INTO main.unreported_rejects VALUES (?, ?)", self._new)
             self._new = None
 
     @property
     def is_empty(self) -> bool:
         """Whether all rejects are reported."""
-        return not self._database.execute("SELECT 1 FROM main.untold LIMIT 1").fetchone()
+        return not self._database.execute("SELECT 1 FROM main.unreported_rejects LIMIT 1").fetchone()
 
     def clear(self) -> None:
         """Mark all rejects as reported; the caller's transaction makes it durable."""
-        self._database.execute("DELETE FROM main.untold")
+        self._database.execute("DELETE FROM main.unreported_rejects")

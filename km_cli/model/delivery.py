@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from km_cli.model.calls import NO_SECOND, part_on_wire
 from km_cli.model.known import SlotReference
+
+_EVENT = re.compile(rb"/e\?_p=[^&]*&_n=([^&]*)")
+"""The beginning of the bytes of a call that records an event."""
 
 
 class OutboxCall(NamedTuple):
@@ -27,6 +32,12 @@ class OutboxCall(NamedTuple):
     def part(self) -> str:
         """The name of its part of the row in a reject, as `part_of` returns it."""
         return part_on_wire(self.persona, self.payload)
+
+    @property
+    def event(self) -> str:
+        """The name of the event that it records, "" if it records none."""
+        found = _EVENT.match(self.payload)
+        return unquote_to_bytes(found[1]).decode() if found else ""
 
     @property
     def is_alias(self) -> bool:

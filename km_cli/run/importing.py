@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Generic, NamedTuple, TypeVar
 
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings, Transport
 from km_cli.delivery import Courier, Driver, OneThread, Policy, Pool
-from km_cli.errors import KmError, LedgerError, LedgerFailed, TransportError
+from km_cli.errors import Exit, KmError, LedgerError, LedgerFailed, TransportError
 from km_cli.ledger import Ledger, Pause
 from km_cli.protocols import Clock, Destination, ManyAtOnce, Transfers
 from km_cli.rejects import RejectsFile
@@ -44,6 +45,11 @@ class Run(NamedTuple, Generic[Seen]):
         """The clock of the environment."""
         return self.environment.clock
 
+    def begin(self, command: str) -> None:
+        """Begin the run in the ledger, which notes its counts with every transaction."""
+        rows, calls = self.tally.rows, self.tally.calls
+        self.ledger.runs.begin(command, self.clock, lambda: {"rows": rows.counted, "calls": asdict(calls)})
+
 
 @contextmanager
 def opened_to_send(
@@ -51,7 +57,8 @@ def opened_to_send(
 ) -> Iterator[tuple[Ledger, RejectsFile]]:
     """Open the ledger, check that it belongs to the keys, and prepare the rejects file.
 
-    Raises LedgerBusy if another run holds it for longer than `wait` seconds, LedgerError, UsageError.
+    An error that escapes is the end of the run in the ledger, if the run has begun. Raises LedgerBusy if
+    another run holds the ledger for longer than `wait` seconds, LedgerError, UsageError.
     """
     rejects = RejectsFile(settings.rejects)
     ledger = Ledger.open(settings.ledger, wait)
@@ -59,9 +66,21 @@ def opened_to_send(
         for name, key in keys.items():
             ledger.check_site(settings.target.tracker, name, key)
         yield ledger, rejects
+    except BaseException as error:
+        ledger.runs.end(_exit_of(error))
+        raise
     finally:
         ledger.close()
         rejects.close()
+
+
+def _exit_of(error: BaseException) -> int:
+    """Return the exit code that an error leads to."""
+    if isinstance(error, KmError):
+        return error.exit
+    if isinstance(error, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    return Exit.IO if isinstance(error, OSError) else Exit.BUG
 
 
 def send(

@@ -100,18 +100,15 @@ class Sending:
 
     def _send_aliases(self) -> None:
         """Send the aliases of people whose other calls are all acknowledged (I3). The others stay pending."""
-        for outbox_calls in self._ledger.outbox.aliases(self._tracker, self._sites):
-            persons = {
-                person
-                for outbox_call in outbox_calls
-                for person in (outbox_call.reference.person, outbox_call.reference.deed)
-            }
-            waiting = self._ledger.outbox.holds(persons)
+        outbox = self._ledger.outbox
+        outbox.note_waiting()
+        for outbox_calls in outbox.aliases(self._tracker, self._sites):
             ready: list[OutboxCall] = []
             kept: list[OutboxCall] = []
             for outbox_call in outbox_calls:
                 self._tally.calls.resumed += outbox_call.number not in self._open
-                is_kept = outbox_call.reference.person in waiting or outbox_call.reference.deed in waiting
+                reference = outbox_call.reference  # Its `deed` is the other person.
+                is_kept = outbox.holds(reference.person) or outbox.holds(reference.deed)
                 (kept if is_kept else ready).append(outbox_call)
             self._collect([Receipt(outbox_call, Outcome.PENDING) for outbox_call in kept])
             self._pool.submit(ready)
@@ -128,7 +125,10 @@ class Sending:
         self._check()  # an error that ends the run may have come with the last receipts
 
     def end(self) -> None:
-        """End the run, early or not: calls in flight finish, and all receipts become durable."""
+        """End the run, early or not: calls in flight finish, and all receipts become durable.
+
+        Then the outbox has only calls that are not acknowledged.
+        """
         if not self._pool.is_idle:
             self._pool.finish_in_flight(_GRACE)
         self._collect(self._pool.close())
@@ -140,7 +140,9 @@ class Sending:
                     if outbox_call.number in self._open and outbox_call.number not in self._dropped
                 ]
                 self._collect([Receipt(outbox_call, Outcome.PENDING) for outbox_call in mine])
-        self._settle()
+        receipts = self._take_unsettled()
+        if receipts or self._ledger.outbox.holds_settled:
+            self._ledger.settle(self._tracker, receipts, at_end=True)
 
     def _wait_for_room(self) -> None:
         self._check()
@@ -216,11 +218,11 @@ class Sending:
             if receipt.outcome is Outcome.REJECTED:
                 by_row[receipt.call.row].append(receipt)
         lines = []
-        for number, mates in by_row.items():
-            reading_number, row = self._ledger.outbox.row(number)
-            reject = refused(row, mates)
+        for mates in by_row.values():
+            source = self._ledger.outbox.source_of(mates[0].call)
+            reject = refused(source.row, mates)
             self._tally.reject(reject)
-            reading = self._ledger.reading_of(reading_number)
+            reading = self._ledger.reading_of(source.reading)
             lines.append(format_reject(reject, reading.origin))
         self._write(lines)
         return receipts

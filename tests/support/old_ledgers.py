@@ -12,18 +12,19 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from tests.make_ledgers import ACCOUNT_KEY, DATA, Old
+from tests.make_ledgers import ACCOUNT_KEY, Old
 from tests.support.command import Command, Result
 from tests.support.tracker import Behave, Tracker
 
 KILLED_AT_A_LINE = """
 import os, signal, sys
 at, seen = int(sys.argv.pop(1)), 0
+WATCHED = ("migrations.py", "opening.py", "durable.py", "lock.py", "from_3_to_4.py")
 def count(frame, event, _):
     global seen
     if "/km_cli/ledger/" not in frame.f_code.co_filename:
         return None
-    if not frame.f_code.co_filename.endswith(("migrations.py", "opening.py", "durable.py", "lock.py")):
+    if not frame.f_code.co_filename.endswith(WATCHED):
         return None
     seen += event == "line"
     if seen == at:
@@ -40,7 +41,7 @@ sys.exit(main())
 def unpacked(old: Old, home: Path) -> Path:
     """Put the ledger and its logs into a folder; return the folder."""
     folder = home / old.name
-    shutil.copytree(DATA / old.name, folder)
+    shutil.copytree(old.data, folder)
     for packed in folder.glob("*.gz"):
         plain = packed.with_suffix("")
         plain.write_bytes(gzip.decompress(packed.read_bytes()))
@@ -56,10 +57,33 @@ def pending(folder: Path) -> list[str]:
     for file in folder.glob("ledger.db*"):
         if not file.name.endswith("-shm"):
             shutil.copy(file, looked_at)
-    with closing(sqlite3.connect(looked_at / "ledger.db")) as database:
-        found = [str(row[0], "ascii") for row in database.execute("SELECT payload FROM outbox ORDER BY call")]
+    found = payloads(looked_at / "ledger.db")
     shutil.rmtree(looked_at)
     return found
+
+
+def payloads(path: Path) -> list[str]:
+    """Return the calls in the outbox of a ledger of any format, oldest first."""
+    with closing(sqlite3.connect(path)) as database:
+        columns = [column for _, column, *_ in database.execute("PRAGMA table_info(outbox)")]
+        if "payload" in columns:
+            rows = database.execute("SELECT payload FROM outbox ORDER BY call")
+            return [str(payload, "ascii") for (payload,) in rows]
+        rows = database.execute("SELECT body FROM outbox UNION ALL SELECT body FROM outbox_aliases")
+        return [payload for (body,) in rows for payload in packed_in(body)]
+
+
+def packed_in(body: bytes) -> Iterator[str]:
+    """Yield the calls of a record of format 4, decoded here by themselves.
+
+    Before them are 36 bytes, which end with the sizes of three texts, and these texts. Each call has 45
+    bytes, which begin with its place and the sizes of its persona and itself. Last comes the check sum.
+    """
+    at = 36 + sum(int.from_bytes(body[size : size + 4]) for size in (24, 28, 32))
+    while at < len(body) - 4:
+        persona, size = int.from_bytes(body[at + 2 : at + 4]), int.from_bytes(body[at + 4 : at + 8])
+        at += 45 + persona + size
+        yield str(body[at - size : at], "ascii")
 
 
 def runs(old: Old, folder: Path, verb: str = "import", **environment: str) -> list[Result]:

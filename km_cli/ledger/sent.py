@@ -1,0 +1,96 @@
+"""How many calls were sent, by the run that planned them, site, persona, event and day.
+
+A call is counted when it is planned, and taken back if its destination refuses it. So these are the calls
+that were acknowledged, and those that are pending.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from km_cli.ledger.damage import decoding, expect
+from km_cli.ledger.runs import NO_RUN
+from km_cli.model import OutboxCall, PlannedCall, Record
+
+_DAY = 86_400
+_ADDING = "ON CONFLICT (run, tracker, site, persona, event, day) DO UPDATE SET calls = calls + excluded.calls"
+
+
+class Sent(NamedTuple):
+    """A kind of call that is counted.
+
+    `event` is the event's name in clear, "" for calls that record none. `day` is the UTC day of the second
+    that the call is sent with, in days since 1970; an alias has none, and so 0.
+    """
+
+    site: str
+    persona: str
+    event: str
+    day: int
+
+    @classmethod
+    def of_planned(cls, planned: PlannedCall) -> Sent:
+        """Return the kind of a call that was planned."""
+        call = planned.call
+        event = call.event if type(call) is Record else ""
+        return cls(call.site, call.persona, event, planned.known.taken // _DAY)
+
+    @classmethod
+    def of_pending(cls, outbox_call: OutboxCall) -> Sent:
+        """Return the kind of a call in the outbox, the same as when it was planned."""
+        day = outbox_call.reference.taken // _DAY
+        return cls(outbox_call.site, outbox_call.persona, outbox_call.event, day)
+
+
+class SentTable:
+    """The numbers of calls of a ledger."""
+
+    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
+        self._database = database
+        self._schema = schemas[-1]
+
+    def add(self, run: int, tracker: str, counted: Mapping[Sent, int]) -> None:
+        """Add calls of a run; the caller's transaction makes it durable."""
+        self._database.executemany(
+            f"INSERT INTO main.sent VALUES (?, ?, ?, ?, ?, ?, ?) {_ADDING}",
+            [(run, tracker, *kind, calls) for kind, calls in counted.items()],
+        )
+
+    def take_back(self, run: int, tracker: str, refused: Iterable[OutboxCall]) -> None:
+        """Take back calls that `run` planned and their destination refused; durable as `add`."""
+        for kind, calls in Counter(map(Sent.of_pending, refused)).items():
+            for number in (run, NO_RUN):
+                found = self._database.execute(
+                    "UPDATE main.sent SET calls = calls - ? WHERE (run, tracker, site, persona, event, day) "
+                    "= (?, ?, ?, ?, ?, ?)",
+                    (calls, number, tracker, *kind),
+                )
+                if found.rowcount:
+                    break
+
+    def merge_until(self, run: int) -> None:
+        """Count the calls of all runs up to this one as those of NO_RUN; durable as `add`."""
+        self._database.execute(
+            "INSERT INTO main.sent SELECT ?, tracker, site, persona, event, day, sum(calls) FROM main.sent "
+            f"WHERE run > ? AND run <= ? GROUP BY tracker, site, persona, event, day {_ADDING}",
+            (NO_RUN, NO_RUN, run),
+        )
+        self._database.execute("DELETE FROM main.sent WHERE run > ? AND run <= ?", (NO_RUN, run))
+
+    def total(self, tracker: str, run: int | None = None) -> dict[Sent, int]:
+        """Return the numbers of calls to a tracker, of one run or of all, in the order of their kinds."""
+        where, values = ("", ()) if run is None else ("AND run = ?", (run,))
+        query = (
+            f"SELECT site, persona, event, day, sum(calls) FROM {self._schema}.sent WHERE tracker = ? "
+            f"{where} GROUP BY site, persona, event, day "
+            "HAVING sum(calls) > 0 ORDER BY site, persona, event, day"
+        )
+        found: dict[Sent, int] = {}
+        with decoding(self._database, "sent"):
+            for row in self._database.execute(query, (tracker, *values)):
+                expect(row, str, str, str, int, int)
+                found[Sent(*row[:4])] = row[4]
+        return found
