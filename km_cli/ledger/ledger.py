@@ -45,7 +45,7 @@ class Ledger:
         self._leave_no_trace = False
         self._new_sites: list[tuple[str, str, bytes, bytes]] = []
         self.slots = SlotTable(database, schemas)
-        self.counts = CountTable(database, schemas)
+        self.counts = CountTable(database, schemas, self.slots)
         self.readings = ReadingTable(database, schemas)
         self.outbox = Outbox(database, schemas)
         self.files = FileTable(database, schemas)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 3
+VERSION = 4
 """The format of the tables. To change it takes a step in `migrations`."""
 
 APPLICATION_ID = 0x6B6D6C67
@@ -44,6 +44,8 @@ CREATE INDEX IF NOT EXISTS {schema}.persons_led ON persons (leader) WHERE leader
 CREATE TABLE IF NOT EXISTS {schema}.ids (
     id BLOB PRIMARY KEY, person BLOB NOT NULL, second INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.instances (name BLOB PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.calls_by_person (
+    person BLOB PRIMARY KEY, calls INTEGER NOT NULL, is_busy INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.spellings (alike BLOB PRIMARY KEY, person BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.names (
     site TEXT NOT NULL, kind TEXT NOT NULL, name BLOB NOT NULL, PRIMARY KEY (site, kind, name)) WITHOUT ROWID;

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Collection, Iterator
 from itertools import chain
 from struct import Struct
 from zlib import crc32
@@ -134,6 +135,7 @@ class SlotTable:
         self._queries = [
             f"SELECT calls FROM {name}.slots WHERE second = ? AND person = ?" for name in schemas
         ]
+        self._all_queries = [_query_of_all(name, schemas[:at]) for at, name in enumerate(schemas)]
         self._id_queries = [f"SELECT person, second FROM {name}.ids WHERE id = ?" for name in schemas]
         self._cache: dict[tuple[int, bytes], Slot] = {}
         self._dirty: set[tuple[int, bytes]] = set()
@@ -173,6 +175,20 @@ class SlotTable:
                 if found is not None:
                     return decode_slot(person, second, found[0])
         return _EMPTY
+
+    def of_people(self, people: Collection[bytes]) -> Iterator[tuple[bytes, int, Slot]]:
+        """Yield person, second and slot of all slots of these people. It reads all slots of the ledger."""
+        for second, person in self._dirty:
+            if person in people:
+                yield person, second, self._cache[second, person]
+        self._database.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person BLOB PRIMARY KEY)")
+        self._database.execute("DELETE FROM wanted")
+        self._database.executemany("INSERT INTO wanted VALUES (?)", [(person,) for person in people])
+        with decoding(self._database, "slots"):
+            for query in self._all_queries:
+                for second, person, blob in self._database.execute(query):
+                    if (second, person) not in self._dirty:
+                        yield person, second, decode_slot(person, second, blob)
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
         """Replace the slot, for now in memory."""
@@ -332,6 +348,15 @@ class SlotTable:
         self._new_led.clear()
         self._changed.discard()
         self._rows.discard()
+
+
+def _query_of_all(schema: str, above: tuple[str, ...]) -> str:
+    """Return the query for the slots of wanted people in a schema, without those that `above` replace."""
+    return f"SELECT second, person, calls FROM {schema}.slots AS slot WHERE person IN temp.wanted" + "".join(
+        f" AND NOT EXISTS (SELECT 1 FROM {name}.slots AS other "
+        "WHERE other.second = slot.second AND other.person = slot.person)"
+        for name in above
+    )
 
 
 def _is_referenced(known_call: KnownCall, reference: SlotReference) -> bool:

@@ -6,6 +6,7 @@ It follows planning, and so sees only calls that are to be sent. The ledger has 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 from km_cli.kissmetrics import MOST_INSTANCES, fold_name
 from km_cli.memory import Remembered
@@ -63,10 +64,9 @@ class Forecaster:
                 _SEVERAL,
             ):
                 self._check_crossover(call, found)
-        for planned in plan.planned:
+        for at, planned in enumerate(plan.planned):
             call = planned.call
-            site = self.site(call.site)
-            too_many = self._counts.count_gain(site, call.persona, planned.known.person, planned.gain)
+            too_many = self._counts.count_gain(self.site(call.site), plan.planned, at)
             if not isinstance(call, Alias):
                 self._count(planned, call, found)
                 if too_many:
@@ -121,7 +121,7 @@ class Forecaster:
         return f"the {call.persona} {call.identity!r} differs from {earlier} only in case or Unicode form"
 
 
-def _note_instances(too_many: list[tuple[bytes, int]], call: Record | Set, found: _Found) -> None:
+def _note_instances(too_many: Iterable[tuple[bytes, int]], call: Record | Set, found: _Found) -> None:
     """Report each event and property whose earliest instance Kissmetrics drops now (D7)."""
     names = {digest(4, fold_name(name)): name for name, _ in call.properties}
     for key, number in too_many:
