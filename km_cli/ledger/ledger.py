@@ -148,12 +148,16 @@ class Ledger:
 
     def _count_calls(self, tracker: str, reading: Reading, planned: Iterable[PlannedCall]) -> None:
         """Add the calls to the counts of their readings, by tracker, site and persona."""
-        counted: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        for planned_call in planned:
-            claims = planned_call.known.claims
-            number = claims[0].reading if claims else reading.number
-            counted[number][f"{tracker} {planned_call.call.site} {planned_call.call.persona}"] += 1
-        for number, calls in counted.items():
+        counted = Counter(
+            [
+                (known.claims[0].reading if known.claims else reading.number, call.site, call.persona)
+                for _, call, known, _ in planned
+            ]
+        )
+        by_reading: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        for (number, site, persona), count in counted.items():
+            by_reading[number][f"{tracker} {site} {persona}"] = count
+        for number, calls in by_reading.items():
             self.readings.count_calls(number, calls)
 
     def abandon(self) -> None:

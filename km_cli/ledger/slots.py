@@ -64,23 +64,14 @@ def _check_sum(person: bytes, second: int, blob: bytes) -> bytes:
 
 def encode_known(known_call: KnownCall) -> bytes:
     """Return one entry as bytes."""
+    _, second, taken, deed, total, event, pairs, call_id, claims, row = known_call
     header = _HEADER.pack(
-        _KNOWN,
-        known_call.taken - known_call.second,
-        known_call.deed,
-        known_call.total,
-        known_call.event,
-        len(known_call.id),
-        len(known_call.claims),
-        len(known_call.pairs) // 8,
-        known_call.row,
+        _KNOWN, taken - second, deed, total, event, len(call_id), len(claims), len(pairs) // 8, row
     )
-    return (
-        header
-        + known_call.id
-        + b"".join([_encode_claim(*claim) for claim in known_call.claims])
-        + known_call.pairs
+    encoded = (
+        _encode_claim(*claims[0]) if len(claims) == 1 else b"".join([_encode_claim(*one) for one in claims])
     )
+    return header + call_id + encoded + pairs
 
 
 def _encode_claim(reading: int, has_id: bool, total: bytes, line: int, changed: bool) -> bytes:
@@ -163,12 +154,12 @@ class SlotTable:
         """Return the slot, an empty one if the person has no call in that second."""
         known = self._cache.get((second, person))
         if known is None:
+            if second > self._latest_on_disk:
+                return _EMPTY
             known = self._cache[second, person] = self._load(person, second)
         return known
 
     def _load(self, person: bytes, second: int) -> Slot:
-        if second > self._latest_on_disk:
-            return _EMPTY
         with decoding(self._database, "slots"):
             for query in self._queries:
                 found = self._database.execute(query, (second, person)).fetchone()

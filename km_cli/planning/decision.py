@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from km_cli.model import (
     Alias,
+    Claim,
     Finding,
     KnownRow,
     PlannedCall,
@@ -29,7 +30,24 @@ class NotPlanned(Exception):
 
 
 class RowDecision:
-    """Collects the decisions on one row. `reading` is its reading, `line` its line there, 0 if not known."""
+    """Collects the decisions on one row. `reading` is its reading, `line` its line there, 0 if not known.
+
+    `new_people` are those of the row that Kissmetrics does not have before their first call is planned.
+    """
+
+    __slots__ = (
+        "_claims",
+        "_number",
+        "cells",
+        "findings",
+        "line",
+        "new_people",
+        "planned",
+        "reading",
+        "rejects",
+        "row",
+        "row_fingerprint",
+    )
 
     def __init__(
         self,
@@ -42,8 +60,10 @@ class RowDecision:
         self.reading = reading
         self.line = row.line
         self.row_fingerprint = row_fingerprint
-        self.cells = dict(cells)
+        self.cells = cells
+        self.new_people: set[bytes] = set()
         self._number = 0
+        self._claims: tuple[Claim, ...] = ()
         self.planned: list[PlannedCall] = []
         self.rejects: list[Reject] = []
         self.findings: list[Finding] = []
@@ -54,6 +74,12 @@ class RowDecision:
             known = KnownRow(self.reading, self.row.line, self.row_fingerprint.columns)
             self._number = slots.keep_row(known)
         return self._number
+
+    def first_claims(self, *, has_id: bool) -> tuple[Claim, ...]:
+        """Return the claims on a new call: that of this row alone."""
+        if not self._claims or self._claims[0].has_id != has_id:
+            self._claims = (Claim(self.reading, has_id, line=self.line),)
+        return self._claims
 
     def reject(self, error: NotPlanned, part: str) -> None:
         """Reject a part of the row. Parts with the same code share one reject."""

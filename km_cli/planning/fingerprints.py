@@ -91,9 +91,10 @@ class Fingerprints:
 
         Its total is a sum, so that it does not depend on the order of the columns.
         """
-        digests = self._digest_each(cells)
-        total = sum([number for _, number in digests]) & _MOST_TOTAL
-        return RowFingerprint(total.to_bytes(8), b"".join([pair for pair, _ in digests]))
+        if not cells:
+            return RowFingerprint(bytes(8))
+        pairs, numbers = zip(*self._digest_each(cells), strict=True)
+        return RowFingerprint((sum(numbers) & _MOST_TOTAL).to_bytes(8), b"".join(pairs))
 
     def digest_properties(self, properties: Properties) -> bytes:
         """Return one digest of all properties, in any order. Ledgers of format 2 know a call by it."""

@@ -10,7 +10,6 @@ from enum import Enum
 
 from km_cli.model import (
     NO_EVENT,
-    Claim,
     Gain,
     KnownCall,
     MovedCall,
@@ -42,24 +41,28 @@ class Seconds:
         self._spread = spread if collisions is Collisions.SPREAD else 0
         self._collisions = collisions
 
-    def plan(self, call: Timed, fingerprint: CallFingerprint, decision: RowDecision) -> None:
-        """Choose the second of a new call, take it, and plan the call. Raises NotPlanned."""
-        person, first = fingerprint.person, fingerprint.second
-        own = self._slots.slot(person, first)
-        is_new_person = self._slots.owner(person) is None
-        taken = first
+    def plan(self, call: Timed, fingerprint: CallFingerprint, own: Slot, decision: RowDecision) -> None:
+        """Choose the second of a new call, take it, and plan the call. `own` is the slot of its own second.
+
+        Raises NotPlanned.
+        """
+        person, identity, taken, deed, total, event, pairs, call_id, _, names = fingerprint
+        is_new_person = person in decision.new_people
         if own.known or own.moved:
             taken = self._choose(call, fingerprint, own, decision)
-            gain = self._slots.slot(person, taken).gain(fingerprint.event, fingerprint.pairs, taken)
-            gain = gain._replace(people=int(is_new_person))
+            there = own if taken == fingerprint.second else self._slots.slot(person, taken)
+            gain = there.gain(event, pairs, taken)._replace(people=int(is_new_person))
         else:
-            gain = Gain(int(is_new_person), fingerprint.event, fingerprint.names)
+            gain = Gain(int(is_new_person), event, names)
         row_number = decision.keep_row(self._slots) if type(call) is Record else 0
-        claim = Claim(decision.reading, fingerprint.id != b"", line=decision.line)
-        known_call = _known_call(fingerprint, taken, claim, row_number)
+        claims = decision.first_claims(has_id=call_id != b"")
+        known_call = KnownCall(
+            person, fingerprint.second, taken, deed, total, event, pairs, call_id, claims, row_number
+        )
         self._take(known_call, own)
         if is_new_person:
-            self._slots.set_owner(person, Owner(call.persona, fingerprint.identity))
+            decision.new_people.discard(person)
+            self._slots.set_owner(person, Owner(call.persona, identity))
         decision.planned.append(PlannedCall(decision.row, call, known_call, gain))
 
     def _take(self, known_call: KnownCall, own: Slot) -> None:
@@ -129,21 +132,6 @@ class Seconds:
             rule,
             f"{done} already {span}: Kissmetrics would merge them (a larger --spread, or --collisions keep)",
         )
-
-
-def _known_call(fingerprint: CallFingerprint, taken: int, claim: Claim, row_number: int) -> KnownCall:
-    return KnownCall(
-        fingerprint.person,
-        fingerprint.second,
-        taken,
-        fingerprint.deed,
-        fingerprint.total,
-        fingerprint.event,
-        fingerprint.pairs,
-        fingerprint.id,
-        (claim,),
-        row_number,
-    )
 
 
 def _merging_rule(slot: Slot, second: int, fingerprint: CallFingerprint) -> str:
