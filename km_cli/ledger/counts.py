@@ -54,13 +54,13 @@ class CountTable:
         self._unwritten_instances: set[bytes] = set()
         self._spellings: Remembered[bytes, bytes] = Remembered(_MOST_CACHED)
         self._new_spellings: dict[bytes, bytes] = {}
+        # Most people of a first log are new: what a table cannot have is not looked up.
+        self._has_spellings_on_disk = self._has("spellings")
         self._names: dict[tuple[str, str], set[bytes]] = {}
         self._new_names: list[tuple[str, str, bytes]] = []
         self._gains: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         """The gains of people, events and properties that are not written yet, by site and persona."""
-        self._has_calls_on_disk = any(
-            self._one(name, "SELECT 1 FROM {}.calls_by_person LIMIT 1") for name in schemas
-        )
+        self._has_calls_on_disk = self._has("calls_by_person")
 
     def count_gain(self, site: str, planned: Sequence[PlannedCall], at: int) -> TooMany:
         """Count the gain of one of a row's calls. All of them are in the slots; those after `at` follow."""
@@ -186,9 +186,10 @@ class CountTable:
         """Tell whether another person's identity has this spelling; if not, remember this person's."""
         known = self._spellings.get(spelling) or self._new_spellings.get(spelling)
         if known is None:
-            known = self._load_spelling(spelling)
+            known = self._load_spelling(spelling) if self._has_spellings_on_disk else None
             if known is None:
                 known = self._new_spellings[spelling] = person
+            self._has_spellings_on_disk |= len(self._spellings) == _MOST_CACHED  # It forgets all of them now.
             self._spellings.remember(spelling, known)
         return known != person
 
@@ -269,12 +270,12 @@ class CountTable:
         run("INSERT OR REPLACE INTO main.instances VALUES (?, ?)", counted)
         self._unwritten.clear()
         self._unwritten_instances.clear()
-        self._has_calls_on_disk = True
         # Not `Remembered`: unwritten counts must be kept.
         if len(self._calls) + len(self._uncounted) + len(self._instances) > _MOST_CACHED:
             self._forget()
 
     def _forget(self) -> None:
+        self._has_calls_on_disk = True
         self._calls.clear()
         self._uncounted.clear()
         self._instances.clear()
@@ -285,10 +286,14 @@ class CountTable:
         self._unwritten.clear()
         self._unwritten_instances.clear()
         self._spellings.clear()
+        self._has_spellings_on_disk = True
         self._new_spellings.clear()
         self._names.clear()
         self._new_names.clear()
         self._gains.clear()
+
+    def _has(self, table: str) -> bool:
+        return any(self._one(name, f"SELECT 1 FROM {{}}.{table} LIMIT 1") for name in self._schemas)
 
     def _one(self, schema: str, query: str, *values: object) -> tuple[Any, ...] | None:
         found: tuple[Any, ...] | None = self._database.execute(query.format(schema), values).fetchone()

@@ -38,6 +38,7 @@ from km_cli.model import (
 _KNOWN, _MOVED = 1, 2
 _HEADER = Struct(">BI8s8s4sBBHQ")
 _CLAIM = Struct(">IBI")
+_HEADER_AND_CLAIM = Struct(_HEADER.format + _CLAIM.format[1:])
 _SUM = Struct(">I")
 _HAS_ID, _CHANGED, _SIZE = 0x80, 0x40, 0x3F
 _MOST_LINE = 0xFFFF_FFFF
@@ -65,13 +66,12 @@ def _check_sum(person: bytes, second: int, blob: bytes) -> bytes:
 def encode_known(known_call: KnownCall) -> bytes:
     """Return one entry as bytes."""
     _, second, taken, deed, total, event, pairs, call_id, claims, row = known_call
-    header = _HEADER.pack(
-        _KNOWN, taken - second, deed, total, event, len(call_id), len(claims), len(pairs) // 8, row
-    )
-    encoded = (
-        _encode_claim(*claims[0]) if len(claims) == 1 else b"".join([_encode_claim(*one) for one in claims])
-    )
-    return header + call_id + encoded + pairs
+    header = _KNOWN, taken - second, deed, total, event, len(call_id), len(claims), len(pairs) // 8, row
+    if len(claims) == 1 and not call_id:
+        reading, has_id, other, line, changed = claims[0]
+        if not (has_id or other or changed):  # the first claim of a call without an id
+            return _HEADER_AND_CLAIM.pack(*header, reading, 0, min(line, _MOST_LINE)) + pairs
+    return _HEADER.pack(*header) + call_id + b"".join([_encode_claim(*one) for one in claims]) + pairs
 
 
 def _encode_claim(reading: int, has_id: bool, total: bytes, line: int, changed: bool) -> bytes:
@@ -141,6 +141,9 @@ class SlotTable:
         self._led_queries = [
             f"SELECT person FROM {name}.persons WHERE leader = ? AND leader <> x''" for name in schemas
         ]
+        self._has_owners_on_disk = any(
+            database.execute(f"SELECT 1 FROM {name}.persons LIMIT 1").fetchone() for name in schemas
+        )
         self._changed = ChangedTable(database, schemas)
         self._rows = RowTable(database, schemas)
         # A log is mostly in order of time: a slot that is later than all on disk need not be looked up.
@@ -249,7 +252,7 @@ class SlotTable:
     def owner(self, person: bytes) -> Owner | None:
         """Return the owner of a person."""
         known = self._owners.get(person)
-        if known is None:
+        if known is None and self._has_owners_on_disk:
             with decoding(self._database, "persons"):
                 for query in self._owner_queries:
                     found = self._database.execute(query, (person,)).fetchone()
@@ -317,7 +320,11 @@ class SlotTable:
         if len(self._cache) > _MOST_CACHED:
             self._empty_cache()
         if len(self._owners) > _MOST_OWNERS:
-            self._owners.clear()
+            self._forget_owners()
+
+    def _forget_owners(self) -> None:
+        self._owners.clear()
+        self._has_owners_on_disk = True
 
     def _empty_cache(self) -> None:
         self._cache.clear()
@@ -334,7 +341,7 @@ class SlotTable:
         self._empty_cache()
         self._dirty.clear()
         self._ids.clear()
-        self._owners.clear()
+        self._forget_owners()
         self._new_owners.clear()
         self._new_led.clear()
         self._changed.discard()

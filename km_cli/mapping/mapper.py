@@ -22,8 +22,10 @@ from km_cli.mapping.properties import (
 from km_cli.mapping.selection import EventsSeen, LeftOut, Selection
 from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
 from km_cli.model import NANOSECONDS, Event, Finding, Persona, PersonaPart, Properties, Reject, Row
+from km_cli.model.making import maker
 
 _ALL = Selection()
+_event, _persona_part = maker(Event), maker(PersonaPart)
 
 
 class Mapper:
@@ -122,7 +124,7 @@ class Mapper:
         if empty or self._trimmed or moment % NANOSECONDS:
             self._count(moment, empty)
         cells, is_date = self._cells(values), self._times.is_date(time)
-        return Event(row, parts, name, moment, properties, event_id, cells, is_date, findings)
+        return _event((row, parts, name, moment, properties, event_id, cells, is_date, findings))
 
     def _is_outside(self, values: Any) -> bool:
         """Tell whether a row is outside of the selection. If it is, faults in it do not matter."""
@@ -233,7 +235,7 @@ class _Parts:
     def deal(self, values: Any, identities: Sequence[str], properties: Properties) -> tuple[PersonaPart, ...]:
         """Return the parts, one for each persona."""
         if self._plain:
-            return tuple([PersonaPart(identity, properties) for identity in identities])
+            return tuple([_persona_part((identity, properties, (), "")) for identity in identities])
         return tuple(
             PersonaPart(
                 identity,

@@ -13,12 +13,15 @@ from km_cli.model import (
     Reject,
     Row,
     RowFingerprint,
+    RowPlan,
     Timed,
     part_of,
 )
+from km_cli.model.making import maker
 from km_cli.protocols import Slots
 
 _NO_FINGERPRINT = RowFingerprint()
+_known_row, _row_plan = maker(KnownRow), maker(RowPlan)
 
 
 class NotPlanned(Exception):
@@ -68,11 +71,16 @@ class RowDecision:
         self.rejects: list[Reject] = []
         self.findings: list[Finding] = []
 
+    def made(self) -> RowPlan:
+        """Return the plan of the row."""
+        planned, rejects, findings = tuple(self.planned), tuple(self.rejects), tuple(self.findings)
+        return _row_plan((self.row, planned, rejects, findings, False))
+
     def keep_row(self, slots: Slots) -> int:
         """Return the number under which the row is kept; keep it when its first call is planned."""
         if not self._number:
-            known = KnownRow(self.reading, self.row.line, self.row_fingerprint.columns)
-            self._number = slots.keep_row(known)
+            columns = self.row_fingerprint.columns
+            self._number = slots.keep_row(_known_row((self.reading, self.row.line, columns)))
         return self._number
 
     def first_claims(self, *, has_id: bool) -> tuple[Claim, ...]:

@@ -54,7 +54,7 @@ class Planner:
         except NotPlanned as error:
             return RowPlan(row, rejects=(Reject(row, error.code, str(error)),))
         self._decide_calls(calls, decision)
-        return RowPlan(row, tuple(decision.planned), tuple(decision.rejects), tuple(decision.findings))
+        return decision.made()
 
     def _check_owners(self, calls: _Fingerprinted, decision: RowDecision) -> None:
         """Note who is new. Raise NotPlanned if a call would make one person of two, for good (I2, D4).

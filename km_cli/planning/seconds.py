@@ -20,9 +20,12 @@ from km_cli.model import (
     Timed,
     split_pairs,
 )
+from km_cli.model.making import maker
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint
 from km_cli.protocols import Slots
+
+_gain, _known_call, _planned_call, _slot = maker(Gain), maker(KnownCall), maker(PlannedCall), maker(Slot)
 
 
 class Collisions(Enum):
@@ -53,17 +56,17 @@ class Seconds:
             there = own if taken == fingerprint.second else self._slots.slot(person, taken)
             gain = there.gain(event, pairs, taken)._replace(people=int(is_new_person))
         else:
-            gain = Gain(int(is_new_person), event, names)
+            gain = _gain((int(is_new_person), event, names))
         row_number = decision.keep_row(self._slots) if type(call) is Record else 0
         claims = decision.first_claims(has_id=call_id != b"")
-        known_call = KnownCall(
-            person, fingerprint.second, taken, deed, total, event, pairs, call_id, claims, row_number
+        known_call = _known_call(
+            (person, fingerprint.second, taken, deed, total, event, pairs, call_id, claims, row_number)
         )
         self._take(known_call, own)
         if is_new_person:
             decision.new_people.discard(person)
             self._slots.set_owner(person, Owner(call.persona, identity))
-        decision.planned.append(PlannedCall(decision.row, call, known_call, gain))
+        decision.planned.append(_planned_call((decision.row, call, known_call, gain)))
 
     def _take(self, known_call: KnownCall, own: Slot) -> None:
         """Put a call into the slots.
@@ -73,7 +76,7 @@ class Seconds:
         other call merges with this one there.
         """
         person, second, taken, *_ = known_call
-        self._slots.put(person, second, Slot((*own.known, known_call), own.moved))
+        self._slots.put(person, second, _slot(((*own.known, known_call), own.moved)))
         if taken != second:
             there = self._slots.slot(person, taken)
             moved_call = MovedCall(known_call.event, known_call.pairs)

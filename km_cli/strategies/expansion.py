@@ -8,8 +8,10 @@ from collections.abc import Sequence as Listed
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
 from km_cli.memory import Remembered
 from km_cli.model import Alias, Event, Persona, PersonaPart, Record, Reject, Sequence, Set, Wired
+from km_cli.model.making import maker
 
 _MOST_NAMES = 100_000
+_record = maker(Record)
 
 
 class Expansion:
@@ -38,7 +40,7 @@ class Expansion:
             if sets or alias or owed:
                 calls += _calls_of(who, site, name, part, event, owed)
             elif name:
-                calls.append(Record(site, who, identity, actor, name, moment, properties, event.id))
+                calls.append(_record((site, who, identity, actor, name, moment, properties, event.id)))
         first = next((call for call in calls if type(call) is Record), None)
         if first is None:
             if refused := self._without_record(event, owed, calls):
