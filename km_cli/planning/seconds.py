@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from km_cli.memory import Remembered
 from km_cli.model import (
     NO_EVENT,
     Gain,
@@ -28,6 +29,9 @@ from km_cli.protocols import Slots
 _gain, _known_call, _planned_call, _slot = maker(Gain), maker(KnownCall), maker(PlannedCall), maker(Slot)
 
 
+_MOST_REMEMBERED = 100_000
+
+
 class Collisions(Enum):
     """How to treat a call that Kissmetrics would merge with another (D1, D2)."""
 
@@ -43,6 +47,9 @@ class Seconds:
         self._slots = slots
         self._spread = spread if collisions is Collisions.SPREAD else 0
         self._collisions = collisions
+        self._refused = slots.refused
+        self._taken: Remembered[tuple[bytes, int, bytes, bytes | None], int] = Remembered(_MOST_REMEMBERED)
+        """The first second after a call's own that may be free for an event, or for event and properties."""
 
     def plan(self, call: Timed, fingerprint: CallFingerprint, own: Slot, decision: RowDecision) -> None:
         """Choose the second of a new call, take it, and plan the call. `own` is the slot of its own second.
@@ -91,28 +98,45 @@ class Seconds:
         only a property value is lost (D2).
         """
         first = fingerprint.second
-        without_event = -1
-        first_rule = ""
-        for second in range(first, first + self._spread + 1):
-            slot = own if second == first else self._slots.slot(fingerprint.person, second)
-            rule = _merging_rule(slot, second, fingerprint)
-            if (
-                second == first
-                and rule == "D1"
-                and (fingerprint.event, fingerprint.pairs) in slot.standing(second)
-            ):
-                decision.note_alike(call)
-            first_rule = first_rule or rule
-            if not rule:
-                if second != first:
-                    decision.note_moved(first_rule, call, second - first)
-                return second
-            if rule == "D2" and without_event < 0:
-                without_event = second
+        rule = _merging_rule(own, first, fingerprint)
+        if not rule:
+            return first
+        if rule == "D1" and (fingerprint.event, fingerprint.pairs) in own.standing(first):
+            decision.note_alike(call)
+        free = self._free_after(fingerprint)
+        if free is not None:
+            decision.note_moved(rule, call, free - first)
+            return free
+        seconds = range(first, first + self._spread + 1)
+        without_event = next((second for second in seconds if self._rule_in(second, fingerprint) == "D2"), -1)
         if self._collisions is Collisions.REJECT or without_event < 0:
-            return self._keep_or_reject(call, fingerprint, first_rule, decision)
+            return self._keep_or_reject(call, fingerprint, rule, decision)
         decision.note_lost(call)
         return without_event
+
+    def _free_after(self, fingerprint: CallFingerprint) -> int | None:
+        """Return the first free second after the call's own; None if there is none within the spread.
+
+        A second that is taken stays taken, as long as no call is refused. So the search goes on where the
+        last one for the same event, or for the same event and properties, has ended.
+        """
+        if self._slots.refused != self._refused:
+            self._refused = self._slots.refused
+            self._taken.clear()
+        first, last = fingerprint.second, fingerprint.second + self._spread
+        of_event = (fingerprint.person, first, fingerprint.event, None)
+        of_call = (fingerprint.person, first, fingerprint.event, fingerprint.pairs)
+        with_event = self._taken.get(of_event, first + 1)
+        second = max(with_event, self._taken.get(of_call, first + 1))
+        while second <= last and (rule := self._rule_in(second, fingerprint)):
+            with_event += with_event == second and rule == "D1"
+            second += 1
+        self._taken.remember(of_event, with_event)
+        self._taken.remember(of_call, second)
+        return second if second <= last else None
+
+    def _rule_in(self, second: int, fingerprint: CallFingerprint) -> str:
+        return _merging_rule(self._slots.slot(fingerprint.person, second), second, fingerprint)
 
     def _keep_or_reject(
         self, call: Timed, fingerprint: CallFingerprint, rule: str, decision: RowDecision
