@@ -7,7 +7,6 @@ from typing import Protocol, runtime_checkable
 
 from km_cli.model import (
     Answer,
-    Gain,
     KnownCall,
     KnownRow,
     OutboxCall,
@@ -112,8 +111,10 @@ class OtherReadings(Protocol):
 class Counts(Protocol):
     """All that the forecast asks of the ledger about earlier runs. Durable as slots are."""
 
-    def count_gain(self, site: str, persona: str, person: bytes, gain: Gain) -> list[tuple[bytes, int]]:
-        """Count the gain of a call to this person.
+    def count_gain(
+        self, site: str, planned: abc.Sequence[PlannedCall], at: int
+    ) -> abc.Sequence[tuple[bytes, int]]:
+        """Count the gain of one of a row's calls. All of them are in the slots; those after `at` come next.
 
         Return the key and the number of each instance that is one too many (D7). For each of them Kissmetrics
         drops the earliest instance.

@@ -133,8 +133,15 @@ UNSENT = Old("unsent", 7, (("log.csv", "--no-properties"),), lambda _hit, _numbe
 """One that has sent all of a log with a column that no call carries."""
 
 
+BUSY = Old("busy", 8, (("log.csv",),), lambda _hit, _number: OK, format=3)
+"""One of format 3, with accounts that have many of one event: Acme 600, Brick 300."""
+
+
 def write_logs(old: Old, folder: Path) -> None:
     """Write the logs of a ledger's runs."""
+    if old is BUSY:
+        _write(folder / "log.csv", busy_rows(0, 600, "Acme") + busy_rows(600, 900, "Brick"))
+        return
     if old.name == "killed":
         rows = [f"u{n % 5},Acme,Event {n % 3},2024-01-01T00:{n:02}:00Z,pro,{n}" for n in range(30)]
         rows[3] = ",,Event,2024-01-01T00:03:00Z,pro,3"
@@ -157,6 +164,12 @@ def write_logs(old: Old, folder: Path) -> None:
         _write(folder / "more.csv", [f"u{n},Brick,Event {n},2024-02-01T00:00:{n:02}Z,pro" for n in range(4)])
     if old.name == "exports":
         _write(folder / "drifted.csv", [row.replace("plan 1", "plan 9") for row in rows])
+
+
+def busy_rows(first: int, last: int, account: str) -> list[str]:
+    """Return rows of one account, a minute each, by 300 users."""
+    times = ((n, f"2024-01-{n // 1440 + 1:02}T{n // 60 % 24:02}:{n % 60:02}:00Z") for n in range(first, last))
+    return [f"u{n % 300},{account},Paid,{time},{'pro' if n % 2 else ''}" for n, time in times]
 
 
 def _write(path: Path, rows: list[str], header: str = HEADER) -> None:
@@ -207,6 +220,6 @@ def wire(hit: Hit) -> str:
 
 
 if __name__ == "__main__":
-    for one in (*OLDS, UNSENT):
+    for one in (*OLDS, UNSENT, BUSY):
         if one.format == int(sys.argv[1]):
             make(one, Path(sys.argv[2]).resolve())

@@ -25,7 +25,7 @@ from km_cli.ledger.runs import NO_RUN
 from km_cli.ledger.schema import VERSION
 from km_cli.ledger.sent import Sent
 from km_cli.model import NO_SECOND
-from tests.make_ledgers import ACCOUNT_KEY, OLDS, UNSENT, Old, wire
+from tests.make_ledgers import ACCOUNT_KEY, BUSY, OLDS, UNSENT, Old, busy_rows, wire
 from tests.support.command import Command
 from tests.support.old_ledgers import KILLED_AT_A_LINE, payloads, pending, runs, start, tracker_of, unpacked
 
@@ -203,6 +203,27 @@ def test_damage_gets_no_new_check_sum(tmp_path: Path, statement: str) -> None:
             assert "damaged" in result.ended(73).err
         assert tracker.seen == []
     assert (pending(folder), version(folder / "ledger.db")) == (left, "3")
+
+
+@pytest.mark.parametrize("verb", ["dry-run", "import"])
+def test_instances_are_counted_on_from_format_3(tmp_path: Path, verb: str) -> None:
+    """The account with many keeps its numbers; those of the other one come from the slots (D7)."""
+    folder = unpacked(BUSY, tmp_path)
+    with (folder / "log.csv").open("a") as file:
+        rows = busy_rows(900, 1305, "Acme") + busy_rows(1305, 2008, "Brick")
+        file.write("".join(f"{row}\n" for row in rows))
+    with tracker_of(BUSY):
+        (done,) = runs(BUSY._replace(runs=(("log.csv", "--json"),)), folder, verb)
+        (after,) = runs(BUSY._replace(runs=(("log.csv", "--json"),)), folder, "dry-run")
+    summary = done.ended(0).summary
+    assert summary["rows"]["sent"] == len(rows)
+    assert summary["findings"]["D7"] == 600 + 405 + 300 + 703 - 2000
+    held = (summary if verb == "dry-run" else after.summary)["forecast"]["main"]
+    assert held["account"]["events"] == 2000
+    assert held["user"]["events"] == 2008
+    if verb == "import":
+        assert version(backup_of(folder / "ledger.db", 3)) == "3"
+        assert version(folder / "ledger.db") == str(VERSION)
 
 
 # Killed, or without room

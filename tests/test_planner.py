@@ -10,8 +10,6 @@ import pytest
 from km_cli.model import (
     NANOSECONDS,
     Alias,
-    Call,
-    Identify,
     KnownRow,
     Origin,
     Overlap,
@@ -22,6 +20,7 @@ from km_cli.model import (
     Sequence,
     Set,
     Slot,
+    Wired,
 )
 from km_cli.planning import Collisions, Planner
 from km_cli.planning.fingerprints import column_fingerprint
@@ -96,7 +95,7 @@ class Log:
         self.line = 1
         self._planner = Planner(self.slots, "t", self._number, self.readings, **self._options)
 
-    def plan(self, *calls: Call, line: int = 0, origin: Origin | None = None, **cells: str) -> RowPlan:
+    def plan(self, *calls: Wired, line: int = 0, origin: Origin | None = None, **cells: str) -> RowPlan:
         """Plan a row of these calls and columns, as the next line."""
         self.line += 1
         row = Row("log.csv", line or self.line, b"", None, origin)
@@ -118,7 +117,7 @@ class Log:
         moment = SECOND * NANOSECONDS + int(second * NANOSECONDS)
         record = Record("main", "user", identity, identity, event, moment, properties, id)
         cells = {"user": identity, "event": event, "plan": plan, "id": id, **cells}
-        return self.plan(Identify("user", identity), record, line=line, **cells)
+        return self.plan(record, line=line, **cells)
 
 
 def seconds(*plans: RowPlan) -> list[int]:
@@ -473,7 +472,7 @@ def test_an_alias_without_data_is_a_finding(log: Log) -> None:
         ((record("a:b", second=1), alias("ada", "a b")), "D4"),
     ],
 )
-def test_an_alias_that_would_merge_others_is_rejected(log: Log, calls: Listed[Call], code: str) -> None:
+def test_an_alias_that_would_merge_others_is_rejected(log: Log, calls: Listed[Wired], code: str) -> None:
     log.plan(record("ada"), record("Acme", "account"), alias("ada", "anon"))
     plan = log.plan(*calls)
     assert reasons(plan) == [(code, ("user.alias",))]

@@ -25,8 +25,11 @@ from km_cli.inputs.base import (
 from km_cli.inputs.delimited_header import DELIMITERS, header_columns, no_header, unreadable_header
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Reject, Row
+from km_cli.model.making import maker
 
 BAD_QUOTING = "text follows a closing quotation mark (a quotation mark inside a quoted field is doubled)"
+
+_row = maker(Row)
 
 csv.field_size_limit(2 * LONGEST_RECORD)
 
@@ -222,7 +225,7 @@ class DelimitedReader:
                 if blank:
                     raw, blank = blank + raw, b""
                 if len(cells) == width and not feed.fault and b"\0" not in raw:
-                    yield Row(source, line, raw, cells)
+                    yield _row((source, line, raw, cells, None))
                 else:
                     yield self._misfit(Row(source, line, raw, cells), feed)
                 line = feed.line

@@ -1,75 +1,180 @@
-"""The forecast's counts over all runs: instances, names, spellings, and how much Kissmetrics will hold.
+"""The forecast's counts over all runs: calls, instances, names, spellings, and what Kissmetrics will hold.
 
-Instances are counted in memory and written when a file ends or when there are many. A run that is killed may
-have counted too few of them. No call depends on these counts, so that is a price worth paying for speed.
+Kissmetrics keeps the last 1,000 instances of an event or a property of one person (D7). A call adds at most
+one instance to each, so a person with few calls cannot come near the limit: for most people it is enough to
+count their calls. From a number of calls on a person is *busy*, and its instances are counted one by one.
+Those of its earlier calls are added from the slots, but only when the limit may be reached: that takes a scan
+of all slots. A scan serves all busy people at once, and after each one half as many calls make a person busy,
+so that even a log with very many busy people needs few scans.
+
+Calls and instances are counted in memory and written when a file ends or when there are many. A run that is
+killed may have counted too few of them. No call depends on these counts, so that is a price worth paying for
+speed.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from types import NoneType
 from typing import Any
 
 from km_cli.kissmetrics import MOST_INSTANCES
 from km_cli.ledger.damage import decoding, expect
+from km_cli.ledger.slots import SlotTable
 from km_cli.memory import Remembered
-from km_cli.model import Gain, Held, instance_keys, is_event_key
+from km_cli.model import NO_EVENT, Gain, Held, PlannedCall, held_keys, instance_keys, is_event_key
 
 _MOST_CACHED = 200_000
 _MOST_UNWRITTEN = 100_000
 _MOST_NAMES = 70_000
 
+BUSY_FROM = 500
+"""How many calls a person may have before its instances are counted one by one."""
+
+TooMany = Sequence[tuple[bytes, int]]
+"""The key and the number of each instance that is one too many (D7)."""
+
 
 class CountTable:
     """The counts of a ledger for one run. `schemas` are searched in this order; writes go to the first."""
 
-    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
+    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...], slots: SlotTable) -> None:
         self._database = database
         self._schemas = schemas
+        self._slots = slots
+        self._busy_from = BUSY_FROM
+        self._calls: dict[bytes, int] = {}
+        """How many calls a person has, of people who are not busy."""
+        self._uncounted: dict[bytes, int] = {}
+        """How many calls a busy person has whose instances are not counted: those before it was busy."""
         self._instances: dict[bytes, int] = {}
         self._unwritten: set[bytes] = set()
+        self._unwritten_instances: set[bytes] = set()
         self._spellings: Remembered[bytes, bytes] = Remembered(_MOST_CACHED)
         self._new_spellings: dict[bytes, bytes] = {}
+        # Most people of a first log are new: what a table cannot have is not looked up.
+        self._has_spellings_on_disk = self._has("spellings")
         self._names: dict[tuple[str, str], set[bytes]] = {}
         self._new_names: list[tuple[str, str, bytes]] = []
         self._gains: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         """The gains of people, events and properties that are not written yet, by site and persona."""
-        self._has_instances_on_disk = any(
-            self._one(name, "SELECT 1 FROM {}.instances LIMIT 1") for name in schemas
-        )
+        self._has_calls_on_disk = self._has("calls_by_person")
 
-    def count_gain(self, site: str, persona: str, person: bytes, gain: Gain) -> list[tuple[bytes, int]]:
-        """Count the gain of a call to this person.
-
-        Return the key and the number of each instance that is one too many (D7).
-        """
-        known, total = self._instances, self._gains[site, persona]
+    def count_gain(self, site: str, planned: Sequence[PlannedCall], at: int) -> TooMany:
+        """Count the gain of one of a row's calls. All of them are in the slots; those after `at` follow."""
+        _, call, known_call, gain = planned[at]
+        person = known_call.person
+        total = self._gains[site, call.persona]
         total[0] += gain.people
+        calls = self._calls.get(person)
+        if calls is None or calls >= self._busy_from:
+            calls = self._load_calls(person)
+            if calls is None:
+                return self._count_instances(planned[at:], total)
+        self._calls[person] = calls + 1
+        self._unwritten.add(person)
+        total[1] += gain.event != NO_EVENT
+        total[2] += len(gain.names) // 4
+        return ()
+
+    def _load_calls(self, person: bytes) -> int | None:
+        """Return how many calls a person has, None if it is busy."""
+        if person in self._uncounted:
+            return None
+        calls, is_busy = self._calls.pop(person, None), 0
+        if calls is None:
+            calls, is_busy = self._stored_calls(person) if self._has_calls_on_disk else (0, 0)
+        if not is_busy and calls < self._busy_from:
+            return calls
+        self._uncounted[person] = calls
+        self._unwritten.add(person)
+        return None
+
+    def _stored_calls(self, person: bytes) -> tuple[int, int]:
+        query = "SELECT calls, is_busy FROM {}.calls_by_person WHERE person = ?"
+        with decoding(self._database, "calls_by_person"):
+            rows = (self._one(name, query, person) for name in self._schemas)
+            found = next((row for row in rows if row), (0, 0))
+            expect(found, int, int)
+            return found[0], found[1]
+
+    def _count_instances(self, planned: Sequence[PlannedCall], total: list[int]) -> TooMany:
+        """Count the instances of the first of these calls, whose person is busy."""
+        _, _, known_call, gain = planned[0]
+        keys = instance_keys(known_call.person, gain)
+        uncounted = self._uncounted[known_call.person]
+        if uncounted and any(self._instances_of(key) + uncounted >= MOST_INSTANCES for key in keys):
+            self._count_earlier(planned)
         too_many = []
-        keys = instance_keys(person, gain)
         for key in keys:
-            count = known.get(key)
-            if count is None:
-                count = self._load(key) if self._has_instances_on_disk else 0
-            known[key] = count = count + 1
+            count = self._instances[key] = self._instances_of(key) + 1
             if count <= MOST_INSTANCES:
                 total[1 if is_event_key(key) else 2] += 1
             else:
                 too_many.append((key, count))
-        self._unwritten.update(keys)
+        self._unwritten_instances.update(keys)
         return too_many
+
+    def _count_earlier(self, behind: Sequence[PlannedCall]) -> None:
+        """Count all instances of busy people from the slots, but for the calls `behind`, which come next."""
+        people = self._waiting()
+        counted: Counter[bytes] = Counter(dict.fromkeys(self._keys_of(people), 0))
+        for person, second, slot in self._slots.of_people(people):
+            counted.update(held_keys(person, second, slot))
+        for _, _, known_call, gain in behind:
+            if known_call.person in people:
+                counted.subtract(instance_keys(known_call.person, gain))
+        self._instances.update(counted)
+        self._unwritten_instances.update(counted)
+        self._uncounted.update(dict.fromkeys(people, 0))
+        self._unwritten |= people
+        self._busy_from //= 2
+
+    def _waiting(self) -> set[bytes]:
+        """Return the busy people who have calls whose instances are not counted."""
+        known = {person for person, uncounted in self._uncounted.items() if uncounted}
+        query = "SELECT person FROM {}.calls_by_person WHERE is_busy AND calls > 0"
+        with decoding(self._database, "calls_by_person"):
+            for name in self._schemas:
+                stored = [person for (person,) in self._database.execute(query.format(name))]
+                known.update(person for person in stored if self._is_waiting(person))
+        return known
+
+    def _is_waiting(self, person: bytes) -> bool:
+        if person not in self._uncounted:
+            calls, is_busy = self._stored_calls(person)
+            return bool(is_busy and calls)
+        return self._uncounted[person] > 0
+
+    def _keys_of(self, people: set[bytes]) -> set[bytes]:
+        """Return the keys that the instances of these people are counted under so far."""
+        keys = {key for key in self._instances if key[:8] in people}
+        for name in self._schemas:
+            query = f"SELECT name FROM {name}.instances WHERE name > ? AND name < ?"
+            for person in people:
+                keys.update(row[0] for row in self._database.execute(query, (person, person + b"\xff" * 10)))
+        return keys
 
     def take_back(self, site: str, persona: str, person: bytes, gain: Gain) -> None:
         """Take back the gain of a call that its destination refused."""
         total = self._gains[site, persona]
+        is_busy = self._calls.get(person) is None and self._load_calls(person) is None
+        is_counted = is_busy and not self._uncounted[person]
         for key in instance_keys(person, gain):
-            count = self._instances.get(key)
-            count = self._load(key) if count is None else count
-            self._instances[key] = count - 1
-            self._unwritten.add(key)
+            count = self._instances_of(key) if is_counted else 0
+            if is_counted:
+                self._instances[key] = count - 1
+                self._unwritten_instances.add(key)
             if count <= MOST_INSTANCES:
                 total[1 if is_event_key(key) else 2] -= 1
+
+    def _instances_of(self, key: bytes) -> int:
+        count = self._instances.get(key)
+        if count is None:
+            count = self._instances[key] = self._load(key)
+        return count
 
     def _load(self, key: bytes) -> int:
         query = "SELECT n FROM {}.instances WHERE name = ?"
@@ -81,9 +186,10 @@ class CountTable:
         """Tell whether another person's identity has this spelling; if not, remember this person's."""
         known = self._spellings.get(spelling) or self._new_spellings.get(spelling)
         if known is None:
-            known = self._load_spelling(spelling)
+            known = self._load_spelling(spelling) if self._has_spellings_on_disk else None
             if known is None:
                 known = self._new_spellings[spelling] = person
+            self._has_spellings_on_disk |= len(self._spellings) == _MOST_CACHED  # It forgets all of them now.
             self._spellings.remember(spelling, known)
         return known != person
 
@@ -130,7 +236,7 @@ class CountTable:
         return {persona: Held(*numbers) for persona, numbers in found.items()}
 
     def write(self, *, at_end: bool) -> None:
-        """Write the new counts, `at_end` those of instances too. The caller's transaction keeps them."""
+        """Write the new counts, `at_end` those of calls too. The caller's transaction keeps them."""
         run = self._database.executemany
         if self._new_spellings:
             run("INSERT OR IGNORE INTO main.spellings VALUES (?, ?)", sorted(self._new_spellings.items()))
@@ -146,23 +252,48 @@ class CountTable:
                 [(*key, *numbers) for key, numbers in self._gains.items()],
             )
             self._gains.clear()
-        if self._unwritten and (at_end or len(self._unwritten) > _MOST_UNWRITTEN):
-            counted = [(key, self._instances[key]) for key in sorted(self._unwritten)]
-            run("INSERT OR REPLACE INTO main.instances VALUES (?, ?)", counted)
-            self._unwritten.clear()
-            if len(self._instances) > _MOST_CACHED:  # Not `Remembered`: unwritten counts must be kept.
-                self._instances.clear()
-                self._has_instances_on_disk = True
+        unwritten = len(self._unwritten) + len(self._unwritten_instances)
+        if unwritten and (at_end or unwritten > _MOST_UNWRITTEN):
+            self._write_calls()
+
+    def _write_calls(self) -> None:
+        run = self._database.executemany
+        calls, uncounted = self._calls, self._uncounted
+        run(
+            "INSERT OR REPLACE INTO main.calls_by_person VALUES (?, ?, ?)",
+            [
+                (person, uncounted.get(person, calls.get(person)), person in uncounted)
+                for person in sorted(self._unwritten)
+            ],
+        )
+        counted = [(key, self._instances[key]) for key in sorted(self._unwritten_instances)]
+        run("INSERT OR REPLACE INTO main.instances VALUES (?, ?)", counted)
+        self._unwritten.clear()
+        self._unwritten_instances.clear()
+        # Not `Remembered`: unwritten counts must be kept.
+        if len(self._calls) + len(self._uncounted) + len(self._instances) > _MOST_CACHED:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._has_calls_on_disk = True
+        self._calls.clear()
+        self._uncounted.clear()
+        self._instances.clear()
 
     def discard(self) -> None:
         """Forget the counts that were not written."""
-        self._instances.clear()
+        self._forget()
         self._unwritten.clear()
+        self._unwritten_instances.clear()
         self._spellings.clear()
+        self._has_spellings_on_disk = True
         self._new_spellings.clear()
         self._names.clear()
         self._new_names.clear()
         self._gains.clear()
+
+    def _has(self, table: str) -> bool:
+        return any(self._one(name, f"SELECT 1 FROM {{}}.{table} LIMIT 1") for name in self._schemas)
 
     def _one(self, schema: str, query: str, *values: object) -> tuple[Any, ...] | None:
         found: tuple[Any, ...] | None = self._database.execute(query.format(schema), values).fetchone()

@@ -24,7 +24,7 @@ from km_cli.ledger.pauses import Pause, PauseTable
 from km_cli.ledger.presence import Presence
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.runs import MOST_RUNS, RunTable
-from km_cli.ledger.sent import Sent, SentTable
+from km_cli.ledger.sent import Sent, SentTable, kind_of
 from km_cli.ledger.slots import SlotTable
 from km_cli.ledger.unreported import UnreportedTable
 from km_cli.model import OutboxCall, Outcome, PlannedCall, Receipt
@@ -47,7 +47,7 @@ class Ledger:
         self._leave_no_trace = False
         self._new_sites: list[tuple[str, str, bytes, bytes]] = []
         self.slots = SlotTable(database, schemas)
-        self.counts = CountTable(database, schemas)
+        self.counts = CountTable(database, schemas, self.slots)
         self.readings = ReadingTable(database, schemas)
         self.outbox = Outbox(database, schemas)
         self.files = FileTable(database, schemas)
@@ -162,12 +162,14 @@ class Ledger:
 
     def _count_planned(self, tracker: str, reading: Reading, planned: Iterable[PlannedCall]) -> None:
         """Add the calls to those that were sent, and to the counts of their readings."""
+        counted = Counter(
+            [
+                (known.claims[0].reading if known.claims else reading.number, kind_of(call, known.taken))
+                for _, call, known, _ in planned
+            ]
+        )
         sent: Counter[Sent] = Counter()
         by_reading: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        counted = Counter(
-            (one.known.claims[0].reading if one.known.claims else reading.number, Sent.of_planned(one))
-            for one in planned
-        )
         for (number, kind), calls in counted.items():
             sent[kind] += calls
             by_reading[number][f"{tracker} {kind.site} {kind.persona}"] += calls

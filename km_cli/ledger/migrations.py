@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 from km_cli.errors import LedgerError
-from km_cli.ledger import from_2_to_3, from_3_to_4
+from km_cli.ledger import from_2_to_3, from_3_to_4, from_3_to_4_counts
 from km_cli.ledger.durable import put_in_place, remove_database
 from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
 
@@ -42,7 +42,12 @@ def _from_2_to_3(database: sqlite3.Connection) -> None:
     from_2_to_3.step(database)
 
 
-STEPS: Mapping[int, Step] = {2: _from_2_to_3, 3: from_3_to_4.step}
+def _from_3_to_4(database: sqlite3.Connection) -> None:
+    from_3_to_4.step(database)
+    from_3_to_4_counts.step(database)
+
+
+STEPS: Mapping[int, Step] = {2: _from_2_to_3, 3: _from_3_to_4}
 """Steps by the format that they begin with. Tables that are new in this format are made after the last."""
 
 OLDEST = min(STEPS)

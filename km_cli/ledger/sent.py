@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.runs import NO_RUN
-from km_cli.model import OutboxCall, PlannedCall, Record
+from km_cli.model import OutboxCall, Record, Wired
 
 _DAY = 86_400
 _ADDING = "ON CONFLICT (run, tracker, site, persona, event, day) DO UPDATE SET calls = calls + excluded.calls"
@@ -32,17 +32,16 @@ class Sent(NamedTuple):
     day: int
 
     @classmethod
-    def of_planned(cls, planned: PlannedCall) -> Sent:
-        """Return the kind of a call that was planned."""
-        call = planned.call
-        event = call.event if type(call) is Record else ""
-        return cls(call.site, call.persona, event, planned.known.taken // _DAY)
-
-    @classmethod
     def of_pending(cls, outbox_call: OutboxCall) -> Sent:
         """Return the kind of a call in the outbox, the same as when it was planned."""
         day = outbox_call.reference.taken // _DAY
         return cls(outbox_call.site, outbox_call.persona, outbox_call.event, day)
+
+
+def kind_of(call: Wired, taken: int) -> Sent:
+    """Return the kind of a call that is planned for the second `taken`."""
+    event = call.event if type(call) is Record else ""
+    return Sent(call.site, call.persona, event, taken // _DAY)
 
 
 class SentTable:

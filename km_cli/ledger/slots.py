@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Collection, Iterator
 from itertools import chain
 from struct import Struct
 from zlib import crc32
@@ -37,6 +38,7 @@ from km_cli.model import (
 _KNOWN, _MOVED = 1, 2
 _HEADER = Struct(">BI8s8s4sBBHQ")
 _CLAIM = Struct(">IBI")
+_HEADER_AND_CLAIM = Struct(_HEADER.format + _CLAIM.format[1:])
 _SUM = Struct(">I")
 _HAS_ID, _CHANGED, _SIZE = 0x80, 0x40, 0x3F
 _MOST_LINE = 0xFFFF_FFFF
@@ -63,23 +65,13 @@ def _check_sum(person: bytes, second: int, blob: bytes) -> bytes:
 
 def encode_known(known_call: KnownCall) -> bytes:
     """Return one entry as bytes."""
-    header = _HEADER.pack(
-        _KNOWN,
-        known_call.taken - known_call.second,
-        known_call.deed,
-        known_call.total,
-        known_call.event,
-        len(known_call.id),
-        len(known_call.claims),
-        len(known_call.pairs) // 8,
-        known_call.row,
-    )
-    return (
-        header
-        + known_call.id
-        + b"".join([_encode_claim(*claim) for claim in known_call.claims])
-        + known_call.pairs
-    )
+    _, second, taken, deed, total, event, pairs, call_id, claims, row = known_call
+    header = _KNOWN, taken - second, deed, total, event, len(call_id), len(claims), len(pairs) // 8, row
+    if len(claims) == 1 and not call_id:
+        reading, has_id, other, line, changed = claims[0]
+        if not (has_id or other or changed):  # the first claim of a call without an id
+            return _HEADER_AND_CLAIM.pack(*header, reading, 0, min(line, _MOST_LINE)) + pairs
+    return _HEADER.pack(*header) + call_id + b"".join([_encode_claim(*one) for one in claims]) + pairs
 
 
 def _encode_claim(reading: int, has_id: bool, total: bytes, line: int, changed: bool) -> bytes:
@@ -134,6 +126,7 @@ class SlotTable:
         self._queries = [
             f"SELECT calls FROM {name}.slots WHERE second = ? AND person = ?" for name in schemas
         ]
+        self._all_queries = [_query_of_all(name, schemas[:at]) for at, name in enumerate(schemas)]
         self._id_queries = [f"SELECT person, second FROM {name}.ids WHERE id = ?" for name in schemas]
         self._cache: dict[tuple[int, bytes], Slot] = {}
         self._dirty: set[tuple[int, bytes]] = set()
@@ -148,6 +141,9 @@ class SlotTable:
         self._led_queries = [
             f"SELECT person FROM {name}.owners WHERE leader = ? AND leader <> x''" for name in schemas
         ]
+        self._has_owners_on_disk = any(
+            database.execute(f"SELECT 1 FROM {name}.owners LIMIT 1").fetchone() for name in schemas
+        )
         self._changed = ChangedTable(database, schemas)
         self._rows = RowTable(database, schemas)
         # A log is mostly in order of time: a slot that is later than all on disk need not be looked up.
@@ -161,18 +157,32 @@ class SlotTable:
         """Return the slot, an empty one if the person has no call in that second."""
         known = self._cache.get((second, person))
         if known is None:
+            if second > self._latest_on_disk:
+                return _EMPTY
             known = self._cache[second, person] = self._load(person, second)
         return known
 
     def _load(self, person: bytes, second: int) -> Slot:
-        if second > self._latest_on_disk:
-            return _EMPTY
         with decoding(self._database, "slots"):
             for query in self._queries:
                 found = self._database.execute(query, (second, person)).fetchone()
                 if found is not None:
                     return decode_slot(person, second, found[0])
         return _EMPTY
+
+    def of_people(self, people: Collection[bytes]) -> Iterator[tuple[bytes, int, Slot]]:
+        """Yield person, second and slot of all slots of these people. It reads all slots of the ledger."""
+        for second, person in self._dirty:
+            if person in people:
+                yield person, second, self._cache[second, person]
+        self._database.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person BLOB PRIMARY KEY)")
+        self._database.execute("DELETE FROM wanted")
+        self._database.executemany("INSERT INTO wanted VALUES (?)", [(person,) for person in people])
+        with decoding(self._database, "slots"):
+            for query in self._all_queries:
+                for second, person, blob in self._database.execute(query):
+                    if (second, person) not in self._dirty:
+                        yield person, second, decode_slot(person, second, blob)
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
         """Replace the slot, for now in memory."""
@@ -242,7 +252,7 @@ class SlotTable:
     def owner(self, person: bytes) -> Owner | None:
         """Return the owner of a person."""
         known = self._owners.get(person)
-        if known is None:
+        if known is None and self._has_owners_on_disk:
             with decoding(self._database, "owners"):
                 for query in self._owner_queries:
                     found = self._database.execute(query, (person,)).fetchone()
@@ -310,7 +320,11 @@ class SlotTable:
         if len(self._cache) > _MOST_CACHED:
             self._empty_cache()
         if len(self._owners) > _MOST_OWNERS:
-            self._owners.clear()
+            self._forget_owners()
+
+    def _forget_owners(self) -> None:
+        self._owners.clear()
+        self._has_owners_on_disk = True
 
     def _empty_cache(self) -> None:
         self._cache.clear()
@@ -327,11 +341,20 @@ class SlotTable:
         self._empty_cache()
         self._dirty.clear()
         self._ids.clear()
-        self._owners.clear()
+        self._forget_owners()
         self._new_owners.clear()
         self._new_led.clear()
         self._changed.discard()
         self._rows.discard()
+
+
+def _query_of_all(schema: str, above: tuple[str, ...]) -> str:
+    """Return the query for the slots of wanted people in a schema, without those that `above` replace."""
+    return f"SELECT second, person, calls FROM {schema}.slots AS slot WHERE person IN temp.wanted" + "".join(
+        f" AND NOT EXISTS (SELECT 1 FROM {name}.slots AS other "
+        "WHERE other.second = slot.second AND other.person = slot.person)"
+        for name in above
+    )
 
 
 def _is_referenced(known_call: KnownCall, reference: SlotReference) -> bool:

@@ -34,11 +34,12 @@ class Identities:
         self._prefix = prefix
         self._trimmed = [] if trimmed is None else trimmed
         self._allowed = {value.casefold() for value in allowed}
-        self._clean: Remembered[str, str] = Remembered(_MOST_REMEMBERED)
+        self.known: Remembered[str, str] = Remembered(_MOST_REMEMBERED)
+        """The identities of texts that were checked before."""
 
     def clean(self, text: str) -> str:
         """Return the identity to send, "" if there is none. Raises BadIdentity."""
-        known = self._clean.get(text)
+        known = self.known.get(text)
         if known is not None or not text:
             return known or ""
         identity = text.strip()
@@ -51,7 +52,7 @@ class Identities:
             return self.clean(identity)
         self._check(identity)
         identity = self._prefix + identity
-        return self._clean.remember(text, identity)
+        return self.known.remember(text, identity)
 
     def _check(self, identity: str) -> None:
         folded = identity.casefold()

@@ -22,8 +22,10 @@ from km_cli.mapping.properties import (
 from km_cli.mapping.selection import EventsSeen, LeftOut, Selection
 from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
 from km_cli.model import NANOSECONDS, Event, Finding, Persona, PersonaPart, Properties, Reject, Row
+from km_cli.model.making import maker
 
 _ALL = Selection()
+_event, _persona_part = maker(Event), maker(PersonaPart)
 
 
 class Mapper:
@@ -61,9 +63,10 @@ class Mapper:
         self._properties = properties_reader(columns, found, tabular=tabular)
         self._cells = cells_reader(columns, found, tabular=tabular)
         allowed = tuple(allowed)
+        identities = [Identities(allowed, persona.prefix, self._trimmed) for persona in personas]
         self._identities = tuple(
-            (cell(used.identity), Identities(allowed, persona.prefix, self._trimmed).clean)
-            for used, persona in zip(columns.personas, personas, strict=True)
+            (cell(used.identity), one.known, one.clean)
+            for used, one in zip(columns.personas, identities, strict=True)
         )
         self._event, self._timestamp, self._id = (
             cell(name) for name in (columns.event, columns.timestamp, columns.id)
@@ -85,12 +88,15 @@ class Mapper:
             if self._looks and self._is_outside(values):
                 return LeftOut(row)
             self._trimmed.clear()
-            identities = [clean(cell(values)) for cell, clean in self._identities]
+            identities = [
+                known.get(text := cell(values)) or clean(text) for cell, known, clean in self._identities
+            ]
             is_part = "" in identities
             if is_part and self._members is None:
                 self._check_any(identities)
             name = self._event(values)
-            _check_event(name)
+            if len(name) > LONGEST_NAME or not name or name.isspace():
+                raise _bad_event(name)
             time = self._timestamp(values)
             moment = self._times.parse(time)
             if is_part and self._members is not None:
@@ -114,9 +120,11 @@ class Mapper:
             ) from None
         has_findings = is_part or self._times.leap_second
         findings = tuple(self._findings(row, identities)) if has_findings else ()
-        self._count(moment, self._properties.width - len(properties))
+        empty = self._properties.width - len(properties)
+        if empty or self._trimmed or moment % NANOSECONDS:
+            self._count(moment, empty)
         cells, is_date = self._cells(values), self._times.is_date(time)
-        return Event(row, parts, name, moment, properties, event_id, cells, is_date, findings)
+        return _event((row, parts, name, moment, properties, event_id, cells, is_date, findings))
 
     def _is_outside(self, values: Any) -> bool:
         """Tell whether a row is outside of the selection. If it is, faults in it do not matter."""
@@ -155,11 +163,11 @@ class Mapper:
     def _completed(self, values: Any, identities: list[str], moment: int) -> list[str]:
         """Return the identities; where the row has none, those that the members' file has for the actor."""
         assert self._members is not None
-        cell, _ = self._identities[0]
+        cell, *_ = self._identities[0]
         known = self._members.identities_at(cell(values).strip(), moment)
         return [
             identity or clean(other)
-            for identity, other, (_, clean) in zip(identities, known, self._identities, strict=True)
+            for identity, other, (*_, clean) in zip(identities, known, self._identities, strict=True)
         ]
 
     def _count(self, moment: int, empty: int) -> None:
@@ -192,11 +200,10 @@ def _sharing_a_site(personas: Sequence[Persona]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(places) for places in by_site.values() if len(places) > 1)
 
 
-def _check_event(name: str) -> None:
+def _bad_event(name: str) -> BadRow:
     if not name or name.isspace():
-        raise BadRow("no-event", "it has no event name")
-    if len(name) > LONGEST_NAME:
-        raise BadRow("D4", f"the event name {name[:30]!r}… has {len(name)} characters, over 254")
+        return BadRow("no-event", "it has no event name")
+    return BadRow("D4", f"the event name {name[:30]!r}… has {len(name)} characters, over 254")
 
 
 class _Parts:
@@ -228,7 +235,7 @@ class _Parts:
     def deal(self, values: Any, identities: Sequence[str], properties: Properties) -> tuple[PersonaPart, ...]:
         """Return the parts, one for each persona."""
         if self._plain:
-            return tuple([PersonaPart(identity, properties) for identity in identities])
+            return tuple([_persona_part((identity, properties, (), "")) for identity in identities])
         return tuple(
             PersonaPart(
                 identity,

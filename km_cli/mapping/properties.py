@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_name, is_reserved
@@ -54,10 +55,18 @@ def cells_reader(columns: Columns, found: tuple[str, ...], *, tabular: bool) -> 
     if not tabular:
         is_ignored = columns.is_ignored if columns.ignore else None
         return lambda values: tuple(_leaves(values, "", is_ignored))
-    kept = [(index, name) for index, name in enumerate(found) if not columns.is_ignored(name)]
-    return lambda values: tuple(
-        [(name, values[index]) for index, name in kept if values[index] and not values[index].isspace()]
-    )
+    names = tuple(name for name in found if not columns.is_ignored(name))
+    pick = _picker(tuple(index for index, name in enumerate(found) if not columns.is_ignored(name)))
+
+    def read(values: list[str]) -> Properties:
+        cells = pick(values)
+        if "" in cells or any(map(str.isspace, cells)):
+            return tuple(
+                [pair for pair in zip(names, cells, strict=True) if pair[1] and not pair[1].isspace()]
+            )
+        return tuple(zip(names, cells, strict=True))
+
+    return read
 
 
 def _leaves(
@@ -120,12 +129,19 @@ def check_size(properties: Properties) -> None:
             raise BadRow("D5", f"the value of {name!r} has more than {LONGEST_VALUE:,} bytes")
 
 
+def _picker(indexes: tuple[int, ...]) -> Callable[[list[str]], tuple[str, ...]]:
+    """Return a function that picks the cells of a row with these indexes."""
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return lambda cells: tuple([cells[index] for index in indexes])
+
+
 def _cell_of(place: dict[str, int]) -> Callable[[str], ReadCell]:
     def cell(name: str) -> ReadCell:
         if not name:
             return lambda _: ""
-        index = place[name]
-        return lambda cells: str(cells[index])
+        read: ReadCell = itemgetter(place[name])
+        return read
 
     return cell
 
@@ -134,12 +150,16 @@ class _CellProperties:
     """Reads the properties of cells. `width` is their number when none is empty."""
 
     def __init__(self, indexes: tuple[tuple[int, str], ...]) -> None:
-        self._indexes = indexes
+        self._names = tuple(name for _, name in indexes)
+        self._pick = _picker(tuple(index for index, _ in indexes))
         self.width = len(indexes)
 
     def read(self, cells: list[str]) -> Properties:
         """Return the properties that are not empty."""
-        return tuple([(name, cells[index]) for index, name in self._indexes if cells[index]])
+        values = self._pick(cells)
+        if "" in values:
+            return tuple([pair for pair in zip(self._names, values, strict=True) if pair[1]])
+        return tuple(zip(self._names, values, strict=True))
 
 
 def _member(name: str) -> ReadCell:

@@ -16,6 +16,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
 _FIRST = int(datetime(2009, 1, 1, tzinfo=UTC).timestamp()) * NANOSECONDS
 _DAY = 86_400 * NANOSECONDS
+_SECONDS = re.compile(r"[1-9]\d{9}", re.ASCII)
+"""Seconds since 1970, from 2001 to 2286."""
 
 
 class _Unit(NamedTuple):
@@ -87,7 +89,11 @@ class Times:
         Raises BadTime if it is not a time in Kissmetrics' range (D6), AmbiguousTime if a flag has to decide.
         """
         text = text.strip()
-        moment, unit = self._moment(text)
+        if self.unit == "seconds" and _SECONDS.fullmatch(text):
+            self.leap_second, self._order_shown = False, ""
+            moment, unit = int(text) * NANOSECONDS, self.unit  # as `_moment` would read it
+        else:
+            moment, unit = self._moment(text)
         if not _FIRST <= moment <= self._last:
             raise _out_of_range(text, moment, unit)
         if unit != self.unit and unit:
@@ -108,7 +114,11 @@ class Times:
         if not self._has_clock:
             return True
         return (
-            not self._format and len(text) <= 12 and ":" not in text and not _NUMBER.fullmatch(text.strip())
+            not self._format
+            and len(text) <= 12
+            and ":" not in text
+            and not text.isdigit()
+            and not _NUMBER.fullmatch(text.strip())
         )
 
     def _moment(self, text: str) -> tuple[int, str]:

@@ -21,7 +21,7 @@ from km_cli.model.calls import (
     Wired,
     part_of,
 )
-from km_cli.model.counts import Held, instance_keys, is_event_key
+from km_cli.model.counts import Held, held_keys, instance_keys, is_event_key
 from km_cli.model.delivery import Answer, AnswerKind, OutboxCall, Outcome, Receipt
 from km_cli.model.events import Event, Persona, PersonaPart
 from km_cli.model.known import (
@@ -80,6 +80,7 @@ __all__ = [
     "SlotReference",
     "Timed",
     "Wired",
+    "held_keys",
     "instance_keys",
     "is_event_key",
     "part_of",

@@ -90,11 +90,30 @@ def part_on_wire(persona: str, payload: bytes) -> str:
 
 
 class Sequence(NamedTuple):
-    """The calls that one row becomes. It ends on the identity that it began with.
+    """The calls that one row becomes: those of one persona follow one another.
 
-    `cells` are the row's columns, as in its Event.
+    `cells` are the row's columns, as in its Event. `actor` is the persona that identity returns to.
     """
 
     row: Row
-    calls: tuple[Call, ...]
+    calls: tuple[Wired, ...]
     cells: Properties = ()
+    actor: str = ""
+
+    @property
+    def shown(self) -> tuple[Call, ...]:
+        """The calls with the identities between them. It ends on the actor that it began with."""
+        shown: list[Call] = []
+        toggles = [Identify(call.persona, call.identity) for call in self.calls]
+        for at, call in enumerate(self.calls):
+            if not at or toggles[at] != toggles[at - 1]:
+                shown.append(toggles[at])
+            shown.append(call)
+        if self.is_toggled and self.calls[0].persona == self.actor:
+            shown.append(toggles[0])
+        return tuple(shown)
+
+    @property
+    def is_toggled(self) -> bool:
+        """Whether calls of more than one persona are among them."""
+        return bool(self.calls) and self.calls[0].persona != self.calls[-1].persona

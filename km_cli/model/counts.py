@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from km_cli.model.known import NO_EVENT, Gain
+from km_cli.model.known import NO_EVENT, Gain, Slot
 
 
 class Held(NamedTuple):
@@ -24,8 +24,18 @@ def instance_keys(person: bytes, gain: Gain) -> list[bytes]:
     names = gain.names
     keys = [person + names[at : at + 4] for at in range(0, len(names), 4)]
     if gain.event != NO_EVENT:
-        keys.append(person + b"event" + gain.event)
+        keys.append(_event_key(person, gain.event))
     return keys
+
+
+def held_keys(person: bytes, second: int, slot: Slot) -> list[bytes]:
+    """Return the keys that the instances of a person's second are counted under."""
+    events, names = slot.held(second)
+    return [person + name for name in names] + [_event_key(person, event) for event in events]
+
+
+def _event_key(person: bytes, event: bytes) -> bytes:
+    return person + b"event" + event
 
 
 def is_event_key(key: bytes) -> bool:

@@ -158,13 +158,17 @@ class Slot(NamedTuple):
             if known_call.taken == second:
                 yield known_call.event, known_call.pairs
 
+    def held(self, second: int) -> tuple[set[bytes], set[bytes]]:
+        """Return the digests of the events and of the property names that the person has in this second."""
+        standing = list(self.standing(second))
+        events = {event for event, _ in standing if event != NO_EVENT}
+        return events, {name for _, pairs in standing for name, _ in split_pairs(pairs)}
+
     def gain(self, event: bytes, pairs: bytes, second: int) -> Gain:
         """Return the part of a call that the calls of this second do not have."""
-        standing = list(self.standing(second))
-        known = {name for _, others in standing for name, _ in split_pairs(others)}
+        events, known = self.held(second)
         names = dict.fromkeys(name for name, _ in split_pairs(pairs) if name not in known)
-        is_new = all(event != other for other, _ in standing)
-        return Gain(0, event if is_new else NO_EVENT, b"".join(names))
+        return Gain(0, NO_EVENT if event in events else event, b"".join(names))
 
 
 def split_pairs(pairs: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from km_cli.model import (
     Alias,
+    Claim,
     Finding,
     KnownRow,
     PlannedCall,
@@ -12,12 +13,15 @@ from km_cli.model import (
     Reject,
     Row,
     RowFingerprint,
+    RowPlan,
     Timed,
     part_of,
 )
+from km_cli.model.making import maker
 from km_cli.protocols import Slots
 
 _NO_FINGERPRINT = RowFingerprint()
+_known_row, _row_plan = maker(KnownRow), maker(RowPlan)
 
 
 class NotPlanned(Exception):
@@ -29,7 +33,24 @@ class NotPlanned(Exception):
 
 
 class RowDecision:
-    """Collects the decisions on one row. `reading` is its reading, `line` its line there, 0 if not known."""
+    """Collects the decisions on one row. `reading` is its reading, `line` its line there, 0 if not known.
+
+    `new_people` are those of the row that Kissmetrics does not have before their first call is planned.
+    """
+
+    __slots__ = (
+        "_claims",
+        "_number",
+        "cells",
+        "findings",
+        "line",
+        "new_people",
+        "planned",
+        "reading",
+        "rejects",
+        "row",
+        "row_fingerprint",
+    )
 
     def __init__(
         self,
@@ -42,18 +63,31 @@ class RowDecision:
         self.reading = reading
         self.line = row.line
         self.row_fingerprint = row_fingerprint
-        self.cells = dict(cells)
+        self.cells = cells
+        self.new_people: set[bytes] = set()
         self._number = 0
+        self._claims: tuple[Claim, ...] = ()
         self.planned: list[PlannedCall] = []
         self.rejects: list[Reject] = []
         self.findings: list[Finding] = []
 
+    def made(self) -> RowPlan:
+        """Return the plan of the row."""
+        planned, rejects, findings = tuple(self.planned), tuple(self.rejects), tuple(self.findings)
+        return _row_plan((self.row, planned, rejects, findings, False))
+
     def keep_row(self, slots: Slots) -> int:
         """Return the number under which the row is kept; keep it when its first call is planned."""
         if not self._number:
-            known = KnownRow(self.reading, self.row.line, self.row_fingerprint.columns)
-            self._number = slots.keep_row(known)
+            columns = self.row_fingerprint.columns
+            self._number = slots.keep_row(_known_row((self.reading, self.row.line, columns)))
         return self._number
+
+    def first_claims(self, *, has_id: bool) -> tuple[Claim, ...]:
+        """Return the claims on a new call: that of this row alone."""
+        if not self._claims or self._claims[0].has_id != has_id:
+            self._claims = (Claim(self.reading, has_id, line=self.line),)
+        return self._claims
 
     def reject(self, error: NotPlanned, part: str) -> None:
         """Reject a part of the row. Parts with the same code share one reject."""

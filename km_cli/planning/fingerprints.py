@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from unicodedata import normalize
 
 from km_cli.kissmetrics import fold_identity, fold_name
 from km_cli.memory import Remembered
-from km_cli.model import NO_EVENT, NO_SECOND, Alias, Owner, Properties, Record, RowFingerprint, Set, Wired
+from km_cli.model import (
+    NANOSECONDS,
+    NO_EVENT,
+    NO_SECOND,
+    Alias,
+    Owner,
+    Properties,
+    Record,
+    RowFingerprint,
+    Set,
+    Wired,
+)
+from km_cli.model.making import maker
 
 _MOST_TOTAL = 0xFFFF_FFFF_FFFF_FFFF
 _MOST_REMEMBERED = 100_000
@@ -34,6 +46,9 @@ class CallFingerprint(NamedTuple):
     id: bytes
     other: bytes = b""
     names: bytes = b""
+
+
+_call_fingerprint = maker(CallFingerprint)
 
 
 class SetFingerprint(NamedTuple):
@@ -75,15 +90,16 @@ class Fingerprints:
             other, _ = self._digest_person(call.site, call.other)
             return CallFingerprint(person, identity, NO_SECOND, other, b"", NO_EVENT, b"", b"", other)
         assert type(call) is Record
-        event, folded = self._events.get(call.event) or self._digest_event(call.event)
-        done = f"{call.identity}\0{call.actor}\0{folded}\0{call.moment}"
+        site, persona, who, actor, name, moment, properties, log_id = call
+        event, folded = self._events.get(name) or self._digest_event(name)
+        done = f"{who}\0{actor}\0{folded}\0{moment}"
         deed = blake2b(done.encode(), digest_size=8).digest()
-        if self._last[0] is not call.properties:  # the personas of a row mostly share their properties
-            self._last = (call.properties, *self._digest_pairs(call.properties))
+        if self._last[0] is not properties:  # the personas of a row mostly share their properties
+            self._last = (properties, *self._digest_pairs(properties))
         _, pairs, names = self._last
-        event_id = digest(8, self._tracker, call.site, call.persona, call.id) if call.id else b""
-        return CallFingerprint(
-            person, identity, call.second, deed, row_total, event, pairs, event_id, b"", names
+        event_id = digest(8, self._tracker, site, persona, log_id) if log_id else b""
+        return _call_fingerprint(
+            (person, identity, moment // NANOSECONDS, deed, row_total, event, pairs, event_id, b"", names)
         )
 
     def fingerprint_row(self, cells: Properties) -> RowFingerprint:
@@ -91,9 +107,10 @@ class Fingerprints:
 
         Its total is a sum, so that it does not depend on the order of the columns.
         """
-        digests = self._digest_each(cells)
-        total = sum([number for _, number in digests]) & _MOST_TOTAL
-        return RowFingerprint(total.to_bytes(8), b"".join([pair for pair, _ in digests]))
+        if not cells:
+            return RowFingerprint(bytes(8))
+        pairs, numbers = zip(*self._digest_each(cells), strict=True)
+        return RowFingerprint((sum(numbers) & _MOST_TOTAL).to_bytes(8), b"".join(pairs))
 
     def digest_properties(self, properties: Properties) -> bytes:
         """Return one digest of all properties, in any order. Ledgers of format 2 know a call by it."""
@@ -132,8 +149,10 @@ class Fingerprints:
 
     def _digest_each(self, pairs: Properties) -> list[tuple[bytes, int]]:
         """Return for each pair of name and value its 8 bytes, and its digest as a number to add up."""
-        known = self._pairs
-        return [known.get(pair) or self._digest_pair(pair) for pair in pairs]
+        digests = list(map(self._pairs.get, pairs))
+        if None in digests:
+            return [digest or self._digest_pair(pair) for digest, pair in zip(digests, pairs, strict=True)]
+        return cast("list[tuple[bytes, int]]", digests)
 
     def _digest_pair(self, pair: tuple[str, str]) -> tuple[bytes, int]:
         name, value = pair

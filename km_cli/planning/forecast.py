@@ -5,14 +5,13 @@ It follows planning, and so sees only calls that are to be sent. The ledger has 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterable
 
 from km_cli.kissmetrics import MOST_INSTANCES, fold_name
 from km_cli.memory import Remembered
 from km_cli.model import (
     Alias,
     Finding,
-    PlannedCall,
     Properties,
     Record,
     RowPlan,
@@ -35,16 +34,22 @@ _Found = list[tuple[str, str, str]]
 """Findings of a row: code, message, and the person or thing that each concerns."""
 
 
+class _Site:
+    """A site as the counts know it, and the names of events and properties that this run has counted."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.events: Remembered[str, bool] = Remembered(_MOST_REMEMBERED)
+        self.properties: Remembered[str, bool] = Remembered(_MOST_REMEMBERED)
+
+
 class Forecaster:
     """Counts the plans of one run. `tracker` keeps its sites apart from those of other trackers."""
 
     def __init__(self, counts: Counts, tracker: str) -> None:
         self._counts = counts
         self._tracker = tracker
-        self._names: defaultdict[tuple[str, str], Remembered[str, bool]] = defaultdict(
-            lambda: Remembered(_MOST_REMEMBERED)
-        )
-        self._sites: dict[str, str] = {}
+        self._sites: dict[str, _Site] = {}
         self._last: tuple[str, str, Properties] = ("", "", ())
         # In a log with more names than that, a crossover may be reported again.
         self._personas: Remembered[tuple[str, str], str] = Remembered(_MOST_REMEMBERED)
@@ -52,7 +57,10 @@ class Forecaster:
 
     def site(self, name: str) -> str:
         """Return the name that the counts have for a site."""
-        return self._sites.get(name) or self._sites.setdefault(name, f"{self._tracker} {name}")
+        return self._site(name).name
+
+    def _site(self, name: str) -> _Site:
+        return self._sites.get(name) or self._sites.setdefault(name, _Site(f"{self._tracker} {name}"))
 
     def take(self, sequence: Sequence, plan: RowPlan) -> list[Finding]:
         """Count a row's calls; return the findings about them."""
@@ -63,14 +71,21 @@ class Forecaster:
                 _SEVERAL,
             ):
                 self._check_crossover(call, found)
-        for planned in plan.planned:
+        for at, planned in enumerate(plan.planned):
             call = planned.call
-            site = self.site(call.site)
-            too_many = self._counts.count_gain(site, call.persona, planned.known.person, planned.gain)
+            site = self._site(call.site)
+            too_many = self._counts.count_gain(site.name, plan.planned, at)
             if not isinstance(call, Alias):
-                self._count(planned, call, found)
+                if planned.gain.people and (message := self._check_spelling(planned.known.person, call)):
+                    found.append(("alike-ids", message, name_person(call)))
+                last = (call.site, call.event, call.properties)
+                if last != self._last:  # two personas mostly do the same
+                    self._last = last
+                    self._check_names(call, site, found)
                 if too_many:
                     _note_instances(too_many, call, found)
+        if not found:
+            return []
         row = plan.row
         return [Finding(code, message, row.source, row.line, who) for code, message, who in found]
 
@@ -85,27 +100,18 @@ class Forecaster:
             message = f"{call.event!r} is done by {first} and {call.persona}: reports count both as people"
             found.append(("crossover", message, call.event))
 
-    def _count(self, planned: PlannedCall, call: Record | Set, found: _Found) -> None:
-        """Check the spelling of a new person, and the names of a call."""
-        if planned.gain.people and (message := self._check_spelling(planned.known.person, call)):
-            found.append(("alike-ids", message, name_person(call)))
-        last = (call.site, call.event, call.properties)
-        if last != self._last:  # two personas mostly do the same
-            self._last = last
-            self._check_names(call, found)
-
-    def _check_names(self, call: Record | Set, found: _Found) -> None:
-        if call.event not in self._names[call.site, "event"]:
-            self._count_name(call.site, "event", call.event, found)
-        known = self._names[call.site, "property"]
+    def _check_names(self, call: Record | Set, site: _Site, found: _Found) -> None:
+        if call.event not in site.events:
+            site.events.remember(call.event, True)
+            self._count_name(site.name, "event", call.event, found)
         for name, _ in call.properties:
-            if name not in known:
-                self._count_name(call.site, "property", name, found)
+            if name not in site.properties:
+                site.properties.remember(name, True)
+                self._count_name(site.name, "property", name, found)
 
     def _count_name(self, site: str, kind: str, name: str, found: _Found) -> None:
         """Count a name that is new in this run (D8)."""
-        self._names[site, kind].remember(name, True)
-        count = self._counts.count_name(self.site(site), kind, digest(8, fold_name(name))) if name else 0
+        count = self._counts.count_name(site, kind, digest(8, fold_name(name))) if name else 0
         if count > MANY_NAMES:
             limit = f"{MOST_NAMES:,}" + (f" (an FAQ says {MANY_NAMES:,})" if count <= MOST_NAMES else "")
             message = f"{name!r} is {kind} name number {count:,}; a product has at most {limit}"
@@ -121,7 +127,7 @@ class Forecaster:
         return f"the {call.persona} {call.identity!r} differs from {earlier} only in case or Unicode form"
 
 
-def _note_instances(too_many: list[tuple[bytes, int]], call: Record | Set, found: _Found) -> None:
+def _note_instances(too_many: Iterable[tuple[bytes, int]], call: Record | Set, found: _Found) -> None:
     """Report each event and property whose earliest instance Kissmetrics drops now (D7)."""
     names = {digest(4, fold_name(name)): name for name, _ in call.properties}
     for key, number in too_many:

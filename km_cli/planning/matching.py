@@ -53,17 +53,14 @@ class Matching:
         self._seconds = seconds
         self._others = others
 
-    def knows(self, call: Record, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
-        """Claim a call for its reading if it is known; return whether it is. Raises NotPlanned.
+    def knows(self, call: Record, fingerprint: CallFingerprint, own: Slot, decision: RowDecision) -> bool:
+        """Claim a call for its reading if it is known; return whether it is. `own` is the slot of its second.
 
-        The order matters: each step is less certain than the one before it.
+        The order of the steps matters: each is less certain than the one before it. Raises NotPlanned.
         """
         if fingerprint.id and self._known_by_id(call, fingerprint, decision):
             return True
-        slot = self._slots.slot(fingerprint.person, fingerprint.second)
-        if not slot.known:
-            return False
-        candidates = self._with_same_deed(slot, fingerprint, decision)
+        candidates = self._with_same_deed(own, fingerprint, decision)
         return bool(candidates) and (
             self._known_in_reading(call, fingerprint, candidates, decision)
             or self._known_alike(fingerprint, candidates, decision)
@@ -262,9 +259,7 @@ class Matching:
         if not columns:
             return f"in {place}"
         there = self._others.cells(known_row) if shows_both else ()
-        return (
-            f"in {place}, with another {_list_values(columns, _fold(decision.cells.items()), _fold(there))}"
-        )
+        return f"in {place}, with another {_list_values(columns, _fold(decision.cells), _fold(there))}"
 
     def _decide_anew(self, displaced: PlannedCall, decision: RowDecision) -> None:
         """Decide on a row that was taken for a changed call, now that the call's own row has turned up."""
@@ -275,10 +270,12 @@ class Matching:
         fingerprint = self._fingerprints.fingerprint_call(call, row_fingerprint.total)
         slot = self._slots.slot(fingerprint.person, fingerprint.second)
         anew = RowDecision(displaced.row, decision.reading, row_fingerprint)
+        anew.new_people = decision.new_people
         candidates = self._with_same_deed(slot, fingerprint, anew)
         try:
             if not self._known_changed(call, fingerprint, candidates, anew):
-                self._seconds.plan(call, fingerprint, anew)
+                own = self._slots.slot(fingerprint.person, fingerprint.second)
+                self._seconds.plan(call, fingerprint, own, anew)
                 decision.findings += anew.findings
         except NotPlanned as error:
             decision.rejects.append(Reject(displaced.row, error.code, str(error), (part_of(call),)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from km_cli.memory import Remembered
-from km_cli.model import Alias, Identify, Record, Reject, RowPlan, Sequence, Set, Wired, part_of, split_pairs
+from km_cli.model import Alias, Record, Reject, RowPlan, Sequence, Set, Wired, part_of, split_pairs
 from km_cli.planning.aliases import Aliases
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
@@ -48,23 +48,23 @@ class Planner:
         calls = [
             (call, self._fingerprints.fingerprint_call(call, row_fingerprint.total))
             for call in sequence.calls
-            if not isinstance(call, Identify)
         ]
         try:
-            self._check_owners(calls)
+            self._check_owners(calls, decision)
         except NotPlanned as error:
             return RowPlan(row, rejects=(Reject(row, error.code, str(error)),))
         self._decide_calls(calls, decision)
-        return RowPlan(row, tuple(decision.planned), tuple(decision.rejects), tuple(decision.findings))
+        return decision.made()
 
-    def _check_owners(self, calls: _Fingerprinted) -> None:
-        """Raise NotPlanned if a call would make one person of two, for good (I2, D4).
+    def _check_owners(self, calls: _Fingerprinted, decision: RowDecision) -> None:
+        """Note who is new. Raise NotPlanned if a call would make one person of two, for good (I2, D4).
 
         The owners of people are known across rows, files and runs.
         """
         for call, fingerprint in calls:
             owner = self._slots.owner(fingerprint.person)
             if owner is None:
+                decision.new_people.add(fingerprint.person)
                 continue
             if owner.persona != call.persona:
                 raise NotPlanned(
@@ -90,8 +90,7 @@ class Planner:
         for call, fingerprint in calls:
             try:
                 if type(call) is Record:
-                    if not self._matching.knows(call, fingerprint, decision):
-                        self._seconds.plan(call, fingerprint, decision)
+                    self._decide_record(call, fingerprint, decision)
                 elif type(call) is Set:
                     self._decide_set(call, decision)
                 elif type(call) is Alias:
@@ -100,6 +99,15 @@ class Planner:
                 decision.reject(error, part_of(call))
         for alias, fingerprint in aliases:
             self._aliases.decide(alias, fingerprint, decision)
+
+    def _decide_record(self, call: Record, fingerprint: CallFingerprint, decision: RowDecision) -> None:
+        """Plan an event, unless it is known. Raises NotPlanned."""
+        own = self._slots.slot(fingerprint.person, fingerprint.second)
+        if fingerprint.id or own.known:
+            if self._matching.knows(call, fingerprint, own, decision):
+                return
+            own = self._slots.slot(fingerprint.person, fingerprint.second)
+        self._seconds.plan(call, fingerprint, own, decision)
 
     def _decide_set(self, call: Set, decision: RowDecision) -> None:
         """Plan the properties that were not set before for this identity. Raises NotPlanned."""
@@ -114,7 +122,8 @@ class Planner:
         if missing:
             call = call._replace(properties=missing)
             fingerprint = self._fingerprints.fingerprint_call(call)
-            self._seconds.plan(call, fingerprint, decision)
+            own = self._slots.slot(fingerprint.person, fingerprint.second)
+            self._seconds.plan(call, fingerprint, own, decision)
             for name, _ in missing:
                 set_id = self._fingerprints.fingerprint_set(call, name).id
                 self._slots.keep_id(set_id, fingerprint.person, fingerprint.second)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+from km_cli.memory import Remembered
 from km_cli.model import (
     NO_EVENT,
-    Claim,
     Gain,
     KnownCall,
     MovedCall,
@@ -21,9 +21,15 @@ from km_cli.model import (
     Timed,
     split_pairs,
 )
+from km_cli.model.making import maker
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint
 from km_cli.protocols import Slots
+
+_gain, _known_call, _planned_call, _slot = maker(Gain), maker(KnownCall), maker(PlannedCall), maker(Slot)
+
+
+_MOST_REMEMBERED = 100_000
 
 
 class Collisions(Enum):
@@ -41,26 +47,33 @@ class Seconds:
         self._slots = slots
         self._spread = spread if collisions is Collisions.SPREAD else 0
         self._collisions = collisions
+        self._refused = slots.refused
+        self._taken: Remembered[tuple[bytes, int, bytes, bytes | None], int] = Remembered(_MOST_REMEMBERED)
+        """The first second after a call's own that may be free for an event, or for event and properties."""
 
-    def plan(self, call: Timed, fingerprint: CallFingerprint, decision: RowDecision) -> None:
-        """Choose the second of a new call, take it, and plan the call. Raises NotPlanned."""
-        person, first = fingerprint.person, fingerprint.second
-        own = self._slots.slot(person, first)
-        is_new_person = self._slots.owner(person) is None
-        taken = first
+    def plan(self, call: Timed, fingerprint: CallFingerprint, own: Slot, decision: RowDecision) -> None:
+        """Choose the second of a new call, take it, and plan the call. `own` is the slot of its own second.
+
+        Raises NotPlanned.
+        """
+        person, identity, taken, deed, total, event, pairs, call_id, _, names = fingerprint
+        is_new_person = person in decision.new_people
         if own.known or own.moved:
             taken = self._choose(call, fingerprint, own, decision)
-            gain = self._slots.slot(person, taken).gain(fingerprint.event, fingerprint.pairs, taken)
-            gain = gain._replace(people=int(is_new_person))
+            there = own if taken == fingerprint.second else self._slots.slot(person, taken)
+            gain = there.gain(event, pairs, taken)._replace(people=int(is_new_person))
         else:
-            gain = Gain(int(is_new_person), fingerprint.event, fingerprint.names)
+            gain = _gain((int(is_new_person), event, names))
         row_number = decision.keep_row(self._slots) if type(call) is Record else 0
-        claim = Claim(decision.reading, fingerprint.id != b"", line=decision.line)
-        known_call = _known_call(fingerprint, taken, claim, row_number)
+        claims = decision.first_claims(has_id=call_id != b"")
+        known_call = _known_call(
+            (person, fingerprint.second, taken, deed, total, event, pairs, call_id, claims, row_number)
+        )
         self._take(known_call, own)
         if is_new_person:
-            self._slots.set_owner(person, Owner(call.persona, fingerprint.identity))
-        decision.planned.append(PlannedCall(decision.row, call, known_call, gain))
+            decision.new_people.discard(person)
+            self._slots.set_owner(person, Owner(call.persona, identity))
+        decision.planned.append(_planned_call((decision.row, call, known_call, gain)))
 
     def _take(self, known_call: KnownCall, own: Slot) -> None:
         """Put a call into the slots.
@@ -70,7 +83,7 @@ class Seconds:
         other call merges with this one there.
         """
         person, second, taken, *_ = known_call
-        self._slots.put(person, second, Slot((*own.known, known_call), own.moved))
+        self._slots.put(person, second, _slot(((*own.known, known_call), own.moved)))
         if taken != second:
             there = self._slots.slot(person, taken)
             moved_call = MovedCall(known_call.event, known_call.pairs)
@@ -85,28 +98,45 @@ class Seconds:
         only a property value is lost (D2).
         """
         first = fingerprint.second
-        without_event = -1
-        first_rule = ""
-        for second in range(first, first + self._spread + 1):
-            slot = own if second == first else self._slots.slot(fingerprint.person, second)
-            rule = _merging_rule(slot, second, fingerprint)
-            if (
-                second == first
-                and rule == "D1"
-                and (fingerprint.event, fingerprint.pairs) in slot.standing(second)
-            ):
-                decision.note_alike(call)
-            first_rule = first_rule or rule
-            if not rule:
-                if second != first:
-                    decision.note_moved(first_rule, call, second - first)
-                return second
-            if rule == "D2" and without_event < 0:
-                without_event = second
+        rule = _merging_rule(own, first, fingerprint)
+        if not rule:
+            return first
+        if rule == "D1" and (fingerprint.event, fingerprint.pairs) in own.standing(first):
+            decision.note_alike(call)
+        free = self._free_after(fingerprint)
+        if free is not None:
+            decision.note_moved(rule, call, free - first)
+            return free
+        seconds = range(first, first + self._spread + 1)
+        without_event = next((second for second in seconds if self._rule_in(second, fingerprint) == "D2"), -1)
         if self._collisions is Collisions.REJECT or without_event < 0:
-            return self._keep_or_reject(call, fingerprint, first_rule, decision)
+            return self._keep_or_reject(call, fingerprint, rule, decision)
         decision.note_lost(call)
         return without_event
+
+    def _free_after(self, fingerprint: CallFingerprint) -> int | None:
+        """Return the first free second after the call's own; None if there is none within the spread.
+
+        A second that is taken stays taken, as long as no call is refused. So the search goes on where the
+        last one for the same event, or for the same event and properties, has ended.
+        """
+        if self._slots.refused != self._refused:
+            self._refused = self._slots.refused
+            self._taken.clear()
+        first, last = fingerprint.second, fingerprint.second + self._spread
+        of_event = (fingerprint.person, first, fingerprint.event, None)
+        of_call = (fingerprint.person, first, fingerprint.event, fingerprint.pairs)
+        with_event = self._taken.get(of_event, first + 1)
+        second = max(with_event, self._taken.get(of_call, first + 1))
+        while second <= last and (rule := self._rule_in(second, fingerprint)):
+            with_event += with_event == second and rule == "D1"
+            second += 1
+        self._taken.remember(of_event, with_event)
+        self._taken.remember(of_call, second)
+        return second if second <= last else None
+
+    def _rule_in(self, second: int, fingerprint: CallFingerprint) -> str:
+        return _merging_rule(self._slots.slot(fingerprint.person, second), second, fingerprint)
 
     def _keep_or_reject(
         self, call: Timed, fingerprint: CallFingerprint, rule: str, decision: RowDecision
@@ -129,21 +159,6 @@ class Seconds:
             rule,
             f"{done} already {span}: Kissmetrics would merge them (a larger --spread, or --collisions keep)",
         )
-
-
-def _known_call(fingerprint: CallFingerprint, taken: int, claim: Claim, row_number: int) -> KnownCall:
-    return KnownCall(
-        fingerprint.person,
-        fingerprint.second,
-        taken,
-        fingerprint.deed,
-        fingerprint.total,
-        fingerprint.event,
-        fingerprint.pairs,
-        fingerprint.id,
-        (claim,),
-        row_number,
-    )
 
 
 def _merging_rule(slot: Slot, second: int, fingerprint: CallFingerprint) -> str:

@@ -28,6 +28,8 @@ class _Judgement(NamedTuple):
     who: str
 
 
+_Judgements = tuple[_Judgement, ...]
+
 _in_order = attrgetter("place")
 
 
@@ -71,62 +73,60 @@ class Rules:
         self._identity_rules = [(at, one) for at, one in placed if isinstance(one, IdentityRule)]
         self._events: Remembered[str, None] = Remembered(_MOST_NAMES)
         self._properties: Remembered[str, None] = Remembered(_MOST_NAMES)
-        self._values: Remembered[tuple[str, str], list[_Judgement]] = Remembered(_MOST_VALUES)
-        self._identities: Remembered[str, list[_Judgement]] = Remembered(_MOST_NAMES)
+        self._values: Remembered[tuple[str, str], _Judgements] = Remembered(_MOST_VALUES)
+        self._identities: Remembered[str, _Judgements] = Remembered(_MOST_NAMES)
 
-    def look(self, event: Event) -> Iterator[Finding]:
-        """Yield the findings in an event that will be sent, in the order of the registry."""
-        found = self._names_and_values(event) + self._identities_of(event)
-        for place, rule in self._properties_rules:
-            if judged := rule.judge(event.properties):
-                found.append(_Judgement(place, *judged))
-        for place, message, who in sorted(found, key=_in_order) if found else ():  # it is mostly empty
-            yield Finding(self._rules[place].about.code, message, event.row.source, event.row.line, who)
-
-    def _names_and_values(self, event: Event) -> list[_Judgement]:
+    def look(self, event: Event) -> list[Finding]:
+        """Return the findings in an event that will be sent, in the order of the registry."""
         found: list[_Judgement] = []
-        names, values = self._properties, self._values
         if event.name not in self._events:
             self._events.remember(event.name, None)
             found += self._judge_name(Name("event", event.name))
-        for pair in event.properties:
-            if pair[0] not in names:
-                names.remember(pair[0], None)
-                found += self._judge_name(Name("property", pair[0]))
-            judged = values.get(pair)
-            if judged is None:
-                judged = self._judge_value(pair)
-            if judged:
-                found += judged
-        return found
-
-    def _identities_of(self, event: Event) -> list[_Judgement]:
-        found: list[_Judgement] = []
+        known = self._values
+        # Nearly all of them are known, and without judgements.
+        for pair in [pair for pair in event.properties if known.get(pair) != ()]:
+            found += self._judge_pair(pair)
+        known_identities = self._identities
         for part in event.parts:
-            if identity := part.identity:
-                judged = self._identities.get(identity)
-                if judged is None:
-                    judged = self._identities.remember(identity, self._judge_identity(identity))
-                found += judged
-        return found
+            if part.identity and known_identities.get(part.identity) != ():
+                found += self._judge_identity(part.identity)
+        for place, rule in self._properties_rules:
+            if judged := rule.judge(event.properties):
+                found.append(_Judgement(place, *judged))
+        return [
+            Finding(self._rules[place].about.code, message, event.row.source, event.row.line, who)
+            for place, message, who in (sorted(found, key=_in_order) if found else ())  # it is mostly empty
+        ]
+
+    def _judge_pair(self, pair: tuple[str, str]) -> Iterator[_Judgement]:
+        """Yield the judgements on a property: on its name if that is new, and on its value."""
+        name, value = pair
+        if name not in self._properties:
+            self._properties.remember(name, None)
+            yield from self._judge_name(Name("property", name))
+        judged = self._values.get(pair)
+        if judged is None:
+            judged = tuple(
+                _Judgement(place, message, f"property {name!r}")
+                for place, rule in self._value_rules
+                if (message := rule.judge(name, value))
+            )
+            if len(value) <= _LONGEST_VALUE:
+                self._values.remember(pair, judged)
+        yield from judged
+
+    def _judge_identity(self, identity: str) -> _Judgements:
+        judged = self._identities.get(identity)
+        if judged is None:
+            judged = tuple(
+                _Judgement(place, message, repr(identity))
+                for place, rule in self._identity_rules
+                if (message := rule.judge(identity))
+            )
+            self._identities.remember(identity, judged)
+        return judged
 
     def _judge_name(self, name: Name) -> Iterator[_Judgement]:
         for place, rule, groups in self._name_rules:
             if message := rule.judge(name, groups.earlier(name)):
                 yield _Judgement(place, message, name.text)
-
-    def _judge_value(self, pair: tuple[str, str]) -> list[_Judgement]:
-        name, value = pair
-        judged = [
-            _Judgement(place, message, f"property {name!r}")
-            for place, rule in self._value_rules
-            if (message := rule.judge(name, value))
-        ]
-        return judged if len(value) > _LONGEST_VALUE else self._values.remember(pair, judged)
-
-    def _judge_identity(self, identity: str) -> list[_Judgement]:
-        return [
-            _Judgement(place, message, repr(identity))
-            for place, rule in self._identity_rules
-            if (message := rule.judge(identity))
-        ]

@@ -5,44 +5,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from km_cli.inputs import Item
 from km_cli.inputs.base import record_may_grow
 from km_cli.ledger import Reading
 from km_cli.mapping import LeftOut
-from km_cli.model import Event, Gap, Reject, Row, RowPlan
+from km_cli.model import Event, Gap, Reject, RowPlan
 
 Mapped = Event | Reject | LeftOut | Gap
 """An item of an input after mapping: an event, a rejected row, a row outside of the selection, or a gap."""
 
 
 class BatchBuilder:
-    """A batch in the making. `is_open` if its last record has no line end."""
+    """A batch in the making."""
 
     def __init__(self) -> None:
         self.plans: list[RowPlan] = []
         self.raws: list[bytes] = []
-        self.rows = 0
-        self.rejected = 0
-        self.last_rejected = False
-        self.is_open = False
         self.size = 0
+        self._last = b""
 
     def add(self, raw: bytes, plan: RowPlan | None) -> None:
         """Add a row with its plan, or bytes that belong to no row (without a plan)."""
         self.raws.append(raw)
         self.size += len(raw)
-        if plan is None:
-            return
-        self.rows += 1
-        self.is_open = record_may_grow(raw)
-        self.last_rejected = bool(plan.rejects)
-        self.rejected += self.last_rejected
-        self.plans.append(plan)
+        if plan is not None:
+            self.plans.append(plan)
+            self._last = raw
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return len(self.plans)
+
+    @property
+    def rejected(self) -> int:
+        """How many of its rows have a reject."""
+        return sum(1 for plan in self.plans if plan.rejects)
+
+    @property
+    def last_rejected(self) -> bool:
+        """Whether its last row has a reject."""
+        return bool(self.plans and self.plans[-1].rejects)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its last record has no line end."""
+        return bool(self.plans) and record_may_grow(self._last)
 
 
-def raw_of(one: Mapped | Item) -> bytes:
+def raw_of(one: Mapped) -> bytes:
     """Return the bytes of an item in the input."""
-    return one.raw if isinstance(one, Gap | Row) else one.row.raw
+    return one.raw if isinstance(one, Gap) else one.row.raw
 
 
 class Batch(NamedTuple):

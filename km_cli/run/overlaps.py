@@ -121,6 +121,9 @@ class Overlaps:
                 self._beside.clear()
             return
         first, last, dated = self._span
+        if first <= second <= last and (dated or not is_date):
+            self._in_order = self._in_order and second == last
+            return
         if second < last:
             self._in_order = False
         self._span = Span(min(first, second) if last else second, max(last, second), dated or is_date)

@@ -235,6 +235,7 @@ class Pipeline:
         batch = BatchBuilder()
         # No row can conflict with an empty ledger, so then the first batch need not be larger than others.
         least = MOST_JUDGED if is_new and self._ledger.readings.have_calls else 1
+        most = max(self._settings.batch_size, least)
         while True:
             try:
                 one = next(mapped, None)
@@ -249,11 +250,11 @@ class Pipeline:
             batch.add(raw_of(one), None if isinstance(one, Gap) else self._rows.plan(one))
             if least > 1 and batch.rows == least:
                 judge_conflicts(batch, cursor.reading.source)
-            if batch.rows >= max(self._settings.batch_size, least) or batch.size >= _BATCH_BYTES:
+            if len(batch.plans) >= most or batch.size >= _BATCH_BYTES:
                 cursor.spans(overlaps.span)
                 self._send(batch, cursor, at_end=False)
                 self._check_rejects(at_end=False)
-                batch, least = BatchBuilder(), 1
+                batch, least, most = BatchBuilder(), 1, self._settings.batch_size
         if batch.rows < least:
             judge_conflicts(batch, cursor.reading.source)
         cursor.spans(overlaps.span)

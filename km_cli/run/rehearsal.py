@@ -9,7 +9,6 @@ from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.errors import KmError, TooManyFindings
 from km_cli.ledger import Ledger
-from km_cli.protocols import Destination
 from km_cli.rules import is_harmless
 from km_cli.run.batch import Batch
 from km_cli.run.observer import Observer
@@ -26,25 +25,17 @@ Work = Callable[[Pipeline, Ledger], None]
 class Rehearsal:
     """Takes the batches of a dry run: they go to the ledger's overlay, and no call is sent."""
 
-    def __init__(
-        self, ledger: Ledger, tracker: str, destination: Destination, tally: Tally, stop: Stop
-    ) -> None:
+    def __init__(self, ledger: Ledger, tracker: str, tally: Tally, stop: Stop) -> None:
         self._ledger = ledger
         self._tracker = tracker
-        self._destination = destination
         self._tally = tally
         self._stop = stop
 
     def ship(self, batch: Batch) -> None:
-        """Count the calls that an import would send."""
-        calls = [
-            (planned, self._destination.encode(planned.call, planned.known.taken))
-            for plan in batch.plans
-            for planned in plan.planned
-        ]
+        """Count the calls that an import would send. Nothing reads their bytes, so they get none."""
         for plan in batch.plans:
-            if row := self._tally.take(plan):
-                row.settle_all()
+            self._tally.rehearse(plan)
+        calls = [(planned, b"") for plan in batch.plans for planned in plan.planned]
         self._ledger.commit(self._tracker, batch.reading, calls, at_end=batch.at_end)
         self.check()
 
@@ -83,9 +74,7 @@ def rehearse(
     pending: dict[str, int] = {}
     ledger = Ledger.overlay(settings.ledger)
     try:
-        keys = {site.name: "" for site in settings.people.sites}
-        destination = settings.target.open(keys, settings.timeout, clock)
-        sink = Rehearsal(ledger, settings.target.tracker, destination, tally, stop)
+        sink = Rehearsal(ledger, settings.target.tracker, tally, stop)
         pipeline = Pipeline(settings, ledger, sink, tally, observer, clock, seeks_ids=True)
         work(pipeline, ledger)
         pending = ledger.outbox.count(settings.target.tracker)

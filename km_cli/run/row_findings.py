@@ -32,13 +32,13 @@ class RowFindings:
         self._ids = IdColumns(columns) if seeks_ids and not columns.id else None
         self._is_dated = False
 
-    def look(self, event: Event) -> Iterator[Finding]:
-        """Yield the findings about a row and the row before it."""
+    def look(self, event: Event) -> tuple[Finding, ...]:
+        """Return the findings about a row and the row before it."""
         self._is_dated = self._is_dated or event.is_date
-        if finding := self._neighbours.look(event):
-            yield finding
-        if self._ids is not None:
+        if self._ids is not None and self._ids.are_possible:
             self._ids.look(event)
+        finding = self._neighbours.look(event)
+        return (finding,) if finding else ()
 
     def end(self) -> Iterator[Finding]:
         """Yield the findings about all rows together."""
@@ -49,11 +49,9 @@ class RowFindings:
             yield Finding("dates", message, self._source, 0)
 
 
-def moved_members(
-    event: Event, sequence: Sequence, plan: RowPlan, members: Members | None
-) -> Iterator[Finding]:
+def moved_members(event: Event, sequence: Sequence, plan: RowPlan, members: Members) -> Iterator[Finding]:
     """Yield the finding about a row that was sent before for another account than it has now."""
-    if members is None or not plan.planned:
+    if not plan.planned:
         return
     sent = {planned.call.persona for planned in plan.planned if type(planned.call) is Record}
     done = {call.persona for call in sequence.calls if type(call) is Record}
@@ -100,14 +98,17 @@ class IdColumns:
         self._candidates: dict[str, _Candidate] | None = None
         self._rows = 0
 
+    @property
+    def are_possible(self) -> bool:
+        """Whether any column can still be an id."""
+        return self._candidates is None or bool(self._candidates)
+
     def look(self, event: Event) -> None:
         """Take note of a row."""
         self._rows += 1
         if self._candidates is None:
             taken = self._columns.taken
             self._candidates = {name: _Candidate() for name, _ in event.cells if name not in taken}
-        if not self._candidates:
-            return
         cells = dict(event.cells)
         for name, candidate in list(self._candidates.items()):
             if not candidate.may_be(cells.get(name, "")):

@@ -66,7 +66,8 @@ class RowPlanner:
     def _plan(self, event: Event) -> RowPlan:
         own = self._mappers.reading_of(event.row)
         self._overlaps.see(event.moment // NANOSECONDS, own, is_date=event.is_date)
-        found = [*event.findings, *self._row_findings.look(event)]
+        found = list(event.findings)
+        found += self._row_findings.look(event)
         sequence = self._expansion.expand(event)
         if isinstance(sequence, Reject):
             return RowPlan(event.row, rejects=(sequence,), findings=tuple(found))
@@ -77,7 +78,8 @@ class RowPlanner:
         found += self._rules.look(event)
         plan = self._planner.plan(sequence, own)
         found += self._forecaster.take(sequence, plan)
-        found += moved_members(event, sequence, plan, self._settings.members)
+        if self._settings.members is not None:
+            found += moved_members(event, sequence, plan, self._settings.members)
         self._observer.planned(sequence, plan)
         return plan._replace(findings=(*found, *plan.findings)) if found else plan
 

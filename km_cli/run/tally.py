@@ -56,11 +56,6 @@ class OpenRow:
         self._rejected = rejected
         self._pending = False
 
-    def settle_all(self) -> None:
-        """Count the row as if all of its calls were acknowledged: in a dry run nothing is sent."""
-        self._calls = 1
-        self.settle(Outcome.ACKNOWLEDGED)
-
     def settle(self, outcome: Outcome) -> None:
         """Take the receipt of one call."""
         self._calls -= 1
@@ -103,6 +98,21 @@ class Tally:
 
     def take(self, plan: RowPlan) -> OpenRow | None:
         """Count the decision on a row. Return the row if it has calls: their receipts settle it."""
+        if self._count(plan):
+            return OpenRow(self.rows, len(plan.planned), rejected=bool(plan.rejects))
+        return None
+
+    def rehearse(self, plan: RowPlan) -> None:
+        """Count the decision on a row in a dry run, where calls count as sent."""
+        if not self._count(plan):
+            return
+        if plan.rejects:
+            self.rows.rejected += 1
+        else:
+            self.rows.sent += 1
+
+    def _count(self, plan: RowPlan) -> bool:
+        """Count the decision on a row, and the row itself if it has no calls; tell whether it has any."""
         for finding in plan.findings:
             self.note(finding)
         for reject in plan.rejects:
@@ -111,13 +121,13 @@ class Tally:
         for planned in plan.planned:
             self.by_persona[planned.call.persona] += 1
         if plan.planned:
-            return OpenRow(self.rows, len(plan.planned), rejected=bool(plan.rejects))
+            return True
         if plan.rejects:
             self.rows.rejected += 1
         else:
             self.rows.skipped += 1
             self.undone += plan.is_undone
-        return None
+        return False
 
     def note(self, finding: Finding, rows: int = 1) -> None:
         """Count a finding, keep the first of each code, and add its rows to those of its subject."""

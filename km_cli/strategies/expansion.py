@@ -7,9 +7,11 @@ from collections.abc import Sequence as Listed
 
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
 from km_cli.memory import Remembered
-from km_cli.model import Alias, Call, Event, Identify, Persona, PersonaPart, Record, Reject, Sequence, Set
+from km_cli.model import Alias, Event, Persona, PersonaPart, Record, Reject, Sequence, Set, Wired
+from km_cli.model.making import maker
 
 _MOST_NAMES = 100_000
+_record = maker(Record)
 
 
 class Expansion:
@@ -17,37 +19,38 @@ class Expansion:
 
     def __init__(self, personas: Listed[Persona]) -> None:
         self._actor = personas[0].name
-        self._personas = [(persona, _naming(persona)) for persona in personas]
+        self._personas = [(persona.name, persona.site, _naming(persona)) for persona in personas]
 
     def expand(self, event: Event) -> Sequence | Reject:
         """Return the calls for `event`: those of each persona that the row names, as that persona.
 
-        Identity toggles only if another persona has a part, and then returns to the actor. A corrected reject
+        A corrected reject
         expands only to the parts that it still owes. A sequence without calls means that no persona may do
         the event. A Reject means that a persona may do it, but the row has no identity for that persona.
         """
         row = event.row
         owed = row.origin.owed if row.origin else ()
-        calls: list[Call] = []
-        recorded = 0
-        for (persona, naming), part in zip(self._personas, event.parts, strict=True):
-            if part.identity and (own := _calls_of(persona, naming(event.name), part, event, owed)):
-                recorded += 1
-                calls += own
-        for call in calls:
-            if type(call) is Record:
-                if len(call.event) > LONGEST_NAME:
-                    message = f"the event {call.event[:30]!r}… has {len(call.event)} characters, over 254"
-                    return Reject(row, "D4", message)
-                break
-        else:
+        actor, moment = event.parts[0].identity, event.moment
+        calls: list[Wired] = []
+        for (who, site, naming), part in zip(self._personas, event.parts, strict=True):
+            identity, properties, sets, alias = part
+            if not identity:
+                continue
+            name = naming(event.name) if naming else event.name
+            if sets or alias or owed:
+                calls += _calls_of(who, site, name, part, event, owed)
+            elif name:
+                calls.append(_record((site, who, identity, actor, name, moment, properties, event.id)))
+        first = next((call for call in calls if type(call) is Record), None)
+        if first is None:
             if refused := self._without_record(event, owed, calls):
                 return refused
-        if recorded > 1 and calls[0] == Identify(self._actor, event.parts[0].identity):
-            calls.append(calls[0])
-        return Sequence(row, tuple(calls), event.cells)
+        elif len(first.event) > LONGEST_NAME:
+            message = f"the event {first.event[:30]!r}… has {len(first.event)} characters, over 254"
+            return Reject(row, "D4", message)
+        return Sequence(row, tuple(calls), event.cells, self._actor)
 
-    def _without_record(self, event: Event, owed: tuple[str, ...], calls: list[Call]) -> Reject | None:
+    def _without_record(self, event: Event, owed: tuple[str, ...], calls: list[Wired]) -> Reject | None:
         """Return a Reject if the row names no persona that may do its event, or that has a part owed."""
         if owed and not calls:
             message = f"it still owes {' and '.join(owed)}, and no persona that it names has such a part now"
@@ -59,23 +62,20 @@ class Expansion:
 
     def _able(self, event: str) -> list[str]:
         """Return the personas that may do this event."""
-        return [persona.name for persona, naming in self._personas if naming(event)]
+        return [who for who, _, naming in self._personas if naming is None or naming(event)]
 
 
 def _calls_of(
-    persona: Persona, name: str, part: PersonaPart, event: Event, owed: tuple[str, ...]
-) -> list[Call]:
+    who: str, site: str, name: str, part: PersonaPart, event: Event, owed: tuple[str, ...]
+) -> list[Wired]:
     """Return one persona's calls; for a corrected reject, only those that it still owes."""
     identity, properties, sets, alias = part
-    who, site, *_ = persona
     if owed:
         name = name if who in owed else ""
         sets = sets if f"{who}.set" in owed else ()
         alias = alias if f"{who}.alias" in owed else ""
-    if not (name or sets or alias):
-        return []
     actor, moment = event.parts[0].identity, event.moment
-    calls: list[Call] = [Identify(who, identity)]
+    calls: list[Wired] = []
     if sets:
         calls.append(Set(site, who, identity, actor, moment, sets))
     if name:
@@ -85,13 +85,13 @@ def _calls_of(
     return calls
 
 
-def _naming(persona: Persona) -> Callable[[str], str]:
-    """Return a function from an event's name in the log to its name for this persona.
+def _naming(persona: Persona) -> Callable[[str], str] | None:
+    """Return a function from an event's name in the log to its name for this persona; None if it is the same.
 
     The function returns "" for an event that the persona may not do.
     """
     if persona.events is None and persona.rename == "{event}":
-        return str
+        return None
     may_do = None if persona.events is None else {fold_name(name): new for name, new in persona.events}
     known: Remembered[str, str] = Remembered(_MOST_NAMES)
 

@@ -20,7 +20,7 @@ from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
-from km_cli.model import Identify, RowPlan, Sequence
+from km_cli.model import RowPlan, Sequence
 from km_cli.run.observer import Observer
 from km_cli.run.tally import Tally
 
@@ -54,7 +54,7 @@ class RunObserver(Observer):
         """Keep the first rows that send something, and the first row that toggles if none of them does."""
         if not plan.planned or (self._toggles and len(self.first) >= self._keep):
             return
-        toggles = sum(isinstance(call, Identify) for call in sequence.calls) > 1
+        toggles = sequence.is_toggled
         if len(self.first) < self._keep or (toggles and self._keep):
             self.first.append((sequence, plan))
         self._toggles = self._toggles or toggles

@@ -16,17 +16,16 @@ def sequence_lines(sequence: Sequence, plan: RowPlan) -> Iterator[str]:
     yield ""
     yield f"{sequence.row.source}, line {sequence.row.line}"
     planned = {_key(one.call): (one.call, one.known) for one in plan.planned}
-    wired = [call for call in sequence.calls if not isinstance(call, Identify)]
-    several = len({call.site for call in wired}) > 1
-    site_of = {call.persona: f", site {call.site}" if several else "" for call in wired}
+    several = len({call.site for call in sequence.calls}) > 1
+    site_of = {call.persona: f", site {call.site}" if several else "" for call in sequence.calls}
     identified = ""
-    for call in wired:
+    for call in sequence.calls:
         text = list(_call_lines(call, planned))
         if text and call.persona != identified:
             identified = call.persona
             yield f"  identify  {short(call.identity, 60)}  ({call.persona}{site_of[call.persona]})"
         yield from text
-    *_, last = sequence.calls
+    *_, last = sequence.shown
     if isinstance(last, Identify) and identified != last.persona:
         yield f"  identify  {short(last.identity, 60)}  ({last.persona}{site_of[last.persona]})"
 

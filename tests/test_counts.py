@@ -1,0 +1,120 @@
+"""Instances (D7) are counted exactly as soon as a person could have too many, and never before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from km_cli.ledger import Ledger, Reading, counts
+from km_cli.model import NANOSECONDS, Held, PlannedCall, Record, Row, Sequence, SlotReference, instance_keys
+from km_cli.planning import Planner
+from tests.test_planner import SECOND, Readings
+
+MOST = 6
+
+
+class Step(NamedTuple):
+    """A row of two people, in a second after the start, and what is done behind it."""
+
+    user: str
+    second: int
+    event: str
+    plan: str
+    then: str
+
+
+steps = st.builds(
+    Step,
+    st.sampled_from(["ada", "ada", "bo"]),
+    st.integers(0, 30),
+    st.sampled_from(["Paid", "Paid", "Paid", "Left"]),
+    st.sampled_from(["", "pro"]),
+    st.sampled_from(["", "", "", "commit", "end the file", "reopen", "refuse"]),
+)
+
+
+class Naive:
+    """Counts every instance of everybody."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[bytes] = Counter()
+        self.events = self.properties = 0
+
+    def add(self, planned: PlannedCall) -> list[tuple[bytes, int]]:
+        """Count a call; return the instances that are too many."""
+        keys = instance_keys(planned.known.person, planned.gain)
+        self.counts.update(keys)
+        self._hold([key for key in keys if self.counts[key] <= MOST], 1)
+        return [(key, self.counts[key]) for key in keys if self.counts[key] > MOST]
+
+    def take_back(self, keys: list[bytes]) -> None:
+        """Take a call back that was refused."""
+        self._hold([key for key in keys if self.counts[key] <= MOST], -1)
+        self.counts.subtract(keys)
+
+    def _hold(self, keys: list[bytes], by: int) -> None:
+        self.events += by * sum(b"event" in key for key in keys)
+        self.properties += by * sum(b"event" not in key for key in keys)
+
+
+@given(st.lists(steps, min_size=20, max_size=60), st.integers(0, 4), st.booleans())
+def test_they_are_those_of_a_count_of_everything(all_steps: list[Step], busy_from: int, is_dry: bool) -> None:
+    """Whenever batches, files and runs end, whatever is refused, in a dry run over a ledger too."""
+    limits = patch.multiple(counts, MOST_INSTANCES=MOST, BUSY_FROM=busy_from)
+    with limits, TemporaryDirectory() as folder:
+        path = Path(folder, "ledger.db")
+        half = len(all_steps) // 2
+        naive = Naive()
+        run(Ledger.open(path), path, all_steps[:half], naive, first=2)
+        ledger = Ledger.overlay(path) if is_dry else Ledger.open(path)
+        run(ledger, path, all_steps[half:], naive, first=2 + half)
+
+
+def run(ledger: Ledger, path: Path, all_steps: list[Step], naive: Naive, first: int) -> None:
+    """Plan rows, and compare each one's counts and the totals with the naive ones."""
+    is_dry = ledger.slots._database.execute("PRAGMA database_list").fetchone()[2] == ""
+    reading = ledger.readings.begin(Reading(0, "", "asked", "", f"{first}.csv", (), ","))
+    planner = Planner(ledger.slots, "t", reading.number, Readings())
+    sent: list[PlannedCall] = []
+    for line, step in enumerate(all_steps, first):
+        planned = planner.plan(sequence_of(step, line)).planned
+        sent += planned
+        for at, one in enumerate(planned):
+            assert list(ledger.counts.count_gain("main", planned, at)) == naive.add(one)
+        if step.then in ("commit", "end the file") or (step.then == "reopen" and is_dry):
+            ledger.commit("t", reading, [], at_end=step.then == "end the file")
+        elif step.then == "reopen":
+            ledger.commit("t", reading, [])
+            ledger.close()
+            ledger = Ledger.open(path)
+            planner = Planner(ledger.slots, "t", reading.number, Readings())
+        elif step.then == "refuse" and sent:
+            refuse(ledger, sent.pop(len(sent) // 2), naive)
+        held = ledger.counts.total("main").get("user", Held())
+        assert (held.events, held.properties) == (naive.events, naive.properties)
+    ledger.commit("t", reading, [])
+    ledger.close()
+
+
+def sequence_of(step: Step, line: int) -> Sequence:
+    moment = (SECOND + step.second) * NANOSECONDS
+    properties = (("plan", step.plan),) if step.plan else ()
+    records = tuple(
+        Record("main", "user", who, step.user, step.event, moment, properties, "")
+        for who in (step.user, "Acme")
+    )
+    return Sequence(Row("log.csv", line, b"", None), records, (("line", str(line)),))
+
+
+def refuse(ledger: Ledger, planned: PlannedCall, naive: Naive) -> None:
+    """Forget a call as if its destination had refused it."""
+    person, second, taken, deed, total, *_ = planned.known
+    if freed := ledger.slots.forget(SlotReference(person, second, taken, deed, total)):
+        naive.take_back(instance_keys(person, freed))
+        ledger.counts.take_back("main", "user", person, freed)
