@@ -36,6 +36,7 @@ SLOW = frozenset(
             "aliases",
             "reject_limit",
             "backfill",
+            "benchmarks",
             "compression",
             "foresight",
             "full_disk",

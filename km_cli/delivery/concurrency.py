@@ -101,11 +101,17 @@ class Concurrency:
             self._rest -= 1
             return
         self._goes_up = self._goes_up and not is_slow
-        step = max(level.limit * _STEP, level.limit + 1) if self._goes_up else level.limit / _STEP
-        if self._change(int(step), now):
+        if self._change(self._next_limit(is_slow=is_slow), now):
             self._before, self._rest = level, 0
         else:
             self._goes_up, self._rest = not self._goes_up, _REST
+
+    def _next_limit(self, *, is_slow: bool) -> int:
+        """Return the limit a step up or down. Below the start there is little to spare, unless it is slow."""
+        if self._goes_up:
+            return max(int(self.limit * _STEP), self.limit + 1)
+        lower = int(self.limit / _STEP)
+        return lower if is_slow else min(self.limit, max(lower, START))
 
     def _change(self, limit: int, now: float) -> bool:
         """Set the limit, within its bounds; tell whether it is another one."""
