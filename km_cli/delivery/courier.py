@@ -107,6 +107,8 @@ class Courier:
 
         Infinity means to wait until an answer or a new call comes in.
         """
+        if self._is_plain(now) and self.has_room and self._ready:
+            return self._request(self._new_calls(), now)
         patience = self._breaker.patience(now) if self._unresolved else math.inf
         if not patience:
             self.fail(self._out_of_patience())
@@ -118,11 +120,29 @@ class Courier:
         if not wait:
             calls, wait = self._next(now)
             if calls:
-                self.in_flight += len(calls)
                 self._pacing.sent(now, len(calls))
-                return Request(calls, self._breaker.start_probe(), now)
+                return self._request(calls, now)
         self._concurrency.idle()
         return min(wait, patience)
+
+    def _is_plain(self, now: float) -> bool:
+        """Tell whether nothing holds calls back and no retry is due before new ones: most of the time."""
+        return (
+            self._is_proven
+            and not self._breaker.is_open
+            and not self._delayed
+            and not self._pacing.is_slow
+            and self.paused_until <= now
+            and self.failure is None
+        )
+
+    def _request(self, calls: list[QueuedCall], now: float) -> Request:
+        self.in_flight += len(calls)
+        return Request(calls, self._breaker.start_probe(), now)
+
+    def _new_calls(self) -> list[QueuedCall]:
+        count = min(self._at_once, len(self._ready), self._room())
+        return [self._ready.popleft() for _ in range(count)]
 
     def settle(self, request: Request, answer: Answer | KmError, now: float) -> bool:
         """Turn an answer into receipts or retries; return whether more calls may go now than before."""
@@ -187,8 +207,7 @@ class Courier:
                 self.retried += 1
                 return [self._due(now)], 0.0
         if self._ready:
-            count = min(self._at_once, len(self._ready), self._room())
-            return [self._ready.popleft() for _ in range(count)], 0.0
+            return self._new_calls(), 0.0
         return [], wait
 
     def _fresh_probe(self) -> QueuedCall:

@@ -67,15 +67,16 @@ class OneThread(Driver):
         answers = self._transfers.step(wait)
         with self._lock:
             self._is_resting = False
-            for number, answer in answers:
-                self._settle(self._requests.pop(number), answer)
+            if answers:
+                self._settle((self._requests.pop(number), answer) for number, answer in answers)
         return True
 
     def _take(self) -> tuple[list[Request], float]:
         """Return the requests that go now, and how long nothing else will."""
         started: list[Request] = []
+        now = self._clock.monotonic()
         while not (self._draining or self.failure):
-            found = self._courier.take(self._clock.monotonic())
+            found = self._courier.take(now)
             if not isinstance(found, Request):
                 if self.failure is not None:
                     self._has_progress = True

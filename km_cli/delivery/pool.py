@@ -73,7 +73,7 @@ class Pool(Driver):
                 except Exception as error:  # noqa: BLE001 - a worker that dies must end the run
                     answer = unforeseen(error)
                 with self._lock:
-                    self._settle(request, answer)
+                    self._settle([(request, answer)])
                     self._start_workers()
         finally:
             if connection is not None:

@@ -46,6 +46,9 @@ _BROKEN_URL = (
 )
 
 
+_TAKEN = Answer(AnswerKind.ACKNOWLEDGED)
+
+
 class Route(NamedTuple):
     """The way to a destination, for messages: its `host`, and the `proxy` in between, or "".
 
@@ -116,7 +119,7 @@ def _classify_image(line: str, kind: str, body: bytes | None) -> Answer:
         return Answer(AnswerKind.RETRY, f"{line} with an answer that does not end")
     if not body.startswith(_IMAGES):
         return Answer(AnswerKind.NOT_AN_IMAGE, f"{line} with {len(body)} bytes that are no image (W3)")
-    return Answer(AnswerKind.ACKNOWLEDGED)
+    return _TAKEN
 
 
 def retry_after(text: str, now: float) -> float:
