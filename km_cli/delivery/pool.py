@@ -62,8 +62,9 @@ class Pool(Driver):
 
     def _work(self) -> None:
         connection: Connection | None = None
+        settled: list[tuple[Request, Answer | KmError]] = []
         try:
-            while request := self._take():
+            while request := self._take(settled):
                 answer: Answer | KmError
                 try:
                     connection = connection or self._destination.connect()
@@ -72,16 +73,17 @@ class Pool(Driver):
                     answer = error
                 except Exception as error:  # noqa: BLE001 - a worker that dies must end the run
                     answer = unforeseen(error)
-                with self._lock:
-                    self._settle([(request, answer)])
-                    self._start_workers()
+                settled = [(request, answer)]
         finally:
             if connection is not None:
                 connection.close()
 
-    def _take(self) -> Request | None:
-        """Wait for the next request and return it; None once the pool has ended."""
+    def _take(self, settled: list[tuple[Request, Answer | KmError]]) -> Request | None:
+        """Settle the last answer, wait for the next request and return it; None once the pool has ended."""
         with self._lock:
+            if settled:
+                self._settle(settled)
+                self._start_workers()
             while not (self._ended or self._draining or self.failure):
                 now = self._clock.monotonic()
                 found = self._courier.take(now)

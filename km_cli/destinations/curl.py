@@ -12,17 +12,14 @@ import errno
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import certifi
-from requests.utils import select_proxy
 
 from km_cli.destinations import answers
-from km_cli.destinations.answers import MOST_ANSWER, Reply, Route, classify_reply
-from km_cli.destinations.base import LONGEST_GET
-from km_cli.destinations.masking import Mask
+from km_cli.destinations.answers import MOST_ANSWER, Reply
 from km_cli.destinations.sockets import READ, WRITE, Waker, watched
+from km_cli.destinations.wire import USER_AGENT, Wire
 from km_cli.errors import TransportError
 from km_cli.model import Answer, OutboxCall
 
@@ -125,30 +122,11 @@ class _Transfer:
 
 
 class CurlTransfers:
-    """Sends up to `most` calls at a time. `environ` has certificates and proxies, as requests finds them.
+    """Sends up to `most` calls at a time."""
 
-    `now` returns seconds since 1970: Retry-After may be a date.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        keys: Mapping[str, str],
-        environ: Mapping[str, Any],
-        timeout: float,
-        route: Route,
-        mask: Mask,
-        now: Callable[[], float],
-        most: int,
-    ) -> None:
+    def __init__(self, wire: Wire, most: int) -> None:
         check_curl()
-        self._url = url
-        self._keys = keys
-        self._environ = environ
-        self._timeout = timeout
-        self._route = route
-        self._mask = mask
-        self._now = now
+        self._wire = wire
         self._sockets = watched()
         self._waker = Waker(self._sockets)
         self._due = math.inf
@@ -163,37 +141,31 @@ class CurlTransfers:
     def start(self, outbox_call: OutboxCall) -> None:
         """Begin to send a call."""
         transfer = self._idle.pop() if self._idle else _Transfer(self._handle())
-        path, _, query = outbox_call.payload.decode("ascii").partition("?")
-        key = self._keys[outbox_call.site]
-        if len(self._url) + len(outbox_call.payload) <= LONGEST_GET:
-            transfer.begin(outbox_call.number, f"{self._url}{path}?_k={key}&{query}", None)
-        else:
-            transfer.begin(outbox_call.number, self._url + path, f"_k={key}&{query}")
+        transfer.begin(outbox_call.number, *self._wire.request(outbox_call))
         self._busy[transfer.handle] = transfer
         self._multi.add_handle(transfer.handle)
 
     def _handle(self) -> Any:
         """Return a new handle with all that is the same for every call."""
         handle = pycurl.Curl()
-        connect, read = min(5.0, self._timeout), min(15.0, self._timeout)
+        wire = self._wire
         settings = {
             pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
-            pycurl.CONNECTTIMEOUT_MS: int(connect * 1000),
-            pycurl.TIMEOUT_MS: max(int(max(read, self._timeout) * 1000), 1),
+            pycurl.CONNECTTIMEOUT_MS: int(wire.connect * 1000),
+            pycurl.TIMEOUT_MS: max(int(wire.whole * 1000), 1),
             pycurl.LOW_SPEED_LIMIT: 1,
-            pycurl.LOW_SPEED_TIME: max(math.ceil(read), 1),
+            pycurl.LOW_SPEED_TIME: max(math.ceil(wire.read), 1),
             pycurl.NOSIGNAL: 1,
             pycurl.FOLLOWLOCATION: 0,
             pycurl.NETRC: 0,
-            pycurl.USERAGENT: "km-cli",
+            pycurl.USERAGENT: USER_AGENT,
             pycurl.HTTPHEADER: ["Accept: */*", "Expect:"],
-            pycurl.PROXY: select_proxy(self._url, dict(self._environ["proxies"])) or "",
+            pycurl.PROXY: wire.proxy,
             pycurl.NOPROXY: "",
         }
         for option, value in settings.items():
             handle.setopt(option, value)
-        verify = self._environ["verify"]
-        place = verify if isinstance(verify, str) else certifi.where()
+        place = wire.verify if isinstance(wire.verify, str) else certifi.where()
         handle.setopt(pycurl.CAPATH if os.path.isdir(place) else pycurl.CAINFO, place)
         return handle
 
@@ -224,16 +196,16 @@ class CurlTransfers:
         answer = self._classify(transfer, code)
         self._multi.remove_handle(handle)
         self._idle.append(transfer)
-        return transfer.number, answer._replace(reason=self._mask(answer.reason)) if answer.reason else answer
+        return transfer.number, answer
 
     def _classify(self, transfer: _Transfer, code: int) -> Answer:
         """Classify the end of a transfer. libcurl's own text is not shown, as it may hold the URL."""
         if code and not transfer.is_read:
-            return self._classify_fault(transfer.handle, code)
-        return classify_reply(transfer.reply(), self._now())
+            return self._wire.masked(self._classify_fault(transfer.handle, code))
+        return self._wire.classify(transfer.reply())
 
     def _classify_fault(self, handle: Any, code: int) -> Answer:
-        route = self._route
+        route = self._wire.route
         system = handle.getinfo(pycurl.OS_ERRNO)
         if system in _TOO_MANY_FILES:
             raise answers.out_of_files(route)

@@ -16,10 +16,12 @@ from random import Random
 
 import requests
 
+from km_cli.config.environment import Environment
 from km_cli.delivery import Concurrency, Courier, Driver, OneThread, Policy, Pool
 from km_cli.destinations.http import TrackerDestination
 from km_cli.model import OutboxCall, SlotReference
 from km_cli.run.clock import SystemClock
+from km_cli.run.process import look_for_cycles_seldom, stay_on_one_core
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 _REFERENCE = SlotReference(b"", 1_700_000_000, 0, b"", b"")
@@ -45,10 +47,13 @@ def by_driver(url: str, count: int, in_flight: str, *, by_curl: bool) -> None:
     most = int(in_flight) if in_flight != "auto" else (OneThread if by_curl else Pool).most
     concurrency = Concurrency(most) if in_flight == "auto" else Concurrency.fixed(most)
     courier = Courier(Policy(), Random(0), clock.monotonic(), concurrency)
+    process = Environment({}, sys.stdin, sys.stdout, sys.stderr, clock, Random(0), 0, owns_process=True)
+    look_for_cycles_seldom(process)
     driver: Driver
     if by_curl:
         driver = OneThread(destination.transfers(most), courier, clock, window=_WINDOW)
     else:
+        stay_on_one_core(process)
         driver = Pool(destination, courier, clock, window=_WINDOW)
     done = 0
     for at in range(0, count, _BATCH):
