@@ -14,7 +14,7 @@ from hypothesis import settings
 
 import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from tests.support.bench import Bench
-from tests.support.command import Command
+from tests.support.command import TRANSPORT, Command
 from tests.support.drawing import IS_CI, examples
 from tests.support.tracker import Tracker
 
@@ -41,6 +41,7 @@ SLOW = frozenset(
             "aliases",
             "reject_limit",
             "backfill",
+            "benchmarks",
             "compression",
             "foresight",
             "full_disk",
@@ -111,4 +112,5 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param == "curl" and find_spec("pycurl") is None:
         pytest.skip("needs pycurl")
     monkeypatch.setattr("tests.support.delivering.TRANSPORT", request.param)
+    monkeypatch.setitem(TRANSPORT, "KM_CLI_TRANSPORT", request.param)
     return str(request.param)

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from km_cli.delivery.concurrency import Concurrency
 from km_cli.delivery.courier import Courier, Request
 from km_cli.delivery.policy import Policy
 from km_cli.errors import ComeBackLater, Outage
@@ -116,7 +117,7 @@ class Drawn(Random):
 def test_a_probe_is_no_calls_last_attempt_while_another_call_has_more() -> None:
     """Call 0 has failed twice, call 1 once; 0 has been due for longer, and 1 is the probe."""
     policy = Policy(attempts=3, breaker_failures=3)
-    courier = Courier(policy, Drawn(0.0, 0.7, 1.0, 1.0), 0.0)
+    courier = Courier(policy, Drawn(0.0, 0.7, 1.0, 1.0), 0.0, Concurrency.fixed(1))
 
     def sent(now: float) -> int:
         request = courier.take(now)

@@ -47,7 +47,7 @@ def options(draw: random.Random) -> list[str]:
         "--batch-size",
         str(draw.choice((3, 40, 100, 500))),
         "--concurrency",
-        str(draw.choice((1, 4, 16))),
+        draw.choice(("1", "4", "16", "auto")),
     ]
 
 
@@ -113,14 +113,16 @@ def check_whole(importer: Command, tracker: Tracker, log: Path) -> None:
     assert len(tracker.seen) == sent
 
 
+@pytest.mark.usefixtures("transport")
 def test_killed_ten_times(tmp_path: Path, tracker: Tracker, log: Path) -> None:
     killed_and_resumed(tmp_path, tracker, log, 0, 10)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_killed_a_hundred_times(tmp_path: Path, tracker: Tracker, seed: int) -> None:
-    """Four times twenty-five."""
+    """Four times twenty-five, by each library."""
     killed_and_resumed(tmp_path, tracker, SAMPLES / "events.csv", seed, 25)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from km_cli.cli.sections import Decorated, option, section
+from km_cli.cli.sections import AutoOrNumber, Decorated, option, section
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -264,11 +264,12 @@ delivery = section(
     ),
     option(
         "--concurrency",
-        type=click.IntRange(1, 1024),
-        default=16,
+        type=AutoOrNumber(1, 1024),
+        default="auto",
         show_default=True,
-        metavar="N",
-        help="Calls in flight.",
+        metavar="auto|N",
+        help="Calls in flight. auto begins with 4 and finds the fewest with which no more calls get through, "
+        "up to 256 (64 without curl).",
     ),
     option(
         "--rate", type=click.FloatRange(0, min_open=True), metavar="N", help="At most N calls per second."

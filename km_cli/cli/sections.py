@@ -15,6 +15,14 @@ OptionInSection = Callable[[str], Callable[[Any], Any]]
 """Given the title of a section, returns click's decorator for one option."""
 
 
+class AutoOrNumber(click.IntRange):
+    """A whole number, or the word auto for one that km-cli finds by itself."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the word or the number. Raises BadParameter."""
+        return value if value == "auto" else super().convert(value, param, ctx)
+
+
 class Option(click.Option):
     """An option in a section of the help.
 
@@ -67,7 +75,8 @@ def _expected(kind: object) -> str:
     if isinstance(kind, click.Choice):
         return f"one of {', '.join(kind.choices)}"
     if isinstance(kind, click.IntRange):
-        return f"a whole number {_range(kind.min, kind.max)}"
+        number = f"a whole number {_range(kind.min, kind.max)}"
+        return f"auto or {number}" if isinstance(kind, AutoOrNumber) else number
     if isinstance(kind, click.FloatRange):
         return f"a number {'above' if kind.min_open else 'of at least'} {kind.min}"
     return "a valid value"

@@ -60,7 +60,7 @@ def make_settings(context: click.Context) -> Settings:
         limit=flags["limit"],
         max_rejects=make_reject_limit(flags["max_rejects"]) if flags["max_rejects"] else None,
         batch_size=flags["batch_size"],
-        concurrency=flags["concurrency"],
+        concurrency=None if flags["concurrency"] == "auto" else flags["concurrency"],
         rate=flags["rate"],
         timeout=flags["timeout"],
         attempts=flags["attempts"],

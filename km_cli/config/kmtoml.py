@@ -33,6 +33,7 @@ _RENAME = r"^[^{}]*(\{event\}[^{}]*)+$"
 _NO_NUL = r"^[^\x00]*$"
 _REJECT_LIMIT = r"^\d+(\.\d+)?%?$"
 _NOT_BLANK = r"\S"
+_AUTO = "^auto$"
 _PATTERNS = {
     _NAME: "that begins with a letter and has letters, digits, blanks, dashes and underscores",
     _SITE: "of letters, digits, dots, dashes and underscores",
@@ -43,6 +44,7 @@ _PATTERNS = {
     _NO_NUL: "without NUL",
     _REJECT_LIMIT: "such as 10 or 5%",
     _NOT_BLANK: "that is not blank",
+    _AUTO: "auto, or a whole number",
 }
 """The patterns that texts must match, in words that follow `Expected text`."""
 
@@ -137,7 +139,7 @@ class DeliveryTable(_Table, frozen=True):
 
     to: PathText | UnsetType = UNSET
     batch_size: Annotated[int, Meta(ge=1, le=100_000)] | UnsetType = UNSET
-    concurrency: Annotated[int, Meta(ge=1, le=1024)] | UnsetType = UNSET
+    concurrency: Annotated[int, Meta(ge=1, le=1024)] | Annotated[str, Meta(pattern=_AUTO)] | UnsetType = UNSET
     rate: Above0 | UnsetType = UNSET
     timeout: Above0 | UnsetType = UNSET
     attempts: Positive | UnsetType = UNSET

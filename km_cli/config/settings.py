@@ -30,6 +30,7 @@ class Transport(Enum):
 class Settings:
     """The settings of a run. `batch_size` is in rows, `rate` in calls per second, `timeout` in seconds.
 
+    `concurrency` is how many calls are in flight; None for a number that adapts.
     `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip.
     """
 
@@ -49,7 +50,7 @@ class Settings:
     limit: int | None
     max_rejects: RejectLimit | None
     batch_size: int
-    concurrency: int
+    concurrency: int | None
     rate: float | None
     timeout: float
     attempts: int

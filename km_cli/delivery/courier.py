@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
+from km_cli.delivery.concurrency import Concurrency
 from km_cli.delivery.policy import Breaker, Budget, Pacing, Policy, backoff
 from km_cli.delivery.stops import RESUME, Stops
 from km_cli.errors import KmError, Outage
@@ -31,18 +32,20 @@ class QueuedCall(NamedTuple):
 
 
 class Request(NamedTuple):
-    """The calls that one worker sends together. They get one answer."""
+    """The calls that are sent together at the time `sent`. They get one answer."""
 
     calls: list[QueuedCall]
     is_probe: bool
+    sent: float
 
 
 class Courier:
     """Holds the calls that have no receipt yet, and decides when each of them goes.
 
-    `at_once` is how many calls fit into a request. A wary run (`is_wary`) follows one that met an outage: it
-    sends one call at a time until one is acknowledged, and ends if several different calls fail. `failure` is
-    the reason why the run has to end, if it has to.
+    `at_once` is how many calls fit into a request, and `concurrency` says how many requests may be in flight.
+    A wary run (`is_wary`) follows one that met an outage: it sends one call at a time until one is
+    acknowledged, and ends if several different calls fail. `failure` is the reason why the run has to end, if
+    it has to.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Courier:
         policy: Policy,
         random: Random,
         now: float,
+        concurrency: Concurrency,
         *,
         at_once: int = 1,
         rate: float | None = None,
@@ -57,6 +61,7 @@ class Courier:
     ) -> None:
         self._policy = policy
         self._random = random
+        self._concurrency = concurrency
         self._at_once = at_once
         self._ready: deque[QueuedCall] = deque()  # calls without an attempt, in the order they came in
         self._delayed: list[tuple[float, int, QueuedCall]] = []  # retries, a heap by the time they are due
@@ -80,6 +85,16 @@ class Courier:
         """How many calls have no receipt yet."""
         return len(self._unresolved)
 
+    @property
+    def limit(self) -> int:
+        """How many requests may be in flight."""
+        return self._concurrency.limit
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more request may be in flight."""
+        return self._room() > 0
+
     def submit(self, outbox_calls: Sequence[OutboxCall], now: float) -> None:
         """Take calls that are durable in the outbox."""
         if not self._unresolved:
@@ -92,23 +107,46 @@ class Courier:
 
         Infinity means to wait until an answer or a new call comes in.
         """
+        if self._is_plain(now) and self.has_room and self._ready:
+            return self._request(self._new_calls(), now)
         patience = self._breaker.patience(now) if self._unresolved else math.inf
         if not patience:
             self.fail(self._out_of_patience())
         if self.failure is not None:
             return math.inf
+        if not self.has_room:
+            return patience
         wait = self._wait_of_all(now)
         if not wait:
             calls, wait = self._next(now)
             if calls:
-                self.in_flight += len(calls)
                 self._pacing.sent(now, len(calls))
-                return Request(calls, self._breaker.start_probe())
+                return self._request(calls, now)
+        self._concurrency.idle()
         return min(wait, patience)
+
+    def _is_plain(self, now: float) -> bool:
+        """Tell whether nothing holds calls back and no retry is due before new ones: most of the time."""
+        return (
+            self._is_proven
+            and not self._breaker.is_open
+            and not self._delayed
+            and not self._pacing.is_slow
+            and self.paused_until <= now
+            and self.failure is None
+        )
+
+    def _request(self, calls: list[QueuedCall], now: float) -> Request:
+        self.in_flight += len(calls)
+        return Request(calls, self._breaker.start_probe(), now)
+
+    def _new_calls(self) -> list[QueuedCall]:
+        count = min(self._at_once, len(self._ready), self._room())
+        return [self._ready.popleft() for _ in range(count)]
 
     def settle(self, request: Request, answer: Answer | KmError, now: float) -> bool:
         """Turn an answer into receipts or retries; return whether more calls may go now than before."""
-        was_held = self._breaker.is_open or not self._is_proven
+        was_held, limit = self._is_held(), self._concurrency.limit
         self.in_flight -= len(request.calls)
         if isinstance(answer, KmError):
             self.fail(answer)
@@ -120,8 +158,10 @@ class Courier:
             self.fail(self._stops.refused(answer))
         else:
             self._retry(request, answer, now)
-        is_held = self._breaker.is_open or not self._is_proven
-        return was_held and not is_held
+        return (was_held and not self._is_held()) or self._concurrency.limit > limit
+
+    def _is_held(self) -> bool:
+        return self._breaker.is_open or not self._is_proven
 
     def take_receipts(self) -> list[Receipt]:
         """Return the receipts since the last time."""
@@ -140,18 +180,17 @@ class Courier:
         self.failure = self.failure or error
 
     def _wait_of_all(self, now: float) -> float:
-        """Return the seconds that all calls wait: for a pause, the breaker, the rate, an acknowledgement."""
-        if self._room() <= 0:
-            return math.inf
+        """Return the seconds that all calls wait: for a pause, the breaker, the rate."""
         return max(self.paused_until - now, self._breaker.wait(now), self._pacing.wait(now), 0.0)
 
-    def _room(self) -> float:
+    def _room(self) -> int:
         """Return how many more calls may be in flight.
 
         They are few until the first acknowledgement: until then the address or the key may be wrong, and all
         calls in flight would fail.
         """
-        return math.inf if self._is_proven else self._policy.unproven - self.in_flight
+        most = self._concurrency.limit * self._at_once
+        return (most if self._is_proven else min(most, self._policy.unproven)) - self.in_flight
 
     def _next(self, now: float) -> tuple[list[QueuedCall], float]:
         """Return the calls whose turn it is, or how long to wait for one.
@@ -168,8 +207,7 @@ class Courier:
                 self.retried += 1
                 return [self._due(now)], 0.0
         if self._ready:
-            count = int(min(self._at_once, len(self._ready), self._room()))
-            return [self._ready.popleft() for _ in range(count)], 0.0
+            return self._new_calls(), 0.0
         return [], wait
 
     def _fresh_probe(self) -> QueuedCall:
@@ -204,6 +242,7 @@ class Courier:
         self._stops.acknowledged()
         self._budget.acknowledged(len(request.calls))
         self._breaker.acknowledged(now)
+        self._concurrency.answered(request.sent, now)
         for queued in request.calls:
             self._resolve(queued.call, Outcome.ACKNOWLEDGED)
 
@@ -220,6 +259,8 @@ class Courier:
 
     def _retry(self, request: Request, answer: Answer, now: float) -> None:
         self._cause = answer.reason
+        if answer.is_overload:
+            self._concurrency.overloaded(request.sent, now)
         if self._is_wary:
             self._fail_warily(request, answer)
         else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from km_cli.delivery.courier import Courier, Request
 from km_cli.delivery.stops import RESUME
@@ -103,14 +103,13 @@ class Driver(ABC):
         self._join()
         return last
 
-    def _settle(self, request: Request, answer: Answer | KmError) -> None:
-        """Take an answer; the lock is held."""
-        before = self._courier.unresolved
-        if self._courier.settle(request, answer, self._clock.monotonic()):
+    def _settle(self, settled: Iterable[tuple[Request, Answer | KmError]]) -> None:
+        """Take answers that came together; the lock is held."""
+        before, now = self._courier.unresolved, self._clock.monotonic()
+        may_more = [self._courier.settle(request, answer, now) for request, answer in settled]
+        if self.failure is not None or any(may_more):
             self._wake_all()
         left = self._courier.unresolved
-        if self.failure is not None:
-            self._wake_all()
         if self.failure is not None or self._draining or not left or left < self._window <= before:
             self._has_progress = True
             self._progress.notify_all()

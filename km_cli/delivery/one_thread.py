@@ -12,14 +12,14 @@ from km_cli.protocols import Clock, Transfers
 
 
 class OneThread(Driver):
-    """Sends up to `concurrency` calls at a time. Raises Exhausted if the system does not have a thread."""
+    """Sends the courier's requests by `transfers`. Raises Exhausted if the system does not have a thread."""
 
-    def __init__(
-        self, transfers: Transfers, courier: Courier, clock: Clock, *, concurrency: int, window: int
-    ) -> None:
+    most = 256
+    """How many requests are in flight at most, if their number adapts."""
+
+    def __init__(self, transfers: Transfers, courier: Courier, clock: Clock, *, window: int) -> None:
         super().__init__(courier, clock, window)
         self._transfers = transfers
-        self._concurrency = concurrency
         self._requests: dict[int, Request] = {}
         self._is_resting = False
         self._thread = threading.Thread(target=self._work, name="sender", daemon=True)
@@ -67,15 +67,16 @@ class OneThread(Driver):
         answers = self._transfers.step(wait)
         with self._lock:
             self._is_resting = False
-            for number, answer in answers:
-                self._settle(self._requests.pop(number), answer)
+            if answers:
+                self._settle((self._requests.pop(number), answer) for number, answer in answers)
         return True
 
     def _take(self) -> tuple[list[Request], float]:
         """Return the requests that go now, and how long nothing else will."""
         started: list[Request] = []
-        while len(self._requests) < self._concurrency and not (self._draining or self.failure):
-            found = self._courier.take(self._clock.monotonic())
+        now = self._clock.monotonic()
+        while not (self._draining or self.failure):
+            found = self._courier.take(now)
             if not isinstance(found, Request):
                 if self.failure is not None:
                     self._has_progress = True

@@ -182,6 +182,11 @@ class Pacing:
         self._gap = 1.0 / rate if rate else 0.0
         self._next = now
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether there is a limit."""
+        return self._gap > 0.0
+
     def wait(self, now: float) -> float:
         """Return the seconds until the next call may go; 0.0 if it may now."""
         return max(0.0, self._next - now) if self._gap else 0.0

@@ -13,31 +13,40 @@ from km_cli.protocols import Clock, Connection, Destination
 
 
 class Pool(Driver):
-    """Sends calls with `concurrency` workers. Raises Exhausted if the system has not that many threads."""
+    """Has as many workers as the courier has had requests in flight.
 
-    def __init__(
-        self, destination: Destination, courier: Courier, clock: Clock, *, concurrency: int, window: int
-    ) -> None:
+    Raises Exhausted if the system does not have the threads that it begins with.
+    """
+
+    most = 64
+    """How many requests are in flight at most, if their number adapts."""
+
+    def __init__(self, destination: Destination, courier: Courier, clock: Clock, *, window: int) -> None:
         super().__init__(courier, clock, window)
         self._destination = destination
         self._turn = threading.Condition(self._lock)  # workers wait on it for a call to send
         self._watched_until = math.inf
         self._threads: list[threading.Thread] = []
-        self._start(min(concurrency, destination.workers))
+        self._is_exhausted = False
+        with self._lock:
+            self._start_workers()
+        if self._is_exhausted:
+            self.close()
+            started, wanted = len(self._threads), courier.limit
+            raise Exhausted(
+                f"the system allows {started} of the {wanted} threads that --concurrency asks for",
+                "lower --concurrency, or raise the limits on processes and memory (ulimit -u, ulimit -v)",
+            )
 
-    def _start(self, count: int) -> None:
-        """Start the workers: all of them, or none."""
+    def _start_workers(self) -> None:
+        """Start as many workers as requests may be in flight, or as the system allows; the lock is held."""
         try:
-            for number in range(count):
-                thread = threading.Thread(target=self._work, name=f"sender-{number}", daemon=True)
+            while len(self._threads) < self._courier.limit and not self._is_exhausted:
+                thread = threading.Thread(target=self._work, name=f"sender-{len(self._threads)}", daemon=True)
                 thread.start()
                 self._threads.append(thread)
         except RuntimeError:
-            self.close()
-            raise Exhausted(
-                f"the system allows {len(self._threads)} of the {count} threads that --concurrency asks for",
-                "lower --concurrency, or raise the limits on processes and memory (ulimit -u, ulimit -v)",
-            ) from None
+            self._is_exhausted = True
 
     def _wake(self, calls: int) -> None:
         self._turn.notify(calls)
@@ -53,8 +62,9 @@ class Pool(Driver):
 
     def _work(self) -> None:
         connection: Connection | None = None
+        settled: list[tuple[Request, Answer | KmError]] = []
         try:
-            while request := self._take():
+            while request := self._take(settled):
                 answer: Answer | KmError
                 try:
                     connection = connection or self._destination.connect()
@@ -63,20 +73,22 @@ class Pool(Driver):
                     answer = error
                 except Exception as error:  # noqa: BLE001 - a worker that dies must end the run
                     answer = unforeseen(error)
-                with self._lock:
-                    self._settle(request, answer)
+                settled = [(request, answer)]
         finally:
             if connection is not None:
                 connection.close()
 
-    def _take(self) -> Request | None:
-        """Wait for the next request and return it; None once the pool has ended."""
+    def _take(self, settled: list[tuple[Request, Answer | KmError]]) -> Request | None:
+        """Settle the last answer, wait for the next request and return it; None once the pool has ended."""
         with self._lock:
+            if settled:
+                self._settle(settled)
+                self._start_workers()
             while not (self._ended or self._draining or self.failure):
                 now = self._clock.monotonic()
                 found = self._courier.take(now)
                 if isinstance(found, Request):
-                    if self._watched_until == math.inf:
+                    if self._watched_until == math.inf and self._courier.has_room:
                         self._turn.notify()  # this worker goes to send, so another one has to watch the clock
                     return found
                 if self.failure is None:

@@ -27,6 +27,7 @@ _IMAGES = (b"GIF87a", b"GIF89a", b"\x89PNG", b"\xff\xd8\xff")
 _REJECTED = frozenset({400, 413, 414, 422, 431})
 _RETRIED = frozenset({408, 425, 429})
 _NEVER_SERVED = frozenset({501, 505})
+_OVERLOAD = frozenset({429, 503, 504})
 _LONGEST_WAIT = 366 * 24 * 3600.0
 """Seconds; a server may ask for any number of any length, and a larger one is cut to this."""
 
@@ -43,6 +44,9 @@ _BROKEN_URL = (
     requests.exceptions.InvalidSchema,
     urllib3.exceptions.LocationParseError,
 )
+
+
+_TAKEN = Answer(AnswerKind.ACKNOWLEDGED)
 
 
 class Route(NamedTuple):
@@ -83,7 +87,7 @@ def classify_reply(reply: Reply, now: float) -> Answer:
         return Answer(AnswerKind.REJECTED, line)
     if _is_retried(status):
         wait = retry_after(reply.retry_after or "", now)
-        return Answer(AnswerKind.RETRY, line, wait)
+        return Answer(AnswerKind.RETRY, line, wait, is_overload=status in _OVERLOAD)
     if 300 <= status < 400:
         return Answer(
             AnswerKind.REFUSED,
@@ -115,7 +119,7 @@ def _classify_image(line: str, kind: str, body: bytes | None) -> Answer:
         return Answer(AnswerKind.RETRY, f"{line} with an answer that does not end")
     if not body.startswith(_IMAGES):
         return Answer(AnswerKind.NOT_AN_IMAGE, f"{line} with {len(body)} bytes that are no image (W3)")
-    return Answer(AnswerKind.ACKNOWLEDGED)
+    return _TAKEN
 
 
 def retry_after(text: str, now: float) -> float:
@@ -185,7 +189,7 @@ def connection_refused(route: Route) -> Answer:
 def timed_out(route: Route) -> Answer:
     """Classify an attempt without an answer in time."""
     through = f" through {route.next_hop}" if route.proxy else ""
-    return Answer(AnswerKind.RETRY, f"{route.host} did not answer in time{through}")
+    return Answer(AnswerKind.RETRY, f"{route.host} did not answer in time{through}", is_overload=True)
 
 
 def broken(route: Route, why: str) -> Answer:

@@ -10,6 +10,7 @@ import http.client
 import io
 import socket
 import time
+from functools import cache
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -47,39 +48,45 @@ def _is_interim(status: int) -> bool:
     return 100 <= status < 200 and status != http.client.SWITCHING_PROTOCOLS
 
 
+@cache
+def _bounded_pools(seconds: float, pause: float) -> dict[str, type[HTTPConnectionPool]]:
+    """Return the library's classes with these limits. All connections of a run share them."""
+
+    class Response(http.client.HTTPResponse):
+        def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
+            super().__init__(sock, *args, **more)
+            self.fp.close()
+            self.fp = io.BufferedReader(_Answer(sock, seconds, pause))
+
+        def begin(self) -> None:
+            """Read the final answer. The library itself skips only 100, and takes 103 for an answer."""
+            super().begin()
+            this: Any = self
+            while _is_interim(self.status):
+                this.headers = None  # begin() returns at once as long as it has headers
+                super().begin()
+
+    class Plain(HTTPConnection):
+        response_class = Response
+
+    class Secure(HTTPSConnection):
+        response_class = Response
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
 class BoundedAdapter(HTTPAdapter):
     """One connection without retries. An answer may take `seconds`, and one read may wait for `pause`."""
 
     def __init__(self, seconds: float, pause: float) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-        class Response(http.client.HTTPResponse):
-            def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
-                super().__init__(sock, *args, **more)
-                self.fp.close()
-                self.fp = io.BufferedReader(_Answer(sock, seconds, pause))
-
-            def begin(self) -> None:
-                """Read the final answer. The library itself skips only 100, and takes 103 for an answer."""
-                super().begin()
-                this: Any = self
-                while _is_interim(self.status):
-                    this.headers = None  # begin() returns at once as long as it has headers
-                    super().begin()
-
-        class Plain(HTTPConnection):
-            response_class = Response
-
-        class Secure(HTTPSConnection):
-            response_class = Response
-
-        class PlainPool(HTTPConnectionPool):
-            ConnectionCls = Plain
-
-        class SecurePool(HTTPSConnectionPool):
-            ConnectionCls = Secure
-
-        self._pools = {"http": PlainPool, "https": SecurePool}
+        self._pools = _bounded_pools(seconds, pause)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **more: Any) -> Any:

@@ -1,7 +1,6 @@
 """Sending calls to a tracker by libcurl: many requests at once in one thread (extra `fast`).
 
-libcurl does in C, and without Python's lock, what takes `requests` most of the time of a call. A selector
-watches its sockets, as its own `select` takes no more than 1,024 files.
+libcurl does in C, and without Python's lock, what takes `requests` most of the time of a call.
 
 If a connection that was kept open turns out to be closed before anything has come back, libcurl sends the
 request once more by itself. The server has not answered that request, and the bytes are the same.
@@ -10,22 +9,17 @@ request once more by itself. The server has not answered that request, and the b
 from __future__ import annotations
 
 import errno
-import http.client
 import math
 import os
-import selectors
-import socket
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import certifi
-from requests.utils import select_proxy
 
 from km_cli.destinations import answers
-from km_cli.destinations.answers import MOST_ANSWER, Reply, Route, classify_reply
-from km_cli.destinations.base import LONGEST_GET
-from km_cli.destinations.masking import Mask
+from km_cli.destinations.answers import MOST_ANSWER, Reply
+from km_cli.destinations.sockets import READ, WRITE, Waker, watched
+from km_cli.destinations.wire import USER_AGENT, Wire
 from km_cli.errors import TransportError
 from km_cli.model import Answer, OutboxCall
 
@@ -35,10 +29,19 @@ except ImportError as error:  # it is absent, or a library that it needs is miss
     _FAULT: ImportError | None = error
 else:
     _FAULT = None
+    _EVENTS = {pycurl.POLL_IN: READ, pycurl.POLL_OUT: WRITE, pycurl.POLL_INOUT: READ | WRITE}
+    _BITS = {
+        READ: pycurl.CSELECT_IN,
+        WRITE: pycurl.CSELECT_OUT,
+        READ | WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
+    }
 
 _INSTALL = "install it with: pip install 'km-cli[fast]'; or leave --transport out"
 _TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _LONGEST_STEP = 3600.0
+_SWITCHING = b"101"
+_INITIALS = frozenset(b"HCcRr")
+"""The first letters of the lines of an answer that are looked into."""
 
 
 def check_curl() -> None:
@@ -61,32 +64,54 @@ class _Transfer:
     def __init__(self, handle: Any) -> None:
         self.handle = handle
         self.number = 0
-        self.status = 0
-        self.phrase = ""
-        self.headers: dict[str, str] = {}
+        self.is_post = False
         self.body: bytes | None = b""
         self.is_read = False
         """Whether the rest of the answer is not wanted: libcurl ends the transfer with an error then."""
+        self._lines: list[bytes] = []
         handle.setopt(pycurl.HEADERFUNCTION, self._take_header)
         handle.setopt(pycurl.WRITEFUNCTION, self._take_body)
 
-    def begin(self, number: int) -> None:
-        """Turn to another call."""
-        self.number, self.status, self.phrase, self.headers = number, 0, "", {}
+    def begin(self, number: int, url: str, form: str | None) -> None:
+        """Turn to another call: a form to post, or None to get the URL."""
+        self.number = number
         self.body, self.is_read = b"", False
+        self._lines.clear()
+        self.handle.setopt(pycurl.URL, url)
+        if form is not None:
+            self.is_post = True
+            self.handle.setopt(pycurl.POSTFIELDS, form)
+        elif self.is_post:
+            self.is_post = False
+            self.handle.setopt(pycurl.HTTPGET, 1)
 
     def _take_header(self, line: bytes) -> int | None:
-        text = line.decode("latin-1").strip()
-        if text.startswith("HTTP/"):  # an interim answer may have come before, with headers of its own
-            self.headers = {}
-            status, _, self.phrase = text.partition(" ")[2].partition(" ")
-            self.status = int(status) if status.isdigit() else 0
-            # After 101 another protocol follows, and libcurl would wait for the rest of ours.
-            self.is_read = self.status == http.client.SWITCHING_PROTOCOLS
-        else:
+        """Keep a line as it is: it is looked into when the answer is whole."""
+        self._lines.append(line)
+        if line[9:12] == _SWITCHING and line.startswith(b"HTTP/"):
+            # Another protocol follows, and libcurl would wait for the rest of ours.
+            self.is_read = True
+            return -1
+        return None
+
+    def reply(self) -> Reply:
+        """Return the answer. Interim answers that came before the last one had headers of their own."""
+        status, phrase, kind, wait = 0, "", None, None
+        for line in self._lines:
+            if line[0] not in _INITIALS:
+                continue
+            text = line.decode("latin-1").strip()
+            if text.startswith("HTTP/"):
+                number, _, phrase = text.partition(" ")[2].partition(" ")
+                status, kind, wait = int(number) if number.isdigit() else 0, None, None
+                continue
             name, _, value = text.partition(":")
-            self.headers.setdefault(name.strip().lower(), value.strip())
-        return -1 if self.is_read else None
+            name = name.strip().lower()
+            if name == "content-type" and kind is None:
+                kind = value.strip()
+            elif name == "retry-after" and wait is None:
+                wait = value.strip()
+        return Reply(status, phrase, kind, wait, self.body)
 
     def _take_body(self, data: bytes) -> int | None:
         if self.body is not None:
@@ -97,35 +122,13 @@ class _Transfer:
 
 
 class CurlTransfers:
-    """Sends up to `most` calls at a time. `environ` has certificates and proxies, as requests finds them.
+    """Sends up to `most` calls at a time."""
 
-    `now` returns seconds since 1970: Retry-After may be a date.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        keys: Mapping[str, str],
-        environ: Mapping[str, Any],
-        timeout: float,
-        route: Route,
-        mask: Mask,
-        now: Callable[[], float],
-        most: int,
-    ) -> None:
+    def __init__(self, wire: Wire, most: int) -> None:
         check_curl()
-        self._url = url
-        self._keys = keys
-        self._environ = environ
-        self._timeout = timeout
-        self._route = route
-        self._mask = mask
-        self._now = now
-        self._selector = selectors.DefaultSelector()
-        self._woken, self._waker = socket.socketpair()
-        for end in (self._woken, self._waker):
-            end.setblocking(False)
-        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._wire = wire
+        self._sockets = watched()
+        self._waker = Waker(self._sockets)
         self._due = math.inf
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, most)
@@ -138,55 +141,42 @@ class CurlTransfers:
     def start(self, outbox_call: OutboxCall) -> None:
         """Begin to send a call."""
         transfer = self._idle.pop() if self._idle else _Transfer(self._handle())
-        transfer.begin(outbox_call.number)
-        handle = transfer.handle
-        path, _, query = outbox_call.payload.decode("ascii").partition("?")
-        key = self._keys[outbox_call.site]
-        if len(self._url) + len(outbox_call.payload) <= LONGEST_GET:
-            handle.setopt(pycurl.HTTPGET, 1)
-            handle.setopt(pycurl.URL, f"{self._url}{path}?_k={key}&{query}")
-        else:
-            handle.setopt(pycurl.URL, self._url + path)
-            handle.setopt(pycurl.POSTFIELDS, f"_k={key}&{query}")
-        self._busy[handle] = transfer
-        self._multi.add_handle(handle)
+        transfer.begin(outbox_call.number, *self._wire.request(outbox_call))
+        self._busy[transfer.handle] = transfer
+        self._multi.add_handle(transfer.handle)
 
     def _handle(self) -> Any:
         """Return a new handle with all that is the same for every call."""
         handle = pycurl.Curl()
-        connect, read = min(5.0, self._timeout), min(15.0, self._timeout)
+        wire = self._wire
         settings = {
             pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
-            pycurl.CONNECTTIMEOUT_MS: int(connect * 1000),
-            pycurl.TIMEOUT_MS: max(int(max(read, self._timeout) * 1000), 1),
+            pycurl.CONNECTTIMEOUT_MS: int(wire.connect * 1000),
+            pycurl.TIMEOUT_MS: max(int(wire.whole * 1000), 1),
             pycurl.LOW_SPEED_LIMIT: 1,
-            pycurl.LOW_SPEED_TIME: max(math.ceil(read), 1),
+            pycurl.LOW_SPEED_TIME: max(math.ceil(wire.read), 1),
             pycurl.NOSIGNAL: 1,
             pycurl.FOLLOWLOCATION: 0,
             pycurl.NETRC: 0,
-            pycurl.USERAGENT: "km-cli",
+            pycurl.USERAGENT: USER_AGENT,
             pycurl.HTTPHEADER: ["Accept: */*", "Expect:"],
-            pycurl.PROXY: select_proxy(self._url, dict(self._environ["proxies"])) or "",
+            pycurl.PROXY: wire.proxy,
             pycurl.NOPROXY: "",
         }
         for option, value in settings.items():
             handle.setopt(option, value)
-        verify = self._environ["verify"]
-        place = verify if isinstance(verify, str) else certifi.where()
+        place = wire.verify if isinstance(wire.verify, str) else certifi.where()
         handle.setopt(pycurl.CAPATH if os.path.isdir(place) else pycurl.CAINFO, place)
         return handle
 
     def step(self, wait: float) -> list[tuple[int, Answer]]:
         """Wait up to `wait` seconds for answers; return them with the numbers of their calls."""
         until_timer = self._due - time.monotonic()
-        events = self._selector.select(max(0.0, min(wait, until_timer, _LONGEST_STEP)))
-        for key, mask in events:
-            if key.fileobj is self._woken:
-                self._drain_wakes()
-                continue
-            bits = pycurl.CSELECT_IN * bool(mask & selectors.EVENT_READ)
-            bits |= pycurl.CSELECT_OUT * bool(mask & selectors.EVENT_WRITE)
-            self._multi.socket_action(key.fd, bits)
+        for file, events in self._sockets.wait(max(0.0, min(wait, until_timer, _LONGEST_STEP))):
+            if file == self._waker.file:
+                self._waker.drain()
+            else:
+                self._multi.socket_action(file, _BITS[events])
         if self._due <= time.monotonic():
             self._due = math.inf
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
@@ -206,18 +196,16 @@ class CurlTransfers:
         answer = self._classify(transfer, code)
         self._multi.remove_handle(handle)
         self._idle.append(transfer)
-        return transfer.number, answer._replace(reason=self._mask(answer.reason)) if answer.reason else answer
+        return transfer.number, answer
 
     def _classify(self, transfer: _Transfer, code: int) -> Answer:
         """Classify the end of a transfer. libcurl's own text is not shown, as it may hold the URL."""
         if code and not transfer.is_read:
-            return self._classify_fault(transfer.handle, code)
-        headers, body = transfer.headers, transfer.body
-        kind, wait = headers.get("content-type"), headers.get("retry-after")
-        return classify_reply(Reply(transfer.status, transfer.phrase, kind, wait, body), self._now())
+            return self._wire.masked(self._classify_fault(transfer.handle, code))
+        return self._wire.classify(transfer.reply())
 
     def _classify_fault(self, handle: Any, code: int) -> Answer:
-        route = self._route
+        route = self._wire.route
         system = handle.getinfo(pycurl.OS_ERRNO)
         if system in _TOO_MANY_FILES:
             raise answers.out_of_files(route)
@@ -236,39 +224,19 @@ class CurlTransfers:
             return answers.unusable_proxy(route)
         return answers.broken(route, os.strerror(system) if system else f"libcurl's error {code}")
 
-    # The sockets
-
     def _watch(self, action: int, file: int, _multi: Any, _data: Any) -> None:
         """Watch a socket as libcurl asks for."""
         if action == pycurl.POLL_REMOVE:
-            if file in self._selector.get_map():
-                self._selector.unregister(file)
-            return
-        events = selectors.EVENT_READ * (action in (pycurl.POLL_IN, pycurl.POLL_INOUT))
-        events |= selectors.EVENT_WRITE * (action in (pycurl.POLL_OUT, pycurl.POLL_INOUT))
-        if file in self._selector.get_map():
-            self._selector.modify(file, events)
+            self._sockets.leave(file)
         else:
-            self._selector.register(file, events)
+            self._sockets.watch(file, _EVENTS[action])
 
     def _set_timer(self, milliseconds: int) -> None:
         self._due = math.inf if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
     def wake(self) -> None:
         """Let `step` return early."""
-        try:
-            self._waker.send(b"\0")
-        except BlockingIOError:
-            pass  # it is full of wakes already
-        except OSError:
-            pass  # it was closed meanwhile
-
-    def _drain_wakes(self) -> None:
-        try:
-            while self._woken.recv(4096):
-                pass
-        except BlockingIOError:
-            pass
+        self._waker.wake()
 
     def close(self) -> None:
         """Close all connections, whatever is in flight."""
@@ -278,6 +246,5 @@ class CurlTransfers:
             transfer.handle.close()
         self._idle, self._busy = [], {}
         self._multi.close()
-        self._selector.close()
-        self._woken.close()
+        self._sockets.close()
         self._waker.close()

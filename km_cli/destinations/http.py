@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.utils import select_proxy
 
-from km_cli.destinations.answers import MOST_ANSWER, Reply, Route, classify_error, classify_reply
+from km_cli.destinations.answers import MOST_ANSWER, Reply, classify_error
 from km_cli.destinations.attempt import BoundedAdapter
-from km_cli.destinations.base import LONGEST_GET, QueryEncoder
-from km_cli.destinations.masking import Mask
+from km_cli.destinations.base import QueryEncoder
 from km_cli.destinations.trust import check_bundle
+from km_cli.destinations.wire import USER_AGENT, Wire, make_wire
 from km_cli.model import Answer, OutboxCall, Wired
 from km_cli.protocols import Connection, Transfers
-
-
-def _place(url: str) -> str:
-    """Return host and port of a proxy's URL, and no more of it: a password may stand anywhere."""
-    try:
-        parts = urlsplit(url if "://" in url else f"//{url}")
-        if parts.hostname and "@" not in f"{parts.path}{parts.query}{parts.fragment}":
-            return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
-    except ValueError:
-        pass
-    return "of https_proxy"
 
 
 class TrackerDestination:
@@ -49,20 +35,10 @@ class TrackerDestination:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.url = url
-        self._keys = dict(keys)
-        self._timeout = timeout
-        self._now = now
         self._encoder = QueryEncoder()
-        # Proxies and certificates are looked up once: with trust_env requests does so for every call.
-        # A tracker on this machine is reached without a proxy, which would see the key unencrypted.
-        with requests.Session() as session:
-            session.trust_env = not url.startswith("http:")
-            self._environ = session.merge_environment_settings(url, {}, None, None, None)
-        proxy = select_proxy(url, dict(self._environ["proxies"]))
-        self._route = Route(urlsplit(url).netloc, _place(proxy) if proxy else "")
-        self._mask = Mask(self._keys.values())
-        if any(self._keys.values()) and url.startswith("https:"):
-            check_bundle(self._environ["verify"])
+        self._wire = make_wire(url, keys, timeout, now)
+        if any(keys.values()) and url.startswith("https:"):
+            check_bundle(self._wire.verify)
 
     def encode(self, call: Wired, second: int) -> bytes:
         """Return path and query without the key."""
@@ -70,17 +46,13 @@ class TrackerDestination:
 
     def connect(self) -> Connection:
         """Return a connection for one worker."""
-        return _Session(
-            self.url, self._keys, self._environ, self._timeout, self._route, self._mask, self._now
-        )
+        return _Session(self._wire)
 
     def transfers(self, most: int) -> Transfers:
         """Return transfers by libcurl. Raises TransportError if pycurl cannot be used."""
         from km_cli.destinations.curl import CurlTransfers
 
-        return CurlTransfers(
-            self.url, self._keys, self._environ, self._timeout, self._route, self._mask, self._now, most
-        )
+        return CurlTransfers(self._wire, most)
 
 
 class _Session:
@@ -90,39 +62,22 @@ class _Session:
     redirects.
     """
 
-    def __init__(
-        self,
-        url: str,
-        keys: Mapping[str, str],
-        environ: Mapping[str, Any],
-        timeout: float,
-        route: Route,
-        mask: Mask,
-        now: Callable[[], float],
-    ) -> None:
-        self._url = url
-        self._now = now
-        self._keys = keys
-        self._route = route
-        self._mask = mask
-        self._timeout = (min(5.0, timeout), min(15.0, timeout))
-        connect, read = self._timeout
-        self._adapter = BoundedAdapter(max(read, timeout - connect), read)
-        self._options = {"verify": environ["verify"], "proxies": dict(environ["proxies"])}
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._timeout = (wire.connect, wire.read)
+        self._adapter = BoundedAdapter(max(wire.read, wire.whole - wire.connect), wire.read)
+        self._options = {"verify": wire.verify, "proxies": dict(wire.proxies)}
         with requests.Session() as session:
             session.trust_env = False
-            self._get = session.prepare_request(requests.Request("GET", url + "/e"))
-            self._post = session.prepare_request(requests.Request("POST", url + "/e", data={"_": ""}))
+            session.headers["User-Agent"] = USER_AGENT
+            self._get = session.prepare_request(requests.Request("GET", wire.url + "/e"))
+            self._post = session.prepare_request(requests.Request("POST", wire.url + "/e", data={"_": ""}))
 
     def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
         """Send one call. A network error is returned as an answer too; no answer has a key in its text.
 
         Raises Exhausted if this machine has no more files.
         """
-        answer = self._attempt(outbox_calls)
-        return answer._replace(reason=self._mask(answer.reason)) if answer.reason else answer
-
-    def _attempt(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
         (outbox_call,) = outbox_calls
         try:
             response = self._adapter.send(
@@ -133,29 +88,19 @@ class _Session:
             finally:
                 response.close()
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            return classify_error(error, self._route)
+            return self._wire.masked(classify_error(error, self._wire.route))
         headers = response.headers
-        return classify_reply(
-            Reply(
-                response.status_code,
-                response.reason or "",
-                headers.get("Content-Type"),
-                headers.get("Retry-After"),
-                body,
-            ),
-            self._now(),
-        )
+        kind, wait = headers.get("Content-Type"), headers.get("Retry-After")
+        return self._wire.classify(Reply(response.status_code, response.reason or "", kind, wait, body))
 
     def _request(self, outbox_call: OutboxCall) -> requests.PreparedRequest:
-        path, _, query = outbox_call.payload.decode("ascii").partition("?")
-        key = self._keys[outbox_call.site]
-        if len(self._url) + len(outbox_call.payload) <= LONGEST_GET:
-            self._get.url = f"{self._url}{path}?_k={key}&{query}"
-            return self._get
-        self._post.url = self._url + path
-        self._post.body = f"_k={key}&{query}"
-        self._post.headers["Content-Length"] = str(len(self._post.body))
-        return self._post
+        url, form = self._wire.request(outbox_call)
+        request = self._get if form is None else self._post
+        request.url = url
+        if form is not None:
+            request.body = form
+            request.headers["Content-Length"] = str(len(form))
+        return request
 
     def _read(self, response: requests.Response) -> bytes | None:
         """Return the whole body, or None if it is too long; the connection is closed then."""

@@ -82,10 +82,11 @@ class Answer(NamedTuple):
     """A destination's answer, classified.
 
     `retry_after` is the shortest wait in seconds, for all workers. `hint` says what to do about the answer,
-    if that is known.
+    if that is known. `is_overload` if the destination gets more calls at once than it can take.
     """
 
     kind: AnswerKind
     reason: str = ""
     retry_after: float = 0.0
     hint: str = ""
+    is_overload: bool = False

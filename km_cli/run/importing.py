@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings, Transport
-from km_cli.delivery import Courier, Driver, OneThread, Policy, Pool
+from km_cli.delivery import Concurrency, Courier, Driver, OneThread, Policy, Pool
 from km_cli.errors import Exit, KmError, LedgerError, LedgerFailed, TransportError
 from km_cli.ledger import Ledger, Pause
 from km_cli.protocols import Clock, Destination, ManyAtOnce, Transfers
@@ -105,24 +105,32 @@ def send(
 
 def _make_driver(run: Run[Seen], destination: Destination, *, is_wary: bool) -> Driver:
     """Return the driver of the transport that is asked for, or of the fastest one that works."""
+    look_for_cycles_seldom(run.environment)
+    most = min(run.settings.concurrency or OneThread.most, destination.workers)
+    window = max(_LEAST_WINDOW, 4 * most)
+    transfers = _open_transfers(run, destination, most)
+    if transfers is not None:
+        courier = _make_courier(run, destination, most, is_wary=is_wary)
+        return OneThread(transfers, courier, run.clock, window=window)
+    most = min(run.settings.concurrency or Pool.most, destination.workers)
+    if most > 1:
+        stay_on_one_core(run.environment)
+    courier = _make_courier(run, destination, most, is_wary=is_wary)
+    return Pool(destination, courier, run.clock, window=window)
+
+
+def _make_courier(run: Run[Seen], destination: Destination, most: int, *, is_wary: bool) -> Courier:
+    """Return a courier that sends up to `most` requests at a time: always, or as --concurrency auto finds."""
     settings = run.settings
-    courier = Courier(
+    return Courier(
         Policy(attempts=settings.attempts),
         run.environment.random,
         run.clock.monotonic(),
+        Concurrency(most) if settings.concurrency is None else Concurrency.fixed(most),
         at_once=destination.at_once,
         rate=settings.rate,
         is_wary=is_wary,
     )
-    concurrency = min(settings.concurrency, destination.workers)
-    window = max(_LEAST_WINDOW, 4 * settings.concurrency)
-    look_for_cycles_seldom(run.environment)
-    transfers = _open_transfers(run, destination, concurrency)
-    if transfers is not None:
-        return OneThread(transfers, courier, run.clock, concurrency=concurrency, window=window)
-    if concurrency > 1:
-        stay_on_one_core(run.environment)
-    return Pool(destination, courier, run.clock, concurrency=concurrency, window=window)
 
 
 def _drain_and_work(

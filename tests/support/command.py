@@ -14,7 +14,8 @@ from typing import Any
 from tests.support.inprocess import run
 
 TRANSPORT = {"KM_CLI_TRANSPORT": "requests"}
-"""Commands send by requests, whether or not pycurl is installed here, unless a test says otherwise."""
+"""Commands send by requests, whether or not pycurl is installed here, unless a test says otherwise. So does
+the fixture `transport`, which runs a test over both libraries."""
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from km_cli.delivery import Courier, Driver, OneThread, Policy, Pool
+from km_cli.delivery import Concurrency, Courier, Driver, OneThread, Policy, Pool
 from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import KmError
 from km_cli.model import NANOSECONDS, Answer, OutboxCall, Outcome, Receipt, Record, SlotReference
@@ -117,19 +117,20 @@ def delivering(
     *,
     policy: Policy = QUICK,
     concurrency: int = 8,
+    adapts: bool = False,
     **more: Any,
 ) -> Iterator[Delivery]:
     """A pool that is ended with the block; then every call must have one receipt."""
     destination = TrackerDestination(to.url, {"main": KEY}) if isinstance(to, Tracker) else to
     clock, window = SystemClock(), more.pop("window", 1000)
-    courier = Courier(policy, Random(0), clock.monotonic(), at_once=destination.at_once, **more)
+    most = min(concurrency, destination.workers)
+    limit = Concurrency(most) if adapts else Concurrency.fixed(most)
+    courier = Courier(policy, Random(0), clock.monotonic(), limit, at_once=destination.at_once, **more)
     pool: Driver
     if TRANSPORT == "curl" and isinstance(destination, ManyAtOnce):
-        transfers = destination.transfers(concurrency)
-        pool = OneThread(transfers, courier, clock, concurrency=concurrency, window=window)
+        pool = OneThread(destination.transfers(concurrency), courier, clock, window=window)
     else:
-        concurrency = min(concurrency, destination.workers)
-        pool = Pool(destination, courier, clock, concurrency=concurrency, window=window)
+        pool = Pool(destination, courier, clock, window=window)
     delivery = Delivery(pool, destination)
     try:
         yield delivery

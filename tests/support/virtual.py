@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from km_cli.delivery.concurrency import Concurrency
 from km_cli.delivery.courier import Courier, Request
 from km_cli.delivery.policy import Policy
 from km_cli.errors import KmError
@@ -76,7 +77,7 @@ def travel(
 ) -> Trip:
     """Deliver so many calls; return what happened. Calls are submitted as a window has room."""
     now, submitted, trip = 0.0, 0, Trip()
-    courier = Courier(policy or Policy(), Random(seed), now, is_wary=is_wary)
+    courier = Courier(policy or Policy(), Random(seed), now, Concurrency.fixed(workers), is_wary=is_wary)
     under_way: list[tuple[float, int, Request, Answer]] = []
     is_proven = False
     while True:
@@ -84,17 +85,13 @@ def travel(
         submitted += len(more)
         courier.submit(more, now)
         trip.receipts += courier.take_receipts()
-        wait = math.inf
-        while len(under_way) < workers:
-            found = courier.take(now)
-            if not isinstance(found, Request):
-                wait = found
-                break
+        while isinstance(found := courier.take(now), Request):
             number = found.calls[0].call.number
             answer = behave(number, now)
             heapq.heappush(under_way, (now + latency, len(trip.sent), found, answer))
             trip.sent.append((now, number, answer is TAKEN))
             trip.most = max(trip.most, 0 if is_proven else courier.in_flight)
+        wait = found
         if courier.failure is not None or not courier.unresolved:
             break
         if under_way and under_way[0][0] <= now + wait:

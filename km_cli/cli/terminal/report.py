@@ -275,8 +275,11 @@ def _rate(calls: int, seconds: float) -> str:
 
 
 def _duration(settings: Settings, calls: int) -> str:
-    """Estimate the time of an import: each call takes a tenth of a second, unless --rate is slower."""
-    rate = settings.concurrency / settings.target.seconds_a_call
+    """Estimate the time of an import: each call takes a tenth of a second, unless --rate is slower.
+
+    If the number of calls in flight adapts, it is not known before: 16 is a cautious guess.
+    """
+    rate = (settings.concurrency or 16) / settings.target.seconds_a_call
     if settings.rate:
         rate = min(rate, settings.rate)
     seconds = calls / rate
