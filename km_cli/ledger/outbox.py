@@ -1,9 +1,10 @@
 """The outbox: calls whose final bytes are durable, and that are neither acknowledged nor rejected yet.
 
-The calls of one row to one site are one record. It is deleted when the last of its calls has its receipt, and
-rewritten when one of them is rejected. So while a run is at work, a record may hold calls that are
-acknowledged. `drop_settled` takes them out when the run ends; if a crash comes first, they are sent once
-more, byte for byte the same. An alias has a record of its own, because it waits until all else is sent (I3).
+The calls of one row to one site are one record. It is deleted when the last of its calls is settled. If one
+is rejected, or this run gives it up, the record is rewritten without those that are settled. So it holds an
+acknowledged call only while a run still sends another one of it; if a crash comes then, that call is sent
+once more, byte for byte the same. An alias has a record of its own, because it waits until all else is sent
+(I3).
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class Outbox:
         self._left: dict[int, set[int]] = {}
         """The calls that have no receipt, by record; the records that this run has to do with."""
         self._partly_settled: set[int] = set()
+        self._given_up: set[int] = set()
+        """The records with a call that this run gave up: its receipt says that it is pending."""
 
     def post(
         self, tracker: str, run: int, reading: int, calls: Iterable[tuple[PlannedCall, bytes]]
@@ -105,9 +108,10 @@ class Outbox:
         done: dict[str, set[int]] = {_CALLS: set(), _ALIASES: set()}
         rejected: set[int] = set()
         for outbox_call, outcome, _ in receipts:
-            if outcome is Outcome.PENDING:
-                continue
             record = record_of(outbox_call.number)
+            if outcome is Outcome.PENDING:
+                self._given_up.add(record)
+                continue
             left = self._left[record]
             left.discard(outbox_call.number)
             if not left:
@@ -121,17 +125,9 @@ class Outbox:
             self._database.executemany(
                 f"DELETE FROM main.{table} WHERE record = ?", [(record,) for record in sorted(records)]
             )
-        self._partly_settled -= done[_CALLS]
-        self._rewrite(rejected - done[_CALLS])
-
-    def drop_settled(self) -> None:
-        """Take acknowledged calls out of the records that hold others; as durable as `settle`."""
-        self._rewrite(self._partly_settled)
-
-    @property
-    def holds_settled(self) -> bool:
-        """Whether a record holds a call that has its receipt."""
-        return bool(self._partly_settled)
+            self._partly_settled -= records
+            self._given_up -= records
+        self._rewrite(self._partly_settled & (rejected | self._given_up))
 
     def _rewrite(self, records: Iterable[int]) -> None:
         """Write records of several calls anew, with those that have no receipt."""
@@ -199,7 +195,7 @@ class Outbox:
         return self._database.execute(query, (person,)).fetchone() is not None
 
     def count(self, tracker: str) -> dict[str, int]:
-        """Return how many calls are pending, by site. It includes those that `drop_settled` would drop."""
+        """Return how many calls are pending, by site. While calls are sent, these are too many."""
         found: Counter[str] = Counter()
         for schema, table in product(self._schemas, (_CALLS, _ALIASES)):
             query = f"SELECT site, sum(pending) FROM {schema}.{table} WHERE tracker = ? GROUP BY site"
