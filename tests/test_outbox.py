@@ -208,7 +208,7 @@ digests = st.binary(min_size=8, max_size=8)
 origins = st.one_of(
     st.none(), st.builds(Origin, st.text(), st.just(("user",)), st.tuples(st.text()), st.text(max_size=1))
 )
-rows = st.builds(Row, st.text(), st.integers(0, 2**32 - 1), st.binary(), st.none(), origins)
+rows = st.builds(Row, st.text(), st.integers(0, 10**15 - 1), st.binary(), st.none(), origins)
 calls = st.builds(
     OutboxCall,
     st.just(0),

@@ -19,6 +19,7 @@ from km_cli.ledger.damage import damaged, decoding, expect
 from km_cli.ledger.outbox_record import (
     CallSource,
     OutboxRecord,
+    bit_of,
     number_of,
     pack_record,
     record_of,
@@ -59,8 +60,8 @@ class Outbox:
         ]
         expect(last, int, int)
         self._next: int = max(last) + 1
-        self._left: dict[int, set[int]] = {}
-        """The calls that have no receipt, by record; the records that this run has to do with."""
+        self._left: dict[int, int] = {}
+        """The calls that are not settled, as bits, by record; the records that this run has to do with."""
         self._partly_settled: set[int] = set()
         self._given_up: set[int] = set()
         """The records with a call that this run gave up: its receipt says that it is pending."""
@@ -101,7 +102,7 @@ class Outbox:
             [pack_record(tracker, run, reading, row, calls) for _, row, calls in records],
         )
         for record, _, calls in records:
-            self._left[record] = {outbox_call.number for outbox_call in calls}
+            self._left[record] = (1 << len(calls)) - 1
 
     def settle(self, receipts: Iterable[Receipt]) -> None:
         """Take out acknowledged and rejected calls; the caller's transaction makes it durable."""
@@ -112,8 +113,7 @@ class Outbox:
             if outcome is Outcome.PENDING:
                 self._given_up.add(record)
                 continue
-            left = self._left[record]
-            left.discard(outbox_call.number)
+            left = self._left[record] = self._left[record] & ~bit_of(outbox_call.number)
             if not left:
                 del self._left[record]
                 done[_ALIASES if outbox_call.is_alias else _CALLS].add(record)
@@ -143,7 +143,7 @@ class Outbox:
     def _left_in(self, record: OutboxRecord) -> list[OutboxCall]:
         """Return the calls of a record that have no receipt."""
         left = self._left.get(record.record)
-        return record.calls if left is None else [call for call in record.calls if call.number in left]
+        return record.calls if left is None else [call for call in record.calls if left & bit_of(call.number)]
 
     def pending(self, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
         """Yield the calls that earlier runs left, without aliases, oldest first."""
@@ -162,7 +162,7 @@ class Outbox:
     def _hand_out(self, record: OutboxRecord) -> list[OutboxCall]:
         """Return the calls of a record that have no receipt, and expect their receipts."""
         outbox_calls = self._left_in(record)
-        self._left[record.record] = {outbox_call.number for outbox_call in outbox_calls}
+        self._left[record.record] = sum(bit_of(outbox_call.number) for outbox_call in outbox_calls)
         return outbox_calls
 
     def has_aliases(self) -> bool:
