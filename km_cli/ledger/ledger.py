@@ -206,17 +206,12 @@ class Ledger:
             with self._transaction():
                 self.pauses.put(tracker, pause)
 
-    def settle(self, tracker: str, receipts: Iterable[Receipt], *, at_end: bool = False) -> None:
-        """Make receipts durable: acknowledged and rejected calls leave the outbox.
-
-        Acknowledged calls that were planned together with pending ones leave it `at_end`.
-        """
+    def settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
+        """Make receipts durable: acknowledged and rejected calls leave the outbox."""
         # The slots of a batch that is being planned would be written without its calls, see `abandon`.
         assert not self.slots.is_ahead, "a batch is being planned"
         with self._transaction():
             self._settle(tracker, receipts)
-            if at_end:
-                self.outbox.drop_settled()
             self.slots.write()
             self.counts.write(at_end=False)
             self.unreported.write()

@@ -1,9 +1,10 @@
 """The outbox: calls whose final bytes are durable, and that are neither acknowledged nor rejected yet.
 
-The calls of one row to one site are one record. It is deleted when the last of its calls has its receipt, and
-rewritten when one of them is rejected. So while a run is at work, a record may hold calls that are
-acknowledged. `drop_settled` takes them out when the run ends; if a crash comes first, they are sent once
-more, byte for byte the same. An alias has a record of its own, because it waits until all else is sent (I3).
+The calls of one row to one site are one record. It is deleted when the last of its calls is settled. If one
+is rejected, or this run gives it up, the record is rewritten without those that are settled. So it holds an
+acknowledged call only while a run still sends another one of it; if a crash comes then, that call is sent
+once more, byte for byte the same. An alias has a record of its own, because it waits until all else is sent
+(I3).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from km_cli.ledger.damage import damaged, decoding, expect
 from km_cli.ledger.outbox_record import (
     CallSource,
     OutboxRecord,
+    bit_of,
     number_of,
     pack_record,
     record_of,
@@ -58,9 +60,11 @@ class Outbox:
         ]
         expect(last, int, int)
         self._next: int = max(last) + 1
-        self._left: dict[int, set[int]] = {}
-        """The calls that have no receipt, by record; the records that this run has to do with."""
+        self._left: dict[int, int] = {}
+        """The calls that are not settled, as bits, by record; the records that this run has to do with."""
         self._partly_settled: set[int] = set()
+        self._given_up: set[int] = set()
+        """The records with a call that this run gave up: its receipt says that it is pending."""
 
     def post(
         self, tracker: str, run: int, reading: int, calls: Iterable[tuple[PlannedCall, bytes]]
@@ -98,18 +102,18 @@ class Outbox:
             [pack_record(tracker, run, reading, row, calls) for _, row, calls in records],
         )
         for record, _, calls in records:
-            self._left[record] = {outbox_call.number for outbox_call in calls}
+            self._left[record] = (1 << len(calls)) - 1
 
     def settle(self, receipts: Iterable[Receipt]) -> None:
         """Take out acknowledged and rejected calls; the caller's transaction makes it durable."""
         done: dict[str, set[int]] = {_CALLS: set(), _ALIASES: set()}
         rejected: set[int] = set()
         for outbox_call, outcome, _ in receipts:
-            if outcome is Outcome.PENDING:
-                continue
             record = record_of(outbox_call.number)
-            left = self._left[record]
-            left.discard(outbox_call.number)
+            if outcome is Outcome.PENDING:
+                self._given_up.add(record)
+                continue
+            left = self._left[record] = self._left[record] & ~bit_of(outbox_call.number)
             if not left:
                 del self._left[record]
                 done[_ALIASES if outbox_call.is_alias else _CALLS].add(record)
@@ -121,17 +125,9 @@ class Outbox:
             self._database.executemany(
                 f"DELETE FROM main.{table} WHERE record = ?", [(record,) for record in sorted(records)]
             )
-        self._partly_settled -= done[_CALLS]
-        self._rewrite(rejected - done[_CALLS])
-
-    def drop_settled(self) -> None:
-        """Take acknowledged calls out of the records that hold others; as durable as `settle`."""
-        self._rewrite(self._partly_settled)
-
-    @property
-    def holds_settled(self) -> bool:
-        """Whether a record holds a call that has its receipt."""
-        return bool(self._partly_settled)
+            self._partly_settled -= records
+            self._given_up -= records
+        self._rewrite(self._partly_settled & (rejected | self._given_up))
 
     def _rewrite(self, records: Iterable[int]) -> None:
         """Write records of several calls anew, with those that have no receipt."""
@@ -147,7 +143,7 @@ class Outbox:
     def _left_in(self, record: OutboxRecord) -> list[OutboxCall]:
         """Return the calls of a record that have no receipt."""
         left = self._left.get(record.record)
-        return record.calls if left is None else [call for call in record.calls if call.number in left]
+        return record.calls if left is None else [call for call in record.calls if left & bit_of(call.number)]
 
     def pending(self, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
         """Yield the calls that earlier runs left, without aliases, oldest first."""
@@ -166,7 +162,7 @@ class Outbox:
     def _hand_out(self, record: OutboxRecord) -> list[OutboxCall]:
         """Return the calls of a record that have no receipt, and expect their receipts."""
         outbox_calls = self._left_in(record)
-        self._left[record.record] = {outbox_call.number for outbox_call in outbox_calls}
+        self._left[record.record] = sum(bit_of(outbox_call.number) for outbox_call in outbox_calls)
         return outbox_calls
 
     def has_aliases(self) -> bool:
@@ -199,7 +195,7 @@ class Outbox:
         return self._database.execute(query, (person,)).fetchone() is not None
 
     def count(self, tracker: str) -> dict[str, int]:
-        """Return how many calls are pending, by site. It includes those that `drop_settled` would drop."""
+        """Return how many calls are pending, by site. While calls are sent, these are too many."""
         found: Counter[str] = Counter()
         for schema, table in product(self._schemas, (_CALLS, _ALIASES)):
             query = f"SELECT site, sum(pending) FROM {schema}.{table} WHERE tracker = ? GROUP BY site"

@@ -18,7 +18,7 @@ from km_cli.ledger.changed import decode_origin
 from km_cli.ledger.damage import expect
 from km_cli.model import Origin, OutboxCall, Row, SlotReference
 
-_ROW = Struct(">QQIIIII")
+_ROW = Struct(">QQQQIII")
 _CALL = Struct(">HHIqI8s8sB8s")
 _SUM = Struct(">I")
 _PLACE_BITS = 16
@@ -121,3 +121,8 @@ def number_of(record: int, place: int) -> int:
 def record_of(number: int) -> int:
     """Return the number of a call's record."""
     return number >> _PLACE_BITS
+
+
+def bit_of(number: int) -> int:
+    """Return the bit that stands for a call in a set of calls of its record."""
+    return 1 << (number & _PLACE)

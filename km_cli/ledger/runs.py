@@ -59,8 +59,9 @@ class RunTable:
 
     def begin(self, command: str, clock: Clock, counts: Callable[[], Counts]) -> None:
         """Begin a run. `counts` returns its numbers so far, for each transaction."""
-        (last,) = self._database.execute("SELECT coalesce(max(run), 0) FROM main.runs").fetchone()
-        expect((last,), int)
+        with decoding(self._database, "runs"):
+            (last,) = self._database.execute("SELECT coalesce(max(run), 0) FROM main.runs").fetchone()
+            expect((last,), int)
         self._run = RunRecord(last + 1, command, clock.now(), None, None, False, {})
         self._clock, self._counts = clock, counts
 

@@ -125,10 +125,7 @@ class Sending:
         self._check()  # an error that ends the run may have come with the last receipts
 
     def end(self) -> None:
-        """End the run, early or not: calls in flight finish, and all receipts become durable.
-
-        Then the outbox has only calls that are not acknowledged.
-        """
+        """End the run, early or not: calls in flight finish, and all receipts become durable."""
         if not self._pool.is_idle:
             self._pool.finish_in_flight(_GRACE)
         self._collect(self._pool.close())
@@ -140,9 +137,7 @@ class Sending:
                     if outbox_call.number in self._open and outbox_call.number not in self._dropped
                 ]
                 self._collect([Receipt(outbox_call, Outcome.PENDING) for outbox_call in mine])
-        receipts = self._take_unsettled()
-        if receipts or self._ledger.outbox.holds_settled:
-            self._ledger.settle(self._tracker, receipts, at_end=True)
+        self._settle()
 
     def _wait_for_room(self) -> None:
         self._check()

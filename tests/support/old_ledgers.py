@@ -76,10 +76,10 @@ def payloads(path: Path) -> list[str]:
 def packed_in(body: bytes) -> Iterator[str]:
     """Yield the calls of a record of format 4, decoded here by themselves.
 
-    Before them are 36 bytes, which end with the sizes of three texts, and these texts. Each call has 45
+    Before them are 44 bytes, which end with the sizes of three texts, and these texts. Each call has 45
     bytes, which begin with its place and the sizes of its persona and itself. Last comes the check sum.
     """
-    at = 36 + sum(int.from_bytes(body[size : size + 4]) for size in (24, 28, 32))
+    at = 44 + sum(int.from_bytes(body[size : size + 4]) for size in (32, 36, 40))
     while at < len(body) - 4:
         persona, size = int.from_bytes(body[at + 2 : at + 4]), int.from_bytes(body[at + 4 : at + 8])
         at += 45 + persona + size
