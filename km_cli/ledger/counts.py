@@ -138,8 +138,10 @@ class CountTable:
         query = "SELECT person FROM {}.calls_by_person WHERE is_busy AND calls > 0"
         with decoding(self._database, "calls_by_person"):
             for name in self._schemas:
-                stored = [person for (person,) in self._database.execute(query.format(name))]
-                known.update(person for person in stored if self._is_waiting(person))
+                for row in self._database.execute(query.format(name)).fetchall():
+                    expect(row, bytes)
+                    if self._is_waiting(row[0]):
+                        known.add(row[0])
         return known
 
     def _is_waiting(self, person: bytes) -> bool:
@@ -153,8 +155,11 @@ class CountTable:
         keys = {key for key in self._instances if key[:8] in people}
         for name in self._schemas:
             query = f"SELECT name FROM {name}.instances WHERE name > ? AND name < ?"
-            for person in people:
-                keys.update(row[0] for row in self._database.execute(query, (person, person + b"\xff" * 10)))
+            with decoding(self._database, "instances"):
+                for person in people:
+                    for row in self._database.execute(query, (person, person + b"\xff" * 10)):
+                        expect(row, bytes)
+                        keys.add(row[0])
         return keys
 
     def take_back(self, site: str, persona: str, person: bytes, gain: Gain) -> None:

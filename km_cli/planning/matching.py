@@ -73,8 +73,8 @@ class Matching:
         """Return the calls of this deed that the current reading may match."""
         return [
             known_call
-            for known_call in slot.known
-            if known_call.deed == fingerprint.deed and not self._is_passed_over(known_call, decision)
+            for known_call in self._seconds.crowds.with_deed(slot, fingerprint.deed)
+            if not self._is_passed_over(known_call, decision)
         ]
 
     def _is_passed_over(self, known_call: KnownCall, decision: RowDecision) -> bool:

@@ -6,6 +6,7 @@ order of the rows alone, so that the same files over an empty ledger always get 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 from km_cli.memory import Remembered
@@ -22,6 +23,7 @@ from km_cli.model import (
     split_pairs,
 )
 from km_cli.model.making import maker
+from km_cli.planning.crowds import Crowds
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint
 from km_cli.protocols import Slots
@@ -47,6 +49,7 @@ class Seconds:
         self._slots = slots
         self._spread = spread if collisions is Collisions.SPREAD else 0
         self._collisions = collisions
+        self.crowds = Crowds()
         self._refused = slots.refused
         self._taken: Remembered[tuple[bytes, int, bytes, bytes | None], int] = Remembered(_MOST_REMEMBERED)
         """The first second after a call's own that may be free for an event, or for event and properties."""
@@ -83,7 +86,10 @@ class Seconds:
         other call merges with this one there.
         """
         person, second, taken, *_ = known_call
-        self._slots.put(person, second, _slot(((*own.known, known_call), own.moved)))
+        grown = _slot(((*own.known, known_call), own.moved))
+        self._slots.put(person, second, grown)
+        if len(own.known) > 1:
+            self.crowds.grow(own, grown, known_call)
         if taken != second:
             there = self._slots.slot(person, taken)
             moved_call = MovedCall(known_call.event, known_call.pairs)
@@ -98,10 +104,10 @@ class Seconds:
         only a property value is lost (D2).
         """
         first = fingerprint.second
-        rule = _merging_rule(own, first, fingerprint)
+        rule = self._rule_in(first, fingerprint)
         if not rule:
             return first
-        if rule == "D1" and (fingerprint.event, fingerprint.pairs) in own.standing(first):
+        if rule == "D1" and (fingerprint.event, fingerprint.pairs) in self.crowds.standing(own, first):
             decision.note_alike(call)
         free = self._free_after(fingerprint)
         if free is not None:
@@ -136,7 +142,12 @@ class Seconds:
         return second if second <= last else None
 
     def _rule_in(self, second: int, fingerprint: CallFingerprint) -> str:
-        return _merging_rule(self._slots.slot(fingerprint.person, second), second, fingerprint)
+        """Return the rule by which Kissmetrics would merge the call with one in a second, "" if none."""
+        standing = list(self.crowds.standing(self._slots.slot(fingerprint.person, second), second))
+        event = fingerprint.event
+        if event != NO_EVENT and any(event == other for other, _ in standing):
+            return "D1"
+        return "D2" if _has_other_value(standing, fingerprint) else ""
 
     def _keep_or_reject(
         self, call: Timed, fingerprint: CallFingerprint, rule: str, decision: RowDecision
@@ -145,7 +156,8 @@ class Seconds:
         first = fingerprint.second
         if self._collisions is Collisions.KEEP:
             decision.note_merged(call)
-            if _has_other_value(self._slots.slot(fingerprint.person, first), first, fingerprint):
+            standing = self._slots.slot(fingerprint.person, first).standing(first)
+            if _has_other_value(standing, fingerprint):
                 decision.note_lost(call)
             return first
         decision.note_full(call, rule)
@@ -161,19 +173,10 @@ class Seconds:
         )
 
 
-def _merging_rule(slot: Slot, second: int, fingerprint: CallFingerprint) -> str:
-    """Return the rule by which Kissmetrics would merge the call with one in this second, "" if none."""
-    if fingerprint.event != NO_EVENT and any(
-        event == fingerprint.event for event, _ in slot.standing(second)
-    ):
-        return "D1"
-    return "D2" if _has_other_value(slot, second, fingerprint) else ""
-
-
-def _has_other_value(slot: Slot, second: int, fingerprint: CallFingerprint) -> bool:
-    """Tell whether a property of the call has another value in this second (D2)."""
+def _has_other_value(standing: Iterable[tuple[bytes, bytes]], fingerprint: CallFingerprint) -> bool:
+    """Tell whether a property of the call has another value among the calls of a second (D2)."""
     own: dict[bytes, bytes] | None = None
-    for _, pairs in slot.standing(second):
+    for _, pairs in standing:
         if pairs != fingerprint.pairs and pairs:
             own = own if own is not None else dict(split_pairs(fingerprint.pairs))
             if any(own.get(name, value) != value for name, value in split_pairs(pairs)):

@@ -24,9 +24,9 @@ class Expansion:
     def expand(self, event: Event) -> Sequence | Reject:
         """Return the calls for `event`: those of each persona that the row names, as that persona.
 
-        A corrected reject
-        expands only to the parts that it still owes. A sequence without calls means that no persona may do
-        the event. A Reject means that a persona may do it, but the row has no identity for that persona.
+        A corrected reject expands only to the parts that it still owes. A sequence without calls means that
+        no persona may do the event. A Reject means that a persona may do it, but the row has no identity for
+        that persona.
         """
         row = event.row
         owed = row.origin.owed if row.origin else ()
@@ -41,13 +41,15 @@ class Expansion:
                 calls += _calls_of(who, site, name, part, event, owed)
             elif name:
                 calls.append(_record((site, who, identity, actor, name, moment, properties, event.id)))
-        first = next((call for call in calls if type(call) is Record), None)
-        if first is None:
+        for call in calls:
+            if type(call) is Record:
+                if len(call.event) > LONGEST_NAME:
+                    message = f"the event {call.event[:30]!r}… has {len(call.event)} characters, over 254"
+                    return Reject(row, "D4", message)
+                break
+        else:
             if refused := self._without_record(event, owed, calls):
                 return refused
-        elif len(first.event) > LONGEST_NAME:
-            message = f"the event {first.event[:30]!r}… has {len(first.event)} characters, over 254"
-            return Reject(row, "D4", message)
         return Sequence(row, tuple(calls), event.cells, self._actor)
 
     def _without_record(self, event: Event, owed: tuple[str, ...], calls: list[Wired]) -> Reject | None:
