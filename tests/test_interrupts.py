@@ -138,6 +138,8 @@ def test_a_signal_ends_a_run_that_waits_for_a_fifo(
     words = command.split()
     process = importer.start(words[0], fifo, *words[1:])
     try:
+        if command == "import":
+            _wait_for_handler(process, number)
         end = os.open(fifo, os.O_WRONLY) if writer else _waited(process)
         os.kill(process.pid, number)
         _, err = process.communicate(timeout=60)
@@ -152,6 +154,16 @@ def test_a_signal_ends_a_run_that_waits_for_a_fifo(
         assert "interrupted" in err
     assert "Traceback" not in err
     assert not tracker.seen
+
+
+def _wait_for_handler(process: subprocess.Popen[str], number: int) -> None:
+    """Wait until a process handles a signal itself, Python's own handler of SIGINT included."""
+    while True:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt"))
+        if caught >> number - 1 & 1:
+            return
+        time.sleep(0.01)
 
 
 def _waited(process: subprocess.Popen[str]) -> int:
