@@ -65,9 +65,10 @@ def test_a_second_signal_ends_it_at_once(
 ) -> None:
     tracker.behave = behave = Signals(number, 3, 60.0)
     behave.process = process = importer.start("import", log, "--concurrency", "4")
-    while len(tracker.seen) < 4:
-        time.sleep(0.01)
-    time.sleep(0.5)
+    assert process.stderr is not None
+    said = ""
+    while "finishing the calls in flight" not in said:
+        said = process.stderr.readline()
     assert process.poll() is None, "once is not enough"
     process.send_signal(number)
     _, err = process.communicate(timeout=9)  # the first signal alone waits for ten seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from threading import Timer
 
@@ -31,13 +32,13 @@ def test_an_open_breaker_lets_one_call_through_at_a_time(tracker: Tracker) -> No
     with delivering(tracker, policy=policy, concurrency=8) as delivery:
         delivery.submit(1)
         delivery.run()
-        tracker.behave = always(t.UNAVAILABLE)
+        tracker.behave = always(replace(t.UNAVAILABLE, delay=0.02))
         delivery.submit(100, first=1)
-        opened_by = 1 + 4 + 8
-        """The first one, four failures, and as many as may be in flight beside the fifth."""
-        while len(tracker.seen) < opened_by + 4:
+        before = 1 + 4 + 8 + 1
+        """The first one, four failures, as many as may be in flight beside the fifth, and the first probe."""
+        while len(tracker.seen) < before + 4:
             time.sleep(0.005)
-        assert set(tracker.unanswered[opened_by:]) == {1}
+        assert set(tracker.unanswered[before:]) == {1}
         assert delivery.pool.failure is None
     assert delivery.outcomes == {ACKNOWLEDGED: 1, PENDING: 100}
 
@@ -88,9 +89,9 @@ def test_patience_ends_the_run_in_the_middle_of_a_long_wait(tracker: Tracker) ->
 
 
 def test_an_idle_pool_does_not_run_out_of_patience(tracker: Tracker) -> None:
-    with delivering(tracker, policy=QUICK._replace(patience=0.3)) as delivery:
+    with delivering(tracker, policy=QUICK._replace(patience=1.0)) as delivery:
         for first in (0, 5):
-            time.sleep(0.5)
+            time.sleep(1.1)
             delivery.submit(5, first=first)
             assert delivery.run() is None
     assert delivery.outcomes == {ACKNOWLEDGED: 10}

@@ -226,6 +226,7 @@ def _greeter() -> Iterator[str]:
 # Too little of what the system gives
 
 
+@pytest.mark.usefixtures("transport")
 def test_too_few_files_stop_the_run_and_nothing_is_lost(
     importer: Command, tracker: Tracker, log: Path
 ) -> None:

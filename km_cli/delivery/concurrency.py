@@ -18,7 +18,7 @@ more. They would bring half as much again if none waited in line, and nothing mo
 _SLOW = 2.0
 """Times the best latency; above it the limit does not grow, and falls if that costs no throughput."""
 _FORGOTTEN = 100.0
-"""Seconds in which the best latency doubles: the way to the destination may have become longer."""
+"""Seconds in which the best latency that is remembered doubles: the way may have become longer for good."""
 _REST = 5
 """Measurements between two trials, when neither a higher nor a lower limit was better."""
 _LEAST_ANSWERS = 16
@@ -78,7 +78,7 @@ class Concurrency:
         seconds = now - self._began
         if seconds >= _LEAST_SECONDS and self._answers >= max(2 * self.limit, _LEAST_ANSWERS):
             latency = self._waited / self._answers
-            self._best = min(self._best * (1.0 + seconds / _FORGOTTEN), latency)
+            self._best = min(self._best * 2.0 ** (seconds / _FORGOTTEN), latency)
             level = _Level(self.limit, self._answers / seconds)
             self._began, self._answers, self._waited = now, 0, 0.0
             self._decide(level, now, is_slow=latency > _SLOW * self._best)

@@ -122,7 +122,8 @@ class Courier:
             if calls:
                 self._pacing.sent(now, len(calls))
                 return self._request(calls, now)
-        self._concurrency.idle()
+        if not (self._ready and self._pacing.is_slow):
+            self._concurrency.idle()  # A pace leaves short gaps, in which a measurement stays good.
         return min(wait, patience)
 
     def _is_plain(self, now: float) -> bool:

@@ -121,6 +121,27 @@ class _Transfer:
         return -1 if self.is_read else None
 
 
+def _trust_only(handle: Any, place: str) -> None:
+    """Trust the certificates in a file or folder alone, for the tracker and for a proxy."""
+    options = (
+        (pycurl.CAINFO, pycurl.CAPATH),
+        (pycurl.PROXY_CAINFO, pycurl.PROXY_CAPATH),
+    )
+    for file, folder in options:
+        used, other = (folder, file) if os.path.isdir(place) else (file, folder)
+        handle.setopt(used, place)
+        handle.unsetopt(other)
+
+
+def _no_file_left() -> bool:
+    """Tell whether this process can open no more files: libcurl does not pass that on for a new socket."""
+    try:
+        os.close(os.dup(0))
+    except OSError as error:
+        return error.errno in _TOO_MANY_FILES
+    return False
+
+
 class CurlTransfers:
     """Sends up to `most` calls at a time."""
 
@@ -165,8 +186,7 @@ class CurlTransfers:
         }
         for option, value in settings.items():
             handle.setopt(option, value)
-        place = wire.verify if isinstance(wire.verify, str) else certifi.where()
-        handle.setopt(pycurl.CAPATH if os.path.isdir(place) else pycurl.CAINFO, place)
+        _trust_only(handle, wire.verify if isinstance(wire.verify, str) else certifi.where())
         return handle
 
     def step(self, wait: float) -> list[tuple[int, Answer]]:
@@ -207,7 +227,7 @@ class CurlTransfers:
     def _classify_fault(self, handle: Any, code: int) -> Answer:
         route = self._wire.route
         system = handle.getinfo(pycurl.OS_ERRNO)
-        if system in _TOO_MANY_FILES:
+        if system in _TOO_MANY_FILES or (code == pycurl.E_COULDNT_CONNECT and not system and _no_file_left()):
             raise answers.out_of_files(route)
         refused = handle.getinfo(pycurl.HTTP_CONNECTCODE)
         if route.proxy and refused >= 300:

@@ -175,9 +175,10 @@ class SlotTable:
         for second, person in self._dirty:
             if person in people:
                 yield person, second, self._cache[second, person]
-        self._database.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person BLOB PRIMARY KEY)")
-        self._database.execute("DELETE FROM wanted")
-        self._database.executemany("INSERT INTO wanted VALUES (?)", [(person,) for person in people])
+        with decoding(self._database, ""):
+            self._database.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person BLOB PRIMARY KEY)")
+            self._database.execute("DELETE FROM wanted")
+            self._database.executemany("INSERT INTO wanted VALUES (?)", [(person,) for person in people])
         with decoding(self._database, "slots"):
             for query in self._all_queries:
                 for second, person, blob in self._database.execute(query):

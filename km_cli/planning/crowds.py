@@ -1,7 +1,7 @@
 """Looks into slots with very many calls: in a log of dates, all events of a day are in one second.
 
-To look through such a slot for each call would make a call the dearer the more there are. So an index of the
-slot is kept, and grows with it.
+Looking through such a slot for every call would take time that grows with the slot. So an index of the slot
+is kept, and grows with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from km_cli.memory import Remembered
 from km_cli.model import KnownCall, Slot
 
 _MANY = 20
-_MOST_REMEMBERED = 64
+_MOST_REMEMBERED = 2000
 
 
 class _Crowd:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,7 +25,8 @@ from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
 
 _LEAST_WINDOW = 2000
-
+_OTHER_FILES = 64
+"""More than a run has open beside its connections: the ledger, inputs, rejects, libraries."""
 
 Seen = TypeVar("Seen", bound=Observer)
 
@@ -106,17 +109,23 @@ def send(
 def _make_driver(run: Run[Seen], destination: Destination, *, is_wary: bool) -> Driver:
     """Return the driver of the transport that is asked for, or of the fastest one that works."""
     look_for_cycles_seldom(run.environment)
-    most = min(run.settings.concurrency or OneThread.most, destination.workers)
+    most = min(run.settings.concurrency or min(OneThread.most, _files_left()), destination.workers)
     window = max(_LEAST_WINDOW, 4 * most)
     transfers = _open_transfers(run, destination, most)
     if transfers is not None:
         courier = _make_courier(run, destination, most, is_wary=is_wary)
         return OneThread(transfers, courier, run.clock, window=window)
-    most = min(run.settings.concurrency or Pool.most, destination.workers)
+    most = min(run.settings.concurrency or min(Pool.most, _files_left()), destination.workers)
     if most > 1:
         stay_on_one_core(run.environment)
     courier = _make_courier(run, destination, most, is_wary=is_wary)
     return Pool(destination, courier, run.clock, window=window)
+
+
+def _files_left() -> int:
+    """Return how many connections the limit on open files allows beside our other files."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, limit - _OTHER_FILES) if limit != resource.RLIM_INFINITY else sys.maxsize
 
 
 def _make_courier(run: Run[Seen], destination: Destination, most: int, *, is_wary: bool) -> Courier:

@@ -111,7 +111,9 @@ class Peers:
     def wire(self, way: str, url: str, in_flight: int | str, calls: int = 0) -> Measured | None:
         """Send calls in one of the ways of `tests.benchmarks.wire`."""
         words = [sys.executable, "-m", "tests.benchmarks.wire", way, url, str(calls or self._count)]
-        return reported([*words, str(in_flight)])
+        measured = reported([*words, str(in_flight)])
+        assert measured or way != "requests", "km-cli's own driver failed"
+        return measured
 
     def curl(self, url: str) -> Measured | None:
         """Send the calls by the program curl, from a file of URLs."""

@@ -38,8 +38,10 @@ def late_server(milliseconds: float) -> Iterator[str]:
     words = [sys.executable, "-m", "tests.benchmarks.late", str(milliseconds)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        yield server.stdout.readline().strip()
-        server.kill()
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
 
 
 @contextmanager
@@ -55,9 +57,11 @@ def fast_server(folder: Path) -> Iterator[tuple[str, str]]:
     config = folder / "nginx.conf"
     config.write_text(_NGINX.format(folder=folder, port=port), encoding="utf-8")
     with subprocess.Popen([nginx, "-e", folder / "errors", "-c", config]) as server:
-        _wait_for(port)
-        yield f"http://127.0.0.1:{port}", "nginx"
-        server.terminate()
+        try:
+            _wait_for(port)
+            yield f"http://127.0.0.1:{port}", "nginx"
+        finally:
+            server.terminate()
 
 
 def _wait_for(port: int) -> None:
