@@ -21,10 +21,11 @@ from km_cli.model import Answer, AnswerKind
 from tests.support import tracker as t
 from tests.support.command import Command
 from tests.support.delivering import delivering
+from tests.support.drawing import examples
 from tests.support.tracker import Hit, Reaction, Tracker
 from tests.support.virtual import outbox_calls
 
-SEEDS = range(4)
+SEEDS = range(examples(4))
 
 
 class Server:
@@ -281,6 +282,7 @@ def test_a_tracker_that_only_becomes_slower(tracker: Tracker) -> None:
     assert max(tracker.unanswered[2000:]) <= 1.5 * before + 1, "a last step up may still have been under way"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("transport")
 def test_a_tracker_that_takes_one_after_the_other(tracker: Tracker) -> None:
     """Each further call in flight makes all answers slower, and none fails."""

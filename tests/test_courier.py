@@ -12,10 +12,11 @@ from km_cli.delivery.courier import Courier, Request
 from km_cli.delivery.policy import Policy
 from km_cli.errors import ComeBackLater, Outage
 from km_cli.model import Answer, AnswerKind, Outcome
+from tests.support.drawing import examples
 from tests.support.virtual import DOWN, LATENCY, TAKEN, Behave, Trip, down_until, outbox_calls, travel
 
 ACKNOWLEDGED, PENDING = Outcome.ACKNOWLEDGED, Outcome.PENDING
-SEEDS = range(8)
+SEEDS = range(examples(8))
 PATIENCE = Policy().patience
 
 

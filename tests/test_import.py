@@ -88,7 +88,14 @@ def test_dry_run_knows_what_was_sent(importer: Command, tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in before} == before
 
 
-@pytest.mark.parametrize("options", [("--batch-size", "1"), ("--batch-size", "7"), ("--concurrency", "1")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("--batch-size", "1"), marks=pytest.mark.slow),
+        ("--batch-size", "7"),
+        ("--concurrency", "1"),
+    ],
+)
 def test_batch_size_and_concurrency_change_nothing(
     importer: Command, tracker: Tracker, part: Path, options: tuple[str, ...]
 ) -> None:

@@ -161,7 +161,7 @@ def test_a_column_that_is_not_there_cannot_be_ignored(bench: Bench) -> None:
 
 
 @kinds
-@pytest.mark.parametrize("limit", [1, 7])
+@pytest.mark.parametrize("limit", [pytest.param(1, marks=pytest.mark.slow), 7])
 def test_an_interrupted_import_sends_the_same(bench: Bench, tmp_path: Path, kind: Kind, limit: int) -> None:
     """So many rows a run, until all are sent."""
     log = bench.write("log.csv", as_csv(seeded(5, 14, 2)))
