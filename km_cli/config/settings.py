@@ -34,7 +34,8 @@ class Settings:
     """The settings of a run. `batch_size` is in rows, `rate` in calls per second, `timeout` in seconds.
 
     `concurrency` is how many calls are in flight; None for a number that adapts.
-    `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip.
+    `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip. `source`
+    names the [[backfill]] whose own columns and personas these are, "" for those of km.toml.
     """
 
     files: tuple[str, ...]
@@ -62,6 +63,7 @@ class Settings:
     environment: Mapping[str, str]
     transport: Transport = Transport.AUTO
     skipped: tuple[str, ...] = ()
+    source: str = ""
 
     @property
     def personas(self) -> tuple[Persona, ...]:
