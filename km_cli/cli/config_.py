@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from km_cli.cli import options
-from km_cli.cli.context import KmTomlFile, environment_of, keys_for_flags, km_toml_of
+from km_cli.cli.context import WITHOUT_FLAG, KmTomlFile, environment_of, keys_for_flags, km_toml_of
 from km_cli.cli.import_ import command as import_command
 from km_cli.cli.sections import Command, Group
 from km_cli.cli.terminal.show import put
@@ -97,6 +97,16 @@ def _values(context: click.Context) -> Iterator[_Value]:
                 "//.*@", "//***@", value
             )  # An import refuses it, but a password must not be shown here either.
         yield _Value(table, key, value, _source(param, source, value))
+        if key == "flatten":
+            yield from _without_flags(km_toml_of(context))
+
+
+def _without_flags(km_toml: KmTomlFile) -> Iterator[_Value]:
+    """Yield the keys of [columns] that no flag stands for."""
+    for key in WITHOUT_FLAG:
+        value = getattr(km_toml.config.columns, key)
+        is_set = isinstance(value, dict)
+        yield _Value("columns", key, value if is_set else None, "km.toml" if is_set else "not set")
 
 
 def _source(param: click.Parameter, source: ParameterSource, value: Any) -> str:
@@ -124,14 +134,20 @@ def _other_tables(km_toml: KmTomlFile, variables: Mapping[str, str]) -> Iterator
         yield from _table(km_toml.config.members)
     for source in km_toml.config.backfill:
         yield "\n[[backfill]]"
-        yield from _table(msgspec.structs.asdict(source))
+        values = msgspec.structs.asdict(source)
+        columns, personas = values.pop("columns"), values.pop("personas")
+        yield from _table(values)
+        if own := list(_table(msgspec.structs.asdict(columns))):
+            yield from ("\n[backfill.columns]", *own)
+        for persona in personas:
+            yield from ("\n[[backfill.personas]]", *_table(msgspec.structs.asdict(persona)))
 
 
 def _table(values: dict[str, Any]) -> Iterator[str]:
     from msgspec import UNSET
 
     for key, value in values.items():
-        if value not in (UNSET, "", {}, False) and (value != [] or key == "properties"):
+        if value not in (UNSET, None, "", {}, False) and (value != [] or key == "properties"):
             yield f"{_key(key)} = {_toml(value)}"
 
 

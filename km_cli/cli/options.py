@@ -200,6 +200,18 @@ selection = section(
     option("--only", metavar="EVENT", multiple=True, help="Only events of this name (repeatable)."),
     option("--skip", metavar="EVENT", multiple=True, help="Leave out events of this name (repeatable)."),
     option(
+        "--where",
+        metavar="CONDITION",
+        multiple=True,
+        help="Only rows for which this is true: 'type=track', 'type!=page' or 'type in track,screen' "
+        "(repeatable: all must be true).",
+    ),
+    option(
+        "--skip-anonymous",
+        is_flag=True,
+        help="Skip rows that name no persona. Default: reject them.",
+    ),
+    option(
         "--limit",
         type=click.IntRange(1),
         metavar="N",
@@ -297,6 +309,18 @@ delivery = section(
         show_default=True,
         metavar="N",
         help="Attempts before a call is left pending for the next run.",
+    ),
+)
+
+
+source = section(
+    "Files",
+    option(
+        "--source",
+        metavar="NAME",
+        default="",
+        help="Read the files as the [[backfill]] of this name in km.toml, with its own columns, personas and "
+        "format.",
     ),
 )
 

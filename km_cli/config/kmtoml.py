@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from km_cli.config.files import read_small
 from km_cli.errors import UsageError, did_you_mean
+from km_cli.inputs.formats import format_words
 from km_cli.strategies import STRATEGIES
 
 _LARGEST = 1 << 20
@@ -85,11 +86,36 @@ class ColumnsTable(_Table, frozen=True):
         | UnsetType
     ) = UNSET
     flatten: bool | UnsetType = UNSET
+    rename: (
+        Annotated[
+            dict[Text, EventName],
+            Meta(description="table from a column to the property that it is sent as"),
+        ]
+        | UnsetType
+    ) = UNSET
+    constant: (
+        Annotated[
+            dict[Text, str | int | float | bool],
+            Meta(description="table from a property to its value on every record"),
+        ]
+        | UnsetType
+    ) = UNSET
+    where: (
+        Annotated[
+            list[Text],
+            Meta(description="only rows of which all are true: type=track, type!=page, type in a,b"),
+        ]
+        | UnsetType
+    ) = UNSET
     skip: (
         Annotated[
             list[EventName],
             Meta(description="events that are left out on purpose"),
         ]
+        | UnsetType
+    ) = UNSET
+    skip_anonymous: (
+        Annotated[bool, Meta(description="if true, rows that name no persona are skipped, not rejected")]
         | UnsetType
     ) = UNSET
 
@@ -107,7 +133,16 @@ class PersonaTable(_Table, frozen=True):
     """A kind of identity that events are recorded as. The first persona is the actor."""
 
     name: Annotated[str, Meta(pattern=_NAME)]
-    column: Annotated[str, Meta(description="column of the identity; default: the usual names")] = ""
+    column: Annotated[
+        str | Annotated[list[Text], Meta(min_length=1)],
+        Meta(
+            description="column of the identity, or columns: the first that is not empty; default: the "
+            "usual names"
+        ),
+    ] = ""
+    nobody: Annotated[
+        list[Text], Meta(description="values of the column that mean that the row names none, such as n/a")
+    ] = msgspec.field(default_factory=list)
     events: Annotated[
         Literal["*"] | list[EventName] | dict[EventName, EventName],
         Meta(description="the events it may do: all, a list, or a table from events to new names"),
@@ -151,6 +186,12 @@ class DeliveryTable(_Table, frozen=True):
     max_rejects: Annotated[str, Meta(pattern=_REJECT_LIMIT)] | int | UnsetType = UNSET
 
 
+if TYPE_CHECKING:
+    FormatWord = str
+else:  # as below
+    FormatWord = Literal[format_words()]
+
+
 class BackfillTable(_Table, frozen=True):
     """A source of `km-cli backfill`."""
 
@@ -169,6 +210,15 @@ class BackfillTable(_Table, frozen=True):
         Literal["ask", "repeats", "separate"],
         Meta(description="how to treat a row if another file has its event at its moment with other values"),
     ] = "ask"
+    format: Annotated[FormatWord, Meta(description="default: by the name and the content")] | None = None
+    encoding: Annotated[str, Meta(description="such as utf-16 or cp1252; default: UTF-8")] = ""
+    delimiter: Annotated[str, Meta(description="comma, semicolon, tab or pipe")] = ""
+    columns: Annotated[
+        ColumnsTable, Meta(description="keys of [columns] that are other ones for this source")
+    ] = ColumnsTable()
+    personas: Annotated[
+        list[PersonaTable], Meta(description="the personas of this source, instead of those of km.toml")
+    ] = msgspec.field(default_factory=list)
 
 
 if TYPE_CHECKING:
@@ -288,8 +338,8 @@ def _check_keys(path: Path, found: Any, table: type[Struct], place: str) -> None
                 did_you_mean(key, fields, f"the keys are: {', '.join(fields)}", place.__add__),
             )
         for inner, below in _tables(key, value):
-            if kind := _TABLES.get(f"{place}{key}"):
-                _check_keys(path, below, kind, f"{inner}.")
+            if kind := _TABLES.get(re.sub(r"\[\d+\]", "", f"{place}{key}")):
+                _check_keys(path, below, kind, f"{place}{inner}.")
 
 
 def _tables(key: str, value: Any) -> list[tuple[str, Any]]:
@@ -307,4 +357,6 @@ _TABLES: dict[str, type[Struct]] = {
     "personas": PersonaTable,
     "delivery": DeliveryTable,
     "backfill": BackfillTable,
+    "backfill.columns": ColumnsTable,
+    "backfill.personas": PersonaTable,
 }
