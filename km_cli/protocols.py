@@ -7,13 +7,14 @@ from typing import Protocol, runtime_checkable
 
 from km_cli.model import (
     Answer,
+    ChangedCall,
     KnownCall,
     KnownRow,
-    OutboxCall,
     Overlap,
     Owner,
     PlannedCall,
     Properties,
+    RowPlan,
     Slot,
     Wired,
 )
@@ -61,14 +62,11 @@ class Slots(Protocol):
         """Tell whether an alias made another person part of this one."""
         ...
 
-    def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
-        """Keep the call of a row that this reading took for `known_call` with changed values.
-
-        `take_changed` returns it with its call, its row, and the `total` and `row` of `changed.known`.
-        """
+    def keep_changed(self, reading: int, known_call: KnownCall, changed: ChangedCall) -> None:
+        """Keep the call of a row that this reading took for `known_call` with changed values."""
         ...
 
-    def take_changed(self, reading: int, known_call: KnownCall) -> PlannedCall | None:
+    def take_changed(self, reading: int, known_call: KnownCall) -> ChangedCall | None:
         """Return and forget the call that was kept for this reading and `known_call`, if there is one."""
         ...
 
@@ -111,9 +109,7 @@ class OtherReadings(Protocol):
 class Counts(Protocol):
     """All that the forecast asks of the ledger about earlier runs. Durable as slots are."""
 
-    def count_gain(
-        self, site: str, planned: abc.Sequence[PlannedCall], at: int
-    ) -> abc.Sequence[tuple[bytes, int]]:
+    def count_gain(self, site: str, plan: RowPlan, at: int) -> abc.Sequence[tuple[bytes, int]]:
         """Count the gain of one of a row's calls. All of them are in the slots; those after `at` come next.
 
         Return the key and the number of each instance that is one too many (D7). For each of them Kissmetrics
@@ -133,7 +129,7 @@ class Counts(Protocol):
 class Connection(Protocol):
     """One worker's connection to a destination."""
 
-    def send(self, outbox_calls: abc.Sequence[OutboxCall]) -> Answer:
+    def send(self, planned_calls: abc.Sequence[PlannedCall]) -> Answer:
         """Send these calls, at most the destination's `at_once`. The answer is for all of them."""
         ...
 
@@ -163,7 +159,7 @@ class Destination(Protocol):
 class Transfers(Protocol):
     """Many requests at once, driven by one thread."""
 
-    def start(self, outbox_call: OutboxCall) -> None:
+    def start(self, planned_call: PlannedCall) -> None:
         """Begin to send a call."""
         ...
 

@@ -19,7 +19,7 @@ from km_cli.destinations.answers import retry_after
 from km_cli.destinations.http import TrackerDestination
 from km_cli.destinations.masking import HIDDEN, Mask
 from km_cli.model import Answer, AnswerKind
-from tests.support.delivering import KEY, connected, outbox_call, record
+from tests.support.delivering import KEY, connected, planned_call, record
 from tests.support.tracker import GIF
 
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nContent-Length: 7\r\n\r\n"
@@ -58,7 +58,7 @@ def answers_to(url: str, count: int, key: str = KEY, timeout: float = 30.0) -> l
     destination = TrackerDestination(url, {"main": key, "other": "another-key"}, timeout=timeout)
     with closing(connected(destination)) as connection:
         return [
-            connection.send([outbox_call(destination, number, record(number))]) for number in range(count)
+            connection.send([planned_call(destination, number, record(number))]) for number in range(count)
         ]
 
 

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from km_cli.config.people import People
 from km_cli.config.sites import Site
-from km_cli.destinations.base import QueryEncoder
-from km_cli.model import Alias, Persona, PlannedCall, Record, Set
-from tests.support.running import run
+from km_cli.model import Alias, Persona, Record, Set
+from tests.support.running import SentCall, run
 
 few = settings(max_examples=25, deadline=None)
 SITES = (Site("main", "KM_API_KEY"), Site("other", "KM_OTHER_KEY"))
@@ -92,21 +91,18 @@ def written(log: Iterable[Line], form: str = "csv") -> Iterator[Path]:
         yield path
 
 
-def send(
-    path: Path, levels: tuple[Persona, ...], ledger: str = "ledger.db", **more: int
-) -> list[PlannedCall]:
+def send(path: Path, levels: tuple[Persona, ...], ledger: str = "ledger.db", **more: int) -> list[SentCall]:
     """Import the log into this ledger; return what was sent."""
     sent, _ = run([path], path.with_name(ledger), people=People(levels, SITES), **more)
     return sent
 
 
-def on_the_wire(sent: Iterable[PlannedCall]) -> Counter[tuple[str, bytes]]:
+def on_the_wire(sent: Iterable[SentCall]) -> Counter[tuple[str, bytes]]:
     """The site and the bytes of every call."""
-    encode = QueryEncoder().encode
-    return Counter((one.call.site, encode(one.call, one.known.taken)) for one in sent)
+    return Counter((one.planned.site, one.planned.payload) for one in sent)
 
 
-def done(sent: Iterable[PlannedCall]) -> Counter[tuple[str, ...]]:
+def done(sent: Iterable[SentCall]) -> Counter[tuple[str, ...]]:
     """Who did what in which row, whatever the second and the properties."""
     return Counter(
         (one.call.persona, one.call.identity, str(one.row.line), type(one.call).__name__, _what(one))
@@ -114,7 +110,7 @@ def done(sent: Iterable[PlannedCall]) -> Counter[tuple[str, ...]]:
     )
 
 
-def _what(one: PlannedCall) -> str:
+def _what(one: SentCall) -> str:
     call = one.call
     return call.other if isinstance(call, Alias) else call.event
 
@@ -249,7 +245,7 @@ def test_what_is_added_later_is_all_that_is_sent(
     assert done(before) + done(added) == done(whole)
 
 
-def records(sent: list[PlannedCall]) -> list[PlannedCall]:
+def records(sent: list[SentCall]) -> list[SentCall]:
     return [one for one in sent if isinstance(one.call, Record)]
 
 

@@ -23,7 +23,7 @@ from tests.support.command import Command
 from tests.support.delivering import delivering
 from tests.support.drawing import examples
 from tests.support.tracker import Hit, Reaction, Tracker
-from tests.support.virtual import outbox_calls
+from tests.support.virtual import planned_calls
 
 SEEDS = range(examples(4))
 
@@ -125,7 +125,7 @@ def test_it_does_not_climb_where_each_call_waits_for_the_one_before() -> None:
 def test_a_pace_does_not_keep_the_limit_low(rate: float) -> None:
     """Between two calls of a pace nothing may leave; the answers that come in meanwhile are measured."""
     courier = Courier(Policy(), Random(0), 0.0, Concurrency(256), rate=rate)
-    courier.submit(outbox_calls(range(int(rate * 60))), 0.0)
+    courier.submit(planned_calls(range(int(rate * 60))), 0.0)
     now, under_way, sent = 0.0, list[tuple[float, int, Request]](), 0
     while now < 30.0:
         found = courier.take(now)
@@ -217,7 +217,7 @@ def test_what_was_measured_with_fewer_in_flight_does_not_count() -> None:
 )
 def test_only_overload_halves_the_limit(answer: Answer, *, is_halved: bool) -> None:
     courier = Courier(Policy(), Random(0), 0.0, Concurrency(256))
-    courier.submit(outbox_calls(range(10)), 0.0)
+    courier.submit(planned_calls(range(10)), 0.0)
     request = courier.take(0.0)
     assert isinstance(request, Request)
     courier.settle(request, answer, 0.1)
@@ -226,7 +226,7 @@ def test_only_overload_halves_the_limit(answer: Answer, *, is_halved: bool) -> N
 
 def test_no_more_leave_than_the_limit_until_an_answer_comes() -> None:
     courier = Courier(Policy(unproven=1000), Random(0), 0.0, Concurrency.fixed(3))
-    courier.submit(outbox_calls(range(10)), 0.0)
+    courier.submit(planned_calls(range(10)), 0.0)
     requests = [courier.take(0.0) for _ in range(3)]
     assert not isinstance(courier.take(0.0), Request)
     assert isinstance(requests[0], Request)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from km_cli.ledger import Ledger, Reading, counts
-from km_cli.model import NANOSECONDS, Held, PlannedCall, Record, Row, Sequence, SlotReference, instance_keys
+from km_cli.model import NANOSECONDS, Held, PlannedCall, Record, Row, RowPlan, Sequence, instance_keys
 from km_cli.planning import Planner
 from tests.test_planner import SECOND, Readings
 
@@ -46,9 +46,9 @@ class Naive:
         self.counts: Counter[bytes] = Counter()
         self.events = self.properties = 0
 
-    def add(self, planned: PlannedCall) -> list[tuple[bytes, int]]:
+    def add(self, plan: RowPlan, at: int) -> list[tuple[bytes, int]]:
         """Count a call; return the instances that are too many."""
-        keys = instance_keys(planned.known.person, planned.gain)
+        keys = instance_keys(plan.planned[at].person, plan.gains[at])
         self.counts.update(keys)
         self._hold([key for key in keys if self.counts[key] <= MOST], 1)
         return [(key, self.counts[key]) for key in keys if self.counts[key] > MOST]
@@ -83,10 +83,10 @@ def run(ledger: Ledger, path: Path, all_steps: list[Step], naive: Naive, first: 
     planner = Planner(ledger.slots, "t", reading.number, Readings())
     sent: list[PlannedCall] = []
     for line, step in enumerate(all_steps, first):
-        planned = planner.plan(sequence_of(step, line)).planned
-        sent += planned
-        for at, one in enumerate(planned):
-            assert list(ledger.counts.count_gain("main", planned, at)) == naive.add(one)
+        plan = planner.plan(sequence_of(step, line))
+        sent += plan.planned
+        for at in range(len(plan.planned)):
+            assert list(ledger.counts.count_gain("main", plan, at)) == naive.add(plan, at)
         if step.then in ("commit", "end the file") or (step.then == "reopen" and is_dry):
             ledger.commit("t", reading, [], at_end=step.then == "end the file")
         elif step.then == "reopen":
@@ -114,7 +114,6 @@ def sequence_of(step: Step, line: int) -> Sequence:
 
 def refuse(ledger: Ledger, planned: PlannedCall, naive: Naive) -> None:
     """Forget a call as if its destination had refused it."""
-    person, second, taken, deed, total, *_ = planned.known
-    if freed := ledger.slots.forget(SlotReference(person, second, taken, deed, total)):
-        naive.take_back(instance_keys(person, freed))
-        ledger.counts.take_back("main", "user", person, freed)
+    if freed := ledger.slots.forget(planned):
+        naive.take_back(instance_keys(planned.person, freed))
+        ledger.counts.take_back("main", "user", planned.person, freed)

@@ -13,7 +13,7 @@ from km_cli.delivery.policy import Policy
 from km_cli.errors import ComeBackLater, Outage
 from km_cli.model import Answer, AnswerKind, Outcome
 from tests.support.drawing import examples
-from tests.support.virtual import DOWN, LATENCY, TAKEN, Behave, Trip, down_until, outbox_calls, travel
+from tests.support.virtual import DOWN, LATENCY, TAKEN, Behave, Trip, down_until, planned_calls, travel
 
 ACKNOWLEDGED, PENDING = Outcome.ACKNOWLEDGED, Outcome.PENDING
 SEEDS = range(examples(8))
@@ -126,9 +126,9 @@ def test_a_probe_is_no_calls_last_attempt_while_another_call_has_more() -> None:
         courier.settle(request, DOWN if now < 2.0 else TAKEN, now)
         return request.calls[0].call.number
 
-    courier.submit(outbox_calls(range(1)), 0.0)
+    courier.submit(planned_calls(range(1)), 0.0)
     assert [sent(0.0), sent(0.0)] == [0, 0]
-    courier.submit(outbox_calls(range(1, 2)), 0.6)
+    courier.submit(planned_calls(range(1, 2)), 0.6)
     assert sent(0.6) == 1
     assert courier.take(1.0) == pytest.approx(0.1)
     assert [sent(2.0), sent(2.0)] == [1, 0]

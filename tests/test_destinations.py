@@ -29,11 +29,11 @@ from km_cli.destinations.http import TrackerDestination
 from km_cli.destinations.local import LocalTarget
 from km_cli.destinations.tracker import TrackerTarget
 from km_cli.errors import LedgerFailed, UsageError
-from km_cli.model import NANOSECONDS, Answer, AnswerKind, OutboxCall, Record, Wired
+from km_cli.model import NANOSECONDS, Answer, AnswerKind, PlannedCall, Record, Wired
 from km_cli.protocols import Clock, Destination
 from km_cli.run.clock import SystemClock
 from km_cli.standin import Store
-from tests.support.delivering import KEY, SECOND, connected, outbox_call, record
+from tests.support.delivering import KEY, SECOND, connected, planned_call, record
 from tests.support.inprocess import run
 from tests.support.tracker import GIF, OK, Tracker, refuse
 
@@ -145,10 +145,10 @@ class Lines:
     def connect(self) -> Lines:
         return self
 
-    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
+    def send(self, planned_calls: Sequence[PlannedCall]) -> Answer:
         try:
             with self._path.open("ab") as file:
-                file.writelines(b"%s %s\n" % (call.site.encode(), call.payload) for call in outbox_calls)
+                file.writelines(b"%s %s\n" % (call.site.encode(), call.payload) for call in planned_calls)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -234,10 +234,10 @@ def test_the_other_end_reads_exactly_what_was_meant(end: End, call: Record) -> N
     call = call._replace(site=site)
     destination = end.destination(site)
     with closing(connected(destination)) as connection:
-        answer = connection.send([outbox_call(destination, 1, call)])
+        answer = connection.send([planned_call(destination, 1, call)])
         assert answer.kind is AnswerKind.ACKNOWLEDGED
         assert end.read(site) == end.meant(call, call.second)
-        assert connection.send([outbox_call(destination, 1, call)]) == answer, "once more is harmless"
+        assert connection.send([planned_call(destination, 1, call)]) == answer, "once more is harmless"
         assert end.read(site) == end.meant(call, call.second)
 
 
@@ -265,8 +265,8 @@ def test_as_many_go_at_once_as_it_says(end: End) -> None:
     destination = end.destination("many")
     calls = [record(number, site="many") for number in range(destination.at_once)]
     with closing(connected(destination)) as connection:
-        outbox_calls = [outbox_call(destination, number, call) for number, call in enumerate(calls)]
-        assert connection.send(outbox_calls).kind is AnswerKind.ACKNOWLEDGED
+        planned_calls = [planned_call(destination, number, call) for number, call in enumerate(calls)]
+        assert connection.send(planned_calls).kind is AnswerKind.ACKNOWLEDGED
     assert destination.workers >= 1
 
 
@@ -283,8 +283,8 @@ def test_up_to_2048_characters_without_the_key_it_is_a_get(tracker: Tracker, len
     payload = destination.encode(call, SECOND).decode()
     with closing(connected(destination)) as connection:
         for _ in range(2):
-            assert connection.send([outbox_call(destination, 1, call)]).kind is AnswerKind.ACKNOWLEDGED
-        assert connection.send([outbox_call(destination, 1, short)]).kind is AnswerKind.ACKNOWLEDGED
+            assert connection.send([planned_call(destination, 1, call)]).kind is AnswerKind.ACKNOWLEDGED
+        assert connection.send([planned_call(destination, 1, short)]).kind is AnswerKind.ACKNOWLEDGED
     hit, same, last = tracker.seen
     query = payload.partition("?")[2]
     if length <= 0:
@@ -304,7 +304,7 @@ def answer_of(url: str, **more: Any) -> AnswerKind:
     """Send one call there."""
     destination = TrackerDestination(url, {"main": KEY}, **more)
     with closing(connected(destination)) as connection:
-        return connection.send([outbox_call(destination, 1, record(1))]).kind
+        return connection.send([planned_call(destination, 1, record(1))]).kind
 
 
 @pytest.mark.usefixtures("transport")
@@ -321,7 +321,7 @@ def test_proxies_are_looked_up_once_and_never_for_this_machine(
     tracker.behave = lambda hit, _: refuse(502) if hit.method == "CONNECT" else OK
     for destination in (here, away):
         with closing(connected(destination)) as connection:
-            connection.send([outbox_call(destination, 1, record(1))])
+            connection.send([planned_call(destination, 1, record(1))])
     assert [(hit.method, hit.path) for hit in tracker.seen] == [
         ("GET", "/e"),
         ("CONNECT", "tracker.example:443"),

@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 from km_cli.errors import LedgerBusy, LedgerError, LedgerFailed, UsageError
 from km_cli.ledger import Ledger, Reading
 from km_cli.ledger.slots import decode_slot, encode_slot
-from km_cli.model import Claim, KnownCall, MovedCall, Outcome, PlannedCall, Receipt, Record, Row, Slot
+from km_cli.model import (
+    Claim,
+    Gain,
+    KnownCall,
+    MovedCall,
+    Outcome,
+    PlannedCall,
+    Receipt,
+    Record,
+    Row,
+    RowPlan,
+    Slot,
+)
 
 PERSON, SECOND = b"person--", 1_704_067_200
 
@@ -53,22 +65,26 @@ def test_a_slot_comes_back_as_it_was(slot: Slot) -> None:
     assert decode_slot(PERSON, SECOND, encode_slot(PERSON, SECOND, slot)) == slot
 
 
-def call(number: int = 0, taken: int = SECOND) -> tuple[PlannedCall, bytes]:
-    """A planned call of its own row, and its bytes."""
+def plan(number: int = 0, taken: int = SECOND) -> RowPlan:
+    """The plan of a row that has one call."""
     row = Row("log.csv", number + 2, b"raw %d\n" % number, [])
     record = Record("main", "user", f"u{number}", "", "E", SECOND * 10**9, (), "")
-    deed = number.to_bytes(8, "big")
-    known = KnownCall(PERSON, SECOND, taken, deed, b"total---", b"even", b"", b"", (Claim(1, False),))
-    return PlannedCall(row, record, known), b"/e?_p=u%d" % number
+    payload, deed = b"/e?_p=u%d" % number, number.to_bytes(8, "big")
+    planned = PlannedCall("main", "user", payload, PERSON, SECOND, taken, deed, b"total---")
+    return RowPlan(row, (planned,), calls=(record,), gains=(Gain(),), reading=1)
+
+
+def known_in(plan: RowPlan) -> KnownCall:
+    """The call of a row as its slot has it."""
+    return KnownCall(*plan.planned[0][3:8], b"even", b"", b"", (Claim(1, False),))
 
 
 def begun(ledger: Ledger) -> Reading:
     return ledger.readings.begin(Reading(0, "", "asked", "{}", "log.csv", ("a", "b"), ","))
 
 
-def put(ledger: Ledger, *calls: tuple[PlannedCall, bytes]) -> None:
-    for planned, _ in calls:
-        one = planned.known
+def put(ledger: Ledger, *plans: RowPlan) -> None:
+    for one in map(known_in, plans):
         slot = ledger.slots.slot(one.person, one.second)
         ledger.slots.put(one.person, one.second, Slot((*slot.known, one), slot.moved))
         if one.taken != one.second:
@@ -79,37 +95,37 @@ def test_a_commit_survives_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     ledger = Ledger.open(path)
     reading = begun(ledger)._replace(length=7, line=1, digest=b"seven")
-    calls = [call(0), call(1)]
-    put(ledger, *calls)
-    outbox_calls = ledger.commit("t", reading, calls)
+    plans = [plan(0), plan(1)]
+    put(ledger, *plans)
+    planned_calls = ledger.commit("t", reading, plans)
     ledger.close()
 
     again = Ledger.open(path)
-    assert list(again.outbox.pending("t", ("main",))) == [outbox_calls]
+    assert list(again.outbox.pending("t", ("main",))) == [planned_calls]
     assert list(again.outbox.pending("other", ("main",))) == []
     assert list(again.outbox.pending("t", ("test",))) == []
-    assert again.slots.slot(PERSON, SECOND).known == tuple(planned.known for planned, _ in calls)
+    assert again.slots.slot(PERSON, SECOND).known == tuple(map(known_in, plans))
     assert list(again.readings.heads.lengths) == [7]
     (head,) = again.readings.heads.matching(7, b"seven")
     assert (head.asked, head.digest) == ("asked", b"seven")
     assert again.readings.by_number(head.number) == reading._replace(calls=(("t main user", 2),))
-    source = again.outbox.source_of(outbox_calls[1])
+    source = again.outbox.source_of(planned_calls[1])
     assert (source.reading, source.row) == (reading.number, Row("log.csv", 3, b"raw 1\n", None))
     again.settle(
-        "t", [Receipt(outbox_calls[0], Outcome.ACKNOWLEDGED), Receipt(outbox_calls[1], Outcome.PENDING)]
+        "t", [Receipt(planned_calls[0], Outcome.ACKNOWLEDGED), Receipt(planned_calls[1], Outcome.PENDING)]
     )
-    assert list(again.outbox.pending("t", ("main",))) == [outbox_calls[1:]]
+    assert list(again.outbox.pending("t", ("main",))) == [planned_calls[1:]]
     again.close()
 
 
 def test_a_rejected_call_leaves_its_slot_and_the_second_it_moved_to(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
-    calls = [call(0), call(1, SECOND + 1)]
-    put(ledger, *calls)
-    outbox_calls = ledger.commit("t", begun(ledger), calls)
+    plans = [plan(0), plan(1, SECOND + 1)]
+    put(ledger, *plans)
+    planned_calls = ledger.commit("t", begun(ledger), plans)
     assert ledger.slots.slot(PERSON, SECOND + 1).moved
-    ledger.settle("t", [Receipt(outbox_calls[1], Outcome.REJECTED)])
-    assert ledger.slots.slot(PERSON, SECOND).known == (calls[0][0].known,)
+    ledger.settle("t", [Receipt(planned_calls[1], Outcome.REJECTED)])
+    assert ledger.slots.slot(PERSON, SECOND).known == (known_in(plans[0]),)
     assert ledger.slots.slot(PERSON, SECOND + 1) == Slot()
     ledger.close()
 
@@ -117,25 +133,26 @@ def test_a_rejected_call_leaves_its_slot_and_the_second_it_moved_to(tmp_path: Pa
 def test_uncommitted_slots_are_not_written_with_receipts(tmp_path: Path) -> None:
     """Their calls would be known, and never be sent."""
     ledger = Ledger.open(tmp_path / "ledger.db")
-    outbox_calls = ledger.commit("t", begun(ledger), [call(0)])
-    put(ledger, call(1))
+    planned_calls = ledger.commit("t", begun(ledger), [plan(0)])
+    put(ledger, plan(1))
     with pytest.raises(AssertionError, match="being planned"):
-        ledger.settle("t", [Receipt(outbox_calls[0], Outcome.ACKNOWLEDGED)])
+        ledger.settle("t", [Receipt(planned_calls[0], Outcome.ACKNOWLEDGED)])
     ledger.abandon()
-    ledger.settle("t", [Receipt(outbox_calls[0], Outcome.ACKNOWLEDGED)])
+    ledger.settle("t", [Receipt(planned_calls[0], Outcome.ACKNOWLEDGED)])
     ledger.close()
 
 
 def test_many_pending_calls_come_in_lists_that_split_no_row(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
-    calls = []
+    plans = []
     for number in range(1500):
-        first, second = call(number), call(10_000 + number)
-        calls += [first, (second[0]._replace(row=first[0].row), second[1])]
-    outbox_calls = ledger.commit("t", begun(ledger), calls)
+        first, second = plan(number), plan(10_000 + number)
+        both = {name: getattr(first, name) + getattr(second, name) for name in ("planned", "calls", "gains")}
+        plans.append(first._replace(**both))
+    planned_calls = ledger.commit("t", begun(ledger), plans)
     lists = list(ledger.outbox.pending("t", ("main",)))
-    assert [outbox_call for some in lists for outbox_call in some] == outbox_calls
-    rows = [{outbox_call.row for outbox_call in some} for some in lists]
+    assert [planned_call for some in lists for planned_call in some] == planned_calls
+    rows = [{planned_call.row for planned_call in some} for some in lists]
     assert len(rows) > 1
     assert not set.intersection(*rows)
     ledger.close()
@@ -144,13 +161,13 @@ def test_many_pending_calls_come_in_lists_that_split_no_row(tmp_path: Path) -> N
 def test_an_overlay_reads_the_ledger_and_leaves_it_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     ledger = Ledger.open(path)
-    put(ledger, call(0))
-    ledger.commit("t", begun(ledger)._replace(length=1, digest=b"1"), [call(0)])
+    put(ledger, plan(0))
+    ledger.commit("t", begun(ledger)._replace(length=1, digest=b"1"), [plan(0)])
     before = path.read_bytes()
     overlay = Ledger.overlay(path)  # while the other one holds the lock
-    assert overlay.slots.slot(PERSON, SECOND).known == (call(0)[0].known,)
-    put(overlay, call(1))
-    overlay.commit("t", begun(overlay), [call(1)])
+    assert overlay.slots.slot(PERSON, SECOND).known == (known_in(plan(0)),)
+    put(overlay, plan(1))
+    overlay.commit("t", begun(overlay), [plan(1)])
     assert len(overlay.slots.slot(PERSON, SECOND).known) == 2
     assert begun(overlay).number == 3
     overlay.close()
@@ -236,16 +253,15 @@ def test_a_ledger_that_must_not_be_used_is_left_as_it_is(tmp_path: Path, spoil) 
 def test_a_failed_commit_leaves_nothing_behind(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.db")
     reading = begun(ledger)
-    ledger.commit("t", reading, [call(0)])
-    planned, payload = call(1)
-    put(ledger, call(1))
-    nowhere = planned.call._replace(site=None)  # type: ignore[arg-type]
+    ledger.commit("t", reading, [plan(0)])
+    put(ledger, plan(1))
+    nowhere = plan(1).planned[0]._replace(site=None)  # type: ignore[arg-type]
     with pytest.raises(LedgerFailed):
-        ledger.commit("t", reading, [(planned._replace(call=nowhere), payload)])
+        ledger.commit("t", reading, [plan(1)._replace(planned=(nowhere,))])
     with pytest.raises(LedgerFailed):
-        ledger.commit("t", reading, [call(2)])
+        ledger.commit("t", reading, [plan(2)])
     assert [
-        outbox_call.payload for some in ledger.outbox.pending("t", ("main",)) for outbox_call in some
+        planned_call.payload for some in ledger.outbox.pending("t", ("main",)) for planned_call in some
     ] == [b"/e?_p=u0"]
     assert ledger.slots.slot(PERSON, SECOND) == Slot()
     ledger.close()
@@ -260,7 +276,7 @@ def test_a_site_is_its_name_and_its_key_from_its_first_batch_on(tmp_path: Path) 
 
     ledger = Ledger.open(path)
     ledger.check_site("t", "main", "key one")
-    ledger.commit("t", begun(ledger), [call(0)])
+    ledger.commit("t", begun(ledger), [plan(0)])
     ledger.check_site("t", "main", "key one")
     ledger.check_site("t", "test", "key two")
     ledger.check_site("https://elsewhere", "main", "key two")

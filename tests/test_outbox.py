@@ -16,16 +16,15 @@ from km_cli.ledger.outbox_record import OutboxRecord, number_of, pack_record, un
 from km_cli.model import (
     NO_SECOND,
     Alias,
-    Claim,
-    KnownCall,
+    Gain,
     Origin,
-    OutboxCall,
     Outcome,
     PlannedCall,
     Receipt,
     Record,
     Row,
-    SlotReference,
+    RowPlan,
+    Wired,
 )
 from tests.support.drawing import examples
 from tests.support.old_ledgers import packed_in
@@ -34,19 +33,18 @@ SITES = ("main", "accounts")
 SECOND = 1_704_067_200
 
 
-def planned(number: int, row: Row, site: str, *, is_alias: bool = False) -> tuple[PlannedCall, bytes]:
-    """A call that no other is like, of one of three people, and its bytes."""
+def planned(number: int, site: str, *, is_alias: bool = False) -> tuple[PlannedCall, Wired]:
+    """A call that no other is like, of one of three people."""
     person, deed = b"person %d" % (number % 3), b"deed%04d" % number
+    persona = f"persona {site}"
     if is_alias:
-        alias = Alias(site, f"persona {site}", f"u{number}", f"anon{number}")
-        known = KnownCall(person, NO_SECOND, NO_SECOND, deed, b"", b"even", b"", b"", ())
-        return PlannedCall(row, alias, known), b"/a?_p=u%d&_n=anon%d" % (number, number)
-    record = Record(site, f"persona {site}", f"u{number}", "", f"Event {number}", SECOND * 10**9, (), "")
+        alias = Alias(site, persona, f"u{number}", f"anon{number}")
+        payload = b"/a?_p=u%d&_n=anon%d" % (number, number)
+        return PlannedCall(site, persona, payload, person, NO_SECOND, NO_SECOND, deed, b""), alias
+    record = Record(site, persona, f"u{number}", "", f"Event {number}", SECOND * 10**9, (), "")
     taken = SECOND + number % 5
-    known = KnownCall(
-        person, SECOND, taken, deed, b"total%03d" % number, b"even", b"", b"", (Claim(1, False),)
-    )
-    return PlannedCall(row, record, known), b"/e?_p=u%d&_n=Event%%20%d&_t=%d" % (number, number, taken)
+    payload = b"/e?_p=u%d&_n=Event%%20%d&_t=%d" % (number, number, taken)
+    return PlannedCall(site, persona, payload, person, SECOND, taken, deed, b"total%03d" % number), record
 
 
 class Model:
@@ -59,20 +57,24 @@ class Model:
         self.folder = folder
         self.opened = 0
         self.made = 0
-        self.open: dict[int, OutboxCall] = {}
-        self.acknowledged: dict[int, OutboxCall] = {}
+        self.open: dict[int, PlannedCall] = {}
+        self.acknowledged: dict[int, PlannedCall] = {}
         self.ledger = Ledger.open(folder / "0" / "ledger.db")
         self.reading = self.ledger.readings.begin(Reading(0, "", "asked", "{}", "log.csv", ("a",), ","))
 
     def post(self, rows: list[list[tuple[str, bool]]]) -> None:
-        calls = []
+        plans = []
         for kinds in rows:
             row = Row("log.csv", self.made + 2, b"raw %d\n" % self.made, [])
-            for site, is_alias in kinds:
-                self.made += 1
-                calls.append(planned(self.made, row, site, is_alias=is_alias))
-        posted = self.ledger.commit("t", self.reading, calls)
-        assert [call.payload for call in posted] == [payload for _, payload in calls]
+            both = [
+                planned(self.made + at, site, is_alias=is_alias)
+                for at, (site, is_alias) in enumerate(kinds, 1)
+            ]
+            self.made += len(kinds)
+            calls, gains = tuple(call for _, call in both), (Gain(),) * len(both)
+            plans.append(RowPlan(row, tuple(one for one, _ in both), calls=calls, gains=gains, reading=1))
+        posted = self.ledger.commit("t", self.reading, plans)
+        assert [call[:8] for call in posted] == [call[:8] for plan in plans for call in plan.planned]
         assert not {call.number for call in posted} & {*self.open, *self.acknowledged}
         self.open.update((call.number, call) for call in posted)
 
@@ -118,7 +120,7 @@ class Model:
     def _open_again(self) -> None:
         self.ledger = Ledger.open(self.folder / str(self.opened) / "ledger.db")
 
-    def listed(self) -> dict[int, OutboxCall]:
+    def listed(self) -> dict[int, PlannedCall]:
         """The calls that the next run sends, each once, with the row that each comes from."""
         outbox = self.ledger.outbox
         calls = [call for some in outbox.pending("t", SITES) for call in some]
@@ -136,8 +138,8 @@ class Model:
         assert len(found) == len(calls) + len(aliases)
         return found
 
-    def _check_waiting(self, calls: list[OutboxCall]) -> None:
-        waiting = {call.reference.person for call in calls}
+    def _check_waiting(self, calls: list[PlannedCall]) -> None:
+        waiting = {call.person for call in calls}
         self.ledger.outbox.note_waiting()
         for person in (b"person 0", b"person 1", b"person 2"):
             assert self.ledger.outbox.holds(person) is (person in waiting)
@@ -210,30 +212,25 @@ origins = st.one_of(
 )
 rows = st.builds(Row, st.text(), st.integers(0, 10**15 - 1), st.binary(), st.none(), origins)
 calls = st.builds(
-    OutboxCall,
-    st.just(0),
-    st.just(3),
+    PlannedCall,
     st.just("main"),
     st.text(max_size=300),
     st.from_regex(r"/[esa]\?_p=[!-~]+", fullmatch=True).map(str.encode),
-    st.builds(
-        SlotReference,
-        digests,
-        st.integers(-(2**40), 2**40),
-        st.just(0),
-        digests,
-        st.one_of(st.just(b""), digests),
-    ),
+    digests,
+    st.integers(-(2**40), 2**40),
+    st.just(0),
+    digests,
+    st.one_of(st.just(b""), digests),
+    st.just(0),
+    st.just(3),
 )
 
 
 @settings(deadline=None)
 @given(rows, st.lists(calls, min_size=1, max_size=5), st.integers(0, 2**32 - 1))
-def test_a_record_comes_back_as_it_was(row: Row, calls: list[OutboxCall], moved: int) -> None:
+def test_a_record_comes_back_as_it_was(row: Row, calls: list[PlannedCall], moved: int) -> None:
     calls = [
-        call._replace(
-            number=number_of(4, place), reference=call.reference._replace(taken=call.reference.second + moved)
-        )
+        call._replace(number=number_of(4, place), taken=call.second + moved)
         for place, call in enumerate(calls)
     ]
     packed = pack_record("tracker", 2, 7, row, calls)
@@ -243,8 +240,10 @@ def test_a_record_comes_back_as_it_was(row: Row, calls: list[OutboxCall], moved:
 
 @given(st.integers(0, 10_000), st.integers(0, 7))
 def test_a_flipped_bit_is_found(at: int, bit: int) -> None:
-    reference = SlotReference(b"person--", SECOND, SECOND, b"deed----", b"total---")
-    call = OutboxCall(number_of(4, 0), 4, "main", "user", b"/e?_p=u1", reference)
+    number = number_of(4, 0)
+    call = PlannedCall(
+        "main", "user", b"/e?_p=u1", b"person--", SECOND, SECOND, b"deed----", b"total---", number, 4
+    )
     *columns, body = pack_record("tracker", 2, 7, Row("log.csv", 2, b"raw\n", None), [call])
     flipped = bytearray(body)
     flipped[at % len(body)] ^= 1 << bit

@@ -122,7 +122,7 @@ class Log:
 
 def seconds(*plans: RowPlan) -> list[int]:
     """The seconds that the planned calls of rows are sent with, after the start."""
-    return [planned.known.taken - SECOND for plan in plans for planned in plan.planned]
+    return [planned.taken - SECOND for plan in plans for planned in plan.planned]
 
 
 def codes(plan: RowPlan) -> list[str]:
@@ -247,7 +247,7 @@ def test_rows_are_matched_one_for_one(log: Log) -> None:
 def test_alike_in_every_column_goes_first(log: Log) -> None:
     """Though the first row of the other log is alike in the columns of both, too."""
     log.readings.columns = {2: ("user", "event", "plan")}
-    person = log.send(note="1").planned[0].known.person
+    person = log.send(note="1").planned[0].person
     log.send()
     log.begin()
     log.send()
@@ -297,10 +297,9 @@ def test_a_row_that_was_taken_for_changed_is_another_event_if_the_exact_one_come
     log.readings.overlaps = Overlap.REPEATS
     log.send(plan="pro")
     log.begin()
-    sent = [planned for plan in plans for planned in log.send(plan=plan).planned]
-    assert [(planned.call.properties, planned.known.taken - SECOND) for planned in sent] == [
-        ((("plan", "free"),), 1)
-    ]
+    sent = [log.send(plan=plan) for plan in plans]
+    (left,) = [one for one in sent if one.calls]
+    assert (left.calls[0].properties, seconds(left)) == ((("plan", "free"),), [1])
 
 
 def test_a_line_that_another_reading_has_read_repeats_whatever_it_says(log: Log) -> None:
@@ -396,10 +395,10 @@ def test_people_do_not_crowd_each_other(log: Log) -> None:
 
 
 def test_a_gain_counts_only_what_is_new(log: Log) -> None:
-    first, second = log.send(plan="pro").planned[0], log.send(event="Invited", plan="pro").planned[0]
-    assert (first.gain.people, len(first.gain.names)) == (1, 4)
-    assert (second.gain.people, len(second.gain.names)) == (0, 0)
-    assert first.gain.event != second.gain.event
+    (first,), (second,) = log.send(plan="pro").gains, log.send(event="Invited", plan="pro").gains
+    assert (first.people, len(first.names)) == (1, 4)
+    assert (second.people, len(second.names)) == (0, 0)
+    assert first.event != second.event
 
 
 # Owners
@@ -444,7 +443,7 @@ def alias(identity: str, other: str, persona: str = "user") -> Alias:
 
 def planned_calls(*plans: RowPlan) -> list[str]:
     """The kinds of the planned calls."""
-    return [type(planned.call).__name__ for plan in plans for planned in plan.planned]
+    return [type(call).__name__ for plan in plans for call in plan.calls]
 
 
 def test_an_alias_is_sent_once_whichever_way_round(log: Log) -> None:
@@ -459,7 +458,7 @@ def test_an_alias_without_data_is_a_finding(log: Log) -> None:
     log.plan(record("x", second=1))
     joined = log.plan(record("bo", second=1), alias("bo", "x"))
     assert codes(joined) == []
-    assert [planned.gain.people for planned in joined.planned] == [1, -1]
+    assert [gain.people for gain in joined.gains] == [1, -1]
 
 
 @pytest.mark.parametrize(
@@ -502,9 +501,7 @@ def set_once(*properties: tuple[str, str], identity: str = "ada", second: int = 
 
 def sent_sets(*plans: RowPlan) -> list[Properties]:
     """The properties of the planned sets."""
-    return [
-        planned.call.properties for plan in plans for planned in plan.planned if type(planned.call) is Set
-    ]
+    return [call.properties for plan in plans for call in plan.calls if type(call) is Set]
 
 
 def test_a_property_is_set_once_for_each_identity(log: Log) -> None:
@@ -524,7 +521,7 @@ def test_a_property_is_set_once_for_each_identity(log: Log) -> None:
 def test_a_set_that_the_destination_refused_is_planned_again(log: Log) -> None:
     role = ("Role", "admin")
     planned = log.plan(set_once(role)).planned[0]
-    log.slots.put(planned.known.person, planned.known.second, Slot())
+    log.slots.put(planned.person, planned.second, Slot())
     log.slots.refused += 1
     assert sent_sets(log.plan(set_once(role, second=5))) == [(role,)]
 

@@ -12,10 +12,10 @@ import pytest
 
 from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import LedgerFailed, Unavailable
-from km_cli.model import Answer, AnswerKind, OutboxCall, Outcome, Record
+from km_cli.model import Answer, AnswerKind, Outcome, PlannedCall, Record
 from km_cli.protocols import Connection
 from tests.support import tracker as t
-from tests.support.delivering import KEY, QUICK, always, delivering, identities, outbox_call, record
+from tests.support.delivering import KEY, QUICK, always, delivering, identities, planned_call, record
 from tests.support.tracker import Tracker
 
 ACKNOWLEDGED, PENDING = Outcome.ACKNOWLEDGED, Outcome.PENDING
@@ -185,7 +185,7 @@ class Broken:
             raise self._error
         return self
 
-    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:  # noqa: ARG002
+    def send(self, planned_calls: Sequence[PlannedCall]) -> Answer:  # noqa: ARG002
         raise self._error
 
     def close(self) -> None:
@@ -222,8 +222,8 @@ class Batched:
     def connect(self) -> Connection:
         return self
 
-    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
-        self.sent.append([one.number for one in outbox_calls])
+    def send(self, planned_calls: Sequence[PlannedCall]) -> Answer:
+        self.sent.append([one.number for one in planned_calls])
         return Answer(AnswerKind.RETRY if len(self.sent) % 4 == 2 else AnswerKind.ACKNOWLEDGED)
 
     def close(self) -> None:
@@ -245,6 +245,6 @@ def test_two_sites_keep_their_keys(tracker: Tracker) -> None:
     destination = TrackerDestination(tracker.url, {"main": "one", "other": "two"})
     with delivering(destination, concurrency=1) as delivery:
         calls = [record(number, site=("main", "other")[number % 2]) for number in range(6)]
-        delivery.pool.submit([outbox_call(destination, number, call) for number, call in enumerate(calls)])
+        delivery.pool.submit([planned_call(destination, number, call) for number, call in enumerate(calls)])
         delivery.run()
     assert [hit.params["_k"] for hit in tracker.seen] == ["one", "two"] * 3

@@ -19,7 +19,6 @@ from km_cli.model import (
     Record,
     Row,
     Sequence,
-    SlotReference,
     split_pairs,
 )
 from km_cli.planning import Planner
@@ -75,14 +74,13 @@ def test_it_is_the_second_of_a_simple_search(all_done: list[Done], spread: int) 
         planner = Planner(ledger.slots, "t", 1, Readings(), spread=spread)
         for line, one in enumerate(all_done, 2):
             sequence = sequence_of(one, line)
-            (call,) = (one.known for one in Planner(PlainSlots(), "t", 1, Readings()).plan(sequence).planned)
-            expected = simple_search(ledger.slots, call, spread)
+            expected = simple_search(ledger.slots, known_call_of(sequence), spread)
             plan = planner.plan(sequence)
             (code,) = {finding.code for finding in plan.findings} - {"D1-alike"} or {""}
-            taken = next((planned.known.taken for planned in plan.planned), None)
+            taken = next((planned.taken for planned in plan.planned), None)
             assert (taken, code) == expected
             if one.is_refused and plan.planned:
-                ledger.slots.forget(reference(plan.planned[0].known))
+                ledger.slots.forget(plan.planned[0])
         ledger.close()
 
 
@@ -93,8 +91,12 @@ def sequence_of(one: Done, line: int) -> Sequence:
     return Sequence(Row("log.csv", line, b"", None), (record,), (("user", f"u{line}"),))
 
 
-def reference(call: KnownCall) -> SlotReference:
-    return SlotReference(call.person, call.second, call.taken, call.deed, call.total)
+def known_call_of(sequence: Sequence) -> KnownCall:
+    """The call of a sequence as it would be known if no other call stood in its slot."""
+    slots = PlainSlots()
+    (one,) = Planner(slots, "t", 1, Readings()).plan(sequence).planned
+    (known_call,) = slots.slot(one.person, one.second).known
+    return known_call
 
 
 class Counting(Log):
@@ -121,5 +123,5 @@ def test_each_event_of_a_day_costs_the_same() -> None:
     for number in range(500):
         planned += log.send(0, plan=f"p{number % 7}", note=str(number)).planned
         looks.append(log.looks)
-    assert [one.known.taken - SECOND for one in planned] == list(range(500))
+    assert [one.taken - SECOND for one in planned] == list(range(500))
     assert max(after - before for before, after in pairwise(looks)) < 10

@@ -17,7 +17,7 @@ from km_cli.delivery.concurrency import Concurrency
 from km_cli.delivery.policy import Breaker, Budget, Pacing, Policy, backoff
 from km_cli.delivery.stops import RESUME, Stops
 from km_cli.errors import KmError, Outage
-from km_cli.model import Answer, AnswerKind, OutboxCall, Outcome, Receipt
+from km_cli.model import Answer, AnswerKind, Outcome, PlannedCall, Receipt
 
 NOT_SENT = "not sent"
 """The reason in the receipt of a call that is pending because its turn never came."""
@@ -26,7 +26,7 @@ NOT_SENT = "not sent"
 class QueuedCall(NamedTuple):
     """A call that waits for its turn, how many attempts at it failed, and why the last one did."""
 
-    call: OutboxCall
+    call: PlannedCall
     failed: int = 0
     reason: str = NOT_SENT
 
@@ -66,7 +66,7 @@ class Courier:
         self._ready: deque[QueuedCall] = deque()  # calls without an attempt, in the order they came in
         self._delayed: list[tuple[float, int, QueuedCall]] = []  # retries, a heap by the time they are due
         self._receipts: list[Receipt] = []
-        self._unresolved: dict[int, OutboxCall] = {}
+        self._unresolved: dict[int, PlannedCall] = {}
         self._budget = Budget(policy, now)
         self._breaker = Breaker(policy, now, random, is_open=is_wary)
         self._is_wary = is_wary
@@ -95,12 +95,12 @@ class Courier:
         """Whether one more request may be in flight."""
         return self._room() > 0
 
-    def submit(self, outbox_calls: Sequence[OutboxCall], now: float) -> None:
+    def submit(self, planned_calls: Sequence[PlannedCall], now: float) -> None:
         """Take calls that are durable in the outbox."""
         if not self._unresolved:
             self._breaker.start_patience(now)
-        self._unresolved.update((outbox_call.number, outbox_call) for outbox_call in outbox_calls)
-        self._ready.extend(QueuedCall(outbox_call) for outbox_call in outbox_calls)
+        self._unresolved.update((planned_call.number, planned_call) for planned_call in planned_calls)
+        self._ready.extend(QueuedCall(planned_call) for planned_call in planned_calls)
 
     def take(self, now: float) -> Request | float:
         """Return the request to send now, or the number of seconds to wait for one.
@@ -172,8 +172,8 @@ class Courier:
     def give_up(self) -> list[Receipt]:
         """Return the last receipts: calls without an answer are pending, with their last failure."""
         reasons = {queued.call.number: queued.reason for _, _, queued in self._delayed}
-        for number, outbox_call in list(self._unresolved.items()):
-            self._resolve(outbox_call, Outcome.PENDING, reasons.get(number, NOT_SENT))
+        for number, planned_call in list(self._unresolved.items()):
+            self._resolve(planned_call, Outcome.PENDING, reasons.get(number, NOT_SENT))
         return self.take_receipts()
 
     def fail(self, error: KmError | None) -> None:
@@ -292,6 +292,6 @@ class Courier:
         cause = f": {self._cause}" if self._cause else ""
         return Outage(f"nothing was acknowledged for {self._policy.patience / 60:.0f} minutes{cause}", RESUME)
 
-    def _resolve(self, outbox_call: OutboxCall, outcome: Outcome, reason: str = "") -> None:
-        if self._unresolved.pop(outbox_call.number, None) is not None:
-            self._receipts.append(Receipt(outbox_call, outcome, reason))
+    def _resolve(self, planned_call: PlannedCall, outcome: Outcome, reason: str = "") -> None:
+        if self._unresolved.pop(planned_call.number, None) is not None:
+            self._receipts.append(Receipt(planned_call, outcome, reason))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from km_cli.delivery.courier import Courier, Request
 from km_cli.delivery.stops import RESUME
 from km_cli.errors import KmError, Unavailable
-from km_cli.model import Answer, OutboxCall, Receipt
+from km_cli.model import Answer, PlannedCall, Receipt
 from km_cli.protocols import Clock
 
 _TICK = 0.2
@@ -67,11 +67,11 @@ class Driver(ABC):
         """Tell whether the window has room for more calls."""
         return self._courier.unresolved < self._window
 
-    def submit(self, outbox_calls: Sequence[OutboxCall]) -> None:
+    def submit(self, planned_calls: Sequence[PlannedCall]) -> None:
         """Hand over durable calls. The driver takes all of them, even beyond its window."""
         with self._lock:
-            self._courier.submit(outbox_calls, self._clock.monotonic())
-            self._wake(len(outbox_calls))
+            self._courier.submit(planned_calls, self._clock.monotonic())
+            self._wake(len(planned_calls))
 
     def receipts(self, wait: float = 0.0) -> list[Receipt]:
         """Return the receipts since the last time.

@@ -21,7 +21,7 @@ from km_cli.destinations.answers import MOST_ANSWER, Reply
 from km_cli.destinations.sockets import READ, WRITE, Waker, watched
 from km_cli.destinations.wire import USER_AGENT, Wire
 from km_cli.errors import TransportError
-from km_cli.model import Answer, OutboxCall
+from km_cli.model import Answer, PlannedCall
 
 try:
     import pycurl
@@ -159,10 +159,10 @@ class CurlTransfers:
         self._idle: list[_Transfer] = []
         self._busy: dict[Any, _Transfer] = {}
 
-    def start(self, outbox_call: OutboxCall) -> None:
+    def start(self, planned_call: PlannedCall) -> None:
         """Begin to send a call."""
         transfer = self._idle.pop() if self._idle else _Transfer(self._handle())
-        transfer.begin(outbox_call.number, *self._wire.request(outbox_call))
+        transfer.begin(planned_call.number, *self._wire.request(planned_call))
         self._busy[transfer.handle] = transfer
         self._multi.add_handle(transfer.handle)
 

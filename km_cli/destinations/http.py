@@ -13,7 +13,7 @@ from km_cli.destinations.attempt import BoundedAdapter
 from km_cli.destinations.base import QueryEncoder
 from km_cli.destinations.trust import check_bundle
 from km_cli.destinations.wire import USER_AGENT, Wire, make_wire
-from km_cli.model import Answer, OutboxCall, Wired
+from km_cli.model import Answer, PlannedCall, Wired
 from km_cli.protocols import Connection, Transfers
 
 
@@ -73,15 +73,15 @@ class _Session:
             self._get = session.prepare_request(requests.Request("GET", wire.url + "/e"))
             self._post = session.prepare_request(requests.Request("POST", wire.url + "/e", data={"_": ""}))
 
-    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
+    def send(self, planned_calls: Sequence[PlannedCall]) -> Answer:
         """Send one call. A network error is returned as an answer too; no answer has a key in its text.
 
         Raises Exhausted if this machine has no more files.
         """
-        (outbox_call,) = outbox_calls
+        (planned_call,) = planned_calls
         try:
             response = self._adapter.send(
-                self._request(outbox_call), stream=True, timeout=self._timeout, **self._options
+                self._request(planned_call), stream=True, timeout=self._timeout, **self._options
             )
             try:
                 body = self._read(response)
@@ -93,8 +93,8 @@ class _Session:
         kind, wait = headers.get("Content-Type"), headers.get("Retry-After")
         return self._wire.classify(Reply(response.status_code, response.reason or "", kind, wait, body))
 
-    def _request(self, outbox_call: OutboxCall) -> requests.PreparedRequest:
-        url, form = self._wire.request(outbox_call)
+    def _request(self, planned_call: PlannedCall) -> requests.PreparedRequest:
+        url, form = self._wire.request(planned_call)
         request = self._get if form is None else self._post
         request.url = url
         if form is not None:

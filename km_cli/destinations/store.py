@@ -10,7 +10,7 @@ from typing import Any
 
 from km_cli.destinations.base import QueryEncoder
 from km_cli.errors import LedgerFailed
-from km_cli.model import Answer, AnswerKind, OutboxCall, Wired
+from km_cli.model import Answer, AnswerKind, PlannedCall, Wired
 from km_cli.protocols import Connection
 from km_cli.standin import Store
 
@@ -42,11 +42,11 @@ class _Connection:
         self._path = path
         self._store = store
 
-    def send(self, outbox_calls: Sequence[OutboxCall]) -> Answer:
+    def send(self, planned_calls: Sequence[PlannedCall]) -> Answer:
         """Store the calls in one transaction: all of them, or none and LedgerFailed is raised."""
         calls = [
-            (outbox_call.payload.decode("ascii").replace("?", f"?_k={outbox_call.site}&", 1), b"")
-            for outbox_call in outbox_calls
+            (planned_call.payload.decode("ascii").replace("?", f"?_k={planned_call.site}&", 1), b"")
+            for planned_call in planned_calls
         ]
         try:
             self._store.receive(calls)

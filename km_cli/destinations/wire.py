@@ -12,7 +12,7 @@ from requests.utils import select_proxy
 from km_cli.destinations.answers import Reply, Route, classify_reply
 from km_cli.destinations.base import LONGEST_GET
 from km_cli.destinations.masking import Mask
-from km_cli.model import Answer, OutboxCall
+from km_cli.model import Answer, PlannedCall
 
 USER_AGENT = "km-cli"
 
@@ -37,11 +37,11 @@ class Wire(NamedTuple):
     mask: Mask
     now: Callable[[], float]
 
-    def request(self, outbox_call: OutboxCall) -> tuple[str, str | None]:
+    def request(self, planned_call: PlannedCall) -> tuple[str, str | None]:
         """Return the URL of a call with its key, and the form to post if the URL would become too long."""
-        path, _, query = outbox_call.payload.decode("ascii").partition("?")
-        query = f"_k={self.keys[outbox_call.site]}&{query}"
-        if len(self.url) + len(outbox_call.payload) <= LONGEST_GET:
+        path, _, query = planned_call.payload.decode("ascii").partition("?")
+        query = f"_k={self.keys[planned_call.site]}&{query}"
+        if len(self.url) + len(planned_call.payload) <= LONGEST_GET:
             return f"{self.url}{path}?{query}", None
         return self.url + path, query
 

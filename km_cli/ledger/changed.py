@@ -11,7 +11,7 @@ import json
 import sqlite3
 
 from km_cli.ledger.damage import decoding, expect
-from km_cli.model import KnownCall, Origin, PlannedCall, Record, Row
+from km_cli.model import ChangedCall, KnownCall, Origin, Record, Row
 
 Key = tuple[int, bytes, int, bytes, bytes]
 """The reading, and person, second, deed and total of the known call."""
@@ -25,7 +25,7 @@ class ChangedTable:
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
-        self._new: dict[Key, PlannedCall | None] = {}
+        self._new: dict[Key, ChangedCall | None] = {}
         """The changes that are not written yet; None for a call that was taken."""
         self._taken: set[Key] | None = set() if len(schemas) > 1 else None
         """Under an overlay, the calls that were taken. The ledger below still has them, and is only read."""
@@ -39,42 +39,42 @@ class ChangedTable:
             database.execute(f"SELECT 1 FROM {name}.changed_calls LIMIT 1").fetchone() for name in schemas
         )
 
-    def keep(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
+    def keep(self, reading: int, known_call: KnownCall, changed: ChangedCall) -> None:
         """Keep the call of a row that this reading took for `known_call`."""
         self._new[_key(reading, known_call)] = changed
         self._has_any = True
 
-    def take(self, reading: int, known_call: KnownCall) -> PlannedCall | None:
+    def take(self, reading: int, known_call: KnownCall) -> ChangedCall | None:
         """Return and forget the call that was kept for this reading and `known_call`."""
         if not self._has_any:
             return None
         key = _key(reading, known_call)
-        kept = self._new[key] if key in self._new else self._load(key, known_call)
+        kept = self._new[key] if key in self._new else self._load(key)
         if kept is not None:
             self._new[key] = None
         return kept
 
-    def _load(self, key: Key, known_call: KnownCall) -> PlannedCall | None:
+    def _load(self, key: Key) -> ChangedCall | None:
         if self._taken and key in self._taken:
             return None
         with decoding(self._database, "changed_calls"):
             rows = (self._database.execute(query, key).fetchone() for query in self._queries)
             row = next(filter(None, rows), None)
-            return _decode(row, known_call) if row else None
+            return _decode(row) if row else None
 
     def write(self) -> None:
         """Write the changes; the caller's transaction makes them durable."""
         if not self._new:
             return
-        kept = [(key, planned) for key, planned in self._new.items() if planned]
-        taken = [key for key, planned in self._new.items() if planned is None]
+        kept = [(key, changed) for key, changed in self._new.items() if changed]
+        taken = [key for key, changed in self._new.items() if changed is None]
         self._database.executemany(
             "INSERT OR REPLACE INTO main.changed_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*key, planned.row.source, planned.row.line, _encode(planned)) for key, planned in kept],
+            [(*key, changed.row.source, changed.row.line, _encode(changed)) for key, changed in kept],
         )
         self._database.executemany(
             "INSERT OR IGNORE INTO main.changed_rows VALUES (?, ?, ?, ?)",
-            [(key[0], planned.row.source, planned.row.line, planned.row.raw) for key, planned in kept],
+            [(key[0], changed.row.source, changed.row.line, changed.row.raw) for key, changed in kept],
         )
         self._database.executemany(
             "DELETE FROM main.changed_calls "
@@ -112,19 +112,19 @@ def _key(reading: int, known_call: KnownCall) -> Key:
     return reading, known_call.person, known_call.second, known_call.deed, known_call.total
 
 
-def _encode(planned: PlannedCall) -> str:
+def _encode(changed: ChangedCall) -> str:
     """Return a call as JSON, with the origin, the fingerprint and the number of its row."""
-    return json.dumps([planned.call, planned.row.origin, planned.known.total.hex(), planned.known.row])
+    return json.dumps([changed.call, changed.row.origin, changed.total.hex(), changed.number])
 
 
-def _decode(row: tuple[str, int, bytes, str], known_call: KnownCall) -> PlannedCall:
-    expect(row, str, int, bytes, str)
-    source, line, raw, text = row
+def _decode(values: tuple[str, int, bytes, str]) -> ChangedCall:
+    expect(values, str, int, bytes, str)
+    source, line, raw, text = values
     fields, origin, *known = json.loads(text)
     fields[6] = tuple((name, value) for name, value in fields[6])
     total, number = known or (b"".hex(), 0)  # Format 2 kept neither fingerprint nor number of the row.
-    as_read = known_call._replace(total=bytes.fromhex(total), row=number)
-    return PlannedCall(Row(source, line, raw, None, decode_origin(origin)), Record(*fields), as_read)
+    row = Row(source, line, raw, None, decode_origin(origin))
+    return ChangedCall(row, Record(*fields), bytes.fromhex(total), number)
 
 
 def decode_origin(fields: list[object] | None) -> Origin | None:

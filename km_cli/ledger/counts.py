@@ -24,7 +24,7 @@ from km_cli.kissmetrics import MOST_INSTANCES
 from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.slots import SlotTable
 from km_cli.memory import Remembered
-from km_cli.model import NO_EVENT, Gain, Held, PlannedCall, held_keys, instance_keys, is_event_key
+from km_cli.model import NO_EVENT, Gain, Held, RowPlan, held_keys, instance_keys, is_event_key
 
 _MOST_CACHED = 200_000
 _MOST_UNWRITTEN = 100_000
@@ -62,17 +62,17 @@ class CountTable:
         """The gains of people, events and properties that are not written yet, by site and persona."""
         self._has_calls_on_disk = self._has("calls_by_person")
 
-    def count_gain(self, site: str, planned: Sequence[PlannedCall], at: int) -> TooMany:
+    def count_gain(self, site: str, plan: RowPlan, at: int) -> TooMany:
         """Count the gain of one of a row's calls. All of them are in the slots; those after `at` follow."""
-        _, call, known_call, gain = planned[at]
-        person = known_call.person
-        total = self._gains[site, call.persona]
+        _, persona, _, person, *_ = plan.planned[at]
+        gain = plan.gains[at]
+        total = self._gains[site, persona]
         total[0] += gain.people
         calls = self._calls.get(person)
         if calls is None or calls >= self._busy_from:
             calls = self._load_calls(person)
             if calls is None:
-                return self._count_instances(planned[at:], total)
+                return self._count_instances(plan, at, total)
         self._calls[person] = calls + 1
         self._unwritten.add(person)
         total[1] += gain.event != NO_EVENT
@@ -100,13 +100,13 @@ class CountTable:
             expect(found, int, int)
             return found[0], found[1]
 
-    def _count_instances(self, planned: Sequence[PlannedCall], total: list[int]) -> TooMany:
-        """Count the instances of the first of these calls, whose person is busy."""
-        _, _, known_call, gain = planned[0]
-        keys = instance_keys(known_call.person, gain)
-        uncounted = self._uncounted[known_call.person]
+    def _count_instances(self, plan: RowPlan, at: int, total: list[int]) -> TooMany:
+        """Count the instances of a call whose person is busy."""
+        person = plan.planned[at].person
+        keys = instance_keys(person, plan.gains[at])
+        uncounted = self._uncounted[person]
         if uncounted and any(self._instances_of(key) + uncounted >= MOST_INSTANCES for key in keys):
-            self._count_earlier(planned)
+            self._count_earlier(plan, at)
         too_many = []
         for key in keys:
             count = self._instances[key] = self._instances_of(key) + 1
@@ -117,15 +117,15 @@ class CountTable:
         self._unwritten_instances.update(keys)
         return too_many
 
-    def _count_earlier(self, behind: Sequence[PlannedCall]) -> None:
-        """Count all instances of busy people from the slots, but for the calls `behind`, which come next."""
+    def _count_earlier(self, plan: RowPlan, at: int) -> None:
+        """Count all instances of busy people from the slots, but for the calls from `at` on: these follow."""
         people = self._waiting()
         counted: Counter[bytes] = Counter(dict.fromkeys(self._keys_of(people), 0))
         for person, second, slot in self._slots.of_people(people):
             counted.update(held_keys(person, second, slot))
-        for _, _, known_call, gain in behind:
-            if known_call.person in people:
-                counted.subtract(instance_keys(known_call.person, gain))
+        for planned, gain in zip(plan.planned[at:], plan.gains[at:], strict=True):
+            if planned.person in people:
+                counted.subtract(instance_keys(planned.person, gain))
         self._instances.update(counted)
         self._unwritten_instances.update(counted)
         self._uncounted.update(dict.fromkeys(people, 0))

@@ -19,7 +19,7 @@ from km_cli.ledger.outbox_record import number_of, pack_record, read_origin
 from km_cli.ledger.runs import NO_RUN
 from km_cli.ledger.sent import Sent, SentTable
 from km_cli.ledger.sums import expect_sum
-from km_cli.model import NO_SECOND, OutboxCall, Row, SlotReference
+from km_cli.model import NO_SECOND, PlannedCall, Row
 
 _RENAMES = (
     "ALTER TABLE untold RENAME TO unreported_rejects",
@@ -124,17 +124,16 @@ def _move(database: sqlite3.Connection, calls: list[_OldCall], record: int, firs
     """Write calls as a record, and count them. `first` is the first record of their row."""
     one = calls[0]
     row = Row(one.source, one.line, one.raw, None, read_origin(one.origin))
-    outbox_calls = [_outbox_call(number_of(record, place), first, call) for place, call in enumerate(calls)]
-    table = "outbox_aliases" if outbox_calls[0].is_alias else "outbox"
-    packed = pack_record(one.tracker, NO_RUN, one.reading, row, outbox_calls)
+    planned_calls = [_planned_call(number_of(record, place), first, call) for place, call in enumerate(calls)]
+    table = "outbox_aliases" if planned_calls[0].is_alias else "outbox"
+    packed = pack_record(one.tracker, NO_RUN, one.reading, row, planned_calls)
     database.execute(INSERT.format(table), packed)
-    sent = Counter(map(Sent.of_pending, outbox_calls))
+    sent = Counter(map(Sent.of_pending, planned_calls))
     SentTable(database, ("main",)).add(NO_RUN, one.tracker, sent)
 
 
-def _outbox_call(number: int, row: int, call: _OldCall) -> OutboxCall:
+def _planned_call(number: int, row: int, call: _OldCall) -> PlannedCall:
     expect_size(call.person, 8)
     expect_size(call.deed, 8)
     expect_size(call.alike, 0, 8)
-    reference = SlotReference(call.person, call.second, call.taken, call.deed, call.alike)
-    return OutboxCall(number, row, call.site, call.persona, call.payload, reference)
+    return PlannedCall(*call[2:10], number, row)

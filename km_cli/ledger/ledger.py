@@ -27,7 +27,7 @@ from km_cli.ledger.runs import MOST_RUNS, RunTable
 from km_cli.ledger.sent import Sent, SentTable, kind_of
 from km_cli.ledger.slots import SlotTable
 from km_cli.ledger.unreported import UnreportedTable
-from km_cli.model import OutboxCall, Outcome, PlannedCall, Receipt
+from km_cli.model import Outcome, PlannedCall, Receipt, RowPlan
 
 
 class Ledger:
@@ -132,11 +132,11 @@ class Ledger:
         self,
         tracker: str,
         reading: Reading,
-        calls: Sequence[tuple[PlannedCall, bytes]],
+        plans: Sequence[RowPlan],
         receipts: Iterable[Receipt] = (),
         *,
         at_end: bool = False,
-    ) -> list[OutboxCall]:
+    ) -> list[PlannedCall]:
         """Make a batch durable in one transaction: its calls, the slots they take, and the cursor.
 
         Receipts that came in meanwhile are settled in the same transaction. Only now may the calls be sent
@@ -145,27 +145,27 @@ class Ledger:
         """
         with self._transaction():
             self._settle(tracker, receipts)
-            if calls and self._lock:
+            planned_calls: list[PlannedCall] = []
+            if self._lock and any(plan.planned for plan in plans):
                 self._write_sites()
-                outbox_calls = self.outbox.post(tracker, self.runs.number, reading.number, calls)
-            else:
-                outbox_calls = []
+                planned_calls = self.outbox.post(tracker, self.runs.number, reading.number, plans)
             self.slots.write()
             self.counts.write(at_end=at_end)
             if at_end:
                 self.slots.forget_old_changed()
             self.readings.write(reading)
-            self._count_planned(tracker, reading, [planned for planned, _ in calls])
+            self._count_planned(tracker, plans)
             self.files.write()
             self.unreported.write()
-        return outbox_calls
+        return planned_calls
 
-    def _count_planned(self, tracker: str, reading: Reading, planned: Iterable[PlannedCall]) -> None:
+    def _count_planned(self, tracker: str, plans: Iterable[RowPlan]) -> None:
         """Add the calls to those that were sent, and to the counts of their readings."""
         counted = Counter(
             [
-                (known.claims[0].reading if known.claims else reading.number, kind_of(call, known.taken))
-                for _, call, known, _ in planned
+                (plan.reading, kind_of(call, planned.taken))
+                for plan in plans
+                for planned, call in zip(plan.planned, plan.calls, strict=True)
             ]
         )
         sent: Counter[Sent] = Counter()
@@ -237,24 +237,23 @@ class Ledger:
     def _settle(self, tracker: str, receipts: Iterable[Receipt]) -> None:
         receipts = list(receipts)
         refused = [receipt.call for receipt in receipts if receipt.outcome is Outcome.REJECTED]
-        for outbox_calls in _by_row(refused):
-            self._count_refused(tracker, outbox_calls)
+        for planned_calls in _by_row(refused):
+            self._count_refused(tracker, planned_calls)
         self.outbox.settle(receipts)
-        for outbox_call in refused:
-            if freed := self.slots.forget(outbox_call.reference):
-                self.counts.take_back(
-                    f"{tracker} {outbox_call.site}", outbox_call.persona, outbox_call.reference.person, freed
-                )
+        for planned_call in refused:
+            if freed := self.slots.forget(planned_call):
+                site = f"{tracker} {planned_call.site}"
+                self.counts.take_back(site, planned_call.persona, planned_call.person, freed)
 
-    def _count_refused(self, tracker: str, outbox_calls: Sequence[OutboxCall]) -> None:
+    def _count_refused(self, tracker: str, planned_calls: Sequence[PlannedCall]) -> None:
         """Count the calls of one row that were refused, in place of having been sent."""
-        run, reading, row = self.outbox.source_of(outbox_calls[0])
+        run, reading, row = self.outbox.source_of(planned_calls[0])
         if row.origin and (origin := self.readings.by_token(row.origin.reading)):
             reading = origin.number
         self.readings.count_refused(reading, 1)
-        personas = Counter(f"{tracker} {one.site} {one.persona}" for one in outbox_calls)
+        personas = Counter(f"{tracker} {one.site} {one.persona}" for one in planned_calls)
         self.readings.count_calls(reading, {part: -count for part, count in personas.items()})
-        self.sent.take_back(run, tracker, outbox_calls)
+        self.sent.take_back(run, tracker, planned_calls)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -349,11 +348,11 @@ class Ledger:
         self._new_sites = []
 
 
-def _by_row(outbox_calls: Iterable[OutboxCall]) -> Iterable[list[OutboxCall]]:
+def _by_row(planned_calls: Iterable[PlannedCall]) -> Iterable[list[PlannedCall]]:
     """Return the calls of each row."""
-    found: defaultdict[int, list[OutboxCall]] = defaultdict(list)
-    for outbox_call in outbox_calls:
-        found[outbox_call.row].append(outbox_call)
+    found: defaultdict[int, list[PlannedCall]] = defaultdict(list)
+    for planned_call in planned_calls:
+        found[planned_call.row].append(planned_call)
     return found.values()
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
+from itertools import product, repeat
 from typing import NamedTuple
 
 from km_cli.ledger.damage import damaged, decoding, expect
@@ -25,7 +25,8 @@ from km_cli.ledger.outbox_record import (
     record_of,
     unpack_record,
 )
-from km_cli.model import NO_SECOND, OutboxCall, Outcome, PlannedCall, Receipt, Row, SlotReference
+from km_cli.model import NO_SECOND, Outcome, PlannedCall, Receipt, Row, RowPlan
+from km_cli.model.making import maker
 
 _CHUNK = 1000
 """How many records are read at a time."""
@@ -37,12 +38,15 @@ INSERT = "INSERT INTO main.{} VALUES (?, ?, ?, ?, ?)"
 """The statement that inserts a packed record into a table."""
 
 
+_planned_call = maker(PlannedCall)
+
+
 class _New(NamedTuple):
     """A record that is being made."""
 
     record: int
     row: Row
-    calls: list[OutboxCall]
+    calls: list[PlannedCall]
 
 
 class Outbox:
@@ -66,32 +70,31 @@ class Outbox:
         self._given_up: set[int] = set()
         """The records with a call that this run gave up: its receipt says that it is pending."""
 
-    def post(
-        self, tracker: str, run: int, reading: int, calls: Iterable[tuple[PlannedCall, bytes]]
-    ) -> list[OutboxCall]:
-        """Put calls into the outbox; the caller's transaction makes them durable."""
-        posted: list[OutboxCall] = []
+    def post(self, tracker: str, run: int, reading: int, plans: Iterable[RowPlan]) -> list[PlannedCall]:
+        """Put the calls of rows into the outbox, and return them with their numbers.
+
+        The caller's transaction makes them durable.
+        """
+        posted: list[PlannedCall] = []
         records: list[_New] = []
         aliases: list[_New] = []
         last: Row | None = None
         first, by_site = self._next, dict[str, _New]()
-        for planned, payload in calls:
-            row, call, known = planned.row, planned.call, planned.known
+        for row, planned in _with_rows(plans):
             if row is not last:
                 last, first, by_site = row, self._next, {}
-            is_alias = known.second == NO_SECOND
-            record = None if is_alias else by_site.get(call.site)
+            is_alias = planned.second == NO_SECOND
+            record = None if is_alias else by_site.get(planned.site)
             if record is None:
                 record = _New(self._next, row, [])
                 self._next += 1
                 (aliases if is_alias else records).append(record)
                 if not is_alias:
-                    by_site[call.site] = record
+                    by_site[planned.site] = record
             number = number_of(record.record, len(record.calls))
-            reference = SlotReference._make(known[:5])
-            outbox_call = OutboxCall(number, first, call.site, call.persona, payload, reference)
-            record.calls.append(outbox_call)
-            posted.append(outbox_call)
+            planned_call = _planned_call((*planned[:8], number, first))
+            record.calls.append(planned_call)
+            posted.append(planned_call)
         self._insert(_CALLS, tracker, run, reading, records)
         self._insert(_ALIASES, tracker, run, reading, aliases)
         return posted
@@ -108,15 +111,15 @@ class Outbox:
         """Take out acknowledged and rejected calls; the caller's transaction makes it durable."""
         done: dict[str, set[int]] = {_CALLS: set(), _ALIASES: set()}
         rejected: set[int] = set()
-        for outbox_call, outcome, _ in receipts:
-            record = record_of(outbox_call.number)
+        for planned_call, outcome, _ in receipts:
+            record = record_of(planned_call.number)
             if outcome is Outcome.PENDING:
                 self._given_up.add(record)
                 continue
-            left = self._left[record] = self._left[record] & ~bit_of(outbox_call.number)
+            left = self._left[record] = self._left[record] & ~bit_of(planned_call.number)
             if not left:
                 del self._left[record]
-                done[_ALIASES if outbox_call.is_alias else _CALLS].add(record)
+                done[_ALIASES if planned_call.is_alias else _CALLS].add(record)
             else:
                 self._partly_settled.add(record)
                 if outcome is Outcome.REJECTED:
@@ -140,43 +143,43 @@ class Outbox:
         self._database.executemany("UPDATE main.outbox SET pending = ?, body = ? WHERE record = ?", smaller)
         self._partly_settled.difference_update(number for *_, number in smaller)
 
-    def _left_in(self, record: OutboxRecord) -> list[OutboxCall]:
+    def _left_in(self, record: OutboxRecord) -> list[PlannedCall]:
         """Return the calls of a record that have no receipt."""
         left = self._left.get(record.record)
         return record.calls if left is None else [call for call in record.calls if left & bit_of(call.number)]
 
-    def pending(self, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
+    def pending(self, tracker: str, sites: Sequence[str]) -> Iterator[list[PlannedCall]]:
         """Yield the calls that earlier runs left, without aliases, oldest first."""
         yield from self._handed_out(_CALLS, tracker, sites)
 
-    def aliases(self, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
+    def aliases(self, tracker: str, sites: Sequence[str]) -> Iterator[list[PlannedCall]]:
         """Yield the pending aliases of these sites, oldest first."""
         yield from self._handed_out(_ALIASES, tracker, sites)
 
-    def _handed_out(self, table: str, tracker: str, sites: Sequence[str]) -> Iterator[list[OutboxCall]]:
+    def _handed_out(self, table: str, tracker: str, sites: Sequence[str]) -> Iterator[list[PlannedCall]]:
         for records in self._chunks(table):
             wanted = [record for record in records if record.tracker == tracker and record.site in sites]
             if wanted:
-                yield [outbox_call for record in wanted for outbox_call in self._hand_out(record)]
+                yield [planned_call for record in wanted for planned_call in self._hand_out(record)]
 
-    def _hand_out(self, record: OutboxRecord) -> list[OutboxCall]:
+    def _hand_out(self, record: OutboxRecord) -> list[PlannedCall]:
         """Return the calls of a record that have no receipt, and expect their receipts."""
-        outbox_calls = self._left_in(record)
-        self._left[record.record] = sum(bit_of(outbox_call.number) for outbox_call in outbox_calls)
-        return outbox_calls
+        planned_calls = self._left_in(record)
+        self._left[record.record] = sum(bit_of(planned_call.number) for planned_call in planned_calls)
+        return planned_calls
 
     def has_aliases(self) -> bool:
         """Tell whether any alias is pending."""
         return self._database.execute("SELECT 1 FROM main.outbox_aliases").fetchone() is not None
 
-    def aliases_beside(self, outbox_call: OutboxCall) -> list[OutboxCall]:
+    def aliases_beside(self, planned_call: PlannedCall) -> list[PlannedCall]:
         """Return the pending aliases of a call's persona in the same row."""
-        found: list[OutboxCall] = []
-        for record in self._select(_ALIASES, "record >= ? ORDER BY record", outbox_call.row):
-            if record.row != outbox_call.row:
+        found: list[PlannedCall] = []
+        for record in self._select(_ALIASES, "record >= ? ORDER BY record", planned_call.row):
+            if record.row != planned_call.row:
                 break
             found += self._hand_out(record)
-        return [alias for alias in found if alias.persona == outbox_call.persona]
+        return [alias for alias in found if alias.persona == planned_call.persona]
 
     def note_waiting(self) -> None:
         """Note the people who have a pending call other than an alias, for `holds`."""
@@ -184,8 +187,8 @@ class Outbox:
             self._database.execute("DROP TABLE IF EXISTS temp.waiting")
             self._database.execute("CREATE TEMP TABLE waiting (person BLOB PRIMARY KEY) WITHOUT ROWID")
         for records in self._chunks(_CALLS):
-            left = [outbox_call for record in records for outbox_call in self._left_in(record)]
-            persons = [(outbox_call.reference.person,) for outbox_call in left]
+            left = [planned_call for record in records for planned_call in self._left_in(record)]
+            persons = [(planned_call.person,) for planned_call in left]
             with decoding(self._database, ""):
                 self._database.executemany("INSERT OR IGNORE INTO temp.waiting VALUES (?)", persons)
 
@@ -205,10 +208,10 @@ class Outbox:
                     found[row[0]] += row[1]
         return dict(found)
 
-    def source_of(self, outbox_call: OutboxCall) -> CallSource:
+    def source_of(self, planned_call: PlannedCall) -> CallSource:
         """Return where a call comes from, for a reject."""
-        table = _ALIASES if outbox_call.is_alias else _CALLS
-        return self._one(table, record_of(outbox_call.number)).source
+        table = _ALIASES if planned_call.is_alias else _CALLS
+        return self._one(table, record_of(planned_call.number)).source
 
     def _one(self, table: str, number: int) -> OutboxRecord:
         record = next(self._select(table, "record = ?", number), None)
@@ -229,6 +232,12 @@ class Outbox:
         with decoding(self._database, table):
             for columns in self._database.execute(query, values):
                 record = unpack_record(columns)
-                if any(outbox_call.is_alias is not (table == _ALIASES) for outbox_call in record.calls):
+                if any(planned_call.is_alias is not (table == _ALIASES) for planned_call in record.calls):
                     raise ValueError(f"the calls of record {record.record}")
                 yield record
+
+
+def _with_rows(plans: Iterable[RowPlan]) -> Iterator[tuple[Row, PlannedCall]]:
+    """Yield the planned calls, each with the row that it comes from."""
+    for plan in plans:
+        yield from zip(plan.rows or repeat(plan.row), plan.planned, strict=False)

@@ -16,7 +16,7 @@ from zlib import crc32
 
 from km_cli.ledger.changed import decode_origin
 from km_cli.ledger.damage import expect
-from km_cli.model import Origin, OutboxCall, Row, SlotReference
+from km_cli.model import Origin, PlannedCall, Row
 
 _ROW = Struct(">QQQQIII")
 _CALL = Struct(">HHIqI8s8sB8s")
@@ -47,14 +47,14 @@ class OutboxRecord(NamedTuple):
     site: str
     row: int
     source: CallSource
-    calls: list[OutboxCall]
+    calls: list[PlannedCall]
 
 
 def pack_record(
-    tracker: str, run: int, reading: int, row: Row, calls: Sequence[OutboxCall]
+    tracker: str, run: int, reading: int, row: Row, calls: Sequence[PlannedCall]
 ) -> tuple[int, str, str, int, bytes]:
     """Return the columns of the table: record, tracker, site, pending (how many calls it has) and body."""
-    number, row_number, site, *_ = calls[0]
+    site, number, row_number = calls[0].site, calls[0].number, calls[0].row
     name, raw = row.source.encode(), row.raw
     origin = json.dumps(row.origin).encode() if row.origin else b""
     header = _ROW.pack(row_number, run, reading, row.line, len(name), len(origin), len(raw))
@@ -89,8 +89,8 @@ def read_origin(text: str | None) -> Origin | None:
     return decode_origin(json.loads(text)) if text else None
 
 
-def _pack_calls(calls: Sequence[OutboxCall]) -> Iterator[bytes]:
-    for number, _, _, persona, payload, (person, second, taken, deed, total) in calls:
+def _pack_calls(calls: Sequence[PlannedCall]) -> Iterator[bytes]:
+    for _, persona, payload, person, second, taken, deed, total, number, _ in calls:
         name = persona.encode()
         place, moved = number & _PLACE, taken - second
         yield _CALL.pack(place, len(name), len(payload), second, moved, person, deed, len(total), total)
@@ -98,7 +98,7 @@ def _pack_calls(calls: Sequence[OutboxCall]) -> Iterator[bytes]:
         yield payload
 
 
-def _unpack_calls(record: int, row: int, site: str, body: bytes, at: int) -> list[OutboxCall]:
+def _unpack_calls(record: int, row: int, site: str, body: bytes, at: int) -> list[PlannedCall]:
     """Return the calls that begin there. Raises ValueError, struct.error."""
     calls = []
     while at < len(body):
@@ -108,8 +108,8 @@ def _unpack_calls(record: int, row: int, site: str, body: bytes, at: int) -> lis
         at += size
         if not _PAYLOAD.fullmatch(payload):
             raise ValueError(f"the bytes of a call of record {record}")
-        reference = SlotReference(person, second, second + moved, deed, total[:total_size])
-        calls.append(OutboxCall(number_of(record, place), row, site, persona, payload, reference))
+        taken, total, number = second + moved, total[:total_size], number_of(record, place)
+        calls.append(PlannedCall(site, persona, payload, person, second, taken, deed, total, number, row))
     return calls
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.runs import NO_RUN
-from km_cli.model import OutboxCall, Record, Wired
+from km_cli.model import PlannedCall, Record, Wired
 
 _DAY = 86_400
 _ADDING = "ON CONFLICT (run, tracker, site, persona, event, day) DO UPDATE SET calls = calls + excluded.calls"
@@ -32,10 +32,10 @@ class Sent(NamedTuple):
     day: int
 
     @classmethod
-    def of_pending(cls, outbox_call: OutboxCall) -> Sent:
+    def of_pending(cls, planned_call: PlannedCall) -> Sent:
         """Return the kind of a call in the outbox, the same as when it was planned."""
-        day = outbox_call.reference.taken // _DAY
-        return cls(outbox_call.site, outbox_call.persona, outbox_call.event, day)
+        day = planned_call.taken // _DAY
+        return cls(planned_call.site, planned_call.persona, planned_call.event, day)
 
 
 def kind_of(call: Wired, taken: int) -> Sent:
@@ -58,7 +58,7 @@ class SentTable:
             [(run, tracker, *kind, calls) for kind, calls in counted.items()],
         )
 
-    def take_back(self, run: int, tracker: str, refused: Iterable[OutboxCall]) -> None:
+    def take_back(self, run: int, tracker: str, refused: Iterable[PlannedCall]) -> None:
         """Take back calls that `run` planned and their destination refused; durable as `add`."""
         for kind, calls in Counter(map(Sent.of_pending, refused)).items():
             for number in (run, NO_RUN):

@@ -24,6 +24,7 @@ from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.rows import RowTable
 from km_cli.model import (
     NO_SECOND,
+    ChangedCall,
     Claim,
     Gain,
     KnownCall,
@@ -32,7 +33,6 @@ from km_cli.model import (
     Owner,
     PlannedCall,
     Slot,
-    SlotReference,
 )
 
 _KNOWN, _MOVED = 1, 2
@@ -210,31 +210,30 @@ class SlotTable:
         """Remember which slot keeps the call with this id, for now in memory."""
         self._ids[event_id] = (person, second)
 
-    def forget(self, reference: SlotReference) -> Gain | None:
+    def forget(self, refused: PlannedCall) -> Gain | None:
         """Forget a call that its destination rejected: its row is judged anew when it comes again.
 
         Return the gain that Kissmetrics loses with the call; None for an alias, or a call that is not known.
         """
         self.refused += 1
-        if reference.second == NO_SECOND:
-            self._undo_alias(reference.deed)
+        _, _, _, person, second, taken, deed, total, *_ = refused
+        if second == NO_SECOND:
+            self._undo_alias(deed)
             return None
-        slot = self.slot(reference.person, reference.second)
-        leaving = next(
-            (known_call for known_call in slot.known if _is_referenced(known_call, reference)), None
-        )
+        slot = self.slot(person, second)
+        key = (person, second, taken, deed, total)
+        leaving = next((known_call for known_call in slot.known if known_call[:5] == key), None)
         if leaving is None:
             return None
         rest = tuple(known_call for known_call in slot.known if known_call is not leaving)
-        self.put(reference.person, reference.second, Slot(rest, slot.moved))
-        if reference.taken != reference.second:
-            there = self.slot(reference.person, reference.taken)
+        self.put(person, second, Slot(rest, slot.moved))
+        if taken != second:
+            there = self.slot(person, taken)
             moved_calls = list(there.moved)
             with decoding(self._database, "slots"):
                 moved_calls.remove(MovedCall(leaving.event, leaving.pairs))
-            self.put(reference.person, reference.taken, Slot(there.known, tuple(moved_calls)))
-        left = self.slot(reference.person, reference.taken)
-        return left.gain(leaving.event, leaving.pairs, reference.taken)
+            self.put(person, taken, Slot(there.known, tuple(moved_calls)))
+        return self.slot(person, taken).gain(leaving.event, leaving.pairs, taken)
 
     def _undo_alias(self, person: bytes) -> None:
         """Forget that an alias made a person part of another one."""
@@ -279,11 +278,11 @@ class SlotTable:
         # The owner is asked once more, because the alias may have been undone since.
         return any((owner := self.owner(one)) is not None and owner.leader == person for one in led)
 
-    def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
+    def keep_changed(self, reading: int, known_call: KnownCall, changed: ChangedCall) -> None:
         """Keep the call of a row that this reading took for `known_call`."""
         self._changed.keep(reading, known_call, changed)
 
-    def take_changed(self, reading: int, known_call: KnownCall) -> PlannedCall | None:
+    def take_changed(self, reading: int, known_call: KnownCall) -> ChangedCall | None:
         """Return and forget the call that was kept for this reading and `known_call`."""
         return self._changed.take(reading, known_call)
 
@@ -355,12 +354,4 @@ def _query_of_all(schema: str, above: tuple[str, ...]) -> str:
         f" AND NOT EXISTS (SELECT 1 FROM {name}.slots AS other "
         "WHERE other.second = slot.second AND other.person = slot.person)"
         for name in above
-    )
-
-
-def _is_referenced(known_call: KnownCall, reference: SlotReference) -> bool:
-    return (known_call.deed, known_call.total, known_call.taken) == (
-        reference.deed,
-        reference.total,
-        reference.taken,
     )

@@ -1,6 +1,6 @@
 """The frozen values that flow through the pipeline; the protocols between its stages are in `protocols`.
 
-    Row ─► Event ─► Sequence of calls ─► Row plan ─► Planned calls, in a Batch ─► Outbox calls ─► Receipts
+    Row ─► Event ─► Sequence of calls ─► Row plan ─► Planned calls, in a Batch ─► Receipts
 
 All are named tuples: immutable, cheap to make by the million, equal by value. There is one module for each
 subject, in the order of the pipeline: rows, events, calls, known, counts, plans, delivery.
@@ -22,7 +22,7 @@ from km_cli.model.calls import (
     part_of,
 )
 from km_cli.model.counts import Held, held_keys, instance_keys, is_event_key
-from km_cli.model.delivery import Answer, AnswerKind, OutboxCall, Outcome, Receipt
+from km_cli.model.delivery import Answer, AnswerKind, Outcome, Receipt
 from km_cli.model.events import Event, Persona, PersonaPart
 from km_cli.model.known import (
     NO_EVENT,
@@ -35,10 +35,9 @@ from km_cli.model.known import (
     Owner,
     RowFingerprint,
     Slot,
-    SlotReference,
     split_pairs,
 )
-from km_cli.model.plans import PlannedCall, RowPlan
+from km_cli.model.plans import ChangedCall, PlannedCall, RowPlan
 from km_cli.model.rows import Finding, Gap, Origin, Properties, Reject, Row
 
 __all__ = [
@@ -49,6 +48,7 @@ __all__ = [
     "Answer",
     "AnswerKind",
     "Call",
+    "ChangedCall",
     "Claim",
     "Event",
     "Finding",
@@ -60,7 +60,6 @@ __all__ = [
     "KnownRow",
     "MovedCall",
     "Origin",
-    "OutboxCall",
     "Outcome",
     "Overlap",
     "Owner",
@@ -77,7 +76,6 @@ __all__ = [
     "Sequence",
     "Set",
     "Slot",
-    "SlotReference",
     "Timed",
     "Wired",
     "held_keys",

@@ -1,48 +1,11 @@
-"""Calls that are on their way, and the answers to them."""
+"""The answers to calls that are on their way, and their receipts."""
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
 
-from km_cli.model.calls import NO_SECOND, part_on_wire
-from km_cli.model.known import SlotReference
-
-_EVENT = re.compile(rb"/e\?_p=[^&]*&_n=([^&]*)")
-"""The beginning of the bytes of a call that records an event."""
-
-
-class OutboxCall(NamedTuple):
-    """One call in the outbox: its final bytes but for the key, and the reference to undo it if it is
-    rejected.
-
-    `number` and `row` are its keys in the ledger. The calls of one row have the same `row`.
-    """
-
-    number: int
-    row: int
-    site: str
-    persona: str
-    payload: bytes
-    reference: SlotReference
-
-    @property
-    def part(self) -> str:
-        """The name of its part of the row in a reject, as `part_of` returns it."""
-        return part_on_wire(self.persona, self.payload)
-
-    @property
-    def event(self) -> str:
-        """The name of the event that it records, "" if it records none."""
-        found = _EVENT.match(self.payload)
-        return unquote_to_bytes(found[1]).decode() if found else ""
-
-    @property
-    def is_alias(self) -> bool:
-        """Whether it is an alias. It waits until the calls that make it visible are acknowledged (I3)."""
-        return self.reference.second == NO_SECOND
+from km_cli.model.plans import PlannedCall
 
 
 class Outcome(Enum):
@@ -56,7 +19,7 @@ class Outcome(Enum):
 class Receipt(NamedTuple):
     """The outcome of one call; `reason` is the destination's, in words for people."""
 
-    call: OutboxCall
+    call: PlannedCall
     outcome: Outcome
     reason: str = ""
 

@@ -100,19 +100,6 @@ class KnownCall(NamedTuple):
         return None
 
 
-class SlotReference(NamedTuple):
-    """The key of a known call in its slot, by which it is found again if the destination rejects it.
-
-    The reference of an alias has NO_SECOND as its second, and the other person as its deed.
-    """
-
-    person: bytes
-    second: int
-    taken: int
-    deed: bytes
-    total: bytes
-
-
 class Owner(NamedTuple):
     """The persona and the identity that a person in Kissmetrics belongs to.
 

@@ -8,6 +8,6 @@ the ledger, or `plain_slots` in memory.
 from __future__ import annotations
 
 from km_cli.planning.planner import Planner
-from km_cli.planning.seconds import Collisions
+from km_cli.planning.seconds import Collisions, Encode, no_bytes
 
-__all__ = ["Collisions", "Planner"]
+__all__ = ["Collisions", "Encode", "Planner", "no_bytes"]

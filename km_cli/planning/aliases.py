@@ -6,17 +6,19 @@ identity stands first in aliases) or is led by one other person, and both are of
 
 from __future__ import annotations
 
-from km_cli.model import NO_EVENT, NO_SECOND, Alias, Gain, KnownCall, Owner, PlannedCall, part_of
+from km_cli.model import NO_SECOND, Alias, Gain, Owner, PlannedCall, part_of
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
+from km_cli.planning.seconds import Encode
 from km_cli.protocols import Slots
 
 
 class Aliases:
     """Decides on aliases, by the owners of the two people."""
 
-    def __init__(self, slots: Slots, fingerprints: Fingerprints) -> None:
+    def __init__(self, slots: Slots, fingerprints: Fingerprints, encode: Encode) -> None:
         self._slots = slots
+        self._encode = encode
         self._fingerprints = fingerprints
 
     def decide(self, call: Alias, fingerprint: CallFingerprint, decision: RowDecision) -> None:
@@ -44,12 +46,10 @@ class Aliases:
         if other is None:
             decision.note_alias_without_data(call)
         self._slots.set_owner(fingerprint.other, owner)
-        known_call = KnownCall(
-            fingerprint.person, NO_SECOND, NO_SECOND, fingerprint.deed, b"", NO_EVENT, b"", b"", ()
-        )
+        person, deed, payload = fingerprint.person, fingerprint.deed, self._encode(call, NO_SECOND)
+        planned = PlannedCall(call.site, call.persona, payload, person, NO_SECOND, NO_SECOND, deed, total=b"")
         both_have_data = leader is not None and other is not None
-        gain = Gain(people=-both_have_data)  # Two people that were counted become one.
-        decision.planned.append(PlannedCall(decision.row, call, known_call, gain))
+        decision.plan(planned, call, Gain(people=-both_have_data))  # Two people that were counted become one.
 
     def _check(
         self,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from km_cli.model import (
     Alias,
     Claim,
     Finding,
+    Gain,
     KnownRow,
     PlannedCall,
     Properties,
@@ -15,6 +18,7 @@ from km_cli.model import (
     RowFingerprint,
     RowPlan,
     Timed,
+    Wired,
     part_of,
 )
 from km_cli.model.making import maker
@@ -40,9 +44,12 @@ class RowDecision:
 
     __slots__ = (
         "_claims",
+        "_displaced",
         "_number",
+        "calls",
         "cells",
         "findings",
+        "gains",
         "line",
         "new_people",
         "planned",
@@ -67,14 +74,34 @@ class RowDecision:
         self.new_people: set[bytes] = set()
         self._number = 0
         self._claims: tuple[Claim, ...] = ()
+        self._displaced: dict[int, Row] = {}
         self.planned: list[PlannedCall] = []
+        self.calls: list[Wired] = []
+        self.gains: list[Gain] = []
         self.rejects: list[Reject] = []
         self.findings: list[Finding] = []
 
     def made(self) -> RowPlan:
         """Return the plan of the row."""
-        planned, rejects, findings = tuple(self.planned), tuple(self.rejects), tuple(self.findings)
-        return _row_plan((self.row, planned, rejects, findings, False))
+        planned, calls, gains = tuple(self.planned), tuple(self.calls), tuple(self.gains)
+        rejects, findings = tuple(self.rejects), tuple(self.findings)
+        rows = tuple(self._rows_of_calls()) if self._displaced else ()
+        return _row_plan((self.row, planned, rejects, findings, False, calls, gains, rows, self.reading))
+
+    def _rows_of_calls(self) -> Iterator[Row]:
+        return (self._displaced.get(at, self.row) for at in range(len(self.planned)))
+
+    def plan(self, planned: PlannedCall, call: Wired, gain: Gain) -> None:
+        """Add a planned call, with the call that it was made from, and its gain."""
+        self.planned.append(planned)
+        self.calls.append(call)
+        self.gains.append(gain)
+
+    def take_over(self, anew: RowDecision) -> None:
+        """Add the planned calls of an earlier row that was decided anew."""
+        for planned, call, gain in zip(anew.planned, anew.calls, anew.gains, strict=True):
+            self._displaced[len(self.planned)] = anew.row
+            self.plan(planned, call, gain)
 
     def keep_row(self, slots: Slots) -> int:
         """Return the number under which the row is kept; keep it when its first call is planned."""

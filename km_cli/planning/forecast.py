@@ -71,12 +71,12 @@ class Forecaster:
                 _SEVERAL,
             ):
                 self._check_crossover(call, found)
-        for at, planned in enumerate(plan.planned):
-            call = planned.call
+        for at, call in enumerate(plan.calls):
             site = self._site(call.site)
-            too_many = self._counts.count_gain(site.name, plan.planned, at)
+            too_many = self._counts.count_gain(site.name, plan, at)
             if not isinstance(call, Alias):
-                if planned.gain.people and (message := self._check_spelling(planned.known.person, call)):
+                person = plan.planned[at].person
+                if plan.gains[at].people and (message := self._check_spelling(person, call)):
                     found.append(("alike-ids", message, name_person(call)))
                 last = (call.site, call.event, call.properties)
                 if last != self._last:  # two personas mostly do the same

@@ -21,11 +21,11 @@ from collections.abc import Iterable
 
 from km_cli.kissmetrics import fold_name
 from km_cli.model import (
+    ChangedCall,
     Claim,
     KnownCall,
     KnownRow,
     Overlap,
-    PlannedCall,
     Record,
     Reject,
     RowFingerprint,
@@ -211,8 +211,9 @@ class Matching:
         does not depend on the order of the rows.
         """
         claimed = self._claim(known_call, fingerprint, decision, changed=True)
-        as_read = claimed._replace(total=fingerprint.total, row=decision.keep_row(self._slots))
-        self._slots.keep_changed(decision.reading, claimed, PlannedCall(decision.row, call, as_read))
+        number = decision.keep_row(self._slots)
+        changed = ChangedCall(decision.row, call, fingerprint.total, number)
+        self._slots.keep_changed(decision.reading, claimed, changed)
 
     def _is_read_again(self, known_call: KnownCall, decision: RowDecision) -> bool:
         """Tell whether a reading that has the call has read the current line with the same bytes."""
@@ -261,12 +262,11 @@ class Matching:
         there = self._others.cells(known_row) if shows_both else ()
         return f"in {place}, with another {_list_values(columns, _fold(decision.cells), _fold(there))}"
 
-    def _decide_anew(self, displaced: PlannedCall, decision: RowDecision) -> None:
+    def _decide_anew(self, displaced: ChangedCall, decision: RowDecision) -> None:
         """Decide on a row that was taken for a changed call, now that the call's own row has turned up."""
         call = displaced.call
-        assert type(call) is Record
-        known_row = self._slots.row(displaced.known.row)
-        row_fingerprint = RowFingerprint(displaced.known.total, known_row.columns if known_row else b"")
+        known_row = self._slots.row(displaced.number)
+        row_fingerprint = RowFingerprint(displaced.total, known_row.columns if known_row else b"")
         fingerprint = self._fingerprints.fingerprint_call(call, row_fingerprint.total)
         slot = self._slots.slot(fingerprint.person, fingerprint.second)
         anew = RowDecision(displaced.row, decision.reading, row_fingerprint)
@@ -279,7 +279,7 @@ class Matching:
                 decision.findings += anew.findings
         except NotPlanned as error:
             decision.rejects.append(Reject(displaced.row, error.code, str(error), (part_of(call),)))
-        decision.planned += anew.planned
+        decision.take_over(anew)
 
     def _claim(
         self,

@@ -5,7 +5,7 @@ The ledger's slots give the same answers: `tests/test_slots.py` runs one suite o
 
 from __future__ import annotations
 
-from km_cli.model import KnownCall, KnownRow, Owner, PlannedCall, Slot
+from km_cli.model import ChangedCall, KnownCall, KnownRow, Owner, Slot
 
 _EMPTY = Slot()
 
@@ -19,7 +19,7 @@ class PlainSlots:
         self._ids: dict[bytes, tuple[bytes, int]] = {}
         self._rows: list[KnownRow] = []
         self._owners: dict[bytes, Owner] = {}
-        self._changed: dict[tuple[int, bytes, int, bytes, bytes], PlannedCall] = {}
+        self._changed: dict[tuple[int, bytes, int, bytes, bytes], ChangedCall] = {}
 
     def slot(self, person: bytes, second: int) -> Slot:
         """Return the slot, an empty one if the person has no call in that second."""
@@ -58,11 +58,11 @@ class PlainSlots:
         """Tell whether an alias made another person part of this one."""
         return person != b"" and any(owner.leader == person for owner in self._owners.values())
 
-    def keep_changed(self, reading: int, known_call: KnownCall, changed: PlannedCall) -> None:
+    def keep_changed(self, reading: int, known_call: KnownCall, changed: ChangedCall) -> None:
         """Keep the call of a row that this reading took for `known_call`."""
         self._changed[_key(reading, known_call)] = changed
 
-    def take_changed(self, reading: int, known_call: KnownCall) -> PlannedCall | None:
+    def take_changed(self, reading: int, known_call: KnownCall) -> ChangedCall | None:
         """Return and forget the call that was kept for this reading and `known_call`."""
         return self._changed.pop(_key(reading, known_call), None)
 

@@ -8,7 +8,7 @@ from km_cli.planning.aliases import Aliases
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.planning.matching import Matching
-from km_cli.planning.seconds import Collisions, Seconds
+from km_cli.planning.seconds import Collisions, Encode, Seconds, no_bytes
 from km_cli.protocols import OtherReadings, Slots
 
 _MOST_REMEMBERED = 100_000
@@ -17,7 +17,10 @@ _Fingerprinted = list[tuple[Wired, CallFingerprint]]
 
 
 class Planner:
-    """Plans the rows of one reading, in order. `spread` is how many seconds a call may be moved by."""
+    """Plans the rows of one reading, in order.
+
+    `spread` is how many seconds a call may be moved by. `encode` makes a call's final bytes (promise 2).
+    """
 
     def __init__(
         self,
@@ -28,13 +31,14 @@ class Planner:
         *,
         spread: int = 60,
         collisions: Collisions = Collisions.SPREAD,
+        encode: Encode = no_bytes,
     ) -> None:
         self._slots = slots
         self.reading = reading
         self._fingerprints = Fingerprints(tracker)
-        self._seconds = Seconds(slots, spread, collisions)
+        self._seconds = Seconds(slots, spread, collisions, encode)
         self._matching = Matching(slots, self._fingerprints, self._seconds, others)
-        self._aliases = Aliases(slots, self._fingerprints)
+        self._aliases = Aliases(slots, self._fingerprints, encode)
         self._refused = slots.refused
         self._all_set: Remembered[tuple[str, str, str, tuple[str, ...]], bool] = Remembered(_MOST_REMEMBERED)
 

@@ -6,7 +6,7 @@ order of the rows alone, so that the same files over an empty ledger always get 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 
 from km_cli.memory import Remembered
@@ -20,6 +20,7 @@ from km_cli.model import (
     Record,
     Slot,
     Timed,
+    Wired,
     split_pairs,
 )
 from km_cli.model.making import maker
@@ -42,11 +43,21 @@ class Collisions(Enum):
     REJECT = "reject"
 
 
+Encode = Callable[[Wired, int], bytes]
+"""Returns the final bytes of a call with its second, but for the key."""
+
+
+def no_bytes(_call: Wired, _second: int) -> bytes:
+    """Return no bytes, for a dry run: nothing reads them."""
+    return b""
+
+
 class Seconds:
     """Chooses seconds. `spread` is how many seconds a call may be moved by."""
 
-    def __init__(self, slots: Slots, spread: int, collisions: Collisions) -> None:
+    def __init__(self, slots: Slots, spread: int, collisions: Collisions, encode: Encode) -> None:
         self._slots = slots
+        self._encode = encode
         self._spread = spread if collisions is Collisions.SPREAD else 0
         self._collisions = collisions
         self.crowds = Crowds()
@@ -76,7 +87,11 @@ class Seconds:
         if is_new_person:
             decision.new_people.discard(person)
             self._slots.set_owner(person, Owner(call.persona, identity))
-        decision.planned.append(_planned_call((decision.row, call, known_call, gain)))
+        payload = self._encode(call, taken)
+        planned_call = _planned_call(
+            (call.site, call.persona, payload, person, fingerprint.second, taken, deed, total, 0, 0)
+        )
+        decision.plan(planned_call, call, gain)
 
     def _take(self, known_call: KnownCall, own: Slot) -> None:
         """Put a call into the slots.

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from km_cli.inputs.base import record_may_grow
 from km_cli.ledger import Reading
 from km_cli.mapping import LeftOut
-from km_cli.model import Event, Gap, Reject, RowPlan
+from km_cli.model import Event, Gap, Reject, RowPlan, Wired
 
 Mapped = Event | Reject | LeftOut | Gap
 """An item of an input after mapping: an event, a rejected row, a row outside of the selection, or a gap."""
@@ -67,6 +67,10 @@ class Batch(NamedTuple):
 
 class BatchSink(Protocol):
     """Takes the batches of the pipeline."""
+
+    def encode(self, call: Wired, second: int, /) -> bytes:
+        """Return the final bytes of a call that is planned, but for the key."""
+        ...
 
     def ship(self, batch: Batch) -> None:
         """Take a batch. Raises Stopped if the run has to end, LedgerFailed."""

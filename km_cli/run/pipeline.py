@@ -59,7 +59,7 @@ class Pipeline:
         self._counts_known = counts_known
         self._left = settings.limit
         self._read = self._rejected = 0
-        self._rows = RowPlanner(settings, ledger, observer, seeks_ids=seeks_ids)
+        self._rows = RowPlanner(settings, ledger, observer, sink.encode, seeks_ids=seeks_ids)
         self._now = clock.now()
         self._begin(settings)
 

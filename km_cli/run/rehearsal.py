@@ -9,6 +9,7 @@ from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.errors import KmError, TooManyFindings
 from km_cli.ledger import Ledger
+from km_cli.planning import no_bytes
 from km_cli.rules import is_harmless
 from km_cli.run.batch import Batch
 from km_cli.run.observer import Observer
@@ -25,6 +26,8 @@ Work = Callable[[Pipeline, Ledger], None]
 class Rehearsal:
     """Takes the batches of a dry run: they go to the ledger's overlay, and no call is sent."""
 
+    encode = staticmethod(no_bytes)
+
     def __init__(self, ledger: Ledger, tracker: str, tally: Tally, stop: Stop) -> None:
         self._ledger = ledger
         self._tracker = tracker
@@ -32,11 +35,10 @@ class Rehearsal:
         self._stop = stop
 
     def ship(self, batch: Batch) -> None:
-        """Count the calls that an import would send. Nothing reads their bytes, so they get none."""
+        """Count the calls that an import would send."""
         for plan in batch.plans:
             self._tally.rehearse(plan)
-        calls = [(planned, b"") for plan in batch.plans for planned in plan.planned]
-        self._ledger.commit(self._tracker, batch.reading, calls, at_end=batch.at_end)
+        self._ledger.commit(self._tracker, batch.reading, batch.plans, at_end=batch.at_end)
         self.check()
 
     def heed(self) -> None:

@@ -53,7 +53,7 @@ def moved_members(event: Event, sequence: Sequence, plan: RowPlan, members: Memb
     """Yield the finding about a row that was sent before for another account than it has now."""
     if not plan.planned:
         return
-    sent = {planned.call.persona for planned in plan.planned if type(planned.call) is Record}
+    sent = {call.persona for call in plan.calls if type(call) is Record}
     done = {call.persona for call in sequence.calls if type(call) is Record}
     owed = {part for reject in plan.rejects for part in reject.owed}
     moved = sent & members.personas

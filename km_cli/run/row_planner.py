@@ -8,7 +8,7 @@ from km_cli.config.settings import Settings
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import ANONYMOUS, Columns, LeftOut
 from km_cli.model import NANOSECONDS, Event, Finding, Held, Persona, Reject, Row, RowPlan
-from km_cli.planning import Planner
+from km_cli.planning import Encode, Planner
 from km_cli.planning.forecast import Forecaster
 from km_cli.rules import Rules
 from km_cli.run.observer import Observer
@@ -33,8 +33,11 @@ Forecast = dict[str, dict[str, Held]]
 class RowPlanner:
     """Plans the rows of one input after another, in order."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, observer: Observer, *, seeks_ids: bool) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, observer: Observer, encode: Encode, *, seeks_ids: bool
+    ) -> None:
         """With `seeks_ids`, it also looks for a column that could be the event's id."""
+        self._encode = encode
         self._settings = settings
         self._ledger = ledger
         self._observer = observer
@@ -65,6 +68,7 @@ class RowPlanner:
             overlaps,
             spread=settings.spread,
             collisions=settings.collisions,
+            encode=self._encode,
         )
 
     def plan(self, one: Event | Reject | LeftOut) -> RowPlan:

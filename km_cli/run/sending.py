@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from km_cli.delivery import NOT_SENT, Driver
 from km_cli.ledger import Ledger
-from km_cli.model import OutboxCall, Outcome, Receipt
+from km_cli.model import Outcome, PlannedCall, Receipt, Wired
 from km_cli.protocols import Clock, Destination
 from km_cli.rejects import RejectsFile, format_reject, refused
 from km_cli.run.batch import Batch
@@ -60,35 +60,33 @@ class Sending:
         """Send first what earlier runs left in the outbox (promise 4)."""
         self._sites = tuple(sites)
         self._has_aliases = self._ledger.outbox.has_aliases()
-        for outbox_calls in self._ledger.outbox.pending(self._tracker, sites):
-            self._tally.calls.resumed += len(outbox_calls)
-            self._pool.submit(outbox_calls)
+        for planned_calls in self._ledger.outbox.pending(self._tracker, sites):
+            self._tally.calls.resumed += len(planned_calls)
+            self._pool.submit(planned_calls)
             self._wait_for_room()
+
+    def encode(self, call: Wired, second: int) -> bytes:
+        """Return the bytes that the destination gets."""
+        return self._destination.encode(call, second)
 
     def ship(self, batch: Batch) -> None:
         """Make a batch durable and send it."""
         self._write_rejects(batch)
-        encode = self._destination.encode
-        calls = [
-            (planned, encode(planned.call, planned.known.taken))
-            for plan in batch.plans
-            for planned in plan.planned
-        ]
         self._collect(self._pool.receipts())
-        outbox_calls = self._ledger.commit(
-            self._tracker, batch.reading, calls, self._take_unsettled(), at_end=batch.at_end
+        planned_calls = self._ledger.commit(
+            self._tracker, batch.reading, batch.plans, self._take_unsettled(), at_end=batch.at_end
         )
-        numbers = (outbox_call.number for outbox_call in outbox_calls)
+        numbers = (planned_call.number for planned_call in planned_calls)
         for plan in batch.plans:
             if row := self._tally.take(plan):
                 self._open.update((next(numbers), row) for _ in plan.planned)
-        self._submit(outbox_calls)
+        self._submit(planned_calls)
         self._wait_for_room()
 
-    def _submit(self, outbox_calls: Sequence[OutboxCall]) -> None:
+    def _submit(self, planned_calls: Sequence[PlannedCall]) -> None:
         """Hand calls to the pool. Aliases stay in the outbox until the end (I3)."""
-        ready = [outbox_call for outbox_call in outbox_calls if not outbox_call.is_alias]
-        self._has_aliases = self._has_aliases or len(ready) < len(outbox_calls)
+        ready = [planned_call for planned_call in planned_calls if not planned_call.is_alias]
+        self._has_aliases = self._has_aliases or len(ready) < len(planned_calls)
         self._pool.submit(ready)
 
     def finish(self) -> None:
@@ -102,15 +100,15 @@ class Sending:
         """Send the aliases of people whose other calls are all acknowledged (I3). The others stay pending."""
         outbox = self._ledger.outbox
         outbox.note_waiting()
-        for outbox_calls in outbox.aliases(self._tracker, self._sites):
-            ready: list[OutboxCall] = []
-            kept: list[OutboxCall] = []
-            for outbox_call in outbox_calls:
-                self._tally.calls.resumed += outbox_call.number not in self._open
-                reference = outbox_call.reference  # Its `deed` is the other person.
-                is_kept = outbox.holds(reference.person) or outbox.holds(reference.deed)
-                (kept if is_kept else ready).append(outbox_call)
-            self._collect([Receipt(outbox_call, Outcome.PENDING) for outbox_call in kept])
+        for planned_calls in outbox.aliases(self._tracker, self._sites):
+            ready: list[PlannedCall] = []
+            kept: list[PlannedCall] = []
+            for planned_call in planned_calls:
+                self._tally.calls.resumed += planned_call.number not in self._open
+                # The `deed` of an alias is the other person.
+                is_kept = outbox.holds(planned_call.person) or outbox.holds(planned_call.deed)
+                (kept if is_kept else ready).append(planned_call)
+            self._collect([Receipt(planned_call, Outcome.PENDING) for planned_call in kept])
             self._pool.submit(ready)
             self._wait_for_room()
         self._has_aliases = False
@@ -130,13 +128,13 @@ class Sending:
             self._pool.finish_in_flight(_GRACE)
         self._collect(self._pool.close())
         if self._has_aliases:
-            for outbox_calls in self._ledger.outbox.aliases(self._tracker, self._sites):
+            for planned_calls in self._ledger.outbox.aliases(self._tracker, self._sites):
                 mine = [
-                    outbox_call
-                    for outbox_call in outbox_calls
-                    if outbox_call.number in self._open and outbox_call.number not in self._dropped
+                    planned_call
+                    for planned_call in planned_calls
+                    if planned_call.number in self._open and planned_call.number not in self._dropped
                 ]
-                self._collect([Receipt(outbox_call, Outcome.PENDING) for outbox_call in mine])
+                self._collect([Receipt(planned_call, Outcome.PENDING) for planned_call in mine])
         self._settle()
 
     def _wait_for_room(self) -> None:

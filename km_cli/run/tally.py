@@ -119,7 +119,7 @@ class Tally:
             self.reject(reject)
         self.calls.planned += len(plan.planned)
         for planned in plan.planned:
-            self.by_persona[planned.call.persona] += 1
+            self.by_persona[planned.persona] += 1
         if plan.planned:
             return True
         if plan.rejects:

@@ -77,7 +77,8 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
         Reading(0, "", "asked", mapping, path, opened.columns, ",", regular=opened.columns)
     )
     overlaps = Overlaps(ledger, reading, Overlap.ASK)
-    planner, encoder = Planner(ledger.slots, "benchmark", reading.number, overlaps), QueryEncoder()
+    encode = QueryEncoder().encode
+    planner = Planner(ledger.slots, "benchmark", reading.number, overlaps, encode=encode)
     items = stages.time("read", lambda: list(opened.reader().items()))
     for some in chunks(items):
         mapped = stages.time(
@@ -89,13 +90,8 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
         plans = stages.time("plan", lambda sequences=sequences: [planner.plan(one) for one in sequences])
         both = list(zip(sequences, plans, strict=True))
         stages.time("forecast", lambda both=both: [forecaster.take(*one) for one in both])
-        planned = [one for plan in plans for one in plan.planned]
-        calls = stages.time(
-            "encode",
-            lambda planned=planned: [(one, encoder.encode(one.call, one.known.taken)) for one in planned],
-        )
-        outbox_calls = stages.time("commit", lambda calls=calls: ledger.commit("benchmark", reading, calls))
-        receipts = [Receipt(outbox_call, Outcome.ACKNOWLEDGED) for outbox_call in outbox_calls]
+        planned_calls = stages.time("commit", lambda plans=plans: ledger.commit("benchmark", reading, plans))
+        receipts = [Receipt(planned_call, Outcome.ACKNOWLEDGED) for planned_call in planned_calls]
         stages.time("settle", lambda receipts=receipts: ledger.settle("benchmark", receipts))
     ledger.close()
     opened.close()

@@ -19,12 +19,12 @@ import requests
 from km_cli.config.environment import Environment
 from km_cli.delivery import Concurrency, Courier, Driver, OneThread, Policy, Pool
 from km_cli.destinations.http import TrackerDestination
-from km_cli.model import OutboxCall, SlotReference
+from km_cli.model import PlannedCall
 from km_cli.run.clock import SystemClock
 from km_cli.run.process import look_for_cycles_seldom, stay_on_one_core
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
-_REFERENCE = SlotReference(b"", 1_700_000_000, 0, b"", b"")
+_SECOND = 1_700_000_000
 _BATCH, _WINDOW = 500, 2000
 
 
@@ -41,7 +41,7 @@ def by_driver(url: str, count: int, in_flight: str, *, by_curl: bool) -> None:
     """Send by one of km-cli's drivers; the calls come in batches, as the pipeline hands them over."""
     destination, clock = TrackerDestination(url, {"main": KEY}), SystemClock()
     calls = [
-        OutboxCall(number, number, "main", "user", payload.encode(), _REFERENCE)
+        PlannedCall("main", "user", payload.encode(), b"", _SECOND, _SECOND, b"", b"", number, number)
         for number, payload in enumerate(payloads(count), start=1)
     ]
     most = int(in_flight) if in_flight != "auto" else (OneThread if by_curl else Pool).most

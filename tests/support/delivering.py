@@ -13,7 +13,7 @@ from typing import Any
 from km_cli.delivery import Concurrency, Courier, Driver, OneThread, Policy, Pool
 from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import KmError
-from km_cli.model import NANOSECONDS, Answer, OutboxCall, Outcome, Receipt, Record, SlotReference
+from km_cli.model import NANOSECONDS, Answer, Outcome, PlannedCall, Receipt, Record
 from km_cli.protocols import Connection, Destination, ManyAtOnce, Transfers
 from km_cli.run.clock import SystemClock
 from tests.support.tracker import OK, Behave, Hit, Reaction, Tracker
@@ -33,17 +33,15 @@ def record(number: int, **changes: Any) -> Record:
     return call._replace(**changes)
 
 
-def outbox_calls(destination: Destination, count: int, first: int = 0) -> list[OutboxCall]:
+def planned_calls(destination: Destination, count: int, first: int = 0) -> list[PlannedCall]:
     """Calls as they lie in the outbox, each of a person of its own."""
-    return [outbox_call(destination, number, record(number)) for number in range(first, first + count)]
+    return [planned_call(destination, number, record(number)) for number in range(first, first + count)]
 
 
-def outbox_call(destination: Destination, number: int, call: Record) -> OutboxCall:
+def planned_call(destination: Destination, number: int, call: Record) -> PlannedCall:
     """One call as it lies in the outbox."""
     payload = destination.encode(call, call.second)
-    return OutboxCall(
-        number, number, call.site, call.persona, payload, SlotReference(b"", call.second, 0, b"", b"")
-    )
+    return PlannedCall(call.site, call.persona, payload, b"", call.second, 0, b"", b"", number, number)
 
 
 class OneByOne:
@@ -54,7 +52,7 @@ class OneByOne:
     def __init__(self, transfers: Transfers) -> None:
         self._transfers = transfers
 
-    def send(self, calls: Sequence[OutboxCall]) -> Answer:
+    def send(self, calls: Sequence[PlannedCall]) -> Answer:
         """Send a call, and wait for its answer."""
         (call,) = calls
         self._transfers.start(call)
@@ -86,7 +84,7 @@ class Delivery:
 
     def submit(self, count: int, first: int = 0) -> None:
         """Hand over so many calls."""
-        self.pool.submit(outbox_calls(self.destination, count, first))
+        self.pool.submit(planned_calls(self.destination, count, first))
 
     def run(self, limit: float = 20.0) -> KmError | None:
         """Wait until all have receipts or the pool stops; return why it stopped."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from km_cli.config.people import People
 from km_cli.config.settings import Settings
@@ -14,7 +14,7 @@ from km_cli.destinations.tracker import TrackerTarget
 from km_cli.inputs import FormatOptions, Source
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import ColumnOptions, Columns, Selection, TimeOptions
-from km_cli.model import Outcome, Overlap, PlannedCall, Receipt, RowPlan
+from km_cli.model import Outcome, Overlap, PlannedCall, Receipt, Row, RowPlan, Wired
 from km_cli.model import Sequence as Calls
 from km_cli.planning import Collisions
 from km_cli.run.batch import Batch
@@ -74,6 +74,14 @@ class Nobody:
         """Nothing to do."""
 
 
+class SentCall(NamedTuple):
+    """A call that was sent, the call before it became bytes, and the row that it comes from."""
+
+    planned: PlannedCall
+    call: Wired
+    row: Row
+
+
 class Acknowledging:
     """A dispatch that makes batches durable, and has each acknowledged while the next one is planned.
 
@@ -84,9 +92,9 @@ class Acknowledging:
         self._ledger = ledger
         self._tally = tally
         self._batches = batches
-        self._encoder = QueryEncoder()
+        self.encode = QueryEncoder().encode
         self._due: list[Receipt] = []
-        self.sent: list[PlannedCall] = []
+        self.sent: list[SentCall] = []
 
     def check(self) -> None:
         """Go on. A real run may make receipts durable here, so that nothing may be planned at the time."""
@@ -99,12 +107,13 @@ class Acknowledging:
         """Commit the batch, and the receipts of the one before."""
         if self._batches == 0:
             raise Stopped
-        planned = [one for plan in batch.plans for one in plan.planned]
-        calls = [(one, self._encoder.encode(one.call, one.known.taken)) for one in planned]
-        outbox_calls = self._ledger.commit(TRACKER, batch.reading, calls, self._due, at_end=batch.at_end)
-        self._due = [Receipt(outbox_call, Outcome.ACKNOWLEDGED) for outbox_call in outbox_calls]
-        self.sent.extend(planned)
+        planned_calls = self._ledger.commit(
+            TRACKER, batch.reading, batch.plans, self._due, at_end=batch.at_end
+        )
+        self._due = [Receipt(planned_call, Outcome.ACKNOWLEDGED) for planned_call in planned_calls]
         for plan in batch.plans:
+            rows = plan.rows or (plan.row,) * len(plan.calls)
+            self.sent.extend(map(SentCall._make, zip(plan.planned, plan.calls, rows, strict=True)))
             self._tally.take(plan)
         if self._batches:
             self._batches -= 1
@@ -116,7 +125,7 @@ class Acknowledging:
 
 def run(
     files: Sequence[Path], ledger: Path, *, batches: int | None = None, **changes: Any
-) -> tuple[list[PlannedCall], Tally]:
+) -> tuple[list[SentCall], Tally]:
     """Import the files, as far as `batches` go; return what was sent and the tally."""
     opened, tally = Ledger.open(ledger), Tally()
     sink = Acknowledging(opened, tally, batches)
@@ -131,13 +140,13 @@ def run(
     return sink.sent, tally
 
 
-def wire(sent: Iterable[PlannedCall]) -> list[dict[str, str]]:
+def wire(sent: Iterable[SentCall]) -> list[dict[str, str]]:
     """Return calls as the tracker would decode them."""
     return [
         {
             "_p": one.call.identity,
             "_n": one.call.event,
-            "_t": str(one.known.taken),
+            "_t": str(one.planned.taken),
             "_d": "1",
             **dict(one.call.properties),
         }

@@ -13,7 +13,7 @@ from km_cli.delivery.concurrency import Concurrency
 from km_cli.delivery.courier import Courier, Request
 from km_cli.delivery.policy import Policy
 from km_cli.errors import KmError
-from km_cli.model import Answer, AnswerKind, OutboxCall, Outcome, Receipt, SlotReference
+from km_cli.model import Answer, AnswerKind, Outcome, PlannedCall, Receipt
 
 TAKEN = Answer(AnswerKind.ACKNOWLEDGED)
 DOWN = Answer(AnswerKind.RETRY, "HTTP 503 Service Unavailable")
@@ -56,12 +56,9 @@ class Trip:
         return sorted(one.call.number for one in self.receipts if one.outcome is outcome)
 
 
-def outbox_calls(numbers: range) -> list[OutboxCall]:
+def planned_calls(numbers: range) -> list[PlannedCall]:
     """Calls without content."""
-    return [
-        OutboxCall(number, number, "main", "user", b"/e?", SlotReference(b"", 1, 1, b"", b""))
-        for number in numbers
-    ]
+    return [PlannedCall("main", "user", b"/e?", b"", 1, 1, b"", b"", number, number) for number in numbers]
 
 
 def travel(
@@ -81,7 +78,7 @@ def travel(
     under_way: list[tuple[float, int, Request, Answer]] = []
     is_proven = False
     while True:
-        more = outbox_calls(range(submitted, min(calls, submitted + window - courier.unresolved)))
+        more = planned_calls(range(submitted, min(calls, submitted + window - courier.unresolved)))
         submitted += len(more)
         courier.submit(more, now)
         trip.receipts += courier.take_receipts()

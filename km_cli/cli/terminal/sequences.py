@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from km_cli.cli.terminal.show import short
-from km_cli.model import Alias, Identify, KnownCall, Properties, Record, RowPlan, Sequence, Set, Wired
+from km_cli.model import Alias, Identify, PlannedCall, Properties, Record, RowPlan, Sequence, Set, Wired
 
 _MOST = 8
 
@@ -15,7 +15,7 @@ def sequence_lines(sequence: Sequence, plan: RowPlan) -> Iterator[str]:
     """Yield the calls of a row, a line each. Of the calls that are not sent, only a Record has a line."""
     yield ""
     yield f"{sequence.row.source}, line {sequence.row.line}"
-    planned = {_key(one.call): (one.call, one.known) for one in plan.planned}
+    planned = {_key(call): (call, one) for call, one in zip(plan.calls, plan.planned, strict=True)}
     several = len({call.site for call in sequence.calls}) > 1
     site_of = {call.persona: f", site {call.site}" if several else "" for call in sequence.calls}
     identified = ""
@@ -30,9 +30,9 @@ def sequence_lines(sequence: Sequence, plan: RowPlan) -> Iterator[str]:
         yield f"  identify  {short(last.identity, 60)}  ({last.persona}{site_of[last.persona]})"
 
 
-def _call_lines(call: Wired, planned: dict[tuple[type, str], tuple[Wired, KnownCall]]) -> Iterator[str]:
-    if known := planned.get(_key(call)):
-        yield from _sent_lines(*known)
+def _call_lines(call: Wired, planned: dict[tuple[type, str], tuple[Wired, PlannedCall]]) -> Iterator[str]:
+    if found := planned.get(_key(call)):
+        yield from _sent_lines(*found)
     elif isinstance(call, Record):
         yield f"    record  {short(call.event, 60)}: not sent (sent before, or rejected)"
 
@@ -42,16 +42,12 @@ def _key(call: Wired) -> tuple[type, str]:
     return type(call), call.persona
 
 
-def _sent_lines(call: Wired, known_call: KnownCall) -> Iterator[str]:
+def _sent_lines(call: Wired, planned: PlannedCall) -> Iterator[str]:
     if isinstance(call, Alias):
         yield f"     alias  {short(call.other, 60)}"
         return
-    when = datetime.fromtimestamp(known_call.taken, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    moved = (
-        f" (moved by {known_call.taken - known_call.second} s)"
-        if known_call.taken != known_call.second
-        else ""
-    )
+    when = datetime.fromtimestamp(planned.taken, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    moved = f" (moved by {planned.taken - planned.second} s)" if planned.taken != planned.second else ""
     if isinstance(call, Set):
         yield f"       set  {when}{moved}"
     else:
