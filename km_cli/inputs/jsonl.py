@@ -23,6 +23,7 @@ from km_cli.inputs.base import (
 from km_cli.inputs.keys import keys_of
 from km_cli.inputs.lines import Overlong
 from km_cli.inputs.messages import excerpt, shell_command
+from km_cli.inputs.octal import without_octal
 from km_cli.model import Gap, Reject, Row
 
 DEEPEST = 100
@@ -125,7 +126,7 @@ class JsonLinesReader:
         if type(raw) is Overlong:
             return Reject(place, "record-too-long", too_long(raw))
         try:
-            values = parse_object(raw)
+            values = parse_object(raw, self._normalised)
         except UnicodeDecodeError:
             return Reject(place, *not_text(self._encoding))
         except RecursionError:
@@ -137,16 +138,22 @@ class JsonLinesReader:
         return place._replace(values=values)
 
 
-def parse_object(raw: bytes) -> dict[str, Any]:
+def parse_object(raw: bytes, normalised: dict[str, int] | None = None) -> dict[str, Any]:
     """Return the object that one line holds; raises ValueError if it holds anything else.
 
-    Raises RecursionError for one that is nested more than DEEPEST levels.
+    Raises RecursionError for one that is nested more than DEEPEST levels. Counts a line with octal escapes.
     """
     text = raw.decode("utf-8-sig").strip()
     try:
         values = decode(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, column {error.colno}") from None
+        plain = without_octal(text)
+        if plain == text:
+            raise _no_json(error) from None
+        values = parse_object(plain.encode())
+        if normalised is not None:
+            normalised["octal-escapes"] = normalised.get("octal-escapes", 0) + 1
+        return values
     if not isinstance(values, dict):
         raise ValueError(f"not a JSON object but {excerpt(text)}")
     if text.count("{") + text.count("[") > DEEPEST:
@@ -154,6 +161,10 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     if "\\u" in text:
         _check_escapes(values)
     return values
+
+
+def _no_json(error: json.JSONDecodeError) -> ValueError:
+    return ValueError(f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, column {error.colno}")
 
 
 def _check_depth(values: dict[str, Any]) -> None:

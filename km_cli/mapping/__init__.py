@@ -19,9 +19,10 @@ from km_cli.mapping.selection import (
     make_bound,
     make_selection,
 )
-from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
+from km_cli.mapping.times import LOCAL_EPOCH, AmbiguousTime, BadTime, TimeOptions, Times
 
 __all__ = [
+    "LOCAL_EPOCH",
     "USUAL",
     "AmbiguousTime",
     "BadRow",

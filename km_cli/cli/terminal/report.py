@@ -186,6 +186,7 @@ _NORMALISED = {
     "byte-order-mark": ("byte order mark", "byte order marks"),
     "line-ends": ("file with line ends other than LF", "files with line ends other than LF"),
     "blank-lines": ("blank line", "blank lines"),
+    "octal-escapes": ("line of JSON with octal escapes", "lines of JSON with octal escapes"),
     "blanks-around-ids": ("id with blanks around it", "ids with blanks around them"),
     "fractions-floored": ("fraction of a second dropped", "fractions of a second dropped"),
     "empty-values": ("empty value left out", "empty values left out"),
