@@ -46,7 +46,7 @@ def _order(call: Arrival) -> tuple[Any, ...]:
 
 def _arrival(hit: Hit) -> Arrival:
     params = hit.params
-    own = frozenset((key, value) for key, value in params.items() if key not in ("_k", "_p", "_n", "_t", "_d"))
+    own = frozenset((key, value) for key, value in params.items() if not key.startswith("_"))
     return Arrival(hit.path, params["_p"], params.get("_n", ""), int(params.get("_t", 0)), own)
 
 
