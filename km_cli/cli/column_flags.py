@@ -9,10 +9,11 @@ import click
 from click.core import ParameterSource
 
 from km_cli.cli.context import km_toml_of
+from km_cli.config.columns import constants, renamed_columns
 from km_cli.config.people import People
 from km_cli.errors import UsageError
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
-from km_cli.mapping import ColumnOptions
+from km_cli.mapping import ColumnOptions, make_condition
 from km_cli.model import Persona
 
 _STRENGTH = [
@@ -45,7 +46,17 @@ def make_column_options(context: click.Context) -> ColumnOptions:
         flags["flatten"],
         event_name.strip(),
         ignored,
+        renamed_columns(columns.rename),
+        () if _are_properties_off(context) else constants(columns.constant),
+        tuple(map(make_condition, _united(columns.where, flags["where"]))),
+        flags["skip_anonymous"],
     )
+
+
+def _are_properties_off(context: click.Context) -> bool:
+    """Tell whether --no-properties itself was given: it overrides km.toml's constants as well."""
+    source = context.get_parameter_source("no_properties")
+    return bool(context.params["no_properties"]) and source is ParameterSource.COMMANDLINE
 
 
 def with_property_flags(context: click.Context, people: People) -> People:

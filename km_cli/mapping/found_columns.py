@@ -6,6 +6,8 @@ import json
 import shlex
 
 from km_cli.errors import InputError, did_you_mean, nearest
+from km_cli.mapping.nested import MEMBERS as MEMBERS_OF
+from km_cli.mapping.nested import root
 
 USUAL = {
     "user": ("user", "user_id", "email", "person", "identity", "distinct_id"),
@@ -19,8 +21,15 @@ USUAL = {
 _UNANSWERED = "?"
 """The name that `km-cli init` writes for a column that it asks for."""
 
-_FLAGS = frozenset({*USUAL, "id", "property", "exclude-property", "ignore-column"})
+_IGNORED = "ignore-column"
+_LEFT_OUT = ("exclude-property", _IGNORED)
+"""The roles of columns that may be whole objects: all in them is left out."""
 
+_FLAGS = frozenset({*USUAL, "id", "property", *_LEFT_OUT, "where"})
+
+
+RENAMED = "columns.rename"
+"""The role of a column that km.toml renames."""
 
 MEMBERS = "members."
 """Beginning of the roles in a members' file."""
@@ -45,6 +54,11 @@ class FoundColumns:
     def value(self, name: str, role: str, *, sparse: bool = False) -> str:
         """Return the column of a role. Raises InputError if there is none, or if it holds objects."""
         column = self.named(name, role, sparse=sparse)
+        if column.endswith(MEMBERS_OF) and column not in self._names:
+            raise InputError(
+                f"{self._source}: {column!r} ({_place(role)}) means all members of an object, not one column",
+                f"name one column: {how_to_ask(role)}",
+            )
         if inside := [] if column in self._names else self._inside(column):
             raise InputError(
                 f"{self._source}: {column!r} ({_place(role)}) is an object with {', '.join(inside[:12])}",
@@ -58,12 +72,13 @@ class FoundColumns:
 
         A `sparse` column is accepted although none of the first objects has it. Raises InputError.
         """
-        if name in self._names or (not self._tabular and self._inside(name)):
+        is_object = not self._tabular or role in _LEFT_OUT
+        if name in self._names or (is_object and self._inside(name)):
             return name
         alike = [path for path in self._names if path.casefold() == name.casefold()]
         if len(alike) == 1:
             return alike[0]
-        if sparse and not self._tabular:
+        if self._reaches_inside(name, role) or (sparse and not self._tabular):
             return name
         if name == _UNANSWERED:
             raise InputError(
@@ -121,6 +136,13 @@ class FoundColumns:
     def _inside(self, name: str) -> list[str]:
         return [path for path in self._names if path.startswith(f"{name}.")]
 
+    def _reaches_inside(self, name: str, role: str) -> bool:
+        """Tell whether a name is a path into a column, which may hold JSON, or means all members of one."""
+        if role == _IGNORED:
+            return False  # rows are compared by whole columns
+        path = name.removesuffix(MEMBERS_OF)
+        return bool(root(path, self._names) or (not self._tabular and self._inside(path)))
+
     def _list(self) -> str:
         return f"columns found: {', '.join(self._names) or 'none'}"
 
@@ -134,7 +156,7 @@ def _place(role: str) -> str:
     """Return where a role's column is named: in a flag, or in km.toml."""
     if role in _FLAGS:
         return f"--{role}, or km.toml"
-    if role.startswith(MEMBERS):
+    if role.startswith(MEMBERS) or role == RENAMED:
         return f"km.toml, {role}"
     return f"km.toml, {role}" if role.endswith(_IN_PERSONAS) else f"km.toml, the persona {role!r}"
 
