@@ -518,3 +518,19 @@ def test_the_keys_of_km_toml(importer: Command, tracker: Tracker, tmp_path: Path
         ("ada", "pro", "1", "import"),
         ("x9", "", "", "import"),
     ]
+
+
+def test_a_message_lists_the_likely_columns() -> None:
+    """At most twenty of them, those with usual names first, and then the way to see all."""
+    numbered = (f"context.c{at}.x" for at in range(200))
+    found = (*numbered, "context.traits.email", "user_id", "deep.at.ts")
+    with pytest.raises(InputError) as raised:
+        recognise_columns(ColumnOptions(), (USER, ACCOUNT), found, "my log.jsonl", tabular=False)
+    assert "columns found, 20 of 203: user_id, context.traits.email, deep.at.ts, context.c0.x, " in str(
+        raised.value
+    )
+    assert str(raised.value).count("context.c") == 17
+    assert raised.value.hint.endswith("; or let `km-cli init 'my log.jsonl'` look at all columns")
+    with pytest.raises(InputError) as raised:
+        recognise_columns(ColumnOptions(event="context.c7.y"), (), found, "<stdin>", tabular=False)
+    assert raised.value.hint == "did you mean 'context.c7.x'?; or let `km-cli init FILE` look at all columns"

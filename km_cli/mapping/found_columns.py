@@ -39,6 +39,9 @@ ALIAS, PROPERTIES, SET = "'s alias", "'s properties", "'s set"
 
 _IN_PERSONAS = (ALIAS, PROPERTIES, SET)
 
+_MOST_LISTED = 20
+"""How many columns a message lists. A nested log may have hundreds."""
+
 _NEAR = 0.75
 """How near a column's name must be to a usual one to be proposed, from 0 to 1."""
 
@@ -88,7 +91,7 @@ class FoundColumns:
             )
         raise InputError(
             f"{self._source}: there is no column {name!r} ({_place(role)}); {self._list()}",
-            did_you_mean(name, self._names, "name one of the columns found", repr),
+            self._hint(did_you_mean(name, self._names, "name one of the columns found", repr)),
             plain=f"{self._source}: there is no column {name!r} ({_place(role)})",
         )
 
@@ -117,7 +120,7 @@ class FoundColumns:
         if self._tabular and self._names[:1] and self._names[0].startswith("#"):
             hint += "; or leave out the first line if it is a comment: tail -n +2"
         message = f"{self._source}: no column was recognised as {' or '.join(roles)}"
-        return InputError(f"{message}; {self._list()}", hint, plain=message)
+        return InputError(f"{message}; {self._list()}", self._hint(hint), plain=message)
 
     def _near(self, role: str) -> list[str]:
         """Return the column that may have a role, in a list that is empty if there is none.
@@ -129,7 +132,7 @@ class FoundColumns:
             inside = [name for name in self._names if normal_name(name).startswith(f"{usual}.")]
             if inside:
                 return [next((name for name in inside if normal_name(name) == f"{usual}.id"), inside[0])]
-        last = {normal_name(name).rpartition(".")[2]: name for name in reversed(self._names)}
+        last = {_last_part(name): name for name in reversed(self._names)}
         near = (nearest(usual, last, _NEAR) for usual in usual_names(role))
         return [last[name] for name in near if name][:1]
 
@@ -144,7 +147,20 @@ class FoundColumns:
         return bool(root(path, self._names) or (not self._tabular and self._inside(path)))
 
     def _list(self) -> str:
-        return f"columns found: {', '.join(self._names) or 'none'}"
+        names = self._names
+        if len(names) <= _MOST_LISTED:
+            return f"columns found: {', '.join(names) or 'none'}"
+        usual = {word for words in USUAL.values() for word in words}
+        # Stable: columns of one kind stay in their order. A short path is the likelier one of two.
+        likely = sorted(names, key=lambda name: (_last_part(name) not in usual, name.count(".")))
+        return f"columns found, {_MOST_LISTED} of {len(names):,}: {', '.join(likely[:_MOST_LISTED])}, …"
+
+    def _hint(self, hint: str) -> str:
+        """Return a hint, which sends to `km-cli init` if there are more columns than a message lists."""
+        if len(self._names) <= _MOST_LISTED:
+            return hint
+        source = "FILE" if self._source.startswith("<") else shlex.quote(self._source)
+        return f"{hint}; or let `km-cli init {source}` look at all columns"
 
 
 def usual_names(role: str) -> tuple[str, ...]:
@@ -173,6 +189,10 @@ def how_to_ask(role: str, column: str = "NAME") -> str:
 
 def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+def _last_part(name: str) -> str:
+    return normal_name(name).rpartition(".")[2]
 
 
 def normal_name(name: str) -> str:
