@@ -106,10 +106,24 @@ class ColumnsTable(_Table, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    export: Annotated[str, Meta(description="the tool that exported the log, or none")] | UnsetType = UNSET
     skip: (
         Annotated[
             list[EventName],
             Meta(description="events that are left out on purpose"),
+        ]
+        | UnsetType
+    ) = UNSET
+    without_event: (
+        Annotated[
+            Literal["set"],
+            Meta(description="a row without an event sets its properties; default: it is rejected"),
+        ]
+        | UnsetType
+    ) = UNSET
+    leave_out_reserved: (
+        Annotated[
+            bool, Meta(description="if true, properties that Kissmetrics reserves are left out and counted")
         ]
         | UnsetType
     ) = UNSET

@@ -34,7 +34,8 @@ class Settings:
     """The settings of a run. `batch_size` is in rows, `rate` in calls per second, `timeout` in seconds.
 
     `concurrency` is how many calls are in flight; None for a number that adapts.
-    `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip.
+    `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip. `export`
+    names the table by which all inputs are read; "" recognises exports, "none" does not.
     """
 
     files: tuple[str, ...]
@@ -62,6 +63,8 @@ class Settings:
     environment: Mapping[str, str]
     transport: Transport = Transport.AUTO
     skipped: tuple[str, ...] = ()
+    export: str = ""
+    allow_alias: bool = False
 
     @property
     def personas(self) -> tuple[Persona, ...]:
@@ -92,6 +95,8 @@ class Settings:
             parts.append(sorted(options.ignore))
         if any(options[_OLD_OPTIONS + 1 :]):
             parts.append(options[_OLD_OPTIONS + 1 :])
+        if self.export:
+            parts.append(["export", self.export])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property

@@ -14,6 +14,7 @@ from km_cli.mapping.nested import BadRow, root
 from km_cli.mapping.recognition import members_columns, recognise_columns
 from km_cli.mapping.selection import (
     ANONYMOUS,
+    WITHHELD,
     Bound,
     EventsSeen,
     LeftOut,
@@ -28,6 +29,7 @@ __all__ = [
     "ANONYMOUS",
     "LOCAL_EPOCH",
     "USUAL",
+    "WITHHELD",
     "AmbiguousTime",
     "BadRow",
     "BadTime",

@@ -161,6 +161,16 @@ def _kissmetrics(rows: list[Row], _: str) -> Iterator[Arrival]:
             yield Arrival("/a", who, row["_p2"], 0)
 
 
+def _kissmetrics_csv(rows: list[Row], zone: str) -> Iterator[Arrival]:
+    """The same with other names: a property has a prefix."""
+    names = {"Identity": "_p", "Timestamp": "_t", "Event": "_n", "Alias": "_p2"}
+    renamed = [
+        {names.get(key, key.removeprefix("Prop:")): value for key, value in row.items() if value}
+        for row in rows
+    ]
+    return _kissmetrics(renamed, zone)
+
+
 _TOOLS: dict[str, Callable[[list[Row], str], Iterator[Arrival]]] = {
     "segment": _segment,
     "mixpanel": _mixpanel,
@@ -168,4 +178,5 @@ _TOOLS: dict[str, Callable[[list[Row], str], Iterator[Arrival]]] = {
     "posthog": _posthog,
     "ga4": _ga4,
     "kissmetrics": _kissmetrics,
+    "kissmetrics-csv": _kissmetrics_csv,
 }
