@@ -79,8 +79,8 @@ class Tally:
     code, then by the person or thing that the finding is about. `undone` are the skipped rows whose event no
     persona does. `normalised` counts the unusual forms that were read as the usual ones: files with a
     "byte-order-mark" or "line-ends" other than LF; "blank-lines"; lines of JSON with "octal-escapes"; and in
-    rows that became events "blanks-around-ids", times whose "fractions-floored", "empty-values" and
-    "parts-without-id" left out.
+    rows that became events "blanks-around-ids", times whose "fractions-floored", and "empty-values",
+    "parts-without-id" and "reserved-names" left out.
     """
 
     rows: Rows = field(default_factory=Rows)

@@ -192,6 +192,7 @@ _NORMALISED = {
     "fractions-floored": ("fraction of a second dropped", "fractions of a second dropped"),
     "empty-values": ("empty value left out", "empty values left out"),
     "parts-without-id": ("persona without an id left out", "personas without an id left out"),
+    "reserved-names": ("property with a reserved name left out", "properties with reserved names left out"),
 }
 """The singular and plural of each kind of normalisation that the tally counts."""
 
