@@ -251,3 +251,18 @@ def test_a_file_is_read_on_by_the_table_that_it_was_begun_with(
 def test_a_table_with_a_mistake_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"required|Expected|unknown"):
         parse_table(wrong)
+
+
+# init
+
+
+@pytest.mark.parametrize(("name", "file", "zone"), FILES)
+def test_init_writes_down_an_export_as_plain_columns(
+    importer: Command, tracker: Tracker, name: str, file: str, zone: str
+) -> None:
+    """The km.toml makes the same calls without the table."""
+    path, target = DATA / file, importer.home / "km.toml"
+    out = Command(importer.home)("init", path, "--output", target).ended(0).out
+    assert f"an export of {export_tables()[name].title}" in " ".join(out.split())
+    importer("import", path, "--config", target, *flags(zone)).ended(0)
+    assert arrivals(tracker.hits) == expected(name, path, zone or "UTC")

@@ -47,12 +47,13 @@ def make_column_options(context: click.Context) -> ColumnOptions:
         flags["flatten"],
         event_name.strip(),
         ignored,
-        renamed_columns(columns.rename),
+        renamed_columns(columns.rename, leaves_reserved=columns.leave_out_reserved is True),
         () if _are_properties_off(context) else constants(columns.constant),
         tuple(map(make_condition, _united(columns.where, flags["where"]))),
         flags["skip_anonymous"],
         "" if columns.without_event is UNSET else "set",
         columns.leave_out_reserved is True,
+        withheld_alias="" if flags["allow_alias"] or columns.alias is UNSET else columns.alias,
     )
 
 

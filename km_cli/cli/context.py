@@ -20,7 +20,7 @@ _META_KEY = "km_cli.config"
 _NAME = "km.toml"
 _PATH_KEYS = ("ledger", "rejects")
 
-WITHOUT_FLAG = ("rename", "constant", "without_event", "leave_out_reserved")
+WITHOUT_FLAG = ("rename", "constant", "alias", "without_event", "leave_out_reserved")
 """Keys of [columns] that no flag stands for."""
 
 _PARAMETERS = {"id": "event_id", "allow_id": "allowed"}

@@ -114,6 +114,13 @@ class ColumnsTable(_Table, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    alias: (
+        Annotated[
+            str,
+            Meta(description="column of aliases of the actor: left out, and sent with --allow-alias"),
+        ]
+        | UnsetType
+    ) = UNSET
     without_event: (
         Annotated[
             Literal["set"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from km_cli.exports.recognition import RECORDS, recognise_export
 from km_cli.exports.resolving import ExportColumns, columns_of
 from km_cli.exports.tables import ColumnsOfExport, ExportTable, export_tables, parse_table
+from km_cli.exports.writing import export_toml
 
 NO_EXPORT = "none"
 """The value of --export for an input that is read by its columns alone."""
@@ -17,6 +18,7 @@ __all__ = [
     "ExportTable",
     "columns_of",
     "export_tables",
+    "export_toml",
     "parse_table",
     "recognise_export",
 ]

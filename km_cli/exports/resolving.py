@@ -30,6 +30,7 @@ class ExportColumns(NamedTuple):
     id: str
     user: tuple[str, ...]
     account: str
+    alias: str
     properties: tuple[str, ...] | None
     rename: tuple[tuple[str, str], ...] = ()
 
@@ -47,12 +48,13 @@ def columns_of(table: ExportTable, records: Records, header: Sequence[str] | Non
         _or_none(_first(columns.id, records), header),
         tuple(name for name in columns.user if header is None or root(name, header)) or columns.user[:1],
         next(_accounts(table, records), ""),
+        _or_none(columns.alias, header),
         *_properties(columns.properties, records),
     )
 
 
 def _or_none(name: str, header: Sequence[str] | None) -> str:
-    return name if header is None or root(name, header) else ""
+    return name if header is None or not name or root(name, header) else ""
 
 
 def _first(names: Sequence[str], records: Records) -> str:

@@ -10,6 +10,7 @@ from km_cli.kissmetrics import LONGEST_NAME, fold_name, is_reserved
 from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns, property_columns
 from km_cli.mapping.found_columns import (
     ALIAS,
+    ALIAS_COLUMN,
     MEMBERS,
     PROPERTIES,
     RENAMED,
@@ -52,13 +53,15 @@ def recognise_columns(
         by_role["event"] = ""
     _check_found(by_role, column_options, personas, members, columns)
     ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
+    # The first objects need not have all members that `OBJECT.*` may send, and that are to be left out.
+    is_open = is_export or any(name.endswith(MEMBERS_OF) for name in column_options.properties or ())
     made = Columns(
         tuple(one._replace(identity=by_role[one.persona]) for one in people),
         by_role["event"],
         by_role["timestamp"],
         asked.get("id", ""),
         columns.all_named(column_options.properties, "property", sparse=is_export),
-        (*(columns.all_named(column_options.exclude, "exclude-property", sparse=is_export) or ()), *ignored),
+        (*(columns.all_named(column_options.exclude, "exclude-property", sparse=is_open) or ()), *ignored),
         column_options.flatten,
         column_options.event_name,
         ignored,
@@ -69,7 +72,9 @@ def recognise_columns(
         column_options.without_event,
         column_options.leave_out_reserved,
         column_options.export,
-        column_options.withheld_alias,
+        columns.named(column_options.withheld_alias, ALIAS_COLUMN, sparse=True)
+        if column_options.withheld_alias
+        else "",
     )
     _check_ignored(made, source)
     if tabular:

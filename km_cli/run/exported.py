@@ -50,7 +50,7 @@ def asked_for(settings: Settings, opened: Opened) -> Asked:
     found = columns_of(table, records, opened.columns if opened.format.is_tabular else None)
     return Asked(
         _with_columns(options, table, found, f"{name} {table.version}", allow_alias=settings.allow_alias),
-        _with_people(settings, table, found),
+        _with_people(settings, found),
         _with_times(settings.time_options, table),
     )
 
@@ -76,27 +76,25 @@ def _with_columns(
         without_event=options.without_event or columns.without_event,
         leave_out_reserved=options.leave_out_reserved or columns.leave_out_reserved,
         export=label,
-        withheld_alias="" if allow_alias else columns.alias,
+        withheld_alias="" if allow_alias else options.withheld_alias or found.alias,
     )
 
 
-def _with_people(settings: Settings, table: ExportTable, found: ExportColumns) -> tuple[Persona, ...]:
+def _with_people(settings: Settings, found: ExportColumns) -> tuple[Persona, ...]:
     """Give the actor and the account their columns, unless flags or km.toml do."""
-    return tuple(
-        _with_column(persona, found.user if not at else (found.account,), table if not at else None, settings)
-        for at, persona in enumerate(settings.personas)
+    actor, *others = settings.personas
+    alias = found.alias if settings.allow_alias else ""
+    actor = _with_column(actor, found.user)._replace(alias=actor.alias or alias)
+    return (
+        actor,
+        *(_with_column(one, (found.account,)) if one.name == _ACCOUNT else one for one in others),
     )
 
 
-def _with_column(
-    persona: Persona, columns: Sequence[str], actor_of: ExportTable | None, settings: Settings
-) -> Persona:
-    is_known = actor_of is not None or persona.name == _ACCOUNT
-    if is_known and not persona.column:
-        persona = persona._replace(column=columns[0], others=tuple(columns[1:]))
-    if actor_of is not None and settings.allow_alias and not persona.alias:
-        persona = persona._replace(alias=actor_of.columns.alias)
-    return persona
+def _with_column(persona: Persona, columns: Sequence[str]) -> Persona:
+    if persona.column:
+        return persona
+    return persona._replace(column=columns[0], others=tuple(columns[1:]))
 
 
 def _with_times(options: TimeOptions, table: ExportTable) -> TimeOptions:
