@@ -198,7 +198,9 @@ def test_times_of_mixpanel_need_a_zone(importer: Command, tracker: Tracker, comm
 def test_an_alias_of_an_export_is_sent_only_if_that_is_allowed(importer: Command, tracker: Tracker) -> None:
     path = DATA / "kissmetrics.json"
     before = importer("import", path, "--json").ended(0).summary
-    assert before["findings"]["alias-left-out"] == 1
+    assert before["findings"]["alias-left-out"] == before["rows"]["skipped"] == 1
+    out = importer("dry-run", path, "--ledger", importer.home / "other.db").ended(0).out
+    assert "to skip      1  with an alias, which needs --allow-alias" in out
     assert not any(hit.path == "/a" for hit in tracker.hits)
     importer("import", path, "--allow-alias").ended(0)
     assert arrivals(tracker.hits) == expected("kissmetrics", path, aliases=True)

@@ -258,14 +258,15 @@ def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
 def _skip_reasons(tally: Tally) -> str:
     left_out, anonymous = tally.findings["left-out"], tally.findings[ANONYMOUS]
     without_persona = tally.undone
-    known = tally.rows.skipped - left_out - anonymous - without_persona
+    known = tally.rows.skipped - left_out - anonymous - without_persona - tally.withheld
     kinds = (
         (left_out, "left out by the selection"),
         (anonymous, "without any persona"),
         (without_persona, "with an event that no persona does"),
+        (tally.withheld, "with an alias, which needs --allow-alias"),
         (known, "handled before, or identical to another row"),
     )
-    several = tally.rows.skipped not in (left_out, anonymous, without_persona, known)
+    several = sum(bool(count) for count, _ in kinds) > 1
     reasons = [f"{count:,} {reason}" if several else reason for count, reason in kinds if count]
     if tally.rejected_before:
         reasons.append(f"{tally.rejected_before:,} of them rejected before: see the rejects files")
