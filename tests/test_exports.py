@@ -177,6 +177,22 @@ def test_km_toml_names_the_export(importer: Command, tracker: Tracker) -> None:
     assert arrivals(tracker.hits) == expected("amplitude", DATA / "amplitude.jsonl")
 
 
+@pytest.mark.parametrize(
+    "personas", ["", '[[personas]]\nname = "user"\ncolumn = "who"\n[[personas]]\nname = "account"\n']
+)
+def test_a_source_of_a_backfill_names_its_export(
+    importer: Command, tracker: Tracker, tmp_path: Path, personas: str
+) -> None:
+    """The rest of km.toml describes other logs."""
+    (tmp_path / "mixpanel.jsonl").write_bytes((DATA / "mixpanel.jsonl").read_bytes())
+    source = '[[backfill]]\nname = "mixpanel"\nfiles = ["mixpanel.jsonl"]\nexport = "mixpanel"\n'
+    zone = '[backfill.columns]\ntimezone = "America/Los_Angeles"\n'
+    plain = '[columns]\nevent = "what"\ntimestamp = "when"\n'
+    configure(importer, plain + personas + source + zone)
+    importer("backfill").ended(0)
+    assert arrivals(tracker.hits) == expected("mixpanel", DATA / "mixpanel.jsonl", "America/Los_Angeles")
+
+
 def test_an_unknown_export_is_named_with_those_that_are_known(km: Command) -> None:
     err = km("dry-run", DATA / "segment.jsonl", "--export", "matomo").ended(2).err
     assert "matomo" in err

@@ -325,6 +325,18 @@ delivery = section(
 )
 
 
+source = section(
+    "Files",
+    option(
+        "--source",
+        metavar="NAME",
+        default="",
+        help="Read the files as the [[backfill]] of this name in km.toml, with its own columns, personas and "
+        "format.",
+    ),
+)
+
+
 def _load_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
     """Read km.toml before the other options are parsed, since it holds their defaults."""
     from km_cli.cli.context import load_km_toml

@@ -34,8 +34,9 @@ class Settings:
     """The settings of a run. `batch_size` is in rows, `rate` in calls per second, `timeout` in seconds.
 
     `concurrency` is how many calls are in flight; None for a number that adapts.
-    `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip. `export`
-    names the table by which all inputs are read; "" recognises exports, "none" does not.
+    `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip. `source`
+    names the [[backfill]] whose own columns and personas these are, "" for those of km.toml. `export` names
+    the table by which all inputs are read; "" recognises exports, "none" does not.
     """
 
     files: tuple[str, ...]
@@ -63,6 +64,7 @@ class Settings:
     environment: Mapping[str, str]
     transport: Transport = Transport.AUTO
     skipped: tuple[str, ...] = ()
+    source: str = ""
     export: str = ""
     allow_alias: bool = False
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections import defaultdict
 from contextlib import suppress
+from itertools import islice
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from km_cli.errors import InputError, ReadError
@@ -120,12 +121,12 @@ class Opened:
         lines = split_lines(io.BytesIO(self._beginning), self.format.longest_line)
         text = self._text._replace(lines=lines, normalised=defaultdict(int), broken=None)
         records: list[dict[str, Any]] = []
+        tabular = self.format.is_tabular
         with suppress(InputError, ReadError):
-            for item in self.format.reader(text, self._layout).items():
-                if type(item) is Row and len(records) < most:
-                    values = item.values
-                    tabular = self.format.is_tabular
-                    records.append(dict(zip(self.columns, values, strict=True)) if tabular else values)
+            rows = (item for item in self.format.reader(text, self._layout).items() if type(item) is Row)
+            for row in islice(rows, most):
+                values = dict(zip(self.columns, row.values, strict=True)) if tabular else row.values
+                records.append(values)  # one by one, so that an error leaves those before it
         return records
 
     def _read_head(self, size: int) -> bytes:
