@@ -105,7 +105,7 @@ def _without_flags(km_toml: KmTomlFile) -> Iterator[_Value]:
     """Yield the keys of [columns] that no flag stands for."""
     for key in WITHOUT_FLAG:
         value = getattr(km_toml.config.columns, key)
-        is_set = isinstance(value, dict)
+        is_set = isinstance(value, dict | str | bool)
         yield _Value("columns", key, value if is_set else None, "km.toml" if is_set else "not set")
 
 

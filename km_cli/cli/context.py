@@ -21,7 +21,7 @@ _PLACE_KEY = "km_cli.place"
 _NAME = "km.toml"
 _PATH_KEYS = ("ledger", "rejects")
 
-WITHOUT_FLAG = ("rename", "constant")
+WITHOUT_FLAG = ("rename", "constant", "alias", "without_event", "leave_out_reserved")
 """Keys of [columns] that no flag stands for."""
 
 _PARAMETERS = {"id": "event_id", "allow_id": "allowed"}

@@ -31,7 +31,7 @@ def source_table(context: click.Context, name: str) -> BackfillTable:
 
 def is_own(table: BackfillTable) -> bool:
     """Tell whether a source has columns or personas of its own, so that its rows become other calls."""
-    return bool(table.personas) or table.columns != ColumnsTable()
+    return bool(table.personas or table.export) or table.columns != ColumnsTable()
 
 
 def is_read_apart(table: BackfillTable) -> bool:
@@ -68,6 +68,22 @@ def _take(context: click.Context, made: click.Context, param: click.Parameter, n
     made.set_parameter_source(name, source)
 
 
+_SHARED = ("exclude", "ignore", "constant", "skip", "skip_anonymous", "ambiguous", "leave_out_reserved")
+"""Keys of [columns] that hold for a source that names its export. The others describe other logs."""
+
+
+def _left_to_table(config: KmToml) -> KmToml:
+    """Return km.toml without the columns that the table of an export names."""
+    from msgspec.structs import replace
+
+    shared = {key: getattr(config.columns, key) for key in _SHARED}
+    people = [
+        replace(one, column="") if not at or one.name == "account" else one
+        for at, one in enumerate(config.personas)
+    ]
+    return replace(config, columns=ColumnsTable(**shared), personas=people)
+
+
 def _merged(config: KmToml, table: BackfillTable) -> KmToml:
     """Return km.toml with the keys of a source in the place of its own."""
     from msgspec import UNSET
@@ -75,6 +91,9 @@ def _merged(config: KmToml, table: BackfillTable) -> KmToml:
 
     own = {key: value for key, value in asdict(table.columns).items() if value is not UNSET}
     dropped = {other: UNSET for key, other in _EITHER if key in own and other not in own}
+    if table.export:
+        own["export"] = table.export
+        config = _left_to_table(config)
     if not table.personas:
         return replace(config, columns=replace(config.columns, **dropped, **own))
     dropped |= {name: UNSET for name in ("user", "account") if name not in own}

@@ -12,9 +12,11 @@ import click
 
 import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from km_cli.cli.context import environment_of
+from km_cli.cli.init_export import recognised_export
 from km_cli.cli.terminal.show import say
 from km_cli.config.files import expanded
 from km_cli.errors import Exit, InputError, UsageError
+from km_cli.exports import ExportTable
 from km_cli.inference import (
     Guess,
     Inferred,
@@ -44,20 +46,17 @@ def run_init(context: click.Context) -> int:
     target = None if output == _STDOUT else expanded(output, "--output")
     if target is not None:
         _check_free(target)
-    log = _Log(
-        Source(
-            flags["file"],
-            format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
-        )
-    )
+    options = make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"])
+    log = _Log(Source(flags["file"], format_options=options))
+    if export := recognised_export([log.source], flags["export"] or ""):
+        table, text = export
+        _put(target, text)
+        _Report(to_stderr=target is None).print_export(table, log.source.name, _dry_run(context), target)
+        return Exit.OK
     found = infer(log.rows, log.columns, tabular=log.tabular, now=environment_of(context).clock.now())
     if not found.rows:
         raise log.without_rows()
-    text = toml_text(found, log.source.name)
-    if target is None:
-        click.echo(text, nl=False)
-    else:
-        _write(target, text)
+    _put(target, toml_text(found, log.source.name))
     report = _Report(to_stderr=target is None)
     report.print_roles(found, log)
     report.print_next(found, log, _dry_run(context), target)
@@ -132,6 +131,14 @@ def _check_free(target: Path) -> None:
         )
 
 
+def _put(target: Path | None, text: str) -> None:
+    """Write km.toml to its file, or to standard output if there is none."""
+    if target is None:
+        click.echo(text, nl=False)
+    else:
+        _write(target, text)
+
+
 def _write(target: Path, text: str) -> None:
     """Write the whole file or nothing, and never over a file that was created in the meantime."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
@@ -196,6 +203,20 @@ class _Report:
             self._print_role("properties", listed(found.properties))
         for name, why in found.excluded:
             self._print_role("left out", f"{quoted(name)}: {why}")
+
+    def print_export(self, table: ExportTable, log: str, command: list[str], target: Path | None) -> None:
+        """Print that a log is an export of a tool, and what to do next."""
+        self._print(f"{log}: an export of {table.title}; its columns are those that {table.source} documents")
+        self._print_command(command, target, "check it" if target is None else f"check {target}")
+
+    def _print_command(self, command: list[str], target: Path | None, first: str) -> None:
+        if target is None:
+            first = f"save it as km.toml, {first}"
+        else:
+            self._print(f"\nwrote {target}")
+            if target != Path("km.toml"):
+                command = [*command, "--config", str(target)]
+        self._print(f"next: {first}, then {shlex.join(command)}")
 
     def print_next(self, found: Inferred, log: _Log, command: list[str], target: Path | None) -> None:
         """Print the questions that km.toml has, if any, and what to do next."""

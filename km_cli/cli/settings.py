@@ -76,6 +76,8 @@ def make_settings(context: click.Context) -> Settings:
         rejects=rejects,
         environment=environment.variables,
         skipped=skipped,
+        export=flags["export"] or "",
+        allow_alias=flags["allow_alias"],
         source=source,
     )
     _check_files(context, settings)

@@ -107,10 +107,31 @@ class ColumnsTable(_Table, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    export: Annotated[str, Meta(description="the tool that exported the log, or none")] | UnsetType = UNSET
     skip: (
         Annotated[
             list[EventName],
             Meta(description="events that are left out on purpose"),
+        ]
+        | UnsetType
+    ) = UNSET
+    alias: (
+        Annotated[
+            str,
+            Meta(description="column of aliases of the actor: left out, and sent with --allow-alias"),
+        ]
+        | UnsetType
+    ) = UNSET
+    without_event: (
+        Annotated[
+            Literal["set"],
+            Meta(description="a row without an event sets its properties; default: it is rejected"),
+        ]
+        | UnsetType
+    ) = UNSET
+    leave_out_reserved: (
+        Annotated[
+            bool, Meta(description="if true, properties that Kissmetrics reserves are left out and counted")
         ]
         | UnsetType
     ) = UNSET
@@ -213,6 +234,7 @@ class BackfillTable(_Table, frozen=True):
     format: Annotated[FormatWord, Meta(description="default: by the name and the content")] | None = None
     encoding: Annotated[str, Meta(description="such as utf-16 or cp1252; default: UTF-8")] = ""
     delimiter: Annotated[str, Meta(description="comma, semicolon, tab or pipe")] = ""
+    export: Annotated[str, Meta(description="the tool that exported the files, or none")] = ""
     columns: Annotated[
         ColumnsTable, Meta(description="keys of [columns] that are other ones for this source")
     ] = ColumnsTable()

@@ -35,7 +35,8 @@ class Settings:
 
     `concurrency` is how many calls are in flight; None for a number that adapts.
     `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip. `source`
-    names the [[backfill]] whose own columns and personas these are, "" for those of km.toml.
+    names the [[backfill]] whose own columns and personas these are, "" for those of km.toml. `export` names
+    the table by which all inputs are read; "" recognises exports, "none" does not.
     """
 
     files: tuple[str, ...]
@@ -64,6 +65,8 @@ class Settings:
     transport: Transport = Transport.AUTO
     skipped: tuple[str, ...] = ()
     source: str = ""
+    export: str = ""
+    allow_alias: bool = False
 
     @property
     def personas(self) -> tuple[Persona, ...]:
@@ -94,6 +97,8 @@ class Settings:
             parts.append(sorted(options.ignore))
         if any(options[_OLD_OPTIONS + 1 :]):
             parts.append(options[_OLD_OPTIONS + 1 :])
+        if self.export:
+            parts.append(["export", self.export])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property

@@ -31,6 +31,9 @@ _FLAGS = frozenset({*USUAL, "id", "property", *_LEFT_OUT, "where"})
 RENAMED = "columns.rename"
 """The role of a column that km.toml renames."""
 
+ALIAS_COLUMN = "columns.alias"
+"""The role of a column of aliases that is left out unless --allow-alias is given."""
+
 MEMBERS = "members."
 """Beginning of the roles in a members' file."""
 
@@ -177,7 +180,7 @@ def _place(role: str) -> str:
     """Return where a role's column is named: in a flag, or in km.toml."""
     if role in _FLAGS:
         return f"--{role}, or km.toml"
-    if role.startswith(MEMBERS) or role == RENAMED:
+    if role.startswith(MEMBERS) or role in (RENAMED, ALIAS_COLUMN):
         return f"km.toml, {role}"
     return f"km.toml, {role}" if role.endswith(_IN_PERSONAS) else f"km.toml, the persona {role!r}"
 

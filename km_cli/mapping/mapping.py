@@ -57,7 +57,7 @@ class Mapping(NamedTuple):
         personas, event, timestamp, event_id, properties, exclude, flatten, event_name, *newer = columns
         # A ledger of format 2 has no list of ignored columns; no ledger has the fields that are not used.
         newer += _UNUSED[len(newer) :]
-        ignore, rename, constant, where, skip_anonymous = newer
+        ignore, rename, constant, where, *plain = newer
         return cls(
             Columns(
                 tuple(_persona_columns(*one) for one in personas),
@@ -72,14 +72,14 @@ class Mapping(NamedTuple):
                 tuple((column, name) for column, name in rename),
                 tuple((name, value) for name, value in constant),
                 tuple(Condition(column, is_in, tuple(values)) for column, is_in, values in where),
-                skip_anonymous,
+                *plain,
             ),
             TimeOptions(*time_options),
             *last,
         )
 
 
-_UNUSED: list[Any] = [(), (), (), (), False]
+_UNUSED: list[Any] = [(), (), (), (), False, "", False, "", ""]
 """The fields of Columns that the text of a mapping may lack, as they are when unused."""
 
 

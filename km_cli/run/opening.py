@@ -24,6 +24,7 @@ from km_cli.mapping import (
     recognise_columns,
 )
 from km_cli.model import NANOSECONDS, Overlap, Reject, Row
+from km_cli.run.exported import asked_for
 from km_cli.run.meanings import personas_to_json
 from km_cli.run.overlaps import Span
 from km_cli.run.tally import Tally
@@ -91,12 +92,15 @@ class Openings:
         """Return the reading of a head, None if the file has to be read from its start all the same.
 
         It has to be if a flag decides otherwise on conflicts, so that rows that were rejected are judged
-        anew. (Without a flag the last decision stays in force.) It has to be for a reading of format 2 as
+        anew. (Without a flag the last decision stays in force.) It has to be if --allow-alias sends the
+        aliases that were withheld. It has to be for a reading of format 2 as
         well, because that reading has no fingerprints of its rows.
         """
         reading = self._ledger.reading_of(head.number)
         overlap = self._settings.overlap
         is_known = overlap in (Overlap.ASK, reading.overlap) and not reading.is_of_format_2
+        if self._settings.allow_alias and self.known_mapping(reading).columns.withheld_alias:
+            return None
         return reading if is_known else None
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
@@ -146,15 +150,16 @@ class Openings:
 
     def _recognised(self, opened: Opened) -> Mapping:
         settings = self._settings
+        column_options, personas, time_options = asked_for(settings, opened)
         columns = recognise_columns(
-            settings.column_options,
-            settings.personas,
+            column_options,
+            personas,
             opened.columns,
             opened.source.name,
             tabular=opened.format.is_tabular,
             members=settings.members.personas if settings.members else frozenset(),
         )
-        return Mapping(columns, settings.time_options, settings.people.digest, settings.source)
+        return Mapping(columns, time_options, settings.people.digest, settings.source)
 
     def known_mapping(self, reading: Reading) -> Mapping:
         """Return the mapping of a reading. Raises LedgerError if it is damaged."""

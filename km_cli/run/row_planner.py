@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import ANONYMOUS, Columns, LeftOut
+from km_cli.mapping import ANONYMOUS, WITHHELD, Columns, LeftOut
 from km_cli.model import NANOSECONDS, Event, Finding, Held, Persona, Reject, Row, RowPlan
 from km_cli.planning import Planner
 from km_cli.planning.forecast import Forecaster
@@ -23,6 +23,7 @@ _DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5
 _NOT_TAKEN = {
     "left-out": "it is outside of the selection",
     ANONYMOUS: "it names no persona, and is skipped",
+    WITHHELD: "it names an alias and does nothing else, and is skipped",
 }
 """Messages about rows that are not taken, by the code of their finding."""
 
