@@ -87,7 +87,7 @@ def test_a_source_of_profiles(importer: Command, tracker: Tracker, file: Path) -
     """Beside a source of events, with the properties of each persona in km.toml."""
     (file.parent / "events.csv").write_text("user,company,event,time\nada,Acme,Paid,2024-03-01T09:00:00Z\n")
     (file.parent / "km.toml").write_text(
-        "[columns]\nevent = 'event'\n"
+        "[columns]\nevent = 'event'\ntimestamp = 'time'\n"
         "[[personas]]\nname = 'user'\n[[personas]]\nname = 'account'\n"
         "[[backfill]]\nname = 'events'\nfiles = ['events.csv']\n"
         "[[backfill]]\nname = 'people'\nfiles = ['people.csv']\n"
