@@ -550,19 +550,6 @@ def test_a_row_that_only_sets_a_property_is_sent_at_its_moment_each_time(log: Lo
     assert seconds(*plans) == [0, 5, 9]
 
 
-def test_a_row_that_only_sets_properties_sends_what_has_changed(log: Log) -> None:
-    """A value that is the last one sent is left out; a row from before it is sent at its own moment."""
-    first = set_once(("Plan", "pro"), ("Seats", "5"))._replace(stated=True)
-    later = set_once(("Plan", "team"), ("Seats", "5"), second=9)._replace(stated=True)
-    assert sent_sets(log.plan(first), log.plan(later)) == [
-        (("Plan", "pro"), ("Seats", "5")),
-        (("Plan", "team"),),
-    ]
-    log.begin()
-    assert sent_sets(log.plan(first), log.plan(later), log.plan(stated("team", 20))) == []
-    assert sent_sets(log.plan(stated("free", 4)), log.plan(stated("team", 30))) == [(("Plan", "free"),)]
-
-
 def test_a_row_that_only_sets_a_property_is_known_when_it_comes_again(log: Log) -> None:
     log.plan(stated("pro"))
     log.plan(stated("team"))  # moved: another value in the same second (D2)

@@ -38,7 +38,7 @@ class Set(NamedTuple):
     """`identity` has these properties (`/s`, W1).
 
     They are written once, when the identity is first seen. If a row does nothing but set them, they are
-    `stated`: they are written at its moment, whenever a row has another value than before.
+    `stated`: they are written whenever a row does, at its moment.
     """
 
     site: str

@@ -133,39 +133,11 @@ class Planner:
         self._all_set.remember(known, True)
 
     def _decide_stated(self, call: Set, decision: RowDecision) -> None:
-        """Plan the properties that a row states, but for values that were sent already. Raises NotPlanned.
-
-        A value was sent if that second has it, or if it is the last one before that second.
-        """
-        changed = tuple([pair for pair in call.properties if not self._is_stated(call, pair)])
-        if not changed:
-            return
-        call = call._replace(properties=changed)
+        """Plan the properties that a row states, unless that second has them. Raises NotPlanned."""
         fingerprint = self._fingerprints.fingerprint_call(call)
-        person, second = fingerprint.person, fingerprint.second
-        self._seconds.plan(call, fingerprint, self._slots.slot(person, second), decision)
-        for name, _ in changed:
-            set_id = self._fingerprints.fingerprint_set(call, name).id
-            last = self._slots.slot_of_id(set_id)
-            if last is None or last[1] <= second:
-                self._slots.keep_id(set_id, person, second)
-
-    def _is_stated(self, call: Set, pair: tuple[str, str]) -> bool:
-        """Tell whether a call's second has a value, or the last one before it that has the property."""
-        one = self._fingerprints.fingerprint_call(call._replace(properties=(pair,)))
-        if one.pairs in self._values_set(one.person, one.second, one):
-            return True
-        last = self._slots.slot_of_id(self._fingerprints.fingerprint_set(call, pair[0]).id)
-        return last is not None and last[1] < one.second and self._values_set(*last, one)[-1:] == [one.pairs]
-
-    def _values_set(self, person: bytes, second: int, one: CallFingerprint) -> list[bytes]:
-        """Return the digests of the values that one property was set to in a second, the last one last."""
-        return [
-            key + value
-            for known_call in sorted(self._slots.slot(person, second).known, key=lambda known: known.taken)
-            for key, value in split_pairs(known_call.pairs)
-            if known_call.deed == one.deed and key == one.pairs[:4]
-        ]
+        own = self._slots.slot(fingerprint.person, fingerprint.second)
+        if not any(one.deed == fingerprint.deed and one.total == fingerprint.total for one in own.known):
+            self._seconds.plan(call, fingerprint, own, decision)
 
     def _is_set(self, call: Set, name: str) -> bool:
         """Tell whether a property was set before, and the destination did not refuse that call since."""
