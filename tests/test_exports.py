@@ -144,6 +144,22 @@ def test_a_log_that_flags_describe_is_read_as_they_say(importer: Command, tracke
     assert {call.name for call in arrivals(tracker.hits)} >= {"$identify", "$create_alias"}
 
 
+@pytest.mark.parametrize(
+    "km_toml",
+    [
+        '[columns]\nevent = "event"\nflatten = true\nexclude = ["_inserted_at"]\n',
+        '[columns]\nexclude = ["properties", "person_properties", "_inserted_at"]\n',
+        '[[personas]]\nname = "user"\nproperties = ["properties.plan"]\n',
+    ],
+)
+def test_a_log_that_km_toml_describes_is_read_as_it_says(km: Command, km_toml: str) -> None:
+    """These could be imported before km-cli knew the export."""
+    configure(km, km_toml)
+    out = km("dry-run", DATA / "posthog.jsonl").ended(0).out
+    assert "read as an export" not in out
+    assert "to send      7" in out
+
+
 # What is said takes precedence
 
 
@@ -155,6 +171,34 @@ def test_a_flag_names_another_column_than_the_table(importer: Command, tracker: 
     calls = arrivals(tracker.hits)
     assert {call.person for call in calls} == {"pro", "an-1", "u-1", "u-2", "u-3"}
     assert not {"seats", "plan"}.intersection(name for call in calls for name, _ in call.properties)
+
+
+def test_pages_of_segment_are_sent_if_they_are_asked_for(importer: Command, tracker: Tracker) -> None:
+    """They are another part of the log, so it does not matter that the rest of it was sent."""
+    path = DATA / "segment.jsonl"
+    importer("import", path).ended(0)
+    tracker.forget()
+    importer("import", path, "--export", "segment", "--where", "type=page", "--event", "name").ended(0)
+    assert [(call.person, call.name) for call in arrivals(tracker.hits)] == [("an-1", "Home")]
+
+
+@pytest.mark.parametrize("options", [(), ("--export", "segment", "--timestamp", "sentAt")])
+def test_the_time_may_be_one_of_arrival(
+    importer: Command, tracker: Tracker, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """A log that Segment's libraries write themselves has no other time."""
+    log = tmp_path / "log.jsonl"
+    row = {"type": "track", "messageId": "m-1", "event": "Paid", "userId": "ada", "sentAt": 1709629200123}
+    log.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    importer("import", log, *options).ended(0)
+    assert [call[1:4] for call in arrivals(tracker.hits)] == [("ada", "Paid", 1709629200)]
+
+
+def test_the_dry_run_counts_each_kind_of_row_that_is_left_out(km: Command) -> None:
+    out = " ".join(km("dry-run", DATA / "segment.jsonl").ended(0).out.split())
+    assert "most: type 'page' 1; type 'identify' 1; type 'group' 1" in out
+    mapped = " ".join(km("dry-run", DATA / "mixpanel.jsonl", "--timezone", "UTC").ended(0).out.split())
+    assert "most: event '$identify' 1; event '$create_alias' 1" in mapped
 
 
 def test_the_export_may_be_named(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
@@ -220,6 +264,58 @@ def test_an_alias_of_an_export_is_sent_only_if_that_is_allowed(importer: Command
     assert not any(hit.path == "/a" for hit in tracker.hits)
     importer("import", path, "--allow-alias").ended(0)
     assert arrivals(tracker.hits) == expected("kissmetrics", path, aliases=True)
+
+
+# Rejects, and files that overlap
+
+REJECTED = {
+    "segment.jsonl": ('"timestamp": "2024-03-05T09:01:10.750Z"', '"timestamp": "soon"'),
+    "kissmetrics.json": ('"_p":"ada@example.com","_t":1709629220', '"_p":"guest","_t":1709629220'),
+    "posthog.csv": ("2024-03-05 09:01:01.000000+00:00", "2024-02-30 09:01:01"),
+}
+
+
+@pytest.mark.parametrize(("file", "change"), REJECTED.items())
+def test_a_corrected_reject_is_sent_as_the_export_that_it_is(
+    importer: Command, tracker: Tracker, tmp_path: Path, file: str, change: tuple[str, str]
+) -> None:
+    good, bad = change
+    text = (DATA / file).read_text(encoding="utf-8")
+    log, rejects = tmp_path / file, tmp_path / "rejects.jsonl"
+    log.write_text(text.replace(good, bad, 1), encoding="utf-8")
+    assert log.read_text(encoding="utf-8") != text
+    importer("import", log, "--rejects", rejects).ended(65)
+    line = json.loads(rejects.read_text(encoding="utf-8"))
+    rejects.write_text(json.dumps(line | {"raw": line["raw"].replace(bad, good)}), encoding="utf-8")
+    importer("import", rejects).ended(0)
+    assert arrivals(tracker.hits) == expected(file.partition(".")[0], DATA / file)
+
+
+@pytest.mark.parametrize(("name", "file", "zone"), [one for one in FILES if not one[1].endswith(".csv")])
+def test_two_files_of_an_export_that_overlap_send_each_row_once(
+    importer: Command, tracker: Tracker, tmp_path: Path, name: str, file: str, zone: str
+) -> None:
+    lines = (DATA / file).read_bytes().splitlines(keepends=True)
+    first, second = tmp_path / f"1-{file}", tmp_path / f"2-{file}"
+    first.write_bytes(b"".join(lines[:-2]))
+    second.write_bytes(b"".join(lines[2:]))
+    for path in (first, second):
+        importer("import", path, *flags(zone)).ended(0)
+    assert arrivals(tracker.hits) == expected(name, DATA / file, zone or "UTC")
+
+
+@pytest.mark.parametrize(("name", "file", "zone"), FILES)
+def test_the_account_may_be_a_property_of_the_user(
+    importer: Command, tracker: Tracker, name: str, file: str, zone: str
+) -> None:
+    """Another strategy, the same table: the calls of accounts become a property of those of users."""
+    importer("import", DATA / file, "--strategy", "property", *flags(zone)).ended(0)
+    accounts = {"acme", "globex"}
+    users = [call for call in expected(name, DATA / file, zone or "UTC") if call.person not in accounts]
+    sent = arrivals(tracker.hits)
+    assert [call[:4] for call in sent] == [call[:4] for call in users]
+    named = {value for call in sent for key, value in call.properties if key == "Account"}
+    assert named == (accounts if not name.startswith("kissmetrics") else set())
 
 
 # A reading keeps its table

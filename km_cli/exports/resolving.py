@@ -31,6 +31,7 @@ class ExportColumns(NamedTuple):
     user: tuple[str, ...]
     account: str
     alias: str
+    ignore: tuple[str, ...]
     properties: tuple[str, ...] | None
     rename: tuple[tuple[str, str], ...] = ()
 
@@ -42,13 +43,15 @@ def columns_of(table: ExportTable, records: Records, header: Sequence[str] | Non
     first `records` has.
     """
     columns = table.columns
+    timestamp = _first(columns.timestamp, records)
     return ExportColumns(
         _or_none(columns.event, header) if columns.without_event else columns.event,
-        _first(columns.timestamp, records),
+        timestamp,
         _or_none(_first(columns.id, records), header),
         tuple(name for name in columns.user if header is None or root(name, header)) or columns.user[:1],
         next(_accounts(table, records), ""),
         _or_none(columns.alias, header),
+        tuple(name for name in columns.ignore if name != timestamp and (header is None or name in header)),
         *_properties(columns.properties, records),
     )
 

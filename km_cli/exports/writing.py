@@ -27,6 +27,7 @@ def _lines(table: ExportTable, found: ExportColumns, log: str) -> Iterator[str]:
     yield from _given("id", found.id)
     yield from _given("properties", found.properties)
     yield from _given("exclude", columns.exclude)
+    yield from _given("ignore", found.ignore)
     if found.rename:
         yield f"rename = {{ {', '.join(f'{_toml(old)} = {_toml(new)}' for old, new in found.rename)} }}"
     yield from _given("where", columns.where)
