@@ -60,11 +60,6 @@ class FoundColumns:
     def value(self, name: str, role: str, *, sparse: bool = False) -> str:
         """Return the column of a role. Raises InputError if there is none, or if it holds objects."""
         column = self.named(name, role, sparse=sparse)
-        if column.endswith(MEMBERS_OF) and column not in self._names:
-            raise InputError(
-                f"{self._source}: {column!r} ({_place(role)}) means all members of an object, not one column",
-                f"name one column: {how_to_ask(role)}",
-            )
         if inside := [] if column in self._names else self._inside(column):
             raise InputError(
                 f"{self._source}: {column!r} ({_place(role)}) is an object with {', '.join(inside[:12])}",
@@ -84,6 +79,11 @@ class FoundColumns:
         alike = [path for path in self._names if path.casefold() == name.casefold()]
         if len(alike) == 1:
             return alike[0]
+        if name.endswith(MEMBERS_OF) and not _takes_members(role):
+            raise InputError(
+                f"{self._source}: {name!r} ({_place(role)}) means all members of an object, not one column",
+                f"name one column, or the object itself: {name.removesuffix(MEMBERS_OF)!r}",
+            )
         if self._reaches_inside(name, role) or (sparse and not self._tabular):
             return name
         if name == _UNANSWERED:
@@ -164,6 +164,11 @@ class FoundColumns:
             return hint
         source = "FILE" if self._source.startswith("<") else shlex.quote(self._source)
         return f"{hint}; or let `km-cli init {source}` look at all columns"
+
+
+def _takes_members(role: str) -> bool:
+    """Tell whether all members of an object can have a role together: they can be properties."""
+    return role == "property" or role.endswith(PROPERTIES)
 
 
 def usual_names(role: str) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ class Mapper:
             properties = self._properties.read(values)
             if len(row.raw) > LONGEST_VALUE // 4:
                 check_size(properties)
-            named = self._naming.named(properties) if self._naming else properties
+            named = properties if self._naming is None else self._naming.named(properties)
             parts = self._parts.deal(values, identities, properties, named)
             if not name:
                 parts = self._stated(values, parts)
