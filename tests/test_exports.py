@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from km_cli.exports import ExportTable, export_tables, parse_table, recognise_export
+from km_cli.exports import ExportTable, columns_of, export_tables, parse_table, recognise_export
 from tests.support.command import Command
 from tests.support.drawing import examples
 from tests.support.exported import arrivals, expected
@@ -25,6 +25,7 @@ FILES = [
     ("mixpanel", "mixpanel.jsonl", "UTC"),
     ("mixpanel", "mixpanel.jsonl", "America/Los_Angeles"),
     ("amplitude", "amplitude.jsonl", ""),
+    ("amplitude", "amplitude.csv", ""),
     ("posthog", "posthog.jsonl", ""),
     ("posthog", "posthog-text.jsonl", ""),
     ("posthog", "posthog.csv", ""),
@@ -33,6 +34,9 @@ FILES = [
     ("kissmetrics-csv", "kissmetrics.csv", ""),
 ]
 """The table that reads a file, the file, and the zone that has to be named, "" if none."""
+
+
+ACCOUNTS = {"acme", "globex"}
 
 
 def flags(zone: str) -> tuple[str, ...]:
@@ -84,6 +88,29 @@ def test_any_rows_of_an_export_arrive_as_they_say(shared_tracker: Tracker, data:
         command = Command(Path(folder), to=shared_tracker.url)
         command("import", path, *flags(zone)).ended(0)
         assert arrivals(shared_tracker.hits) == expected(name, path, zone or "UTC")
+
+
+NAMES = st.sampled_from(
+    ["event", "properties", "$groups", "company", "groups", "event_params", "_p", "key", "value"]
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.sampled_from(["", "{", "[]", '{"company": ["a", "b"]}', "1709629200", "a.b"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.dictionaries(NAMES, VALUES), max_size=3))
+@settings(max_examples=examples(60))
+def test_any_records_can_be_looked_at(records: list[dict[str, object]]) -> None:
+    """Whatever a log holds, looking for an export in it raises nothing, and a column has a name."""
+    assert recognise_export(records, export_tables()) in {"", *export_tables()}
+    for table in export_tables().values():
+        found = columns_of(table, records)
+        assert found.timestamp
+        assert not any(name.endswith((".", "*")) for name in found.account)
 
 
 # Not every log is an export
@@ -252,6 +279,32 @@ def test_times_of_mixpanel_need_a_zone(importer: Command, tracker: Tracker, comm
     assert tracker.hits == []
 
 
+VISITORS = {
+    "segment.jsonl": "ajs-02",
+    "amplitude.jsonl": "bbbb-05",
+    "amplitude.csv": "bbbb-05",
+    "posthog.jsonl": "000000000006",
+    "posthog.csv": "000000000006",
+}
+"""The id of the row in each file that is of a visitor without an account."""
+
+
+@pytest.mark.parametrize(("file", "visitor"), VISITORS.items())
+def test_the_first_records_need_not_name_an_account(
+    importer: Command, tracker: Tracker, tmp_path: Path, file: str, visitor: str
+) -> None:
+    """A log may begin with hundreds of visitors."""
+    lines = (DATA / file).read_text(encoding="utf-8").splitlines(keepends=True)
+    header = [lines.pop(0)] if file.endswith(".csv") else []
+    row = next(line for line in lines if visitor in line)
+    others = [row.replace(visitor, f"{number:0{len(visitor)}}") for number in range(100, 500)]
+    log = tmp_path / file
+    log.write_text("".join([*header, *others, *lines]), encoding="utf-8")
+    importer("import", log, "--spread", "3600").ended(0)
+    wanted = [call for call in expected(file.partition(".")[0], DATA / file) if call.person in ACCOUNTS]
+    assert [call for call in arrivals(tracker.hits) if call.person in ACCOUNTS] == wanted
+
+
 # Aliases
 
 
@@ -310,12 +363,11 @@ def test_the_account_may_be_a_property_of_the_user(
 ) -> None:
     """Another strategy, the same table: the calls of accounts become a property of those of users."""
     importer("import", DATA / file, "--strategy", "property", *flags(zone)).ended(0)
-    accounts = {"acme", "globex"}
-    users = [call for call in expected(name, DATA / file, zone or "UTC") if call.person not in accounts]
+    users = [call for call in expected(name, DATA / file, zone or "UTC") if call.person not in ACCOUNTS]
     sent = arrivals(tracker.hits)
     assert [call[:4] for call in sent] == [call[:4] for call in users]
     named = {value for call in sent for key, value in call.properties if key == "Account"}
-    assert named == (accounts if not name.startswith("kissmetrics") else set())
+    assert named == (ACCOUNTS if not name.startswith("kissmetrics") else set())
 
 
 # A reading keeps its table

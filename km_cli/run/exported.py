@@ -101,12 +101,12 @@ def _with_people(settings: Settings, found: ExportColumns) -> tuple[Persona, ...
     actor = _with_column(actor, found.user)._replace(alias=actor.alias or alias)
     return (
         actor,
-        *(_with_column(one, (found.account,)) if one.name == _ACCOUNT else one for one in others),
+        *(_with_column(one, found.account) if one.name == _ACCOUNT else one for one in others),
     )
 
 
 def _with_column(persona: Persona, columns: Sequence[str]) -> Persona:
-    if persona.column:
+    if persona.column or not columns:
         return persona
     return persona._replace(column=columns[0], others=tuple(columns[1:]))
 
