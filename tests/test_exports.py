@@ -200,6 +200,13 @@ def test_a_flag_names_another_column_than_the_table(importer: Command, tracker: 
     assert not {"seats", "plan"}.intersection(name for call in calls for name, _ in call.properties)
 
 
+def test_an_export_that_is_described_in_part_is_named_in_the_hint(km: Command) -> None:
+    err = km("dry-run", DATA / "segment.jsonl", "--event", "event").ended(2).err
+    assert "no column was recognised as user or account" in err
+    assert "next: it looks like an export of Segment: add --export segment" in " ".join(err.split())
+    km("dry-run", DATA / "segment.jsonl", "--event", "event", "--export", "segment").ended(0)
+
+
 def test_pages_of_segment_are_sent_if_they_are_asked_for(importer: Command, tracker: Tracker) -> None:
     """They are another part of the log, so it does not matter that the rest of it was sent."""
     path = DATA / "segment.jsonl"

@@ -57,6 +57,19 @@ def asked_for(settings: Settings, opened: Opened) -> Asked:
     )
 
 
+def export_hint(settings: Settings, opened: Opened) -> str:
+    """Return what to do about an export that flags or km.toml describe in part, "" for any other log."""
+    if settings.export:
+        return ""
+    tables = export_tables()
+    name = recognise_export(opened.first_records(RECORDS), tables) if _is_described(settings) else ""
+    if not name:
+        return ""
+    return (
+        f"it looks like an export of {tables[name].title}: add --export {name}, which names all other columns"
+    )
+
+
 def _is_described(settings: Settings) -> bool:
     """Tell whether flags or km.toml say how the log is read."""
     options = settings.column_options
