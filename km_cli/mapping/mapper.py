@@ -10,7 +10,7 @@ from km_cli.errors import InputError
 from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
 from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader
 from km_cli.mapping.columns import Columns, PersonaColumns
-from km_cli.mapping.conditions import row_filter
+from km_cli.mapping.conditions import row_filter, unmet
 from km_cli.mapping.identities import BadIdentity, Identities
 from km_cli.mapping.members import Members
 from km_cli.mapping.naming import Naming, naming_of
@@ -63,6 +63,7 @@ class Mapper:
         cell = cell_readers(found, tabular=tabular)
         one_of_several = cell_readers(found, tabular=tabular, several=self._several)
         self._meets = row_filter(columns.where, cell)
+        self._unmet = unmet(columns.where, cell)
         self._looks = self._looks or self._meets is not None
         self._naming = naming_of(columns)
         self._properties = properties_reader(columns, found, tabular=tabular)
@@ -94,7 +95,7 @@ class Mapper:
         values = row.values
         try:
             if self._looks and self._is_outside(values):
-                return LeftOut(row)
+                return LeftOut(row, why=self._unmet(values))
             self._trimmed.clear()
             self._several.clear()
             identities = [
