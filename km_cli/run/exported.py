@@ -73,7 +73,7 @@ def export_hint(settings: Settings, opened: Opened) -> str:
 def _is_described(settings: Settings) -> bool:
     """Tell whether flags or km.toml say how the log is read."""
     options = settings.column_options
-    named = options.event or options.event_name or options.timestamp
+    named = options.event or options.event_name or options.timestamp or options.profiles
     has_lists = any(one.properties is not None or one.sets for one in settings.personas)
     return bool(named or options.properties is not None or options.flatten or has_lists)
 
