@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from km_cli.exports import ExportTable, export_tables, parse_table, recognise_export
+from km_cli.exports import ExportTable, columns_of, export_tables, parse_table, recognise_export
 from tests.support.command import Command
 from tests.support.drawing import examples
 from tests.support.exported import arrivals, expected
@@ -25,6 +25,7 @@ FILES = [
     ("mixpanel", "mixpanel.jsonl", "UTC"),
     ("mixpanel", "mixpanel.jsonl", "America/Los_Angeles"),
     ("amplitude", "amplitude.jsonl", ""),
+    ("amplitude", "amplitude.csv", ""),
     ("posthog", "posthog.jsonl", ""),
     ("posthog", "posthog-text.jsonl", ""),
     ("posthog", "posthog.csv", ""),
@@ -33,6 +34,9 @@ FILES = [
     ("kissmetrics-csv", "kissmetrics.csv", ""),
 ]
 """The table that reads a file, the file, and the zone that has to be named, "" if none."""
+
+
+ACCOUNTS = {"acme", "globex"}
 
 
 def flags(zone: str) -> tuple[str, ...]:
@@ -84,6 +88,29 @@ def test_any_rows_of_an_export_arrive_as_they_say(shared_tracker: Tracker, data:
         command = Command(Path(folder), to=shared_tracker.url)
         command("import", path, *flags(zone)).ended(0)
         assert arrivals(shared_tracker.hits) == expected(name, path, zone or "UTC")
+
+
+NAMES = st.sampled_from(
+    ["event", "properties", "$groups", "company", "groups", "event_params", "_p", "key", "value"]
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.sampled_from(["", "{", "[]", '{"company": ["a", "b"]}', "1709629200", "a.b"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.dictionaries(NAMES, VALUES), max_size=3))
+@settings(max_examples=examples(60))
+def test_any_records_can_be_looked_at(records: list[dict[str, object]]) -> None:
+    """Whatever a log holds, looking for an export in it raises nothing, and a column has a name."""
+    assert recognise_export(records, export_tables()) in {"", *export_tables()}
+    for table in export_tables().values():
+        found = columns_of(table, records)
+        assert found.timestamp
+        assert not any(name.endswith((".", "*")) for name in found.account)
 
 
 # Not every log is an export
@@ -144,6 +171,22 @@ def test_a_log_that_flags_describe_is_read_as_they_say(importer: Command, tracke
     assert {call.name for call in arrivals(tracker.hits)} >= {"$identify", "$create_alias"}
 
 
+@pytest.mark.parametrize(
+    "km_toml",
+    [
+        '[columns]\nevent = "event"\nflatten = true\nexclude = ["_inserted_at"]\n',
+        '[columns]\nexclude = ["properties", "person_properties", "_inserted_at"]\n',
+        '[[personas]]\nname = "user"\nproperties = ["properties.plan"]\n',
+    ],
+)
+def test_a_log_that_km_toml_describes_is_read_as_it_says(km: Command, km_toml: str) -> None:
+    """These could be imported before km-cli knew the export."""
+    configure(km, km_toml)
+    out = km("dry-run", DATA / "posthog.jsonl").ended(0).out
+    assert "read as an export" not in out
+    assert "to send      7" in out
+
+
 # What is said takes precedence
 
 
@@ -155,6 +198,41 @@ def test_a_flag_names_another_column_than_the_table(importer: Command, tracker: 
     calls = arrivals(tracker.hits)
     assert {call.person for call in calls} == {"pro", "an-1", "u-1", "u-2", "u-3"}
     assert not {"seats", "plan"}.intersection(name for call in calls for name, _ in call.properties)
+
+
+def test_an_export_that_is_described_in_part_is_named_in_the_hint(km: Command) -> None:
+    err = km("dry-run", DATA / "segment.jsonl", "--event", "event").ended(2).err
+    assert "no column was recognised as user or account" in err
+    assert "next: it looks like an export of Segment: add --export segment" in " ".join(err.split())
+    km("dry-run", DATA / "segment.jsonl", "--event", "event", "--export", "segment").ended(0)
+
+
+def test_pages_of_segment_are_sent_if_they_are_asked_for(importer: Command, tracker: Tracker) -> None:
+    """They are another part of the log, so it does not matter that the rest of it was sent."""
+    path = DATA / "segment.jsonl"
+    importer("import", path).ended(0)
+    tracker.forget()
+    importer("import", path, "--export", "segment", "--where", "type=page", "--event", "name").ended(0)
+    assert [(call.person, call.name) for call in arrivals(tracker.hits)] == [("an-1", "Home")]
+
+
+@pytest.mark.parametrize("options", [(), ("--export", "segment", "--timestamp", "sentAt")])
+def test_the_time_may_be_one_of_arrival(
+    importer: Command, tracker: Tracker, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """A log that Segment's libraries write themselves has no other time."""
+    log = tmp_path / "log.jsonl"
+    row = {"type": "track", "messageId": "m-1", "event": "Paid", "userId": "ada", "sentAt": 1709629200123}
+    log.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    importer("import", log, *options).ended(0)
+    assert [call[1:4] for call in arrivals(tracker.hits)] == [("ada", "Paid", 1709629200)]
+
+
+def test_the_dry_run_counts_each_kind_of_row_that_is_left_out(km: Command) -> None:
+    out = " ".join(km("dry-run", DATA / "segment.jsonl").ended(0).out.split())
+    assert "most: type 'page' 1; type 'identify' 1; type 'group' 1" in out
+    mapped = " ".join(km("dry-run", DATA / "mixpanel.jsonl", "--timezone", "UTC").ended(0).out.split())
+    assert "most: event '$identify' 1; event '$create_alias' 1" in mapped
 
 
 def test_the_export_may_be_named(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
@@ -208,6 +286,32 @@ def test_times_of_mixpanel_need_a_zone(importer: Command, tracker: Tracker, comm
     assert tracker.hits == []
 
 
+VISITORS = {
+    "segment.jsonl": "ajs-02",
+    "amplitude.jsonl": "bbbb-05",
+    "amplitude.csv": "bbbb-05",
+    "posthog.jsonl": "000000000006",
+    "posthog.csv": "000000000006",
+}
+"""The id of the row in each file that is of a visitor without an account."""
+
+
+@pytest.mark.parametrize(("file", "visitor"), VISITORS.items())
+def test_the_first_records_need_not_name_an_account(
+    importer: Command, tracker: Tracker, tmp_path: Path, file: str, visitor: str
+) -> None:
+    """A log may begin with hundreds of visitors."""
+    lines = (DATA / file).read_text(encoding="utf-8").splitlines(keepends=True)
+    header = [lines.pop(0)] if file.endswith(".csv") else []
+    row = next(line for line in lines if visitor in line)
+    others = [row.replace(visitor, f"{number:0{len(visitor)}}") for number in range(100, 500)]
+    log = tmp_path / file
+    log.write_text("".join([*header, *others, *lines]), encoding="utf-8")
+    importer("import", log, "--spread", "3600").ended(0)
+    wanted = [call for call in expected(file.partition(".")[0], DATA / file) if call.person in ACCOUNTS]
+    assert [call for call in arrivals(tracker.hits) if call.person in ACCOUNTS] == wanted
+
+
 # Aliases
 
 
@@ -220,6 +324,57 @@ def test_an_alias_of_an_export_is_sent_only_if_that_is_allowed(importer: Command
     assert not any(hit.path == "/a" for hit in tracker.hits)
     importer("import", path, "--allow-alias").ended(0)
     assert arrivals(tracker.hits) == expected("kissmetrics", path, aliases=True)
+
+
+# Rejects, and files that overlap
+
+REJECTED = {
+    "segment.jsonl": ('"timestamp": "2024-03-05T09:01:10.750Z"', '"timestamp": "soon"'),
+    "kissmetrics.json": ('"_p":"ada@example.com","_t":1709629220', '"_p":"guest","_t":1709629220'),
+    "posthog.csv": ("2024-03-05 09:01:01.000000+00:00", "2024-02-30 09:01:01"),
+}
+
+
+@pytest.mark.parametrize(("file", "change"), REJECTED.items())
+def test_a_corrected_reject_is_sent_as_the_export_that_it_is(
+    importer: Command, tracker: Tracker, tmp_path: Path, file: str, change: tuple[str, str]
+) -> None:
+    good, bad = change
+    text = (DATA / file).read_text(encoding="utf-8")
+    log, rejects = tmp_path / file, tmp_path / "rejects.jsonl"
+    log.write_text(text.replace(good, bad, 1), encoding="utf-8")
+    assert log.read_text(encoding="utf-8") != text
+    importer("import", log, "--rejects", rejects).ended(65)
+    line = json.loads(rejects.read_text(encoding="utf-8"))
+    rejects.write_text(json.dumps(line | {"raw": line["raw"].replace(bad, good)}), encoding="utf-8")
+    importer("import", rejects).ended(0)
+    assert arrivals(tracker.hits) == expected(file.partition(".")[0], DATA / file)
+
+
+@pytest.mark.parametrize(("name", "file", "zone"), [one for one in FILES if not one[1].endswith(".csv")])
+def test_two_files_of_an_export_that_overlap_send_each_row_once(
+    importer: Command, tracker: Tracker, tmp_path: Path, name: str, file: str, zone: str
+) -> None:
+    lines = (DATA / file).read_bytes().splitlines(keepends=True)
+    first, second = tmp_path / f"1-{file}", tmp_path / f"2-{file}"
+    first.write_bytes(b"".join(lines[:-2]))
+    second.write_bytes(b"".join(lines[2:]))
+    for path in (first, second):
+        importer("import", path, *flags(zone)).ended(0)
+    assert arrivals(tracker.hits) == expected(name, DATA / file, zone or "UTC")
+
+
+@pytest.mark.parametrize(("name", "file", "zone"), FILES)
+def test_the_account_may_be_a_property_of_the_user(
+    importer: Command, tracker: Tracker, name: str, file: str, zone: str
+) -> None:
+    """Another strategy, the same table: the calls of accounts become a property of those of users."""
+    importer("import", DATA / file, "--strategy", "property", *flags(zone)).ended(0)
+    users = [call for call in expected(name, DATA / file, zone or "UTC") if call.person not in ACCOUNTS]
+    sent = arrivals(tracker.hits)
+    assert [call[:4] for call in sent] == [call[:4] for call in users]
+    named = {value for call in sent for key, value in call.properties if key == "Account"}
+    assert named == (ACCOUNTS if not name.startswith("kissmetrics") else set())
 
 
 # A reading keeps its table

@@ -99,7 +99,8 @@ LINE = {"user": "ada", "event": "Paid", "time": "2024-03-01T09:00:00Z"}
         ("params.0.key", "page"),
         ("attributes.page", "/"),
         ("pairs.colour", "red"),
-        ("inner.a.b", "whole"),
+        ("inner.a.b", "part"),
+        ("inner.c.d", "whole"),
         ("dotted.name", "whole"),
         ("missing.x", ABSENT),
     ],
@@ -117,7 +118,7 @@ def test_paths(path: str, expected: object) -> None:
         ],
         "attributes": [{"key": "page", "value": {"stringValue": "/"}}],
         "pairs": [{"name": "colour", "value": "red"}],
-        "inner": {"a.b": "whole", "a": {"b": "part"}},
+        "inner": {"a.b": "whole", "a": {"b": "part"}, "c.d": "whole"},
         "dotted.name": "whole",
         "dotted": {"name": "part"},
     }

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 from click.core import ParameterSource
 from msgspec import UNSET
 
-from km_cli.cli.context import km_toml_of
+from km_cli.cli.context import km_toml_of, label_of_flag
 from km_cli.config.columns import constants, renamed_columns
 from km_cli.config.people import People
 from km_cli.errors import UsageError
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
-from km_cli.mapping import ColumnOptions, make_condition
-from km_cli.model import Persona
+from km_cli.mapping import ColumnOptions, make_bound, make_condition
+from km_cli.model import NANOSECONDS, Persona
 
 _STRENGTH = [
     ParameterSource.DEFAULT,
@@ -34,13 +35,21 @@ def make_column_options(context: click.Context) -> ColumnOptions:
     """
     flags, columns = context.params, km_toml_of(context).config.columns
     no_properties, properties = _stronger(context, "no_properties", "properties")
+    at, timestamp = _stronger(context, "at", "timestamp")
     event, event_name = _stronger(context, "event", "event_name")
+    if flags["profiles"]:
+        event = event_name = _check_profiles(context)
+    elif at:
+        raise UsageError(
+            f"{label_of_flag(context, 'at')} {at!r} would be the time of every event",
+            "--at is for files of people and accounts: give --profiles, or the column of the time",
+        )
     _check_event_name(event_name)
     excluded = _united(columns.exclude, flags["exclude"])
     ignored = _united(columns.ignore, flags["ignore"])
     return ColumnOptions(
         event,
-        flags["timestamp"],
+        timestamp,
         flags["event_id"],
         () if no_properties else _remaining(properties, (*excluded, *ignored)) if properties else None,
         excluded,
@@ -54,7 +63,27 @@ def make_column_options(context: click.Context) -> ColumnOptions:
         "" if columns.without_event is UNSET else "set",
         columns.leave_out_reserved is True,
         withheld_alias="" if flags["allow_alias"] or columns.alias is UNSET else columns.alias,
+        profiles=flags["profiles"],
+        at=_time(context, at) if at else "",
     )
+
+
+def _check_profiles(context: click.Context) -> str:
+    """Return "", the event of profiles. Raises UsageError if a flag gives one; that of km.toml yields."""
+    for name in ("event", "event_name", "export"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and context.params.get(name):
+            raise UsageError(
+                f"--profiles and {_spelled(context, name)} contradict each other: profiles have no events",
+                "leave one of them out",
+            )
+    return ""
+
+
+def _time(context: click.Context, text: str) -> str:
+    """Return the time of --at, in --timezone, else UTC, with its offset. Raises UsageError."""
+    moment = make_bound(label_of_flag(context, "at"), text, context.params["timezone"]).moment
+    assert moment is not None
+    return datetime.fromtimestamp(moment // NANOSECONDS, UTC).isoformat()
 
 
 def _are_properties_off(context: click.Context) -> bool:

@@ -132,6 +132,11 @@ columns = section(
     option("--event", metavar="NAME", default="", help="Column of the event. Default: event, event_name, …"),
     option("--event-name", metavar="TEXT", default="", help="The event of every row, if no column has it."),
     option(
+        "--profiles",
+        is_flag=True,
+        help="The rows are people and accounts, not events: each sets its properties, at its time.",
+    ),
+    option(
         "--timestamp",
         metavar="NAME",
         default="",
@@ -183,6 +188,12 @@ columns = section(
 
 times = section(
     "Times",
+    option(
+        "--at",
+        metavar="TIME",
+        default="",
+        help="The time of all --profiles, if no column has it: when the file was true, such as 2024-01-31.",
+    ),
     option(
         "--timezone",
         metavar="ZONE",

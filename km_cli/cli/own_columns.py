@@ -13,7 +13,7 @@ from km_cli.config.kmtoml import BackfillTable, ColumnsTable, KmToml
 from km_cli.errors import UsageError, did_you_mean
 
 _FORMAT_KEYS = ("format", "encoding", "delimiter")
-_EITHER = (("event", "event_name"), ("event_name", "event"))
+_EITHER = (("event", "event_name"), ("event_name", "event"), ("at", "timestamp"), ("timestamp", "at"))
 """Keys that replace each other: a source that has one of them does without the other one of [columns]."""
 
 

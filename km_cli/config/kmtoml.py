@@ -86,6 +86,13 @@ class ColumnsTable(_Table, frozen=True):
         | UnsetType
     ) = UNSET
     flatten: bool | UnsetType = UNSET
+    profiles: (
+        Annotated[bool, Meta(description="if true, no row is an event: each sets its properties")] | UnsetType
+    ) = UNSET
+    at: (
+        Annotated[str, Meta(description="the time of all profiles, for files without a time column")]
+        | UnsetType
+    ) = UNSET
     rename: (
         Annotated[
             dict[Text, EventName],

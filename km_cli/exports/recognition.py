@@ -9,8 +9,11 @@ from typing import Any
 from km_cli.exports.tables import ExportTable, Kind
 from km_cli.mapping.nested import ABSENT, BadRow, value_at
 
-RECORDS = 50
-"""Records that are compared with the tables."""
+RECORDS = 200
+"""Records that are looked at to find the columns of an export."""
+
+_COMPARED = 50
+"""How many of them have to have the signs of a table."""
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
@@ -21,6 +24,7 @@ def recognise_export(records: Sequence[Mapping[str, Any]], tables: Mapping[str, 
     The records of a tabular input are its cells by column. Every record has to have the signs of a table: a
     plain log with usual names must be read as it always was.
     """
+    records = records[:_COMPARED]
     for name, table in tables.items():
         if records and _has_signs(records, table):
             return name

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 
 from km_cli.exports.recognition import value_in
@@ -29,8 +30,9 @@ class ExportColumns(NamedTuple):
     timestamp: str
     id: str
     user: tuple[str, ...]
-    account: str
+    account: tuple[str, ...]
     alias: str
+    ignore: tuple[str, ...]
     properties: tuple[str, ...] | None
     rename: tuple[tuple[str, str], ...] = ()
 
@@ -42,13 +44,15 @@ def columns_of(table: ExportTable, records: Records, header: Sequence[str] | Non
     first `records` has.
     """
     columns = table.columns
+    timestamp = _first(columns.timestamp, records)
     return ExportColumns(
         _or_none(columns.event, header) if columns.without_event else columns.event,
-        _first(columns.timestamp, records),
+        timestamp,
         _or_none(_first(columns.id, records), header),
         tuple(name for name in columns.user if header is None or root(name, header)) or columns.user[:1],
-        next(_accounts(table, records), ""),
+        tuple(islice(_accounts(table, records), 1)) or tuple(_likely_accounts(table, header)),
         _or_none(columns.alias, header),
+        tuple(name for name in columns.ignore if name != timestamp and (header is None or name in header)),
         *_properties(columns.properties, records),
     )
 
@@ -97,6 +101,15 @@ def _accounts(table: ExportTable, records: Records) -> Iterator[str]:
     for inside in table.columns.account_in:
         found = _members(inside, records)
         yield from (f"{inside}.{one}" for one in sorted(filter(_is_usual, found), key=_rank))
+
+
+def _likely_accounts(table: ExportTable, header: Sequence[str] | None) -> Iterator[str]:
+    """Yield the columns that later records may have the account in, although the first ones name none."""
+    for name in table.columns.account:
+        inside = name.removesuffix(MEMBERS)
+        if header is None or root(inside, header):
+            usual = [f"{inside}.{one}" for one in USUAL["account"]]
+            yield from usual if name.endswith(MEMBERS) else (name,)
 
 
 _BLANK: tuple[Any, ...] = (ABSENT, None, "", [])

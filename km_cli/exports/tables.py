@@ -46,6 +46,7 @@ class ColumnsOfExport(Struct, frozen=True, forbid_unknown_fields=True):
     id: tuple[str, ...] = ()
     properties: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     timezone: str = ""
     time_format: str = ""

@@ -27,6 +27,7 @@ def _lines(table: ExportTable, found: ExportColumns, log: str) -> Iterator[str]:
     yield from _given("id", found.id)
     yield from _given("properties", found.properties)
     yield from _given("exclude", columns.exclude)
+    yield from _given("ignore", found.ignore)
     if found.rename:
         yield f"rename = {{ {', '.join(f'{_toml(old)} = {_toml(new)}' for old, new in found.rename)} }}"
     yield from _given("where", columns.where)
@@ -50,17 +51,21 @@ def _people(found: ExportColumns) -> Iterator[str]:
     yield ""
     yield "[[personas]]"
     yield 'name = "user"'
-    yield from _given("column", found.user[0] if len(found.user) == 1 else found.user)
+    yield from _given("column", _one_or_all(found.user))
     yield ""
     if found.account:
         yield "[[personas]]"
         yield 'name = "account"'
-        yield from _given("column", found.account)
+        yield from _given("column", _one_or_all(found.account))
     else:
         yield "# No column of its first records names the account. If one does, name it here:"
         yield "# [[personas]]"
         yield '# name = "account"'
         yield '# column = "properties.company_id"'
+
+
+def _one_or_all(columns: Sequence[str]) -> str | Sequence[str]:
+    return columns[0] if len(columns) == 1 else columns
 
 
 def _given(key: str, value: str | Sequence[str] | None) -> Iterator[str]:

@@ -10,7 +10,7 @@ from km_cli.mapping.found_columns import USUAL
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
-from km_cli.mapping.nested import BadRow, root
+from km_cli.mapping.nested import MEMBERS, BadRow, root
 from km_cli.mapping.recognition import members_columns, recognise_columns
 from km_cli.mapping.selection import (
     ANONYMOUS,
@@ -28,6 +28,7 @@ from km_cli.mapping.times import LOCAL_EPOCH, AmbiguousTime, BadTime, TimeOption
 __all__ = [
     "ANONYMOUS",
     "LOCAL_EPOCH",
+    "MEMBERS",
     "USUAL",
     "WITHHELD",
     "AmbiguousTime",

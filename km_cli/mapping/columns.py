@@ -28,6 +28,9 @@ class ColumnOptions(NamedTuple):
     `leave_out_reserved`, properties that Kissmetrics reserves are left out and counted; without it their row
     is rejected. `export` is the name and the version of the table that the columns come from, if any.
     `withheld_alias` is a column of aliases that --allow-alias would send.
+
+    With `profiles`, no row has an event: each sets its properties. `at` is the time of every row then, for
+    files without a time column, as a text that `Times` reads without options.
     """
 
     event: str = ""
@@ -46,6 +49,8 @@ class ColumnOptions(NamedTuple):
     leave_out_reserved: bool = False
     export: str = ""
     withheld_alias: str = ""
+    profiles: bool = False
+    at: str = ""
 
 
 class PersonaColumns(NamedTuple):
@@ -99,6 +104,7 @@ class Columns(NamedTuple):
     leave_out_reserved: bool = False
     export: str = ""
     withheld_alias: str = ""
+    at: str = ""
 
     @property
     def plain(self) -> tuple[object, ...]:

@@ -38,6 +38,19 @@ def condition_text(condition: Condition) -> str:
     return f"{column}{'=' if is_in else '!='}{values[0]}"
 
 
+def unmet(conditions: Iterable[Condition], cell: Callable[[str], ReadCell]) -> Callable[[Any], str]:
+    """Return a function that says why a row is left out: the column of the first condition that it fails."""
+    tests = [(one.column, cell(one.column), row_filter((one,), cell)) for one in conditions]
+
+    def why(values: Any) -> str:
+        failed = (
+            f"{name} {read(values).strip()!r}" for name, read, test in tests if test and not test(values)
+        )
+        return next(failed, "")
+
+    return why
+
+
 def row_filter(
     conditions: Iterable[Condition], cell: Callable[[str], ReadCell]
 ) -> Callable[[Any], bool] | None:

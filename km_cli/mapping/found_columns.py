@@ -114,10 +114,13 @@ class FoundColumns:
                 by_name.setdefault(normal_name(name), name)
         return next((by_name[word] for word in words if word in by_name), "")
 
-    def missing(self, *roles: str) -> InputError:
-        """Return the error for an input that has no column for any of these roles."""
+    def missing(self, *roles: str, also: str = "") -> InputError:
+        """Return the error for an input that has no column for any of these roles.
+
+        `also` ends the hint with another way than to name a column.
+        """
         near = [(role, close) for role in roles for close in self._near(role)]
-        hint = "name the column: " + " or ".join(how_to_ask(role) for role in roles)
+        hint = "name the column: " + " or ".join(how_to_ask(role) for role in roles) + also
         if near:
             hint += f"; perhaps {how_to_ask(*near[0])}?"
         if self._tabular and self._names[:1] and self._names[0].startswith("#"):

@@ -10,7 +10,7 @@ from km_cli.errors import InputError
 from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
 from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader
 from km_cli.mapping.columns import Columns, PersonaColumns
-from km_cli.mapping.conditions import row_filter
+from km_cli.mapping.conditions import row_filter, unmet
 from km_cli.mapping.identities import BadIdentity, Identities
 from km_cli.mapping.members import Members
 from km_cli.mapping.naming import Naming, naming_of
@@ -22,6 +22,7 @@ from km_cli.model import NANOSECONDS, Event, Finding, Persona, PersonaPart, Prop
 from km_cli.model.making import maker
 
 _ALL = Selection()
+_NO_PART = PersonaPart("", ())
 _event, _persona_part = maker(Event), maker(PersonaPart)
 
 
@@ -51,16 +52,18 @@ class Mapper:
         self._seen = seen or EventsSeen(selection)
         self._looks = selection != _ALL or self._seen.has_lists
         self._personas = tuple(persona.name for persona in personas)
+        self._is_recorded = tuple(persona.is_recorded for persona in personas)
         self._normalised = normalised
         self._trimmed: list[str] = []
         self._several: Several = []
         self._skips_anonymous = columns.skip_anonymous
         self._is_expected = tuple(bool(used.identities or members) for used in columns.personas)
-        self._times = Times(time_options, now)
+        self._times = Times(TimeOptions() if columns.at else time_options, now)
         self._members = members
         cell = cell_readers(found, tabular=tabular)
         one_of_several = cell_readers(found, tabular=tabular, several=self._several)
         self._meets = row_filter(columns.where, cell)
+        self._unmet = unmet(columns.where, cell)
         self._looks = self._looks or self._meets is not None
         self._naming = naming_of(columns)
         self._properties = properties_reader(columns, found, tabular=tabular)
@@ -76,6 +79,8 @@ class Mapper:
         )
         if columns.event_name:
             self._event = lambda _: columns.event_name
+        if columns.at:
+            self._timestamp = lambda _: columns.at
         self._sets_without_event = columns.without_event == "set"
         self._withheld = cell(columns.withheld_alias) if columns.withheld_alias else None
         self._sharing_a_site = _sharing_a_site(personas)
@@ -90,7 +95,7 @@ class Mapper:
         values = row.values
         try:
             if self._looks and self._is_outside(values):
-                return LeftOut(row)
+                return LeftOut(row, why=self._unmet(values))
             self._trimmed.clear()
             self._several.clear()
             identities = [
@@ -159,8 +164,14 @@ class Mapper:
 
     def _stated(self, values: Any, parts: Sequence[PersonaPart]) -> tuple[PersonaPart, ...]:
         """Return the parts of a row without an event, which sets its properties. Raises BadRow for none."""
-        if any(part.properties or part.alias for part in parts):
-            return tuple(part._replace(properties=(), sets=part.properties) for part in parts)
+        if not any(part.identity for part, able in zip(parts, self._is_recorded, strict=True) if able):
+            able = [name for name, able in zip(self._personas, self._is_recorded, strict=True) if able]
+            raise BadRow("no-identity", f"it names no {' and no '.join(able)}")
+        if any(part.properties or part.sets or part.alias for part in parts):
+            return tuple(
+                part._replace(properties=(), sets=part.sets + part.properties) if able else _NO_PART
+                for part, able in zip(parts, self._is_recorded, strict=True)
+            )
         if self._withheld and self._withheld(values):
             raise BadRow(WITHHELD, "it only names an alias")
         raise BadRow("no-event", "it has neither an event nor a property that can be sent")

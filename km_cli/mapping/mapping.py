@@ -79,7 +79,7 @@ class Mapping(NamedTuple):
         )
 
 
-_UNUSED: list[Any] = [(), (), (), (), False, "", False, "", ""]
+_UNUSED: list[Any] = [(), (), (), (), False, "", False, "", "", ""]
 """The fields of Columns that the text of a mapping may lack, as they are when unused."""
 
 

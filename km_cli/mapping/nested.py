@@ -56,6 +56,19 @@ def value_at(found: Any, path: str, begin: int = 0) -> Any:
     The path of `found` itself is `path` up to `begin`. Raises BadRow for a text on the way that begins like
     JSON and is none.
     """
+    if type(found) is dict:  # nearly all paths lead through objects alone
+        if (value := found.get(path[begin:], ABSENT)) is not ABSENT:
+            return value
+        value = found
+        for key in path[begin:].split("."):
+            value = value.get(key, ABSENT) if type(value) is dict else ABSENT
+        if value is not ABSENT:
+            return value
+    return _value_inside(found, path, begin)
+
+
+def _value_inside(found: Any, path: str, begin: int) -> Any:
+    """Return the value at a path that may lead through lists, texts, and names with dots."""
     while True:
         rest = path[begin:]
         if isinstance(found, str):

@@ -49,8 +49,10 @@ def recognise_columns(
         by_role = dict.fromkeys(("event", "timestamp", *(one.name for one in personas)), "") | asked
     else:
         by_role = _Choice(columns, people, asked).by_role()
-    if column_options.event_name:
+    if column_options.event_name or column_options.profiles:
         by_role["event"] = ""
+    if column_options.at:
+        by_role["timestamp"] = ""
     _check_found(by_role, column_options, personas, members, columns)
     ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
     # The first objects need not have all members that `OBJECT.*` may send, and that are to be left out.
@@ -69,12 +71,13 @@ def recognise_columns(
         column_options.constant,
         _conditions(column_options, columns),
         column_options.skip_anonymous,
-        column_options.without_event,
+        "set" if column_options.profiles else column_options.without_event,
         column_options.leave_out_reserved,
         column_options.export,
         columns.named(column_options.withheld_alias, ALIAS_COLUMN, sparse=True)
         if column_options.withheld_alias
         else "",
+        column_options.at,
     )
     _check_ignored(made, source)
     if tabular:
@@ -112,10 +115,12 @@ def _check_found(
     columns: FoundColumns,
 ) -> None:
     """Raise InputError if there is no column for the event, for the time, or for any persona's identity."""
-    for role in ("event", "timestamp"):
-        is_optional = role == "event" and (column_options.event_name or column_options.without_event)
-        if not (by_role[role] or is_optional):
-            raise columns.missing(role)
+    wanted = column_options
+    has_event = by_role["event"] or wanted.event_name or wanted.without_event or wanted.profiles
+    if not has_event:
+        raise columns.missing("event")
+    if not (by_role["timestamp"] or wanted.at):
+        raise columns.missing("timestamp", also=" or --at TIME" if wanted.profiles else "")
     able = [persona.name for persona in personas if persona.is_recorded]
     if not any(by_role[name] or name in members for name in able):
         raise columns.missing(*able)
@@ -171,6 +176,7 @@ def override_columns(
         known.leave_out_reserved or column_options.leave_out_reserved,
         known.export,
         known.withheld_alias,
+        column_options.at or known.at,
     )
 
 

@@ -29,10 +29,14 @@ WITHHELD = "alias-left-out"
 
 
 class LeftOut(NamedTuple):
-    """A row that is not taken. `code` is that of its finding: one of the above, or the selection's."""
+    """A row that is not taken. `code` is that of its finding: one of the above, or the selection's.
+
+    `why` names the value that leaves the row out, if a condition on a column does.
+    """
 
     row: Row
     code: str = "left-out"
+    why: str = ""
 
 
 class Selection(NamedTuple):

@@ -16,7 +16,7 @@ from km_cli.exports import (
     recognise_export,
 )
 from km_cli.inputs import Opened
-from km_cli.mapping import ColumnOptions, TimeOptions, make_condition
+from km_cli.mapping import MEMBERS, ColumnOptions, TimeOptions, make_condition
 from km_cli.model import Persona
 
 _ACCOUNT = "account"
@@ -40,13 +40,15 @@ def asked_for(settings: Settings, opened: Opened) -> Asked:
     asked = Asked(options, settings.personas, settings.time_options)
     if settings.export == NO_EXPORT or opened.format.holds_rejects:
         return asked
-    if not settings.export and _is_described(options):
+    if not settings.export and _is_described(settings):
         return asked
     tables, records = export_tables(), opened.first_records(RECORDS)
     name = settings.export or recognise_export(records, tables)
     if not name:
         return asked
     table = tables[name]
+    if not settings.export and _leaves_out(options, table):
+        return asked
     found = columns_of(table, records, opened.columns if opened.format.is_tabular else None)
     return Asked(
         _with_columns(options, table, found, f"{name} {table.version}", allow_alias=settings.allow_alias),
@@ -55,23 +57,48 @@ def asked_for(settings: Settings, opened: Opened) -> Asked:
     )
 
 
-def _is_described(options: ColumnOptions) -> bool:
+def export_hint(settings: Settings, opened: Opened) -> str:
+    """Return what to do about an export that flags or km.toml describe in part, "" for any other log."""
+    if settings.export:
+        return ""
+    tables = export_tables()
+    name = recognise_export(opened.first_records(RECORDS), tables) if _is_described(settings) else ""
+    if not name:
+        return ""
+    return (
+        f"it looks like an export of {tables[name].title}: add --export {name}, which names all other columns"
+    )
+
+
+def _is_described(settings: Settings) -> bool:
     """Tell whether flags or km.toml say how the log is read."""
-    named = options.event or options.event_name or options.timestamp
-    return bool(named or options.properties is not None or options.flatten)
+    options = settings.column_options
+    named = options.event or options.event_name or options.timestamp or options.profiles
+    has_lists = any(one.properties is not None or one.sets for one in settings.personas)
+    return bool(named or options.properties is not None or options.flatten or has_lists)
+
+
+def _leaves_out(options: ColumnOptions, table: ExportTable) -> bool:
+    """Tell whether flags or km.toml leave out an object whose members the table sends."""
+    objects = {name.removesuffix(MEMBERS) for name in table.columns.properties or ()}
+    return not objects.isdisjoint(options.exclude)
 
 
 def _with_columns(
     options: ColumnOptions, table: ExportTable, found: ExportColumns, label: str, *, allow_alias: bool
 ) -> ColumnOptions:
     columns = table.columns
+    event = options.event or ("" if options.event_name else found.event)
+    timestamp, event_id = options.timestamp or found.timestamp, options.id or found.id
+    ignored = (name for name in found.ignore if name not in (event, timestamp, event_id))
     return options._replace(
-        event=options.event or ("" if options.event_name else found.event),
-        timestamp=options.timestamp or found.timestamp,
-        id=options.id or found.id,
+        event=event,
+        timestamp=timestamp,
+        id=event_id,
         properties=found.properties if options.properties is None else options.properties,
         rename=options.rename or found.rename,
         exclude=tuple(dict.fromkeys((*options.exclude, *columns.exclude))),
+        ignore=tuple(dict.fromkeys((*options.ignore, *ignored))),
         where=options.where or tuple(map(make_condition, columns.where)),
         without_event=options.without_event or columns.without_event,
         leave_out_reserved=options.leave_out_reserved or columns.leave_out_reserved,
@@ -87,12 +114,12 @@ def _with_people(settings: Settings, found: ExportColumns) -> tuple[Persona, ...
     actor = _with_column(actor, found.user)._replace(alias=actor.alias or alias)
     return (
         actor,
-        *(_with_column(one, (found.account,)) if one.name == _ACCOUNT else one for one in others),
+        *(_with_column(one, found.account) if one.name == _ACCOUNT else one for one in others),
     )
 
 
 def _with_column(persona: Persona, columns: Sequence[str]) -> Persona:
-    if persona.column:
+    if persona.column or not columns:
         return persona
     return persona._replace(column=columns[0], others=tuple(columns[1:]))
 

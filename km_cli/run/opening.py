@@ -24,7 +24,7 @@ from km_cli.mapping import (
     recognise_columns,
 )
 from km_cli.model import NANOSECONDS, Overlap, Reject, Row
-from km_cli.run.exported import asked_for
+from km_cli.run.exported import asked_for, export_hint
 from km_cli.run.meanings import personas_to_json
 from km_cli.run.overlaps import Span
 from km_cli.run.tally import Tally
@@ -151,14 +151,19 @@ class Openings:
     def _recognised(self, opened: Opened) -> Mapping:
         settings = self._settings
         column_options, personas, time_options = asked_for(settings, opened)
-        columns = recognise_columns(
-            column_options,
-            personas,
-            opened.columns,
-            opened.source.name,
-            tabular=opened.format.is_tabular,
-            members=settings.members.personas if settings.members else frozenset(),
-        )
+        try:
+            columns = recognise_columns(
+                column_options,
+                personas,
+                opened.columns,
+                opened.source.name,
+                tabular=opened.format.is_tabular,
+                members=settings.members.personas if settings.members else frozenset(),
+            )
+        except InputError as error:
+            if hint := export_hint(settings, opened):
+                error.hint = error.plain_hint = hint
+            raise
         return Mapping(columns, time_options, settings.people.digest, settings.source)
 
     def known_mapping(self, reading: Reading) -> Mapping:

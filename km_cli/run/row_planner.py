@@ -78,7 +78,7 @@ class RowPlanner:
             return self._plan(one)
         if isinstance(one, Reject):
             return RowPlan(one.row, rejects=(one,), findings=_dropped(one))
-        return RowPlan(one.row, findings=(_about(one.code, _NOT_TAKEN[one.code], one.row),))
+        return RowPlan(one.row, findings=(_about(one.code, _NOT_TAKEN[one.code], one.row, one.why),))
 
     def _plan(self, event: Event) -> RowPlan:
         own = self._mappers.reading_of(event.row)
@@ -126,5 +126,5 @@ def _dropped(reject: Reject) -> tuple[Finding, ...]:
     return (_about("W3", message, reject.row),)
 
 
-def _about(code: str, message: str, row: Row) -> Finding:
-    return Finding(code, message, row.source, row.line)
+def _about(code: str, message: str, row: Row, who: str = "") -> Finding:
+    return Finding(code, message, row.source, row.line, who)

@@ -82,6 +82,11 @@ def _one(value: Any) -> str:
     return (value[0] if value else "") if isinstance(value, list) else value or ""
 
 
+def _object(value: Row | str) -> Row:
+    """Return an object, which tables hold as a text."""
+    return json.loads(value, parse_int=str, parse_float=str) if isinstance(value, str) else value
+
+
 def _second(text: str) -> int:
     moment = datetime.fromisoformat(text)
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
@@ -115,19 +120,19 @@ def _amplitude(rows: list[Row], _: str) -> Iterator[Arrival]:
     for row in rows:
         if row["event_type"] not in ("$identify", "$groupidentify"):
             who, second = row["user_id"] or row["device_id"], _second(row["event_time"])
-            account = _one(row["groups"].get("company"))
-            yield from _both(who, account, row["event_type"], second, row["event_properties"])
+            account = _one(_object(row["groups"]).get("company"))
+            yield from _both(who, account, row["event_type"], second, _object(row["event_properties"]))
 
 
 def _posthog(rows: list[Row], _: str) -> Iterator[Arrival]:
-    """`properties` is an object, or a text with one."""
+    """`$group_0` repeats a member of `$groups`."""
     left_out = {"$identify", "$create_alias", "$groupidentify", "$merge_dangerously", "$set"}
     for row in rows:
-        values = row["properties"]
-        values = json.loads(values, parse_int=str, parse_float=str) if isinstance(values, str) else values
+        values = _object(row["properties"])
         if row["event"] not in left_out:
             account = values.get("$groups", {}).get("company", "")
-            own = _without(values, "$groups", "$set", "$set_once", "$unset")
+            own = _without(values, "$set", "$set_once", "$unset", *(f"$group_{place}" for place in range(5)))
+            own["$groups"] = _without(values.get("$groups", {}), "company")
             yield from _both(row["distinct_id"], account, row["event"], _second(row["timestamp"]), own)
 
 

@@ -42,7 +42,11 @@ def _roles(columns: Columns) -> Iterator[tuple[str, str]]:
 
 
 def _conditions(columns: Columns) -> Iterator[str]:
-    if columns.without_event:
+    if columns.at:
+        yield f"the time of every row is {columns.at}"
+    if columns.without_event and not columns.event:
+        yield "each row sets its properties"
+    elif columns.without_event:
         yield "rows without an event set their properties"
     if columns.leave_out_reserved:
         yield "names that Kissmetrics reserves are left out"

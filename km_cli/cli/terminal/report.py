@@ -31,7 +31,7 @@ FILES = {
 }
 """The state of a file of a backfill, continued: `files read  3  to the end`."""
 
-_LISTED = frozenset({"left-to-others"})
+_LISTED = frozenset({"left-out", "left-to-others"})
 """Harmless findings whose most frequent subjects are shown as well."""
 
 _LONGEST_MESSAGE = 300

@@ -1,0 +1,129 @@
+"""Files of people and accounts without events (`--profiles`): each row sets its properties, at its time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Command
+from tests.support.tracker import Tracker
+
+HEADER = "user,company,plan,since"
+ROWS = "ada,Acme,pro,2020-01-01\nbo,,free,2021-01-01\n"
+DAY = 1714521600  # 2024-05-01 UTC
+AT = ("--at", "2024-05-01")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file of two people, without a time."""
+    path = tmp_path / "people.csv"
+    path.write_text(f"{HEADER}\n{ROWS}")
+    return path
+
+
+def arrived(tracker: Tracker) -> list[tuple[str, ...]]:
+    """Path, person, second and properties of every call."""
+    return sorted(
+        (one.path, *(one.params.get(name, "") for name in ("_p", "_t", "plan", "since")))
+        for one in tracker.seen
+    )
+
+
+def test_profiles_become_sets(importer: Command, tracker: Tracker, file: Path) -> None:
+    """One `/s` for each persona of a row, at the time of the flag; the same file again sends nothing."""
+    assert importer("import", file, "--profiles", *AT, "--json").ended(0).summary["rows"]["sent"] == 2
+    day = str(DAY)
+    assert arrived(tracker) == [
+        ("/s", "Acme", day, "pro", "2020-01-01"),
+        ("/s", "ada", day, "pro", "2020-01-01"),
+        ("/s", "bo", day, "free", "2021-01-01"),
+    ]
+    assert importer("import", file, "--profiles", *AT, "--json").ended(0).summary["calls"]["planned"] == 0
+
+
+def test_a_later_file_is_sent_at_its_own_time(importer: Command, tracker: Tracker, file: Path) -> None:
+    """As a whole: an event may have brought another value in between. The earlier file stays known."""
+    importer("import", file, "--profiles", *AT).ended(0)
+    later = file.with_name("later.csv")
+    later.write_text(f"{HEADER}\n{ROWS.replace('pro', 'max')}")
+    summary = (
+        importer("import", later, "--profiles", "--at", "2024-05-02T00:00:00+02:00", "--json")
+        .ended(0)
+        .summary
+    )
+    assert (summary["rows"]["sent"], summary["rows"]["skipped"]) == (2, 0)
+    second = str(DAY + 22 * 3600)
+    assert [one for one in arrived(tracker) if one[2] == second] == [
+        ("/s", "Acme", second, "max", "2020-01-01"),
+        ("/s", "ada", second, "max", "2020-01-01"),
+        ("/s", "bo", second, "free", "2021-01-01"),
+    ]
+    again = importer("import", file, "--profiles", *AT, "--user", "user", "--json").ended(0)
+    assert again.summary["calls"]["planned"] == 0
+
+
+def test_a_column_may_have_the_time(importer: Command, tracker: Tracker, file: Path) -> None:
+    """Then each profile has its own time."""
+    importer("import", file, "--profiles", "--timestamp", "since", "--timezone", "UTC").ended(0)
+    assert {(one.params["_p"], one.params["_t"]) for one in tracker.seen} == {
+        ("Acme", "1577836800"), ("ada", "1577836800"), ("bo", "1609459200"),
+    }  # fmt: skip
+
+
+def test_a_persona_that_is_not_recorded_gets_no_properties(
+    importer: Command, tracker: Tracker, file: Path
+) -> None:
+    """The account is a property of the person then."""
+    file.write_text(f"{HEADER}\n{ROWS},Beta,free,2022-01-01\n")
+    summary = (
+        importer("import", file, "--profiles", *AT, "--strategy", "property", "--json").ended(65).summary
+    )
+    assert summary["reasons"] == {"no-identity": 1}
+    assert {(one.params["_p"], one.params.get("Account", "")) for one in tracker.seen} == {
+        ("ada", "Acme"), ("bo", ""),
+    }  # fmt: skip
+
+
+def test_a_source_of_profiles(importer: Command, tracker: Tracker, file: Path) -> None:
+    """Beside a source of events, with the properties of each persona in km.toml."""
+    (file.parent / "events.csv").write_text("user,company,event,time\nada,Acme,Paid,2024-03-01T09:00:00Z\n")
+    (file.parent / "km.toml").write_text(
+        "[columns]\nevent = 'event'\ntimestamp = 'time'\n"
+        "[[personas]]\nname = 'user'\n[[personas]]\nname = 'account'\n"
+        "[[backfill]]\nname = 'events'\nfiles = ['events.csv']\n"
+        "[[backfill]]\nname = 'people'\nfiles = ['people.csv']\n"
+        "[backfill.columns]\nprofiles = true\nat = 2024-05-01\n"
+        "[[backfill.personas]]\nname = 'user'\nproperties = ['plan']\n"
+        "[[backfill.personas]]\nname = 'account'\nproperties = []\nset = ['since']\n"
+    )
+    config = ("--config", file.parent / "km.toml")
+    assert importer("backfill", *config, "--json").ended(0).summary["rows"]["sent"] == 3
+    day = str(DAY)
+    assert [one for one in arrived(tracker) if one[0] == "/s"] == [
+        ("/s", "Acme", day, "", "2020-01-01"),
+        ("/s", "ada", day, "pro", ""),
+        ("/s", "bo", day, "free", ""),
+    ]
+    assert len(tracker.seen) == 5
+    assert importer("backfill", *config, "--json").ended(0).summary["calls"]["planned"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--profiles",), ("no column was recognised as timestamp", "--timestamp NAME or --at TIME")),
+        (AT, ("--at '2024-05-01' would be the time of every event", "give --profiles")),
+        (("--profiles", *AT, "--event", "plan"), ("--profiles and --event contradict each other",)),
+        (("--profiles", *AT, "--event-name", "X"), ("--profiles and --event-name contradict each other",)),
+        (("--profiles", *AT, "--timestamp", "since"), ("--at and --timestamp contradict each other",)),
+        (("--profiles", "--at", "yesterday"), ("--at 'yesterday' is not a time", "2024-01-31")),
+    ],
+)
+def test_what_is_missing_or_contradictory(
+    importer: Command, file: Path, words: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    """The clock is never the time of a profile: it would be another one in each run."""
+    err = importer("dry-run", file, *words).ended(2).err
+    assert [part for part in said if part not in err] == []
