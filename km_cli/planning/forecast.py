@@ -20,7 +20,8 @@ from km_cli.model import (
     is_event_key,
 )
 from km_cli.planning.decision import name_person
-from km_cli.planning.fingerprints import digest, fold_spelling
+from km_cli.planning.digests import digest
+from km_cli.planning.fingerprints import fold_spelling
 from km_cli.protocols import Counts
 
 MANY_NAMES, MOST_NAMES = 1000, 65_535

@@ -14,7 +14,7 @@ from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Mapping
 from km_cli.memory import Remembered
 from km_cli.model import KnownRow, Overlap, Properties
-from km_cli.planning.fingerprints import column_fingerprint
+from km_cli.planning.digests import column_fingerprint
 from km_cli.run.rereading import Rereading
 
 _MOST_KNOWN = 64
