@@ -69,12 +69,12 @@ class CountTable:
         Return the instances that are too many, by the place of the row and that of the call in its row.
         """
         found: dict[tuple[int, int], TooMany] = {}
+        totals: dict[tuple[str, str], list[int]] = {}
         for row, plan in enumerate(plans):
-            for at, (planned, (people, event, names)) in enumerate(
-                zip(plan.planned, plan.gains, strict=True)
-            ):
-                site, persona, _, person, *_ = planned
-                total = self._gains[f"{tracker} {site}", persona]
+            for at, (planned, gain) in enumerate(zip(plan.planned, plan.gains, strict=True)):
+                people, event, names = gain
+                person, where = planned.person, planned[:2]
+                total = totals.get(where) or totals.setdefault(where, self._total(tracker, *where))
                 total[0] += people
                 calls = self._calls.get(person)
                 if calls is None or calls >= self._busy_from:
@@ -88,6 +88,9 @@ class CountTable:
                 total[1] += event != NO_EVENT
                 total[2] += len(names) // 4
         return found
+
+    def _total(self, tracker: str, site: str, persona: str) -> list[int]:
+        return self._gains[f"{tracker} {site}", persona]
 
     def _load_calls(self, person: bytes) -> int | None:
         """Return how many calls a person has, None if it is busy."""

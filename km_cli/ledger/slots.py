@@ -306,8 +306,7 @@ class SlotTable:
         self._changed.write()
         self._rows.write()
         self._database.executemany(
-            "INSERT INTO main.slots (second, person, calls) VALUES (?, ?, ?) "
-            "ON CONFLICT (second, person) DO UPDATE SET calls = excluded.calls",
+            "INSERT OR REPLACE INTO main.slots (second, person, calls) VALUES (?, ?, ?)",
             [
                 (second, person, encode_slot(person, second, self._dirty[second, person]))
                 for second, person in sorted(self._dirty)

@@ -34,73 +34,59 @@ def column_fingerprint(name: str) -> bytes:
 
 
 class _Column(dict[str, tuple[bytes, int]]):
-    """The digests of a column's values: 8 bytes of name and value, and a number to add up.
+    """The digests of a column's values: 8 bytes of name and value, and a number to add up."""
 
-    `new` counts the values that were not remembered. `since` is the number of rows before it.
+    __slots__ = ("_beginning", "_columns", "_mark", "_new", "_since")
+
+    def __init__(self, name: str, columns: ColumnDigests) -> None:
+        self._columns = columns
+        self._mark = column_fingerprint(name)
+        self._beginning = blake2b(f"{fold_name(name)}\0".encode(), digest_size=8)
+        self._since = columns.rows
+        self._new = 0
+
+    def __missing__(self, value: str) -> tuple[bytes, int]:
+        both = self._beginning.copy()
+        both.update(value.encode())
+        whole = both.digest()
+        found = (self._mark + whole[:4], int.from_bytes(whole))
+        self._new += 1
+        if self._new > _FEWEST_JUDGED and self._new * 2 > self._columns.rows - self._since:
+            self.clear()  # Fewer than half of its values had come before.
+        elif len(value) <= _LONGEST_REMEMBERED:
+            self[value] = found
+            self._columns.remembered += 1
+        return found
+
+
+class ColumnDigests(dict[str, _Column]):
+    """The digests of the columns of one reading. `rows` is how many rows it had so far.
+
+    All are forgotten when there are too many, as in a `Remembered`. `remembered` is at least their number.
     """
 
-    __slots__ = ("beginning", "mark", "new", "since")
-
-    def __init__(self, name: str, since: int) -> None:
-        self.mark = column_fingerprint(name)
-        self.beginning = blake2b(f"{fold_name(name)}\0".encode(), digest_size=8)
-        self.since = since
-        self.new = 0
-
-    def is_mostly_new(self, rows: int) -> bool:
-        """Tell whether fewer than half of its values had come before, up to this number of rows."""
-        return self.new > _FEWEST_JUDGED and self.new * 2 > rows - self.since
-
-
-class ColumnDigests:
-    """The digests of the columns of one reading. `rows` is how many rows it had so far."""
+    __slots__ = ("remembered", "rows")
 
     def __init__(self) -> None:
         self.rows = 0
-        self._columns: dict[str, _Column] = {}
-        self._remembered = 0
+        self.remembered = 0
+
+    def __missing__(self, name: str) -> _Column:
+        self.remembered += 1
+        column = self[name] = _Column(name, self)
+        return column
 
     def digest(self, pairs: Properties) -> tuple[bytes, int]:
         """Return the 8 bytes of each pair of name and value, and the sum of their numbers."""
-        columns, parts, total = self._columns, [], 0
+        if self.remembered > _MOST_REMEMBERED:
+            self.clear()
+            self.remembered = 0
+        parts, total = [], 0
         for name, value in pairs:
-            try:
-                part, number = columns[name][value]
-            except KeyError:
-                part, number = self._digest_new(name, value)
+            part, number = self[name][value]
             parts.append(part)
             total += number
         return b"".join(parts), total
-
-    def number(self, name: str, value: str) -> int:
-        """Return the number of one pair of name and value."""
-        return self.digest(((name, value),))[1]
-
-    def _digest_new(self, name: str, value: str) -> tuple[bytes, int]:
-        column = self._column(name)
-        both = column.beginning.copy()
-        both.update(value.encode())
-        whole = both.digest()
-        found = (column.mark + whole[:4], int.from_bytes(whole))
-        column.new += 1
-        if column.is_mostly_new(self.rows):
-            self._remembered -= len(column)
-            column.clear()
-        elif len(value) <= _LONGEST_REMEMBERED:
-            self._remembered += 1
-            column[value] = found
-        return found
-
-    def _column(self, name: str) -> _Column:
-        """Return a column; forget all of them if they are full."""
-        if self._remembered >= _MOST_REMEMBERED:
-            self._columns.clear()
-            self._remembered = 0
-        known = self._columns.get(name)
-        if known is None:
-            self._remembered += 1
-            known = self._columns[name] = _Column(name, self.rows)
-        return known
 
 
 def different_names(pairs: bytes) -> bytes:

@@ -107,7 +107,7 @@ class Fingerprints:
 
     def digest_properties(self, properties: Properties) -> bytes:
         """Return one digest of all properties, in any order. Ledgers of format 2 know a call by it."""
-        numbers = sorted([self._columns.number(*pair).to_bytes(8) for pair in properties])
+        numbers = sorted([self._columns[name][value][1].to_bytes(8) for name, value in properties])
         return blake2b(b"".join(numbers), digest_size=8).digest()
 
     def fingerprint_set(self, call: Set, name: str) -> SetFingerprint:

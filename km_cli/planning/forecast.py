@@ -43,6 +43,8 @@ class _Site:
         self.name = name
         self.events: Remembered[str, bool] = Remembered(_MOST_REMEMBERED)
         self.properties: Remembered[str, bool] = Remembered(_MOST_REMEMBERED)
+        self.checked: Properties = ()
+        """The properties of the last call."""
 
 
 class Forecaster:
@@ -52,7 +54,6 @@ class Forecaster:
         self._counts = counts
         self._tracker = tracker
         self._sites: dict[str, _Site] = {}
-        self._last: tuple[str, str, Properties] = ("", "", ())
         # In a log with more names than that, a crossover may be reported again.
         self._personas: Remembered[tuple[str, str], str] = Remembered(_MOST_REMEMBERED)
         self._done: Remembered[tuple[str, str, str], bool] = Remembered(_MOST_REMEMBERED)
@@ -92,10 +93,16 @@ class Forecaster:
         """Note findings about a call's identity, if that is new, and about its names."""
         if plan.gains[at].people and (message := self._check_spelling(plan.planned[at].person, call)):
             found.append(("alike-ids", message, name_person(call)))
-        last = (call.site, call.event, call.properties)
-        if last != self._last:  # two personas mostly do the same
-            self._last = last
-            self._check_names(call, self._site(call.site), found)
+        site, properties = self._site(call.site), call.properties
+        if call.event not in site.events:
+            site.events.remember(call.event, True)
+            self._count_name(site.name, "event", call.event, found)
+        if site.checked is not properties:  # the personas of a row mostly share their properties
+            site.checked = properties
+            for name, _ in properties:
+                if name not in site.properties:
+                    site.properties.remember(name, True)
+                    self._count_name(site.name, "property", name, found)
 
     def _check_crossover(self, call: Record, found: _Found) -> None:
         """Report an event, once, if two personas of one site do it: reports would mix people and accounts."""
@@ -108,15 +115,6 @@ class Forecaster:
             self._personas[key] = _SEVERAL
             message = f"{call.event!r} is done by {first} and {call.persona}: reports count both as people"
             found.append(("crossover", message, call.event))
-
-    def _check_names(self, call: Record | Set, site: _Site, found: _Found) -> None:
-        if call.event not in site.events:
-            site.events.remember(call.event, True)
-            self._count_name(site.name, "event", call.event, found)
-        for name, _ in call.properties:
-            if name not in site.properties:
-                site.properties.remember(name, True)
-                self._count_name(site.name, "property", name, found)
 
     def _count_name(self, site: str, kind: str, name: str, found: _Found) -> None:
         """Count a name that is new in this run (D8)."""
