@@ -155,4 +155,6 @@ def _deed_of_set(call: Set) -> bytes:
 
 def fold_spelling(identity: str) -> str:
     """Return an identity without the differences that people overlook: case and Unicode form."""
+    if identity.isascii():
+        return identity.lower()  # the same, and most identities are
     return normalize("NFKC", identity).casefold()

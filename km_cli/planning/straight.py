@@ -1,7 +1,7 @@
 """The straight path: plans a row whose calls are all new, in free seconds. Most rows of a log are so.
 
 It decides as the rest of planning would, without asking the questions that such a row does not raise.
-`tests/test_planner.py` compares the two.
+`tests/test_straight.py` compares the two.
 """
 
 from __future__ import annotations
@@ -77,10 +77,11 @@ class StraightPath:
     def _people(self, calls: Iterable[Wired]) -> list[_Place] | None:
         """Return for each call its person, its second, and the owner of the person if that is new.
 
-        None if a call is no record, has an id, is of a person with another owner, or if the person has a call
-        in that second.
+        None if a call is no record, has an id, is of a person with another owner or with another call in the
+        row, or if the person has a call in that second.
         """
         found: list[_Place] = []
+        seen: list[bytes] = []
         for call in calls:
             if type(call) is not Record or call.id:
                 return None
@@ -90,14 +91,13 @@ class StraightPath:
                 known = self._slots.owner(person)
                 if known is None:
                     owner = Owner(call.persona, identity)
-                    if any(person == other for other, _, _ in found):
-                        return None
                 elif (known.persona, known.identity) == (call.persona, identity):
                     self._owned.remember(call[:3], person)
                 else:
                     return None
             second = call.moment // NANOSECONDS
-            if self._slots.slot(person, second) != _EMPTY:
+            if person in seen or self._slots.slot(person, second) != _EMPTY:
                 return None
+            seen.append(person)
             found.append((person, second, owner))
         return found
