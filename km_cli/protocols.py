@@ -109,11 +109,13 @@ class OtherReadings(Protocol):
 class Counts(Protocol):
     """All that the forecast asks of the ledger about earlier runs. Durable as slots are."""
 
-    def count_gain(self, site: str, plan: RowPlan, at: int) -> abc.Sequence[tuple[bytes, int]]:
-        """Count the gain of one of a row's calls. All of them are in the slots; those after `at` come next.
+    def count_gains(
+        self, tracker: str, plans: abc.Sequence[RowPlan]
+    ) -> abc.Mapping[tuple[int, int], abc.Sequence[tuple[bytes, int]]]:
+        """Count the gains of the calls of a batch, which are all in the slots.
 
-        Return the key and the number of each instance that is one too many (D7). For each of them Kissmetrics
-        drops the earliest instance.
+        Return the key and the number of each instance that is one too many (D7), by the place of the row and
+        that of the call in its row. For each of them Kissmetrics drops the earliest instance.
         """
         ...
 

@@ -82,11 +82,18 @@ def run(ledger: Ledger, path: Path, all_steps: list[Step], naive: Naive, first: 
     reading = ledger.readings.begin(Reading(0, "", "asked", "", f"{first}.csv", (), ","))
     planner = Planner(ledger.slots, "t", reading.number, Readings())
     sent: list[PlannedCall] = []
+    batch: list[RowPlan] = []
     for line, step in enumerate(all_steps, first):
         plan = planner.plan(sequence_of(step, line))
         sent += plan.planned
-        for at in range(len(plan.planned)):
-            assert list(ledger.counts.count_gain("main", plan, at)) == naive.add(plan, at)
+        batch.append(plan)
+        if not step.then and line % 5 and step is not all_steps[-1]:
+            continue
+        found = ledger.counts.count_gains("t", batch)
+        for row, one in enumerate(batch):
+            for at in range(len(one.planned)):
+                assert list(found.get((row, at), ())) == naive.add(one, at)
+        batch = []
         if step.then in ("commit", "end the file") or (step.then == "reopen" and is_dry):
             ledger.commit("t", reading, [], at_end=step.then == "end the file")
         elif step.then == "reopen":
@@ -96,7 +103,7 @@ def run(ledger: Ledger, path: Path, all_steps: list[Step], naive: Naive, first: 
             planner = Planner(ledger.slots, "t", reading.number, Readings())
         elif step.then == "refuse" and sent:
             refuse(ledger, sent.pop(len(sent) // 2), naive)
-        held = ledger.counts.total("main").get("user", Held())
+        held = ledger.counts.total("t main").get("user", Held())
         assert (held.events, held.properties) == (naive.events, naive.properties)
     ledger.commit("t", reading, [])
     ledger.close()
@@ -116,4 +123,4 @@ def refuse(ledger: Ledger, planned: PlannedCall, naive: Naive) -> None:
     """Forget a call as if its destination had refused it."""
     if freed := ledger.slots.forget(planned):
         naive.take_back(instance_keys(planned.person, freed))
-        ledger.counts.take_back("main", "user", planned.person, freed)
+        ledger.counts.take_back("t main", "user", planned.person, freed)

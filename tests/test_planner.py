@@ -23,7 +23,7 @@ from km_cli.model import (
     Wired,
 )
 from km_cli.planning import Collisions, Planner
-from km_cli.planning.fingerprints import column_fingerprint
+from km_cli.planning.digests import column_fingerprint
 from km_cli.planning.plain_slots import PlainSlots
 
 SECOND = 1_704_067_200

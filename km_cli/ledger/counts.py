@@ -17,6 +17,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import islice
 from types import NoneType
 from typing import Any
 
@@ -62,22 +63,34 @@ class CountTable:
         """The gains of people, events and properties that are not written yet, by site and persona."""
         self._has_calls_on_disk = self._has("calls_by_person")
 
-    def count_gain(self, site: str, plan: RowPlan, at: int) -> TooMany:
-        """Count the gain of one of a row's calls. All of them are in the slots; those after `at` follow."""
-        _, persona, _, person, *_ = plan.planned[at]
-        gain = plan.gains[at]
-        total = self._gains[site, persona]
-        total[0] += gain.people
-        calls = self._calls.get(person)
-        if calls is None or calls >= self._busy_from:
-            calls = self._load_calls(person)
-            if calls is None:
-                return self._count_instances(plan, at, total)
-        self._calls[person] = calls + 1
-        self._unwritten.add(person)
-        total[1] += gain.event != NO_EVENT
-        total[2] += len(gain.names) // 4
-        return ()
+    def count_gains(self, tracker: str, plans: Sequence[RowPlan]) -> dict[tuple[int, int], TooMany]:
+        """Count the gains of a batch, whose calls are all in the slots.
+
+        Return the instances that are too many, by the place of the row and that of the call in its row.
+        """
+        found: dict[tuple[int, int], TooMany] = {}
+        totals: dict[tuple[str, str], list[int]] = {}
+        for row, plan in enumerate(plans):
+            for at, (planned, gain) in enumerate(zip(plan.planned, plan.gains, strict=True)):
+                people, event, names = gain
+                person, where = planned.person, planned[:2]
+                total = totals.get(where) or totals.setdefault(where, self._total(tracker, *where))
+                total[0] += people
+                calls = self._calls.get(person)
+                if calls is None or calls >= self._busy_from:
+                    calls = self._load_calls(person)
+                    if calls is None:
+                        if too_many := self._count_instances(plans, row, at, total):
+                            found[row, at] = too_many
+                        continue
+                self._calls[person] = calls + 1
+                self._unwritten.add(person)
+                total[1] += event != NO_EVENT
+                total[2] += len(names) // 4
+        return found
+
+    def _total(self, tracker: str, site: str, persona: str) -> list[int]:
+        return self._gains[f"{tracker} {site}", persona]
 
     def _load_calls(self, person: bytes) -> int | None:
         """Return how many calls a person has, None if it is busy."""
@@ -100,13 +113,13 @@ class CountTable:
             expect(found, int, int)
             return found[0], found[1]
 
-    def _count_instances(self, plan: RowPlan, at: int, total: list[int]) -> TooMany:
+    def _count_instances(self, plans: Sequence[RowPlan], row: int, at: int, total: list[int]) -> TooMany:
         """Count the instances of a call whose person is busy."""
-        person = plan.planned[at].person
-        keys = instance_keys(person, plan.gains[at])
+        person = plans[row].planned[at].person
+        keys = instance_keys(person, plans[row].gains[at])
         uncounted = self._uncounted[person]
         if uncounted and any(self._instances_of(key) + uncounted >= MOST_INSTANCES for key in keys):
-            self._count_earlier(plan, at)
+            self._count_earlier(plans, row, at)
         too_many = []
         for key in keys:
             count = self._instances[key] = self._instances_of(key) + 1
@@ -117,15 +130,17 @@ class CountTable:
         self._unwritten_instances.update(keys)
         return too_many
 
-    def _count_earlier(self, plan: RowPlan, at: int) -> None:
-        """Count all instances of busy people from the slots, but for the calls from `at` on: these follow."""
+    def _count_earlier(self, plans: Sequence[RowPlan], row: int, at: int) -> None:
+        """Count all instances of busy people from the slots, but for this call and those behind it."""
         people = self._waiting()
         counted: Counter[bytes] = Counter(dict.fromkeys(self._keys_of(people), 0))
         for person, second, slot in self._slots.of_people(people):
             counted.update(held_keys(person, second, slot))
-        for planned, gain in zip(plan.planned[at:], plan.gains[at:], strict=True):
-            if planned.person in people:
-                counted.subtract(instance_keys(planned.person, gain))
+        for behind, plan in enumerate(plans[row:]):
+            both = zip(plan.planned, plan.gains, strict=True)
+            for planned, gain in islice(both, 0 if behind else at, None):
+                if planned.person in people:
+                    counted.subtract(instance_keys(planned.person, gain))
         self._instances.update(counted)
         self._unwritten_instances.update(counted)
         self._uncounted.update(dict.fromkeys(people, 0))

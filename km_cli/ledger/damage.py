@@ -44,6 +44,11 @@ KEPT = "it is left as it is; restore a copy of it (with another ledger, --ledger
 """What to do about a ledger that cannot be used."""
 
 
+# The module asks each value of type bytes for an adapter, in vain, which takes longer than writing it.
+# An adapter that is registered is found at once, and a bytearray is written as it is.
+sqlite3.register_adapter(bytes, bytearray)
+
+
 class Database(sqlite3.Connection):
     """A connection that knows the path of its ledger, and whether a value in it was found damaged.
 

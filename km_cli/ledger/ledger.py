@@ -24,7 +24,7 @@ from km_cli.ledger.pauses import Pause, PauseTable
 from km_cli.ledger.presence import Presence
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.runs import MOST_RUNS, RunTable
-from km_cli.ledger.sent import Sent, SentTable, kind_of
+from km_cli.ledger.sent import SentTable, kind_of
 from km_cli.ledger.slots import SlotTable
 from km_cli.ledger.unreported import UnreportedTable
 from km_cli.model import Outcome, PlannedCall, Receipt, RowPlan
@@ -161,20 +161,19 @@ class Ledger:
 
     def _count_planned(self, tracker: str, plans: Iterable[RowPlan]) -> None:
         """Add the calls to those that were sent, and to the counts of their readings."""
-        counted = Counter(
-            [
-                (plan.reading, kind_of(call, planned.taken))
-                for plan in plans
-                for planned, call in zip(plan.planned, plan.calls, strict=True)
-            ]
-        )
-        sent: Counter[Sent] = Counter()
-        by_reading: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        for (number, kind), calls in counted.items():
-            sent[kind] += calls
-            by_reading[number][f"{tracker} {kind.site} {kind.persona}"] += calls
-        if self._lock:
+        if self._lock:  # Nothing reads them in a dry run.
+            sent = Counter(
+                [
+                    kind_of(call, planned.taken)
+                    for plan in plans
+                    for planned, call in zip(plan.planned, plan.calls, strict=True)
+                ]
+            )
             self.sent.add(self.runs.number, tracker, sent)
+        counted = Counter([(plan.reading, *planned[:2]) for plan in plans for planned in plan.planned])
+        by_reading: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        for (number, site, persona), calls in counted.items():
+            by_reading[number][f"{tracker} {site} {persona}"] = calls
         for number, by_persona in by_reading.items():
             self.readings.count_calls(number, by_persona)
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.runs import NO_RUN
 from km_cli.model import PlannedCall, Record, Wired
+from km_cli.model.making import maker
 
 _DAY = 86_400
 _ADDING = "ON CONFLICT (run, tracker, site, persona, event, day) DO UPDATE SET calls = calls + excluded.calls"
@@ -38,10 +39,13 @@ class Sent(NamedTuple):
         return cls(planned_call.site, planned_call.persona, planned_call.event, day)
 
 
+_sent = maker(Sent)
+
+
 def kind_of(call: Wired, taken: int) -> Sent:
     """Return the kind of a call that is planned for the second `taken`."""
     event = call.event if type(call) is Record else ""
-    return Sent(call.site, call.persona, event, taken // _DAY)
+    return _sent((call.site, call.persona, event, taken // _DAY))
 
 
 class SentTable:

@@ -51,11 +51,11 @@ Key = tuple[bytes, int]
 
 def encode_slot(person: bytes, second: int, slot: Slot) -> bytes:
     """Return the slot as bytes, with a check sum over them and the slot's place, person and second."""
-    parts = [encode_known(known_call) for known_call in slot.known]
-    for moved_call in slot.moved:
-        parts.append(_HEADER.pack(_MOVED, 0, b"", b"", moved_call.event, 0, 0, len(moved_call.pairs) // 8, 0))
-        parts.append(moved_call.pairs)
-    blob = b"".join(parts)
+    known, moved = slot
+    if len(known) == 1 and not moved:  # most of them
+        blob = encode_known(known[0])
+    else:
+        blob = b"".join([*map(encode_known, known), *map(_encode_moved, moved)])
     return blob + _check_sum(person, second, blob)
 
 
@@ -63,15 +63,25 @@ def _check_sum(person: bytes, second: int, blob: bytes) -> bytes:
     return _SUM.pack(crc32(blob, crc32(person, second)))
 
 
+def _encode_moved(moved_call: MovedCall) -> bytes:
+    event, pairs = moved_call
+    return _HEADER.pack(_MOVED, 0, b"", b"", event, 0, 0, len(pairs) // 8, 0) + pairs
+
+
 def encode_known(known_call: KnownCall) -> bytes:
     """Return one entry as bytes."""
     _, second, taken, deed, total, event, pairs, call_id, claims, row = known_call
-    header = _KNOWN, taken - second, deed, total, event, len(call_id), len(claims), len(pairs) // 8, row
+    moved, count = taken - second, len(pairs) // 8
     if len(claims) == 1 and not call_id:
         reading, has_id, other, line, changed = claims[0]
         if not (has_id or other or changed):  # the first claim of a call without an id
-            return _HEADER_AND_CLAIM.pack(*header, reading, 0, min(line, _MOST_LINE)) + pairs
-    return _HEADER.pack(*header) + call_id + b"".join([_encode_claim(*one) for one in claims]) + pairs
+            line = min(line, _MOST_LINE)
+            return (
+                _HEADER_AND_CLAIM.pack(_KNOWN, moved, deed, total, event, 0, 1, count, row, reading, 0, line)
+                + pairs
+            )
+    header = _HEADER.pack(_KNOWN, moved, deed, total, event, len(call_id), len(claims), count, row)
+    return header + call_id + b"".join([_encode_claim(*one) for one in claims]) + pairs
 
 
 def _encode_claim(reading: int, has_id: bool, total: bytes, line: int, changed: bool) -> bytes:
@@ -129,7 +139,8 @@ class SlotTable:
         self._all_queries = [_query_of_all(name, schemas[:at]) for at, name in enumerate(schemas)]
         self._id_queries = [f"SELECT person, second FROM {name}.ids WHERE id = ?" for name in schemas]
         self._cache: dict[tuple[int, bytes], Slot] = {}
-        self._dirty: set[tuple[int, bytes]] = set()
+        self._dirty: dict[tuple[int, bytes], Slot] = {}
+        """The changed slots, in the order of the log: sorting them takes least so."""
         self._ids: dict[bytes, Key] = {}
         self._owners: dict[bytes, Owner] = {}
         self._new_owners: dict[bytes, Owner] = {}
@@ -172,9 +183,9 @@ class SlotTable:
 
     def of_people(self, people: Collection[bytes]) -> Iterator[tuple[bytes, int, Slot]]:
         """Yield person, second and slot of all slots of these people. It reads all slots of the ledger."""
-        for second, person in self._dirty:
+        for (second, person), slot in self._dirty.items():
             if person in people:
-                yield person, second, self._cache[second, person]
+                yield person, second, slot
         with decoding(self._database, ""):
             self._database.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person BLOB PRIMARY KEY)")
             self._database.execute("DELETE FROM wanted")
@@ -189,7 +200,7 @@ class SlotTable:
         """Replace the slot, for now in memory."""
         key = (second, person)
         self._cache[key] = slot
-        self._dirty.add(key)
+        self._dirty[key] = slot
         if second > self._latest:
             self._latest = second
 
@@ -295,10 +306,9 @@ class SlotTable:
         self._changed.write()
         self._rows.write()
         self._database.executemany(
-            "INSERT INTO main.slots (second, person, calls) VALUES (?, ?, ?) "
-            "ON CONFLICT (second, person) DO UPDATE SET calls = excluded.calls",
+            "INSERT OR REPLACE INTO main.slots (second, person, calls) VALUES (?, ?, ?)",
             [
-                (second, person, encode_slot(person, second, self._cache[second, person]))
+                (second, person, encode_slot(person, second, self._dirty[second, person]))
                 for second, person in sorted(self._dirty)
             ],
         )

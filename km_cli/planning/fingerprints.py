@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from unicodedata import normalize
 
 from km_cli.kissmetrics import fold_identity, fold_name
@@ -21,11 +21,10 @@ from km_cli.model import (
     Wired,
 )
 from km_cli.model.making import maker
+from km_cli.planning.digests import ColumnDigests, different_names, digest
 
 _MOST_TOTAL = 0xFFFF_FFFF_FFFF_FFFF
 _MOST_REMEMBERED = 100_000
-_LONGEST_REMEMBERED = 200
-"""Characters of a property value whose digest is remembered: long ones seldom repeat, and fill memory."""
 
 
 class CallFingerprint(NamedTuple):
@@ -48,7 +47,7 @@ class CallFingerprint(NamedTuple):
     names: bytes = b""
 
 
-_call_fingerprint = maker(CallFingerprint)
+_call_fingerprint, _row_fingerprint = maker(CallFingerprint), maker(RowFingerprint)
 
 
 class SetFingerprint(NamedTuple):
@@ -72,31 +71,26 @@ class Fingerprints:
         self._tracker = tracker
         self._persons: Remembered[tuple[str, str], tuple[bytes, bytes]] = Remembered(_MOST_REMEMBERED)
         self._events: Remembered[str, tuple[bytes, str]] = Remembered(_MOST_REMEMBERED)
-        self._pairs: Remembered[tuple[str, str], tuple[bytes, int]] = Remembered(_MOST_REMEMBERED)
-        self._names: Remembered[str, bytes] = Remembered(_MOST_REMEMBERED)
+        self._columns = ColumnDigests()
         self._last: tuple[Properties | None, bytes, bytes] = (None, b"", b"")
 
     def fingerprint_call(self, call: Wired, row_total: bytes = b"") -> CallFingerprint:
         """Return the digests of a call; `row_total` is the fingerprint of its row."""
-        person, identity = self._digest_person(call.site, call.identity)
+        person, identity = self.digest_person(call.site, call.identity)
         if type(call) is Set:
-            pairs, names = self._digest_pairs(call.properties)
+            pairs, names = self.digest_pairs(call.properties)
             total = self.digest_properties(call.properties)
             deed = _deed_of_set(call)
             return CallFingerprint(
                 person, identity, call.second, deed, total, NO_EVENT, pairs, b"", b"", names
             )
         if type(call) is Alias:
-            other, _ = self._digest_person(call.site, call.other)
+            other, _ = self.digest_person(call.site, call.other)
             return CallFingerprint(person, identity, NO_SECOND, other, b"", NO_EVENT, b"", b"", other)
         assert type(call) is Record
         site, persona, who, actor, name, moment, properties, log_id = call
-        event, folded = self._events.get(name) or self._digest_event(name)
-        done = f"{who}\0{actor}\0{folded}\0{moment}"
-        deed = blake2b(done.encode(), digest_size=8).digest()
-        if self._last[0] is not properties:  # the personas of a row mostly share their properties
-            self._last = (properties, *self._digest_pairs(properties))
-        _, pairs, names = self._last
+        event, deed = self.digest_deed(who, actor, name, moment)
+        pairs, names = self.digest_pairs(properties)
         event_id = digest(8, self._tracker, site, persona, log_id) if log_id else b""
         return _call_fingerprint(
             (person, identity, moment // NANOSECONDS, deed, row_total, event, pairs, event_id, b"", names)
@@ -107,14 +101,13 @@ class Fingerprints:
 
         Its total is a sum, so that it does not depend on the order of the columns.
         """
-        if not cells:
-            return RowFingerprint(bytes(8))
-        pairs, numbers = zip(*self._digest_each(cells), strict=True)
-        return RowFingerprint((sum(numbers) & _MOST_TOTAL).to_bytes(8), b"".join(pairs))
+        self._columns.rows += 1
+        pairs, total = self._columns.digest(cells)
+        return _row_fingerprint(((total & _MOST_TOTAL).to_bytes(8), pairs))
 
     def digest_properties(self, properties: Properties) -> bytes:
         """Return one digest of all properties, in any order. Ledgers of format 2 know a call by it."""
-        numbers = sorted([number.to_bytes(8) for _, number in self._digest_each(properties)])
+        numbers = sorted([self._columns[name][value][1].to_bytes(8) for name, value in properties])
         return blake2b(b"".join(numbers), digest_size=8).digest()
 
     def fingerprint_set(self, call: Set, name: str) -> SetFingerprint:
@@ -125,11 +118,11 @@ class Fingerprints:
 
     def owner_through(self, alias: Alias) -> Owner:
         """Return the owner that an alias gives to its other identity."""
-        person, _ = self._digest_person(alias.site, alias.identity)
-        _, other = self._digest_person(alias.site, alias.other)
+        person, _ = self.digest_person(alias.site, alias.identity)
+        _, other = self.digest_person(alias.site, alias.other)
         return Owner(alias.persona, other, person)
 
-    def _digest_person(self, site: str, identity: str) -> tuple[bytes, bytes]:
+    def digest_person(self, site: str, identity: str) -> tuple[bytes, bytes]:
         """Return the digests of a person in a site, and of the identity as it is written."""
         known = self._persons.get((site, identity))
         if known is None:
@@ -137,29 +130,22 @@ class Fingerprints:
             known = self._persons.remember((site, identity), (person, digest(4, identity)))
         return known
 
+    def digest_deed(self, who: str, actor: str, name: str, moment: int) -> tuple[bytes, bytes]:
+        """Return the digests of an event's name, and of who did it when."""
+        event, folded = self._events.get(name) or self._digest_event(name)
+        done = f"{who}\0{actor}\0{folded}\0{moment}"
+        return event, blake2b(done.encode(), digest_size=8).digest()
+
     def _digest_event(self, name: str) -> tuple[bytes, str]:
         folded = fold_name(name)
         return self._events.remember(name, (digest(4, folded), folded))
 
-    def _digest_pairs(self, properties: Properties) -> tuple[bytes, bytes]:
+    def digest_pairs(self, properties: Properties) -> tuple[bytes, bytes]:
         """Return the digests of name and value of each property, and those of the different names."""
-        digests = self._digest_each(properties)
-        pairs = b"".join([pair for pair, _ in digests])
-        return pairs, b"".join(dict.fromkeys([pair[:4] for pair, _ in digests]))
-
-    def _digest_each(self, pairs: Properties) -> list[tuple[bytes, int]]:
-        """Return for each pair of name and value its 8 bytes, and its digest as a number to add up."""
-        digests = list(map(self._pairs.get, pairs))
-        if None in digests:
-            return [digest or self._digest_pair(pair) for digest, pair in zip(digests, pairs, strict=True)]
-        return cast("list[tuple[bytes, int]]", digests)
-
-    def _digest_pair(self, pair: tuple[str, str]) -> tuple[bytes, int]:
-        name, value = pair
-        column = self._names.get(name) or self._names.remember(name, column_fingerprint(name))
-        both = blake2b(f"{fold_name(name)}\0{value}".encode(), digest_size=8).digest()
-        made = (column + both[:4], int.from_bytes(both))
-        return self._pairs.remember(pair, made) if len(value) <= _LONGEST_REMEMBERED else made
+        if self._last[0] is not properties:  # the personas of a row mostly share their properties
+            pairs, _ = self._columns.digest(properties)
+            self._last = (properties, pairs, different_names(pairs))
+        return self._last[1:]
 
 
 def _deed_of_set(call: Set) -> bytes:
@@ -167,16 +153,8 @@ def _deed_of_set(call: Set) -> bytes:
     return digest(8, call.identity, "set")
 
 
-def column_fingerprint(name: str) -> bytes:
-    """Return the 4 bytes by which a fingerprint names a column."""
-    return digest(4, fold_name(name))
-
-
 def fold_spelling(identity: str) -> str:
     """Return an identity without the differences that people overlook: case and Unicode form."""
+    if identity.isascii():
+        return identity.lower()  # the same, and most identities are
     return normalize("NFKC", identity).casefold()
-
-
-def digest(size: int, *parts: str) -> bytes:
-    """Return a digest of `size` bytes."""
-    return blake2b("\0".join(parts).encode(), digest_size=size).digest()

@@ -6,6 +6,7 @@ It follows planning, and so sees only calls that are to be sent. The ledger has 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Sequence as Listed
 
 from km_cli.kissmetrics import MOST_INSTANCES, fold_name
 from km_cli.memory import Remembered
@@ -20,7 +21,8 @@ from km_cli.model import (
     is_event_key,
 )
 from km_cli.planning.decision import name_person
-from km_cli.planning.fingerprints import digest, fold_spelling
+from km_cli.planning.digests import digest
+from km_cli.planning.fingerprints import fold_spelling
 from km_cli.protocols import Counts
 
 MANY_NAMES, MOST_NAMES = 1000, 65_535
@@ -41,6 +43,8 @@ class _Site:
         self.name = name
         self.events: Remembered[str, bool] = Remembered(_MOST_REMEMBERED)
         self.properties: Remembered[str, bool] = Remembered(_MOST_REMEMBERED)
+        self.checked: Properties = ()
+        """The properties of the last call."""
 
 
 class Forecaster:
@@ -50,9 +54,10 @@ class Forecaster:
         self._counts = counts
         self._tracker = tracker
         self._sites: dict[str, _Site] = {}
-        self._last: tuple[str, str, Properties] = ("", "", ())
         # In a log with more names than that, a crossover may be reported again.
         self._personas: Remembered[tuple[str, str], str] = Remembered(_MOST_REMEMBERED)
+        self._done: Remembered[tuple[str, str, str], bool] = Remembered(_MOST_REMEMBERED)
+        """The events that were checked for that, by site and persona."""
         self._spellings: Remembered[bytes, str] = Remembered(_MOST_REMEMBERED)
 
     def site(self, name: str) -> str:
@@ -62,52 +67,54 @@ class Forecaster:
     def _site(self, name: str) -> _Site:
         return self._sites.get(name) or self._sites.setdefault(name, _Site(f"{self._tracker} {name}"))
 
-    def take(self, sequence: Sequence, plan: RowPlan) -> list[Finding]:
-        """Count a row's calls; return the findings about them."""
-        found: _Found = []
-        for call in sequence.calls:
-            if type(call) is Record and self._personas.get((call.site, call.event)) not in (
-                call.persona,
-                _SEVERAL,
-            ):
-                self._check_crossover(call, found)
-        for at, call in enumerate(plan.calls):
-            site = self._site(call.site)
-            too_many = self._counts.count_gain(site.name, plan, at)
-            if not isinstance(call, Alias):
-                person = plan.planned[at].person
-                if plan.gains[at].people and (message := self._check_spelling(person, call)):
-                    found.append(("alike-ids", message, name_person(call)))
-                last = (call.site, call.event, call.properties)
-                if last != self._last:  # two personas mostly do the same
-                    self._last = last
-                    self._check_names(call, site, found)
-                if too_many:
-                    _note_instances(too_many, call, found)
-        if not found:
-            return []
-        row = plan.row
-        return [Finding(code, message, row.source, row.line, who) for code, message, who in found]
+    def take(self, sequences: Listed[Sequence | None], plans: Listed[RowPlan]) -> dict[int, list[Finding]]:
+        """Count the calls of a batch; return the findings about each of its rows that has any.
+
+        `sequences` has an entry for each plan, None if the row has no calls.
+        """
+        too_many = self._counts.count_gains(self._tracker, plans)
+        all_found: dict[int, list[Finding]] = {}
+        for row, (sequence, plan) in enumerate(zip(sequences, plans, strict=True)):
+            found: _Found = []
+            for call in sequence.calls if sequence else ():
+                if type(call) is Record and (call.site, call.persona, call.event) not in self._done:
+                    self._check_crossover(call, found)
+            for at, call in enumerate(plan.calls):
+                if not isinstance(call, Alias):
+                    self._check(call, plan, at, found)
+                    if (row, at) in too_many:
+                        _note_instances(too_many[row, at], call, found)
+            if found:
+                source, line = plan.row.source, plan.row.line
+                all_found[row] = [Finding(code, message, source, line, who) for code, message, who in found]
+        return all_found
+
+    def _check(self, call: Record | Set, plan: RowPlan, at: int, found: _Found) -> None:
+        """Note findings about a call's identity, if that is new, and about its names."""
+        if plan.gains[at].people and (message := self._check_spelling(plan.planned[at].person, call)):
+            found.append(("alike-ids", message, name_person(call)))
+        site, properties = self._site(call.site), call.properties
+        if call.event not in site.events:
+            site.events.remember(call.event, True)
+            self._count_name(site.name, "event", call.event, found)
+        if site.checked is not properties:  # the personas of a row mostly share their properties
+            site.checked = properties
+            for name, _ in properties:
+                if name not in site.properties:
+                    site.properties.remember(name, True)
+                    self._count_name(site.name, "property", name, found)
 
     def _check_crossover(self, call: Record, found: _Found) -> None:
         """Report an event, once, if two personas of one site do it: reports would mix people and accounts."""
+        self._done.remember((call.site, call.persona, call.event), True)
         key = (call.site, call.event)
         first = self._personas.get(key)
         if first is None:
             self._personas.remember(key, call.persona)
-        elif first != call.persona:
+        elif first not in (call.persona, _SEVERAL):
             self._personas[key] = _SEVERAL
             message = f"{call.event!r} is done by {first} and {call.persona}: reports count both as people"
             found.append(("crossover", message, call.event))
-
-    def _check_names(self, call: Record | Set, site: _Site, found: _Found) -> None:
-        if call.event not in site.events:
-            site.events.remember(call.event, True)
-            self._count_name(site.name, "event", call.event, found)
-        for name, _ in call.properties:
-            if name not in site.properties:
-                site.properties.remember(name, True)
-                self._count_name(site.name, "property", name, found)
 
     def _count_name(self, site: str, kind: str, name: str, found: _Found) -> None:
         """Count a name that is new in this run (D8)."""

@@ -9,6 +9,7 @@ from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.planning.matching import Matching
 from km_cli.planning.seconds import Collisions, Encode, Seconds, no_bytes
+from km_cli.planning.straight import StraightPath
 from km_cli.protocols import OtherReadings, Slots
 
 _MOST_REMEMBERED = 100_000
@@ -39,6 +40,7 @@ class Planner:
         self._seconds = Seconds(slots, spread, collisions, encode)
         self._matching = Matching(slots, self._fingerprints, self._seconds, others)
         self._aliases = Aliases(slots, self._fingerprints, encode)
+        self._straight = StraightPath(slots, self._fingerprints, encode)
         self._refused = slots.refused
         self._all_set: Remembered[tuple[str, str, str, tuple[str, ...]], bool] = Remembered(_MOST_REMEMBERED)
 
@@ -46,6 +48,10 @@ class Planner:
         """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject."""
         row = sequence.row
         row_fingerprint = self._fingerprints.fingerprint_row(sequence.cells)
+        if not (reading or row.origin):
+            plan = self._straight.plan(sequence, row_fingerprint, self.reading)
+            if plan is not None:
+                return plan
         decision = RowDecision(row, reading or self.reading, row_fingerprint, sequence.cells)
         if row.origin and not reading:
             decision.line = 0  # The line belongs to a log that this ledger does not know.

@@ -74,6 +74,8 @@ class Rules:
         self._events: Remembered[str, None] = Remembered(_MOST_NAMES)
         self._properties: Remembered[str, None] = Remembered(_MOST_NAMES)
         self._values: Remembered[tuple[str, str], _Judgements] = Remembered(_MOST_VALUES)
+        self._harmless: set[tuple[str, str]] = set()
+        """The pairs of name and value without judgements, as many at most."""
         self._identities: Remembered[str, _Judgements] = Remembered(_MOST_NAMES)
 
     def look(self, event: Event) -> list[Finding]:
@@ -82,10 +84,10 @@ class Rules:
         if event.name not in self._events:
             self._events.remember(event.name, None)
             found += self._judge_name(Name("event", event.name))
-        known = self._values
-        # Nearly all of them are known, and without judgements.
-        for pair in [pair for pair in event.properties if known.get(pair) != ()]:
-            found += self._judge_pair(pair)
+        harmless = self._harmless
+        if not harmless.issuperset(event.properties):  # They mostly are.
+            for pair in [pair for pair in event.properties if pair not in harmless]:
+                found += self._judge_pair(pair)
         known_identities = self._identities
         for part in event.parts:
             if part.identity and known_identities.get(part.identity) != ():
@@ -112,8 +114,16 @@ class Rules:
                 if (message := rule.judge(name, value))
             )
             if len(value) <= _LONGEST_VALUE:
-                self._values.remember(pair, judged)
+                self._remember(pair, judged)
         yield from judged
+
+    def _remember(self, pair: tuple[str, str], judged: _Judgements) -> None:
+        if judged:
+            self._values.remember(pair, judged)
+            return
+        if len(self._harmless) >= _MOST_VALUES:
+            self._harmless.clear()
+        self._harmless.add(pair)
 
     def _judge_identity(self, identity: str) -> _Judgements:
         judged = self._identities.get(identity)

@@ -14,7 +14,8 @@ from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Mapping
 from km_cli.memory import Remembered
 from km_cli.model import KnownRow, Overlap, Properties
-from km_cli.planning.fingerprints import column_fingerprint
+from km_cli.model.making import maker
+from km_cli.planning.digests import column_fingerprint
 from km_cli.run.rereading import Rereading
 
 _MOST_KNOWN = 64
@@ -51,6 +52,9 @@ class Span(NamedTuple):
         """
         in_one = self.first == self.last == other.first == other.last
         return self.touches(other) and not in_one and not (self.dated or other.dated)
+
+
+_span = maker(Span)
 
 
 class Ahead(NamedTuple):
@@ -126,7 +130,7 @@ class Overlaps:
             return
         if second < last:
             self._in_order = False
-        self._span = Span(min(first, second) if last else second, max(last, second), dated or is_date)
+        self._span = _span((min(first, second) if last else second, max(last, second), dated or is_date))
 
     def overlap(self, own: int, other: int) -> Overlap:
         """Return how to treat a row of `own` if `other` has its deed with other values."""

@@ -274,5 +274,5 @@ class Pipeline:
         self._rejected += batch.rejected
         cursor.advance(batch)
         self._observer.shipping()
-        self._sink.ship(Batch(batch.plans, cursor.reading, at_end))
+        self._sink.ship(Batch(self._rows.with_forecast(batch.plans), cursor.reading, at_end))
         self._observer.shipped(self._tally, cursor.reading)

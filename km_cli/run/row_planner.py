@@ -1,13 +1,14 @@
-"""One row on its way from the mapping to its plan: expanded, checked, planned, counted in the forecast."""
+"""One row on its way from the mapping to its plan, and a batch of plans on its way into the forecast."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import ANONYMOUS, WITHHELD, Columns, LeftOut
 from km_cli.model import NANOSECONDS, Event, Finding, Held, Persona, Reject, Row, RowPlan
+from km_cli.model import Sequence as Calls
 from km_cli.planning import Encode, Planner
 from km_cli.planning.forecast import Forecaster
 from km_cli.rules import Rules
@@ -59,6 +60,7 @@ class RowPlanner:
         self._settings = settings
         self._record_as(settings.personas)
         self._skips_anonymous = columns.skip_anonymous
+        self._waiting: list[tuple[Calls | None, int]] = []
         self._mappers = mappers
         self._overlaps = overlaps
         self._row_findings = RowFindings(columns, reading.source, settings.spread, seeks_ids=self._seeks_ids)
@@ -73,12 +75,13 @@ class RowPlanner:
         )
 
     def plan(self, one: Event | Reject | LeftOut) -> RowPlan:
-        """Decide on a row."""
+        """Decide on a row. Its calls are in the forecast when its batch is."""
+        self._waiting.append((None, 0))
         if isinstance(one, Event):
             return self._plan(one)
         if isinstance(one, Reject):
             return RowPlan(one.row, rejects=(one,), findings=_dropped(one))
-        return RowPlan(one.row, findings=(_about(one.code, _NOT_TAKEN[one.code], one.row, one.why),))
+        return _left_out(one)
 
     def _plan(self, event: Event) -> RowPlan:
         own = self._mappers.reading_of(event.row)
@@ -88,7 +91,7 @@ class RowPlanner:
         sequence = self._expansion.expand(event)
         if isinstance(sequence, Reject):
             if sequence.code == "no-identity" and self._skips_anonymous:
-                return self.plan(LeftOut(event.row, ANONYMOUS))
+                return _left_out(LeftOut(event.row, ANONYMOUS))
             return RowPlan(event.row, rejects=(sequence,), findings=tuple(found))
         if undone := self._lists.look(event):
             found.append(undone)
@@ -96,11 +99,23 @@ class RowPlanner:
             return RowPlan(event.row, findings=tuple(found), is_undone=True)
         found += self._rules.look(event)
         plan = self._planner.plan(sequence, own)
-        found += self._forecaster.take(sequence, plan)
+        self._waiting[-1] = (sequence, len(found))
         if self._settings.members is not None:
             found += moved_members(event, sequence, plan, self._settings.members)
         self._observer.planned(sequence, plan)
         return plan._replace(findings=(*found, *plan.findings)) if found else plan
+
+    def with_forecast(self, plans: Sequence[RowPlan]) -> Sequence[RowPlan]:
+        """Return the plans of a batch, all since the last one, with the findings of the forecast."""
+        waiting, self._waiting = self._waiting, []
+        all_found = self._forecaster.take([sequence for sequence, _ in waiting], plans)
+        if not all_found:
+            return plans
+        complete = list(plans)
+        for row, found in all_found.items():
+            at, before = waiting[row][1], plans[row].findings
+            complete[row] = plans[row]._replace(findings=(*before[:at], *found, *before[at:]))
+        return complete
 
     def end_of_input(self) -> Iterator[Finding]:
         """Yield the findings that need all rows of an input."""
@@ -117,6 +132,10 @@ class RowPlanner:
             site.name: self._ledger.counts.total(self._forecaster.site(site.name))
             for site in self._settings.people.sites
         }
+
+
+def _left_out(one: LeftOut) -> RowPlan:
+    return RowPlan(one.row, findings=(_about(one.code, _NOT_TAKEN[one.code], one.row, one.why),))
 
 
 def _dropped(reject: Reject) -> tuple[Finding, ...]:

@@ -11,7 +11,7 @@ from km_cli.model import Alias, Event, Persona, PersonaPart, Record, Reject, Seq
 from km_cli.model.making import maker
 
 _MOST_NAMES = 100_000
-_record = maker(Record)
+_record, _sequence = maker(Record), maker(Sequence)
 
 
 class Expansion:
@@ -50,7 +50,7 @@ class Expansion:
         else:
             if refused := self._without_record(event, owed, calls):
                 return refused
-        return Sequence(row, tuple(calls), event.cells, self._actor)
+        return _sequence((row, tuple(calls), event.cells, self._actor))
 
     def _without_record(self, event: Event, owed: tuple[str, ...], calls: list[Wired]) -> Reject | None:
         """Return a Reject if the row names no persona that may do its event, or that has a part owed."""

@@ -88,8 +88,7 @@ def measure(path: str, named: dict[str, str], folder: Path) -> tuple[int, Stages
         stages.time("rules", lambda events=events: [list(rules.look(one)) for one in events])
         sequences = stages.time("expand", lambda events=events: [expansion.expand(one) for one in events])
         plans = stages.time("plan", lambda sequences=sequences: [planner.plan(one) for one in sequences])
-        both = list(zip(sequences, plans, strict=True))
-        stages.time("forecast", lambda both=both: [forecaster.take(*one) for one in both])
+        stages.time("forecast", lambda both=(sequences, plans): forecaster.take(*both))
         planned_calls = stages.time("commit", lambda plans=plans: ledger.commit("benchmark", reading, plans))
         receipts = [Receipt(planned_call, Outcome.ACKNOWLEDGED) for planned_call in planned_calls]
         stages.time("settle", lambda receipts=receipts: ledger.settle("benchmark", receipts))
