@@ -8,11 +8,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from km_cli.cli.context import km_toml_of
+from km_cli.cli.context import km_toml_of, label_of_flag
 from km_cli.config.people import People
 from km_cli.errors import UsageError
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
-from km_cli.mapping import ColumnOptions
+from km_cli.mapping import ColumnOptions, NamedAt
 from km_cli.model import Persona
 
 _STRENGTH = [
@@ -46,6 +46,38 @@ def make_column_options(context: click.Context) -> ColumnOptions:
         event_name.strip(),
         ignored,
     )
+
+
+def columns_named_at(context: click.Context) -> NamedAt:
+    """Return where each column is named: a flag, a variable, or a key of km.toml."""
+    flags, config = context.params, km_toml_of(context).config
+    places = {
+        ("exclude-property", name): "km.toml, columns.exclude" for name in _united(config.columns.exclude, ())
+    }
+    places |= {
+        ("ignore-column", name): "km.toml, columns.ignore" for name in _united(config.columns.ignore, ())
+    }
+    for parameter, role in _ROLES.items():
+        value = flags[parameter]
+        for name in (value,) if isinstance(value, str) else value:
+            places.setdefault((role, name), label_of_flag(context, parameter).removesuffix(":"))
+    for persona in config.personas:
+        if persona.column and not flags.get(persona.name):
+            places[persona.name, persona.column] = f"km.toml, the persona {persona.name!r}"
+    return places
+
+
+_ROLES = {
+    "user": "user",
+    "account": "account",
+    "event": "event",
+    "timestamp": "timestamp",
+    "event_id": "id",
+    "properties": "property",
+    "exclude": "exclude-property",
+    "ignore": "ignore-column",
+}
+"""The role that mapping knows a parameter's columns by."""
 
 
 def with_property_flags(context: click.Context, people: People) -> People:

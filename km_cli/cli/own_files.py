@@ -6,6 +6,7 @@ They must be different files, and none of them may be read as a log.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import click
 from km_cli.cli.context import km_toml_of
 from km_cli.config.files import expanded
 from km_cli.config.settings import Settings
+from km_cli.destinations import Target
 from km_cli.errors import UsageError
 from km_cli.rejects.file import check_content, check_path
 from km_cli.run.backfill import Own
@@ -64,6 +66,19 @@ def check_rejects_file(context: click.Context, settings: Settings) -> None:
     if context.params.get("rejects"):
         check_path(settings.rejects)
     check_content(settings.rejects)
+
+
+def check_store(to: str, target: Target) -> None:
+    """Raise UsageError if --to names a store in a folder that is absent: the path may be mistyped."""
+    folder = target.own_ledger.absolute().parent if target.own_ledger else None
+    if folder is None or not to.partition(":")[2] or folder.is_dir():
+        return
+    if os.path.lexists(folder):
+        raise UsageError(f"--to {to}: {folder} is not a folder", "give the path of a file in a folder")
+    raise UsageError(
+        f"--to {to}: there is no folder {folder}",
+        f"correct the path, or make the folder first: mkdir -p {shlex.quote(str(folder))}",
+    )
 
 
 def check_monitoring_files(settings: Settings, monitoring: Sequence[Path]) -> None:

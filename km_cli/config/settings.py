@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from km_cli.config.people import People
 from km_cli.config.reject_limit import RejectLimit
 from km_cli.destinations import Target
 from km_cli.inputs import FormatOptions
-from km_cli.mapping import ColumnOptions, Members, Selection, TimeOptions
+from km_cli.mapping import ColumnOptions, Members, NamedAt, Selection, TimeOptions
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
 
@@ -31,6 +31,7 @@ class Settings:
     """The settings of a run. `batch_size` is in rows, `rate` in calls per second, `timeout` in seconds.
 
     `concurrency` is how many calls are in flight; None for a number that adapts.
+    `named_at` is where each column is named, for messages.
     `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip.
     """
 
@@ -59,6 +60,7 @@ class Settings:
     environment: Mapping[str, str]
     transport: Transport = Transport.AUTO
     skipped: tuple[str, ...] = ()
+    named_at: NamedAt = field(default_factory=dict)
 
     @property
     def personas(self) -> tuple[Persona, ...]:

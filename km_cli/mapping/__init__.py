@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns, property_columns
 from km_cli.mapping.dates import EitherOrder
-from km_cli.mapping.found_columns import USUAL
+from km_cli.mapping.found_columns import USUAL, NamedAt
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
@@ -36,6 +36,7 @@ __all__ = [
     "Mapping",
     "Members",
     "Membership",
+    "NamedAt",
     "PersonaColumns",
     "ReadCell",
     "Selection",

@@ -136,6 +136,7 @@ class Openings:
             opened.source.name,
             tabular=opened.format.is_tabular,
             members=settings.members.personas if settings.members else frozenset(),
+            named_at=settings.named_at,
         )
         return Mapping(columns, settings.time_options, settings.people.digest)
 
