@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from km_cli.run.doubts import are_swapped
+from km_cli.mapping import are_swapped
 from tests.conftest import SAMPLES
 from tests.support.command import Command
 from tests.support.drawing import examples

@@ -33,27 +33,7 @@ def answers(found: Inferred) -> dict[str, str]:
     return {**chosen, "id": found.id.column}
 
 
-NOT_YET = {
-    "github",
-    "stripe",
-    "mixpanel",
-    "amplitude",
-    "posthog",
-    "auth0",
-    "keycloak",
-    "snowplow",
-    "papertrail",
-}
-"""Logs in which init chooses wrong columns as yet."""
-
-
-@pytest.mark.parametrize(
-    "log",
-    [
-        pytest.param(log, id=log.name, marks=[pytest.mark.xfail(strict=True)] if log.name in NOT_YET else [])
-        for log in STRANGERS
-    ],
-)
+@pytest.mark.parametrize("log", STRANGERS, ids=lambda log: log.name)
 def test_the_columns_are_those_that_a_person_would_choose(tmp_path: Path, log: Stranger) -> None:
     chosen = answers(looked_at(tmp_path / log.file, log.text()))
     wrong = {

@@ -192,6 +192,10 @@ class _Report:
                     f"one {persona.name} does these over 1,000 times, and the last 1,000 are kept (D7): "
                     f"{names}",
                 )
+        if found.swapped:
+            user, account = (persona.guess.column for persona in found.personas[:2])
+            flags = shlex.join(["--user", account, "--account", user])
+            self._print_role("swapped?", f"there are fewer users than accounts; if so: {flags}")
         if found.properties:
             self._print_role("properties", listed(found.properties))
         for name, why in found.excluded:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from km_cli.inference.columns import choose_roles, may_be_id
+from km_cli.inference.columns import choose_roles
 from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
 from km_cli.inference.profiles import INFERRED_ROWS, Profiles, profile
 from km_cli.inference.questions import busiest, questions
 from km_cli.inference.relations import Relations
+from km_cli.inference.words import PROGRAMS, may_be_id, word_of
 from km_cli.inference.writing import are, counted, listed, quoted, toml_text
 from km_cli.kissmetrics import LONGEST_NAME, is_reserved, is_set_by_kissmetrics
 from km_cli.model import Row
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 
+_MANY = "most users have several, so it may name programs that they use"
+
+
 def infer(
     rows: Callable[[], Iterable[Row]], found: tuple[str, ...], *, tabular: bool, now: float
 ) -> Inferred:
@@ -49,8 +53,15 @@ def infer(
         roles.event.column, roles.timestamp.column, columns, properties, found, tabular=tabular, now=now
     )
     relations.look(rows())
-    apart = [place for place in range(len(columns)) if place < 2 or not relations.is_another_name(place)]
     names = tuple(guesses)
+    programs = {place for place in range(1, len(columns)) if _are_programs(relations, place, columns[place])}
+    if 1 in programs:
+        guesses["account"] = guesses["account"]._replace(sure=False, why=_MANY)
+    apart = [
+        place
+        for place in range(len(columns))
+        if place < 2 or not (place in programs or relations.is_another_name(place))
+    ]
     properties += tuple(column for place, column in enumerate(columns) if place not in apart)
     return Inferred(
         profiles.rows,
@@ -65,7 +76,13 @@ def infer(
         tuple(name for name in properties if is_set_by_kissmetrics(name)),
         tuple(name for name in roles.ids if name in properties),
         flatten,
+        relations.are_swapped,
     )
+
+
+def _are_programs(relations: Relations, place: int, column: str) -> bool:
+    """Tell whether a column probably names programs that people use, rather than clients of a firm."""
+    return word_of(column)[0] in PROGRAMS and relations.has_many(place)
 
 
 def _persona(relations: Relations, place: int, name: str, guess: Guess) -> PersonaFound:

@@ -75,6 +75,8 @@ def toml_text(found: Inferred, source: str) -> str:
         "# [sites.main]",
         '# key_env = "KM_API_KEY"  # the environment variable that holds the API key',
     ]
+    if found.swapped:
+        lines += ["", *_swapped(found.personas)]
     for place, persona in enumerate(found.personas):
         lines += ["", *_persona(persona, found, is_actor=place == 0)]
     lines += ["", *_BACKFILL, *_overlap(source)]
@@ -86,6 +88,15 @@ def _overlap(source: str) -> tuple[str, ...]:
     if _ROTATED.search(source):
         return (_SEPARATE.format(why=f"{quoted(source)} looks like part of a rotated log"),)
     return _EITHER
+
+
+def _swapped(personas: tuple[PersonaFound, ...]) -> tuple[str, ...]:
+    user, account = personas[:2]
+    users, accounts = counted(user.identities, user.name), counted(account.identities, account.name)
+    return (
+        f"# There are {users} and {accounts}, and each {account.name} has one {user.name}.",
+        "# Are the two swapped? Then exchange the two lines `column = …` below.",
+    )
 
 
 def _columns(found: Inferred) -> Iterator[str]:

@@ -19,6 +19,7 @@ from km_cli.mapping.selection import (
     make_bound,
     make_selection,
 )
+from km_cli.mapping.swapped import are_swapped
 from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Selection",
     "TimeOptions",
     "Times",
+    "are_swapped",
     "cell_readers",
     "cells_reader",
     "check_order",

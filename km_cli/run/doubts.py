@@ -6,18 +6,24 @@ They stop nothing, because a log may really be like that. So each says what to d
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
 from km_cli.inputs import Opened
-from km_cli.mapping import AmbiguousTime, BadRow, BadTime, Columns, Mapping, Times, cell_readers
+from km_cli.mapping import (
+    AmbiguousTime,
+    BadRow,
+    BadTime,
+    Columns,
+    Mapping,
+    Times,
+    are_swapped,
+    cell_readers,
+)
 from km_cli.model import NANOSECONDS, Event, Finding, Row
 
 _FEWEST_EVENTS = 20
-_FEWEST_ACCOUNTS = 5
-_MOSTLY = 0.9
 _SAMPLE = 20
 """Rows by which a column is judged whether it holds times."""
 _FAR = 10**10
@@ -36,9 +42,10 @@ def _swapped(events: Sequence[Event], columns: Columns, source: str) -> Iterator
     if len(columns.personas) < 2 or not all(one.identity for one in columns.personas[:2]):
         return
     actor, other = columns.personas[:2]
-    pairs = [(event.parts[0].identity, event.parts[1].identity) for event in events]
+    pairs = {(event.parts[0].identity, event.parts[1].identity) for event in events}
+    pairs = {pair for pair in pairs if all(pair)}
     if are_swapped(pairs):
-        users, accounts = (len(set(side)) for side in zip(*filter(all, pairs), strict=True))
+        users, accounts = (len(set(side)) for side in zip(*pairs, strict=True))
         first = f"{actor.identity!r} ({actor.persona}) has {users:,} values"
         second = f"{other.identity!r} ({other.persona}) has {accounts:,}"
         yield Finding(
@@ -48,24 +55,6 @@ def _swapped(events: Sequence[Event], columns: Columns, source: str) -> Iterator
             source,
             0,
         )
-
-
-def are_swapped(pairs: Sequence[tuple[str, str]]) -> bool:
-    """Tell whether users and accounts look swapped in pairs of a user and an account, "" for none.
-
-    In nearly every log an account has several users and a user has one account. Swapped, there are fewer
-    users than accounts, and nearly every account belongs to one user.
-    """
-    accounts_of, users_of = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
-    for user, account in pairs:
-        if user and account:
-            accounts_of[user].add(account)
-            users_of[account].add(user)
-    if len(users_of) < _FEWEST_ACCOUNTS or not 1 < len(accounts_of) < len(users_of):
-        return False
-    have_several = sum(len(accounts) > 1 for accounts in accounts_of.values())
-    have_one = sum(len(users) == 1 for users in users_of.values())
-    return have_several * 2 > len(accounts_of) and have_one >= _MOSTLY * len(users_of)
 
 
 def _how_to_swap(columns: Columns) -> str:
