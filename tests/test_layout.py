@@ -14,7 +14,7 @@ import km_cli
 
 ROOT = Path(km_cli.__file__).parent
 
-FOUNDATION = {"model", "protocols", "errors", "kissmetrics", "memory"}
+FOUNDATION = {"model", "protocols", "errors", "kissmetrics", "memory", "json_text"}
 STAGES = {
     "inputs",
     "mapping",
@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "errors": set(),
     "kissmetrics": set(),
     "memory": set(),
+    "json_text": set(),
     **dict.fromkeys(STAGES, FOUNDATION),
     "inference": FOUNDATION | {"mapping"},  # it reads values as the mapping would
     "standin": set(),

@@ -9,10 +9,11 @@ import click
 from click.core import ParameterSource
 
 from km_cli.cli.context import km_toml_of, label_of_flag
+from km_cli.config.columns import constants, renamed_columns
 from km_cli.config.people import People
 from km_cli.errors import UsageError
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
-from km_cli.mapping import ColumnOptions, NamedAt
+from km_cli.mapping import ColumnOptions, NamedAt, make_condition
 from km_cli.model import Persona
 
 _STRENGTH = [
@@ -45,6 +46,10 @@ def make_column_options(context: click.Context) -> ColumnOptions:
         flags["flatten"],
         event_name.strip(),
         ignored,
+        renamed_columns(columns.rename),
+        () if _are_properties_off(context) else constants(columns.constant),
+        tuple(map(make_condition, _united(columns.where, flags["where"]))),
+        flags["skip_anonymous"],
     )
 
 
@@ -62,8 +67,9 @@ def columns_named_at(context: click.Context) -> NamedAt:
         for name in (value,) if isinstance(value, str) else value:
             places.setdefault((role, name), label_of_flag(context, parameter).removesuffix(":"))
     for persona in config.personas:
-        if persona.column and not flags.get(persona.name):
-            places[persona.name, persona.column] = f"km.toml, the persona {persona.name!r}"
+        columns = [persona.column] if isinstance(persona.column, str) else persona.column
+        if not flags.get(persona.name):
+            places |= {(persona.name, name): f"km.toml, the persona {persona.name!r}" for name in columns}
     return places
 
 
@@ -78,6 +84,12 @@ _ROLES = {
     "ignore": "ignore-column",
 }
 """The role that mapping knows a parameter's columns by."""
+
+
+def _are_properties_off(context: click.Context) -> bool:
+    """Tell whether --no-properties itself was given: it overrides km.toml's constants as well."""
+    source = context.get_parameter_source("no_properties")
+    return bool(context.params["no_properties"]) and source is ParameterSource.COMMANDLINE
 
 
 def with_property_flags(context: click.Context, people: People) -> People:

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from km_cli.cli import options
-from km_cli.cli.context import KmTomlFile, environment_of, keys_for_flags, km_toml_of
+from km_cli.cli.context import WITHOUT_FLAG, KmTomlFile, environment_of, keys_for_flags, km_toml_of
 from km_cli.cli.import_ import command as import_command
 from km_cli.cli.sections import Command, Group
 from km_cli.cli.terminal.show import put
@@ -97,6 +97,16 @@ def _values(context: click.Context) -> Iterator[_Value]:
                 "//.*@", "//***@", value
             )  # An import refuses it, but a password must not be shown here either.
         yield _Value(table, key, value, _source(param, source, value))
+        if key == "flatten":
+            yield from _without_flags(km_toml_of(context))
+
+
+def _without_flags(km_toml: KmTomlFile) -> Iterator[_Value]:
+    """Yield the keys of [columns] that no flag stands for."""
+    for key in WITHOUT_FLAG:
+        value = getattr(km_toml.config.columns, key)
+        is_set = isinstance(value, dict)
+        yield _Value("columns", key, value if is_set else None, "km.toml" if is_set else "not set")
 
 
 def _source(param: click.Parameter, source: ParameterSource, value: Any) -> str:

@@ -20,6 +20,9 @@ _META_KEY = "km_cli.config"
 _NAME = "km.toml"
 _PATH_KEYS = ("ledger", "rejects")
 
+WITHOUT_FLAG = ("rename", "constant")
+"""Keys of [columns] that no flag stands for."""
+
 _PARAMETERS = {"id": "event_id", "allow_id": "allowed"}
 """Keys of km.toml whose parameter has another name."""
 
@@ -105,7 +108,7 @@ def keys_for_flags() -> Iterator[tuple[str, str, str]]:
 
     tables = {
         "": ("strategy", "allow_id"),
-        "columns": ColumnsTable.__struct_fields__,
+        "columns": tuple(name for name in ColumnsTable.__struct_fields__ if name not in WITHOUT_FLAG),
         "delivery": DeliveryTable.__struct_fields__,
     }
     for table, names in tables.items():

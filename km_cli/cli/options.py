@@ -200,6 +200,18 @@ selection = section(
     option("--only", metavar="EVENT", multiple=True, help="Only events of this name (repeatable)."),
     option("--skip", metavar="EVENT", multiple=True, help="Leave out events of this name (repeatable)."),
     option(
+        "--where",
+        metavar="CONDITION",
+        multiple=True,
+        help="Only rows for which this is true: 'type=track', 'type!=page' or 'type in track,screen' "
+        "(repeatable: all must be true).",
+    ),
+    option(
+        "--skip-anonymous",
+        is_flag=True,
+        help="Skip rows that name no persona. Default: reject them.",
+    ),
+    option(
         "--limit",
         type=click.IntRange(1),
         metavar="N",

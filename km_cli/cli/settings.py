@@ -109,7 +109,7 @@ def _check_flags(context: click.Context, target: Target) -> None:
 
 _NAMES = (
     *("user", "account", "event", "event_name", "timestamp", "event_id", "properties", "exclude", "ignore"),
-    *("only", "skip", "allowed", "time_format"),
+    *("only", "skip", "where", "allowed", "time_format"),
 )
 """The options whose values are compared with the contents of a log."""
 

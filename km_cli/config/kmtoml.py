@@ -85,11 +85,36 @@ class ColumnsTable(_Table, frozen=True):
         | UnsetType
     ) = UNSET
     flatten: bool | UnsetType = UNSET
+    rename: (
+        Annotated[
+            dict[Text, EventName],
+            Meta(description="table from a column to the property that it is sent as"),
+        ]
+        | UnsetType
+    ) = UNSET
+    constant: (
+        Annotated[
+            dict[Text, str | int | float | bool],
+            Meta(description="table from a property to its value on every record"),
+        ]
+        | UnsetType
+    ) = UNSET
+    where: (
+        Annotated[
+            list[Text],
+            Meta(description="only rows of which all are true: type=track, type!=page, type in a,b"),
+        ]
+        | UnsetType
+    ) = UNSET
     skip: (
         Annotated[
             list[EventName],
             Meta(description="events that are left out on purpose"),
         ]
+        | UnsetType
+    ) = UNSET
+    skip_anonymous: (
+        Annotated[bool, Meta(description="if true, rows that name no persona are skipped, not rejected")]
         | UnsetType
     ) = UNSET
 
@@ -107,7 +132,16 @@ class PersonaTable(_Table, frozen=True):
     """A kind of identity that events are recorded as. The first persona is the actor."""
 
     name: Annotated[str, Meta(pattern=_NAME)]
-    column: Annotated[str, Meta(description="column of the identity; default: the usual names")] = ""
+    column: Annotated[
+        str | Annotated[list[Text], Meta(min_length=1)],
+        Meta(
+            description="column of the identity, or columns: the first that is not empty; default: the "
+            "usual names"
+        ),
+    ] = ""
+    nobody: Annotated[
+        list[Text], Meta(description="values of the column that mean that the row names none, such as n/a")
+    ] = msgspec.field(default_factory=list)
     events: Annotated[
         Literal["*"] | list[EventName] | dict[EventName, EventName],
         Meta(description="the events it may do: all, a list, or a table from events to new names"),

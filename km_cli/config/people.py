@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
+from km_cli.config.columns import check_property
 from km_cli.config.files import expanded
 from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.config.sites import ACCOUNT_KEY_VARIABLE, KEY_VARIABLE, Site
 from km_cli.errors import UsageError, did_you_mean
-from km_cli.kissmetrics import LONGEST_IDENTITY, LONGEST_NAME, fold_name, is_reserved
+from km_cli.kissmetrics import LONGEST_IDENTITY, fold_name
 from km_cli.model import Persona
 from km_cli.strategies import STRATEGIES
 
@@ -66,7 +67,8 @@ def make_people(
             )
     used = dict.fromkeys(persona.site for persona in personas if persona.is_recorded)
     sites = tuple(_site(name, config, folder, first, second) for name in used)
-    plain = json.dumps([persona._replace(column="") for persona in personas])
+    # The columns and their values are no part of a persona: they may change from one log to the next.
+    plain = json.dumps([persona._replace(column="", others=(), nobody=()).plain for persona in personas])
     return People(personas, sites, hashlib.sha256(plain.encode()).hexdigest()[:16])
 
 
@@ -106,6 +108,7 @@ def _site(name: str, config: KmToml, folder: Path, first: str, second: str) -> S
 def _persona(table: PersonaTable, config: KmToml, first: str) -> Persona:
     if table.site and table.site not in config.sites:
         raise _unknown(f"{table.name}.site", table.site, "site", config.sites)
+    column, *others = table.column if isinstance(table.column, list) else [table.column]
     return Persona(
         table.name,
         table.site or first,
@@ -113,10 +116,12 @@ def _persona(table: PersonaTable, config: KmToml, first: str) -> Persona:
         table.rename,
         tuple(table.link.items()),
         table.prefix,
-        table.column,
+        column,
         table.alias,
         None if table.properties is UNSET else tuple(table.properties),
         tuple(table.set),
+        tuple(dict.fromkeys(name for name in others if name != column)),
+        tuple(table.nobody),
     )
 
 
@@ -154,7 +159,7 @@ def _check(personas: tuple[Persona, ...]) -> None:
                 'a short word is enough: prefix = "acct "',
             )
         for column in persona.sets:
-            _check_property(f"{persona.name}.set", column)
+            check_property(f"{persona.name}.set", column)
 
 
 def _check_trial(personas: tuple[Persona, ...], config: KmToml, site: str) -> None:
@@ -172,7 +177,7 @@ def _check_trial(personas: tuple[Persona, ...], config: KmToml, site: str) -> No
 def _check_links(persona: Persona, names: list[str]) -> None:
     folded: dict[str, str] = {}
     for name, other in persona.link:
-        _check_property(f"{persona.name}.link", name)
+        check_property(f"{persona.name}.link", name)
         twin = folded.setdefault(fold_name(name), name)
         if twin != name:
             raise UsageError(
@@ -191,24 +196,15 @@ def _check_aliases(personas: tuple[Persona, ...]) -> None:
     """Raise UsageError for an alias from a column of identities: it would merge two people for good (I2)."""
     for persona in personas:
         for other in personas:
-            if persona.alias and persona.alias.casefold() == other.column.casefold():
+            # Its own second column may be its alias: a visitor's id, in rows that have both.
+            columns = [other.column] if other is persona else [other.column, *other.others]
+            alias = persona.alias.casefold()
+            if column := next((name for name in columns if name and name.casefold() == alias), ""):
                 whose = "its own identity" if other is persona else f"the identity of {other.name!r}"
                 raise UsageError(
-                    f"km.toml: the alias of {persona.name!r} is the column of {whose}: {other.column!r}",
+                    f"km.toml: the alias of {persona.name!r} is the column of {whose}: {column!r}",
                     "give a column that holds another identity of the same person",
                 )
-
-
-def _check_property(place: str, name: str) -> None:
-    if is_reserved(name):
-        raise UsageError(
-            f"km.toml: {place}: Kissmetrics reserves the property {name!r}", "give it another name"
-        )
-    if not name.strip() or len(name) > LONGEST_NAME:
-        raise UsageError(
-            f"km.toml: {place}: {name[:30]!r} is not a valid name of a property",
-            f"use 1 to {LONGEST_NAME} characters (D4)",
-        )
 
 
 def _unknown(place: str, name: str, noun: str, known: Collection[str]) -> UsageError:
@@ -227,4 +223,7 @@ def _with_columns(personas: tuple[Persona, ...], columns: Mapping[str, str]) -> 
                 f"--{name} is the column of a persona {name!r}, and km.toml has no such persona",
                 f"the personas are: {', '.join(names)}; give their columns in km.toml",
             )
-    return tuple(persona._replace(column=columns.get(persona.name, persona.column)) for persona in personas)
+    return tuple(
+        persona._replace(column=columns[persona.name], others=()) if persona.name in columns else persona
+        for persona in personas
+    )

@@ -17,6 +17,9 @@ from km_cli.mapping import ColumnOptions, Members, NamedAt, Selection, TimeOptio
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
 
+_OLD_OPTIONS = ColumnOptions._fields.index("ignore")
+"""How many column options the first version had: those before `ignore`."""
+
 
 class Transport(Enum):
     """The library that sends calls."""
@@ -73,14 +76,12 @@ class Settings:
 
         Two runs read a file in the same way if and only if their digests are equal.
         """
-        *column_options, ignore = self.column_options._replace(
-            exclude=tuple(sorted(self.column_options.exclude))
-        )
+        options = self.column_options._replace(exclude=tuple(sorted(self.column_options.exclude)))
         parts: list[object] = [
             self.target.tracker,
             self.format_options,
-            self.personas,
-            column_options,
+            [persona.plain for persona in self.personas],
+            options[:_OLD_OPTIONS],
             self.time_options,
             self.selection,
             sorted(self.allowed),
@@ -88,8 +89,11 @@ class Settings:
             self.spread,
             self.members.digest if self.members else "",
         ]
-        if ignore:  # Left out if empty, because older ledgers have digests without it.
-            parts.append(sorted(ignore))
+        # Options that older versions lack are left out if unused: older ledgers have digests without them.
+        if options.ignore:
+            parts.append(sorted(options.ignore))
+        if any(options[_OLD_OPTIONS + 1 :]):
+            parts.append(options[_OLD_OPTIONS + 1 :])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property

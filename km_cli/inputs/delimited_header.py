@@ -104,8 +104,13 @@ def unreadable_header(source: str, encoding: str) -> InputError:
     )
 
 
+_MOST_LISTED = 20
+"""How many columns a message lists."""
+
+
 def _check_header(place: str, columns: tuple[str, ...], delimiter: str) -> None:
-    found = "columns found: " + ", ".join(columns)
+    more = f", … ({len(columns):,} in all)" if len(columns) > _MOST_LISTED else ""
+    found = f"columns found: {', '.join(columns[:_MOST_LISTED])}{more}"
     if len(columns) == 1:
         raise InputError(
             f"{place}: only one column was found ({columns[0]!r}), separated by {DELIMITERS[delimiter]}",

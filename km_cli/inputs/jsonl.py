@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -23,30 +21,8 @@ from km_cli.inputs.base import (
 from km_cli.inputs.keys import keys_of
 from km_cli.inputs.lines import Overlong
 from km_cli.inputs.messages import excerpt, shell_command
+from km_cli.json_text import TOO_DEEP, check_value, parse_json
 from km_cli.model import Gap, Reject, Row
-
-DEEPEST = 100
-"""Levels of nesting that an object may have. Real logs have a few; deeper ones exhaust Python's stack."""
-
-_TOO_DEEP = f"nested too deeply (more than {DEEPEST} levels)"
-
-
-def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        raise ValueError(f"the key {excerpt(counts.most_common(1)[0][0])} occurs twice in one object")
-    return values
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is not a number that can be sent")
-
-
-decode = json.JSONDecoder(
-    object_pairs_hook=_object_of, parse_int=str, parse_float=str, parse_constant=_no_constant
-).decode
-"""Text → value. Numbers come back as they were written. Raises ValueError with a reason for people."""
 
 
 class JsonLines(Format):
@@ -129,7 +105,7 @@ class JsonLinesReader:
         except UnicodeDecodeError:
             return Reject(place, *not_text(self._encoding))
         except RecursionError:
-            return Reject(place, "too-deep", _TOO_DEEP)
+            return Reject(place, "too-deep", TOO_DEEP)
         except ValueError as error:
             if at_start and raw.removeprefix(BOM).lstrip().startswith(b"["):
                 raise _array_error(self._source) from None
@@ -143,43 +119,11 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     Raises RecursionError for one that is nested more than DEEPEST levels.
     """
     text = raw.decode("utf-8-sig").strip()
-    try:
-        values = decode(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, column {error.colno}") from None
+    values = parse_json(text)
     if not isinstance(values, dict):
         raise ValueError(f"not a JSON object but {excerpt(text)}")
-    if text.count("{") + text.count("[") > DEEPEST:
-        _check_depth(values)
-    if "\\u" in text:
-        _check_escapes(values)
+    check_value(values, text)
     return values
-
-
-def _check_depth(values: dict[str, Any]) -> None:
-    level: list[Any] = [values]
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for value in level
-            for inner in (value.values() if isinstance(value, dict) else value)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return
-    raise RecursionError(_TOO_DEEP)
-
-
-def _check_escapes(values: dict[str, Any]) -> None:
-    """Raise ValueError for a lone surrogate or a NUL, which only an escape can bring into an object."""
-    text = json.dumps(values, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("it has half of a surrogate pair, which is no character") from None
-    # A pair of backslashes is an escaped backslash: after it, u0000 is plain text.
-    if "\\u0000" in text.replace("\\\\", ""):
-        raise ValueError("it has a NUL character")
 
 
 def _array_error(source: str) -> InputError:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns, property_columns
+from km_cli.mapping.cells import ReadCell, cell_readers, cells_reader
+from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns, property_columns
+from km_cli.mapping.conditions import condition_text, make_condition
 from km_cli.mapping.dates import EitherOrder
 from km_cli.mapping.found_columns import USUAL, NamedAt
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
-from km_cli.mapping.properties import BadRow, ReadCell, cell_readers, cells_reader
+from km_cli.mapping.nested import BadRow, root
 from km_cli.mapping.recognition import members_columns, recognise_columns
 from km_cli.mapping.selection import (
+    ANONYMOUS,
     Bound,
     EventsSeen,
     LeftOut,
@@ -23,6 +26,7 @@ from km_cli.mapping.swapped import are_swapped
 from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
 
 __all__ = [
+    "ANONYMOUS",
     "USUAL",
     "AmbiguousTime",
     "BadRow",
@@ -30,6 +34,7 @@ __all__ = [
     "Bound",
     "ColumnOptions",
     "Columns",
+    "Condition",
     "EitherOrder",
     "EventsSeen",
     "LeftOut",
@@ -47,9 +52,12 @@ __all__ = [
     "cell_readers",
     "cells_reader",
     "check_order",
+    "condition_text",
     "make_bound",
+    "make_condition",
     "make_selection",
     "members_columns",
     "property_columns",
     "recognise_columns",
+    "root",
 ]

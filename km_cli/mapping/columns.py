@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from km_cli.mapping.nested import MEMBERS
+
+
+class Condition(NamedTuple):
+    """A condition on a column's text: it is one of `values`, or, unless `is_in`, none of them."""
+
+    column: str
+    is_in: bool
+    values: tuple[str, ...]
+
 
 class ColumnOptions(NamedTuple):
     """The columns as flags and km.toml name them; "" and None: recognise them. Persona has its own columns.
 
     `properties` are the only columns to send as properties; () for none, None for all that are not named
     elsewhere. `event_name` is the event of every row, for logs without an event column. Columns in `ignore`
-    are neither sent nor compared.
+    are neither sent nor compared. `rename` are pairs of a column and the property that it is sent as,
+    `constant` pairs of a property and its value on every record. Only rows that meet all conditions in
+    `where` are taken. With `skip_anonymous`, rows that name no persona are skipped, not rejected.
     """
 
     event: str = ""
@@ -21,12 +33,18 @@ class ColumnOptions(NamedTuple):
     flatten: bool = False
     event_name: str = ""
     ignore: tuple[str, ...] = ()
+    rename: tuple[tuple[str, str], ...] = ()
+    constant: tuple[tuple[str, str], ...] = ()
+    where: tuple[Condition, ...] = ()
+    skip_anonymous: bool = False
 
 
 class PersonaColumns(NamedTuple):
     """The columns of one persona; "" where the input has none.
 
-    `properties` are those that its records carry, None for those that all personas' records carry.
+    `properties` are those that its records carry, None for those that all personas' records carry. Where the
+    `identity` column is empty, the first of the `others` that is not empty has the identity. Texts in
+    `nobody` count as empty.
     """
 
     persona: str
@@ -34,12 +52,25 @@ class PersonaColumns(NamedTuple):
     alias: str = ""
     properties: tuple[str, ...] | None = None
     sets: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    nobody: tuple[str, ...] = ()
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """The columns that the identity may be in, in their order."""
+        return (self.identity, *self.others) if self.identity else self.others
+
+    @property
+    def plain(self) -> tuple[object, ...]:
+        """The fields for the ledger. It lacks those that are unused and unknown to older versions."""
+        return self if self.others or self.nobody else self[:5]
 
 
 class Columns(NamedTuple):
     """The columns as they are used; "" where the input has none. `personas` are in the strategy's order.
 
-    `event_name` is the event of every row, for logs without an event column.
+    `event_name` is the event of every row, for logs without an event column. The last four are as in
+    ColumnOptions.
     """
 
     personas: tuple[PersonaColumns, ...]
@@ -51,32 +82,57 @@ class Columns(NamedTuple):
     flatten: bool
     event_name: str = ""
     ignore: tuple[str, ...] = ()
+    rename: tuple[tuple[str, str], ...] = ()
+    constant: tuple[tuple[str, str], ...] = ()
+    where: tuple[Condition, ...] = ()
+    skip_anonymous: bool = False
+
+    @property
+    def plain(self) -> tuple[object, ...]:
+        """The fields for the ledger. It lacks those that are unused and unknown to older versions."""
+        is_old = not (self.rename or self.constant or self.where or self.skip_anonymous)
+        return ([persona.plain for persona in self.personas], *self[1 : 9 if is_old else None])
+
+    @property
+    def is_named_anew(self) -> bool:
+        """Whether some properties have another name than their columns, or are in no column."""
+        named = self.all_properties or ()
+        return bool(self.rename or self.constant or any(name.endswith(MEMBERS) for name in named))
 
     def is_ignored(self, name: str) -> bool:
         """Tell whether a column is neither sent nor compared, or lies in an object that is not."""
-        return name in self.ignore or any(name.startswith(f"{other}.") for other in self.ignore)
+        return name in self.ignore or any(_is_inside(name, other) for other in self.ignore)
 
     def is_sent(self, name: str) -> bool:
         """Tell whether calls depend on a column: it has a role, or it is a property of records."""
-        if name in self.taken:
+        if name in self.taken or any(other.startswith(f"{name}.") for other in self.taken):
             return True
-        if self.is_ignored(name) or name in self.exclude:
+        if self.is_ignored(name) or self.is_excluded(name):
             return False
         sent = self.all_properties
-        return sent is None or name in sent or any(name.startswith(f"{other}.") for other in sent)
+        return sent is None or any(
+            name == other or _is_inside(name, other) or _is_inside(other, name)
+            for other in (one.removesuffix(MEMBERS) for one in sent)
+        )
+
+    def is_excluded(self, name: str) -> bool:
+        """Tell whether a column is left out of the properties, or lies in an object that is."""
+        return name in self.exclude or any(_is_inside(name, other) for other in self.exclude)
 
     @property
     def taken(self) -> frozenset[str]:
         """The columns that have a role other than property of records."""
         names = [self.event, self.timestamp, self.id]
         for persona in self.personas:
-            names += [persona.identity, persona.alias, *persona.sets]
+            names += [*persona.identities, persona.alias, *persona.sets]
         return frozenset(filter(None, names))
 
     @property
     def named(self) -> tuple[str, ...]:
         """Every column that is named here, each once."""
-        return tuple(dict.fromkeys((*sorted(self.taken), *(self.all_properties or ()), *self.exclude)))
+        others = (*(name for name, _ in self.rename), *(one.column for one in self.where))
+        named = (*sorted(self.taken), *(self.all_properties or ()), *self.exclude, *others)
+        return tuple(dict.fromkeys(named))
 
     @property
     def all_properties(self) -> tuple[str, ...] | None:
@@ -92,6 +148,11 @@ def property_columns(columns: Columns, found: tuple[str, ...]) -> tuple[str, ...
     """Return the columns of a header that some persona's records carry, in the header's order."""
     if columns.all_properties is not None:
         return columns.all_properties
-    left_out = columns.taken.union(columns.exclude)
     asked = {name for persona in columns.personas for name in persona.properties or ()}
-    return tuple(name for name in found if name not in left_out or name in asked)
+    return tuple(
+        name for name in found if name in asked or not (name in columns.taken or columns.is_excluded(name))
+    )
+
+
+def _is_inside(name: str, other: str) -> bool:
+    return name.startswith(f"{other}.")

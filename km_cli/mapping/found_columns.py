@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from km_cli.errors import InputError, did_you_mean, nearest
+from km_cli.mapping.nested import MEMBERS as MEMBERS_OF
+from km_cli.mapping.nested import root
 
 USUAL = {
     "user": ("user", "user_id", "email", "person", "identity", "distinct_id"),
@@ -21,8 +23,15 @@ USUAL = {
 _UNANSWERED = "?"
 """The name that `km-cli init` writes for a column that it asks for."""
 
-_FLAGS = frozenset({*USUAL, "id", "property", "exclude-property", "ignore-column"})
+_IGNORED = "ignore-column"
+_LEFT_OUT = ("exclude-property", _IGNORED)
+"""The roles of columns that may be whole objects: all in them is left out."""
 
+_FLAGS = frozenset({*USUAL, "id", "property", *_LEFT_OUT, "where"})
+
+
+RENAMED = "columns.rename"
+"""The role of a column that km.toml renames."""
 
 MEMBERS = "members."
 """Beginning of the roles in a members' file."""
@@ -31,6 +40,9 @@ ALIAS, PROPERTIES, SET = "'s alias", "'s properties", "'s set"
 """Ends of the roles that a persona of km.toml has beside its column."""
 
 _IN_PERSONAS = (ALIAS, PROPERTIES, SET)
+
+_MOST_LISTED = 20
+"""How many columns a message lists. A nested log may have hundreds."""
 
 _NEAR = 0.75
 """How near a column's name must be to a usual one to be proposed, from 0 to 1."""
@@ -59,6 +71,12 @@ class FoundColumns:
     def value(self, name: str, role: str, *, sparse: bool = False) -> str:
         """Return the column of a role. Raises InputError if there is none, or if it holds objects."""
         column = self.named(name, role, sparse=sparse)
+        if column.endswith(MEMBERS_OF) and column not in self._names:
+            raise InputError(
+                f"{self._source}: {column!r} ({self._place(role, name)}) means all members of an object, "
+                "not one column",
+                f"name one column: {how_to_ask(role)}",
+            )
         if inside := [] if column in self._names else self._inside(column):
             raise InputError(
                 f"{self._source}: {column!r} ({self._place(role, name)}) is an object with "
@@ -73,12 +91,13 @@ class FoundColumns:
 
         A `sparse` column is accepted although none of the first objects has it. Raises InputError.
         """
-        if name in self._names or (not self._tabular and self._inside(name)):
+        is_object = not self._tabular or role in _LEFT_OUT
+        if name in self._names or (is_object and self._inside(name)):
             return name
         alike = [path for path in self._names if path.casefold() == name.casefold()]
         if len(alike) == 1:
             return alike[0]
-        if sparse and not self._tabular:
+        if self._reaches_inside(name, role) or (sparse and not self._tabular):
             return name
         if name == _UNANSWERED:
             raise InputError(
@@ -88,7 +107,7 @@ class FoundColumns:
             )
         raise InputError(
             f"{self._source}: there is no column {name!r} ({self._place(role, name)}); {self._list()}",
-            did_you_mean(name, self._names, "name one of the columns found", repr),
+            self._hint(did_you_mean(name, self._names, "name one of the columns found", repr)),
             plain=f"{self._source}: there is no column {name!r} ({self._place(role, name)})",
         )
 
@@ -117,7 +136,7 @@ class FoundColumns:
         if self._tabular and self._names[:1] and self._names[0].startswith("#"):
             hint += "; or leave out the first line if it is a comment: tail -n +2"
         message = f"{self._source}: no column was recognised as {' or '.join(roles)}"
-        return InputError(f"{message}; {self._list()}", hint, plain=message)
+        return InputError(f"{message}; {self._list()}", self._hint(hint), plain=message)
 
     def _near(self, role: str) -> list[str]:
         """Return the column that may have a role, in a list that is empty if there is none.
@@ -129,7 +148,7 @@ class FoundColumns:
             inside = [name for name in self._names if normal_name(name).startswith(f"{usual}.")]
             if inside:
                 return [next((name for name in inside if normal_name(name) == f"{usual}.id"), inside[0])]
-        last = {normal_name(name).rpartition(".")[2]: name for name in reversed(self._names)}
+        last = {_last_part(name): name for name in reversed(self._names)}
         near = (nearest(usual, last, _NEAR) for usual in usual_names(role))
         return [last[name] for name in near if name][:1]
 
@@ -151,8 +170,28 @@ class FoundColumns:
     def _inside(self, name: str) -> list[str]:
         return [path for path in self._names if path.startswith(f"{name}.")]
 
+    def _reaches_inside(self, name: str, role: str) -> bool:
+        """Tell whether a name is a path into a column, which may hold JSON, or means all members of one."""
+        if role == _IGNORED:
+            return False  # rows are compared by whole columns
+        path = name.removesuffix(MEMBERS_OF)
+        return bool(root(path, self._names) or (not self._tabular and self._inside(path)))
+
     def _list(self) -> str:
-        return f"columns found: {', '.join(self._names) or 'none'}"
+        names = self._names
+        if len(names) <= _MOST_LISTED:
+            return f"columns found: {', '.join(names) or 'none'}"
+        usual = {word for words in USUAL.values() for word in words}
+        # Stable: columns of one kind stay in their order. A short path is the likelier one of two.
+        likely = sorted(names, key=lambda name: (_last_part(name) not in usual, name.count(".")))
+        return f"columns found, {_MOST_LISTED} of {len(names):,}: {', '.join(likely[:_MOST_LISTED])}, …"
+
+    def _hint(self, hint: str) -> str:
+        """Return a hint, which sends to `km-cli init` if there are more columns than a message lists."""
+        if len(self._names) <= _MOST_LISTED:
+            return hint
+        source = "FILE" if self._source.startswith("<") else shlex.quote(self._source)
+        return f"{hint}; or let `km-cli init {source}` look at all columns"
 
 
 def usual_names(role: str) -> tuple[str, ...]:
@@ -164,7 +203,7 @@ def _place(role: str) -> str:
     """Return where a role's column is named: in a flag, or in km.toml."""
     if role in _FLAGS:
         return f"--{role}, or km.toml"
-    if role.startswith(MEMBERS):
+    if role.startswith(MEMBERS) or role == RENAMED:
         return f"km.toml, {role}"
     return f"km.toml, {role}" if role.endswith(_IN_PERSONAS) else f"km.toml, the persona {role!r}"
 
@@ -181,6 +220,10 @@ def how_to_ask(role: str, column: str = "NAME") -> str:
 
 def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+def _last_part(name: str) -> str:
+    return normal_name(name).rpartition(".")[2]
 
 
 def normal_name(name: str) -> str:

@@ -8,18 +8,15 @@ from typing import Any
 
 from km_cli.errors import InputError
 from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
-from km_cli.mapping.columns import Columns
+from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader
+from km_cli.mapping.columns import Columns, PersonaColumns
+from km_cli.mapping.conditions import row_filter
 from km_cli.mapping.identities import BadIdentity, Identities
 from km_cli.mapping.members import Members
-from km_cli.mapping.properties import (
-    BadRow,
-    cell_readers,
-    cells_reader,
-    check_size,
-    properties_reader,
-    property_filter,
-)
-from km_cli.mapping.selection import EventsSeen, LeftOut, Selection
+from km_cli.mapping.naming import Naming, naming_of
+from km_cli.mapping.nested import BadRow
+from km_cli.mapping.properties import check_size, properties_reader, property_filter
+from km_cli.mapping.selection import ANONYMOUS, EventsSeen, LeftOut, Selection
 from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
 from km_cli.model import NANOSECONDS, Event, Finding, Persona, PersonaPart, Properties, Reject, Row
 from km_cli.model.making import maker
@@ -56,16 +53,22 @@ class Mapper:
         self._personas = tuple(persona.name for persona in personas)
         self._normalised = normalised
         self._trimmed: list[str] = []
-        self._is_expected = tuple(bool(used.identity or members) for used in columns.personas)
+        self._several: Several = []
+        self._skips_anonymous = columns.skip_anonymous
+        self._is_expected = tuple(bool(used.identities or members) for used in columns.personas)
         self._times = Times(time_options, now)
         self._members = members
         cell = cell_readers(found, tabular=tabular)
+        one_of_several = cell_readers(found, tabular=tabular, several=self._several)
+        self._meets = row_filter(columns.where, cell)
+        self._looks = self._looks or self._meets is not None
+        self._naming = naming_of(columns)
         self._properties = properties_reader(columns, found, tabular=tabular)
         self._cells = cells_reader(columns, found, tabular=tabular)
         allowed = tuple(allowed)
         identities = [Identities(allowed, persona.prefix, self._trimmed) for persona in personas]
         self._identities = tuple(
-            (cell(used.identity), one.known, one.clean)
+            (_identity_reader(used, one_of_several), one.known, one.clean)
             for used, one in zip(columns.personas, identities, strict=True)
         )
         self._event, self._timestamp, self._id = (
@@ -74,12 +77,11 @@ class Mapper:
         if columns.event_name:
             self._event = lambda _: columns.event_name
         self._sharing_a_site = _sharing_a_site(personas)
-        self._parts = _Parts(
-            columns, personas, cell, Identities(allowed, trimmed=self._trimmed), tabular=tabular
-        )
+        others = Identities(allowed, trimmed=self._trimmed)
+        self._parts = _Parts(columns, personas, cell, others, self._naming, tabular=tabular)
 
     def map(self, row: Row) -> Event | Reject | LeftOut:
-        """Return a row's event; a Reject if it can't be sent, LeftOut if it is outside of the selection.
+        """Return a row's event; a Reject if it can't be sent, LeftOut if it is not taken.
 
         Raises InputError if the times of the input can't be understood without a flag.
         """
@@ -88,6 +90,7 @@ class Mapper:
             if self._looks and self._is_outside(values):
                 return LeftOut(row)
             self._trimmed.clear()
+            self._several.clear()
             identities = [
                 known.get(text := cell(values)) or clean(text) for cell, known, clean in self._identities
             ]
@@ -107,10 +110,11 @@ class Mapper:
             properties = self._properties.read(values)
             if len(row.raw) > LONGEST_VALUE // 4:
                 check_size(properties)
-            parts = self._parts.deal(values, identities, properties)
+            named = self._naming.named(properties) if self._naming else properties
+            parts = self._parts.deal(values, identities, properties, named)
             event_id = self._id(values).strip()
         except (BadRow, BadIdentity) as error:
-            return Reject(row, error.code, str(error))
+            return self._refused(row, error)
         except BadTime as error:
             return Reject(row, "time", str(error))
         except AmbiguousTime as error:
@@ -118,16 +122,21 @@ class Mapper:
             raise InputError(
                 f"{place}: {error}", error.cure, plain=f"{place}: its time is ambiguous"
             ) from None
-        has_findings = is_part or self._times.leap_second
+        has_findings = is_part or self._times.leap_second or self._several
         findings = tuple(self._findings(row, identities)) if has_findings else ()
         empty = self._properties.width - len(properties)
         if empty or self._trimmed or moment % NANOSECONDS:
             self._count(moment, empty)
         cells, is_date = self._cells(values), self._times.is_date(time)
-        return _event((row, parts, name, moment, properties, event_id, cells, is_date, findings))
+        return _event((row, parts, name, moment, named, event_id, cells, is_date, findings))
 
     def _is_outside(self, values: Any) -> bool:
-        """Tell whether a row is outside of the selection. If it is, faults in it do not matter."""
+        """Tell whether a row is outside of the selection. If it is, faults in it do not matter.
+
+        Raises BadRow if a condition on a column cannot be judged.
+        """
+        if self._meets is not None and not self._meets(values):
+            return True
         try:
             name = self._event(values)
             self._seen.see(name)
@@ -138,6 +147,11 @@ class Mapper:
             )
         except (BadRow, BadTime):
             return False  # A row without a name or a time is rejected, in any selection.
+
+    def _refused(self, row: Row, error: BadRow | BadIdentity) -> Reject | LeftOut:
+        if self._skips_anonymous and error.code == "no-identity":
+            return LeftOut(row, ANONYMOUS)
+        return Reject(row, error.code, str(error))
 
     @property
     def unit(self) -> str:
@@ -180,15 +194,32 @@ class Mapper:
             self._normalised["blanks-around-ids"] += len(self._trimmed)
 
     def _findings(self, row: Row, identities: list[str]) -> Iterator[Finding]:
-        """Yield the findings about a row that is sent: parts without an identity, and a leap second."""
+        """Yield the findings about a row that is sent: its identities, and a leap second."""
         for persona, is_expected, identity in zip(self._personas, self._is_expected, identities, strict=True):
             if not identity:
                 if is_expected:
                     self._normalised["parts-without-id"] += 1
                 message = f"the row names no {persona}, and makes no calls for that persona"
                 yield Finding(f"no-{persona}", message, row.source, row.line)
+        for column, number in dict.fromkeys(self._several):
+            message = f"{column!r} lists {number} values, and the row is recorded for the first one alone"
+            yield Finding("one-of-several", message, row.source, row.line, repr(column))
         if self._times.leap_second:
             yield Finding("leap-second", "the second :60 is read as :59", row.source, row.line)
+
+
+def _identity_reader(used: PersonaColumns, cell: Callable[[str], ReadCell]) -> ReadCell:
+    """Return the reader of a persona's identity: of the first column that is not empty and names somebody."""
+    if not used.others and not used.nobody:
+        return cell(used.identity)
+    cells = tuple(map(cell, used.identities))
+    nobody = frozenset({"", *(text.strip().casefold() for text in used.nobody)})
+
+    def read(values: Any) -> str:
+        texts = (one(values) for one in cells)
+        return next((text for text in texts if text.strip().casefold() not in nobody), "")
+
+    return read
 
 
 def _sharing_a_site(personas: Sequence[Persona]) -> tuple[tuple[int, ...], ...]:
@@ -215,6 +246,7 @@ class _Parts:
         personas: Sequence[Persona],
         cell: Callable[[str], Callable[[Any], str]],
         others: Identities,
+        naming: Naming | None,
         *,
         tabular: bool,
     ) -> None:
@@ -225,21 +257,28 @@ class _Parts:
         self._links = tuple(
             tuple((name, place[other]) for name, other in persona.link) for persona in personas
         )
-        self._sets = tuple(tuple((name, cell(name)) for name in used.sets) for used in columns.personas)
+        self._naming = naming
+        self._sets = tuple(
+            tuple((naming.name(name) if naming else name, cell(name)) for name in used.sets)
+            for used in columns.personas
+        )
         self._aliases = tuple(cell(used.alias) if used.alias else None for used in columns.personas)
         self._others = others
-        self._tabular = tabular
+        # The names of a table's properties are known beforehand, and were compared with the links.
+        self._checks_links = not tabular or naming is not None
         # In nearly every log all personas carry the same properties and nothing else.
         self._plain = not any((*self._filters, *self._links, *self._sets, *self._aliases))
 
-    def deal(self, values: Any, identities: Sequence[str], properties: Properties) -> tuple[PersonaPart, ...]:
-        """Return the parts, one for each persona."""
+    def deal(
+        self, values: Any, identities: Sequence[str], properties: Properties, named: Properties
+    ) -> tuple[PersonaPart, ...]:
+        """Return the parts, one for each persona. `named` are the properties as they are sent."""
         if self._plain:
-            return tuple([_persona_part((identity, properties, (), "")) for identity in identities])
+            return tuple([_persona_part((identity, named, (), "")) for identity in identities])
         return tuple(
             PersonaPart(
                 identity,
-                self._carried(place, identities, properties),
+                self._carried(place, identities, properties, named),
                 self._set(place, values),
                 self._alias(place, values, identities),
             )
@@ -248,12 +287,16 @@ class _Parts:
             for place, identity in enumerate(identities)
         )
 
-    def _carried(self, place: int, identities: Sequence[str], properties: Properties) -> Properties:
+    def _carried(
+        self, place: int, identities: Sequence[str], properties: Properties, named: Properties
+    ) -> Properties:
         """Return the properties of a persona's record, with the identities that it is linked to."""
-        pick = self._filters[place]
-        carried = pick(properties) if pick else properties
+        carried = named
+        if pick := self._filters[place]:
+            carried = pick(properties)
+            carried = self._naming.named(carried) if self._naming else carried
         links = tuple((name, identities[other]) for name, other in self._links[place] if identities[other])
-        if links and not self._tabular:
+        if links and self._checks_links:
             _check_links(links, carried)
         return carried + links
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns
+from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns
 from km_cli.mapping.recognition import override_columns
 from km_cli.mapping.times import TimeOptions
 from km_cli.model import Persona
@@ -44,13 +44,16 @@ class Mapping(NamedTuple):
 
     def to_json(self) -> str:
         """Return the mapping as text, for the ledger."""
-        return json.dumps(self)
+        return json.dumps([self.columns.plain, self.time_options, self.people])
 
     @classmethod
     def from_json(cls, text: str) -> Mapping:
         """Return the mapping that `to_json` wrote."""
         columns, time_options, people = json.loads(text)
-        personas, event, timestamp, event_id, properties, exclude, flatten, event_name, *ignore = columns
+        personas, event, timestamp, event_id, properties, exclude, flatten, event_name, *newer = columns
+        # A ledger of format 2 has no list of ignored columns; no ledger has the fields that are not used.
+        newer += _UNUSED[len(newer) :]
+        ignore, rename, constant, where, skip_anonymous = newer
         return cls(
             Columns(
                 tuple(_persona_columns(*one) for one in personas),
@@ -61,16 +64,36 @@ class Mapping(NamedTuple):
                 tuple(exclude),
                 flatten,
                 event_name,
-                tuple(ignore[0]) if ignore else (),  # a ledger of format 2 has no such list
+                tuple(ignore),
+                tuple((column, name) for column, name in rename),
+                tuple((name, value) for name, value in constant),
+                tuple(Condition(column, is_in, tuple(values)) for column, is_in, values in where),
+                skip_anonymous,
             ),
             TimeOptions(*time_options),
             people,
         )
 
 
+_UNUSED: list[Any] = [(), (), (), (), False]
+"""The fields of Columns that the text of a mapping may lack, as they are when unused."""
+
+
 def _persona_columns(
-    persona: str, identity: str, alias: str, properties: list[str] | None, sets: list[str]
+    persona: str,
+    identity: str,
+    alias: str,
+    properties: list[str] | None,
+    sets: list[str],
+    others: Sequence[str] = (),
+    nobody: Sequence[str] = (),
 ) -> PersonaColumns:
     return PersonaColumns(
-        persona, identity, alias, None if properties is None else tuple(properties), tuple(sets)
+        persona,
+        identity,
+        alias,
+        None if properties is None else tuple(properties),
+        tuple(sets),
+        tuple(others),
+        tuple(nobody),
     )

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from operator import itemgetter
 from typing import Any
 
 from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_name, is_reserved
+from km_cli.mapping.cells import json_in, picker, text_of, value_in_cell
 from km_cli.mapping.columns import Columns, PersonaColumns, property_columns
+from km_cli.mapping.nested import ABSENT, MEMBERS, BadRow, members, value_at
 from km_cli.memory import Remembered
 from km_cli.model import Properties
 
-ReadCell = Callable[[Any], str]
-"""Returns one column's text from the values of a row, "" if the row has none."""
-
 PropertyFilter = Callable[[Properties], Properties]
-
-_ABSENT = object()
 
 _MOST_CHECKED = 10_000
 """Sets of names that objects have; a log has few of them, so each is checked once."""
@@ -28,66 +23,17 @@ MOST_PROPERTIES = 5000
 """Properties of one event. An event with more is a mistake: a product has at most 65,535 names (D8)."""
 
 
-class BadRow(ValueError):
-    """A row that can't be sent. `code` names the rule, str() is the reason."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 def properties_reader(
     columns: Columns, found: tuple[str, ...], *, tabular: bool
-) -> _CellProperties | _ObjectProperties:
+) -> _CellProperties | _CellPaths | _ObjectProperties:
     """Return the reader of the properties that some persona's records carry."""
     if not tabular:
         return _ObjectProperties(columns)
     place = {name: index for index, name in enumerate(found)}
     names = property_columns(columns, found)
+    if not place.keys() >= set(names):
+        return _CellPaths(columns, names, place)
     return _CellProperties(tuple((place[name], name) for name in names))
-
-
-ReadCells = Callable[[Any], Properties]
-
-
-def cells_reader(columns: Columns, found: tuple[str, ...], *, tabular: bool) -> ReadCells:
-    """Return a function that reads all columns of a row that are neither blank nor ignored."""
-    if not tabular:
-        is_ignored = columns.is_ignored if columns.ignore else None
-        return lambda values: tuple(_leaves(values, "", is_ignored))
-    names = tuple(name for name in found if not columns.is_ignored(name))
-    pick = _picker(tuple(index for index, name in enumerate(found) if not columns.is_ignored(name)))
-
-    def read(values: list[str]) -> Properties:
-        cells = pick(values)
-        if "" in cells or any(map(str.isspace, cells)):
-            return tuple(
-                [pair for pair in zip(names, cells, strict=True) if pair[1] and not pair[1].isspace()]
-            )
-        return tuple(zip(names, cells, strict=True))
-
-    return read
-
-
-def _leaves(
-    values: dict[str, Any], prefix: str, is_ignored: Callable[[str], bool] | None
-) -> Iterator[tuple[str, str]]:
-    """Yield the members of an object: those of nested objects by dotted names, a list as one value."""
-    for key, value in values.items():
-        name = prefix + key
-        if is_ignored and is_ignored(name):
-            continue
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{name}.", is_ignored)
-            continue
-        text = json.dumps(value) if isinstance(value, list) else _text(name, value)
-        if text and not text.isspace():
-            yield name, text
-
-
-def cell_readers(found: tuple[str, ...], *, tabular: bool) -> Callable[[str], ReadCell]:
-    """Return a function that makes the reader of one column, by its name ("": no column)."""
-    return _cell_of({name: index for index, name in enumerate(found)}) if tabular else _member
 
 
 def property_filter(columns: Columns, persona: PersonaColumns) -> PropertyFilter | None:
@@ -110,12 +56,26 @@ def _only_named(columns: Columns) -> frozenset[str]:
 
 def _only(names: tuple[str, ...]) -> PropertyFilter:
     wanted = frozenset(names)
-    inside = tuple(f"{name}." for name in names)  # with --flatten
+    inside = tuple(f"{name.removesuffix(MEMBERS)}." for name in names)  # with --flatten, and members
     return lambda pairs: tuple([pair for pair in pairs if pair[0] in wanted or pair[0].startswith(inside)])
 
 
 def _without(names: frozenset[str]) -> PropertyFilter:
     return lambda pairs: tuple([pair for pair in pairs if pair[0] not in names])
+
+
+def _not_members(columns: Columns) -> frozenset[str]:
+    """Return the paths that are no member of `OBJECT.*`: they have a role, are left out, or named apart."""
+    asked = [columns.properties, *(persona.properties for persona in columns.personas)]
+    named = {name.removesuffix(MEMBERS) for names in asked for name in names or ()}
+    return columns.taken.union(columns.exclude, named)
+
+
+def _members_of(value: Any, path: str, left_out: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield the members of an object that are sent, by their paths."""
+    if value is not ABSENT and value is not None:
+        for name, one in members(value, path, left_out):
+            yield name, text_of(name, one)
 
 
 def check_size(properties: Properties) -> None:
@@ -129,29 +89,12 @@ def check_size(properties: Properties) -> None:
             raise BadRow("D5", f"the value of {name!r} has more than {LONGEST_VALUE:,} bytes")
 
 
-def _picker(indexes: tuple[int, ...]) -> Callable[[list[str]], tuple[str, ...]]:
-    """Return a function that picks the cells of a row with these indexes."""
-    if len(indexes) > 1:
-        return itemgetter(*indexes)
-    return lambda cells: tuple([cells[index] for index in indexes])
-
-
-def _cell_of(place: dict[str, int]) -> Callable[[str], ReadCell]:
-    def cell(name: str) -> ReadCell:
-        if not name:
-            return lambda _: ""
-        read: ReadCell = itemgetter(place[name])
-        return read
-
-    return cell
-
-
 class _CellProperties:
     """Reads the properties of cells. `width` is their number when none is empty."""
 
     def __init__(self, indexes: tuple[tuple[int, str], ...]) -> None:
         self._names = tuple(name for _, name in indexes)
-        self._pick = _picker(tuple(index for index, _ in indexes))
+        self._pick = picker(tuple(index for index, _ in indexes))
         self.width = len(indexes)
 
     def read(self, cells: list[str]) -> Properties:
@@ -162,33 +105,37 @@ class _CellProperties:
         return tuple(zip(self._names, values, strict=True))
 
 
-def _member(name: str) -> ReadCell:
-    """Return the reader of a member: by its whole name, else along its dots."""
-    if not name:
-        return lambda _: ""
-    if "." not in name:
-        return lambda values: _text(name, values.get(name))
-    return lambda values: _text(name, _found(values, name))
+class _CellPaths:
+    """Reads the properties of cells, some of which hold JSON that paths reach into.
 
+    `width` is the number of the last row's properties, with the empty ones.
+    """
 
-def _found(values: dict[str, Any], name: str, absent: object = None) -> Any:
-    if name in values:
-        return values[name]
-    found: Any = values
-    for key in name.split("."):
-        found = found.get(key, absent) if isinstance(found, dict) else absent
-    return found
+    def __init__(self, columns: Columns, names: tuple[str, ...], place: dict[str, int]) -> None:
+        self._place = place
+        self._left_out = _not_members(columns)
+        self._readers = tuple(self._reader(name) for name in names)
+        self.width = 0
 
+    def read(self, cells: list[str]) -> Properties:
+        """Return the properties that are not empty. Raises BadRow."""
+        pairs = [pair for read in self._readers for pair in read(cells)]
+        self.width = len(pairs)
+        return tuple([pair for pair in pairs if pair[1]])
 
-def _text(name: str, value: Any) -> str:
-    """Return a JSON value as it is sent: numbers as written, true and false as words, null as ""."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    raise BadRow("nested", f"{name[:60]!r} is nested JSON, not a single value")
+    def _reader(self, name: str) -> Callable[[list[str]], Iterable[tuple[str, str]]]:
+        if name in self._place:
+            index = self._place[name]
+            return lambda cells: ((name, cells[index]),)
+        if not name.endswith(MEMBERS):
+            value = value_in_cell(name, self._place)
+            return lambda cells: ((name, text_of(name, value(cells))),)
+        path = name.removesuffix(MEMBERS)
+        if path in self._place:
+            at = self._place[path]
+            return lambda cells: _members_of(json_in(cells[at], path), path, self._left_out)
+        inner = value_in_cell(path, self._place)
+        return lambda cells: _members_of(inner(cells), path, self._left_out)
 
 
 class _ObjectProperties:
@@ -198,31 +145,43 @@ class _ObjectProperties:
     """
 
     def __init__(self, columns: Columns) -> None:
-        self._wanted = columns.all_properties
+        wanted = columns.all_properties
+        self._is_rest = wanted is None
         self._exclude = columns.exclude
         self._flatten = columns.flatten
         self._taken = columns.taken
         self._roots = {name.split(".")[0] for name in columns.taken.union(columns.exclude) if "." in name}
-        self._only_named = sorted(_only_named(columns))
+        named = sorted(_only_named(columns)) if wanted is None else wanted
+        self._wanted = tuple(name for name in named if not name.endswith(MEMBERS))
+        self._objects = tuple(name.removesuffix(MEMBERS) for name in named if name.endswith(MEMBERS))
+        self._left_out = _not_members(columns)
+        self._checks_names = not columns.is_named_anew
         self._checked: Remembered[tuple[str, ...], None] = Remembered(_MOST_CHECKED)
         self.width = 0
 
     def read(self, values: dict[str, Any]) -> Properties:
         """Return the properties that are not empty. Raises BadRow."""
-        rest = self._rest(values, "") if self._wanted is None else ()
-        wanted = self._only_named if self._wanted is None else self._wanted
-        members = [(name, _found(values, name, _ABSENT)) for name in wanted]
-        named = [self._named(name, value) for name, value in members if value is not _ABSENT]
+        rest = self._rest(values, "") if self._is_rest else ()
+        found = [(name, value_at(values, name)) for name in self._wanted]
+        named = [self._named(name, self._one(value)) for name, value in found if value is not ABSENT]
         pairs = [*rest, *chain.from_iterable(named)]
+        for path in self._objects:
+            pairs += _members_of(value_at(values, path), path, self._left_out)
         self.width = len(pairs)
-        found = tuple(pair for pair in pairs if pair[1])
-        names = tuple([name for name, _ in found])
-        if names not in self._checked:
+        kept = tuple(pair for pair in pairs if pair[1])
+        names = tuple([name for name, _ in kept])
+        if self._checks_names and names not in self._checked:
             _check_names(names)
             self._checked.remember(names, None)
-        return found
+        return kept
 
-    def _rest(self, values: dict[str, Any], prefix: str) -> Iterable[tuple[str, str]]:
+    def _one(self, value: Any) -> Any:
+        """Return the only item of a list that has no other; any other value as it is."""
+        if isinstance(value, list) and len(value) < 2 and not self._flatten:
+            return value[0] if value else None
+        return value
+
+    def _rest(self, values: dict[str, Any], prefix: str, top: str = "") -> Iterable[tuple[str, str]]:
         for key, value in values.items():
             name = prefix + key
             if name in self._taken or name in self._exclude:
@@ -230,33 +189,40 @@ class _ObjectProperties:
             if isinstance(value, str):
                 yield name, value
             else:
-                yield from self._named(name, value, apart=bool(prefix) or name in self._roots)
+                yield from self._named(name, value, top, apart=bool(prefix) or name in self._roots)
 
-    def _named(self, name: str, value: Any, *, apart: bool = False) -> Iterable[tuple[str, str]]:
-        """Yield one member. An object is taken `apart` if a part of it has a role, and with --flatten."""
+    def _named(
+        self, name: str, value: Any, top: str = "", *, apart: bool = False
+    ) -> Iterable[tuple[str, str]]:
+        """Yield one member. An object is taken `apart` if a part of it has a role, and with --flatten.
+
+        `top` is the outermost object that the member is in, "" if it is in none.
+        """
         if isinstance(value, dict) and (self._flatten or apart):
-            yield from self._inside(value, name)
+            yield from self._inside(value, name, top or name)
         elif isinstance(value, list) and self._flatten:
-            yield from self._inside({str(index): item for index, item in enumerate(value)}, name)
+            yield from self._inside({str(index): item for index, item in enumerate(value)}, name, top or name)
         elif isinstance(value, dict | list):
-            raise _nested(name)
+            raise _nested(name, top or name)
         else:
-            yield name, _text(name, value)
+            yield name, text_of(name, value)
 
-    def _inside(self, values: dict[str, Any], name: str) -> Iterable[tuple[str, str]]:
+    def _inside(self, values: dict[str, Any], name: str, top: str) -> Iterable[tuple[str, str]]:
         """Yield the members of an object. Without --flatten, each of them must have a role or be left out."""
-        for inner in self._rest(values, f"{name}."):
+        for inner in self._rest(values, f"{name}.", top):
             if not self._flatten and inner[1]:
-                raise _nested(inner[0])
+                raise _nested(inner[0], top)
             yield inner
 
 
-def _nested(name: str) -> BadRow:
-    name = name if len(name) <= 60 else name[:60] + "…"
+def _nested(name: str, top: str) -> BadRow:
+    """Return the error for nested JSON. It proposes to leave out the outermost object, and all in it."""
+    name, top = (text if len(text) <= 60 else text[:60] + "…" for text in (name, top))
+    what = "it" if name == top else "the whole object"
     return BadRow(
         "nested",
         f"{name!r} is nested JSON, which Kissmetrics does not take (D5); "
-        f"--flatten sends it, --exclude-property {shlex.quote(name)} leaves it out",
+        f"--flatten sends it, --exclude-property {shlex.quote(top)} leaves {what} out",
     )
 
 
@@ -264,7 +230,7 @@ def _check_names(names: tuple[str, ...]) -> None:
     """Refuse a row with a name that can't be sent, or with two that Kissmetrics would take for one (D4)."""
     folded: dict[str, str] = {}
     for name in names:
-        _check_property(name)
+        check_property(name, name)
         other = folded.setdefault(fold_name(name), name)
         if other is not name:
             raise BadRow(
@@ -272,7 +238,8 @@ def _check_names(names: tuple[str, ...]) -> None:
             )
 
 
-def _check_property(name: str) -> None:
+def check_property(name: str, column: str) -> None:
+    """Raise BadRow for a name of a property that cannot be sent. `column` has its values."""
     if not name.strip():
         raise BadRow("no-property-name", "a property has an empty name")
     if len(name) > LONGEST_NAME:
@@ -283,5 +250,5 @@ def _check_property(name: str) -> None:
         raise BadRow(
             "reserved",
             f"the property {name!r} is reserved by Kissmetrics; "
-            f"--exclude-property {shlex.quote(name)} leaves it out",
+            f"--exclude-property {shlex.quote(column)} leaves it out",
         )

@@ -8,11 +8,12 @@ from types import MappingProxyType
 
 from km_cli.errors import InputError
 from km_cli.kissmetrics import LONGEST_NAME, fold_name, is_reserved
-from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns, property_columns
+from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns, property_columns
 from km_cli.mapping.found_columns import (
     ALIAS,
     MEMBERS,
     PROPERTIES,
+    RENAMED,
     SET,
     FoundColumns,
     NamedAt,
@@ -20,6 +21,8 @@ from km_cli.mapping.found_columns import (
     normal_name,
     usual_names,
 )
+from km_cli.mapping.naming import Naming
+from km_cli.mapping.nested import MEMBERS as MEMBERS_OF
 from km_cli.model import Persona
 
 
@@ -41,8 +44,8 @@ def recognise_columns(
     """
     columns = FoundColumns(found, source, tabular=tabular, named_at=named_at)
     asked = _asked_columns(column_options, personas, columns)
-    _check_apart(asked, personas, source)
     people = tuple(_persona_columns(persona, "", columns) for persona in personas)
+    _check_apart(asked, people, source)
     by_role = _Choice(columns, people, asked).by_role()
     if not tabular and _needs_objects(by_role, column_options, people):
         _look_inside(by_role, columns, people, column_options.exclude)
@@ -60,10 +63,14 @@ def recognise_columns(
         column_options.flatten,
         column_options.event_name,
         ignored,
+        _renamed(column_options, columns),
+        column_options.constant,
+        _conditions(column_options, columns),
+        column_options.skip_anonymous,
     )
     _check_ignored(made, source)
     if tabular:
-        _check_properties((*property_columns(made, found), *_set_columns(made)), source)
+        _check_properties(_sent_columns((*property_columns(made, found), *_set_columns(made)), made), source)
         _check_links(made, personas, found, source)
     return made
 
@@ -75,7 +82,8 @@ def _asked_columns(
     asked = {role: columns.value(name, role) for role, name in _asked(column_options) if name}
     for persona in personas:
         if persona.column:
-            asked[persona.name] = columns.value(persona.column, persona.name)
+            sparse = bool(persona.others)  # the first objects may all have the identity in another column
+            asked[persona.name] = columns.value(persona.column, persona.name, sparse=sparse)
     return asked
 
 
@@ -145,18 +153,16 @@ def override_columns(
         (*found, *(name for name in known.named if name not in found)), source, tabular=False
     )
     asked = {role: columns.value(name, role) for role, name in _asked(column_options) if name}
-    before = {one.persona: one.identity for one in known.personas}
-    identities = {
-        persona.name: columns.value(persona.column, persona.name)
-        if persona.column
-        else before.get(persona.name) or columns.usual(usual_names(persona.name), known.taken)
+    before = {one.persona: one for one in known.personas}
+    people = [
+        _overridden(persona, before.get(persona.name, PersonaColumns(persona.name)), columns, known.taken)
         for persona in personas
-    }
+    ]
     event_name = column_options.event_name or ("" if "event" in asked else known.event_name)
     properties = columns.all_named(column_options.properties, "property")
     ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
     return Columns(
-        tuple(_persona_columns(persona, identities[persona.name], columns) for persona in personas),
+        tuple(people),
         "" if event_name else asked.get("event", known.event),
         asked.get("timestamp", known.timestamp),
         asked.get("id", known.id),
@@ -165,7 +171,36 @@ def override_columns(
         known.flatten or column_options.flatten,
         event_name,
         tuple(dict.fromkeys((*known.ignore, *ignored))),
+        _renamed(column_options, columns) or known.rename,
+        column_options.constant or known.constant,
+        _conditions(column_options, columns) or known.where,
+        known.skip_anonymous or column_options.skip_anonymous,
     )
+
+
+def _renamed(column_options: ColumnOptions, columns: FoundColumns) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (columns.named(column, RENAMED, sparse=True), name) for column, name in column_options.rename
+    )
+
+
+def _conditions(column_options: ColumnOptions, columns: FoundColumns) -> tuple[Condition, ...]:
+    """Return the conditions on columns. A column that must not have a value may be one that few rows have."""
+    return tuple(
+        one._replace(column=columns.value(one.column, "where", sparse=not one.is_in))
+        for one in column_options.where
+    )
+
+
+def _overridden(
+    persona: Persona, before: PersonaColumns, columns: FoundColumns, taken: frozenset[str]
+) -> PersonaColumns:
+    """Return a persona's columns; where none is asked for now, its identity is in those of `before`."""
+    if persona.column:
+        return _persona_columns(persona, columns.value(persona.column, persona.name), columns)
+    identity = before.identity or columns.usual(usual_names(persona.name), taken)
+    made = _persona_columns(persona, identity, columns)
+    return made._replace(others=before.others, nobody=made.nobody or before.nobody)
 
 
 def _persona_columns(persona: Persona, identity: str, columns: FoundColumns) -> PersonaColumns:
@@ -179,6 +214,8 @@ def _persona_columns(persona: Persona, identity: str, columns: FoundColumns) -> 
         columns.value(persona.alias, f"{persona.name}{ALIAS}", sparse=True) if persona.alias else "",
         columns.all_named(persona.properties, f"{persona.name}{PROPERTIES}", sparse=True),
         columns.all_named(persona.sets, f"{persona.name}{SET}", sparse=True) or (),
+        tuple(columns.value(name, persona.name, sparse=True) for name in persona.others),
+        persona.nobody,
     )
 
 
@@ -193,11 +230,12 @@ def _check_ignored(columns: Columns, source: str) -> None:
             )
 
 
-def _check_apart(asked: Mapping[str, str], personas: Sequence[Persona], source: str) -> None:
+def _check_apart(asked: Mapping[str, str], people: Sequence[PersonaColumns], source: str) -> None:
     """Raise InputError if a persona and another role are asked to have the same column."""
-    for persona in personas:
-        column = asked.get(persona.name)
-        roles = [role for role, name in asked.items() if column and name == column]
+    wanted = [*asked.items(), *((one.persona, name) for one in people for name in one.others)]
+    personas = {one.persona for one in people}
+    for column in [name for role, name in wanted if role in personas]:
+        roles = [role for role, name in wanted if name == column]
         if len(roles) > 1:
             raise InputError(
                 f"{source}: the column {column!r} is asked for as {' and as '.join(roles)}",
@@ -213,7 +251,9 @@ class _Choice:
     ) -> None:
         self._columns = columns
         self._asked = asked
-        self._beside = {one.persona: frozenset(filter(None, (one.alias, *one.sets))) for one in people}
+        self._beside = {
+            one.persona: frozenset(filter(None, (one.alias, *one.sets, *one.others))) for one in people
+        }
 
     def by_role(self) -> dict[str, str]:
         """Return the column of event, timestamp and each persona; "" for none."""
@@ -249,7 +289,8 @@ def _set_columns(columns: Columns) -> tuple[str, ...]:
 
 def _check_links(columns: Columns, personas: Sequence[Persona], found: tuple[str, ...], source: str) -> None:
     """Raise InputError if a link has the name of a column: both would be one property (D4)."""
-    by_name = {fold_name(name): name for name in property_columns(columns, found)}
+    sent = _sent_columns(property_columns(columns, found), columns)
+    by_name = {fold_name(name): column for name, column in sent}
     for persona in personas:
         for name, other in persona.link:
             if column := by_name.get(fold_name(name)):
@@ -260,9 +301,18 @@ def _check_links(columns: Columns, personas: Sequence[Persona], found: tuple[str
                 )
 
 
-def _check_properties(names: tuple[str, ...], source: str) -> None:
+def _sent_columns(columns: tuple[str, ...], made: Columns) -> list[tuple[str, str]]:
+    """Return the names of the properties that columns are sent as, with the columns.
+
+    The members of an object are not among them: their names show only in the rows.
+    """
+    naming = Naming(made)
+    return [(naming.name(column), column) for column in columns if not column.endswith(MEMBERS_OF)]
+
+
+def _check_properties(sent: Sequence[tuple[str, str]], source: str) -> None:
     """Raise InputError if one of these columns cannot be a property, so that no row could be sent."""
-    for name in names:
+    for name, _ in sent:
         if len(name) > LONGEST_NAME:
             raise InputError(
                 f"{source}: the name of column {name[:30]!r}… has {len(name)} characters, "
@@ -270,7 +320,7 @@ def _check_properties(names: tuple[str, ...], source: str) -> None:
                 "give it a shorter name in the header",
                 plain=f"{source}: the name of a column has over {LONGEST_NAME} characters (D4)",
             )
-    if reserved := [name for name in names if is_reserved(name)]:
+    if reserved := [column for name, column in sent if is_reserved(name)]:
         raise InputError(
             f"{source}: Kissmetrics reserves the names of these columns: {', '.join(map(repr, reserved))}",
             "leave out: " + " ".join(f"--exclude-property {shlex.quote(name)}" for name in reserved),

@@ -21,10 +21,15 @@ _MISSPELT = 0.85
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+ANONYMOUS = "anonymous"
+"""The finding about a row that names no persona and is skipped for that (--skip-anonymous)."""
+
+
 class LeftOut(NamedTuple):
-    """A row outside of the selection."""
+    """A row that is not taken: it is outside of the selection, or ANONYMOUS. `code` is its finding's."""
 
     row: Row
+    code: str = "left-out"
 
 
 class Selection(NamedTuple):

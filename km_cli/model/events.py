@@ -16,7 +16,8 @@ class Persona(NamedTuple):
 
     `column`, `alias`, `properties` and `sets` name columns: of the identity ("": recognise it), of another
     identity of the same person, of the properties of its records (None: those of all personas), and of the
-    properties that are set once for each identity.
+    properties that are set once for each identity. Where the `column` is empty, the first of the `others`
+    that is not empty has the identity. Texts in `nobody` mean that a row names none.
     """
 
     name: str
@@ -29,6 +30,13 @@ class Persona(NamedTuple):
     alias: str = ""
     properties: tuple[str, ...] | None = None
     sets: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    nobody: tuple[str, ...] = ()
+
+    @property
+    def plain(self) -> tuple[object, ...]:
+        """The fields for the ledger. It lacks those that are unused and unknown to older versions."""
+        return self if self.others or self.nobody else self[:10]
 
     @property
     def is_recorded(self) -> bool:

@@ -270,7 +270,7 @@ ELSEWHERE: tuple[About, ...] = (
     About(
         "left-out",
         Severity.NOTE,
-        "Rows are left out by --since, --until, --only, --skip, or km.toml's skip.",
+        "Rows are left out by --since, --until, --only, --skip, --where, or km.toml's skip or where.",
         "To send the rest, import without these options.",
         "",
         Example(

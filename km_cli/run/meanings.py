@@ -22,7 +22,7 @@ from km_cli.inputs import Opened, open_reader
 from km_cli.kissmetrics import fold_name
 from km_cli.ledger import Ledger, Reading
 from km_cli.ledger.readings import Meaning
-from km_cli.mapping import Columns, Mapper, Mapping
+from km_cli.mapping import Columns, Mapper, Mapping, root
 from km_cli.model import NANOSECONDS, Event, Persona, Record, Row
 from km_cli.model import Sequence as Calls
 from km_cli.planning.fingerprints import Fingerprints
@@ -103,7 +103,8 @@ class Meanings:
             known = Mapping.from_json(mapping)
             people = personas_from_json(personas) if personas else self._people_of_old(known)
         is_tabular = opened.format.is_tabular
-        if not people or (is_tabular and not _bare(known.columns).taken <= set(opened.columns)):
+        named = (*_bare(known.columns).taken, *(one.column for one in known.columns.where))
+        if not people or (is_tabular and not all(root(name, opened.columns) for name in named)):
             return None
         try:
             return self._interpretation(opened, known, people)
@@ -264,7 +265,8 @@ class Interpretation:
     ) -> None:
         columns = _bare(mapping.columns)
         plain = [(one.name, one.site, one.events, one.rename, one.prefix) for one in personas]
-        self.key = json.dumps([columns, mapping.time_options, plain])
+        deeds = columns._replace(where=(), skip_anonymous=False)  # they only decide which rows are taken
+        self.key = json.dumps([deeds, mapping.time_options, plain])
         self._expansion = Expansion(personas)
         self._mapper = Mapper(
             columns,
@@ -293,7 +295,8 @@ class Interpretation:
 def _bare(columns: Columns) -> Columns:
     """Return columns without those that are no part of a deed: properties, sets, aliases, ids."""
     people = tuple(who._replace(alias="", properties=(), sets=()) for who in columns.personas)
-    return columns._replace(personas=people, id="", properties=(), exclude=(), flatten=False, ignore=())
+    bare = columns._replace(personas=people, id="", properties=(), exclude=(), flatten=False, ignore=())
+    return bare._replace(rename=(), constant=())
 
 
 def _difference_of(before: Record, now: Record) -> str:
@@ -315,7 +318,7 @@ def _described(record: Record) -> str:
 
 def personas_to_json(personas: Sequence[Persona]) -> str:
     """Return personas as text for the ledger."""
-    return json.dumps(personas)
+    return json.dumps([persona.plain for persona in personas])
 
 
 def personas_from_json(text: str) -> tuple[Persona, ...]:

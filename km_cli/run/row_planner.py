@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Columns, LeftOut
+from km_cli.mapping import ANONYMOUS, Columns, LeftOut
 from km_cli.model import NANOSECONDS, Event, Finding, Held, Reject, Row, RowPlan
 from km_cli.planning import Planner
 from km_cli.planning.forecast import Forecaster
@@ -19,6 +19,12 @@ from km_cli.strategies import EventLists, Expansion
 
 _DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5", "reserved"})
 """Codes of rejects that Kissmetrics would answer with 200, and then drop (W3)."""
+
+_NOT_TAKEN = {
+    "left-out": "it is outside of the selection",
+    ANONYMOUS: "it names no persona, and is skipped",
+}
+"""Messages about rows that are not taken, by the code of their finding."""
 
 Forecast = dict[str, dict[str, Held]]
 """What Kissmetrics will hold, by site and persona."""
@@ -43,6 +49,7 @@ class RowPlanner:
     ) -> None:
         """Begin an input. Only selection and overlap of its settings may differ from those of the run."""
         self._settings = settings
+        self._skips_anonymous = columns.skip_anonymous
         self._mappers = mappers
         self._overlaps = overlaps
         self._row_findings = RowFindings(columns, reading.source, settings.spread, seeks_ids=self._seeks_ids)
@@ -57,11 +64,11 @@ class RowPlanner:
 
     def plan(self, one: Event | Reject | LeftOut) -> RowPlan:
         """Decide on a row."""
-        if type(one) is Event:
+        if isinstance(one, Event):
             return self._plan(one)
-        if type(one) is Reject:
+        if isinstance(one, Reject):
             return RowPlan(one.row, rejects=(one,), findings=_dropped(one))
-        return RowPlan(one.row, findings=(_about("left-out", "it is outside of the selection", one.row),))
+        return RowPlan(one.row, findings=(_about(one.code, _NOT_TAKEN[one.code], one.row),))
 
     def _plan(self, event: Event) -> RowPlan:
         own = self._mappers.reading_of(event.row)
@@ -70,6 +77,8 @@ class RowPlanner:
         found += self._row_findings.look(event)
         sequence = self._expansion.expand(event)
         if isinstance(sequence, Reject):
+            if sequence.code == "no-identity" and self._skips_anonymous:
+                return self.plan(LeftOut(event.row, ANONYMOUS))
             return RowPlan(event.row, rejects=(sequence,), findings=tuple(found))
         if undone := self._lists.look(event):
             found.append(undone)

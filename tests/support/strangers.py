@@ -277,7 +277,7 @@ STRANGERS = (
              ("properties.$insert_id",),
              "properties"),
     Stranger("amplitude", "amplitude.com/docs/apis/analytics/export", amplitude, ("event_type",),
-             ("event_time", "client_event_time"), ("user_id",), ("", "groups.company.0"), ("$insert_id",
+             ("event_time", "client_event_time"), ("user_id",), ("groups.company", "groups.company.0"), ("$insert_id",
              "uuid"),
              "event_properties"),
     Stranger("posthog", "posthog.com/docs/data/events", posthog, ("event",), ("timestamp",), ("distinct_id",),

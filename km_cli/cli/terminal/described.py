@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from km_cli.mapping import Columns
+from km_cli.mapping import Columns, condition_text
 
 
 def described(columns: Columns, members: Collection[str] = ()) -> str:
@@ -15,19 +15,26 @@ def described(columns: Columns, members: Collection[str] = ()) -> str:
     for one in columns.personas:
         if one.persona in members:
             text += f"; {one.persona} from the members' file" + (" where it is empty" if one.identity else "")
-    missing = [one.persona for one in columns.personas if not one.identity and one.persona not in members]
+    missing = [one.persona for one in columns.personas if not one.identities and one.persona not in members]
     if missing:
         text += f"; no column for {' and '.join(missing)}"
-    return "; ".join([text, *_properties(columns)])
+    return "; ".join([text, *_properties(columns), *_conditions(columns)])
 
 
 def _roles(columns: Columns) -> Iterator[tuple[str, str]]:
     for one in columns.personas:
         yield one.persona, one.identity
+        for other in one.others:
+            yield f"{one.persona} where that is empty", other
         yield f"alias of the {one.persona}", one.alias
     yield "event", columns.event
     yield "time", columns.timestamp
     yield "id", columns.id
+
+
+def _conditions(columns: Columns) -> Iterator[str]:
+    if columns.where:
+        yield f"only rows with {' and '.join(map(condition_text, columns.where))}"
 
 
 def _properties(columns: Columns) -> Iterator[str]:
@@ -41,6 +48,10 @@ def _properties(columns: Columns) -> Iterator[str]:
             yield f"properties{owners}: {', '.join(columns.properties) or 'none'}"
     for one in own:
         yield f"properties of the {one.persona}: {', '.join(one.properties or ()) or 'none'}"
+    for column, name in columns.rename:
+        yield f"{column!r} is sent as {name!r}"
+    for name, value in columns.constant:
+        yield f"{name!r} is {value!r} on every record"
     for one in columns.personas:
         if one.sets:
             yield f"set once for each {one.persona}: {', '.join(one.sets)}"

@@ -10,6 +10,7 @@ from typing import Any
 from km_cli.cli.terminal.observer import RunObserver
 from km_cli.cli.terminal.show import complain, counted, say, short, table
 from km_cli.config.settings import Settings
+from km_cli.mapping import ANONYMOUS
 from km_cli.model import Finding, Held
 from km_cli.rules import CATALOGUE, is_harmless
 from km_cli.run.row_planner import Forecast
@@ -253,15 +254,16 @@ def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
 
 
 def _skip_reasons(tally: Tally) -> str:
-    left_out = tally.findings["left-out"]
+    left_out, anonymous = tally.findings["left-out"], tally.findings[ANONYMOUS]
     without_persona = tally.undone
-    known = tally.rows.skipped - left_out - without_persona
+    known = tally.rows.skipped - left_out - anonymous - without_persona
     kinds = (
         (left_out, "left out by the selection"),
+        (anonymous, "without any persona"),
         (without_persona, "with an event that no persona does"),
         (known, "handled before, or identical to another row"),
     )
-    several = tally.rows.skipped not in (left_out, without_persona, known)
+    several = tally.rows.skipped not in (left_out, anonymous, without_persona, known)
     reasons = [f"{count:,} {reason}" if several else reason for count, reason in kinds if count]
     if tally.rejected_before:
         reasons.append(f"{tally.rejected_before:,} of them rejected before: see the rejects files")
