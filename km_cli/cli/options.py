@@ -91,11 +91,6 @@ def optional_files(command: Decorated) -> Decorated:
     )
 
 
-def one_file(command: Decorated) -> Decorated:
-    """Add the argument FILE, and the options that describe the format."""
-    return click.argument("file", metavar="FILE", shell_complete=paths)(format_options(command))
-
-
 output_file = section(
     "Output",
     option(
