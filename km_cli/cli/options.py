@@ -356,7 +356,8 @@ rejects = section(
         "--rejects",
         metavar="PATH",
         shell_complete=paths,
-        help="The file for rejected rows, where you can correct them. Default: beside the ledger.",
+        help="The file for rejected rows, where you can correct them: JSON lines, or a table if it ends with "
+        ".csv. Default: JSON lines beside the ledger.",
     ),
 )
 show = section(
