@@ -24,6 +24,7 @@ STAGES = {
     "ledger",
     "delivery",
     "inference",
+    "exports",
 }
 
 MAY_IMPORT = {
@@ -35,6 +36,7 @@ MAY_IMPORT = {
     "json_text": set(),
     **dict.fromkeys(STAGES, FOUNDATION),
     "inference": FOUNDATION | {"mapping"},  # it reads values as the mapping would
+    "exports": FOUNDATION | {"mapping"},  # its tables fill in what the mapping leaves open
     "standin": set(),
     "destinations": FOUNDATION | {"standin"},
     "rejects": FOUNDATION | {"inputs"},

@@ -347,6 +347,17 @@ def test_an_object_of_a_flat_table_is_excluded(key: str) -> None:
     assert sent(table, tabular=True, **{key: ("context",)}) == {"plan": "pro"}
 
 
+@pytest.mark.parametrize("wanted", [{"id": "p.*"}, {"exclude": ("p.*",)}, {"rename": (("p.*", "x"),)}])
+def test_only_properties_can_be_all_members(wanted: dict[str, Any]) -> None:
+    """Anything else is one column, or one object."""
+    for more in ({}, {"sets": ("p.*",)}):
+        with pytest.raises(
+            InputError, match=r"'p\.\*' .* means all members of an object, not one column"
+        ) as raised:
+            mapped({**LINE, "p": {"x": 1}}, USER._replace(**more), **({} if more else wanted))
+        assert raised.value.hint == "name one column, or the object itself: 'p'"
+
+
 NAMES = st.text("abc_.", max_size=3)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text("ab{[", max_size=4),

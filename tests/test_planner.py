@@ -539,6 +539,25 @@ def test_a_set_moves_from_a_second_with_another_value(log: Log) -> None:
     assert seconds(log.plan(set_once(("plan", "free")))) == [1]
 
 
+def stated(plan: str, second: int = 0) -> Set:
+    """A property that a row sets and does nothing else."""
+    return set_once(("Plan", plan), second=second)._replace(stated=True)
+
+
+def test_a_row_that_only_sets_a_property_is_sent_at_its_moment_each_time(log: Log) -> None:
+    plans = [log.plan(stated("pro")), log.plan(stated("team", 5)), log.plan(stated("pro", 9))]
+    assert sent_sets(*plans) == [(("Plan", "pro"),), (("Plan", "team"),), (("Plan", "pro"),)]
+    assert seconds(*plans) == [0, 5, 9]
+
+
+def test_a_row_that_only_sets_a_property_is_known_when_it_comes_again(log: Log) -> None:
+    log.plan(stated("pro"))
+    log.plan(stated("team"))  # moved: another value in the same second (D2)
+    log.begin()
+    assert sent_sets(log.plan(stated("pro")), log.plan(stated("team"))) == []
+    assert seconds(log.plan(stated("free"))) == [2]
+
+
 # Several calls
 
 

@@ -10,6 +10,7 @@ import pytest
 from km_cli.errors import InputError
 from km_cli.inputs import Source, open_reader
 from km_cli.inputs.base import LONGEST_RECORD
+from km_cli.inputs.jsonl import parse_object
 from km_cli.inputs.lines import BLOCK
 from km_cli.model import Reject
 from tests.support.reading import (
@@ -221,3 +222,33 @@ def test_a_header_alone_has_no_rows(data: bytes) -> None:
     """Nothing to send."""
     with written(data, "x.csv") as source:
         assert without_gaps(read_all(source)) == []
+
+
+OCTAL = [
+    (rb'{"plan":"caf\303\251"}', "café"),
+    (rb'{"plan":"\342\202\254 \342\202\254"}', "€ €"),
+    (rb'{"plan":"caf\303\251 \u00e9 \\303"}', "café é \\303"),
+    (rb'{"plan":"a\042b\011c\134"}', 'a"b\tc\\'),
+]
+
+
+@pytest.mark.parametrize(("raw", "plan"), OCTAL)
+def test_octal_escapes_are_read_as_utf8_and_counted(raw: bytes, plan: str) -> None:
+    """Old data exports of Kissmetrics have them."""
+    counted: dict[str, int] = {}
+    assert parse_object(raw, counted) == {"plan": plan}
+    assert counted == {"octal-escapes": 1}
+
+
+@pytest.mark.parametrize(
+    "raw", [rb'{"plan":"\303"}', rb'{"plan":"\400"}', rb'{"plan":"\18"}', rb'{"plan":"\000"}']
+)
+def test_octal_escapes_that_are_no_text_are_rejected(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not JSON|NUL"):
+        parse_object(raw)
+
+
+def test_a_pair_of_backslashes_before_digits_is_no_octal_escape() -> None:
+    counted: dict[str, int] = {}
+    assert parse_object(rb'{"path":"C:\\303\\251"}', counted) == {"path": r"C:\303\251"}
+    assert not counted

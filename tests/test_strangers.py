@@ -52,7 +52,6 @@ def test_the_object_that_holds_the_properties_is_named(tmp_path: Path, log: Stra
 
 ASKED = {
     "stripe": ["which column is the user?"],
-    "amplitude": ["in which time zone was the log written?"],
     "shop": ["which column is the event?"],
     "snowplow": ["in which time zone was the log written?"],
 }
@@ -83,3 +82,17 @@ def answer(toml: Path) -> None:
     if after.startswith('name = "user"\ncolumn = "?"'):
         user, after = "", after[after.index("[[personas]]") :]
     toml.write_text(before + user + after, encoding="utf-8")
+
+
+def test_a_pattern_of_exports_is_a_source_of_backfills(
+    km: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export's columns are those of its table, and its files are read each night like any others."""
+    monkeypatch.chdir(tmp_path)
+    log = next(log for log in STRANGERS if log.name == "amplitude")
+    lines = log.text().splitlines(keepends=True)
+    for number in range(2):
+        (tmp_path / f"{number}.jsonl").write_text("".join(lines[number::2]), encoding="utf-8")
+    out = km("init", "*.jsonl").ended(0).out
+    assert "2 files: an export of Amplitude" in out
+    assert km("backfill", "--to", "local", "--json").ended(0).summary["rows"]["sent"] == ROWS

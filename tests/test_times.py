@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
+from km_cli.mapping.times import LOCAL_EPOCH, AmbiguousTime, BadTime, TimeOptions, Times
 
 S = 1_704_067_200
 """2024-01-01T00:00:00Z in seconds."""
@@ -509,3 +509,39 @@ def test_any_text_is_a_time_or_is_not(text: str, time_options: TimeOptions) -> N
 def test_the_minute_24_after_midnight_is_no_hour_24(text: str) -> None:
     """Only the hour can be 24."""
     assert parse(text) > 0
+
+
+LOS_ANGELES = TimeOptions("America/Los_Angeles", LOCAL_EPOCH)
+
+
+@pytest.mark.parametrize(
+    ("text", "time_options", "expected"),
+    [
+        ("1704067200", TimeOptions("UTC", LOCAL_EPOCH), S * NS),
+        ("1704067200", LOS_ANGELES, (S + 8 * 3600) * NS),
+        ("1704067200123", LOS_ANGELES, (S + 8 * 3600) * NS + 123_000_000),
+        ("1719792000", LOS_ANGELES, (1_719_792_000 + 7 * 3600) * NS),
+        ("2024-01-01T00:00:00Z", LOS_ANGELES, S * NS),
+    ],
+)
+def test_numbers_may_count_on_the_clock_of_a_zone(
+    text: str, time_options: TimeOptions, expected: int
+) -> None:
+    """Older Mixpanel projects export such numbers; in summer the zone has another offset."""
+    times = Times(time_options, NOW)
+    assert times.parse(text) == expected
+    assert times.parse(text) == expected  # the unit is known by now
+
+
+def test_a_number_on_the_clock_of_no_zone_is_not_guessed() -> None:
+    with pytest.raises(AmbiguousTime, match="does not say which") as error:
+        parse("1704067200", TimeOptions("", LOCAL_EPOCH))
+    assert "--timezone UTC" in error.value.cure
+
+
+def test_an_hour_that_occurs_twice_is_not_guessed_in_a_number_either() -> None:
+    """On 3 November 2024 the clocks of Los Angeles showed 01:30 twice."""
+    with pytest.raises(BadTime, match="occurs twice"):
+        parse("1730597400", LOS_ANGELES)
+    later = TimeOptions("America/Los_Angeles", LOCAL_EPOCH, "later")
+    assert parse("1730597400", later) == (1_730_597_400 + 8 * 3600) * NS

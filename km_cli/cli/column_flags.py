@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+from msgspec import UNSET
 
 from km_cli.cli.context import km_toml_of, label_of_flag
 from km_cli.config.columns import constants, renamed_columns
@@ -46,10 +47,13 @@ def make_column_options(context: click.Context) -> ColumnOptions:
         flags["flatten"],
         event_name.strip(),
         ignored,
-        renamed_columns(columns.rename),
+        renamed_columns(columns.rename, leaves_reserved=columns.leave_out_reserved is True),
         () if _are_properties_off(context) else constants(columns.constant),
         tuple(map(make_condition, _united(columns.where, flags["where"]))),
         flags["skip_anonymous"],
+        "" if columns.without_event is UNSET else "set",
+        columns.leave_out_reserved is True,
+        withheld_alias="" if flags["allow_alias"] or columns.alias is UNSET else columns.alias,
     )
 
 

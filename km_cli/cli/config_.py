@@ -105,7 +105,7 @@ def _without_flags(km_toml: KmTomlFile) -> Iterator[_Value]:
     """Yield the keys of [columns] that no flag stands for."""
     for key in WITHOUT_FLAG:
         value = getattr(km_toml.config.columns, key)
-        is_set = isinstance(value, dict)
+        is_set = isinstance(value, dict | str | bool)
         yield _Value("columns", key, value if is_set else None, "km.toml" if is_set else "not set")
 
 
@@ -134,14 +134,20 @@ def _other_tables(km_toml: KmTomlFile, variables: Mapping[str, str]) -> Iterator
         yield from _table(km_toml.config.members)
     for source in km_toml.config.backfill:
         yield "\n[[backfill]]"
-        yield from _table(msgspec.structs.asdict(source))
+        values = msgspec.structs.asdict(source)
+        columns, personas = values.pop("columns"), values.pop("personas")
+        yield from _table(values)
+        if own := list(_table(msgspec.structs.asdict(columns))):
+            yield from ("\n[backfill.columns]", *own)
+        for persona in personas:
+            yield from ("\n[[backfill.personas]]", *_table(msgspec.structs.asdict(persona)))
 
 
 def _table(values: dict[str, Any]) -> Iterator[str]:
     from msgspec import UNSET
 
     for key, value in values.items():
-        if value not in (UNSET, "", {}, False) and (value != [] or key == "properties"):
+        if value not in (UNSET, None, "", {}, False) and (value != [] or key == "properties"):
             yield f"{_key(key)} = {_toml(value)}"
 
 

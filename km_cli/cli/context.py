@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from km_cli.config.kmtoml import KmToml
 
 _META_KEY = "km_cli.config"
+_PLACE_KEY = "km_cli.place"
 _NAME = "km.toml"
 _PATH_KEYS = ("ledger", "rejects")
 
-WITHOUT_FLAG = ("rename", "constant")
+WITHOUT_FLAG = ("rename", "constant", "alias", "without_event", "leave_out_reserved")
 """Keys of [columns] that no flag stands for."""
 
 _PARAMETERS = {"id": "event_id", "allow_id": "allowed"}
@@ -70,6 +71,18 @@ def load_km_toml(ctx: click.Context, value: str | None) -> None:
     file = KmTomlFile(path, read(path))
     ctx.meta[_META_KEY] = file
     ctx.default_map = dict(_defaults(file))
+
+
+def with_km_toml(ctx: click.Context, file: KmTomlFile, place: str, more: Mapping[str, Any]) -> click.Context:
+    """Return a context of the same command without any values, with another km.toml and `more` defaults.
+
+    `place` says where in km.toml they stand, for messages.
+    """
+    made = click.Context(ctx.command, info_name=ctx.command_path, obj=environment_of(ctx))
+    made.meta[_META_KEY] = file
+    made.meta[_PLACE_KEY] = place
+    made.default_map = {**dict(_defaults(file)), **more}
+    return made
 
 
 def _config_path(value: str) -> Path:
@@ -146,7 +159,8 @@ def label_of(ctx: click.Context, param: click.Parameter) -> str:
         return f"{param.envvar}:"
     if source is ParameterSource.DEFAULT_MAP:
         labels = {name: f"{table}.{key}".lstrip(".") for table, key, name in keys_for_flags()}
-        return f"km.toml, {labels[param.name or '']}:"
+        place = ctx.meta.get(_PLACE_KEY, "")
+        return f"km.toml, {place}{labels[param.name or '']}:"
     return param.opts[0]
 
 

@@ -12,6 +12,7 @@ from km_cli.cli.sections import Command
 
 @click.command("dry-run", cls=Command)
 @options.optional_files
+@options.source
 @options.columns
 @options.times
 @options.selection

@@ -12,6 +12,7 @@ from km_cli.cli.sections import Command
 
 @click.command("import", cls=Command)
 @options.files
+@options.source
 @options.columns
 @options.times
 @options.selection

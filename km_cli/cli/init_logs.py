@@ -37,6 +37,11 @@ class Logs:
         self.is_cut = False
         """Whether a file has more rows than were looked at; known after the first reading."""
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files, to be opened."""
+        return tuple(file.source for file in self.files)
+
     def rows(self) -> Iterator[Row]:
         """Yield the rows that can be read, and count the others."""
         for file in self.files:
@@ -85,7 +90,7 @@ class _File:
     """One of the files. It must be a regular file, because it is read more than once."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.source = source
         self.name = source.name
         if source.path is None:
             raise _only_once("standard input")
@@ -108,7 +113,7 @@ class _File:
     def rows(self) -> Generator[Row]:
         """Yield the rows that can be read, and count the others."""
         self.bad = 0
-        opened = open_reader(self._source)
+        opened = open_reader(self.source)
         try:
             for item in opened.reader().items():
                 if isinstance(item, Row):

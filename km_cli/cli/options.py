@@ -47,6 +47,12 @@ def _formats() -> Iterable[str]:
     return format_words()
 
 
+def _exports() -> Iterable[str]:
+    from km_cli.exports import NO_EXPORT, export_tables
+
+    return (*export_tables(), NO_EXPORT)
+
+
 def _strategies() -> Iterable[str]:
     from km_cli.strategies import STRATEGIES
 
@@ -75,6 +81,12 @@ format_options = section(
     ),
     option(
         "--encoding", metavar="NAME", default="", help="Such as utf-16, cp1252 or shift-jis. Default: UTF-8."
+    ),
+    option(
+        "--export",
+        type=_Words(_exports),
+        default=None,
+        help="The tool that exported the files. Default: by their content; none reads plain columns.",
     ),
 )
 
@@ -304,6 +316,18 @@ delivery = section(
         show_default=True,
         metavar="N",
         help="Attempts before a call is left pending for the next run.",
+    ),
+)
+
+
+source = section(
+    "Files",
+    option(
+        "--source",
+        metavar="NAME",
+        default="",
+        help="Read the files as the [[backfill]] of this name in km.toml, with its own columns, personas and "
+        "format.",
     ),
 )
 

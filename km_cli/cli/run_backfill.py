@@ -28,7 +28,7 @@ from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_backfill_sources
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.show import is_complaint_lost
-from km_cli.config.backfill import BackfillSource
+from km_cli.config.backfill import BackfillSource, settings_for
 from km_cli.errors import Exit, KmError, TimeIsUp, UsageError
 from km_cli.ledger import Ledger
 from km_cli.run import interrupts, pauses
@@ -61,6 +61,7 @@ def run_backfill(context: click.Context) -> int:
     with _reporting_errors(reporter):
         settings = make_settings(context)
         sources = make_backfill_sources(context, settings)
+        settings = settings_for(sources, settings)
         limits = Limits(flags["wait"], flags["max_time"], flags["strict"])
         # Mounted secrets are often readable by all. cron must not mail about them every night.
         if (environment.shows_progress or flags["verbose"]) and not flags["quiet"]:

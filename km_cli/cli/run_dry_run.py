@@ -11,6 +11,7 @@ from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_backfill_sources, make_file_sources
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.observer import ImportObserver
+from km_cli.config.backfill import settings_for
 from km_cli.config.settings import Settings
 from km_cli.errors import Exit
 from km_cli.ledger import Ledger
@@ -32,6 +33,7 @@ def run_dry_backfill(context: click.Context) -> int:
     """Rehearse a backfill and print a report; the exit code is also that of the worst problem with a file."""
     settings, summary = make_settings(context), BackfillSummary()
     sources = make_backfill_sources(context, settings)
+    settings = settings_for(sources, settings)
     own, clock = own_files(context, settings), environment_of(context).clock
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:

@@ -12,14 +12,17 @@ import click
 
 import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from km_cli.cli.context import environment_of
+from km_cli.cli.init_export import recognised_export
 from km_cli.cli.init_logs import Logs
 from km_cli.cli.terminal.show import say
 from km_cli.config.files import expanded
 from km_cli.errors import Exit, UsageError
+from km_cli.exports import ExportTable
 from km_cli.inference import (
     Guess,
     Inferred,
     PersonaFound,
+    backfill_text,
     busiest,
     counted,
     infer,
@@ -46,16 +49,17 @@ def run_init(context: click.Context) -> int:
         _check_free(target)
     options = make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"])
     logs = Logs(flags["files"], options)
+    files = logs.entries_from(target.parent if target else Path())
+    if export := recognised_export(logs.sources, flags["export"] or ""):
+        table, text = export
+        _put(target, text + (backfill_text(logs.name, files) if files else ""))
+        _Report(to_stderr=target is None).print_export(table, logs.name, _dry_run(context), target)
+        return Exit.OK
     found = infer(logs.rows, logs.columns, tabular=logs.tabular, now=environment_of(context).clock.now())
     if not found.rows:
         raise logs.without_rows()
     found = found._replace(is_all=found.is_all and not logs.is_cut)
-    files = logs.entries_from(target.parent if target else Path())
-    text = toml_text(found, logs.files[0].name if len(logs.files) == 1 else logs.name, files)
-    if target is None:
-        click.echo(text, nl=False)
-    else:
-        _write(target, text)
+    _put(target, toml_text(found, logs.name, files))
     report = _Report(to_stderr=target is None)
     report.print_roles(found, logs)
     report.print_next(found, logs, _dry_run(context), target)
@@ -68,6 +72,14 @@ def _check_free(target: Path) -> None:
             f"{target} exists already and is not overwritten",
             "write to another file with --output PATH, or to standard output with --output -",
         )
+
+
+def _put(target: Path | None, text: str) -> None:
+    """Write km.toml to its file, or to standard output if there is none."""
+    if target is None:
+        click.echo(text, nl=False)
+    else:
+        _write(target, text)
 
 
 def _write(target: Path, text: str) -> None:
@@ -142,6 +154,20 @@ class _Report:
             self._print_role("properties", listed(found.properties))
         for name, why in found.excluded:
             self._print_role("left out", f"{quoted(name)}: {why}")
+
+    def print_export(self, table: ExportTable, log: str, command: list[str], target: Path | None) -> None:
+        """Print that a log is an export of a tool, and what to do next."""
+        self._print(f"{log}: an export of {table.title}; its columns are those that {table.source} documents")
+        self._print_command(command, target, "check it" if target is None else f"check {target}")
+
+    def _print_command(self, command: list[str], target: Path | None, first: str) -> None:
+        if target is None:
+            first = f"save it as km.toml, {first}"
+        else:
+            self._print(f"\nwrote {target}")
+            if target != Path("km.toml"):
+                command = [*command, "--config", str(target)]
+        self._print(f"next: {first}, then {shlex.join(command)}")
 
     def print_next(self, found: Inferred, logs: Logs, command: list[str], target: Path | None) -> None:
         """Print the questions that km.toml has, if any, and what to do next."""

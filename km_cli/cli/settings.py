@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import click
 
 from km_cli.cli.column_flags import columns_named_at, make_column_options, with_property_flags
 from km_cli.cli.context import KmTomlFile, environment_of, km_toml_of, label_of_flag
+from km_cli.cli.own_columns import context_of_source, is_own, source_table
 from km_cli.cli.own_files import check_rejects_file, check_store
 from km_cli.cli.time_flags import make_time_options
 from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
+from km_cli.config.kmtoml import BackfillTable
 from km_cli.config.membership import read_members
 from km_cli.config.people import People, make_people
 from km_cli.config.reject_limit import make_reject_limit
@@ -34,6 +37,10 @@ def make_settings(context: click.Context) -> Settings:
 
     Raises UsageError for values that are wrong or contradict each other.
     """
+    source = context.params.get("source") or ""
+    if source:
+        table = source_table(context, source)
+        context, source = context_of_source(context, table), source if is_own(table) else ""
     flags, environment = context.params, environment_of(context)
     target = parse_target(flags["to"], environment.state_folder)
     _check_flags(context, target)
@@ -69,10 +76,35 @@ def make_settings(context: click.Context) -> Settings:
         rejects=rejects,
         environment=environment.variables,
         skipped=skipped,
+        export=flags["export"] or "",
+        allow_alias=flags["allow_alias"],
+        source=source,
         named_at=columns_named_at(context),
     )
     _check_files(context, settings)
     return settings
+
+
+def settings_of_source(context: click.Context, settings: Settings, table: BackfillTable) -> Settings:
+    """Return the settings of a backfill, with the columns, personas and format of one of its sources.
+
+    Raises UsageError for values that are wrong or contradict each other.
+    """
+    own = context_of_source(context, table)
+    flags, time_options, people, skipped = own.params, make_time_options(own), _people(own), _skipped(own)
+    return replace(
+        settings,
+        format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
+        people=people,
+        members=_members(own, people, time_options),
+        column_options=make_column_options(own),
+        time_options=time_options,
+        selection=make_selection(
+            flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]
+        ),
+        skipped=skipped,
+        source=table.name if is_own(table) else "",
+    )
 
 
 def _skipped(context: click.Context) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ import click
 from click.core import ParameterSource
 
 from km_cli.cli.context import km_toml_of
+from km_cli.cli.own_columns import is_read_apart
+from km_cli.cli.settings import settings_of_source
 from km_cli.config.backfill import BackfillSource, backfill_sources
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
@@ -39,13 +41,19 @@ def make_backfill_sources(context: click.Context, settings: Settings) -> tuple[B
             "there is no km.toml in this folder, and a backfill reads only the files that km.toml names",
             "change to its folder, or give --config PATH; `km-cli init FILE` writes a km.toml",
         )
+    names = context.params.get("names") or tuple(filter(None, [context.params.get("source")]))
     given = {name: source_of(name) is not ParameterSource.DEFAULT for name in ("since", "until")}
     return backfill_sources(
         km_toml.config,
         km_toml.folder,
-        context.params.get("names", ()),
+        names,
         settings.selection,
         given["since"],
         given["until"],
         settings.time_options.timezone,
+        {
+            table.name: settings_of_source(context, settings, table)
+            for table in km_toml.config.backfill
+            if is_read_apart(table) and (not names or table.name in names)
+        },
     )

@@ -9,7 +9,7 @@ import click
 
 from km_cli.cli.context import label_of_flag
 from km_cli.errors import UsageError, did_you_mean
-from km_cli.mapping import TimeOptions
+from km_cli.mapping import LOCAL_EPOCH, TimeOptions
 
 
 def make_time_options(context: click.Context) -> TimeOptions:
@@ -17,7 +17,7 @@ def make_time_options(context: click.Context) -> TimeOptions:
     flags = context.params
     if flags["timezone"]:
         _check_zone(flags["timezone"], label_of_flag(context, "timezone"))
-    if flags["time_format"]:
+    if flags["time_format"] not in ("", LOCAL_EPOCH):
         _check_format(flags["time_format"])
     return TimeOptions(flags["timezone"], flags["time_format"], flags["ambiguous"] or "")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,8 @@ class BackfillSource(NamedTuple):
     """A [[backfill]] of km.toml: patterns relative to the current folder, and the selection of its events.
 
     `optional` means that the source may have no file. `overlap` says how to treat rows of it that conflict
-    with other files.
+    with other files. `settings` are those of a run with the source's own columns, personas and format; None
+    if it has none of its own.
     """
 
     name: str
@@ -29,6 +31,13 @@ class BackfillSource(NamedTuple):
     selection: Selection
     optional: bool
     overlap: Overlap = Overlap.ASK
+    settings: Settings | None = None
+
+
+def settings_for(sources: Sequence[BackfillSource], settings: Settings) -> Settings:
+    """Return the settings of a run over these sources: with the sites that any of them is recorded in."""
+    sites = [site for source in sources for site in (source.settings or settings).people.sites]
+    return replace(settings, people=settings.people._replace(sites=tuple(dict.fromkeys(sites))))
 
 
 def overlap_of(source: BackfillSource, settings: Settings) -> Overlap:
@@ -53,26 +62,35 @@ def backfill_sources(
     since_given: bool,
     until_given: bool,
     timezone: str,
+    own: Mapping[str, Settings] | None = None,
 ) -> tuple[BackfillSource, ...]:
     """Return the sources of these names, or all sources if there are no names, in the order of km.toml.
 
     `folder` is that of km.toml; a `timezone` of "" is UTC. --since and --until override those of a source. If
-    they exclude all times of a source, that source is left out. Raises UsageError for names and times that
-    are wrong, and if no source is left.
+    they exclude all times of a source, that source is left out. `own` are the settings of sources with
+    columns, personas or a format of their own. Raises UsageError for names and times that are wrong, and if
+    no source is left.
     """
     _check_names([table.name for table in config.backfill], names)
-    flags = _Flags(selection, since_given, until_given, timezone)
+    flags, own = _Flags(selection, since_given, until_given, timezone), own or {}
     found, empty = [], None
     for at, table in enumerate(config.backfill, start=1):
         if names and table.name not in names:
             continue
         patterns = tuple(pattern_from_here(folder, entry) for entry in table.files)
+        settings = own.get(table.name)
+        if settings is not None:
+            zone = settings.time_options.timezone
+            flags_here = flags._replace(selection=settings.selection, timezone=zone)
+        else:
+            flags_here = flags
         try:
-            taken = _selection(f"km.toml, backfill[{at}]", table, flags)
+            taken = _selection(f"km.toml, backfill[{at}]", table, flags_here)
         except _NothingLeft as error:
             empty = error
             continue
-        found.append(BackfillSource(table.name, patterns, taken, table.optional, Overlap(table.overlap)))
+        overlap = Overlap(table.overlap)
+        found.append(BackfillSource(table.name, patterns, taken, table.optional, overlap, settings))
     if empty is not None and not found:
         raise empty
     return tuple(found)

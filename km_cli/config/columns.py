@@ -12,11 +12,16 @@ from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_name, is_reserv
 Pairs = tuple[tuple[str, str], ...]
 
 
-def renamed_columns(table: Mapping[str, str] | UnsetType) -> Pairs:
-    """Return the pairs of a column and its property in km.toml's `rename`. Raises UsageError."""
+def renamed_columns(table: Mapping[str, str] | UnsetType, *, leaves_reserved: bool = False) -> Pairs:
+    """Return the pairs of a column and its property in km.toml's `rename`. Raises UsageError.
+
+    With `leaves_reserved`, a property whose name is reserved is left out of the calls later on.
+    """
     if isinstance(table, UnsetType):
         return ()
     for column, name in table.items():
+        if leaves_reserved and is_reserved(name):
+            continue
         check_property(f"columns.rename.{column}", name)
     return tuple(table.items())
 

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from km_cli.config.files import read_small
 from km_cli.errors import UsageError, did_you_mean
+from km_cli.inputs.formats import format_words
 from km_cli.strategies import STRATEGIES
 
 _LARGEST = 1 << 20
@@ -106,10 +107,31 @@ class ColumnsTable(_Table, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    export: Annotated[str, Meta(description="the tool that exported the log, or none")] | UnsetType = UNSET
     skip: (
         Annotated[
             list[EventName],
             Meta(description="events that are left out on purpose"),
+        ]
+        | UnsetType
+    ) = UNSET
+    alias: (
+        Annotated[
+            str,
+            Meta(description="column of aliases of the actor: left out, and sent with --allow-alias"),
+        ]
+        | UnsetType
+    ) = UNSET
+    without_event: (
+        Annotated[
+            Literal["set"],
+            Meta(description="a row without an event sets its properties; default: it is rejected"),
+        ]
+        | UnsetType
+    ) = UNSET
+    leave_out_reserved: (
+        Annotated[
+            bool, Meta(description="if true, properties that Kissmetrics reserves are left out and counted")
         ]
         | UnsetType
     ) = UNSET
@@ -185,6 +207,12 @@ class DeliveryTable(_Table, frozen=True):
     max_rejects: Annotated[str, Meta(pattern=_REJECT_LIMIT)] | int | UnsetType = UNSET
 
 
+if TYPE_CHECKING:
+    FormatWord = str
+else:  # as below
+    FormatWord = Literal[format_words()]
+
+
 class BackfillTable(_Table, frozen=True):
     """A source of `km-cli backfill`."""
 
@@ -203,6 +231,16 @@ class BackfillTable(_Table, frozen=True):
         Literal["ask", "repeats", "separate"],
         Meta(description="how to treat a row if another file has its event at its moment with other values"),
     ] = "ask"
+    format: Annotated[FormatWord, Meta(description="default: by the name and the content")] | None = None
+    encoding: Annotated[str, Meta(description="such as utf-16 or cp1252; default: UTF-8")] = ""
+    delimiter: Annotated[str, Meta(description="comma, semicolon, tab or pipe")] = ""
+    export: Annotated[str, Meta(description="the tool that exported the files, or none")] = ""
+    columns: Annotated[
+        ColumnsTable, Meta(description="keys of [columns] that are other ones for this source")
+    ] = ColumnsTable()
+    personas: Annotated[
+        list[PersonaTable], Meta(description="the personas of this source, instead of those of km.toml")
+    ] = msgspec.field(default_factory=list)
 
 
 if TYPE_CHECKING:
@@ -322,8 +360,8 @@ def _check_keys(path: Path, found: Any, table: type[Struct], place: str) -> None
                 did_you_mean(key, fields, f"the keys are: {', '.join(fields)}", place.__add__),
             )
         for inner, below in _tables(key, value):
-            if kind := _TABLES.get(f"{place}{key}"):
-                _check_keys(path, below, kind, f"{inner}.")
+            if kind := _TABLES.get(re.sub(r"\[\d+\]", "", f"{place}{key}")):
+                _check_keys(path, below, kind, f"{place}{inner}.")
 
 
 def _tables(key: str, value: Any) -> list[tuple[str, Any]]:
@@ -341,4 +379,6 @@ _TABLES: dict[str, type[Struct]] = {
     "personas": PersonaTable,
     "delivery": DeliveryTable,
     "backfill": BackfillTable,
+    "backfill.columns": ColumnsTable,
+    "backfill.personas": PersonaTable,
 }

@@ -58,6 +58,8 @@ def make_people(
         _check(personas)
         _check_trial(personas, config, site)
     personas = _with_columns(personas, columns)
+    if allow_alias and config.columns.alias:
+        personas = (personas[0]._replace(alias=personas[0].alias or config.columns.alias), *personas[1:])
     _check_aliases(personas)
     for persona in personas:
         if persona.alias and not allow_alias:

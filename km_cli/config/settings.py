@@ -34,8 +34,10 @@ class Settings:
     """The settings of a run. `batch_size` is in rows, `rate` in calls per second, `timeout` in seconds.
 
     `concurrency` is how many calls are in flight; None for a number that adapts.
+    `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip. `source`
+    names the [[backfill]] whose own columns and personas these are, "" for those of km.toml. `export` names
+    the table by which all inputs are read; "" recognises exports, "none" does not.
     `named_at` is where each column is named, for messages.
-    `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip.
     """
 
     files: tuple[str, ...]
@@ -63,6 +65,9 @@ class Settings:
     environment: Mapping[str, str]
     transport: Transport = Transport.AUTO
     skipped: tuple[str, ...] = ()
+    source: str = ""
+    export: str = ""
+    allow_alias: bool = False
     named_at: NamedAt = field(default_factory=dict)
 
     @property
@@ -94,6 +99,8 @@ class Settings:
             parts.append(sorted(options.ignore))
         if any(options[_OLD_OPTIONS + 1 :]):
             parts.append(options[_OLD_OPTIONS + 1 :])
+        if self.export:
+            parts.append(["export", self.export])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property

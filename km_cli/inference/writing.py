@@ -82,7 +82,12 @@ def toml_text(found: Inferred, source: str, files: tuple[str, ...] = ()) -> str:
         lines += ["", *_swapped(found.personas)]
     for place, persona in enumerate(found.personas):
         lines += ["", *_persona(persona, found, is_actor=place == 0)]
-    lines += ["", *(_backfill(files) if files else _BACKFILL), *_overlap((source, *files))]
+    return "\n".join(lines) + "\n" + backfill_text(source, files)
+
+
+def backfill_text(source: str, files: tuple[str, ...]) -> str:
+    """Return the part of km.toml about backfills: with these files, or as a comment if there are none."""
+    lines = ["", *(_backfill(files) if files else _BACKFILL), *_overlap((source, *files))]
     return "\n".join(lines) + "\n"
 
 

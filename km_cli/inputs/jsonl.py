@@ -21,6 +21,7 @@ from km_cli.inputs.base import (
 from km_cli.inputs.keys import keys_of
 from km_cli.inputs.lines import Overlong
 from km_cli.inputs.messages import excerpt, shell_command
+from km_cli.inputs.octal import without_octal
 from km_cli.json_text import TOO_DEEP, check_value, parse_json
 from km_cli.model import Gap, Reject, Row
 
@@ -101,7 +102,7 @@ class JsonLinesReader:
         if type(raw) is Overlong:
             return Reject(place, "record-too-long", too_long(raw))
         try:
-            values = parse_object(raw)
+            values = parse_object(raw, self._normalised)
         except UnicodeDecodeError:
             return Reject(place, *not_text(self._encoding))
         except RecursionError:
@@ -113,13 +114,21 @@ class JsonLinesReader:
         return place._replace(values=values)
 
 
-def parse_object(raw: bytes) -> dict[str, Any]:
+def parse_object(raw: bytes, normalised: dict[str, int] | None = None) -> dict[str, Any]:
     """Return the object that one line holds; raises ValueError if it holds anything else.
 
-    Raises RecursionError for one that is nested more than DEEPEST levels.
+    Raises RecursionError for one that is nested more than DEEPEST levels. Counts a line with octal escapes.
     """
     text = raw.decode("utf-8-sig").strip()
-    values = parse_json(text)
+    try:
+        values = parse_json(text)
+    except ValueError:
+        plain = without_octal(text)
+        if plain == text:
+            raise
+        values = parse_object(plain.encode())
+        if normalised is not None:
+            normalised["octal-escapes"] = normalised.get("octal-escapes", 0) + 1
     if not isinstance(values, dict):
         raise ValueError(f"not a JSON object but {excerpt(text)}")
     check_value(values, text)

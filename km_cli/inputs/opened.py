@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from typing import BinaryIO, NamedTuple, cast
+from contextlib import suppress
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple, cast
 
-from km_cli.errors import ReadError
+from km_cli.errors import InputError, ReadError
 from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Check, Reader, Text, no_check
 from km_cli.inputs.formats import recognise_format
 from km_cli.inputs.lines import split_lines
 from km_cli.inputs.source import Source, Stream
+from km_cli.model import Row
 
 _HEAD = 1 << 20
 """Bytes at the beginning by which an input's format and columns are recognised."""
+
+_LOOKED_AT = 1 << 18
+"""Bytes at the beginning whose records show which tool wrote the input."""
 
 _START = 1 << 16
 """Bytes at the beginning whose hash says whether two files may be the same log."""
@@ -99,9 +105,29 @@ class Opened:
             self._broken,
         )
         self._layout = self.format.layout(self._text)
+        self._beginning = head[len(self._layout.preamble) :][:_LOOKED_AT]
         self._text = self._text._replace(head=b"")
         self.columns, self.regular = self._layout.columns, self._layout.regular
         self.token = self._layout.token
+
+    def first_records(self, most: int) -> list[dict[str, Any]]:
+        """Return the values of the first records by column, at most so many; those that are bad are left out.
+
+        There are none if the records are rejects: they belong to the readings that they came from.
+        """
+        if self.format.holds_rejects:
+            return []
+        # The last line of a longer input may be cut, and looks like a bad record then.
+        lines = split_lines(io.BytesIO(self._beginning), self.format.longest_line)
+        text = self._text._replace(lines=lines, normalised=defaultdict(int), broken=None)
+        records: list[dict[str, Any]] = []
+        tabular = self.format.is_tabular
+        with suppress(InputError, ReadError):
+            rows = (item for item in self.format.reader(text, self._layout).items() if type(item) is Row)
+            for row in islice(rows, most):
+                values = dict(zip(self.columns, row.values, strict=True)) if tabular else row.values
+                records.append(values)  # one by one, so that an error leaves those before it
+        return records
 
     def _read_head(self, size: int) -> bytes:
         """Return the next `size` bytes. An error is kept, and raised when the bytes before it were read."""

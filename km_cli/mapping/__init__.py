@@ -14,6 +14,7 @@ from km_cli.mapping.nested import BadRow, root
 from km_cli.mapping.recognition import members_columns, recognise_columns
 from km_cli.mapping.selection import (
     ANONYMOUS,
+    WITHHELD,
     Bound,
     EventsSeen,
     LeftOut,
@@ -23,11 +24,13 @@ from km_cli.mapping.selection import (
     make_selection,
 )
 from km_cli.mapping.swapped import are_swapped
-from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
+from km_cli.mapping.times import LOCAL_EPOCH, AmbiguousTime, BadTime, TimeOptions, Times
 
 __all__ = [
     "ANONYMOUS",
+    "LOCAL_EPOCH",
     "USUAL",
+    "WITHHELD",
     "AmbiguousTime",
     "BadRow",
     "BadTime",

@@ -23,6 +23,11 @@ class ColumnOptions(NamedTuple):
     are neither sent nor compared. `rename` are pairs of a column and the property that it is sent as,
     `constant` pairs of a property and its value on every record. Only rows that meet all conditions in
     `where` are taken. With `skip_anonymous`, rows that name no persona are skipped, not rejected.
+
+    `without_event` says what a row without an event does: "set" sets its properties, "" rejects it. With
+    `leave_out_reserved`, properties that Kissmetrics reserves are left out and counted; without it their row
+    is rejected. `export` is the name and the version of the table that the columns come from, if any.
+    `withheld_alias` is a column of aliases that --allow-alias would send.
     """
 
     event: str = ""
@@ -37,6 +42,10 @@ class ColumnOptions(NamedTuple):
     constant: tuple[tuple[str, str], ...] = ()
     where: tuple[Condition, ...] = ()
     skip_anonymous: bool = False
+    without_event: str = ""
+    leave_out_reserved: bool = False
+    export: str = ""
+    withheld_alias: str = ""
 
 
 class PersonaColumns(NamedTuple):
@@ -69,8 +78,8 @@ class PersonaColumns(NamedTuple):
 class Columns(NamedTuple):
     """The columns as they are used; "" where the input has none. `personas` are in the strategy's order.
 
-    `event_name` is the event of every row, for logs without an event column. The last four are as in
-    ColumnOptions.
+    `event_name` is the event of every row, for logs without an event column. The fields from `rename`
+    on are as in ColumnOptions.
     """
 
     personas: tuple[PersonaColumns, ...]
@@ -86,18 +95,24 @@ class Columns(NamedTuple):
     constant: tuple[tuple[str, str], ...] = ()
     where: tuple[Condition, ...] = ()
     skip_anonymous: bool = False
+    without_event: str = ""
+    leave_out_reserved: bool = False
+    export: str = ""
+    withheld_alias: str = ""
 
     @property
     def plain(self) -> tuple[object, ...]:
         """The fields for the ledger. It lacks those that are unused and unknown to older versions."""
-        is_old = not (self.rename or self.constant or self.where or self.skip_anonymous)
-        return ([persona.plain for persona in self.personas], *self[1 : 9 if is_old else None])
+        newer = self[_OLD_FIELDS:]
+        old = ([persona.plain for persona in self.personas], *self[1:_OLD_FIELDS])
+        return (*old, *newer) if any(newer) else old
 
     @property
     def is_named_anew(self) -> bool:
         """Whether some properties have another name than their columns, or are in no column."""
         named = self.all_properties or ()
-        return bool(self.rename or self.constant or any(name.endswith(MEMBERS) for name in named))
+        has_members = any(name.endswith(MEMBERS) for name in named)
+        return bool(self.rename or self.constant or self.leave_out_reserved or has_members)
 
     def is_ignored(self, name: str) -> bool:
         """Tell whether a column is neither sent nor compared, or lies in an object that is not."""
@@ -122,7 +137,7 @@ class Columns(NamedTuple):
     @property
     def taken(self) -> frozenset[str]:
         """The columns that have a role other than property of records."""
-        names = [self.event, self.timestamp, self.id]
+        names = [self.event, self.timestamp, self.id, self.withheld_alias]
         for persona in self.personas:
             names += [*persona.identities, persona.alias, *persona.sets]
         return frozenset(filter(None, names))
@@ -142,6 +157,10 @@ class Columns(NamedTuple):
         ]
         named = tuple(dict.fromkeys(name for names in asked for name in names or ()))
         return None if None in asked else named
+
+
+_OLD_FIELDS = Columns._fields.index("rename")
+"""How many fields every ledger has of Columns; those behind them are kept only if one is used."""
 
 
 def property_columns(columns: Columns, found: tuple[str, ...]) -> tuple[str, ...]:

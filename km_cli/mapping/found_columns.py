@@ -33,6 +33,9 @@ _FLAGS = frozenset({*USUAL, "id", "property", *_LEFT_OUT, "where"})
 RENAMED = "columns.rename"
 """The role of a column that km.toml renames."""
 
+ALIAS_COLUMN = "columns.alias"
+"""The role of a column of aliases that is left out unless --allow-alias is given."""
+
 MEMBERS = "members."
 """Beginning of the roles in a members' file."""
 
@@ -71,12 +74,6 @@ class FoundColumns:
     def value(self, name: str, role: str, *, sparse: bool = False) -> str:
         """Return the column of a role. Raises InputError if there is none, or if it holds objects."""
         column = self.named(name, role, sparse=sparse)
-        if column.endswith(MEMBERS_OF) and column not in self._names:
-            raise InputError(
-                f"{self._source}: {column!r} ({self._place(role, name)}) means all members of an object, "
-                "not one column",
-                f"name one column: {how_to_ask(role)}",
-            )
         if inside := [] if column in self._names else self._inside(column):
             raise InputError(
                 f"{self._source}: {column!r} ({self._place(role, name)}) is an object with "
@@ -97,6 +94,11 @@ class FoundColumns:
         alike = [path for path in self._names if path.casefold() == name.casefold()]
         if len(alike) == 1:
             return alike[0]
+        if name.endswith(MEMBERS_OF) and not _takes_members(role):
+            raise InputError(
+                f"{self._source}: {name!r} ({_place(role)}) means all members of an object, not one column",
+                f"name one column, or the object itself: {name.removesuffix(MEMBERS_OF)!r}",
+            )
         if self._reaches_inside(name, role) or (sparse and not self._tabular):
             return name
         if name == _UNANSWERED:
@@ -194,6 +196,11 @@ class FoundColumns:
         return f"{hint}; or let `km-cli init {source}` look at all columns"
 
 
+def _takes_members(role: str) -> bool:
+    """Tell whether all members of an object can have a role together: they can be properties."""
+    return role == "property" or role.endswith(PROPERTIES)
+
+
 def usual_names(role: str) -> tuple[str, ...]:
     """Return a role's usual names. A persona from km.toml has its own name and that with `_id`."""
     return USUAL.get(role) or (normal_name(role), f"{normal_name(role)}_id")
@@ -203,7 +210,7 @@ def _place(role: str) -> str:
     """Return where a role's column is named: in a flag, or in km.toml."""
     if role in _FLAGS:
         return f"--{role}, or km.toml"
-    if role.startswith(MEMBERS) or role == RENAMED:
+    if role.startswith(MEMBERS) or role in (RENAMED, ALIAS_COLUMN):
         return f"km.toml, {role}"
     return f"km.toml, {role}" if role.endswith(_IN_PERSONAS) else f"km.toml, the persona {role!r}"
 

@@ -16,7 +16,7 @@ from km_cli.mapping.members import Members
 from km_cli.mapping.naming import Naming, naming_of
 from km_cli.mapping.nested import BadRow
 from km_cli.mapping.properties import check_size, properties_reader, property_filter
-from km_cli.mapping.selection import ANONYMOUS, EventsSeen, LeftOut, Selection
+from km_cli.mapping.selection import ANONYMOUS, WITHHELD, EventsSeen, LeftOut, Selection
 from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
 from km_cli.model import NANOSECONDS, Event, Finding, Persona, PersonaPart, Properties, Reject, Row
 from km_cli.model.making import maker
@@ -76,6 +76,8 @@ class Mapper:
         )
         if columns.event_name:
             self._event = lambda _: columns.event_name
+        self._sets_without_event = columns.without_event == "set"
+        self._withheld = cell(columns.withheld_alias) if columns.withheld_alias else None
         self._sharing_a_site = _sharing_a_site(personas)
         others = Identities(allowed, trimmed=self._trimmed)
         self._parts = _Parts(columns, personas, cell, others, self._naming, tabular=tabular)
@@ -99,7 +101,7 @@ class Mapper:
                 self._check_any(identities)
             name = self._event(values)
             if len(name) > LONGEST_NAME or not name or name.isspace():
-                raise _bad_event(name)
+                name = self._no_event(name)
             time = self._timestamp(values)
             moment = self._times.parse(time)
             if is_part and self._members is not None:
@@ -110,23 +112,24 @@ class Mapper:
             properties = self._properties.read(values)
             if len(row.raw) > LONGEST_VALUE // 4:
                 check_size(properties)
-            named = self._naming.named(properties) if self._naming else properties
+            named = properties if self._naming is None else self._naming.named(properties)
             parts = self._parts.deal(values, identities, properties, named)
+            if not name:
+                parts = self._stated(values, parts)
             event_id = self._id(values).strip()
-        except (BadRow, BadIdentity) as error:
+        except (BadRow, BadIdentity, BadTime) as error:
             return self._refused(row, error)
-        except BadTime as error:
-            return Reject(row, "time", str(error))
         except AmbiguousTime as error:
             place = f"{row.source}, line {row.line}"
             raise InputError(
                 f"{place}: {error}", error.cure, plain=f"{place}: its time is ambiguous"
             ) from None
-        has_findings = is_part or self._times.leap_second or self._several
+        has_findings = is_part or self._times.leap_second or self._several or self._withheld
         findings = tuple(self._findings(row, identities)) if has_findings else ()
         empty = self._properties.width - len(properties)
-        if empty or self._trimmed or moment % NANOSECONDS:
-            self._count(moment, empty)
+        reserved = self._naming.left_out if self._naming else 0
+        if empty or self._trimmed or moment % NANOSECONDS or reserved:
+            self._count(moment, empty, reserved)
         cells, is_date = self._cells(values), self._times.is_date(time)
         return _event((row, parts, name, moment, named, event_id, cells, is_date, findings))
 
@@ -148,7 +151,25 @@ class Mapper:
         except (BadRow, BadTime):
             return False  # A row without a name or a time is rejected, in any selection.
 
-    def _refused(self, row: Row, error: BadRow | BadIdentity) -> Reject | LeftOut:
+    def _no_event(self, name: str) -> str:
+        """Return "" if a row may lack an event, because it sets properties. Raises BadRow otherwise."""
+        if name.strip() or not self._sets_without_event:
+            raise _bad_event(name)
+        return ""
+
+    def _stated(self, values: Any, parts: Sequence[PersonaPart]) -> tuple[PersonaPart, ...]:
+        """Return the parts of a row without an event, which sets its properties. Raises BadRow for none."""
+        if any(part.properties or part.alias for part in parts):
+            return tuple(part._replace(properties=(), sets=part.properties) for part in parts)
+        if self._withheld and self._withheld(values):
+            raise BadRow(WITHHELD, "it only names an alias")
+        raise BadRow("no-event", "it has neither an event nor a property that can be sent")
+
+    def _refused(self, row: Row, error: BadRow | BadIdentity | BadTime) -> Reject | LeftOut:
+        if isinstance(error, BadTime):
+            return Reject(row, "time", str(error))
+        if error.code == WITHHELD:
+            return LeftOut(row, WITHHELD)
         if self._skips_anonymous and error.code == "no-identity":
             return LeftOut(row, ANONYMOUS)
         return Reject(row, error.code, str(error))
@@ -184,8 +205,10 @@ class Mapper:
             for identity, other, (*_, clean) in zip(identities, known, self._identities, strict=True)
         ]
 
-    def _count(self, moment: int, empty: int) -> None:
+    def _count(self, moment: int, empty: int, reserved: int) -> None:
         """Count the unusual forms in a row that is sent."""
+        if reserved:
+            self._normalised["reserved-names"] += reserved
         if empty:
             self._normalised["empty-values"] += empty
         if moment % NANOSECONDS:
@@ -204,6 +227,8 @@ class Mapper:
         for column, number in dict.fromkeys(self._several):
             message = f"{column!r} lists {number} values, and the row is recorded for the first one alone"
             yield Finding("one-of-several", message, row.source, row.line, repr(column))
+        if self._withheld and (alias := self._withheld(row.values)):
+            yield Finding(WITHHELD, f"its alias {alias!r} is not sent", row.source, row.line)
         if self._times.leap_second:
             yield Finding("leap-second", "the second :60 is read as :59", row.source, row.line)
 

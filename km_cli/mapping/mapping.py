@@ -15,12 +15,14 @@ from km_cli.model import Persona
 class Mapping(NamedTuple):
     """All settings that decide which event a row becomes. The ledger keeps them with a reading.
 
-    `people` is a digest of the personas.
+    `people` is a digest of the personas. `source` names the [[backfill]] whose own columns these are, "" for
+    those of km.toml.
     """
 
     columns: Columns
     time_options: TimeOptions
     people: str = ""
+    source: str = ""
 
     def overridden(
         self,
@@ -40,20 +42,22 @@ class Mapping(NamedTuple):
                 *(asked or known for asked, known in zip(time_options, self.time_options, strict=True))
             ),
             self.people,
+            self.source,
         )
 
     def to_json(self) -> str:
         """Return the mapping as text, for the ledger."""
-        return json.dumps([self.columns.plain, self.time_options, self.people])
+        last = [self.people, self.source] if self.source else [self.people]
+        return json.dumps([self.columns.plain, self.time_options, *last])
 
     @classmethod
     def from_json(cls, text: str) -> Mapping:
         """Return the mapping that `to_json` wrote."""
-        columns, time_options, people = json.loads(text)
+        columns, time_options, *last = json.loads(text)
         personas, event, timestamp, event_id, properties, exclude, flatten, event_name, *newer = columns
         # A ledger of format 2 has no list of ignored columns; no ledger has the fields that are not used.
         newer += _UNUSED[len(newer) :]
-        ignore, rename, constant, where, skip_anonymous = newer
+        ignore, rename, constant, where, *plain = newer
         return cls(
             Columns(
                 tuple(_persona_columns(*one) for one in personas),
@@ -68,14 +72,14 @@ class Mapping(NamedTuple):
                 tuple((column, name) for column, name in rename),
                 tuple((name, value) for name, value in constant),
                 tuple(Condition(column, is_in, tuple(values)) for column, is_in, values in where),
-                skip_anonymous,
+                *plain,
             ),
             TimeOptions(*time_options),
-            people,
+            *last,
         )
 
 
-_UNUSED: list[Any] = [(), (), (), (), False]
+_UNUSED: list[Any] = [(), (), (), (), False, "", False, "", ""]
 """The fields of Columns that the text of a mapping may lack, as they are when unused."""
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
-from km_cli.kissmetrics import fold_name
+from km_cli.kissmetrics import fold_name, is_reserved
 from km_cli.mapping.columns import Columns
 from km_cli.mapping.nested import MEMBERS, BadRow
 from km_cli.mapping.properties import check_property
@@ -23,7 +24,10 @@ class Naming:
         objects = {name[:-1] for name in columns.all_properties or () if name.endswith(MEMBERS)}
         self._prefixes = tuple(sorted(objects, key=len, reverse=True))
         self._constant = columns.constant
-        self._known: Remembered[tuple[str, ...], tuple[str, ...]] = Remembered(_MOST_KNOWN)
+        self._leaves_reserved = columns.leave_out_reserved
+        self.left_out = 0
+        """How many properties of the last row were left out because Kissmetrics reserves their names."""
+        self._known: Remembered[tuple[str, ...], tuple[str | None, ...]] = Remembered(_MOST_KNOWN)
 
     def name(self, path: str) -> str:
         """Return the property that a column is sent as."""
@@ -40,14 +44,27 @@ class Naming:
         paths = tuple([path for path, _ in properties])
         names = self._known.get(paths)
         if names is None:
-            names = tuple(map(self.name, paths))
+            names = tuple(map(self._sent_name, paths))
             self._check(paths, names)
             self._known.remember(paths, names)
-        return (*zip(names, [value for _, value in properties], strict=True), *self._constant)
+        values = [value for _, value in properties]
+        if None in names:
+            sent = [(name, value) for name, value in zip(names, values, strict=True) if name is not None]
+            self.left_out = len(names) - len(sent)
+            return (*sent, *self._constant)
+        self.left_out = 0
+        return (*zip(cast("tuple[str, ...]", names), values, strict=True), *self._constant)
 
-    def _check(self, paths: Iterable[str], names: Iterable[str]) -> None:
+    def _sent_name(self, path: str) -> str | None:
+        """Return the property that a column is sent as, None if it is left out."""
+        name = self.name(path)
+        return None if self._leaves_reserved and is_reserved(name) else name
+
+    def _check(self, paths: Iterable[str], names: Iterable[str | None]) -> None:
         folded = {fold_name(name): f"the constant {name!r}" for name, _ in self._constant}
         for path, name in zip(paths, names, strict=True):
+            if name is None:
+                continue
             check_property(name, path)
             if other := folded.get(fold_name(name)):
                 raise BadRow("twice", f"{other} and {path!r} would become one property, {name!r} (D4)")

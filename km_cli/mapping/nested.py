@@ -35,7 +35,10 @@ _TYPED = frozenset(
     | {"stringValue", "intValue", "doubleValue", "boolValue"}
 )
 
-_BESIDE = frozenset({"value", "set_timestamp_micros"})
+_SET_AT = frozenset({"set_timestamp_micros"})
+"""The time at which a user property was set, among the types of its value (or beside them)."""
+
+_BESIDE = frozenset({"value"}) | _SET_AT
 """Members that an item of a list of keys and values has beside its key."""
 
 
@@ -127,8 +130,8 @@ def _pair(item: Any) -> tuple[str, Any] | None:
     name, value = item[key], item["value"]
     if not isinstance(name, str):
         return None
-    if isinstance(value, dict) and value.keys() <= _TYPED:
-        return name, next((one for one in value.values() if one is not None), None)
+    if isinstance(value, dict) and value.keys() <= _TYPED | _SET_AT:
+        return name, next((one for kind, one in value.items() if one is not None and kind in _TYPED), None)
     return name, value
 
 

@@ -11,6 +11,7 @@ from km_cli.kissmetrics import LONGEST_NAME, fold_name, is_reserved
 from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns, property_columns
 from km_cli.mapping.found_columns import (
     ALIAS,
+    ALIAS_COLUMN,
     MEMBERS,
     PROPERTIES,
     RENAMED,
@@ -43,23 +44,29 @@ def recognise_columns(
     time or any persona that is recorded, or if one must never be a property.
     """
     columns = FoundColumns(found, source, tabular=tabular, named_at=named_at)
+    is_export = bool(column_options.export)
     asked = _asked_columns(column_options, personas, columns)
     people = tuple(_persona_columns(persona, "", columns) for persona in personas)
     _check_apart(asked, people, source)
-    by_role = _Choice(columns, people, asked).by_role()
-    if not tabular and _needs_objects(by_role, column_options, people):
-        _look_inside(by_role, columns, people, column_options.exclude)
+    if is_export:  # a property of an export may well have a usual name
+        by_role = dict.fromkeys(("event", "timestamp", *(one.name for one in personas)), "") | asked
+    else:
+        by_role = _Choice(columns, people, asked).by_role()
+        if not tabular and _needs_objects(by_role, column_options, people):
+            _look_inside(by_role, columns, people, column_options.exclude)
     if column_options.event_name:
         by_role["event"] = ""
     _check_found(by_role, column_options, personas, members, columns)
     ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
+    # The first objects need not have all members that `OBJECT.*` may send, and that are to be left out.
+    is_open = is_export or any(name.endswith(MEMBERS_OF) for name in column_options.properties or ())
     made = Columns(
         tuple(one._replace(identity=by_role[one.persona]) for one in people),
         by_role["event"],
         by_role["timestamp"],
         asked.get("id", ""),
-        columns.all_named(column_options.properties, "property"),
-        (*(columns.all_named(column_options.exclude, "exclude-property") or ()), *ignored),
+        columns.all_named(column_options.properties, "property", sparse=is_export),
+        (*(columns.all_named(column_options.exclude, "exclude-property", sparse=is_open) or ()), *ignored),
         column_options.flatten,
         column_options.event_name,
         ignored,
@@ -67,10 +74,20 @@ def recognise_columns(
         column_options.constant,
         _conditions(column_options, columns),
         column_options.skip_anonymous,
+        column_options.without_event,
+        column_options.leave_out_reserved,
+        column_options.export,
+        columns.named(column_options.withheld_alias, ALIAS_COLUMN, sparse=True)
+        if column_options.withheld_alias
+        else "",
     )
     _check_ignored(made, source)
     if tabular:
-        _check_properties(_sent_columns((*property_columns(made, found), *_set_columns(made)), made), source)
+        _check_properties(
+            _sent_columns((*property_columns(made, found), *_set_columns(made)), made),
+            source,
+            leaves_out=made.leave_out_reserved,
+        )
         _check_links(made, personas, found, source)
     return made
 
@@ -79,10 +96,15 @@ def _asked_columns(
     column_options: ColumnOptions, personas: Sequence[Persona], columns: FoundColumns
 ) -> dict[str, str]:
     """Return the columns that are asked for, by role. Raises InputError if one is missing."""
-    asked = {role: columns.value(name, role) for role, name in _asked(column_options) if name}
+    is_export = bool(column_options.export)
+    asked = {
+        role: columns.value(name, role, sparse=is_export) for role, name in _asked(column_options) if name
+    }
     for persona in personas:
         if persona.column:
-            sparse = bool(persona.others)  # the first objects may all have the identity in another column
+            sparse = is_export or bool(
+                persona.others
+            )  # the first objects may all have the identity in another column
             asked[persona.name] = columns.value(persona.column, persona.name, sparse=sparse)
     return asked
 
@@ -122,7 +144,8 @@ def _check_found(
 ) -> None:
     """Raise InputError if there is no column for the event, for the time, or for any persona's identity."""
     for role in ("event", "timestamp"):
-        if not (by_role[role] or (role == "event" and column_options.event_name)):
+        is_optional = role == "event" and (column_options.event_name or column_options.without_event)
+        if not (by_role[role] or is_optional):
             raise columns.missing(role)
     able = [persona.name for persona in personas if persona.is_recorded]
     if not any(by_role[name] or name in members for name in able):
@@ -175,6 +198,10 @@ def override_columns(
         column_options.constant or known.constant,
         _conditions(column_options, columns) or known.where,
         known.skip_anonymous or column_options.skip_anonymous,
+        known.without_event or column_options.without_event,
+        known.leave_out_reserved or column_options.leave_out_reserved,
+        known.export,
+        known.withheld_alias,
     )
 
 
@@ -187,7 +214,9 @@ def _renamed(column_options: ColumnOptions, columns: FoundColumns) -> tuple[tupl
 def _conditions(column_options: ColumnOptions, columns: FoundColumns) -> tuple[Condition, ...]:
     """Return the conditions on columns. A column that must not have a value may be one that few rows have."""
     return tuple(
-        one._replace(column=columns.value(one.column, "where", sparse=not one.is_in))
+        one._replace(
+            column=columns.value(one.column, "where", sparse=not one.is_in or bool(column_options.export))
+        )
         for one in column_options.where
     )
 
@@ -310,7 +339,7 @@ def _sent_columns(columns: tuple[str, ...], made: Columns) -> list[tuple[str, st
     return [(naming.name(column), column) for column in columns if not column.endswith(MEMBERS_OF)]
 
 
-def _check_properties(sent: Sequence[tuple[str, str]], source: str) -> None:
+def _check_properties(sent: Sequence[tuple[str, str]], source: str, *, leaves_out: bool) -> None:
     """Raise InputError if one of these columns cannot be a property, so that no row could be sent."""
     for name, _ in sent:
         if len(name) > LONGEST_NAME:
@@ -320,7 +349,8 @@ def _check_properties(sent: Sequence[tuple[str, str]], source: str) -> None:
                 "give it a shorter name in the header",
                 plain=f"{source}: the name of a column has over {LONGEST_NAME} characters (D4)",
             )
-    if reserved := [column for name, column in sent if is_reserved(name)]:
+    reserved = [column for name, column in sent if is_reserved(name)]
+    if reserved and not leaves_out:
         raise InputError(
             f"{source}: Kissmetrics reserves the names of these columns: {', '.join(map(repr, reserved))}",
             "leave out: " + " ".join(f"--exclude-property {shlex.quote(name)}" for name in reserved),

@@ -24,9 +24,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ANONYMOUS = "anonymous"
 """The finding about a row that names no persona and is skipped for that (--skip-anonymous)."""
 
+WITHHELD = "alias-left-out"
+"""The finding about a row whose alias would be sent with --allow-alias. If that is all, it is skipped."""
+
 
 class LeftOut(NamedTuple):
-    """A row that is not taken: it is outside of the selection, or ANONYMOUS. `code` is its finding's."""
+    """A row that is not taken. `code` is that of its finding: one of the above, or the selection's."""
 
     row: Row
     code: str = "left-out"

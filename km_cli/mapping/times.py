@@ -60,8 +60,19 @@ class AmbiguousTime(ValueError):
         self.cure = cure
 
 
+LOCAL_EPOCH = "local-epoch"
+"""The format of numbers that count from 1970 on the clock of a time zone, not in UTC.
+
+Mixpanel exports the times of older projects like this, in the zone of the project
+(mixpanel.com/help/reference/exporting-raw-data).
+"""
+
+
 class TimeOptions(NamedTuple):
-    """How to read times without an offset, or of an unusual form. `ambiguous`: "", "earlier" or "later"."""
+    """How to read times without an offset, or of an unusual form. `ambiguous`: "", "earlier" or "later".
+
+    `format` is one of `strptime`, or LOCAL_EPOCH.
+    """
 
     timezone: str = ""
     format: str = ""
@@ -73,10 +84,11 @@ class Times:
 
     def __init__(self, time_options: TimeOptions, now: float) -> None:
         self._zone = ZoneInfo(time_options.timezone) if time_options.timezone else None
-        self._format = time_options.format
+        self._is_local_epoch = time_options.format == LOCAL_EPOCH
+        self._format = "" if self._is_local_epoch else time_options.format
         self._ambiguous = time_options.ambiguous
         self._last = int(now) * NANOSECONDS + _DAY
-        self._has_clock = not time_options.format or bool(_CLOCK_FORM.search(time_options.format))
+        self._has_clock = not self._format or bool(_CLOCK_FORM.search(self._format))
         self._order = ""
         self._order_shown = ""
         self._order_at = ""
@@ -89,7 +101,7 @@ class Times:
         Raises BadTime if it is not a time in Kissmetrics' range (D6), AmbiguousTime if a flag has to decide.
         """
         text = text.strip()
-        if self.unit == "seconds" and _SECONDS.fullmatch(text):
+        if self.unit == "seconds" and not self._is_local_epoch and _SECONDS.fullmatch(text):
             self.leap_second, self._order_shown = False, ""
             moment, unit = int(text) * NANOSECONDS, self.unit  # as `_moment` would read it
         else:
@@ -132,6 +144,7 @@ class Times:
             moment = self._from_datetime(self._strptime(text), text)
         elif text[-1].isdigit() and _NUMBER.fullmatch(text):
             moment, unit = _from_number(text)
+            moment = self._from_local_number(text, moment) if self._is_local_epoch else moment
         else:
             moment = self._from_text(text)
         return moment, unit
@@ -217,6 +230,19 @@ class Times:
             return self._from_local(moment, text)
         except OverflowError:
             raise _bad(text, "is out of range (D6)") from None
+
+    def _from_local_number(self, text: str, count: int) -> int:
+        """Return the moment at which a clock in the zone showed this many nanoseconds since 1970.
+
+        Raises AmbiguousTime without a zone: nothing in the number says whether it is in UTC.
+        """
+        if self._zone is None:
+            raise AmbiguousTime(
+                f"the time {text!r} counts from 1970 in UTC or in another zone, and does not say which",
+                "name the zone: --timezone America/Los_Angeles, or --timezone UTC if the times are in UTC",
+            )
+        seconds, fraction = divmod(count, NANOSECONDS)
+        return self._from_local(_NAIVE_EPOCH + timedelta(seconds=seconds), text) + fraction
 
     def _from_local(self, local: datetime, text: str) -> int:
         if self._zone is None:

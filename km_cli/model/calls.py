@@ -35,7 +35,11 @@ class Record(NamedTuple):
 
 
 class Set(NamedTuple):
-    """`identity` has these properties. They are written once, when the identity is first seen (`/s`, W1)."""
+    """`identity` has these properties (`/s`, W1).
+
+    They are written once, when the identity is first seen. If a row does nothing but set them, they are
+    `stated`: they are written whenever a row does, at its moment.
+    """
 
     site: str
     persona: str
@@ -43,6 +47,7 @@ class Set(NamedTuple):
     actor: str
     moment: int
     properties: Properties
+    stated: bool = False
 
     @property
     def second(self) -> int:

@@ -59,7 +59,8 @@ class PersonaPart(NamedTuple):
 class Event(NamedTuple):
     """The event of a row.
 
-    `parts` has one entry for each persona, in their order. `moment` counts nanoseconds since 1970. `id` is
+    `parts` has one entry for each persona, in their order. `name` is "" if the row only sets properties or
+    names an alias. `moment` counts nanoseconds since 1970. `id` is
     the log's own id of the event, or "". `properties` are all properties; each part has some of them.
     `cells` are all columns that are neither blank nor ignored, sent or not: by these columns rows are
     compared (promise 5). `is_date` if its time has no time of day. `findings` are those of the mapping.

@@ -111,6 +111,9 @@ class Planner:
 
     def _decide_set(self, call: Set, decision: RowDecision) -> None:
         """Plan the properties that were not set before for this identity. Raises NotPlanned."""
+        if call.stated:
+            self._decide_stated(call, decision)
+            return
         names = tuple([name for name, _ in call.properties])
         known = (call.site, call.persona, call.identity, names)
         if self._slots.refused != self._refused:  # A Set may be among the refused calls: look again.
@@ -128,6 +131,13 @@ class Planner:
                 set_id = self._fingerprints.fingerprint_set(call, name).id
                 self._slots.keep_id(set_id, fingerprint.person, fingerprint.second)
         self._all_set.remember(known, True)
+
+    def _decide_stated(self, call: Set, decision: RowDecision) -> None:
+        """Plan the properties that a row states, unless that second has them. Raises NotPlanned."""
+        fingerprint = self._fingerprints.fingerprint_call(call)
+        own = self._slots.slot(fingerprint.person, fingerprint.second)
+        if not any(one.deed == fingerprint.deed and one.total == fingerprint.total for one in own.known):
+            self._seconds.plan(call, fingerprint, own, decision)
 
     def _is_set(self, call: Set, name: str) -> bool:
         """Tell whether a property was set before, and the destination did not refuse that call since."""

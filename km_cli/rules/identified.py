@@ -6,6 +6,8 @@ from km_cli.rules.base import About, Example, Severity, log
 
 _MEMBERS = '"timestamp": "2024-03-01T09:00:00Z", "event": "Paid"'
 
+_BY_KISSMETRICS = '{"_p": "ada", "_n": "Signed Up", "_t": 1709283600}'
+
 IDENTIFIED: tuple[About, ...] = (
     About(
         "anonymous",
@@ -28,6 +30,17 @@ IDENTIFIED: tuple[About, ...] = (
         Example(
             f'{{{_MEMBERS}, "user": "ada", "account": ["Acme", "Beta"]}}\n',
             f'{{{_MEMBERS}, "user": "ada", "account": ["Acme"]}}\n',
+        ),
+    ),
+    About(
+        "alias-left-out",
+        Severity.NOTE,
+        "An export names another id of a person. It is not sent, so both ids stay two people.",
+        "Add --allow-alias if each of them is the same person: an alias cannot be undone (I2).",
+        "troubleshooting-identities",
+        Example(
+            f"{_BY_KISSMETRICS}\n" + '{"_p": "an+1", "_p2": "ada", "_t": 1709283660}\n',
+            f"{_BY_KISSMETRICS}\n" + '{"_p": "ada", "_n": "Paid", "_t": 1709283660}\n',
         ),
     ),
 )

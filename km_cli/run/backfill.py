@@ -93,6 +93,7 @@ class Backfill:
         own: Own = (),
     ) -> None:
         self._settings = settings
+        self._format_options = settings.format_options
         self._pipeline = pipeline
         self._ledger = ledger
         self._clock = clock
@@ -114,7 +115,11 @@ class Backfill:
 
     def _take_source(self, source: BackfillSource) -> None:
         overlap = overlap_of(source, self._settings)
-        settings = replace(self._settings, selection=source.selection, overlap=overlap)
+        settings = replace(source.settings or self._settings, selection=source.selection, overlap=overlap)
+        # The sites are those of the run, so that its forecast has the calls of all sources.
+        people = settings.people._replace(sites=self._settings.people.sites)
+        settings = replace(settings, people=people)
+        self._format_options = settings.format_options
         self._pipeline.turn_to(settings)
         asked = settings.asked_of_files
         for file in self._files(source, settings):
@@ -182,7 +187,7 @@ class Backfill:
             raise UsageError(f"{file}: cannot be opened: {error.strerror}", "check its permissions") from None
         if self._ledger.files.is_read(stamp, asked, now):
             return "unchanged"
-        input_ = Source(file, format_options=self._settings.format_options)
+        input_ = Source(file, format_options=self._format_options)
         input_.pin()
         try:
             return self._take(input_, input_.stamp, asked, now) if input_.stamp else _unheld(input_)

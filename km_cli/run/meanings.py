@@ -296,7 +296,7 @@ def _bare(columns: Columns) -> Columns:
     """Return columns without those that are no part of a deed: properties, sets, aliases, ids."""
     people = tuple(who._replace(alias="", properties=(), sets=()) for who in columns.personas)
     bare = columns._replace(personas=people, id="", properties=(), exclude=(), flatten=False, ignore=())
-    return bare._replace(rename=(), constant=())
+    return bare._replace(rename=(), constant=(), leave_out_reserved=False, export="", withheld_alias="")
 
 
 def _difference_of(before: Record, now: Record) -> str:

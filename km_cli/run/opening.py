@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from contextlib import closing, suppress
 from hashlib import sha256
@@ -22,7 +23,8 @@ from km_cli.mapping import (
     cell_readers,
     recognise_columns,
 )
-from km_cli.model import NANOSECONDS, Overlap, Row
+from km_cli.model import NANOSECONDS, Overlap, Reject, Row
+from km_cli.run.exported import asked_for
 from km_cli.run.meanings import personas_to_json
 from km_cli.run.overlaps import Span
 from km_cli.run.tally import Tally
@@ -90,12 +92,15 @@ class Openings:
         """Return the reading of a head, None if the file has to be read from its start all the same.
 
         It has to be if a flag decides otherwise on conflicts, so that rows that were rejected are judged
-        anew. (Without a flag the last decision stays in force.) It has to be for a reading of format 2 as
+        anew. (Without a flag the last decision stays in force.) It has to be if --allow-alias sends the
+        aliases that were withheld. It has to be for a reading of format 2 as
         well, because that reading has no fingerprints of its rows.
         """
         reading = self._ledger.reading_of(head.number)
         overlap = self._settings.overlap
         is_known = overlap in (Overlap.ASK, reading.overlap) and not reading.is_of_format_2
+        if self._settings.allow_alias and self.known_mapping(reading).columns.withheld_alias:
+            return None
         return reading if is_known else None
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
@@ -127,18 +132,35 @@ class Openings:
         if opened.token:
             known = self._ledger.readings.by_token(opened.token)
             if known is not None:
-                return self.overridden(opened, self.known_mapping(known))
+                return self._of_rejects(opened, self.known_mapping(known))
+        return self._recognised(opened)
+
+    def _of_rejects(self, opened: Opened, first: Mapping) -> Mapping:
+        """Return the mapping of a rejects file, given that of its first row's reading.
+
+        If that is one of another [[backfill]], later rows may still be of the one that is in force.
+        """
+        if self.is_of_source(first):
+            return self.overridden(opened, first)
+        try:
+            return self._recognised(opened)
+        except InputError:
+            place = f"{opened.source.name}: its first reject comes from {_source_of(first)}"
+            raise InputError(place, _import_with(first)) from None
+
+    def _recognised(self, opened: Opened) -> Mapping:
         settings = self._settings
+        column_options, personas, time_options = asked_for(settings, opened)
         columns = recognise_columns(
-            settings.column_options,
-            settings.personas,
+            column_options,
+            personas,
             opened.columns,
             opened.source.name,
             tabular=opened.format.is_tabular,
             members=settings.members.personas if settings.members else frozenset(),
             named_at=settings.named_at,
         )
-        return Mapping(columns, settings.time_options, settings.people.digest)
+        return Mapping(columns, time_options, settings.people.digest, settings.source)
 
     def known_mapping(self, reading: Reading) -> Mapping:
         """Return the mapping of a reading. Raises LedgerError if it is damaged."""
@@ -164,6 +186,10 @@ class Openings:
             opened.source.name,
         )
 
+    def is_of_source(self, known: Mapping) -> bool:
+        """Tell whether a reading was read in the way that is in force: km.toml's, or that of its source."""
+        return known.source == self._settings.source
+
     def reading_by_token(self, token: str) -> Reading | None:
         """Return the reading that a reject names by its token."""
         return self._ledger.readings.by_token(token)
@@ -186,6 +212,18 @@ class Openings:
         )
 
 
+def _source_of(known: Mapping) -> str:
+    if known.source:
+        return f"the [[backfill]] {known.source!r}, which has columns of its own"
+    return "a log that is read without columns of its own"
+
+
+def _import_with(known: Mapping) -> str:
+    if known.source:
+        return f"import it with --source {shlex.quote(known.source)}"
+    return "import it without --source"
+
+
 def _refreshed(known: Reading, opened: Opened) -> Reading:
     """Return a reading with its file's present name and columns. Later objects may have more columns."""
     columns = tuple(dict.fromkeys((*known.columns, *opened.columns)))
@@ -195,6 +233,17 @@ def _refreshed(known: Reading, opened: Opened) -> Reading:
     return known._replace(source=opened.source.name, columns=columns, regular=regular)
 
 
+class _Elsewhere:
+    """Stands for the mapper of a [[backfill]] that has columns of its own, while another one is in force."""
+
+    def __init__(self, known: Mapping) -> None:
+        self._reason = f"it comes from {_source_of(known)}: {_import_with(known)}"
+
+    def map(self, row: Row) -> Reject:
+        """Reject the row once more, so that a later import of the new rejects file can send it."""
+        return Reject(row, "other-source", self._reason, row.origin.owed if row.origin else ())
+
+
 class Mappers:
     """The mapper of an input, and the mappers of the readings that corrected rejects come from."""
 
@@ -202,10 +251,10 @@ class Mappers:
         self._openings = openings
         self._opened = opened
         self._mapping = mapping
-        self._known: dict[str, tuple[Mapper, int]] = {}
+        self._known: dict[str, tuple[Mapper | _Elsewhere, int]] = {}
         self.own = openings.mapper(opened, mapping)
 
-    def mapper_for(self, row: Row) -> Mapper:
+    def mapper_for(self, row: Row) -> Mapper | _Elsewhere:
         """Return the mapper of a row. A corrected reject has its reading's, with the present settings."""
         return self._entry(row.origin.reading)[0] if row.origin else self.own
 
@@ -213,18 +262,20 @@ class Mappers:
         """Return the number of the reading that a corrected reject belongs to; 0 for any other row."""
         return self._entry(row.origin.reading)[1] if row.origin else 0
 
-    def _entry(self, token: str) -> tuple[Mapper, int]:
+    def _entry(self, token: str) -> tuple[Mapper | _Elsewhere, int]:
         found = self._known.get(token)
         if found is None:
             found = self._known[token] = self._make_entry(token)
         return found
 
-    def _make_entry(self, token: str) -> tuple[Mapper, int]:
+    def _make_entry(self, token: str) -> tuple[Mapper | _Elsewhere, int]:
         """Return the mapper and the number of a reading; 0 if the ledger does not know the reading."""
         reading = self._openings.reading_by_token(token)
         if reading is None:
             return self._openings.mapper(self._opened, self._mapping), 0
         known = self._openings.known_mapping(reading)
+        if not self._openings.is_of_source(known):
+            return _Elsewhere(known), reading.number
         mapping = self._openings.overridden(self._opened, known)
         return self._openings.mapper(self._opened, mapping), reading.number
 

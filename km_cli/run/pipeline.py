@@ -65,7 +65,7 @@ class Pipeline:
         self._begin(settings)
 
     def turn_to(self, settings: Settings) -> None:
-        """Take the next sources under these settings. Only selection and overlap may differ from before."""
+        """Take the next sources under these settings. They may differ in how logs are read and which rows."""
         self._note_unseen()
         self._begin(settings)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import ANONYMOUS, Columns, LeftOut
-from km_cli.model import NANOSECONDS, Event, Finding, Held, Reject, Row, RowPlan
+from km_cli.mapping import ANONYMOUS, WITHHELD, Columns, LeftOut
+from km_cli.model import NANOSECONDS, Event, Finding, Held, Persona, Reject, Row, RowPlan
 from km_cli.planning import Planner
 from km_cli.planning.forecast import Forecaster
 from km_cli.rules import Rules
@@ -23,6 +23,7 @@ _DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5
 _NOT_TAKEN = {
     "left-out": "it is outside of the selection",
     ANONYMOUS: "it names no persona, and is skipped",
+    WITHHELD: "it names an alias and does nothing else, and is skipped",
 }
 """Messages about rows that are not taken, by the code of their finding."""
 
@@ -40,15 +41,20 @@ class RowPlanner:
         self._observer = observer
         self._seeks_ids = seeks_ids
         self._rules = Rules()
-        self._expansion = Expansion(settings.personas)
-        self._lists = EventLists(settings.personas)
+        self._lists_by_personas: dict[tuple[Persona, ...], EventLists] = {}
+        self._record_as(settings.personas)
         self._forecaster = Forecaster(ledger.counts, settings.target.tracker)
+
+    def _record_as(self, personas: tuple[Persona, ...]) -> None:
+        self._expansion = Expansion(personas)
+        self._lists = self._lists_by_personas.setdefault(personas, EventLists(personas))
 
     def begin(
         self, settings: Settings, columns: Columns, mappers: Mappers, reading: Reading, overlaps: Overlaps
     ) -> None:
-        """Begin an input. Only selection and overlap of its settings may differ from those of the run."""
+        """Begin an input. Its settings may differ from those of the run in how it is read."""
         self._settings = settings
+        self._record_as(settings.personas)
         self._skips_anonymous = columns.skip_anonymous
         self._mappers = mappers
         self._overlaps = overlaps
@@ -98,7 +104,8 @@ class RowPlanner:
 
     def left_to_others(self) -> Iterator[tuple[Finding, int]]:
         """Yield the findings about events that some persona's list lacks, with the number of their rows."""
-        return self._lists.left_to_others()
+        for lists in self._lists_by_personas.values():
+            yield from lists.left_to_others()
 
     def forecast(self) -> Forecast:
         """Return the forecast for the calls planned so far."""

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from km_cli.mapping import WITHHELD
 from km_cli.model import Finding, Outcome, Reject, RowPlan
 
 MOST_REMEMBERED = 10_000
@@ -77,9 +78,11 @@ class Tally:
 
     `examples` and `rejects` hold the first finding and the first reject of each code. `worst` counts rows by
     code, then by the person or thing that the finding is about. `undone` are the skipped rows whose event no
-    persona does. `normalised` counts the unusual forms that were read as the usual ones: files with a
-    "byte-order-mark" or "line-ends" other than LF; "blank-lines"; and in rows that became events
-    "blanks-around-ids", times whose "fractions-floored", "empty-values" and "parts-without-id" left out.
+    persona does, `withheld` those with nothing but an alias that is not allowed. `normalised` counts the
+    unusual forms that were read as the usual ones: files with a "byte-order-mark" or "line-ends" other than
+    LF; "blank-lines"; lines of JSON with "octal-escapes"; and in rows that became events
+    "blanks-around-ids", times whose "fractions-floored", and "empty-values", "parts-without-id" and
+    "reserved-names" left out.
     """
 
     rows: Rows = field(default_factory=Rows)
@@ -95,6 +98,7 @@ class Tally:
     last_failure: str = ""
     """Why the last attempt at a call that stays pending failed, in words."""
     undone: int = 0
+    withheld: int = 0
 
     def take(self, plan: RowPlan) -> OpenRow | None:
         """Count the decision on a row. Return the row if it has calls: their receipts settle it."""
@@ -127,6 +131,7 @@ class Tally:
         else:
             self.rows.skipped += 1
             self.undone += plan.is_undone
+            self.withheld += any(finding.code == WITHHELD for finding in plan.findings)
         return False
 
     def note(self, finding: Finding, rows: int = 1) -> None:

@@ -36,7 +36,7 @@ class Expansion:
             identity, properties, sets, alias = part
             if not identity:
                 continue
-            name = naming(event.name) if naming else event.name
+            name = naming(event.name) if naming and event.name else event.name
             if sets or alias or owed:
                 calls += _calls_of(who, site, name, part, event, owed)
             elif name:
@@ -57,7 +57,7 @@ class Expansion:
         if owed and not calls:
             message = f"it still owes {' and '.join(owed)}, and no persona that it names has such a part now"
             return Reject(event.row, "owed", message, owed)
-        able = self._able(event.name)
+        able = self._able(event.name) if event.name else []
         if able and not owed:
             return Reject(event.row, "no-identity", f"it names no {' and no '.join(able)}")
         return None
@@ -79,7 +79,7 @@ def _calls_of(
     actor, moment = event.parts[0].identity, event.moment
     calls: list[Wired] = []
     if sets:
-        calls.append(Set(site, who, identity, actor, moment, sets))
+        calls.append(Set(site, who, identity, actor, moment, sets, not event.name))
     if name:
         calls.append(Record(site, who, identity, actor, name, moment, properties, event.id))
     if alias:

@@ -40,7 +40,7 @@ class EventLists:
     def look(self, event: Event) -> Finding | None:
         """Return a finding if no persona does this event; count it if a persona of the row lacks it."""
         row = event.row
-        if not self._matters or (row.origin and row.origin.owed):
+        if not self._matters or not event.name or (row.origin and row.origin.owed):
             return None
         doers = self._known.get(event.name) or self._doers(event.name)
         if not doers.is_done:

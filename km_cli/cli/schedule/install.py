@@ -21,7 +21,7 @@ from km_cli.cli.context import environment_of, km_toml_of
 from km_cli.cli.schedule.job import Job
 from km_cli.cli.settings import make_settings
 from km_cli.cli.terminal.show import complain, escaped, put
-from km_cli.config.backfill import BackfillSource, overlap_of
+from km_cli.config.backfill import BackfillSource, overlap_of, settings_for
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
@@ -52,6 +52,7 @@ def print_install(context: click.Context) -> int:
 
 def _job(context: click.Context, settings: Settings) -> Job:
     config, sources = _config(context, settings)
+    settings = settings_for(sources, settings)
     overlaps = tuple((one.name, overlap_of(one, settings)) for one in sources)
     kept = _connection_variables(settings.environment)
     # A proxy's URL with a password is as secret as a key: it goes to the file and is not printed.

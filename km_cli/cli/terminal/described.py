@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from km_cli.exports import export_tables
 from km_cli.mapping import Columns, condition_text
 
 
@@ -18,7 +19,15 @@ def described(columns: Columns, members: Collection[str] = ()) -> str:
     missing = [one.persona for one in columns.personas if not one.identities and one.persona not in members]
     if missing:
         text += f"; no column for {' and '.join(missing)}"
-    return "; ".join([text, *_properties(columns), *_conditions(columns)])
+    return "; ".join([*_export(columns), text, *_properties(columns), *_conditions(columns)])
+
+
+def _export(columns: Columns) -> Iterator[str]:
+    """Yield the export that the columns come from. The table of a known reading may be an older one."""
+    if columns.export:
+        name, version = columns.export.split()
+        table = export_tables().get(name)
+        yield f"read as an export of {table.title if table else name} ({name}, table {version})"
 
 
 def _roles(columns: Columns) -> Iterator[tuple[str, str]]:
@@ -33,6 +42,10 @@ def _roles(columns: Columns) -> Iterator[tuple[str, str]]:
 
 
 def _conditions(columns: Columns) -> Iterator[str]:
+    if columns.without_event:
+        yield "rows without an event set their properties"
+    if columns.leave_out_reserved:
+        yield "names that Kissmetrics reserves are left out"
     if columns.where:
         yield f"only rows with {' and '.join(map(condition_text, columns.where))}"
 

@@ -187,10 +187,12 @@ _NORMALISED = {
     "byte-order-mark": ("byte order mark", "byte order marks"),
     "line-ends": ("file with line ends other than LF", "files with line ends other than LF"),
     "blank-lines": ("blank line", "blank lines"),
+    "octal-escapes": ("line of JSON with octal escapes", "lines of JSON with octal escapes"),
     "blanks-around-ids": ("id with blanks around it", "ids with blanks around them"),
     "fractions-floored": ("fraction of a second dropped", "fractions of a second dropped"),
     "empty-values": ("empty value left out", "empty values left out"),
     "parts-without-id": ("persona without an id left out", "personas without an id left out"),
+    "reserved-names": ("property with a reserved name left out", "properties with reserved names left out"),
 }
 """The singular and plural of each kind of normalisation that the tally counts."""
 
@@ -256,14 +258,15 @@ def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
 def _skip_reasons(tally: Tally) -> str:
     left_out, anonymous = tally.findings["left-out"], tally.findings[ANONYMOUS]
     without_persona = tally.undone
-    known = tally.rows.skipped - left_out - anonymous - without_persona
+    known = tally.rows.skipped - left_out - anonymous - without_persona - tally.withheld
     kinds = (
         (left_out, "left out by the selection"),
         (anonymous, "without any persona"),
         (without_persona, "with an event that no persona does"),
+        (tally.withheld, "with an alias, which needs --allow-alias"),
         (known, "handled before, or identical to another row"),
     )
-    several = tally.rows.skipped not in (left_out, anonymous, without_persona, known)
+    several = sum(bool(count) for count, _ in kinds) > 1
     reasons = [f"{count:,} {reason}" if several else reason for count, reason in kinds if count]
     if tally.rejected_before:
         reasons.append(f"{tally.rejected_before:,} of them rejected before: see the rejects files")
