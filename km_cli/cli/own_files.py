@@ -88,8 +88,9 @@ def check_store(to: str, target: Target) -> None:
 
 def check_monitoring_files(settings: Settings, monitoring: Sequence[Path]) -> None:
     """Raise UsageError if --log or --metrics would write into the rejects file."""
+    rejects = set(map(os.path.realpath, _rejects_files(settings)))
     for path in monitoring:
-        if os.path.realpath(path) == os.path.realpath(settings.rejects):
+        if os.path.realpath(path) in rejects:
             raise UsageError(f"{path} is the rejects file too", "give one of them another path")
 
 
