@@ -20,7 +20,7 @@ from km_cli.inputs.formats import format_with, recognise_format, register, regis
 from km_cli.inputs.keys import keys_of
 from km_cli.inputs.lines import Overlong
 from km_cli.model import Gap, Origin, Reject, Row
-from km_cli.rejects import REJECTS, format_reject
+from km_cli.rejects import REJECTS, REJECTS_TABLE, format_reject
 from tests.support.bench import ran
 from tests.support.reading import ENDS, place_behind, raw_of, read, read_all, seen, written
 
@@ -125,7 +125,7 @@ def the_format(name: str) -> Format:
 def test_every_format_is_in_the_suite() -> None:
     """A rejects file has no cursor and no bytes of its own; test_rejects is its suite."""
     assert sorted(one.name for one in registered() if not one.holds_rejects) == NAMES
-    assert [one for one in registered() if one.holds_rejects] == [REJECTS]
+    assert [one for one in registered() if one.holds_rejects] == [REJECTS_TABLE, REJECTS]
 
 
 def test_words_and_delimiters_belong_to_one_format() -> None:

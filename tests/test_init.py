@@ -635,3 +635,91 @@ def test_whatever_the_objects_the_file_is_understood(rows: list[dict[str, Any]])
     names = (*opened.columns, "event", "timestamp", "user")
     nobody = (Persona("user", "main"),)
     assert recognise_columns(wanted, nobody, names, "log.jsonl", tabular=False).exclude == wanted.exclude
+
+
+# Several files
+
+
+def parts(folder: Folder, *headers: str) -> None:
+    """Write one log in several files, a month each; the later ones may have other columns."""
+    (folder.path / "logs").mkdir()
+    for month, header in enumerate(headers, start=1):
+        names = header.split(",")
+        rows = []
+        for n in range(12):
+            cells = dict(zip(("user", "account", "event", "time"), log(n), strict=True))
+            cells["time"] = str(cells["time"]).replace("2024-01", f"2024-0{month}")
+            rows.append([cells.get(name, f"{name}{n % 3}") for name in names])
+        folder.write(f"logs/0{month}.csv", table(header, rows))
+
+
+def test_a_pattern_is_the_source_of_backfills(folder: Folder) -> None:
+    """All files of it are looked at, though their columns differ; a backfill then reads them all."""
+    parts(folder, "user,account,event,time", "time,event,account,user,plan")
+    out = folder("init", "logs/*.csv").ended(0).out
+    assert "2 files: looked at all 24 rows" in out
+    assert out.endswith("then km-cli dry-run 'logs/*.csv'\n")
+    (source,) = folder.config.backfill
+    assert (source.name, source.files) == ("logs", ["logs/*.csv"])
+    assert '# properties = ["plan"]' in folder.toml.read_text()
+    assert folder("dry-run", "logs/*.csv", "--json").ended(0).summary["rows"]["sent"] == 24
+    assert folder("backfill", "--to", "local", "--json").ended(0).summary["rows"]["sent"] == 24
+
+
+def test_several_files_are_named_as_they_were_given(folder: Folder) -> None:
+    """Their paths are taken from the folder of km.toml."""
+    parts(folder, "user,account,event,time", "user,account,event,time")
+    (folder.path / "config").mkdir()
+    folder("init", "logs/01.csv", "logs/02.csv", "--output", "config/km.toml").ended(0)
+    config = kmtoml.read(folder.path / "config" / "km.toml")
+    assert config.backfill[0].files == ["../logs/01.csv", "../logs/02.csv"]
+    words = ("backfill", "--config", "config/km.toml", "--to", "local", "--json")
+    assert folder(*words).ended(0).summary["rows"]["sent"] == 24
+
+
+def test_one_file_has_a_source_as_a_comment_only(folder: Folder) -> None:
+    folder.write("log.csv", table("user,account,event,time", map(log, range(9))))
+    folder("init", "log.csv").ended(0)
+    assert folder.config.backfill == []
+
+
+def test_a_bad_record_of_several_files_has_its_file(folder: Folder) -> None:
+    parts(folder, "user,account,event,time", "user,account,event,time")
+    folder.write("logs/02.csv", (folder.path / "logs/02.csv").read_text() + "ada\n")
+    assert "1 record; the first, logs/02.csv, line 14: too few" in folder("init", "logs/*.csv").ended(0).out
+
+
+def test_files_of_several_formats_are_refused(folder: Folder) -> None:
+    parts(folder, "user,account,event,time")
+    folder.write("logs/02.jsonl", '{"user": "ada", "event": "In", "time": 1704067200}\n')
+    said(folder("init", "logs/*").ended(2), "logs/01.csv and logs/02.jsonl have different formats")
+    said(folder("init", "nowhere/*.csv").ended(2), "no file matches 'nowhere/*.csv'")
+
+
+def test_swapped_columns_are_said(folder: Folder) -> None:
+    """In km.toml too; the flags swap them, as the dry run says as well."""
+    rows = [[f"Acme{n % 4}", f"u{n % 20}", "In", f"2024-01-01T10:00:{n:02}Z"] for n in range(40)]
+    folder.write("log.csv", table("user,account,event,time", rows))
+    out = folder("init", "log.csv").ended(0).out
+    assert "there are fewer users than accounts; if so: --user account --account user" in out
+    assert "# There are 4 users and 20 accounts, and each account has one user.\n" in folder.toml.read_text()
+
+
+def test_the_members_of_one_object_are_the_properties(folder: Folder) -> None:
+    """They lose its name, and a member that comes later is sent as well."""
+    made: list[dict[str, Any]] = [
+        {"user": f"u{n % 4}", "event": "In", "ts": 1_704_067_200 + n, "ip": "192.0.2.1",
+         "context": {"a": {"b": 1}},
+         "props": {"plan": "pro", "company": f"Firm {n % 2}", "_x": 1, **({"late": n} if n > 8 else {})}}
+        for n in range(12)
+    ]  # fmt: skip
+    folder.write("log.jsonl", "\n".join(map(json.dumps, made)))
+    out = folder("init", "log.jsonl").ended(0).out
+    assert 'properties the members of "props": "props.plan"' in out
+    assert folder.config.columns.properties == ["props.*"]
+    assert folder.config.columns.exclude == ["props._x"]
+    assert '# Add the columns beside it that are properties, too: "ip"\n' in folder.toml.read_text()
+    shown = folder("dry-run", "log.jsonl", "--show", "12").ended(0).out
+    assert "plan: pro" in shown
+    assert "late: 11" in shown
+    assert "_x" not in shown

@@ -15,7 +15,7 @@ from tests.support.running import run
 from tests.support.tracker import Tracker
 
 HEADER = "user,event,timestamp\n"
-GOOD = "u{n},In,2024-01-01T00:00:00Z\n"
+GOOD = "u{n},In,2024-01-01T00:00:00.{n}Z\n"
 BAD = "guest,In,2024-01-01T00:00:00Z\n"
 
 

@@ -219,6 +219,18 @@ def test_on_a_terminal_import_asks_once(km: Command, log: Path, answer: str) -> 
     assert planned(km) == 0
 
 
+def test_columns_that_look_swapped_are_said_before_the_answer(km: Command, tmp_path: Path) -> None:
+    """Afterwards it is too late: identities cannot be separated."""
+    rows = [f"Acme{n % 4},u{n % 20},In,2024-03-01T09:{n:02}:00Z" for n in range(40)]
+    path = tmp_path / "swapped.csv"
+    path.write_text("\n".join(["user,account,event,timestamp", *rows, ""]))
+    terminal = Terminal(km, "import", path, "--to", "kissmetrics")
+    terminal.until(QUESTION)
+    assert "are the columns swapped? Then --user account --account user" in " ".join(terminal.shown.split())
+    terminal.type("n\n")
+    assert terminal.ended() == 130
+
+
 def test_on_a_terminal_a_backfill_asks_too(km: Command, log: Path) -> None:
     """The first backfill is run by hand, and cannot be undone either."""
     (km.home / "km.toml").write_text(f'[[backfill]]\nname = "log"\nfiles = ["{log}"]\n')

@@ -15,7 +15,7 @@ from km_cli.config.columns import constants, renamed_columns
 from km_cli.config.people import People
 from km_cli.errors import UsageError
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
-from km_cli.mapping import ColumnOptions, make_bound, make_condition
+from km_cli.mapping import ColumnOptions, NamedAt, make_bound, make_condition
 from km_cli.model import NANOSECONDS, Persona
 
 _STRENGTH = [
@@ -84,6 +84,39 @@ def _time(context: click.Context, text: str) -> str:
     moment = make_bound(label_of_flag(context, "at"), text, context.params["timezone"]).moment
     assert moment is not None
     return datetime.fromtimestamp(moment // NANOSECONDS, UTC).isoformat()
+
+
+def columns_named_at(context: click.Context) -> NamedAt:
+    """Return where each column is named: a flag, a variable, or a key of km.toml."""
+    flags, config = context.params, km_toml_of(context).config
+    places = {
+        ("exclude-property", name): "km.toml, columns.exclude" for name in _united(config.columns.exclude, ())
+    }
+    places |= {
+        ("ignore-column", name): "km.toml, columns.ignore" for name in _united(config.columns.ignore, ())
+    }
+    for parameter, role in _ROLES.items():
+        value = flags[parameter]
+        for name in (value,) if isinstance(value, str) else value:
+            places.setdefault((role, name), label_of_flag(context, parameter).removesuffix(":"))
+    for persona in config.personas:
+        columns = [persona.column] if isinstance(persona.column, str) else persona.column
+        if not flags.get(persona.name):
+            places |= {(persona.name, name): f"km.toml, the persona {persona.name!r}" for name in columns}
+    return places
+
+
+_ROLES = {
+    "user": "user",
+    "account": "account",
+    "event": "event",
+    "timestamp": "timestamp",
+    "event_id": "id",
+    "properties": "property",
+    "exclude": "exclude-property",
+    "ignore": "ignore-column",
+}
+"""The role that mapping knows a parameter's columns by."""
 
 
 def _are_properties_off(context: click.Context) -> bool:

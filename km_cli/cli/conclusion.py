@@ -7,6 +7,7 @@ from km_cli.cli.terminal.show import complain, counted
 from km_cli.config.settings import Settings
 from km_cli.errors import Exit, KmError, Unavailable, Undelivered, UnreportedRejects
 from km_cli.ledger import Ledger
+from km_cli.rejects import how_to_correct
 from km_cli.run.backfill import BackfillSummary
 from km_cli.run.importing import Run, Seen
 from km_cli.run.tally import Tally
@@ -14,7 +15,6 @@ from km_cli.run.tally import Tally
 MOST_PROBLEMS_SHOWN = 10
 """Problems that are printed in full; the rest are counted."""
 
-_CORRECT = "correct `raw` in each line of that file, then import it"
 _DECIDE = (
     "decide about the conflicts: import that file with --overlap separate if its rows are different events, "
     "or with --overlap repeats if they are the same events with changed values"
@@ -48,18 +48,20 @@ def warn_of_other_sites(pending: dict[str, int], keys: dict[str, str]) -> None:
 def unreported_rejects(ledger: Ledger) -> list[UnreportedRejects]:
     """Return the rejects of runs that were cut off before they reported them, one problem for each file."""
     return [
-        UnreportedRejects(f"{counted(rows, 'row')} rejected by a run that was cut off, in {path}", _CORRECT)
+        UnreportedRejects(
+            f"{counted(rows, 'row')} rejected by a run that was cut off, in {path}", how_to_correct(path)
+        )
         for path, rows in ledger.unreported.earlier.items()
     ]
 
 
-def _next_step(tally: Tally, error: KmError | None) -> str:
+def _next_step(tally: Tally, error: KmError | None, cure: str) -> str:
     """Return the next step for the rejects file."""
     if isinstance(error, Unavailable) and "refused" in tally.rejects:
         return _RETRY_REFUSED
     if set(tally.rejects) == {"conflict"}:
         return _DECIDE
-    return f"{_CORRECT}; {_DECIDE}" if "conflict" in tally.rejects else _CORRECT
+    return f"{cure}; {_DECIDE}" if "conflict" in tally.rejects else cure
 
 
 def undelivered(tally: Tally, error: KmError | None = None) -> Undelivered | None:
@@ -105,7 +107,8 @@ def conclude(run: Run[Seen], error: KmError | None, signal: int, worst: int = Ex
         # A batch whose rejects are written, and that could not be committed, has no reasons in the tally.
         reasons = f" ({report.reasons(tally)})" if tally.reasons else ""
         complain(
-            f"{counted(rejects.count, 'row')} rejected{reasons}, in {rejects.path}", _next_step(tally, error)
+            f"{counted(rejects.count, 'row')} rejected{reasons}, in {rejects.place}",
+            _next_step(tally, error, rejects.cure),
         )
     if (pending := undelivered(tally, error)) is not None:
         complain(str(pending), pending.hint)

@@ -103,11 +103,6 @@ def optional_files(command: Decorated) -> Decorated:
     )
 
 
-def one_file(command: Decorated) -> Decorated:
-    """Add the argument FILE, and the options that describe the format."""
-    return click.argument("file", metavar="FILE", shell_complete=paths)(format_options(command))
-
-
 output_file = section(
     "Output",
     option(
@@ -396,7 +391,8 @@ rejects = section(
         "--rejects",
         metavar="PATH",
         shell_complete=paths,
-        help="The file for rejected rows, where you can correct them. Default: beside the ledger.",
+        help="The file for rejected rows, where you can correct them: JSON lines, or a table if it ends with "
+        ".csv. Default: JSON lines beside the ledger.",
     ),
 )
 show = section(

@@ -135,6 +135,8 @@ def _wrong_usage(error: click.ClickException) -> int:
         hint = did_you_mean(error.option_name, error.possibilities or (), see, also=f" {see}")
         if context and (other := _command_with(error.option_name, context)):
             hint = f"{other} has it: see km-cli {other} --help"
+        if context and error.option_name == "--dry-run":
+            hint = "a dry run is a command of its own: km-cli dry-run FILE... shows what import would send"
         complain(f"there is no option {error.option_name!r}", hint)
     elif isinstance(error, click.MissingParameter) and error.param:
         name = error.param.human_readable_name.replace("[", "").replace("]", "")

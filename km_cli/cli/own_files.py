@@ -6,6 +6,7 @@ They must be different files, and none of them may be read as a log.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import click
 from km_cli.cli.context import km_toml_of
 from km_cli.config.files import expanded
 from km_cli.config.settings import Settings
+from km_cli.destinations import Target
 from km_cli.errors import UsageError
-from km_cli.rejects.file import check_content, check_path
+from km_cli.rejects.table_file import beside, check_places, is_table
 from km_cli.run.backfill import Own
 
 _OTHER_PATH = "give another path: --rejects PATH"
@@ -29,7 +31,7 @@ def own_files(context: click.Context, settings: Settings, monitoring: Sequence[P
     earlier = settings.ledger.parent.glob("rejects-*.jsonl")
     return [
         *configuration_and_ledger(context, settings),
-        (settings.rejects, "the rejects file"),
+        *((path, "the rejects file") for path in _rejects_files(settings)),
         *((path, "the rejects file of an earlier run") for path in earlier),
         *((path, "the file of --log or --metrics") for path in monitoring),
     ]
@@ -55,21 +57,40 @@ def check_rejects_file(context: click.Context, settings: Settings) -> None:
 
     This is checked before the run: when the first row is rejected, other rows have been sent.
     """
-    for name in settings.files:
-        if name != "-" and _is_same_file(settings.rejects, Path(name)):
-            raise UsageError(f"{name} would be both an input and the rejects file", _OTHER_PATH)
-    for path, what in configuration_and_ledger(context, settings):
-        if _is_same_file(settings.rejects, path):
-            raise UsageError(f"--rejects {settings.rejects} is {what}", _OTHER_PATH)
-    if context.params.get("rejects"):
-        check_path(settings.rejects)
-    check_content(settings.rejects)
+    for rejects in _rejects_files(settings):
+        for name in settings.files:
+            if name != "-" and _is_same_file(rejects, Path(name)):
+                raise UsageError(f"{name} would be both an input and the rejects file", _OTHER_PATH)
+        for path, what in configuration_and_ledger(context, settings):
+            if _is_same_file(rejects, path):
+                raise UsageError(f"--rejects {rejects} is {what}", _OTHER_PATH)
+    check_places(settings.rejects, is_asked=bool(context.params.get("rejects")))
+
+
+def _rejects_files(settings: Settings) -> tuple[Path, ...]:
+    """Return the files that rejects are written to: a table has a file of JSON lines beside it."""
+    path = settings.rejects
+    return (path, beside(path)) if is_table(path) else (path,)
+
+
+def check_store(to: str, target: Target) -> None:
+    """Raise UsageError if --to names a store in a folder that is absent: the path may be mistyped."""
+    folder = target.own_ledger.absolute().parent if target.own_ledger else None
+    if folder is None or not to.partition(":")[2] or folder.is_dir():
+        return
+    if os.path.lexists(folder):
+        raise UsageError(f"--to {to}: {folder} is not a folder", "give the path of a file in a folder")
+    raise UsageError(
+        f"--to {to}: there is no folder {folder}",
+        f"correct the path, or make the folder first: mkdir -p {shlex.quote(str(folder))}",
+    )
 
 
 def check_monitoring_files(settings: Settings, monitoring: Sequence[Path]) -> None:
     """Raise UsageError if --log or --metrics would write into the rejects file."""
+    rejects = set(map(os.path.realpath, _rejects_files(settings)))
     for path in monitoring:
-        if os.path.realpath(path) == os.path.realpath(settings.rejects):
+        if os.path.realpath(path) in rejects:
             raise UsageError(f"{path} is the rejects file too", "give one of them another path")
 
 

@@ -13,14 +13,16 @@ import click
 import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from km_cli.cli.context import environment_of
 from km_cli.cli.init_export import recognised_export
+from km_cli.cli.init_logs import Logs
 from km_cli.cli.terminal.show import say
 from km_cli.config.files import expanded
-from km_cli.errors import Exit, InputError, UsageError
+from km_cli.errors import Exit, UsageError
 from km_cli.exports import ExportTable
 from km_cli.inference import (
     Guess,
     Inferred,
     PersonaFound,
+    backfill_text,
     busiest,
     counted,
     infer,
@@ -29,9 +31,8 @@ from km_cli.inference import (
     quoted,
     toml_text,
 )
-from km_cli.inputs import Source, make_format_options, open_reader
+from km_cli.inputs import make_format_options
 from km_cli.inputs.messages import shell_command
-from km_cli.model import Reject, Row
 
 _STDOUT = "-"
 _ROLE_WIDTH = 11
@@ -47,80 +48,22 @@ def run_init(context: click.Context) -> int:
     if target is not None:
         _check_free(target)
     options = make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"])
-    log = _Log(Source(flags["file"], format_options=options))
-    if export := recognised_export([log.source], flags["export"] or ""):
+    logs = Logs(flags["files"], options)
+    files = logs.entries_from(target.parent if target else Path())
+    if export := recognised_export(logs.sources, flags["export"] or ""):
         table, text = export
-        _put(target, text)
-        _Report(to_stderr=target is None).print_export(table, log.source.name, _dry_run(context), target)
+        _put(target, text + (backfill_text(logs.name, files) if files else ""))
+        _Report(to_stderr=target is None).print_export(table, logs.name, _dry_run(context), target)
         return Exit.OK
-    found = infer(log.rows, log.columns, tabular=log.tabular, now=environment_of(context).clock.now())
+    found = infer(logs.rows, logs.columns, tabular=logs.tabular, now=environment_of(context).clock.now())
     if not found.rows:
-        raise log.without_rows()
-    _put(target, toml_text(found, log.source.name))
+        raise logs.without_rows()
+    found = found._replace(is_all=found.is_all and not logs.is_cut)
+    _put(target, toml_text(found, logs.name, files))
     report = _Report(to_stderr=target is None)
-    report.print_roles(found, log)
-    report.print_next(found, log, _dry_run(context), target)
+    report.print_roles(found, logs)
+    report.print_next(found, logs, _dry_run(context), target)
     return Exit.OK
-
-
-class _Log:
-    """The log that init looks at. It must be a file, because it is read more than once."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        if source.path is None:
-            raise _only_once("standard input")
-        source.check()
-        if not source.path.is_file():
-            raise _only_once(source.name)
-        opened = open_reader(source)
-        opened.close()
-        if opened.format.holds_rejects:
-            raise UsageError(
-                f"{source.name} holds rejected rows; they keep the mapping of the log that they come from",
-                "run init on that log; rejects need no km.toml of their own",
-            )
-        self.columns = opened.columns
-        self.delimiter = opened.delimiter
-        self.tabular = opened.format.is_tabular
-        self.bad: list[Reject] = []
-        self.bad_count = 0
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the rows that can be read, and count the others."""
-        self.bad_count = 0
-        opened = open_reader(self.source)
-        try:
-            for item in opened.reader().items():
-                if isinstance(item, Row):
-                    yield item
-                elif isinstance(item, Reject):
-                    self.bad_count += 1
-                    self.bad = self.bad or [item]
-        finally:
-            opened.close()
-
-    def without_rows(self) -> InputError:
-        """Return the error for a file without rows."""
-        name = self.source.name
-        if self.bad:
-            return InputError(
-                f"{name}: none of its records can be read; {self.first_bad}",
-                "correct the file, or describe it with --format, --delimiter and --encoding",
-            )
-        return InputError(f"{name} has no rows", "give a file with rows")
-
-    @property
-    def first_bad(self) -> str:
-        """The place of the first record that cannot be read, and the reason, to be printed."""
-        return f"the first, line {self.bad[0].row.line}: {self.bad[0].reason}"
-
-
-def _only_once(name: str) -> UsageError:
-    return UsageError(
-        f"{name} can be read only once, and init reads its log twice",
-        "write it to a file first, and give that",
-    )
 
 
 def _check_free(target: Path) -> None:
@@ -164,7 +107,7 @@ def _dry_run(context: click.Context) -> list[str]:
     flags = context.params
     given = [name for name in ("format", "delimiter", "encoding") if flags[name]]
     format_options = [word for name in given for word in (f"--{name}", flags[name])]
-    return ["km-cli", "dry-run", flags["file"], *format_options]
+    return ["km-cli", "dry-run", *flags["files"], *format_options]
 
 
 class _Report:
@@ -180,12 +123,12 @@ class _Report:
     def _print_role(self, role: str, text: str) -> None:
         say(f"  {role:<{_ROLE_WIDTH}}{text}", to_stderr=self._to_stderr, hang=_ROLE_WIDTH + 2)
 
-    def print_roles(self, found: Inferred, log: _Log) -> None:
+    def print_roles(self, found: Inferred, logs: Logs) -> None:
         """Print the column of each role, and what is left out."""
         looked = f"{'all' if found.is_all else 'the first'} {counted(found.rows, 'row')}"
-        self._print(f"{log.source.name}: looked at {looked}")
-        if log.bad:
-            self._print_role("unreadable", f"{counted(log.bad_count, 'record')}; {log.first_bad}")
+        self._print(f"{logs.name}: looked at {looked}")
+        if logs.bad:
+            self._print_role("unreadable", f"{counted(logs.bad, 'record')}; {logs.first_bad}")
         self._print_role("event", _describe(found.event))
         self._print_role("time", _describe(found.timestamp, found.clock.form))
         if found.id.column:
@@ -199,7 +142,15 @@ class _Report:
                     f"one {persona.name} does these over 1,000 times, and the last 1,000 are kept (D7): "
                     f"{names}",
                 )
-        if found.properties:
+        if found.swapped:
+            user, account = (persona.guess.column for persona in found.personas[:2])
+            flags = shlex.join(["--user", account, "--account", user])
+            self._print_role("swapped?", f"there are fewer users than accounts; if so: {flags}")
+        if found.expands:
+            self._print_role(
+                "properties", f"the members of {quoted(found.expands)}: {listed(found.properties)}"
+            )
+        elif found.properties:
             self._print_role("properties", listed(found.properties))
         for name, why in found.excluded:
             self._print_role("left out", f"{quoted(name)}: {why}")
@@ -218,7 +169,7 @@ class _Report:
                 command = [*command, "--config", str(target)]
         self._print(f"next: {first}, then {shlex.join(command)}")
 
-    def print_next(self, found: Inferred, log: _Log, command: list[str], target: Path | None) -> None:
+    def print_next(self, found: Inferred, logs: Logs, command: list[str], target: Path | None) -> None:
         """Print the questions that km.toml has, if any, and what to do next."""
         if target is not None:
             self._print(f"\nwrote {target}")
@@ -228,7 +179,7 @@ class _Report:
         for question in asked:
             self._print(f"question: {question}")
         if found.timestamp.clock:
-            self._print(f"  for example: {_joined(found.timestamp, log)}, then km-cli init with the output")
+            self._print(f"  for example: {_joined(found.timestamp, logs)}, then km-cli init with the output")
         if target is None:
             first = f"save it as km.toml, {'answer its questions' if asked else 'check it'}"
         else:
@@ -236,17 +187,17 @@ class _Report:
         self._print(f"next: {first}, then {shlex.join(command)}")
 
 
-def _joined(guess: Guess, log: _Log) -> str:
+def _joined(guess: Guess, logs: Logs) -> str:
     """Return a command that joins the columns of the day and the time of day into one."""
-    if log.tabular:
-        apart = "" if log.delimiter == "," else f" --fs {_MILLER_DELIMITERS[log.delimiter]}"
+    if logs.tabular:
+        apart = "" if logs.delimiter == "," else f" --fs {_MILLER_DELIMITERS[logs.delimiter]}"
         join = f'${{timestamp}} = ${{{guess.column}}} . " " . ${{{guess.clock}}}'
-        return shell_command(log.source.name, f"mlr --csv{apart} put {shlex.quote(join)}")
+        return shell_command(logs.files[0].name, f"mlr --csv{apart} put {shlex.quote(join)}")
     day, clock = (
         "." + "".join(f"[{quoted(key)}]" for key in name.split(".")) for name in (guess.column, guess.clock)
     )
     join = f'.timestamp = {day} + " " + {clock}'
-    return shell_command(log.source.name, f"jq -c {shlex.quote(join)}")
+    return shell_command(logs.files[0].name, f"jq -c {shlex.quote(join)}")
 
 
 def _describe(guess: Guess, *more: str) -> str:

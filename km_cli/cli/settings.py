@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from km_cli.cli.column_flags import make_column_options, with_property_flags
+from km_cli.cli.column_flags import columns_named_at, make_column_options, with_property_flags
 from km_cli.cli.context import KmTomlFile, environment_of, km_toml_of, label_of_flag
 from km_cli.cli.own_columns import context_of_source, is_own, source_table
-from km_cli.cli.own_files import check_rejects_file
+from km_cli.cli.own_files import check_rejects_file, check_store
 from km_cli.cli.time_flags import make_time_options
 from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
@@ -79,6 +79,7 @@ def make_settings(context: click.Context) -> Settings:
         export=flags["export"] or "",
         allow_alias=flags["allow_alias"],
         source=source,
+        named_at=columns_named_at(context),
     )
     _check_files(context, settings)
     return settings
@@ -120,6 +121,7 @@ def _check_flags(context: click.Context, target: Target) -> None:
             f"--to {flags['to']} keeps its own ledger in its file",
             f"leave --ledger out, or use --to {target.tracker}:PATH",
         )
+    check_store(flags["to"], target)
     for name in ("rate", "timeout", "wait", "max_time"):
         if flags.get(name) is not None and not math.isfinite(flags[name]):
             raise UsageError(

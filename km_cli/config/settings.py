@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from km_cli.config.people import People
 from km_cli.config.reject_limit import RejectLimit
 from km_cli.destinations import Target
 from km_cli.inputs import FormatOptions
-from km_cli.mapping import ColumnOptions, Members, Selection, TimeOptions
+from km_cli.mapping import ColumnOptions, Members, NamedAt, Selection, TimeOptions
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
 
@@ -37,6 +37,7 @@ class Settings:
     `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip. `source`
     names the [[backfill]] whose own columns and personas these are, "" for those of km.toml. `export` names
     the table by which all inputs are read; "" recognises exports, "none" does not.
+    `named_at` is where each column is named, for messages.
     """
 
     files: tuple[str, ...]
@@ -67,6 +68,7 @@ class Settings:
     source: str = ""
     export: str = ""
     allow_alias: bool = False
+    named_at: NamedAt = field(default_factory=dict)
 
     @property
     def personas(self) -> tuple[Persona, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from km_cli.inference.columns import choose_roles, may_be_id
+from km_cli.inference.columns import choose_roles
 from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
+from km_cli.inference.objects import object_of_properties
 from km_cli.inference.profiles import INFERRED_ROWS, Profiles, profile
 from km_cli.inference.questions import busiest, questions
 from km_cli.inference.relations import Relations
-from km_cli.inference.writing import are, counted, listed, quoted, toml_text
+from km_cli.inference.words import PROGRAMS, may_be_id, word_of
+from km_cli.inference.writing import are, backfill_text, counted, listed, quoted, toml_text
 from km_cli.kissmetrics import LONGEST_NAME, is_reserved, is_set_by_kissmetrics
 from km_cli.model import Row
 
@@ -20,6 +22,7 @@ __all__ = [
     "Inferred",
     "PersonaFound",
     "TimesFound",
+    "backfill_text",
     "busiest",
     "counted",
     "infer",
@@ -28,6 +31,9 @@ __all__ = [
     "quoted",
     "toml_text",
 ]
+
+
+_MANY = "most users have several, so it may name programs that they use"
 
 
 def infer(
@@ -41,16 +47,25 @@ def infer(
     roles = choose_roles(profiles, now)
     guesses = {"user": roles.user, "account": roles.account, **dict(roles.levels)}
     used = {guess.column for guess in (roles.event, roles.timestamp, roles.id, *guesses.values())}
-    excluded, flatten = _excluded(profiles, used)
+    expands = object_of_properties(profiles.nested)
+    excluded, flatten = _excluded_members(profiles, used, expands) if expands else _excluded(profiles, used)
     left_out = (*used, *(name for name, _ in excluded))
-    properties = tuple(name for name in found if name.strip() and not _is_in(name, left_out))
+    others = tuple(name for name in found if name.strip() and not _is_in(name, left_out))
+    properties = tuple(name for name in others if not expands or _is_in(name, (expands,)))
     columns = tuple(guess.column for guess in guesses.values())
     relations = Relations(
         roles.event.column, roles.timestamp.column, columns, properties, found, tabular=tabular, now=now
     )
     relations.look(rows())
-    apart = [place for place in range(len(columns)) if place < 2 or not relations.is_another_name(place)]
     names = tuple(guesses)
+    programs = {place for place in range(1, len(columns)) if _are_programs(relations, place, columns[place])}
+    if 1 in programs:
+        guesses["account"] = guesses["account"]._replace(sure=False, why=_MANY)
+    apart = [
+        place
+        for place in range(len(columns))
+        if place < 2 or not (place in programs or relations.is_another_name(place))
+    ]
     properties += tuple(column for place, column in enumerate(columns) if place not in apart)
     return Inferred(
         profiles.rows,
@@ -62,10 +77,18 @@ def infer(
         tuple(_persona(relations, place, names[place], guesses[names[place]]) for place in apart),
         tuple(name for name in found if name in properties),
         excluded,
-        tuple(name for name in properties if is_set_by_kissmetrics(name)),
+        tuple(name for name in properties if is_set_by_kissmetrics(name[len(expands) + bool(expands) :])),
         tuple(name for name in roles.ids if name in properties),
         flatten,
+        roles.user.sure and roles.account.sure and relations.are_swapped,
+        expands,
+        tuple(name for name in others if name not in properties and not _is_nested(name, profiles)),
     )
+
+
+def _are_programs(relations: Relations, place: int, column: str) -> bool:
+    """Tell whether a column probably names programs that people use, rather than clients of a firm."""
+    return word_of(column)[0] in PROGRAMS and relations.has_many(place)
 
 
 def _persona(relations: Relations, place: int, name: str, guess: Guess) -> PersonaFound:
@@ -101,17 +124,31 @@ def _excluded(profiles: Profiles, used: set[str]) -> tuple[tuple[tuple[str, str]
     for name in profiles.columns:
         if name in used or not name or _is_in(name, reasons):
             continue
-        reasons.update(_unfit(name))
+        reasons.update(_unfit(name, name))
     return tuple(reasons.items()), flatten
 
 
-def _unfit(name: str) -> Iterator[tuple[str, str]]:
+def _excluded_members(
+    profiles: Profiles, used: set[str], expands: str
+) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Return the members of the object of properties that can't be properties, and ""."""
+    members = [name for name in profiles.columns if _is_in(name, (expands,)) and name not in used]
+    return tuple(pair for name in members for pair in _unfit(name, name[len(expands) + 1 :])), ""
+
+
+def _is_nested(name: str, profiles: Profiles) -> bool:
+    """Tell whether a column lies in an object or a list, or is one."""
+    return any(_is_in(name, (top,)) for top in profiles.nested)
+
+
+def _unfit(column: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield a column and the reason why it can't be a property of this name, if it can't."""
     if is_reserved(name):
-        yield name, "reserved by Kissmetrics"
+        yield column, "reserved by Kissmetrics"
     elif len(name) > LONGEST_NAME:
-        yield name, f"its name has {len(name)} characters, over {LONGEST_NAME} (D4)"
+        yield column, f"its name has {len(name)} characters, over {LONGEST_NAME} (D4)"
     elif not name.strip():
-        yield name, "its name is blank"
+        yield column, "its name is blank"
 
 
 def _is_in(name: str, others: Iterable[str]) -> bool:

@@ -9,36 +9,34 @@ from typing import NamedTuple
 from km_cli.inference.findings import Guess
 from km_cli.inference.profiles import Profile, Profiles
 from km_cli.inference.times import TimeForms
+from km_cli.inference.words import (
+    INNER,
+    LEVELS,
+    OWN_IDS,
+    TOP_KINDS,
+    WEAK,
+    WORDS,
+    depth,
+    may_be_id,
+    own_id_of,
+    plain,
+    rank_of_event,
+    rank_of_time,
+    word_of,
+)
 from km_cli.mapping import USUAL
 
-_SUFFIXES = ("id", "uuid", "guid", "key", "email", "name", "slug")
-"""Ends of a column's name behind the word for a kind of identity; the best identity first."""
-
-_WORDS = {
-    "user": ("user", "person", "identity", "distinct", "uid", "actor", "member", "username", "login",
-             "visitor", "resource"),
-    "account": ("account", "organization", "organisation", "org", "company", "group", "workspace", "tenant",
-                "team", "client", "customer", "business", "firm"),
-    "event": ("event", "event_type", "action", "activity", "concept"),
-    "timestamp": ("timestamp", "event_time", "time", "datetime", "created_at", "occurred_at", "ts", "date"),
-}  # fmt: skip
-"""Words for a role in a column's name, beside its usual names; `resource` and `concept` are those of XES."""
-
-_LEVELS = (*_WORDS["account"], "contact")
-"""Words for further kinds of identity, each a persona of its own."""
-
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")
-_IDS = ("event_id", "id", "uuid", "guid", "message_id", "insert_id", "$insert_id")
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _NUMBER = re.compile(r"[+-]?[\d.,]+")
 _LIKE_EVENT = re.compile(r"event|action|activity|verb|operation|task|step|what|type")
-_LIKE_TIME = re.compile(r"time|date|stamp|when|_at$|_on$")
 _DAY = re.compile(r"(\d{1,4}([/.-])\d{1,2}\2\d{1,4}|\d{8})([T ]0?0:00(:00([.,]0+)?)?)?", re.ASCII)
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(\s?[AP]M)?", re.ASCII | re.IGNORECASE)
 _MOST_EVENTS = 200
 _LONGEST_EVENT = 80
 _MOSTLY = 0.9
+_FEWEST_ROWS = 3
 
 
 class Roles(NamedTuple):
@@ -56,34 +54,9 @@ class Roles(NamedTuple):
     ids: tuple[str, ...]
 
 
-def may_be_id(name: str) -> bool:
-    """Tell whether a column's name is usual for the log's own id of an event."""
-    return _plain(name) in _IDS
-
-
 def choose_roles(profiles: Profiles, now: float) -> Roles:
     """Return the column of each role."""
     return _RoleChoice(profiles, now).roles()
-
-
-def _plain(name: str) -> str:
-    """Return a name in small letters, with underscores: `userId` and `User ID` are `user_id`."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return re.sub(r"[\s_-]+", "_", apart).casefold()
-
-
-def word_of(name: str) -> tuple[str, int]:
-    """Return the word for a column's kind of identity, and its rank: the smaller, the better an identity.
-
-    The word is `user` for `userId`, `user.id` and `data.user_name`.
-    """
-    *before, last = re.split(r"[.:/]", _plain(name))
-    if last in _SUFFIXES and before:
-        return before[-1], _SUFFIXES.index(last)
-    for rank, suffix in enumerate(_SUFFIXES):
-        if last.endswith(f"_{suffix}") and last != f"_{suffix}":
-            return last.removesuffix(f"_{suffix}"), rank
-    return last, 0
 
 
 class _RoleChoice:
@@ -99,7 +72,14 @@ class _RoleChoice:
 
     def roles(self) -> Roles:
         """Return the column of each role: by names first, then by values, the clearest roles first."""
-        named = {role: self._by_name(role) for role in ("timestamp", "event", "user", "account")}
+        named = {
+            "timestamp": self._by_name("timestamp"),
+            "event": self._take(
+                self._by_kind(whole=True) or self._by_top_words() or self._by_kind(whole=False)
+            ),
+            "user": self._by_name("user"),
+            "account": self._by_name("account"),
+        }
         timestamp = named["timestamp"] or self._take(self._by_times()) or self._take(self._by_name_alone())
         timestamp = timestamp and self._by_day(timestamp)
         user = named["user"] or self._take(self._by_emails())
@@ -135,23 +115,87 @@ class _RoleChoice:
     def _by_name(self, role: str) -> Guess | None:
         """Return the column with the first usual name, else one with a word for the role in its name."""
         fits = self._holds_times if role == "timestamp" else self._holds_names
-        free = [name for name, _ in self._free() if fits(name)]
-        if usual := _first(USUAL[role], free, _plain):
-            return self._take(Guess(usual[0], "a usual name"))
-        by_word = sorted(free, key=lambda name: (self._is_apart(name), _depth(name), word_of(name)[1]))
-        if role == "event":
-            by_word = [name for name in by_word if self._columns[name].distinct <= _MOST_EVENTS]
-        if found := _first(_WORDS[role], by_word, lambda name: word_of(name)[0]):
-            chosen, *others = found
-            word = "its name" if role in ("event", "timestamp") else f"its name: {word_of(chosen)[0]}"
-            return self._take(Guess(chosen, word, tuple(others)))
-        return None
+        ranked = sorted(
+            (self._rank(role, name), name)
+            for name, _ in self._free()
+            if fits(name) and self._speaks(role, name)
+        )
+        if not ranked:
+            return None
+        chosen = ranked[0][1]
+        if plain(chosen) in USUAL[role]:
+            return self._take(Guess(chosen, "a usual name"))
+        word = word_of(chosen)[0]
+        others = tuple(
+            name for _, name in ranked[1:] if word_of(name)[0] == word and self._is_as_good(name, chosen)
+        )
+        return self._take(Guess(chosen, "its name" if role == "timestamp" else f"its name: {word}", others))
+
+    def _speaks(self, role: str, name: str) -> bool:
+        """Tell whether a column's name speaks for a role."""
+        return plain(name) in USUAL[role] or word_of(name)[0] in WORDS[role]
+
+    def _rank(self, role: str, name: str) -> tuple[int, ...]:
+        """Return how well a column fits a role by name, coverage, values and depth: the smaller, the better.
+
+        A constant says nothing about a row, and most rows would lack a column that most rows do not have. So
+        even a usual name comes after another one that has neither fault.
+        """
+        usual, (word, suffix) = plain(name), word_of(name)
+        is_usual = usual in USUAL[role]
+        return (
+            self._is_constant(name),
+            not is_usual and word in WEAK,
+            self._is_sparse(name),
+            USUAL[role].index(usual) if is_usual else len(USUAL[role]),
+            self._is_apart(name),
+            max(0, depth(name) - 2),
+            WORDS[role].index(word) if word in WORDS[role] else 0,
+            depth(name),
+            suffix,
+            list(self._columns).index(name),
+        )
+
+    def _is_constant(self, name: str) -> bool:
+        """Tell whether a column has one value only. In a few rows that says nothing."""
+        return self._columns[name].distinct == 1 and self._profiles.rows >= _FEWEST_ROWS
+
+    def _is_sparse(self, name: str) -> bool:
+        """Tell whether most rows lack a column."""
+        return self._columns[name].given * 2 < self._profiles.rows
+
+    def _is_as_good(self, name: str, chosen: str) -> bool:
+        return (self._is_constant(name), self._is_sparse(name)) <= (
+            self._is_constant(chosen),
+            self._is_sparse(chosen),
+        )
+
+    def _by_kind(self, *, whole: bool) -> Guess | None:
+        """Return the column whose name says that it names the event.
+
+        If `whole`, that is a column of the row itself, or one that is called an event in an inner object.
+        """
+        ranked = []
+        for name, column in self._free():
+            rank = rank_of_event(name)
+            if rank is None or whole != (rank < INNER) or not self._holds_names(name):
+                continue
+            if plain(name) in USUAL["event"] or column.distinct <= _MOST_EVENTS:
+                place = list(self._columns).index(name)
+                faults = self._is_constant(name), self._is_sparse(name)
+                ranked.append((*faults, rank, depth(name), place, name))
+        if not ranked:
+            return None
+        chosen = min(ranked)[-1]
+        return Guess(chosen, "a usual name" if plain(chosen) in USUAL["event"] else "its name")
 
     def _holds_times(self, name: str) -> bool:
         return self._times[name] > 0.5
 
     def _holds_names(self, name: str) -> bool:
-        """Tell whether a column does not hold times: `event_date` is not an event."""
+        """Tell whether a column does not hold times or yes and no: `event_date` is not an event."""
+        if len(self._columns[name].counts) == 2 and {"true", "false"}.issuperset(self._columns[name].counts):
+            return False
         return self._times[name] < _MOSTLY or bool(_NUMBER.fullmatch(next(self._columns[name].sample)))
 
     def _is_apart(self, name: str) -> bool:
@@ -165,7 +209,7 @@ class _RoleChoice:
         found = {}
         for name, column in by_word:
             word = word_of(name)[0]
-            if word in _LEVELS and word not in known and column.distinct < column.given:
+            if word in LEVELS and word not in known and column.distinct < column.given:
                 known.add(word)
                 found[name] = Guess(name, "its name, and its values recur")
                 self._take(found[name])
@@ -180,7 +224,7 @@ class _RoleChoice:
             for name, column in self._free()
             if may_be_id(name) and column.is_unique and column.given == self._profiles.rows
         ]
-        found = _first(_IDS, [name for name in unique if not self._is_counter(name)], _plain)
+        found = _first(OWN_IDS, [name for name in unique if not self._is_counter(name)], own_id_of)
         if not found:
             uuids = [
                 name
@@ -189,6 +233,7 @@ class _RoleChoice:
                 and column.given == self._profiles.rows
                 and column.fraction(_UUID.fullmatch) == 1
             ]
+            uuids.sort(key=depth)
             return Guess(uuids[0], "UUIDs, and no value stands in two rows") if uuids else None
         why = "a usual name, and no value stands in two rows"
         if self._columns[found[0]].fraction(_UUID.fullmatch) >= _MOSTLY:
@@ -204,14 +249,22 @@ class _RoleChoice:
 
     def _by_times(self) -> Guess | None:
         found = [name for name, _ in self._free() if self._times[name] >= _MOSTLY]
-        found.sort(key=lambda name: not _LIKE_TIME.search(_plain(name)))
+        found.sort(
+            key=lambda name: (
+                self._is_constant(name),
+                self._is_sparse(name),
+                rank_of_time(name),
+                depth(name),
+            )
+        )
         if not found:
             return None
-        return Guess(found[0], "a guess: its values are times", tuple(found[1:]))
+        others = tuple(name for name in found[1:] if self._is_as_good(name, found[0]))
+        return Guess(found[0], "a guess: its values are times", others)
 
     def _by_name_alone(self) -> Guess | None:
         """Return the column with a usual name for times, whatever its values are."""
-        found = _first(USUAL["timestamp"], [name for name, _ in self._free()], _plain)
+        found = _first(USUAL["timestamp"], [name for name, _ in self._free()], plain)
         return Guess(found[0], "a usual name") if found else None
 
     def _by_day(self, guess: Guess) -> Guess:
@@ -221,24 +274,45 @@ class _RoleChoice:
         clocks = [name for name, column in self._free() if column.fraction(_TIME_OF_DAY.fullmatch) >= _MOSTLY]
         if not clocks:
             return guess
-        clocks.sort(key=lambda name: not _LIKE_TIME.search(_plain(name)))
+        clocks.sort(key=rank_of_time)
         return Guess(guess.column, "it has only the day", sure=False, clock=clocks[0])
 
     def _by_emails(self) -> Guess | None:
         found = [name for name, column in self._free() if column.fraction(_EMAIL.fullmatch) >= _MOSTLY]
+        found.sort(key=lambda name: (self._is_constant(name), self._is_sparse(name), depth(name)))
         if not found:
             return None
         return Guess(found[0], "a guess: its values are email addresses", tuple(found[1:]))
 
+    def _by_top_words(self) -> Guess | None:
+        """Return a column of the row itself with few distinct words and a name like an event's."""
+        found = [
+            name
+            for name, column in self._free()
+            if depth(name) == 1 and _LIKE_EVENT.search(plain(name)) and self._are_words(name, column)
+        ]
+        if not found:
+            return None
+        found.sort(
+            key=lambda name: (
+                self._is_sparse(name),
+                plain(name) not in TOP_KINDS,
+                -self._columns[name].distinct,
+            )
+        )
+        chosen, *others = found
+        why = f"a guess: it has {self._columns[chosen].distinct:,} distinct values, which recur"
+        return Guess(chosen, why, tuple(others))
+
     def _by_words(self) -> Guess | None:
         """Return a column with few distinct words; as a question, unless its name is like an event's."""
         found = [name for name, column in self._free() if self._are_words(name, column)]
-        found.sort(key=lambda name: (not _LIKE_EVENT.search(_plain(name)), -self._columns[name].distinct))
+        found.sort(key=lambda name: (not _LIKE_EVENT.search(plain(name)), -self._columns[name].distinct))
         if not found:
             return None
         chosen, *others = found
         why = f"a guess: it has {self._columns[chosen].distinct:,} distinct values, which recur"
-        sure = not others or bool(_LIKE_EVENT.search(_plain(chosen)))
+        sure = not others or bool(_LIKE_EVENT.search(plain(chosen)))
         return Guess(chosen, why, tuple(others), sure)
 
     def _are_words(self, name: str, column: Profile) -> bool:
@@ -272,15 +346,11 @@ class _RoleChoice:
 
 
 def _is_id(name: str) -> bool:
-    return _plain(name).endswith(("_id", ".id"))
+    return plain(name).endswith(("_id", ".id"))
 
 
 def _folder(name: str) -> str:
     return "".join(re.split(r"([.:/])", name)[:-1])
-
-
-def _depth(name: str) -> int:
-    return len(re.split(r"[.:/]", name))
 
 
 def _first(words: Iterable[str], names: list[str], word: Callable[[str], str]) -> list[str]:

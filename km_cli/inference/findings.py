@@ -75,7 +75,9 @@ class Inferred(NamedTuple):
     `personas` has the user first and the account second, found or not. `properties` are the columns without a
     role, `excluded` those that can't be properties with the reason, `mixed` the properties that Kissmetrics
     sets itself, `ids` those that look like identities. `flatten` is the reason why the members of nested JSON
-    must be sent as properties of their own, or "".
+    must be sent as properties of their own, or "". `swapped` if the columns of user and account look swapped.
+    `expands` is the object whose members are the properties, "" if the columns are; `beside` are the columns
+    outside of it.
     """
 
     rows: int
@@ -90,3 +92,6 @@ class Inferred(NamedTuple):
     mixed: tuple[str, ...]
     ids: tuple[str, ...]
     flatten: str = ""
+    swapped: bool = False
+    expands: str = ""
+    beside: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from km_cli.inference.findings import EventFound, TimesFound
 from km_cli.inference.profiles import INFERRED_ROWS, text_reader
 from km_cli.inference.times import TimeForms
 from km_cli.kissmetrics import LONGEST_NAME, PLACEHOLDERS, fold_identity
-from km_cli.mapping import ReadCell
+from km_cli.mapping import ReadCell, are_swapped
 from km_cli.model import Row
 
 _MOST_LISTED = 200
@@ -175,6 +175,16 @@ class Relations:
             for (before, after), pairs in self._pairs.items()
             if after == place and before
         )
+
+    @property
+    def are_swapped(self) -> bool:
+        """Whether the first two personas look swapped."""
+        return are_swapped(self._pairs.get((0, 1), ()))
+
+    def has_many(self, place: int) -> bool:
+        """Tell whether most identities of the first persona have several of a persona's."""
+        counts = Counter(user for user, _ in self._pairs.get((0, place), ()))
+        return sum(count > 1 for count in counts.values()) * 2 > len(counts) > 0
 
     def shared_with(self, place: int) -> int:
         """Return how many identities of a persona are identities of an earlier persona as well."""

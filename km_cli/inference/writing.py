@@ -62,8 +62,11 @@ def are(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def toml_text(found: Inferred, source: str) -> str:
-    """Return the text of km.toml for the findings about `source`."""
+def toml_text(found: Inferred, source: str, files: tuple[str, ...] = ()) -> str:
+    """Return the text of km.toml for the findings about `source`.
+
+    `files` are the files and patterns that were looked at, if they are to be a source of backfills.
+    """
     looked = f"{'its' if found.is_all else 'its first'} {counted(found.rows, 'row')}"
     lines = [
         f"# Made by km-cli init for {quoted(source)}, from {looked}. Each guess has its reason beside it.",
@@ -75,17 +78,42 @@ def toml_text(found: Inferred, source: str) -> str:
         "# [sites.main]",
         '# key_env = "KM_API_KEY"  # the environment variable that holds the API key',
     ]
+    if found.swapped:
+        lines += ["", *_swapped(found.personas)]
     for place, persona in enumerate(found.personas):
         lines += ["", *_persona(persona, found, is_actor=place == 0)]
-    lines += ["", *_BACKFILL, *_overlap(source)]
+    return "\n".join(lines) + "\n" + backfill_text(source, files)
+
+
+def backfill_text(source: str, files: tuple[str, ...]) -> str:
+    """Return the part of km.toml about backfills: with these files, or as a comment if there are none."""
+    lines = ["", *(_backfill(files) if files else _BACKFILL), *_overlap((source, *files))]
     return "\n".join(lines) + "\n"
 
 
-def _overlap(source: str) -> tuple[str, ...]:
-    """Return the lines that propose how the files of a source overlap, by the file's name."""
-    if _ROTATED.search(source):
-        return (_SEPARATE.format(why=f"{quoted(source)} looks like part of a rotated log"),)
+def _backfill(files: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the lines of a source of backfills that has these files."""
+    return (
+        "[[backfill]]  # the files that `km-cli backfill` reads every night",
+        'name = "logs"',
+        f"files = [{', '.join(map(quoted, files))}]",
+    )
+
+
+def _overlap(sources: Iterable[str]) -> tuple[str, ...]:
+    """Return the lines that propose how the files of a source overlap, by the files' names."""
+    if rotated := next(filter(_ROTATED.search, sources), ""):
+        return (_SEPARATE.format(why=f"{quoted(rotated)} looks like part of a rotated log"),)
     return _EITHER
+
+
+def _swapped(personas: tuple[PersonaFound, ...]) -> tuple[str, ...]:
+    user, account = personas[:2]
+    users, accounts = counted(user.identities, user.name), counted(account.identities, account.name)
+    return (
+        f"# There are {users} and {accounts}, and each {account.name} has one {user.name}.",
+        "# Are the two swapped? Then exchange the two lines `column = …` below.",
+    )
 
 
 def _columns(found: Inferred) -> Iterator[str]:
@@ -104,13 +132,22 @@ def _columns(found: Inferred) -> Iterator[str]:
         yield f"flatten = true  # {found.flatten}"
     elif any(why == "nested JSON" for _, why in found.excluded):
         yield "# flatten = true  # sends nested values as plan.name, plan.price, …: take them out of exclude"
-    if found.properties:
-        every = ", ".join(map(quoted, found.properties))
-        yield f"# properties = [{every}]  # default: every column not named elsewhere"
+    yield from _properties(found)
     for name in found.mixed:
         yield f"# Kissmetrics sets {quoted(name)} itself, and the values would mix: rename or exclude it"
     for name in found.ids:
         yield f"# {quoted(name)} looks like an identity: it is a property, and could be one of [[personas]]"
+
+
+def _properties(found: Inferred) -> Iterator[str]:
+    if found.expands:
+        yield f"properties = [{quoted(f'{found.expands}.*')}]  # the members of this object, also later ones"
+        if found.beside:
+            beside = ", ".join(map(quoted, found.beside))
+            yield f"# Add the columns beside it that are properties, too: {beside}"
+    elif found.properties:
+        every = ", ".join(map(quoted, found.properties))
+        yield f"# properties = [{every}]  # default: every column not named elsewhere"
 
 
 def _column(key: str, guess: Guess, found: Inferred, more: str = "") -> str:

@@ -6,7 +6,7 @@ from km_cli.mapping.cells import ReadCell, cell_readers, cells_reader
 from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns, property_columns
 from km_cli.mapping.conditions import condition_text, make_condition
 from km_cli.mapping.dates import EitherOrder
-from km_cli.mapping.found_columns import USUAL
+from km_cli.mapping.found_columns import USUAL, NamedAt
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
@@ -23,6 +23,7 @@ from km_cli.mapping.selection import (
     make_bound,
     make_selection,
 )
+from km_cli.mapping.swapped import are_swapped
 from km_cli.mapping.times import LOCAL_EPOCH, AmbiguousTime, BadTime, TimeOptions, Times
 
 __all__ = [
@@ -45,11 +46,13 @@ __all__ = [
     "Mapping",
     "Members",
     "Membership",
+    "NamedAt",
     "PersonaColumns",
     "ReadCell",
     "Selection",
     "TimeOptions",
     "Times",
+    "are_swapped",
     "cell_readers",
     "cells_reader",
     "check_order",

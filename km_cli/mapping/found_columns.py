@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from km_cli.errors import InputError, did_you_mean, nearest
 from km_cli.mapping.nested import MEMBERS as MEMBERS_OF
@@ -49,11 +51,23 @@ _NEAR = 0.75
 """How near a column's name must be to a usual one to be proposed, from 0 to 1."""
 
 
+NamedAt = Mapping[tuple[str, str], str]
+"""Where columns are named, by role and name: a flag, a variable, or a key of km.toml."""
+
+
 class FoundColumns:
     """The columns that one input has. Finds one of them by its name or by a role's usual names."""
 
-    def __init__(self, names: tuple[str, ...], source: str, *, tabular: bool) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        source: str,
+        *,
+        tabular: bool,
+        named_at: NamedAt = MappingProxyType({}),
+    ) -> None:
         self._names = names
+        self._named_at = named_at
         self._source = source
         self._tabular = tabular
 
@@ -62,7 +76,8 @@ class FoundColumns:
         column = self.named(name, role, sparse=sparse)
         if inside := [] if column in self._names else self._inside(column):
             raise InputError(
-                f"{self._source}: {column!r} ({_place(role)}) is an object with {', '.join(inside[:12])}",
+                f"{self._source}: {column!r} ({self._place(role, name)}) is an object with "
+                f"{', '.join(inside[:12])}",
                 f"name a column in it: {how_to_ask(role, inside[0])}",
                 plain=f"{self._source}: the column asked for as {role} is an object",
             )
@@ -93,9 +108,9 @@ class FoundColumns:
                 plain=f"{self._source}: km.toml does not say yet which column is the {role}",
             )
         raise InputError(
-            f"{self._source}: there is no column {name!r} ({_place(role)}); {self._list()}",
+            f"{self._source}: there is no column {name!r} ({self._place(role, name)}); {self._list()}",
             self._hint(did_you_mean(name, self._names, "name one of the columns found", repr)),
-            plain=f"{self._source}: there is no column {name!r} ({_place(role)})",
+            plain=f"{self._source}: there is no column {name!r} ({self._place(role, name)})",
         )
 
     def all_named(
@@ -141,6 +156,21 @@ class FoundColumns:
         last = {_last_part(name): name for name in reversed(self._names)}
         near = (nearest(usual, last, _NEAR) for usual in usual_names(role))
         return [last[name] for name in near if name][:1]
+
+    def usual_id(self, words: tuple[str, ...], taken: frozenset[str]) -> str:
+        """Return the member `id` of the first object with one of these usual names, "" if there is none.
+
+        An object in `taken` is passed over.
+        """
+        members = {
+            normal_name(name): name
+            for name in reversed(self._names)
+            if name not in taken and name.rpartition(".")[0] not in taken
+        }
+        return next((members[f"{word}.id"] for word in words if f"{word}.id" in members), "")
+
+    def _place(self, role: str, name: str) -> str:
+        return self._named_at.get((role, name)) or _place(role)
 
     def _inside(self, name: str) -> list[str]:
         return [path for path in self._names if path.startswith(f"{name}.")]

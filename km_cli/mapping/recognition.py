@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from km_cli.errors import InputError
 from km_cli.kissmetrics import LONGEST_NAME, fold_name, is_reserved
@@ -16,6 +17,7 @@ from km_cli.mapping.found_columns import (
     RENAMED,
     SET,
     FoundColumns,
+    NamedAt,
     how_to_ask,
     normal_name,
     usual_names,
@@ -33,14 +35,15 @@ def recognise_columns(
     *,
     tabular: bool,
     members: frozenset[str] = frozenset(),
+    named_at: NamedAt = MappingProxyType({}),
 ) -> Columns:
-    """Return the columns to use, of those `found` in `source`.
+    """Return the columns to use, of those `found` in `source`. `named_at` says where each was named.
 
     `members` are the personas whose identities can come from the members' file. Raises InputError, with the
     columns that were found, if a column that was asked for is missing, if there is none for the event, the
     time or any persona that is recorded, or if one must never be a property.
     """
-    columns = FoundColumns(found, source, tabular=tabular)
+    columns = FoundColumns(found, source, tabular=tabular, named_at=named_at)
     is_export = bool(column_options.export)
     asked = _asked_columns(column_options, personas, columns)
     people = tuple(_persona_columns(persona, "", columns) for persona in personas)
@@ -49,6 +52,8 @@ def recognise_columns(
         by_role = dict.fromkeys(("event", "timestamp", *(one.name for one in personas)), "") | asked
     else:
         by_role = _Choice(columns, people, asked).by_role()
+        if not tabular and _needs_objects(by_role, column_options, people):
+            _look_inside(by_role, columns, people, column_options.exclude)
     if column_options.event_name or column_options.profiles:
         by_role["event"] = ""
     if column_options.at:
@@ -105,6 +110,32 @@ def _asked_columns(
             )  # the first objects may all have the identity in another column
             asked[persona.name] = columns.value(persona.column, persona.name, sparse=sparse)
     return asked
+
+
+def _needs_objects(
+    by_role: Mapping[str, str], column_options: ColumnOptions, people: Sequence[PersonaColumns]
+) -> bool:
+    """Tell whether no log without personas' columns in objects could be imported with these settings.
+
+    No persona has a column, or an object would be a property, for which its row would be rejected. So no log
+    that could be imported before such columns were recognised is read in another way now.
+    """
+    takes_all = column_options.properties is None and any(one.properties is None for one in people)
+    is_nobody = not any(by_role.get(one.persona) for one in people)
+    return is_nobody or (takes_all and not column_options.flatten)
+
+
+def _look_inside(
+    by_role: dict[str, str],
+    columns: FoundColumns,
+    people: Sequence[PersonaColumns],
+    exclude: Sequence[str],
+) -> None:
+    """Choose the column `id` of an object with a persona's usual name, if the persona has no other column."""
+    for one in people:
+        if not by_role.get(one.persona):
+            taken = frozenset(by_role.values()).union(exclude)
+            by_role[one.persona] = columns.usual_id(usual_names(one.persona), taken)
 
 
 def _check_found(

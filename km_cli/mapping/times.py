@@ -141,7 +141,7 @@ class Times:
             raise BadTime("it has no time")
         unit = ""
         if self._format:
-            moment = self._from_datetime(self._strptime(text))
+            moment = self._from_datetime(self._strptime(text), text)
         elif text[-1].isdigit() and _NUMBER.fullmatch(text):
             moment, unit = _from_number(text)
             moment = self._from_local_number(text, moment) if self._is_local_epoch else moment
@@ -177,11 +177,12 @@ class Times:
             )
 
     def _from_text(self, text: str) -> int:
+        shown = text
         try:
             moment = _iso(text)
         except ValueError:
             moment, text = self._unusual(text)
-        return self._from_datetime(moment) + _beyond_microseconds(text)
+        return self._from_datetime(moment, shown) + _beyond_microseconds(text)
 
     def _unusual(self, text: str) -> tuple[datetime, str]:
         """Return the moment, and the part of its text that is ISO 8601."""
@@ -221,13 +222,14 @@ class Times:
             self._order_shown = order
         return day.isoformat() + clock
 
-    def _from_datetime(self, moment: datetime) -> int:
+    def _from_datetime(self, moment: datetime, text: str) -> int:
+        """Return the moment in nanoseconds. Messages quote `text`, which stands in the log."""
         try:
             if moment.tzinfo is not None:
                 return _nanoseconds(moment - _EPOCH)
-            return self._from_local(moment)
+            return self._from_local(moment, text)
         except OverflowError:
-            raise _bad(str(moment), "is out of range (D6)") from None
+            raise _bad(text, "is out of range (D6)") from None
 
     def _from_local_number(self, text: str, count: int) -> int:
         """Return the moment at which a clock in the zone showed this many nanoseconds since 1970.
@@ -240,12 +242,12 @@ class Times:
                 "name the zone: --timezone America/Los_Angeles, or --timezone UTC if the times are in UTC",
             )
         seconds, fraction = divmod(count, NANOSECONDS)
-        return self._from_local(_NAIVE_EPOCH + timedelta(seconds=seconds)) + fraction
+        return self._from_local(_NAIVE_EPOCH + timedelta(seconds=seconds), text) + fraction
 
-    def _from_local(self, local: datetime) -> int:
+    def _from_local(self, local: datetime, text: str) -> int:
         if self._zone is None:
             raise AmbiguousTime(
-                f"the time '{local}' has no offset from UTC",
+                f"the time {text!r} has no offset from UTC",
                 "name the time zone of the log: --timezone Europe/Berlin (or UTC)",
             )
         first = local.replace(tzinfo=self._zone).utcoffset()
@@ -253,15 +255,15 @@ class Times:
         assert first is not None
         assert second is not None
         if first != second:
-            first = self._choose(local, first, second)
+            first = self._choose(text, first, second)
         return _nanoseconds(local - _NAIVE_EPOCH - first)
 
-    def _choose(self, local: datetime, first: timedelta, second: timedelta) -> timedelta:
+    def _choose(self, text: str, first: timedelta, second: timedelta) -> timedelta:
         """Choose between the two moments of a doubled hour. (The larger offset is the earlier moment.)"""
         if first < second:
-            raise _bad(str(local), f"does not exist in {self._zone}: the clock skipped it")
+            raise _bad(text, f"does not exist in {self._zone}: the clock skipped it")
         if not self._ambiguous:
-            raise _bad(str(local), f"occurs twice in {self._zone}; choose with --ambiguous earlier or later")
+            raise _bad(text, f"occurs twice in {self._zone}; choose with --ambiguous earlier or later")
         return first if self._ambiguous == "earlier" else second
 
 

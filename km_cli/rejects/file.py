@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from km_cli.errors import LedgerFailed, UsageError
-from km_cli.rejects.line import BEGINNING
+from km_cli.model import Origin, Reject
+from km_cli.rejects.line import BEGINNING, format_reject
 
 _OTHER_PATH = "give another path: --rejects PATH"
 
@@ -16,14 +17,27 @@ _OTHER_PATH = "give another path: --rejects PATH"
 class RejectsFile:
     """Holds a run's rejects. It is made with the first of them; an existing file is appended to.
 
-    `name` is its absolute path as text, `count` how many rejects this run wrote.
+    `name` is its absolute path as text, `count` how many rejects this run wrote. `cure` says how to correct
+    them.
     """
+
+    cure = "correct `raw` in each line of that file, then import it"
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = os.fsencode(path.absolute()).decode(errors="backslashreplace")
         self.count = 0
         self._file = -1
+        self._size = -1
+
+    @property
+    def place(self) -> str:
+        """The file that this run wrote to, for people."""
+        return str(self.path)
+
+    def format(self, reject: Reject, origin: Origin) -> bytes:
+        """Return the line of a reject; `origin` is that of the reading in which its row was read."""
+        return format_reject(reject, origin)
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Append lines and wait until they are on the disk. Raises LedgerFailed if they are not.
@@ -33,24 +47,28 @@ class RejectsFile:
         """
         if not lines:
             return
-        size = -1
+        self._size = -1
         try:
             if self._file < 0:
                 self._file = self._open()
-            size = os.lseek(self._file, 0, os.SEEK_END)
+            self._size = os.lseek(self._file, 0, os.SEEK_END)
             data = b"".join(lines)
             while data:
                 data = data[os.write(self._file, data) :]
             os.fsync(self._file)
         except OSError as error:
-            if size >= 0:
-                with suppress(OSError):  # a pipe or a device cannot be cut
-                    os.ftruncate(self._file, size)
+            self._cut()
             raise LedgerFailed(
                 f"the rejects file {self.path} cannot be written: {error.strerror}",
                 "make room or give another place with --rejects PATH, then run the same command again",
             ) from None
         self.count += len(lines)
+
+    def _cut(self) -> None:
+        """Cut the file back to its length before the last write, so that no half line stays."""
+        if self._size >= 0:
+            with suppress(OSError):  # a pipe or a device cannot be cut
+                os.ftruncate(self._file, self._size)
 
     def _open(self) -> int:
         """Make the file, readable by its owner alone. A last line that a crash cut off gets its line end."""

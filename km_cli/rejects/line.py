@@ -19,7 +19,7 @@ _KEY = "km_cli_reject"
 BEGINNING = b'{"%s"' % _KEY.encode()
 """The first bytes of every line that km-cli writes. Another program may put the key in another place."""
 
-_UNSEEN = {
+UNSEEN = {
     code: f"\\u{code:04x}"
     for code in (
         *range(0x7F, 0xA0),
@@ -65,7 +65,7 @@ def format_reject(reject: Reject, origin: Origin) -> bytes:
         line["raw"] = raw.decode()
     except UnicodeDecodeError:
         line["raw_b64"] = base64.b64encode(raw).decode()
-    return json.dumps(line, ensure_ascii=False).translate(_UNSEEN).encode() + b"\n"
+    return json.dumps(line, ensure_ascii=False).translate(UNSEEN).encode() + b"\n"
 
 
 def parse_reject(raw: bytes) -> Row:
@@ -76,15 +76,16 @@ def parse_reject(raw: bytes) -> Row:
     number = str(line.get("line", ""))
     if not (number.isdecimal() and len(number) < 16):
         raise ValueError("its `line` is not the number of a line")
-    return Row(str(line.get("source", "")), int(number), _record(line), None, _origin(line))
+    return Row(str(line.get("source", "")), int(number), _record(line), None, origin_of(line))
 
 
 def parse_origin(raw: bytes) -> Origin:
     """Return where the row of a line comes from. Raises ValueError."""
-    return _origin(parse_object(raw))
+    return origin_of(parse_object(raw))
 
 
-def _origin(line: dict[str, Any]) -> Origin:
+def origin_of(line: dict[str, Any]) -> Origin:
+    """Return the origin that the keys of a reject say. Raises ValueError."""
     delimiter = "" if line.get("columns") is None else line.get("delimiter", ",")
     if not isinstance(delimiter, str) or format_with(delimiter) is None:
         raise ValueError(f"its `delimiter` is not one of {', '.join(DELIMITERS.values())}")

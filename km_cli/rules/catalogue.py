@@ -24,6 +24,11 @@ def _many(rows: int, event: str, more: str = "", cell: str = "") -> str:
     return log(*lines, more=more)
 
 
+def _teams(people: str) -> str:
+    """Return a log of 30 events by 12 users of 3 accounts; {user} and {team} are numbers."""
+    return log(*(f"09:{n:02}:00Z,{people.format(user=n % 12, team=n % 3)},Paid" for n in range(30)))
+
+
 ELSEWHERE: tuple[About, ...] = (
     About(
         "W3",
@@ -242,6 +247,25 @@ ELSEWHERE: tuple[About, ...] = (
         "Check that the times shown are right.",
         "specifications",
         Example(f"{HEADER}\n1709283600000,ada,Acme,Paid\n", f"{HEADER}\n1709283600,ada,Acme,Paid\n"),
+    ),
+    About(
+        "swapped",
+        Severity.NOTE,
+        "There are fewer users than accounts, and a user has several: the columns may be swapped.",
+        "If they are, swap them, as the finding says. Identities cannot be separated once they were sent.",
+        "",
+        Example(_teams("Acme{team},u{user}"), _teams("u{user},Acme{team}")),
+    ),
+    About(
+        "constant-time",
+        Severity.NOTE,
+        "All events of the first rows have the same time: it may be when the log was written.",
+        "Name the column of when the events happened: --timestamp NAME.",
+        "",
+        Example(
+            log(*(f"09:00:00Z,u{n},Acme,Paid" for n in range(30))),
+            log(*(f"09:00:{n:02}Z,u{n},Acme,Paid" for n in range(30))),
+        ),
     ),
     About(
         "left-out",

@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Opened
+from km_cli.mapping import Mapping
 from km_cli.model import NANOSECONDS, Event, Gap, Reject, Row
 from km_cli.run.batch import BatchBuilder, Mapped, raw_of
+from km_cli.run.doubts import cure_of_future
 from km_cli.run.overlaps import Span
 from km_cli.run.stopping import Stopped
 
@@ -35,6 +37,11 @@ class Preview(NamedTuple):
     def rows(self) -> list[Row]:
         """The first rows that have values, whether or not they are rejected."""
         return [one.row for one in self.first if not isinstance(one, Gap) and one.row.values]
+
+    @property
+    def events(self) -> list[Event]:
+        """The first rows that are events."""
+        return [one for one in self.first if type(one) is Event]
 
     @property
     def seconds(self) -> list[int]:
@@ -67,15 +74,15 @@ def preview(mapped: Iterator[Mapped]) -> Preview:
     return Preview(seen, is_all, chain(seen, mapped))
 
 
-def judge(first: Iterable[Mapped], opened: Opened) -> None:
-    """Raise InputError if most of the first rows are bad."""
+def judge(first: Iterable[Mapped], opened: Opened, mapping: Mapping, now: float) -> None:
+    """Raise InputError if most of the first rows are bad. `now` is in seconds since 1970."""
     rows = [one for one in first if type(one) is not Gap][:MOST_JUDGED]
     bad = [one for one in rows if type(one) is Reject]
     if len(rows) >= _FEWEST_JUDGED and len(bad) * 2 > len(rows):
         message = f"{opened.source.name}: {len(bad)} of the first {len(rows)} rows are bad"
         raise InputError(
             f"{message}, the first in line {bad[0].row.line}: {bad[0].reason}",
-            _what_to_do(bad, opened.columns),
+            _what_to_do(bad, opened, mapping, now),
             plain=f"{message} ({bad[0].code})",
         )
 
@@ -94,14 +101,17 @@ def judge_conflicts(batch: BatchBuilder, source: str) -> None:
         )
 
 
-def _what_to_do(bad: list[Reject], columns: tuple[str, ...]) -> str:
+def _what_to_do(bad: list[Reject], opened: Opened, mapping: Mapping, now: float) -> str:
     """Return a hint for the reason that most of the bad rows have."""
     code, _ = Counter(one.code for one in bad).most_common(1)[0]
     if code == "time":
-        return "check that --timestamp names the right column, or give the form of its times: --time-format"
+        rows = [one.row for one in bad if one.code == code]
+        return cure_of_future(rows, opened, mapping, now) or (
+            "check that --timestamp names the right column, or give the form of its times: --time-format"
+        )
     if code == "I1":
         return "check that --user and --account name the right columns; --allow-id accepts a value"
-    return f"name the right columns (--user, --event, …); columns found: {', '.join(columns[:12])}"
+    return f"name the right columns (--user, --event, …); columns found: {', '.join(opened.columns[:12])}"
 
 
 def _raising(error: Exception) -> Iterator[Mapped]:

@@ -15,7 +15,7 @@ from km_cli.delivery import Concurrency, Courier, Driver, OneThread, Policy, Poo
 from km_cli.errors import Exit, KmError, LedgerError, LedgerFailed, TransportError
 from km_cli.ledger import Ledger, Pause
 from km_cli.protocols import Clock, Destination, ManyAtOnce, Transfers
-from km_cli.rejects import RejectsFile
+from km_cli.rejects import RejectsFile, make_rejects_file
 from km_cli.run import pauses
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
@@ -63,7 +63,7 @@ def opened_to_send(
     An error that escapes is the end of the run in the ledger, if the run has begun. Raises LedgerBusy if
     another run holds the ledger for longer than `wait` seconds, LedgerError, UsageError.
     """
-    rejects = RejectsFile(settings.rejects)
+    rejects = make_rejects_file(settings.rejects)
     ledger = Ledger.open(settings.ledger, wait)
     try:
         for name, key in keys.items():

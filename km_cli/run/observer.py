@@ -5,7 +5,7 @@ from __future__ import annotations
 from km_cli.errors import KmError
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
-from km_cli.model import RowPlan, Sequence
+from km_cli.model import Finding, RowPlan, Sequence
 from km_cli.run.tally import Tally
 
 
@@ -20,6 +20,9 @@ class Observer:
 
     def warned(self, message: str, hint: str) -> None:
         """The run goes on, but not as well as it could."""
+
+    def doubted(self, finding: Finding) -> None:
+        """The first rows of an input make it doubtful that its columns have the right roles."""
 
     def planned(self, sequence: Sequence, plan: RowPlan) -> None:
         """A row was planned."""

@@ -159,6 +159,7 @@ class Openings:
                 opened.source.name,
                 tabular=opened.format.is_tabular,
                 members=settings.members.personas if settings.members else frozenset(),
+                named_at=settings.named_at,
             )
         except InputError as error:
             if hint := export_hint(settings, opened):

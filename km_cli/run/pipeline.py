@@ -20,6 +20,7 @@ from km_cli.model import Finding, Gap, Row
 from km_cli.protocols import Clock
 from km_cli.run.batch import Batch, BatchBuilder, BatchSink, Mapped, raw_of
 from km_cli.run.cursor import Cursor, FixedCursor, HeldBack
+from km_cli.run.doubts import doubts
 from km_cli.run.first_rows import MOST_JUDGED, Preview, judge, judge_conflicts, preview
 from km_cli.run.meanings import Meanings
 from km_cli.run.observer import Observer
@@ -160,7 +161,8 @@ class Pipeline:
         else:
             ahead = preview(mapped)
             if not reading.rows:
-                judge(ahead.first, opened)
+                judge(ahead.first, opened, mapping, self._now)
+                self._note_doubts(ahead, mapping, opened.source.name)
                 as_new = self._meanings.check_same_log(opened, mapping, same, ahead.rows)
                 reading = reading._replace(as_new=as_new)
             overlaps = Overlaps(self._ledger, reading, self._settings.overlap, behind)
@@ -175,6 +177,12 @@ class Pipeline:
             return True
         self._tally.rows.held += held_back.rows
         return not held_back.held
+
+    def _note_doubts(self, ahead: Preview, mapping: Mapping, source: str) -> None:
+        """Note the findings on the first rows that question the mapping, and let the observer show them."""
+        for finding in doubts(ahead.events, mapping.columns, source):
+            self._tally.note(finding)
+            self._observer.doubted(finding)
 
     def _ahead(self, ahead: Preview, opened: Opened, mapping: Mapping, place: Place | None) -> Ahead:
         """Return the times of the rows that follow."""

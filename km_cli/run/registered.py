@@ -7,6 +7,7 @@ even `--help` would load all formats.
 from __future__ import annotations
 
 from km_cli.inputs.formats import register
-from km_cli.rejects import REJECTS
+from km_cli.rejects import REJECTS, REJECTS_TABLE
 
 register(REJECTS)
+register(REJECTS_TABLE)

@@ -13,7 +13,7 @@ from km_cli.delivery import NOT_SENT, Driver
 from km_cli.ledger import Ledger
 from km_cli.model import Outcome, PlannedCall, Receipt, Wired
 from km_cli.protocols import Clock, Destination
-from km_cli.rejects import RejectsFile, format_reject, refused
+from km_cli.rejects import RejectsFile, refused
 from km_cli.run.batch import Batch
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import OpenRow, Tally
@@ -216,13 +216,13 @@ class Sending:
             reject = refused(source.row, mates)
             self._tally.reject(reject)
             reading = self._ledger.reading_of(source.reading)
-            lines.append(format_reject(reject, reading.origin))
+            lines.append(self._rejects.format(reject, reading.origin))
         self._write(lines)
         return receipts
 
     def _write_rejects(self, batch: Batch) -> None:
         rejects = [reject for plan in batch.plans for reject in plan.rejects]
-        self._write([format_reject(reject, batch.reading.origin) for reject in rejects])
+        self._write([self._rejects.format(reject, batch.reading.origin) for reject in rejects])
 
     def _write(self, lines: Sequence[bytes]) -> None:
         """Write rejects, and note them in the ledger: if this run is cut off, the next one reports them."""

@@ -14,7 +14,7 @@ from km_cli.destinations.tracker import TrackerTarget
 from km_cli.inputs import FormatOptions, Source
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import ColumnOptions, Columns, Selection, TimeOptions
-from km_cli.model import Outcome, Overlap, PlannedCall, Receipt, Row, RowPlan, Wired
+from km_cli.model import Finding, Outcome, Overlap, PlannedCall, Receipt, Row, RowPlan, Wired
 from km_cli.model import Sequence as Calls
 from km_cli.planning import Collisions
 from km_cli.run.batch import Batch
@@ -65,6 +65,9 @@ class Nobody:
         """Nothing to do."""
 
     def planned(self, sequence: Calls, plan: RowPlan) -> None:
+        """Nothing to do."""
+
+    def doubted(self, finding: Finding) -> None:
         """Nothing to do."""
 
     def shipping(self) -> None:

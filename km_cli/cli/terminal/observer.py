@@ -20,7 +20,7 @@ from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
-from km_cli.model import RowPlan, Sequence
+from km_cli.model import Finding, RowPlan, Sequence
 from km_cli.run.observer import Observer
 from km_cli.run.tally import Tally
 
@@ -38,6 +38,7 @@ class RunObserver(Observer):
         self.opened_inputs = 0
         self.first: list[tuple[Sequence, RowPlan]] = []
         self.pending: dict[str, int] = {}
+        self._doubts: list[Finding] = []
         self._toggles = False
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
@@ -49,6 +50,11 @@ class RunObserver(Observer):
     def warned(self, message: str, hint: str) -> None:
         """Print the warning."""
         show.complain(message, hint)
+
+    def doubted(self, finding: Finding) -> None:
+        """Keep the finding, to be shown before anything is sent."""
+        if len(self._doubts) < _INPUTS_SHOWN:
+            self._doubts.append(finding)
 
     def planned(self, sequence: Sequence, plan: RowPlan) -> None:
         """Keep the first rows that send something, and the first row that toggles if none of them does."""
@@ -73,6 +79,11 @@ class RunObserver(Observer):
                 say(f"  continues at line {reading.line + 1:,}: {rows} read before")
         if self.opened_inputs > len(self.inputs):
             say(f"… and {self.opened_inputs - len(self.inputs):,} more")
+
+    def print_doubts(self) -> None:
+        """Print the doubts about the columns, on standard error."""
+        for finding in self._doubts:
+            show.complain(f"{finding.source}: {finding.message}")
 
     def print_first(self, *, to_stderr: bool = False) -> None:
         """Print the calls of the first rows."""
@@ -159,6 +170,7 @@ class ImportObserver(RunObserver):
         """Show the first calls on standard error, where the summary is not, and ask for confirmation."""
         self.print_inputs(to_stderr=True)
         self.print_first(to_stderr=True)
+        self.print_doubts()
         sites = " and ".join(repr(site.name) for site in self._settings.people.sites)
         question = f"\nSend to Kissmetrics, site {sites}? This cannot be undone"
         # Nothing is in flight yet, so Ctrl-C means no. Afterwards it means: finish what is in flight.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from km_cli.inputs.compression import is_packed
+from km_cli.inputs.formats import holds_rejects
 from km_cli.protocols import Clock
-from km_cli.rejects import is_reject
 from km_cli.run.tally import Tally
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _content_bytes(path: Path) -> int | None:
             return None
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        return None if is_packed(head) or is_reject(head) else path.stat().st_size
+        return None if is_packed(head) or holds_rejects(head) else path.stat().st_size
     except OSError:
         return None  # The reader reports what is wrong with the file.
 

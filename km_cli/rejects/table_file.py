@@ -1,0 +1,145 @@
+"""The table that a run writes its rejects to, with a file of JSON lines beside it for other records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from km_cli.errors import LedgerFailed, UsageError
+from km_cli.model import Origin, Reject
+from km_cli.rejects.file import RejectsFile, check_content, check_path
+from km_cli.rejects.line import BEGINNING
+from km_cli.rejects.table import cells_of, format_header, format_row, parse_header
+
+_HEAD = 1 << 20
+_CORRECT = "correct the cells of the log's own columns, then import that file"
+_BESIDE = " beside it)"
+
+
+def is_table(path: Path) -> bool:
+    """Tell whether rejects are written to this path as a table: by its ending, unless it holds JSON lines."""
+    return path.suffix.lower() == ".csv" and not _head(path).startswith(BEGINNING)
+
+
+def make_rejects_file(path: Path) -> RejectsFile:
+    """Return the file that a run writes its rejects to."""
+    return RejectsTable(path) if is_table(path) else RejectsFile(path)
+
+
+def how_to_correct(name: str) -> str:
+    """Return how the rejects in the file of this name (`RejectsFile.name`) are corrected, for a hint."""
+    return RejectsTable.cure if name.endswith(_BESIDE) else RejectsFile.cure
+
+
+def beside(path: Path) -> Path:
+    """Return the file of JSON lines beside a table: for records that are none of its columns."""
+    return path.with_name(f"{path.name}.jsonl")
+
+
+def check_places(path: Path, *, is_asked: bool) -> None:
+    """Raise UsageError if rejects cannot be written here, or something else is in the files that are there.
+
+    `is_asked` if a flag or km.toml names the path.
+    """
+    paths = (path, beside(path)) if is_table(path) else (path,)
+    for one in paths if is_asked else ():
+        check_path(one)
+    if len(paths) == 1:
+        check_content(path)
+        return
+    head = _head(path)
+    header = parse_header(head)
+    if head.strip() and (header is None or header.delimiter != ","):
+        raise UsageError(
+            f"--rejects {path} exists and is not a table of rejects as km-cli writes it",
+            "give another path: --rejects PATH",
+        )
+    check_content(paths[1])
+
+
+class RejectsTable(RejectsFile):
+    """Holds a run's rejects as a table of the columns of the first one.
+
+    `count` is the number of all rejects that this run wrote, also of those beside the table.
+    """
+
+    cure = _CORRECT
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._beside = RejectsFile(beside(path))
+        self._columns: tuple[str, ...] | None = None
+        header = parse_header(_head(path))
+        if header is not None:
+            self._columns = header.columns
+        self.name = f"{self.name} (or {self._beside.path.name}{_BESIDE}"
+
+    @property
+    def place(self) -> str:
+        """The files that this run wrote to, for people."""
+        if not self._beside.count:
+            return str(self.path)
+        if self._beside.count == self.count:
+            return str(self._beside.path)
+        rest = f"{self._beside.count:,} of them, not in the form of a table, in {self._beside.path}"
+        return f"{self.path} ({rest})"
+
+    def format(self, reject: Reject, origin: Origin) -> bytes:
+        """Return the line of a reject: of the table, or of JSON if it cannot stand in the table."""
+        origin = reject.row.origin or origin
+        columns = origin.columns if self._columns is None else self._columns
+        cells = cells_of(reject, origin, columns) if columns else None
+        if cells is None:
+            return super().format(reject, origin)
+        header = b"" if self._columns is not None else format_header(columns)
+        self._columns = columns
+        return header + format_row(reject, origin, cells)
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Append lines to both files and wait until they are on the disk. Raises LedgerFailed.
+
+        Neither file keeps a line if one of them cannot be written.
+        """
+        others = [line for line in lines if line.startswith(BEGINNING)]
+        rows = [line for line in lines if not line.startswith(BEGINNING)]
+        super().write(rows)
+        try:
+            self._beside.write(others)
+        except LedgerFailed:
+            if rows:
+                self._cut()
+                self.count -= len(rows)
+            raise
+        self.count += len(others)
+
+    def close(self) -> None:
+        """Close both files."""
+        super().close()
+        self._beside.close()
+
+    def _open(self) -> int:
+        """Open the table. Close a quotation mark that a crash left open: its row stays one row."""
+        if _is_open_inside(self.path):
+            with self.path.open("ab") as file:
+                file.write(b'"\n')
+        return super()._open()
+
+
+def _is_open_inside(path: Path) -> bool:
+    """Tell whether a table ends inside of quotation marks: their number is odd."""
+    try:
+        with path.open("rb") as file:
+            return sum(block.count(b'"') for block in iter(lambda: file.read(_HEAD), b"")) % 2 == 1
+    except OSError:
+        return False  # it does not exist yet, or `_open` reports the error
+
+
+def _head(path: Path) -> bytes:
+    try:
+        if not os.path.isfile(path):
+            return b""
+        with path.open("rb") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return b""  # `RejectsFile.write` reports this error
