@@ -52,8 +52,8 @@ def sequence_of(line: Line, number: int) -> Sequence:
     return Sequence(Row("log.csv", number, b"", None), records, (("line", str(number)), *properties))
 
 
-@settings(max_examples=examples(200))
-@given(st.lists(lines, max_size=30))
+@settings(max_examples=examples(120))
+@given(st.lists(lines, max_size=20))
 def test_it_decides_as_the_rest_of_planning(log: list[Line]) -> None:
     """Row by row: the same plans, and the same slots, owners and rows behind them."""
     straight, close = PlainSlots(), PlainSlots()

@@ -51,7 +51,7 @@ class StraightPath:
     def plan(self, sequence: Sequence, fingerprint: RowFingerprint, reading: int) -> RowPlan | None:
         """Return the plan of a row; None, with nothing changed, if the row has to be looked at closely."""
         people = self._people(sequence.calls)
-        if people is None:
+        if not people:
             return None
         row, calls, *_ = sequence
         total, columns = fingerprint
