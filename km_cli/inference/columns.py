@@ -67,6 +67,7 @@ class _RoleChoice:
         self._columns = {
             name: column for name, column in profiles.columns.items() if name.strip() and column.given
         }
+        self._place = {name: at for at, name in enumerate(self._columns)}
         self._taken: dict[str, None] = {}
         self._times = {name: self._fraction_of_times(column, now) for name, column in self._columns.items()}
 
@@ -153,7 +154,7 @@ class _RoleChoice:
             WORDS[role].index(word) if word in WORDS[role] else 0,
             depth(name),
             suffix,
-            list(self._columns).index(name),
+            self._place[name],
         )
 
     def _is_constant(self, name: str) -> bool:
@@ -181,7 +182,7 @@ class _RoleChoice:
             if rank is None or whole != (rank < INNER) or not self._holds_names(name):
                 continue
             if plain(name) in USUAL["event"] or column.distinct <= _MOST_EVENTS:
-                place = list(self._columns).index(name)
+                place = self._place[name]
                 faults = self._is_constant(name), self._is_sparse(name)
                 ranked.append((*faults, rank, depth(name), place, name))
         if not ranked:
