@@ -159,9 +159,12 @@ def test_an_event_that_only_personas_without_an_id_may_do_is_rejected() -> None:
     assert refused.reason == "it names no organisation"
 
 
-def test_a_name_that_grows_too_long_is_rejected() -> None:
-    long = Persona("user", "main", rename="x" * 250 + " {event}")
-    refused = Expansion((long,)).expand(event("ada"))
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_name_that_grows_too_long_is_rejected(at: int) -> None:
+    """Whichever persona gives the event that name."""
+    personas = list(TOGGLE)
+    personas[at] = Persona(personas[at].name, "main", rename="x" * 250 + " {event}")
+    refused = Expansion(personas).expand(event("ada", "acme"))
     assert isinstance(refused, Reject)
     assert refused.code == "D4"
 

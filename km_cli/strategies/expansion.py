@@ -37,15 +37,15 @@ class Expansion:
             if not identity:
                 continue
             name = naming(event.name) if naming and event.name else event.name
+            if naming and len(name) > LONGEST_NAME:  # The mapper checks the log's own names.
+                message = f"the event {name[:30]!r}… of the {who} has {len(name)} characters, over 254"
+                return Reject(row, "D4", message)
             if sets or alias or owed:
                 calls += _calls_of(who, site, name, part, event, owed)
             elif name:
                 calls.append(_record((site, who, identity, actor, name, moment, properties, event.id)))
         for call in calls:
             if type(call) is Record:
-                if len(call.event) > LONGEST_NAME:
-                    message = f"the event {call.event[:30]!r}… has {len(call.event)} characters, over 254"
-                    return Reject(row, "D4", message)
                 break
         else:
             if refused := self._without_record(event, owed, calls):
