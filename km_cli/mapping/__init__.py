@@ -10,7 +10,7 @@ from km_cli.mapping.found_columns import USUAL, NamedAt
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
-from km_cli.mapping.nested import MEMBERS, BadRow, root
+from km_cli.mapping.nested import ABSENT, MEMBERS, BadRow, root
 from km_cli.mapping.recognition import members_columns, recognise_columns
 from km_cli.mapping.selection import (
     ANONYMOUS,
@@ -27,6 +27,7 @@ from km_cli.mapping.swapped import are_swapped
 from km_cli.mapping.times import LOCAL_EPOCH, AmbiguousTime, BadTime, TimeOptions, Times
 
 __all__ = [
+    "ABSENT",
     "ANONYMOUS",
     "LOCAL_EPOCH",
     "MEMBERS",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from km_cli.config.settings import Settings
@@ -13,11 +13,13 @@ from km_cli.exports import (
     ExportTable,
     columns_of,
     export_tables,
+    likely_export,
     recognise_export,
 )
 from km_cli.inputs import Opened
-from km_cli.mapping import MEMBERS, ColumnOptions, TimeOptions, make_condition
+from km_cli.mapping import MEMBERS, ColumnOptions, Condition, TimeOptions, make_condition
 from km_cli.model import Persona
+from km_cli.run.names_in_export import check_names
 
 _ACCOUNT = "account"
 
@@ -34,7 +36,8 @@ def asked_for(settings: Settings, opened: Opened) -> Asked:
     """Return the columns that are asked for in an input, with those of its export's table.
 
     An export that no flag names is recognised by its first records, but only if flags and km.toml leave open
-    which columns are event, time and properties: a log that they describe is read as they say.
+    which columns are event, time and properties: a log that they describe is read as they say. Raises
+    InputError if they name a column that the export has not.
     """
     options = settings.column_options
     asked = Asked(options, settings.personas, settings.time_options)
@@ -49,6 +52,7 @@ def asked_for(settings: Settings, opened: Opened) -> Asked:
     table = tables[name]
     if not settings.export and _leaves_out(options, table):
         return asked
+    check_names(settings, table, records, opened)
     found = columns_of(table, records, opened.columns if opened.format.is_tabular else None)
     return Asked(
         _with_columns(options, table, found, f"{name} {table.version}", allow_alias=settings.allow_alias),
@@ -57,12 +61,14 @@ def asked_for(settings: Settings, opened: Opened) -> Asked:
     )
 
 
-def export_hint(settings: Settings, opened: Opened) -> str:
-    """Return what to do about an export that flags or km.toml describe in part, "" for any other log."""
-    if settings.export:
-        return ""
+def export_hint(asked: Asked, opened: Opened) -> str:
+    """Return what to do about an export that is not read by its table, "" for any other log.
+
+    Flags or km.toml describe it in part, or too many of its first records are of another form.
+    """
     tables = export_tables()
-    name = recognise_export(opened.first_records(RECORDS), tables) if _is_described(settings) else ""
+    is_read = asked.column_options.export
+    name = "" if is_read else likely_export(opened.first_records(RECORDS), tables)
     if not name:
         return ""
     return (
@@ -95,16 +101,30 @@ def _with_columns(
         event=event,
         timestamp=timestamp,
         id=event_id,
-        properties=found.properties if options.properties is None else options.properties,
+        properties=_kept(found, options) if options.properties is None else options.properties,
         rename=options.rename or found.rename,
         exclude=tuple(dict.fromkeys((*options.exclude, *columns.exclude))),
         ignore=tuple(dict.fromkeys((*options.ignore, *ignored))),
-        where=options.where or tuple(map(make_condition, columns.where)),
+        where=(*options.where, *_conditions(options, table)),
         without_event=options.without_event or columns.without_event,
         leave_out_reserved=options.leave_out_reserved or columns.leave_out_reserved,
         export=label,
         withheld_alias="" if allow_alias else options.withheld_alias or found.alias,
     )
+
+
+def _kept(found: ExportColumns, options: ColumnOptions) -> tuple[str, ...] | None:
+    """Return the properties of an export without the objects that are left out as a whole."""
+    if found.properties is None:
+        return None
+    left_out = {name.removesuffix(MEMBERS) for name in options.exclude}
+    return tuple(name for name in found.properties if name.removesuffix(MEMBERS) not in left_out)
+
+
+def _conditions(options: ColumnOptions, table: ExportTable) -> Iterator[Condition]:
+    """Yield the conditions of a table, but for those on a column that is asked about in another way."""
+    asked = {one.column for one in options.where}
+    yield from (one for one in map(make_condition, table.columns.where) if one.column not in asked)
 
 
 def _with_people(settings: Settings, found: ExportColumns) -> tuple[Persona, ...]:

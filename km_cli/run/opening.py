@@ -150,7 +150,8 @@ class Openings:
 
     def _recognised(self, opened: Opened) -> Mapping:
         settings = self._settings
-        column_options, personas, time_options = asked_for(settings, opened)
+        asked = asked_for(settings, opened)
+        column_options, personas, time_options = asked
         try:
             columns = recognise_columns(
                 column_options,
@@ -162,7 +163,7 @@ class Openings:
                 named_at=settings.named_at,
             )
         except InputError as error:
-            if hint := export_hint(settings, opened):
+            if hint := export_hint(asked, opened):
                 error.hint = error.plain_hint = hint
             raise
         return Mapping(columns, time_options, settings.people.digest, settings.source)
