@@ -165,7 +165,7 @@ _BLANK: tuple[Any, ...] = (ABSENT, None, "", [])
 
 
 def _members(path: str, records: Records) -> list[str]:
-    """Return the members of an object that are not blank, those that most records have first, else by name."""
+    """Return the members of an object that are not blank, the most frequent first, and then by name."""
     counts: Counter[str] = Counter()
     for record in records:
         value = value_in(record, path)

@@ -17,7 +17,7 @@ from km_cli.exports import (
     recognise_export,
 )
 from km_cli.inputs import Opened
-from km_cli.mapping import MEMBERS, ColumnOptions, Condition, TimeOptions, make_condition
+from km_cli.mapping import MEMBERS, ColumnOptions, Columns, Condition, TimeOptions, make_condition
 from km_cli.model import Persona
 from km_cli.run.names_in_export import check_names
 
@@ -74,6 +74,26 @@ def export_hint(asked: Asked, opened: Opened) -> str:
     return (
         f"it looks like an export of {tables[name].title}: add --export {name}, which names all other columns"
     )
+
+
+def has_aliases_as_asked(settings: Settings, known: Columns) -> bool:
+    """Tell whether a reading sends the aliases of its export if, and only if, --allow-alias is given."""
+    if settings.allow_alias:
+        return not known.withheld_alias
+    is_asked = any(persona.alias for persona in settings.personas)
+    return is_asked or not (known.export and known.personas[0].alias)
+
+
+def with_aliases_as_asked(settings: Settings, known: Columns) -> tuple[Columns, tuple[Persona, ...]]:
+    """Return the columns of a reading and the personas with the aliases of an export, for its rejects.
+
+    They are sent if --allow-alias is given now, whatever was given when the row was rejected.
+    """
+    actor, *others = settings.personas
+    alias = known.withheld_alias or (known.personas[0].alias if known.export else "")
+    if not settings.allow_alias:
+        return known._replace(withheld_alias="" if actor.alias else alias), settings.personas
+    return known._replace(withheld_alias=""), (actor._replace(alias=actor.alias or alias), *others)
 
 
 def _is_described(settings: Settings) -> bool:

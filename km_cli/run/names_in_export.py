@@ -1,4 +1,4 @@
-"""Checks the columns that flags and km.toml name for an export: a misspelt one would be passed over silently."""
+"""Checks the columns that flags and km.toml name for an export: a misspelt one would have no effect."""
 
 from __future__ import annotations
 

@@ -24,7 +24,12 @@ from km_cli.mapping import (
     recognise_columns,
 )
 from km_cli.model import NANOSECONDS, Overlap, Reject, Row
-from km_cli.run.exported import asked_for, export_hint
+from km_cli.run.exported import (
+    asked_for,
+    export_hint,
+    has_aliases_as_asked,
+    with_aliases_as_asked,
+)
 from km_cli.run.meanings import personas_to_json
 from km_cli.run.overlaps import Span
 from km_cli.run.tally import Tally
@@ -78,7 +83,7 @@ class Openings:
         if source.path is not None and not opened.format.holds_rejects:
             heads = self._heads(opened)
             for head, state in heads:
-                if head.asked == asked and (known := self._continued(head)):
+                if head.asked == asked and (known := self._continued(head, opened)):
                     return Opening(_refreshed(known, opened), self.known_mapping(known), state)
         mapping = self.mapping(opened)
         readings = self._ledger.readings
@@ -88,20 +93,25 @@ class Openings:
         reading = readings.begin(self._new(opened, mapping))
         return Opening(reading, mapping, sha256(), behind, behind + others)
 
-    def _continued(self, head: Head) -> Reading | None:
+    def _continued(self, head: Head, opened: Opened) -> Reading | None:
         """Return the reading of a head, None if the file has to be read from its start all the same.
 
-        It has to be if a flag decides otherwise on conflicts, so that rows that were rejected are judged
-        anew. (Without a flag the last decision stays in force.) It has to be if --allow-alias sends the
-        aliases that were withheld. It has to be for a reading of format 2 as
-        well, because that reading has no fingerprints of its rows.
+        It is read again if a flag decides otherwise on conflicts, so that rows that were rejected are judged
+        anew. (Without a flag the last decision stays in force.) It is read again if aliases were withheld and
+        --allow-alias is given now, or the other way round; if a file without a row turns out to be an export;
+        and if the reading is of format 2, which has no fingerprints of its rows.
         """
         reading = self._ledger.reading_of(head.number)
         overlap = self._settings.overlap
         is_known = overlap in (Overlap.ASK, reading.overlap) and not reading.is_of_format_2
-        if self._settings.allow_alias and self.known_mapping(reading).columns.withheld_alias:
+        if not is_known:
             return None
-        return reading if is_known else None
+        columns = self.known_mapping(reading).columns
+        if not has_aliases_as_asked(self._settings, columns):
+            return None
+        if not head.rows and asked_for(self._settings, opened).column_options.export != columns.export:
+            return None
+        return reading
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
         """Return the readings that the file begins with, under any settings, the longest first."""
@@ -184,9 +194,10 @@ class Openings:
                 f"{opened.source.name}: its rejects come from an import with other personas",
                 "import it with the --strategy, --site and --config that the log was imported with",
             )
-        return known.overridden(
+        columns, personas = with_aliases_as_asked(settings, known.columns)
+        return known._replace(columns=columns).overridden(
             settings.column_options,
-            settings.personas,
+            personas,
             settings.time_options,
             opened.columns,
             opened.source.name,
@@ -226,7 +237,10 @@ def _source_of(known: Mapping) -> str:
 
 def _import_with(known: Mapping) -> str:
     if known.source:
-        return f"import it with --source {shlex.quote(known.source)}"
+        return (
+            f"import it with --source {shlex.quote(known.source)}; if that [[backfill]] was renamed since, "
+            "give it its old name for this import"
+        )
     return "import it without --source"
 
 
