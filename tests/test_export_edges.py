@@ -309,3 +309,49 @@ def test_an_export_that_was_empty_is_still_recognised(
     log.write_text("".join(lines), encoding="utf-8")
     importer("import", log).ended(0)
     assert arrivals(tracker.hits) == expected("posthog", DATA / "posthog.csv")
+
+
+# The same account from file to file
+
+
+def test_all_files_of_an_export_have_the_same_account(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """In most rows of the second file, another group comes first."""
+    first = jsonl(tmp_path / "1.jsonl", amplitude(1, groups={"squad": ["q"]}))
+    others = [amplitude(number, groups={"project": ["x"]}) for number in range(2, 5)]
+    second = jsonl(tmp_path / "2.jsonl", *others, amplitude(6, groups={"squad": ["r"], "project": ["x"]}))
+    importer("import", first).ended(0)
+    importer("import", second).ended(0)
+    assert people(tracker) == {"u1", "u2", "u3", "u4", "u6", "q", "r"}
+    tracker.forget()
+    importer("import", second, "--as-new", "--ledger", tmp_path / "other.db").ended(0)
+    assert "x" in people(tracker)
+
+
+def test_a_file_whose_first_rows_name_no_account_has_that_of_the_last_file(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    rows = [mixpanel(number) for number in range(210)]
+    late = jsonl(tmp_path / "2.jsonl", *rows[1:], mixpanel(300, company_id="globex"))
+    zone = ("--timezone", "UTC")
+    importer("import", jsonl(tmp_path / "1.jsonl", mixpanel(0, company_id="acme")), *zone).ended(0)
+    importer("import", late, *zone).ended(0)
+    assert {"acme", "globex"} <= people(tracker)
+
+
+def test_a_file_that_grows_gets_its_account(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """It was begun when no row named one. No row is sent twice."""
+    zone = ("--timezone", "UTC")
+    log = jsonl(tmp_path / "log.jsonl", mixpanel(0))
+    importer("import", log, *zone).ended(0)
+    importer("import", jsonl(log, mixpanel(1, company_id="acme")), *zone).ended(0)
+    assert sorted(call.person for call in arrivals(tracker.hits)) == ["acme", "u0", "u1"]
+
+
+def test_a_row_of_another_log_is_rejected(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """It is no call that the table leaves out, although it has no type."""
+    log = jsonl(tmp_path / "log.jsonl", *map(segment, range(52)), amplitude(1), mixpanel(2))
+    summary = importer("import", log, "--json").ended(65).summary
+    assert summary["rows"]["rejected"] == 2
+    assert len(tracker.hits) == 52

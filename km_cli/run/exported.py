@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from km_cli.config.settings import Settings
@@ -17,11 +17,20 @@ from km_cli.exports import (
     recognise_export,
 )
 from km_cli.inputs import Opened
-from km_cli.mapping import MEMBERS, ColumnOptions, Columns, Condition, TimeOptions, make_condition
+from km_cli.mapping import MEMBERS, ColumnOptions, Columns, Condition, TimeOptions, make_condition, root
 from km_cli.model import Persona
 from km_cli.run.names_in_export import check_names
 
 _ACCOUNT = "account"
+
+
+Accounts = Callable[[str], tuple[str, ...]]
+"""Returns the columns in which the last file of an export had its account, () for none."""
+
+
+def no_accounts(_: str) -> tuple[str, ...]:
+    """Return (): no file of an export was read before."""
+    return ()
 
 
 class Asked(NamedTuple):
@@ -32,12 +41,13 @@ class Asked(NamedTuple):
     time_options: TimeOptions
 
 
-def asked_for(settings: Settings, opened: Opened) -> Asked:
+def asked_for(settings: Settings, opened: Opened, accounts: Accounts = no_accounts) -> Asked:
     """Return the columns that are asked for in an input, with those of its export's table.
 
     An export that no flag names is recognised by its first records, but only if flags and km.toml leave open
-    which columns are event, time and properties: a log that they describe is read as they say. Raises
-    InputError if they name a column that the export has not.
+    which columns are event, time and properties: a log that they describe is read as they say. `accounts`
+    returns the account columns of the last file of an export. Raises InputError if flags or km.toml name a
+    column that the export does not have.
     """
     options = settings.column_options
     asked = Asked(options, settings.personas, settings.time_options)
@@ -53,7 +63,9 @@ def asked_for(settings: Settings, opened: Opened) -> Asked:
     if not settings.export and _leaves_out(options, table):
         return asked
     check_names(settings, table, records, opened)
-    found = columns_of(table, records, opened.columns if opened.format.is_tabular else None)
+    header = opened.columns if opened.format.is_tabular else None
+    found = columns_of(table, records, header)
+    found = found._replace(account=_account(found.account, accounts(name), header))
     return Asked(
         _with_columns(options, table, found, f"{name} {table.version}", allow_alias=settings.allow_alias),
         _with_people(settings, found),
@@ -74,6 +86,11 @@ def export_hint(asked: Asked, opened: Opened) -> str:
     return (
         f"it looks like an export of {tables[name].title}: add --export {name}, which names all other columns"
     )
+
+
+def account_of(columns: Columns) -> tuple[str, ...]:
+    """Return the columns of the account, () for none."""
+    return next((one.identities for one in columns.personas if one.persona == _ACCOUNT), ())
 
 
 def has_aliases_as_asked(settings: Settings, known: Columns) -> bool:
@@ -131,6 +148,17 @@ def _with_columns(
         export=label,
         withheld_alias="" if allow_alias else options.withheld_alias or found.alias,
     )
+
+
+def _account(
+    found: tuple[str, ...], before: tuple[str, ...], header: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return the columns of the account: the column of the last file, so that all files have the same one.
+
+    The usual names stand for a column that was not found yet, so any of them that is found goes first.
+    """
+    has_before = before and all(header is None or root(name, header) for name in before)
+    return before if has_before and (len(before) == 1 or found[:1] == before[:1]) else found
 
 
 def _kept(found: ExportColumns, options: ColumnOptions) -> tuple[str, ...] | None:

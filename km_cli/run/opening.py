@@ -16,6 +16,7 @@ from km_cli.mapping import (
     AmbiguousTime,
     BadRow,
     BadTime,
+    Columns,
     EventsSeen,
     Mapper,
     Mapping,
@@ -25,6 +26,7 @@ from km_cli.mapping import (
 )
 from km_cli.model import NANOSECONDS, Overlap, Reject, Row
 from km_cli.run.exported import (
+    account_of,
     asked_for,
     export_hint,
     has_aliases_as_asked,
@@ -70,6 +72,7 @@ class Openings:
         self._tally = tally
         self._now = now
         self._check = check
+        self._accounts: dict[str, tuple[str, ...]] = {}
 
     def opening_for(self, opened: Opened) -> Opening:
         """Return the reading that an input continues, or a new one (promise 5).
@@ -99,7 +102,8 @@ class Openings:
         It is read again if a flag decides otherwise on conflicts, so that rows that were rejected are judged
         anew. (Without a flag the last decision stays in force.) It is read again if aliases were withheld and
         --allow-alias is given now, or the other way round; if a file without a row turns out to be an export;
-        and if the reading is of format 2, which has no fingerprints of its rows.
+        if the account of an export is found; and if the
+        reading is of format 2, which has no fingerprints of its rows.
         """
         reading = self._ledger.reading_of(head.number)
         overlap = self._settings.overlap
@@ -111,7 +115,15 @@ class Openings:
             return None
         if not head.rows and asked_for(self._settings, opened).column_options.export != columns.export:
             return None
-        return reading
+        return None if columns.export and self._has_found_account(opened, columns) else reading
+
+    def _has_found_account(self, opened: Opened, known: Columns) -> bool:
+        """Tell whether the file of an export has its account in a column that was not known yet."""
+        before = account_of(known)
+        if len(before) == 1:
+            return False
+        now = account_of(self._recognised(opened).columns)
+        return bool(now) and set(now).isdisjoint(before)
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
         """Return the readings that the file begins with, under any settings, the longest first."""
@@ -160,7 +172,7 @@ class Openings:
 
     def _recognised(self, opened: Opened) -> Mapping:
         settings = self._settings
-        asked = asked_for(settings, opened)
+        asked = asked_for(settings, opened, self._accounts_before)
         column_options, personas, time_options = asked
         try:
             columns = recognise_columns(
@@ -176,7 +188,22 @@ class Openings:
             if hint := export_hint(asked, opened):
                 error.hint = error.plain_hint = hint
             raise
+        if account := account_of(columns):
+            self._accounts[columns.export.partition(" ")[0]] = account
         return Mapping(columns, time_options, settings.people.digest, settings.source)
+
+    def _accounts_before(self, export: str) -> tuple[str, ...]:
+        """Return the account columns of the last file of an export that was read with these settings."""
+        if export not in self._accounts:
+            self._accounts[export] = ()
+            for meaning in self._ledger.readings.meanings():
+                with self._ledger.decoding("readings"):
+                    columns = Mapping.from_json(meaning.mapping).columns
+                is_same = columns.export.partition(" ")[0] == export and account_of(columns)
+                if is_same and self._ledger.reading_of(meaning.reading).asked == self._settings.asked:
+                    self._accounts[export] = account_of(columns)
+                    break
+        return self._accounts[export]
 
     def known_mapping(self, reading: Reading) -> Mapping:
         """Return the mapping of a reading. Raises LedgerError if it is damaged."""
