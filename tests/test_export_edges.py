@@ -170,7 +170,7 @@ def test_user_properties_may_name_the_account_later(
     assert people(tracker) == {"u0", "u1", "u2", "acme"}
 
 
-# Times
+# Times, and what is said
 
 
 def test_the_time_is_one_that_the_rows_have(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
@@ -355,3 +355,10 @@ def test_a_row_of_another_log_is_rejected(importer: Command, tracker: Tracker, t
     summary = importer("import", log, "--json").ended(65).summary
     assert summary["rows"]["rejected"] == 2
     assert len(tracker.hits) == 52
+
+
+def test_the_line_about_an_export_names_both_columns(km: Command, tmp_path: Path) -> None:
+    log = jsonl(tmp_path / "log.jsonl", segment(1), segment(2, type="page"))
+    out = " ".join(km("dry-run", log).ended(0).out.split())
+    assert "user from 'userId', or from 'anonymousId' if that is empty, account from 'context.groupId'" in out
+    assert "it is outside of the selection: type 'page'" in out

@@ -20,7 +20,7 @@ def _lines(table: ExportTable, found: ExportColumns, log: str) -> Iterator[str]:
     yield f"# The shape of its rows: {table.source}"
     yield ""
     yield "[columns]"
-    yield 'export = "none"  # it is read by the columns below, not by the table that knows them'
+    yield 'export = "none"  # use the columns below instead of the built-in table'
     yield from _given("event", found.event)
     yield from _given("timestamp", found.timestamp)
     yield from _times(table)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from km_cli.config.settings import Settings
+from km_cli.errors import InputError
 from km_cli.exports import (
     NO_EXPORT,
     RECORDS,
@@ -17,7 +18,16 @@ from km_cli.exports import (
     recognise_export,
 )
 from km_cli.inputs import Opened
-from km_cli.mapping import MEMBERS, ColumnOptions, Columns, Condition, TimeOptions, make_condition, root
+from km_cli.mapping import (
+    LOCAL_EPOCH,
+    MEMBERS,
+    ColumnOptions,
+    Columns,
+    Condition,
+    TimeOptions,
+    make_condition,
+    root,
+)
 from km_cli.model import Persona
 from km_cli.run.names_in_export import check_names
 
@@ -62,6 +72,9 @@ def asked_for(settings: Settings, opened: Opened, accounts: Accounts = no_accoun
     table = tables[name]
     if not settings.export and _leaves_out(options, table):
         return asked
+    times = _with_times(settings.time_options, table)
+    if times.format == LOCAL_EPOCH and not times.timezone and records:
+        raise _without_zone(opened, table)
     check_names(settings, table, records, opened)
     header = opened.columns if opened.format.is_tabular else None
     found = columns_of(table, records, header)
@@ -69,7 +82,7 @@ def asked_for(settings: Settings, opened: Opened, accounts: Accounts = no_accoun
     return Asked(
         _with_columns(options, table, found, f"{name} {table.version}", allow_alias=settings.allow_alias),
         _with_people(settings, found),
-        _with_times(settings.time_options, table),
+        times,
     )
 
 
@@ -190,6 +203,16 @@ def _with_column(persona: Persona, columns: Sequence[str]) -> Persona:
     if persona.column or not columns:
         return persona
     return persona._replace(column=columns[0], others=tuple(columns[1:]))
+
+
+def _without_zone(opened: Opened, table: ExportTable) -> InputError:
+    return InputError(
+        f"{opened.source.name}: it is read as an export of {table.title}, whose times count from 1970 on the "
+        "clock of the project, and nothing in the file says in which zone that is",
+        "name the zone of the project: --timezone UTC if it was made since 2023, else for example --timezone "
+        "America/Los_Angeles",
+        plain=f"{opened.source.name}: its times need a --timezone",
+    )
 
 
 def _with_times(options: TimeOptions, table: ExportTable) -> TimeOptions:
