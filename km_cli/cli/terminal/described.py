@@ -8,6 +8,10 @@ from km_cli.exports import export_tables
 from km_cli.mapping import Columns, condition_text
 
 
+_MOST_LISTED = 2
+"""Columns that are named of those that are tried where the first one is empty."""
+
+
 def described(columns: Columns, members: Collection[str] = ()) -> str:
     """Return the roles as one line. `members` are personas whose identities the members' file has."""
     text = ", ".join(f"{role} from {column}" for role, column in _roles(columns) if column)
@@ -33,7 +37,9 @@ def _export(columns: Columns) -> Iterator[str]:
 def _roles(columns: Columns) -> Iterator[tuple[str, str]]:
     """Yield the roles and their columns, in quotes; "" for none."""
     for one in columns.personas:
-        others = " or ".join(map(repr, one.others))
+        others = " or ".join(map(repr, one.others[:_MOST_LISTED]))
+        if more := len(one.others[_MOST_LISTED:]):
+            others += f" or {more} more"
         yield one.persona, _quoted(one.identity) + (f", or from {others} if that is empty" if others else "")
         yield f"alias of the {one.persona}", _quoted(one.alias)
     yield "event", _quoted(columns.event)
