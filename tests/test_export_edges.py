@@ -357,8 +357,8 @@ def test_a_row_of_another_log_is_rejected(importer: Command, tracker: Tracker, t
     assert len(tracker.hits) == 52
 
 
-def test_the_line_about_an_export_names_both_columns(km: Command, tmp_path: Path) -> None:
-    log = jsonl(tmp_path / "log.jsonl", segment(1), segment(2, type="page"))
-    out = " ".join(km("dry-run", log).ended(0).out.split())
-    assert "user from 'userId', or from 'anonymousId' if that is empty, account from 'context.groupId'" in out
-    assert "it is outside of the selection: type 'page'" in out
+def test_an_object_of_an_export_cannot_be_renamed(km: Command, tmp_path: Path) -> None:
+    """Its members are the properties."""
+    configure(km, '[columns]\nrename = { "properties.address" = "Where" }\n')
+    log = jsonl(tmp_path / "log.jsonl", segment(1, properties={"address": {"city": "Rome"}}))
+    assert "'properties.address' (km.toml, columns.rename) is an object" in km("dry-run", log).ended(2).err

@@ -14,6 +14,9 @@ from km_cli.mapping import ABSENT, MEMBERS
 Records = Sequence[Mapping[str, Any]]
 
 
+_RENAMED = "columns.rename"
+
+
 class _Named(NamedTuple):
     """A column that is named in a place. A `sparse` one may be in later records of its object alone."""
 
@@ -33,6 +36,11 @@ def check_names(settings: Settings, table: ExportTable, records: Records, opened
     groups = tuple(_groups(table))
     for one in _named(settings):
         path = one.column.removesuffix(MEMBERS)
+        if one.place.endswith(_RENAMED) and _is_object(path, records):
+            raise InputError(
+                f"{opened.source.name}: {one.column!r} ({one.place}) is an object with properties in it",
+                "name one of its members",
+            )
         known = path in opened.columns or any(name.startswith(f"{path}.") for name in opened.columns)
         if known or any(value_in(record, path) is not ABSENT for record in records):
             continue
@@ -41,6 +49,10 @@ def check_names(settings: Settings, table: ExportTable, records: Records, opened
         if path.casefold() in {name.casefold() for name in opened.columns}:
             continue
         raise _absent(one, table, opened, objects)
+
+
+def _is_object(path: str, records: Records) -> bool:
+    return any(isinstance(value_in(record, path), dict) for record in records)
 
 
 def _groups(table: ExportTable) -> Iterator[str]:
@@ -70,7 +82,7 @@ def _named(settings: Settings) -> Iterator[_Named]:
         ("exclude-property", options.exclude, True),
         ("property", options.properties or (), True),
         ("where", tuple(condition.column for condition in options.where), True),
-        ("columns.rename", tuple(column for column, _ in options.rename), True),
+        (_RENAMED, tuple(column for column, _ in options.rename), True),
     ]
     for persona in settings.personas:
         if not persona.others:
