@@ -38,7 +38,11 @@ USER, ACCOUNT = Persona("user", "main"), Persona("account", "main")
 
 
 def mapped(
-    line: dict[str, Any], *personas: Persona, tabular: bool = False, **wanted: Any
+    line: dict[str, Any],
+    *personas: Persona,
+    tabular: bool = False,
+    normalised: defaultdict[str, int] | None = None,
+    **wanted: Any,
 ) -> Event | Reject | LeftOut:
     """Map one row, given as an object; a table has its nested members as JSON text."""
     values: Any = parse_object(json.dumps(line).encode())
@@ -55,7 +59,7 @@ def mapped(
         time_options=TimeOptions(),
         allowed=(),
         now=1_735_689_600,
-        normalised=defaultdict(int),
+        normalised=defaultdict(int) if normalised is None else normalised,
     )
     return mapper.map(Row("log", 7, json.dumps(line).encode(), values))
 
@@ -386,6 +390,59 @@ def test_no_member_is_lost(value: dict[str, Any]) -> None:
     assert list(members(value, "p", ())) == expected
     as_text = parse_object(json.dumps({"p": value}).encode())["p"]
     assert list(members(json.dumps(value), "p", ())) == list(members(as_text, "p", ()))
+
+
+# Rows without an event, and aliases that are withheld
+
+
+NO_EVENT = {"user": "ada", "time": "2024-03-01T09:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted", "code"),
+    [
+        ({}, {}, "no-event"),
+        ({"old": "anna"}, {"withheld_alias": "old"}, "alias-left-out"),
+    ],
+)
+def test_a_constant_alone_is_no_call(more: dict[str, Any], wanted: dict[str, Any], code: str) -> None:
+    result = mapped(
+        {**NO_EVENT, **more}, event="", without_event="set", constant=(("source", "import"),), **wanted
+    )
+    assert isinstance(result, Reject | LeftOut)
+    assert result.code == code
+
+
+def test_constants_are_on_records_alone() -> None:
+    event = mapped({**NO_EVENT, "plan": "pro"}, without_event="set", constant=(("source", "import"),))
+    assert isinstance(event, Event)
+    assert event.parts[0].sets == (("plan", "pro"),)
+
+
+def test_a_set_column_and_a_property_of_a_row_without_an_event() -> None:
+    who = Persona("user", "main", properties=("city",), sets=("plan",))
+    event = mapped({**NO_EVENT, "plan": "pro", "city": "Rome"}, who, without_event="set")
+    assert isinstance(event, Event)
+    assert event.parts[0].sets == (("plan", "pro"), ("city", "Rome"))
+
+
+@pytest.mark.parametrize(
+    ("old", "path", "code"), [(["a", {"b": "c"}], "old", "nested"), ("{bad", "old.id", "bad-json")]
+)
+def test_a_withheld_alias_that_cannot_be_read(old: Any, path: str, code: str) -> None:
+    """Its row is rejected, as it would be if the alias were sent."""
+    result = mapped({**LINE, "old": old}, withheld_alias=path, properties=())
+    assert isinstance(result, Reject)
+    assert result.code == code
+
+
+def test_reserved_names_are_counted_once_a_row() -> None:
+    """Each persona carries other columns than the row has in all."""
+    people = USER._replace(properties=("_x", "plan")), ACCOUNT._replace(properties=("plan",))
+    normalised: defaultdict[str, int] = defaultdict(int)
+    line = {**LINE, "account": "Acme", "_x": "1", "plan": "pro"}
+    assert isinstance(mapped(line, *people, leave_out_reserved=True, normalised=normalised), Event)
+    assert normalised["reserved-names"] == 1
 
 
 # Conditions

@@ -81,6 +81,7 @@ class Mapper:
             self._event = lambda _: columns.event_name
         if columns.at:
             self._timestamp = lambda _: columns.at
+        self._constants = frozenset(columns.constant)
         self._sets_without_event = columns.without_event == "set"
         self._withheld = cell(columns.withheld_alias) if columns.withheld_alias else None
         self._sharing_a_site = _sharing_a_site(personas)
@@ -118,10 +119,12 @@ class Mapper:
             if len(row.raw) > LONGEST_VALUE // 4:
                 check_size(properties)
             named = properties if self._naming is None else self._naming.named(properties)
+            reserved = self._naming.left_out if self._naming else 0
             parts = self._parts.deal(values, identities, properties, named)
             if not name:
                 parts = self._stated(values, parts)
             event_id = self._id(values).strip()
+            withheld = self._withheld(values) if self._withheld else ""
         except (BadRow, BadIdentity, BadTime) as error:
             return self._refused(row, error)
         except AmbiguousTime as error:
@@ -129,10 +132,9 @@ class Mapper:
             raise InputError(
                 f"{place}: {error}", error.cure, plain=f"{place}: its time is ambiguous"
             ) from None
-        has_findings = is_part or self._times.leap_second or self._several or self._withheld
-        findings = tuple(self._findings(row, identities)) if has_findings else ()
+        has_findings = is_part or self._times.leap_second or self._several or withheld
+        findings = tuple(self._findings(row, identities, withheld)) if has_findings else ()
         empty = self._properties.width - len(properties)
-        reserved = self._naming.left_out if self._naming else 0
         if empty or self._trimmed or moment % NANOSECONDS or reserved:
             self._count(moment, empty, reserved)
         cells, is_date = self._cells(values), self._times.is_date(time)
@@ -163,18 +165,30 @@ class Mapper:
         return ""
 
     def _stated(self, values: Any, parts: Sequence[PersonaPart]) -> tuple[PersonaPart, ...]:
-        """Return the parts of a row without an event, which sets its properties. Raises BadRow for none."""
+        """Return the parts of a row without an event, which sets its properties. Raises BadRow for none.
+
+        Constants belong on records alone: they would hide that a row has nothing of its own.
+        """
         if not any(part.identity for part, able in zip(parts, self._is_recorded, strict=True) if able):
             able = [name for name, able in zip(self._personas, self._is_recorded, strict=True) if able]
             raise BadRow("no-identity", f"it names no {' and no '.join(able)}")
-        if any(part.properties or part.sets or part.alias for part in parts):
-            return tuple(
-                part._replace(properties=(), sets=part.sets + part.properties) if able else _NO_PART
-                for part, able in zip(parts, self._is_recorded, strict=True)
-            )
+        stated = tuple(
+            part._replace(properties=(), sets=part.sets + self._without_constants(part.properties))
+            if able
+            else _NO_PART
+            for part, able in zip(parts, self._is_recorded, strict=True)
+        )
+        if any(part.sets or part.alias for part in stated):
+            return stated
         if self._withheld and self._withheld(values):
             raise BadRow(WITHHELD, "it only names an alias")
         raise BadRow("no-event", "it has neither an event nor a property that can be sent")
+
+    def _without_constants(self, properties: Properties) -> Properties:
+        """Return properties without km.toml's constants. No other property has the name of a constant."""
+        if not self._constants:
+            return properties
+        return tuple(pair for pair in properties if pair not in self._constants)
 
     def _refused(self, row: Row, error: BadRow | BadIdentity | BadTime) -> Reject | LeftOut:
         if isinstance(error, BadTime):
@@ -227,8 +241,8 @@ class Mapper:
         if self._trimmed:
             self._normalised["blanks-around-ids"] += len(self._trimmed)
 
-    def _findings(self, row: Row, identities: list[str]) -> Iterator[Finding]:
-        """Yield the findings about a row that is sent: its identities, and a leap second."""
+    def _findings(self, row: Row, identities: list[str], withheld: str) -> Iterator[Finding]:
+        """Yield the findings about a row that is sent: its identities, a withheld alias, a leap second."""
         for persona, is_expected, identity in zip(self._personas, self._is_expected, identities, strict=True):
             if not identity:
                 if is_expected:
@@ -238,8 +252,8 @@ class Mapper:
         for column, number in dict.fromkeys(self._several):
             message = f"{column!r} lists {number} values, and the row is recorded for the first one alone"
             yield Finding("one-of-several", message, row.source, row.line, repr(column))
-        if self._withheld and (alias := self._withheld(row.values)):
-            yield Finding(WITHHELD, f"its alias {alias!r} is not sent", row.source, row.line)
+        if withheld:
+            yield Finding(WITHHELD, f"its alias {withheld!r} is not sent", row.source, row.line)
         if self._times.leap_second:
             yield Finding("leap-second", "the second :60 is read as :59", row.source, row.line)
 

@@ -26,7 +26,7 @@ class Naming:
         self._constant = columns.constant
         self._leaves_reserved = columns.leave_out_reserved
         self.left_out = 0
-        """How many properties of the last row were left out because Kissmetrics reserves their names."""
+        """How many properties the last call of named() left out because Kissmetrics reserves their names."""
         self._known: Remembered[tuple[str, ...], tuple[str | None, ...]] = Remembered(_MOST_KNOWN)
 
     def name(self, path: str) -> str:
