@@ -105,6 +105,10 @@ LINE = {"user": "ada", "event": "Paid", "time": "2024-03-01T09:00:00Z"}
         ("pairs.colour", "red"),
         ("inner.a.b", "part"),
         ("inner.c.d", "whole"),
+        ("inside.a.b", "part"),
+        ("inside.a.c", "whole"),
+        ("listed.0.a.b", "part"),
+        ("words.x", ABSENT),
         ("dotted.name", "whole"),
         ("missing.x", ABSENT),
     ],
@@ -123,6 +127,9 @@ def test_paths(path: str, expected: object) -> None:
         "attributes": [{"key": "page", "value": {"stringValue": "/"}}],
         "pairs": [{"name": "colour", "value": "red"}],
         "inner": {"a.b": "whole", "a": {"b": "part"}, "c.d": "whole"},
+        "inside": '{"a.b": "whole", "a": {"b": "part"}, "a.c": "whole"}',
+        "listed": [{"a.b": "whole", "a": {"b": "part"}}],
+        "words": "[none]",
         "dotted.name": "whole",
         "dotted": {"name": "part"},
     }
@@ -352,6 +359,20 @@ def test_an_object_of_a_flat_table_is_excluded(key: str) -> None:
     assert sent(table, tabular=True, **{key: ("context",)}) == {"plan": "pro"}
 
 
+def test_a_column_of_a_table_is_excluded_alone() -> None:
+    """It is no object if the table has a column of exactly that name."""
+    table = {**LINE, "plan": "pro", "plan.name": "Pro", "context": "", "context.ip": "::1"}
+    assert sent(table, tabular=True, exclude=("plan", "context")) == {"plan.name": "Pro", "context.ip": "::1"}
+
+
+@pytest.mark.parametrize("org", ["[none]", "{x}", "{", "[", "-", "[nobody"])
+def test_a_word_in_brackets_on_the_way_of_a_path_has_no_members(org: str) -> None:
+    """Its row makes the user's calls, as it did before texts were opened."""
+    event = mapped({**LINE, "org": org}, USER, ACCOUNT._replace(column="org.id"), properties=())
+    assert isinstance(event, Event)
+    assert [part.identity for part in event.parts] == ["ada", ""]
+
+
 @pytest.mark.parametrize("wanted", [{"id": "p.*"}, {"exclude": ("p.*",)}, {"rename": (("p.*", "x"),)}])
 def test_only_properties_can_be_all_members(wanted: dict[str, Any]) -> None:
     """Anything else is one column, or one object."""
@@ -427,7 +448,7 @@ def test_a_set_column_and_a_property_of_a_row_without_an_event() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "path", "code"), [(["a", {"b": "c"}], "old", "nested"), ("{bad", "old.id", "bad-json")]
+    ("old", "path", "code"), [(["a", {"b": "c"}], "old", "nested"), ('{"bad', "old.id", "bad-json")]
 )
 def test_a_withheld_alias_that_cannot_be_read(old: Any, path: str, code: str) -> None:
     """Its row is rejected, as it would be if the alias were sent."""

@@ -174,8 +174,11 @@ def property_columns(columns: Columns, found: tuple[str, ...]) -> tuple[str, ...
     if columns.all_properties is not None:
         return columns.all_properties
     asked = {name for persona in columns.personas for name in persona.properties or ()}
+    left_out = columns.taken.union(columns.exclude)
+    # A table may have a column `plan` and a column `plan.name`: the first one is no object then.
+    objects = tuple(f"{name}." for name in set(columns.exclude).difference(found))
     return tuple(
-        name for name in found if name in asked or not (name in columns.taken or columns.is_excluded(name))
+        name for name in found if name in asked or not (name in left_out or name.startswith(objects))
     )
 
 
