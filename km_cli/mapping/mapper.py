@@ -62,7 +62,8 @@ class Mapper:
         self._members = members
         cell = cell_readers(found, tabular=tabular)
         one_of_several = cell_readers(found, tabular=tabular, several=self._several)
-        self._meets = row_filter(columns.where, cell)
+        self._seen.conditions.see(found)
+        self._meets = row_filter(columns.where, cell, self._seen.conditions)
         self._unmet = unmet(columns.where, cell)
         self._looks = self._looks or self._meets is not None
         self._naming = naming_of(columns)
@@ -96,7 +97,7 @@ class Mapper:
         values = row.values
         try:
             if self._looks and self._is_outside(values):
-                return LeftOut(row, why=self._unmet(values))
+                return LeftOut(row, "left-out", *self._unmet(values))
             self._trimmed.clear()
             self._several.clear()
             identities = [

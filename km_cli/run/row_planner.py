@@ -24,7 +24,7 @@ _DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5
 _NOT_TAKEN = {
     "left-out": "it is outside of the selection",
     ANONYMOUS: "it names no persona, and is skipped",
-    WITHHELD: "it names an alias and does nothing else, and is skipped",
+    WITHHELD: "it only names an alias and is skipped",
 }
 """Messages about rows that are not taken, by the code of their finding."""
 
@@ -135,7 +135,8 @@ class RowPlanner:
 
 
 def _left_out(one: LeftOut) -> RowPlan:
-    return RowPlan(one.row, findings=(_about(one.code, _NOT_TAKEN[one.code], one.row, one.why),))
+    message = f"it does not meet {one.condition!r}" if one.condition else _NOT_TAKEN[one.code]
+    return RowPlan(one.row, findings=(_about(one.code, message, one.row, one.why),))
 
 
 def _dropped(reject: Reject) -> tuple[Finding, ...]:
