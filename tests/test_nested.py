@@ -544,6 +544,21 @@ def test_older_ledgers_go_on(tmp_path: Path) -> None:
 # The command
 
 
+def test_a_row_that_names_an_account_is_not_anonymous(importer: Command, tmp_path: Path) -> None:
+    """It is rejected as without --skip-anonymous, and so is a corrected reject that names no persona."""
+    log, rejects = tmp_path / "log.csv", tmp_path / "rejects.jsonl"
+    time = "2024-03-01T09:00:00Z"
+    log.write_text(
+        f"user,account,event,timestamp\nada,,Paid,{time}\n,Acme,Paid,{time}\n,,Paid,{time}\n", "utf-8"
+    )
+    words = ("--strategy", "property", "--skip-anonymous", "--json")
+    summary = importer("import", log, "--rejects", rejects, *words).ended(65).summary
+    assert (summary["rows"]["rejected"], summary["findings"]["anonymous"]) == (1, 1)
+    rejects.write_text(rejects.read_text("utf-8").replace(",Acme,", ",,"), "utf-8")
+    again = importer("import", rejects, "--rejects", tmp_path / "again.jsonl", *words).ended(65).summary
+    assert again["rows"]["rejected"] == 1
+
+
 KM_TOML = """
 [columns]
 timestamp = "properties.time"

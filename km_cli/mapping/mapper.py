@@ -196,9 +196,12 @@ class Mapper:
             return Reject(row, "time", str(error))
         if error.code == WITHHELD:
             return LeftOut(row, WITHHELD)
-        if self._skips_anonymous and error.code == "no-identity":
+        if error.code != ANONYMOUS:
+            return Reject(row, error.code, str(error))
+        # A corrected reject is still owed: it is rejected again, or it would be lost.
+        if self._skips_anonymous and row.origin is None:
             return LeftOut(row, ANONYMOUS)
-        return Reject(row, error.code, str(error))
+        return Reject(row, "no-identity", str(error))
 
     @property
     def unit(self) -> str:
@@ -207,7 +210,7 @@ class Mapper:
 
     def _check_any(self, identities: list[str]) -> None:
         if not any(identities):
-            raise BadRow("no-identity", f"it names no {' and no '.join(self._personas)}")
+            raise BadRow(ANONYMOUS, f"it names no {' and no '.join(self._personas)}")
 
     def _check_apart(self, identities: list[str]) -> None:
         """Refuse a row in which two personas of one site have one identity: they would be one person (I2)."""

@@ -59,7 +59,6 @@ class RowPlanner:
         """Begin an input. Its settings may differ from those of the run in how it is read."""
         self._settings = settings
         self._record_as(settings.personas)
-        self._skips_anonymous = columns.skip_anonymous
         self._waiting: list[tuple[Calls | None, int]] = []
         self._mappers = mappers
         self._overlaps = overlaps
@@ -90,8 +89,6 @@ class RowPlanner:
         found += self._row_findings.look(event)
         sequence = self._expansion.expand(event)
         if isinstance(sequence, Reject):
-            if sequence.code == "no-identity" and self._skips_anonymous:
-                return _left_out(LeftOut(event.row, ANONYMOUS))
             return RowPlan(event.row, rejects=(sequence,), findings=tuple(found))
         if undone := self._lists.look(event):
             found.append(undone)
