@@ -187,9 +187,7 @@ def test_an_identity_in_a_list(tabular: bool) -> None:
         found = [one for one in event.findings if one.code == "one-of-several"]
         assert len(found) == several
         if found:
-            assert found[0].message == (
-                "'groups.company' lists 2 values, and the row is recorded for the first one alone"
-            )
+            assert found[0].message == "'groups.company' lists 2 values: only the first value is recorded"
 
 
 def test_other_columns_take_no_list_of_several() -> None:
@@ -294,6 +292,59 @@ def test_each_personas_own_members(tabular: bool) -> None:
 
 
 @pytest.mark.parametrize("tabular", [False, True])
+@pytest.mark.parametrize("flatten", [False, True])
+@pytest.mark.parametrize("path", ["props", "outer.props"])
+def test_the_members_of_one_object_and_all_columns(tabular: bool, flatten: bool, path: str) -> None:
+    """A persona without a list of its own carries all properties, under the same names."""
+    members_ = {"plan": "pro", "seats": 5}
+    line = {**LINE, "account": "Acme", "x": "1"}
+    line |= {"props": members_} if path == "props" else {"outer": {"props": members_}}
+    user = USER._replace(properties=(f"{path}.*",))
+    exclude = ("outer",) if tabular and path != "props" else ()
+    event = mapped(line, user, ACCOUNT, tabular=tabular, flatten=flatten, exclude=exclude)
+    assert isinstance(event, Event), event
+    sent_ = [dict(part.properties) for part in event.parts]
+    assert sent_ == [{"plan": "pro", "seats": "5"}, {"x": "1", "plan": "pro", "seats": "5"}]
+
+
+@pytest.mark.parametrize("wanted", [{"properties": ("p.*",)}, {"flatten": True}])
+def test_two_members_at_one_path(wanted: dict[str, Any]) -> None:
+    result = mapped({**LINE, "p": {"a.b": 1, "a": {"b": 2}}}, **wanted)
+    assert isinstance(result, Reject)
+    said = "two members at 'p.a.b', one in an object and one with dots, would become one property (D4)"
+    assert (result.code, result.reason) == ("twice", said)
+
+
+@pytest.mark.parametrize(
+    ("name", "tabular", "said"),
+    [
+        ("account", False, "the constant 'account' of km.toml and the account's identity would be one"),
+        ("account", True, "the constant 'account' of km.toml and the account's identity would be one"),
+        ("Plan", True, "the constant 'Plan' of km.toml and the column 'plan' would be one property"),
+    ],
+)
+def test_a_constant_that_no_row_could_carry(name: str, tabular: bool, said: str) -> None:
+    """It is said before a row is read."""
+    user = USER._replace(link=(("Account", "account"),))
+    line = {**LINE, "account": "Acme", "plan": "pro"}
+    with pytest.raises(InputError, match=said):
+        mapped(line, user, ACCOUNT, tabular=tabular, constant=((name, "x"),))
+    assert mapped(line, user, ACCOUNT, tabular=tabular, constant=(("Source", "x"),))
+
+
+@pytest.mark.parametrize("tabular", [False, True])
+def test_items_are_counted_from_0(tabular: bool) -> None:
+    account = ACCOUNT._replace(column="groups.company.-1")
+    with pytest.raises(
+        InputError, match=r"'groups\.company\.-1' .* before the first item of a list"
+    ) as raised:
+        mapped({**LINE, "groups": {"company": ["Acme"]}}, USER, account, tabular=tabular, properties=())
+    assert raised.value.hint == "count from 0: 'groups.company.0' is the first item"
+    if not tabular:
+        assert sent({"groups": {"-1": "x"}}, properties=("groups.-1",)) == {"groups.-1": "x"}
+
+
+@pytest.mark.parametrize("tabular", [False, True])
 def test_new_names_and_constants(tabular: bool) -> None:
     """A property may have another name than its column; a constant is on every record."""
     for line, wanted, expected in (
@@ -315,7 +366,8 @@ def test_new_names_and_constants(tabular: bool) -> None:
         ({"plan": "a", "p": {"Plan": "b"}}, {"properties": ("plan", "p.*")}, "twice",
          "'plan' and 'p.Plan' would become one property, 'Plan' (D4)"),
         ({"a": "1", "b": "2"}, {"rename": (("b", "a"),)}, "twice", "'a' and 'b' would become one property"),
-        ({"a": "1"}, {"constant": (("A", "x"),)}, "twice", "the constant 'A' and 'a' would become"),
+        ({"p": {"a": "1"}}, {"properties": ("p.*",), "constant": (("A", "x"),)}, "twice",
+         "the constant 'A' and 'p.a' would become"),
         ({"p": {"_x": "1"}}, {"properties": ("p.*",)}, "reserved", "--exclude-property p._x leaves it out"),
         ({"p": {"x" * 255: "1"}}, {"properties": ("p.*",)}, "D4", "255 characters"),
     ],

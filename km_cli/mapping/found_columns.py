@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -46,6 +47,8 @@ _IN_PERSONAS = (ALIAS, PROPERTIES, SET)
 
 _MOST_LISTED = 20
 """How many columns a message lists. A nested log may have hundreds."""
+
+_BEFORE_FIRST = re.compile(r"\.-\d+(?=\.|$)")
 
 _NEAR = 0.75
 """How near a column's name must be to a usual one to be proposed, from 0 to 1."""
@@ -98,6 +101,11 @@ class FoundColumns:
             raise InputError(
                 f"{self._source}: {name!r} ({_place(role)}) means all members of an object, not one column",
                 f"name one column, or the object itself: {name.removesuffix(MEMBERS_OF)!r}",
+            )
+        if _BEFORE_FIRST.search(name):
+            raise InputError(
+                f"{self._source}: {name!r} ({self._place(role, name)}) is before the first item of a list",
+                f"count from 0: {_BEFORE_FIRST.sub('.0', name)!r} is the first item",
             )
         if self._reaches_inside(name, role) or (sparse and not self._tabular):
             return name

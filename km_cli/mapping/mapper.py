@@ -254,7 +254,7 @@ class Mapper:
                 message = f"the row names no {persona}, and makes no calls for that persona"
                 yield Finding(f"no-{persona}", message, row.source, row.line)
         for column, number in dict.fromkeys(self._several):
-            message = f"{column!r} lists {number} values, and the row is recorded for the first one alone"
+            message = f"{column!r} lists {number} values: only the first value is recorded"
             yield Finding("one-of-several", message, row.source, row.line, repr(column))
         if withheld:
             yield Finding(WITHHELD, f"its alias {withheld!r} is not sent", row.source, row.line)

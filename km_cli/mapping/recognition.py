@@ -92,6 +92,7 @@ def recognise_columns(
             leaves_out=made.leave_out_reserved,
         )
         _check_links(made, personas, found, source)
+    _check_constants(made, personas, found if tabular else (), source)
     return made
 
 
@@ -334,6 +335,24 @@ def _check_links(columns: Columns, personas: Sequence[Persona], found: tuple[str
                     f"the {persona.name}, {name!r} (D4)",
                     f"leave the column out: --exclude-property {shlex.quote(column)}",
                 )
+
+
+def _check_constants(
+    columns: Columns, personas: Sequence[Persona], found: tuple[str, ...], source: str
+) -> None:
+    """Raise InputError if a constant has the name of a link or of a table's column: no row could be sent."""
+    if not columns.constant:
+        return
+    sent = _sent_columns(property_columns(columns, found), columns)
+    others = {fold_name(name): f"the column {column!r}" for name, column in sent}
+    links = ((fold_name(name), f"the {other}'s identity") for one in personas for name, other in one.link)
+    others.update(links)
+    for name, _ in columns.constant:
+        if other := others.get(fold_name(name)):
+            raise InputError(
+                f"{source}: the constant {name!r} of km.toml and {other} would be one property (D4)",
+                "give the constant another name, or leave it out",
+            )
 
 
 def _sent_columns(columns: tuple[str, ...], made: Columns) -> list[tuple[str, str]]:
