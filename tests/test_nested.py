@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from km_cli.cli.terminal.described import described
 from km_cli.errors import InputError
 from km_cli.inputs.jsonl import parse_object
 from km_cli.json_text import DEEPEST
@@ -114,7 +115,7 @@ LINE = {"user": "ada", "event": "Paid", "time": "2024-03-01T09:00:00Z"}
     ],
 )
 def test_paths(path: str, expected: object) -> None:
-    """Into objects, lists by number, JSON text, and lists of keys and values; a whole name goes first."""
+    """Into objects, lists by number, JSON text, and lists of keys and values; a full name goes first."""
     line = {
         "groups": {"company": ["Acme", "Beta"]},
         "text": '{"plan": "pro", "items": [{"sku": "A-1"}]}',
@@ -223,6 +224,13 @@ def test_several_columns_of_one_persona(tabular: bool, cells: tuple[str, str], i
     assert event.parts[0].identity == identity
     assert event.parts[0].properties == ()
     assert [one.code for one in event.findings] == ([] if identity else ["no-user"])
+
+
+def test_several_columns_in_words() -> None:
+    columns = Columns((PersonaColumns("user", "id", others=("visitor",)),), "did", "at", "", (), (), False)
+    assert described(columns).startswith(
+        "user from 'id', or from 'visitor' if that is empty, event from 'did'"
+    )
 
 
 def test_one_column_for_two_personas() -> None:

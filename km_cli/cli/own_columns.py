@@ -35,7 +35,7 @@ def is_own(table: BackfillTable) -> bool:
 
 
 def is_read_apart(table: BackfillTable) -> bool:
-    """Tell whether a source has any key that says how it is read."""
+    """Tell whether a source has any key that changes how its files are read."""
     return is_own(table) or any(getattr(table, key) for key in _FORMAT_KEYS)
 
 

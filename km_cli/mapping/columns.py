@@ -77,7 +77,7 @@ class PersonaColumns(NamedTuple):
     @property
     def plain(self) -> tuple[object, ...]:
         """The fields for the ledger. It lacks those that are unused and unknown to older versions."""
-        return self if self.others or self.nobody else self[:5]
+        return self if self.others or self.nobody else self[:_OLD_PERSONA_FIELDS]
 
 
 class Columns(NamedTuple):
@@ -174,7 +174,8 @@ class Columns(NamedTuple):
 
 
 _OLD_FIELDS = Columns._fields.index("rename")
-"""How many fields every ledger has of Columns; those behind them are kept only if one is used."""
+_OLD_PERSONA_FIELDS = PersonaColumns._fields.index("others")
+"""How many fields every ledger has of both; those behind them are kept only if one is used."""
 
 
 def property_columns(columns: Columns, found: tuple[str, ...]) -> tuple[str, ...]:

@@ -263,7 +263,7 @@ class Mapper:
 
 
 def _identity_reader(used: PersonaColumns, cell: Callable[[str], ReadCell]) -> ReadCell:
-    """Return the reader of a persona's identity: of the first column that is not empty and names somebody."""
+    """Return the reader of a persona's identity: the first column that is neither empty nor in `nobody`."""
     if not used.others and not used.nobody:
         return cell(used.identity)
     cells = tuple(map(cell, used.identities))
