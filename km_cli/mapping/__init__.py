@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from km_cli.mapping.cells import ReadCell, cell_readers, cells_reader
 from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns, property_columns
-from km_cli.mapping.conditions import condition_text, make_condition
+from km_cli.mapping.conditions import ConditionsSeen, condition_text, make_condition
 from km_cli.mapping.dates import EitherOrder
 from km_cli.mapping.found_columns import USUAL, NamedAt
 from km_cli.mapping.mapper import Mapper
@@ -40,6 +40,7 @@ __all__ = [
     "ColumnOptions",
     "Columns",
     "Condition",
+    "ConditionsSeen",
     "EitherOrder",
     "EventsSeen",
     "LeftOut",

@@ -62,7 +62,8 @@ class Mapper:
         self._members = members
         cell = cell_readers(found, tabular=tabular)
         one_of_several = cell_readers(found, tabular=tabular, several=self._several)
-        self._meets = row_filter(columns.where, cell)
+        self._seen.conditions.see(found)
+        self._meets = row_filter(columns.where, cell, self._seen.conditions)
         self._unmet = unmet(columns.where, cell)
         self._looks = self._looks or self._meets is not None
         self._naming = naming_of(columns)
@@ -81,6 +82,7 @@ class Mapper:
             self._event = lambda _: columns.event_name
         if columns.at:
             self._timestamp = lambda _: columns.at
+        self._constants = frozenset(columns.constant)
         self._sets_without_event = columns.without_event == "set"
         self._withheld = cell(columns.withheld_alias) if columns.withheld_alias else None
         self._sharing_a_site = _sharing_a_site(personas)
@@ -95,7 +97,7 @@ class Mapper:
         values = row.values
         try:
             if self._looks and self._is_outside(values):
-                return LeftOut(row, why=self._unmet(values))
+                return LeftOut(row, "left-out", *self._unmet(values))
             self._trimmed.clear()
             self._several.clear()
             identities = [
@@ -118,10 +120,12 @@ class Mapper:
             if len(row.raw) > LONGEST_VALUE // 4:
                 check_size(properties)
             named = properties if self._naming is None else self._naming.named(properties)
+            reserved = self._naming.left_out if self._naming else 0
             parts = self._parts.deal(values, identities, properties, named)
             if not name:
                 parts = self._stated(values, parts)
             event_id = self._id(values).strip()
+            withheld = self._withheld(values) if self._withheld else ""
         except (BadRow, BadIdentity, BadTime) as error:
             return self._refused(row, error)
         except AmbiguousTime as error:
@@ -129,10 +133,9 @@ class Mapper:
             raise InputError(
                 f"{place}: {error}", error.cure, plain=f"{place}: its time is ambiguous"
             ) from None
-        has_findings = is_part or self._times.leap_second or self._several or self._withheld
-        findings = tuple(self._findings(row, identities)) if has_findings else ()
+        has_findings = is_part or self._times.leap_second or self._several or withheld
+        findings = tuple(self._findings(row, identities, withheld)) if has_findings else ()
         empty = self._properties.width - len(properties)
-        reserved = self._naming.left_out if self._naming else 0
         if empty or self._trimmed or moment % NANOSECONDS or reserved:
             self._count(moment, empty, reserved)
         cells, is_date = self._cells(values), self._times.is_date(time)
@@ -163,27 +166,42 @@ class Mapper:
         return ""
 
     def _stated(self, values: Any, parts: Sequence[PersonaPart]) -> tuple[PersonaPart, ...]:
-        """Return the parts of a row without an event, which sets its properties. Raises BadRow for none."""
+        """Return the parts of a row without an event, which sets its properties. Raises BadRow for none.
+
+        Constants belong on records alone: they would hide that a row has nothing of its own.
+        """
         if not any(part.identity for part, able in zip(parts, self._is_recorded, strict=True) if able):
             able = [name for name, able in zip(self._personas, self._is_recorded, strict=True) if able]
             raise BadRow("no-identity", f"it names no {' and no '.join(able)}")
-        if any(part.properties or part.sets or part.alias for part in parts):
-            return tuple(
-                part._replace(properties=(), sets=part.sets + part.properties) if able else _NO_PART
-                for part, able in zip(parts, self._is_recorded, strict=True)
-            )
+        stated = tuple(
+            part._replace(properties=(), sets=part.sets + self._without_constants(part.properties))
+            if able
+            else _NO_PART
+            for part, able in zip(parts, self._is_recorded, strict=True)
+        )
+        if any(part.sets or part.alias for part in stated):
+            return stated
         if self._withheld and self._withheld(values):
             raise BadRow(WITHHELD, "it only names an alias")
         raise BadRow("no-event", "it has neither an event nor a property that can be sent")
+
+    def _without_constants(self, properties: Properties) -> Properties:
+        """Return properties without km.toml's constants. No other property has the name of a constant."""
+        if not self._constants:
+            return properties
+        return tuple(pair for pair in properties if pair not in self._constants)
 
     def _refused(self, row: Row, error: BadRow | BadIdentity | BadTime) -> Reject | LeftOut:
         if isinstance(error, BadTime):
             return Reject(row, "time", str(error))
         if error.code == WITHHELD:
             return LeftOut(row, WITHHELD)
-        if self._skips_anonymous and error.code == "no-identity":
+        if error.code != ANONYMOUS:
+            return Reject(row, error.code, str(error))
+        # A corrected reject is still owed: it is rejected again, or it would be lost.
+        if self._skips_anonymous and row.origin is None:
             return LeftOut(row, ANONYMOUS)
-        return Reject(row, error.code, str(error))
+        return Reject(row, "no-identity", str(error))
 
     @property
     def unit(self) -> str:
@@ -192,7 +210,7 @@ class Mapper:
 
     def _check_any(self, identities: list[str]) -> None:
         if not any(identities):
-            raise BadRow("no-identity", f"it names no {' and no '.join(self._personas)}")
+            raise BadRow(ANONYMOUS, f"it names no {' and no '.join(self._personas)}")
 
     def _check_apart(self, identities: list[str]) -> None:
         """Refuse a row in which two personas of one site have one identity: they would be one person (I2)."""
@@ -227,8 +245,8 @@ class Mapper:
         if self._trimmed:
             self._normalised["blanks-around-ids"] += len(self._trimmed)
 
-    def _findings(self, row: Row, identities: list[str]) -> Iterator[Finding]:
-        """Yield the findings about a row that is sent: its identities, and a leap second."""
+    def _findings(self, row: Row, identities: list[str], withheld: str) -> Iterator[Finding]:
+        """Yield the findings about a row that is sent: its identities, a withheld alias, a leap second."""
         for persona, is_expected, identity in zip(self._personas, self._is_expected, identities, strict=True):
             if not identity:
                 if is_expected:
@@ -236,16 +254,16 @@ class Mapper:
                 message = f"the row names no {persona}, and makes no calls for that persona"
                 yield Finding(f"no-{persona}", message, row.source, row.line)
         for column, number in dict.fromkeys(self._several):
-            message = f"{column!r} lists {number} values, and the row is recorded for the first one alone"
+            message = f"{column!r} lists {number} values: only the first value is recorded"
             yield Finding("one-of-several", message, row.source, row.line, repr(column))
-        if self._withheld and (alias := self._withheld(row.values)):
-            yield Finding(WITHHELD, f"its alias {alias!r} is not sent", row.source, row.line)
+        if withheld:
+            yield Finding(WITHHELD, f"its alias {withheld!r} is not sent", row.source, row.line)
         if self._times.leap_second:
             yield Finding("leap-second", "the second :60 is read as :59", row.source, row.line)
 
 
 def _identity_reader(used: PersonaColumns, cell: Callable[[str], ReadCell]) -> ReadCell:
-    """Return the reader of a persona's identity: of the first column that is not empty and names somebody."""
+    """Return the reader of a persona's identity: the first column that is neither empty nor in `nobody`."""
     if not used.others and not used.nobody:
         return cell(used.identity)
     cells = tuple(map(cell, used.identities))

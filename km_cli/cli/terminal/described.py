@@ -10,7 +10,7 @@ from km_cli.mapping import Columns, condition_text
 
 def described(columns: Columns, members: Collection[str] = ()) -> str:
     """Return the roles as one line. `members` are personas whose identities the members' file has."""
-    text = ", ".join(f"{role} from {column!r}" for role, column in _roles(columns) if column)
+    text = ", ".join(f"{role} from {column!r}{rest}" for role, column, rest in _roles(columns) if column)
     if columns.event_name:
         text += f"; the event is {columns.event_name!r}"
     for one in columns.personas:
@@ -30,15 +30,16 @@ def _export(columns: Columns) -> Iterator[str]:
         yield f"read as an export of {table.title if table else name} ({name}, table {version})"
 
 
-def _roles(columns: Columns) -> Iterator[tuple[str, str]]:
+def _roles(columns: Columns) -> Iterator[tuple[str, str, str]]:
+    """Yield each role, its column, and when it is used if it is not always."""
     for one in columns.personas:
-        yield one.persona, one.identity
+        yield one.persona, one.identity, ""
         for other in one.others:
-            yield f"{one.persona} where that is empty", other
-        yield f"alias of the {one.persona}", one.alias
-    yield "event", columns.event
-    yield "time", columns.timestamp
-    yield "id", columns.id
+            yield "or", other, " if that is empty"
+        yield f"alias of the {one.persona}", one.alias, ""
+    yield "event", columns.event, ""
+    yield "time", columns.timestamp, ""
+    yield "id", columns.id, ""
 
 
 def _conditions(columns: Columns) -> Iterator[str]:
