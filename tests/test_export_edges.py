@@ -173,10 +173,14 @@ def test_user_properties_may_name_the_account_later(
 # Times, and what is said
 
 
-def test_the_time_is_one_that_the_rows_have(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+def test_the_time_is_the_first_that_a_row_has(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
     rows = [segment(number, timestamp=None) for number in range(4)]
     importer("import", jsonl(tmp_path / "log.jsonl", *rows)).ended(0)
-    half = [segment(number, **({"timestamp": None} if number % 2 else {})) for number in range(4, 8)]
+    wrong = "2024-03-05T08:00:00Z"
+    half = [
+        segment(number, **({"timestamp": None} if number % 2 else {"originalTimestamp": wrong}))
+        for number in range(4, 8)
+    ]
     importer("import", jsonl(tmp_path / "half.jsonl", *half)).ended(0)
     assert [call.second for call in sorted(arrivals(tracker.hits), key=lambda one: one.second)] == [
         *range(1709629200, 1709629208)
@@ -362,3 +366,10 @@ def test_an_object_of_an_export_cannot_be_renamed(km: Command, tmp_path: Path) -
     configure(km, '[columns]\nrename = { "properties.address" = "Where" }\n')
     log = jsonl(tmp_path / "log.jsonl", segment(1, properties={"address": {"city": "Rome"}}))
     assert "'properties.address' (km.toml, columns.rename) is an object" in km("dry-run", log).ended(2).err
+
+
+def test_the_line_about_an_export_lists_a_few_of_many_columns(km: Command, tmp_path: Path) -> None:
+    """No group is known yet, so all usual names are tried."""
+    out = " ".join(km("dry-run", jsonl(tmp_path / "log.jsonl", amplitude(1))).ended(0).out.split())
+    columns = "account from 'groups.account', or from 'groups.account_id' if that is empty"
+    assert f"{columns}, or from 'groups.organization' if that is empty, or from 5 more columns, event" in out

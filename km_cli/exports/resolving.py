@@ -37,6 +37,7 @@ class ExportColumns(NamedTuple):
     ignore: tuple[str, ...]
     properties: tuple[str, ...] | None
     rename: tuple[tuple[str, str], ...] = ()
+    times: tuple[str, ...] = ()
 
 
 def columns_of(table: ExportTable, records: Records, header: Sequence[str] | None = None) -> ExportColumns:
@@ -48,7 +49,7 @@ def columns_of(table: ExportTable, records: Records, header: Sequence[str] | Non
     columns = table.columns
     if table.recognise.any_case and header:
         columns = _as_spelled(columns, header)
-    timestamp = _usual_time(columns.timestamp, records)
+    timestamp, *times = _times(columns, records)
     return ExportColumns(
         _or_none(columns.event, header) if columns.without_event else columns.event,
         timestamp,
@@ -59,6 +60,7 @@ def columns_of(table: ExportTable, records: Records, header: Sequence[str] | Non
         _or_none(columns.alias, header),
         tuple(name for name in columns.ignore if name != timestamp and (header is None or name in header)),
         *_properties(columns.properties, records),
+        tuple(name for name in times if header is None or root(name, header)),
     )
 
 
@@ -88,20 +90,24 @@ def _meets(record: Mapping[str, Any], condition: Condition) -> bool:
     return (value_in(record, condition.column) in condition.values) is condition.is_in
 
 
-def _usual_time(names: Sequence[str], records: Records) -> str:
-    """Return the first time column that nearly all records have, else the one that most of them have."""
-    counts = {name: sum(value_in(record, name) not in _BLANK for record in records) for name in names}
-    usual = (name for name in names if counts[name] >= len(records) * _NEARLY_ALL)
-    return next(usual, max(names, key=counts.__getitem__)) if any(counts.values()) else names[0]
+def _times(columns: ColumnsOfExport, records: Records) -> tuple[str, ...]:
+    """Return the columns of the time, in their order. Times of arrival are for records without any other."""
+    others = tuple(name for name in columns.timestamp if name not in columns.ignore)
+    if any(value_in(record, name) not in _BLANK for record in records for name in others):
+        return others
+    return (_first(columns.timestamp, records, _BLANK),)
 
 
 def _or_none(name: str, header: Sequence[str] | None) -> str:
     return name if header is None or not name or root(name, header) else ""
 
 
-def _first(names: Sequence[str], records: Records) -> str:
-    """Return the first column that some record has, else the first one that is named, "" for no names."""
-    found = (name for name in names if any(value_in(record, name) is not ABSENT for record in records))
+def _first(names: Sequence[str], records: Records, none: tuple[Any, ...] = (ABSENT,)) -> str:
+    """Return the first column that some record has, else the first one that is named, "" for no names.
+
+    `none` are the values that count as none.
+    """
+    found = (name for name in names if any(value_in(record, name) not in none for record in records))
     return next(found, names[0] if names else "")
 
 
@@ -157,9 +163,6 @@ def _likely_accounts(columns: ColumnsOfExport, header: Sequence[str] | None) -> 
             usual = [f"{inside}.{one}" for one in USUAL["account"]]
             yield from usual if name.endswith(MEMBERS) else (name,)
 
-
-_NEARLY_ALL = 0.95
-"""The part of the records that must have a time column; the others are rejected."""
 
 _BLANK: tuple[Any, ...] = (ABSENT, None, "", [])
 

@@ -30,11 +30,11 @@ class Signs(Struct, frozen=True, forbid_unknown_fields=True):
 class ColumnsOfExport(Struct, frozen=True, forbid_unknown_fields=True):
     """The columns of an export, under the keys that km.toml's [columns] has for them.
 
-    Of `timestamp`, `account` and `id`, the first column that the input has is meant. Of `user` it is the
-    first one that is not empty, row by row. `account_in` names objects in which a usual name of the account
-    is looked for. An `account` of `groups.*` is a member of the object `groups`: one with a usual name, else
-    the one that most records have. Properties `Prop:*` are all columns that have no other role; those that
-    begin with `Prop:` are sent without it.
+    Of `account` and `id`, the first column that the input has is meant. Of `timestamp` and `user` it is the
+    first one that is not empty, row by row; a time in `ignore` is used only if no row has another one.
+    `account_in` names objects in which a usual name of the account is looked for. An `account` of `groups.*`
+    is a member of the object `groups`: one with a usual name, else the one that most records have. Properties
+    `Prop:*` are all columns that have no other role; those that begin with `Prop:` are sent without it.
 
     `without_event = "set"`: a row without an event only sets its properties. `leave_out_reserved`: properties
     that Kissmetrics reserves are left out and counted; without it their row is rejected. `alias` is sent only

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from km_cli.mapping.cells import ReadCell, cell_readers, cells_reader
+from km_cli.mapping.cells import ReadCell, cell_readers, cells_reader, time_reader
 from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns, property_columns
 from km_cli.mapping.conditions import ConditionsSeen, condition_text, make_condition
 from km_cli.mapping.dates import EitherOrder
@@ -66,4 +66,5 @@ __all__ = [
     "property_columns",
     "recognise_columns",
     "root",
+    "time_reader",
 ]

@@ -30,7 +30,8 @@ class ColumnOptions(NamedTuple):
     `withheld_alias` is a column of aliases that --allow-alias would send.
 
     With `profiles`, no row has an event: each sets its properties. `at` is the time of every row then, for
-    files without a time column, as a text that `Times` reads without options.
+    files without a time column, as a text that `Times` reads without options. Where the timestamp is empty,
+    the first of the `times` that is not empty is the time; only tables of exports have them.
     """
 
     event: str = ""
@@ -51,6 +52,7 @@ class ColumnOptions(NamedTuple):
     withheld_alias: str = ""
     profiles: bool = False
     at: str = ""
+    times: tuple[str, ...] = ()
 
 
 class PersonaColumns(NamedTuple):
@@ -105,11 +107,12 @@ class Columns(NamedTuple):
     export: str = ""
     withheld_alias: str = ""
     at: str = ""
+    times: tuple[str, ...] = ()
 
     @property
     def plain(self) -> tuple[object, ...]:
         """The fields for the ledger. It lacks those that are unused and unknown to older versions."""
-        newer = self[_OLD_FIELDS:]
+        newer = self[_OLD_FIELDS:] if self.times else self[_OLD_FIELDS:-1]
         old = ([persona.plain for persona in self.personas], *self[1:_OLD_FIELDS])
         return (*old, *newer) if any(newer) else old
 
@@ -141,7 +144,7 @@ class Columns(NamedTuple):
     @property
     def taken(self) -> frozenset[str]:
         """The columns that have a role other than property of records."""
-        names = [self.event, self.timestamp, self.id, self.withheld_alias]
+        names = [self.event, self.timestamp, self.id, self.withheld_alias, *self.times]
         for persona in self.personas:
             names += [*persona.identities, persona.alias, *persona.sets]
         return frozenset(filter(None, names))

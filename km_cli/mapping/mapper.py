@@ -8,7 +8,7 @@ from typing import Any
 
 from km_cli.errors import InputError
 from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
-from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader
+from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader, time_reader
 from km_cli.mapping.columns import Columns, PersonaColumns
 from km_cli.mapping.conditions import row_filter, unmet
 from km_cli.mapping.identities import BadIdentity, Identities
@@ -75,9 +75,8 @@ class Mapper:
             (_identity_reader(used, one_of_several), one.known, one.clean)
             for used, one in zip(columns.personas, identities, strict=True)
         )
-        self._event, self._timestamp, self._id = (
-            cell(name) for name in (columns.event, columns.timestamp, columns.id)
-        )
+        self._event, self._id = cell(columns.event), cell(columns.id)
+        self._timestamp = time_reader(columns, cell)
         if columns.event_name:
             self._event = lambda _: columns.event_name
         if columns.at:

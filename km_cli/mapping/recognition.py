@@ -83,6 +83,7 @@ def recognise_columns(
         if column_options.withheld_alias
         else "",
         column_options.at,
+        tuple(columns.value(name, "timestamp", sparse=True) for name in column_options.times),
     )
     _check_ignored(made, source)
     if tabular:
@@ -209,6 +210,7 @@ def override_columns(
         known.export,
         known.withheld_alias,
         column_options.at or known.at,
+        () if column_options.timestamp or column_options.at else known.times,
     )
 
 

@@ -150,6 +150,7 @@ def _with_columns(
     return options._replace(
         event=event,
         timestamp=timestamp,
+        times=() if options.timestamp else found.times,
         id=event_id,
         properties=_kept(found, options) if options.properties is None else options.properties,
         rename=options.rename or found.rename,

@@ -23,6 +23,7 @@ from km_cli.mapping import (
     Times,
     cell_readers,
     recognise_columns,
+    time_reader,
 )
 from km_cli.model import NANOSECONDS, Overlap, Reject, Row
 from km_cli.run.exported import (
@@ -337,7 +338,8 @@ def span_of(
     span = Span()
     times = Times(mapping.time_options, now)
     with suppress(InputError, ReadError), closing(open_reader(source)) as again:
-        cell = cell_readers(again.columns, tabular=again.format.is_tabular)(mapping.columns.timestamp)
+        readers = cell_readers(again.columns, tabular=again.format.is_tabular)
+        cell = time_reader(mapping.columns, readers)
         for at, item in enumerate(again.reader(place, check).items()):
             if at % 1000 == 0:
                 check()

@@ -7,6 +7,9 @@ from collections.abc import Collection, Iterator
 from km_cli.exports import export_tables
 from km_cli.mapping import Columns, condition_text
 
+_MOST_LISTED = 2
+"""Columns that are named of those that are tried where the first one is empty."""
+
 
 def described(columns: Columns, members: Collection[str] = ()) -> str:
     """Return the roles as one line. `members` are personas whose identities the members' file has."""
@@ -34,11 +37,15 @@ def _roles(columns: Columns) -> Iterator[tuple[str, str, str]]:
     """Yield each role, its column, and when it is used if it is not always."""
     for one in columns.personas:
         yield one.persona, one.identity, ""
-        for other in one.others:
-            yield "or", other, " if that is empty"
+        more = len(one.others[_MOST_LISTED:])
+        for at, other in enumerate(one.others[:_MOST_LISTED], 1):
+            is_last = more and at == _MOST_LISTED
+            yield "or", other, " if that is empty" + (f", or from {more} more columns" if is_last else "")
         yield f"alias of the {one.persona}", one.alias, ""
     yield "event", columns.event, ""
     yield "time", columns.timestamp, ""
+    for other in columns.times:
+        yield "or", other, " if that is empty"
     yield "id", columns.id, ""
 
 
