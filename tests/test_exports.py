@@ -222,7 +222,14 @@ def test_the_time_may_be_one_of_arrival(
 ) -> None:
     """A log that Segment's libraries write themselves has no other time."""
     log = tmp_path / "log.jsonl"
-    row = {"type": "track", "messageId": "m-1", "event": "Paid", "userId": "ada", "context": {}, "sentAt": 1709629200123}
+    row = {
+        "type": "track",
+        "messageId": "m-1",
+        "event": "Paid",
+        "userId": "ada",
+        "context": {},
+        "sentAt": 1709629200123,
+    }
     log.write_text(json.dumps(row) + "\n", encoding="utf-8")
     importer("import", log, *options).ended(0)
     assert [call[1:4] for call in arrivals(tracker.hits)] == [("ada", "Paid", 1709629200)]
