@@ -561,7 +561,8 @@ TEXTS = st.lists(NAMES, max_size=2).map(tuple)
 
 
 @given(PAIRS, PAIRS, st.lists(st.builds(make_condition, st.just("a in b,c")), max_size=2).map(tuple),
-       st.booleans(), TEXTS, TEXTS)  # fmt: skip
+       st.booleans(), TEXTS, TEXTS,
+       st.tuples(st.sampled_from(["", "set"]), st.booleans(), NAMES, NAMES, NAMES), NAMES)  # fmt: skip
 @settings(max_examples=examples(100))
 def test_a_reading_keeps_how_it_is_read(
     rename: Properties,
@@ -570,11 +571,14 @@ def test_a_reading_keeps_how_it_is_read(
     skip: bool,
     others: tuple[str, ...],
     nobody: tuple[str, ...],
+    newer: tuple[Any, ...],
+    source: str,
 ) -> None:
-    """The ledger keeps a mapping as text."""
+    """The ledger keeps a mapping as text. `newer` are without_event and all fields of Columns behind it."""
     who = PersonaColumns("user", "u", "", None, (), others, nobody)
-    columns = Columns((who,), "e", "t", "", None, (), False, "", (), rename, constant, where, skip)
-    mapping = Mapping(columns, TimeOptions())
+    columns = Columns((who,), "e", "t", "", None, (), False, "", (), rename, constant, where, skip, *newer)
+    assert len(newer) == len(Columns._fields) - Columns._fields.index("without_event")
+    mapping = Mapping(columns, TimeOptions(), "digest", source)
     assert Mapping.from_json(mapping.to_json()) == mapping
 
 

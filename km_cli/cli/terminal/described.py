@@ -13,7 +13,7 @@ _MOST_LISTED = 2
 
 def described(columns: Columns, members: Collection[str] = ()) -> str:
     """Return the roles as one line. `members` are personas whose identities the members' file has."""
-    text = ", ".join(f"{role} from {column!r}{rest}" for role, column, rest in _roles(columns) if column)
+    text = ", ".join(f"{role} from {column}" for role, column in _roles(columns) if column)
     if columns.event_name:
         text += f"; the event is {columns.event_name!r}"
     for one in columns.personas:
@@ -33,20 +33,22 @@ def _export(columns: Columns) -> Iterator[str]:
         yield f"read as an export of {table.title if table else name} ({name}, table {version})"
 
 
-def _roles(columns: Columns) -> Iterator[tuple[str, str, str]]:
-    """Yield each role, its column, and when it is used if it is not always."""
+def _roles(columns: Columns) -> Iterator[tuple[str, str]]:
+    """Yield the roles and their columns, in quotes; "" for none."""
     for one in columns.personas:
-        yield one.persona, one.identity, ""
-        more = len(one.others[_MOST_LISTED:])
-        for at, other in enumerate(one.others[:_MOST_LISTED], 1):
-            is_last = more and at == _MOST_LISTED
-            yield "or", other, " if that is empty" + (f", or from {more} more columns" if is_last else "")
-        yield f"alias of the {one.persona}", one.alias, ""
-    yield "event", columns.event, ""
-    yield "time", columns.timestamp, ""
-    for other in columns.times:
-        yield "or", other, " if that is empty"
-    yield "id", columns.id, ""
+        others = " or ".join(map(repr, one.others[:_MOST_LISTED]))
+        if more := len(one.others[_MOST_LISTED:]):
+            others += f" or {more} more"
+        yield one.persona, _quoted(one.identity) + (f", or from {others} if that is empty" if others else "")
+        yield f"alias of the {one.persona}", _quoted(one.alias)
+    yield "event", _quoted(columns.event)
+    times = " or ".join(map(repr, columns.times))
+    yield "time", _quoted(columns.timestamp) + (f", or from {times} if that is empty" if times else "")
+    yield "id", _quoted(columns.id)
+
+
+def _quoted(column: str) -> str:
+    return repr(column) if column else ""
 
 
 def _conditions(columns: Columns) -> Iterator[str]:
