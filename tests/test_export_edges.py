@@ -373,3 +373,12 @@ def test_the_line_about_an_export_lists_a_few_of_many_columns(km: Command, tmp_p
     out = " ".join(km("dry-run", jsonl(tmp_path / "log.jsonl", amplitude(1))).ended(0).out.split())
     columns = "account from 'groups.account', or from 'groups.account_id' or 'groups.organization' or 5 more"
     assert f"{columns} if that is empty, event from" in out
+
+
+def test_an_ignored_object_does_not_name_the_account(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """The table names the account, not the one who ignores the object."""
+    log = jsonl(tmp_path / "log.jsonl", segment(1, context={"groupId": "acme"}))
+    importer("import", log, "--ignore-column", "context").ended(0)
+    assert people(tracker) == {"u1"}

@@ -78,7 +78,8 @@ def asked_for(settings: Settings, opened: Opened, accounts: Accounts = no_accoun
     check_names(settings, table, records, opened)
     header = opened.columns if opened.format.is_tabular else None
     found = columns_of(table, records, header)
-    found = found._replace(account=_account(found.account, accounts(name), header))
+    account = _account(found.account, accounts(name), header)
+    found = found._replace(account=tuple(one for one in account if not root(one, options.ignore)))
     return Asked(
         _with_columns(options, table, found, f"{name} {table.version}", allow_alias=settings.allow_alias),
         _with_people(settings, found),
