@@ -216,10 +216,22 @@ def test_a_misspelt_column_of_an_export_is_an_error(
     assert flags[0] in err
 
 
-def test_a_misspelt_column_of_km_toml_is_an_error_too(km: Command, tmp_path: Path) -> None:
-    configure(km, '[columns]\nrename = { "plan" = "Tariff" }\n')
+IN_KM_TOML = [
+    ('[columns]\nrename = { "plan" = "Tariff" }\n', "columns.rename"),
+    (
+        '[columns]\nexport = "segment"\n[[personas]]\nname = "user"\nproperties = ["plan"]\n',
+        "user's properties",
+    ),
+]
+
+
+@pytest.mark.parametrize(("km_toml", "place"), IN_KM_TOML)
+def test_a_misspelt_column_of_km_toml_is_an_error_too(
+    km: Command, tmp_path: Path, km_toml: str, place: str
+) -> None:
+    configure(km, km_toml)
     err = " ".join(km("dry-run", jsonl(tmp_path / "log.jsonl", segment(1))).ended(2).err.split())
-    assert "no column 'plan' (km.toml, columns.rename)" in err
+    assert f"no column 'plan' (km.toml, {place})" in err
     assert "did you mean 'properties.plan'?" in err
 
 
