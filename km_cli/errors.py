@@ -27,6 +27,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 
+MOST_LISTED = 20
+"""How many columns an error lists. A nested log may have hundreds."""
+
 
 class Exit(IntEnum):
     """The exit codes. `cli/REFERENCE.md` explains them."""

@@ -514,6 +514,16 @@ def test_a_wrong_type_names_file_and_key(
 
 
 @pytest.mark.parametrize(
+    "table", ["[columns]", "[[backfill]]\nname = 'a'\nfiles = ['x']\n[backfill.columns]"]
+)
+def test_several_columns_of_one_persona_go_to_its_table(km: Command, tmp_path: Path, table: str) -> None:
+    (tmp_path / "km.toml").write_text(f"{table}\naccount = ['org', 'team']\n")
+    err = km("config", "show", "--config", tmp_path / "km.toml").ended(2).err
+    assert "columns.account: Expected text, got a list" in err
+    assert '[[personas]]: name = "account", column = […]' in err
+
+
+@pytest.mark.parametrize(
     ("text", "variables", "words", "said"),
     [
         ("[columns]\ntimezone = 'Mars'", {}, [], "km.toml, columns.timezone: 'Mars' is not a time zone"),

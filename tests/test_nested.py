@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from km_cli.cli.terminal.described import described
 from km_cli.errors import InputError
 from km_cli.inputs.jsonl import parse_object
 from km_cli.json_text import DEEPEST
@@ -38,7 +39,11 @@ USER, ACCOUNT = Persona("user", "main"), Persona("account", "main")
 
 
 def mapped(
-    line: dict[str, Any], *personas: Persona, tabular: bool = False, **wanted: Any
+    line: dict[str, Any],
+    *personas: Persona,
+    tabular: bool = False,
+    normalised: defaultdict[str, int] | None = None,
+    **wanted: Any,
 ) -> Event | Reject | LeftOut:
     """Map one row, given as an object; a table has its nested members as JSON text."""
     values: Any = parse_object(json.dumps(line).encode())
@@ -55,7 +60,7 @@ def mapped(
         time_options=TimeOptions(),
         allowed=(),
         now=1_735_689_600,
-        normalised=defaultdict(int),
+        normalised=defaultdict(int) if normalised is None else normalised,
     )
     return mapper.map(Row("log", 7, json.dumps(line).encode(), values))
 
@@ -101,12 +106,16 @@ LINE = {"user": "ada", "event": "Paid", "time": "2024-03-01T09:00:00Z"}
         ("pairs.colour", "red"),
         ("inner.a.b", "part"),
         ("inner.c.d", "whole"),
+        ("inside.a.b", "part"),
+        ("inside.a.c", "whole"),
+        ("listed.0.a.b", "part"),
+        ("words.x", ABSENT),
         ("dotted.name", "whole"),
         ("missing.x", ABSENT),
     ],
 )
 def test_paths(path: str, expected: object) -> None:
-    """Into objects, lists by number, JSON text, and lists of keys and values; a whole name goes first."""
+    """Into objects, lists by number, JSON text, and lists of keys and values; a full name goes first."""
     line = {
         "groups": {"company": ["Acme", "Beta"]},
         "text": '{"plan": "pro", "items": [{"sku": "A-1"}]}',
@@ -119,6 +128,9 @@ def test_paths(path: str, expected: object) -> None:
         "attributes": [{"key": "page", "value": {"stringValue": "/"}}],
         "pairs": [{"name": "colour", "value": "red"}],
         "inner": {"a.b": "whole", "a": {"b": "part"}, "c.d": "whole"},
+        "inside": '{"a.b": "whole", "a": {"b": "part"}, "a.c": "whole"}',
+        "listed": [{"a.b": "whole", "a": {"b": "part"}}],
+        "words": "[none]",
         "dotted.name": "whole",
         "dotted": {"name": "part"},
     }
@@ -176,9 +188,7 @@ def test_an_identity_in_a_list(tabular: bool) -> None:
         found = [one for one in event.findings if one.code == "one-of-several"]
         assert len(found) == several
         if found:
-            assert found[0].message == (
-                "'groups.company' lists 2 values, and the row is recorded for the first one alone"
-            )
+            assert found[0].message == "'groups.company' lists 2 values: only the first value is recorded"
 
 
 def test_other_columns_take_no_list_of_several() -> None:
@@ -214,6 +224,13 @@ def test_several_columns_of_one_persona(tabular: bool, cells: tuple[str, str], i
     assert event.parts[0].identity == identity
     assert event.parts[0].properties == ()
     assert [one.code for one in event.findings] == ([] if identity else ["no-user"])
+
+
+def test_several_columns_in_words() -> None:
+    columns = Columns((PersonaColumns("user", "id", others=("visitor",)),), "did", "at", "", (), (), False)
+    assert described(columns).startswith(
+        "user from 'id', or from 'visitor' if that is empty, event from 'did'"
+    )
 
 
 def test_one_column_for_two_personas() -> None:
@@ -283,6 +300,59 @@ def test_each_personas_own_members(tabular: bool) -> None:
 
 
 @pytest.mark.parametrize("tabular", [False, True])
+@pytest.mark.parametrize("flatten", [False, True])
+@pytest.mark.parametrize("path", ["props", "outer.props"])
+def test_the_members_of_one_object_and_all_columns(tabular: bool, flatten: bool, path: str) -> None:
+    """A persona without a list of its own carries all properties, under the same names."""
+    members_ = {"plan": "pro", "seats": 5}
+    line = {**LINE, "account": "Acme", "x": "1"}
+    line |= {"props": members_} if path == "props" else {"outer": {"props": members_}}
+    user = USER._replace(properties=(f"{path}.*",))
+    exclude = ("outer",) if tabular and path != "props" else ()
+    event = mapped(line, user, ACCOUNT, tabular=tabular, flatten=flatten, exclude=exclude)
+    assert isinstance(event, Event), event
+    sent_ = [dict(part.properties) for part in event.parts]
+    assert sent_ == [{"plan": "pro", "seats": "5"}, {"x": "1", "plan": "pro", "seats": "5"}]
+
+
+@pytest.mark.parametrize("wanted", [{"properties": ("p.*",)}, {"flatten": True}])
+def test_two_members_at_one_path(wanted: dict[str, Any]) -> None:
+    result = mapped({**LINE, "p": {"a.b": 1, "a": {"b": 2}}}, **wanted)
+    assert isinstance(result, Reject)
+    said = "two members at 'p.a.b', one in an object and one with dots, would become one property (D4)"
+    assert (result.code, result.reason) == ("twice", said)
+
+
+@pytest.mark.parametrize(
+    ("name", "tabular", "said"),
+    [
+        ("account", False, "the constant 'account' of km.toml and the account's identity would be one"),
+        ("account", True, "the constant 'account' of km.toml and the account's identity would be one"),
+        ("Plan", True, "the constant 'Plan' of km.toml and the column 'plan' would be one property"),
+    ],
+)
+def test_a_constant_that_no_row_could_carry(name: str, tabular: bool, said: str) -> None:
+    """It is said before a row is read."""
+    user = USER._replace(link=(("Account", "account"),))
+    line = {**LINE, "account": "Acme", "plan": "pro"}
+    with pytest.raises(InputError, match=said):
+        mapped(line, user, ACCOUNT, tabular=tabular, constant=((name, "x"),))
+    assert mapped(line, user, ACCOUNT, tabular=tabular, constant=(("Source", "x"),))
+
+
+@pytest.mark.parametrize("tabular", [False, True])
+def test_items_are_counted_from_0(tabular: bool) -> None:
+    account = ACCOUNT._replace(column="groups.company.-1")
+    with pytest.raises(
+        InputError, match=r"'groups\.company\.-1' .* before the first item of a list"
+    ) as raised:
+        mapped({**LINE, "groups": {"company": ["Acme"]}}, USER, account, tabular=tabular, properties=())
+    assert raised.value.hint == "count from 0: 'groups.company.0' is the first item"
+    if not tabular:
+        assert sent({"groups": {"-1": "x"}}, properties=("groups.-1",)) == {"groups.-1": "x"}
+
+
+@pytest.mark.parametrize("tabular", [False, True])
 def test_new_names_and_constants(tabular: bool) -> None:
     """A property may have another name than its column; a constant is on every record."""
     for line, wanted, expected in (
@@ -304,7 +374,8 @@ def test_new_names_and_constants(tabular: bool) -> None:
         ({"plan": "a", "p": {"Plan": "b"}}, {"properties": ("plan", "p.*")}, "twice",
          "'plan' and 'p.Plan' would become one property, 'Plan' (D4)"),
         ({"a": "1", "b": "2"}, {"rename": (("b", "a"),)}, "twice", "'a' and 'b' would become one property"),
-        ({"a": "1"}, {"constant": (("A", "x"),)}, "twice", "the constant 'A' and 'a' would become"),
+        ({"p": {"a": "1"}}, {"properties": ("p.*",), "constant": (("A", "x"),)}, "twice",
+         "the constant 'A' and 'p.a' would become"),
         ({"p": {"_x": "1"}}, {"properties": ("p.*",)}, "reserved", "--exclude-property p._x leaves it out"),
         ({"p": {"x" * 255: "1"}}, {"properties": ("p.*",)}, "D4", "255 characters"),
     ],
@@ -348,6 +419,20 @@ def test_an_object_of_a_flat_table_is_excluded(key: str) -> None:
     assert sent(table, tabular=True, **{key: ("context",)}) == {"plan": "pro"}
 
 
+def test_a_column_of_a_table_is_excluded_alone() -> None:
+    """It is no object if the table has a column of exactly that name."""
+    table = {**LINE, "plan": "pro", "plan.name": "Pro", "context": "", "context.ip": "::1"}
+    assert sent(table, tabular=True, exclude=("plan", "context")) == {"plan.name": "Pro", "context.ip": "::1"}
+
+
+@pytest.mark.parametrize("org", ["[none]", "{x}", "{", "[", "-", "[nobody"])
+def test_a_word_in_brackets_on_the_way_of_a_path_has_no_members(org: str) -> None:
+    """Its row makes the user's calls, as it did before texts were opened."""
+    event = mapped({**LINE, "org": org}, USER, ACCOUNT._replace(column="org.id"), properties=())
+    assert isinstance(event, Event)
+    assert [part.identity for part in event.parts] == ["ada", ""]
+
+
 @pytest.mark.parametrize("wanted", [{"id": "p.*"}, {"exclude": ("p.*",)}, {"rename": (("p.*", "x"),)}])
 def test_only_properties_can_be_all_members(wanted: dict[str, Any]) -> None:
     """Anything else is one column, or one object."""
@@ -388,6 +473,59 @@ def test_no_member_is_lost(value: dict[str, Any]) -> None:
     assert list(members(json.dumps(value), "p", ())) == list(members(as_text, "p", ()))
 
 
+# Rows without an event, and aliases that are withheld
+
+
+NO_EVENT = {"user": "ada", "time": "2024-03-01T09:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted", "code"),
+    [
+        ({}, {}, "no-event"),
+        ({"old": "anna"}, {"withheld_alias": "old"}, "alias-left-out"),
+    ],
+)
+def test_a_constant_alone_is_no_call(more: dict[str, Any], wanted: dict[str, Any], code: str) -> None:
+    result = mapped(
+        {**NO_EVENT, **more}, event="", without_event="set", constant=(("source", "import"),), **wanted
+    )
+    assert isinstance(result, Reject | LeftOut)
+    assert result.code == code
+
+
+def test_constants_are_on_records_alone() -> None:
+    event = mapped({**NO_EVENT, "plan": "pro"}, without_event="set", constant=(("source", "import"),))
+    assert isinstance(event, Event)
+    assert event.parts[0].sets == (("plan", "pro"),)
+
+
+def test_a_set_column_and_a_property_of_a_row_without_an_event() -> None:
+    who = Persona("user", "main", properties=("city",), sets=("plan",))
+    event = mapped({**NO_EVENT, "plan": "pro", "city": "Rome"}, who, without_event="set")
+    assert isinstance(event, Event)
+    assert event.parts[0].sets == (("plan", "pro"), ("city", "Rome"))
+
+
+@pytest.mark.parametrize(
+    ("old", "path", "code"), [(["a", {"b": "c"}], "old", "nested"), ('{"bad', "old.id", "bad-json")]
+)
+def test_a_withheld_alias_that_cannot_be_read(old: Any, path: str, code: str) -> None:
+    """Its row is rejected, as it would be if the alias were sent."""
+    result = mapped({**LINE, "old": old}, withheld_alias=path, properties=())
+    assert isinstance(result, Reject)
+    assert result.code == code
+
+
+def test_reserved_names_are_counted_once_a_row() -> None:
+    """Each persona carries other columns than the row has in all."""
+    people = USER._replace(properties=("_x", "plan")), ACCOUNT._replace(properties=("plan",))
+    normalised: defaultdict[str, int] = defaultdict(int)
+    line = {**LINE, "account": "Acme", "_x": "1", "plan": "pro"}
+    assert isinstance(mapped(line, *people, leave_out_reserved=True, normalised=normalised), Event)
+    assert normalised["reserved-names"] == 1
+
+
 # Conditions
 
 
@@ -423,7 +561,8 @@ TEXTS = st.lists(NAMES, max_size=2).map(tuple)
 
 
 @given(PAIRS, PAIRS, st.lists(st.builds(make_condition, st.just("a in b,c")), max_size=2).map(tuple),
-       st.booleans(), TEXTS, TEXTS)  # fmt: skip
+       st.booleans(), TEXTS, TEXTS,
+       st.tuples(st.sampled_from(["", "set"]), st.booleans(), NAMES, NAMES, NAMES), NAMES)  # fmt: skip
 @settings(max_examples=examples(100))
 def test_a_reading_keeps_how_it_is_read(
     rename: Properties,
@@ -432,11 +571,14 @@ def test_a_reading_keeps_how_it_is_read(
     skip: bool,
     others: tuple[str, ...],
     nobody: tuple[str, ...],
+    newer: tuple[Any, ...],
+    source: str,
 ) -> None:
-    """The ledger keeps a mapping as text."""
+    """The ledger keeps a mapping as text. `newer` are without_event and all fields of Columns behind it."""
     who = PersonaColumns("user", "u", "", None, (), others, nobody)
-    columns = Columns((who,), "e", "t", "", None, (), False, "", (), rename, constant, where, skip)
-    mapping = Mapping(columns, TimeOptions())
+    columns = Columns((who,), "e", "t", "", None, (), False, "", (), rename, constant, where, skip, *newer)
+    assert len(newer) == len(Columns._fields) - Columns._fields.index("without_event")
+    mapping = Mapping(columns, TimeOptions(), "digest", source)
     assert Mapping.from_json(mapping.to_json()) == mapping
 
 
@@ -464,6 +606,21 @@ def test_older_ledgers_go_on(tmp_path: Path) -> None:
 
 
 # The command
+
+
+def test_a_row_that_names_an_account_is_not_anonymous(importer: Command, tmp_path: Path) -> None:
+    """It is rejected as without --skip-anonymous, and so is a corrected reject that names no persona."""
+    log, rejects = tmp_path / "log.csv", tmp_path / "rejects.jsonl"
+    time = "2024-03-01T09:00:00Z"
+    log.write_text(
+        f"user,account,event,timestamp\nada,,Paid,{time}\n,Acme,Paid,{time}\n,,Paid,{time}\n", "utf-8"
+    )
+    words = ("--strategy", "property", "--skip-anonymous", "--json")
+    summary = importer("import", log, "--rejects", rejects, *words).ended(65).summary
+    assert (summary["rows"]["rejected"], summary["findings"]["anonymous"]) == (1, 1)
+    rejects.write_text(rejects.read_text("utf-8").replace(",Acme,", ",,"), "utf-8")
+    again = importer("import", rejects, "--rejects", tmp_path / "again.jsonl", *words).ended(65).summary
+    assert again["rows"]["rejected"] == 1
 
 
 KM_TOML = """

@@ -123,6 +123,7 @@ def test_rejects_of_several_sources(folder: Path, importer: Command, tracker: Tr
     said = importer("import", "r3.jsonl").ended(2).err
     assert "its first reject comes from the [[backfill]] 'other', which has columns of its own" in said
     assert "import it with --source other" in said
+    assert "if that [[backfill]] was renamed since, give it its old name" in said
 
 
 def test_config_show_prints_the_keys_of_a_source(folder: Path, km: Command) -> None:
@@ -150,7 +151,7 @@ def test_config_show_prints_the_keys_of_a_source(folder: Path, km: Command) -> N
             "[backfill.columns]\ntimezone = 'Mars'",
             "km.toml, backfill 'a', columns.timezone: 'Mars' is not a time zone",
         ),
-        ("[backfill.columns]\nwhere = ['type']", "--where 'type' is not a condition on a column"),
+        ("[backfill.columns]\nwhere = ['type']", "columns.where: 'type' is not a condition on a column"),
         ("[backfill.columns]\nrename = { plan = '_x' }", "Kissmetrics reserves the property '_x'"),
         ("[backfill.columns]\nconstant = { a = ' ' }", "columns.constant.a: the value is empty"),
         ("[backfill.columns]\nconstant = { a = 1, A = 2 }", "'a' and 'A' would be one property (D4)"),

@@ -225,10 +225,10 @@ def test_a_header_alone_has_no_rows(data: bytes) -> None:
 
 
 OCTAL = [
-    (rb'{"plan":"caf\303\251"}', "café"),
-    (rb'{"plan":"\342\202\254 \342\202\254"}', "€ €"),
-    (rb'{"plan":"caf\303\251 \u00e9 \\303"}', "café é \\303"),
-    (rb'{"plan":"a\042b\011c\134"}', 'a"b\tc\\'),
+    (rb'{"_p":"ada","plan":"caf\303\251"}', "café"),
+    (rb'{"_p":"ada","plan":"\342\202\254 \342\202\254"}', "€ €"),
+    (rb'{"_p":"ada","plan":"caf\303\251 \u00e9 \\303"}', "café é \\303"),
+    (rb'{"_p":"ada","plan":"a\042b\011c\134"}', 'a"b\tc\\'),
 ]
 
 
@@ -236,14 +236,19 @@ OCTAL = [
 def test_octal_escapes_are_read_as_utf8_and_counted(raw: bytes, plan: str) -> None:
     """Old data exports of Kissmetrics have them."""
     counted: dict[str, int] = {}
-    assert parse_object(raw, counted) == {"plan": plan}
+    assert parse_object(raw, counted) == {"_p": "ada", "plan": plan}
     assert counted == {"octal-escapes": 1}
 
 
 @pytest.mark.parametrize(
-    "raw", [rb'{"plan":"\303"}', rb'{"plan":"\400"}', rb'{"plan":"\18"}', rb'{"plan":"\000"}']
+    "raw",
+    [
+        *(rb'{"_p":"ada","plan":"\303"}', rb'{"_p":"ada","plan":"\400"}'),
+        *(rb'{"_p":"ada","plan":"\18"}', rb'{"_p":"ada","plan":"\000"}'),
+        rb'{"plan":"C:\101dir"}',
+    ],
 )
-def test_octal_escapes_that_are_no_text_are_rejected(raw: bytes) -> None:
+def test_octal_escapes_that_are_no_text_or_in_another_log_are_rejected(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"not JSON|NUL"):
         parse_object(raw)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from km_cli.errors import UsageError
-from km_cli.mapping import EventsSeen, Selection, make_selection
+from km_cli.mapping import ColumnOptions, EventsSeen, Selection, make_condition, make_selection
 from km_cli.mapping.selection import MOST_SEEN
 from km_cli.model import NANOSECONDS, Persona
 from tests.support.command import Command
@@ -218,6 +218,67 @@ def test_the_names_that_are_remembered_are_bounded() -> None:
     seen.see("Last")
     assert seen.unseen() == ["--only 'none': no row has this event"]
     assert len(seen._names) == MOST_SEEN
+
+
+# Conditions that no row meets
+
+
+TRACKED = [
+    {"type": "track", "plan": "pro", "Logged in today": "no"},
+    {"type": "page", "plan": "free", "Logged in today": "yes"},
+]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "said"),
+    [
+        (["type=track"], ""),
+        (["type!=page"], ""),
+        (["test!=true"], ""),
+        (["Logged in today=yes"], ""),
+        (["type == track"], "--where 'type== track': no row meets this condition; did you mean 'track'?"),
+        (["type=tra*"], "--where 'type=tra*': no row meets this condition; did you mean 'track'?"),
+        (["type=x"], "--where 'type=x': no row meets this condition"),
+        (["type=track", "plan=free"],
+         "--where 'plan=free': no row meets this condition"),
+        (["tpye!=page"], "--where 'tpye!=page': no row has the column 'tpye'; did you mean 'type'?"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["whole", "parts"])
+def test_conditions_that_no_row_meets(tmp_path: Path, conditions: list[str], said: str, form: str) -> None:
+    """They are reported as names of events are; the numbers of the rows alone would not show a mistake."""
+    row = {"user": "ada", "event": "Paid", "timestamp": "2024-01-01T00:00:00Z"}
+    lines = [json.dumps(row | more) + "\n" for more in TRACKED]
+    paths = [tmp_path / f"{number}.jsonl" for number in range(2 if form == "parts" else 1)]
+    for path, text in zip(paths, lines if form == "parts" else ["".join(lines)], strict=True):
+        path.write_text(text, encoding="utf-8")
+    options = ColumnOptions(properties=(), where=tuple(map(make_condition, conditions)))
+    _, tally = run(paths, tmp_path / "ledger.db", column_options=options)
+    assert tally.findings["unmet-condition"] == bool(said)
+    if said:
+        assert tally.examples["unmet-condition"].message == said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_condition_that_no_row_meets_is_a_problem(importer: Command, log: Path, command: str) -> None:
+    result = importer(command, log, "--where", "user=u33", "--json").ended(0)
+    assert result.summary["findings"] == {"left-out": 4, "unmet-condition": 1}
+    message = "no row meets this condition; did you mean 'u3'?\n"
+    assert result.err == f"km-cli: unmet-condition: --where 'user=u33': {message}"
+    config = importer.home / "km.toml"
+    config.write_text('[columns]\nwhere = ["user=u03"]\n', encoding="utf-8")
+    err = importer(command, log, "--config", config).ended(0).err
+    place = "km.toml, columns.where 'user=u03'"
+    assert err == ("" if command == "dry-run" else f"km-cli: unmet-condition: {place}: {message}")
+    config.write_text('[columns]\nwhere = ["user"]\n', encoding="utf-8")
+    wrong = "km.toml, columns.where: 'user' is not a condition on a column"
+    said(importer(command, log, "--config", config).ended(2), wrong)
+
+
+def test_a_row_that_is_left_out_names_the_condition(tmp_path: Path, log: Path) -> None:
+    options = ColumnOptions(where=(make_condition("user in bo,eve"),))
+    _, tally = run([log], tmp_path / "ledger.db", column_options=options)
+    assert tally.examples["left-out"].message == "it does not meet 'user in bo,eve'"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

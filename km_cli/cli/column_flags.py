@@ -15,7 +15,7 @@ from km_cli.config.columns import constants, renamed_columns
 from km_cli.config.people import People
 from km_cli.errors import UsageError
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
-from km_cli.mapping import ColumnOptions, NamedAt, make_bound, make_condition
+from km_cli.mapping import ColumnOptions, Condition, NamedAt, make_bound, make_condition
 from km_cli.model import NANOSECONDS, Persona
 
 _STRENGTH = [
@@ -58,13 +58,21 @@ def make_column_options(context: click.Context) -> ColumnOptions:
         ignored,
         renamed_columns(columns.rename, leaves_reserved=columns.leave_out_reserved is True),
         () if _are_properties_off(context) else constants(columns.constant),
-        tuple(map(make_condition, _united(columns.where, flags["where"]))),
+        _conditions(columns.where, flags["where"]),
         flags["skip_anonymous"],
         "" if columns.without_event is UNSET else "set",
         columns.leave_out_reserved is True,
         withheld_alias="" if flags["allow_alias"] or columns.alias is UNSET else columns.alias,
         profiles=flags["profiles"],
         at=_time(context, at) if at else "",
+    )
+
+
+def _conditions(before: object, flag: Iterable[str]) -> tuple[Condition, ...]:
+    """Return km.toml's conditions and the flag's. Raises UsageError, with the place of a wrong one."""
+    own = _united(before, ())
+    return tuple(
+        make_condition(text, f"{_WHERE}:" if text in own else "--where") for text in _united(before, flag)
     )
 
 
@@ -95,6 +103,7 @@ def columns_named_at(context: click.Context) -> NamedAt:
     places |= {
         ("ignore-column", name): "km.toml, columns.ignore" for name in _united(config.columns.ignore, ())
     }
+    places |= {("where", one.column): _WHERE for one in _conditions(config.columns.where, ())}
     for parameter, role in _ROLES.items():
         value = flags[parameter]
         for name in (value,) if isinstance(value, str) else value:
@@ -105,6 +114,8 @@ def columns_named_at(context: click.Context) -> NamedAt:
             places |= {(persona.name, name): f"km.toml, the persona {persona.name!r}" for name in columns}
     return places
 
+
+_WHERE = "km.toml, columns.where"
 
 _ROLES = {
     "user": "user",

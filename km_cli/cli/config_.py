@@ -102,7 +102,7 @@ def _values(context: click.Context) -> Iterator[_Value]:
 
 
 def _without_flags(km_toml: KmTomlFile) -> Iterator[_Value]:
-    """Yield the keys of [columns] that no flag stands for."""
+    """Yield the keys of [columns] that have no flag."""
     for key in WITHOUT_FLAG:
         value = getattr(km_toml.config.columns, key)
         is_set = isinstance(value, dict | str | bool)

@@ -22,7 +22,7 @@ _NAME = "km.toml"
 _PATH_KEYS = ("ledger", "rejects")
 
 WITHOUT_FLAG = ("rename", "constant", "alias", "without_event", "leave_out_reserved")
-"""Keys of [columns] that no flag stands for."""
+"""Keys of [columns] that have no flag."""
 
 _PARAMETERS = {"id": "event_id", "allow_id": "allowed"}
 """Keys of km.toml whose parameter has another name."""

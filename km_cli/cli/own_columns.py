@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 import click
@@ -35,7 +36,7 @@ def is_own(table: BackfillTable) -> bool:
 
 
 def is_read_apart(table: BackfillTable) -> bool:
-    """Tell whether a source has any key that says how it is read."""
+    """Tell whether a source has any key that changes how its files are read."""
     return is_own(table) or any(getattr(table, key) for key in _FORMAT_KEYS)
 
 
@@ -47,7 +48,30 @@ def context_of_source(context: click.Context, table: BackfillTable) -> click.Con
     km_toml = km_toml_of(context)
     own = {key: value for key in _FORMAT_KEYS if (value := getattr(table, key))}
     file = KmTomlFile(km_toml.path, _merged(km_toml.config, table))
-    made = with_km_toml(context, file, f"backfill {table.name!r}, ", own)
+    return _with_values(context, with_km_toml(context, file, f"backfill {table.name!r}, ", own))
+
+
+def context_of_export(context: click.Context) -> click.Context:
+    """Return the context of a command whose --export names another export than km.toml does.
+
+    The columns of km.toml are those of another log then, and the table names them all.
+    """
+    from km_cli.exports import NO_EXPORT
+
+    km_toml, asked = km_toml_of(context), context.params["export"]
+    is_flag = context.get_parameter_source("export") in (
+        ParameterSource.COMMANDLINE,
+        ParameterSource.ENVIRONMENT,
+    )
+    described = km_toml.config.columns.export
+    if not is_flag or asked in (None, "", NO_EXPORT, described) or not isinstance(described, str):
+        return context
+    file = KmTomlFile(km_toml.path, _left_to_table(km_toml.config))
+    return _with_values(context, with_km_toml(context, file, "", {}))
+
+
+def _with_values(context: click.Context, made: click.Context) -> click.Context:
+    """Give a new context the values of flags and variables, which are stronger than any km.toml."""
     for param in context.command.params:
         if param.name in context.params:
             _take(context, made, param, param.name)
@@ -63,7 +87,10 @@ def _take(context: click.Context, made: click.Context, param: click.Parameter, n
         if name in defaults:
             source, value = ParameterSource.DEFAULT_MAP, param.type_cast_value(made, defaults[name])
         elif source is ParameterSource.DEFAULT_MAP:  # the source's own keys leave it out
-            source, value = ParameterSource.DEFAULT, param.type_cast_value(made, param.get_default(made))
+            default = param.get_default(made)
+            # Newer versions of click have a value of their own, a member of an enumeration, for no default.
+            default = None if isinstance(default, Enum) else default
+            source, value = ParameterSource.DEFAULT, param.type_cast_value(made, default)
     made.params[name] = value
     made.set_parameter_source(name, source)
 
@@ -89,11 +116,13 @@ def _merged(config: KmToml, table: BackfillTable) -> KmToml:
     from msgspec import UNSET
     from msgspec.structs import asdict, replace
 
+    from km_cli.exports import NO_EXPORT
+
     own = {key: value for key, value in asdict(table.columns).items() if value is not UNSET}
     dropped = {other: UNSET for key, other in _EITHER if key in own and other not in own}
     if table.export:
         own["export"] = table.export
-        config = _left_to_table(config)
+        config = config if table.export == NO_EXPORT else _left_to_table(config)
     if not table.personas:
         return replace(config, columns=replace(config.columns, **dropped, **own))
     dropped |= {name: UNSET for name in ("user", "account") if name not in own}

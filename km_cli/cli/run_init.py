@@ -161,20 +161,21 @@ class _Report:
         self._print_command(command, target, "check it" if target is None else f"check {target}")
 
     def _print_command(self, command: list[str], target: Path | None, first: str) -> None:
+        command = self._print_written(command, target)
         if target is None:
             first = f"save it as km.toml, {first}"
-        else:
-            self._print(f"\nwrote {target}")
-            if target != Path("km.toml"):
-                command = [*command, "--config", str(target)]
         self._print(f"next: {first}, then {shlex.join(command)}")
+
+    def _print_written(self, command: list[str], target: Path | None) -> list[str]:
+        """Print which file was written, if any. Return the command that uses it."""
+        if target is None:
+            return command
+        self._print(f"\nwrote {target}")
+        return command if target == Path("km.toml") else [*command, "--config", str(target)]
 
     def print_next(self, found: Inferred, logs: Logs, command: list[str], target: Path | None) -> None:
         """Print the questions that km.toml has, if any, and what to do next."""
-        if target is not None:
-            self._print(f"\nwrote {target}")
-            if target != Path("km.toml"):
-                command = [*command, "--config", str(target)]
+        command = self._print_written(command, target)
         asked = questions(found)
         for question in asked:
             self._print(f"question: {question}")

@@ -13,7 +13,7 @@ import click
 
 from km_cli.cli.column_flags import columns_named_at, make_column_options, with_property_flags
 from km_cli.cli.context import KmTomlFile, environment_of, km_toml_of, label_of_flag
-from km_cli.cli.own_columns import context_of_source, is_own, source_table
+from km_cli.cli.own_columns import context_of_export, context_of_source, is_own, source_table
 from km_cli.cli.own_files import check_rejects_file, check_store
 from km_cli.cli.time_flags import make_time_options
 from km_cli.config.environment import Environment
@@ -41,6 +41,8 @@ def make_settings(context: click.Context) -> Settings:
     if source:
         table = source_table(context, source)
         context, source = context_of_source(context, table), source if is_own(table) else ""
+    else:
+        context = context_of_export(context)
     flags, environment = context.params, environment_of(context)
     target = parse_target(flags["to"], environment.state_folder)
     _check_flags(context, target)
@@ -103,6 +105,7 @@ def settings_of_source(context: click.Context, settings: Settings, table: Backfi
             flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]
         ),
         skipped=skipped,
+        export=flags["export"] or "",
         source=table.name if is_own(table) else "",
     )
 

@@ -22,7 +22,7 @@ def renamed_columns(table: Mapping[str, str] | UnsetType, *, leaves_reserved: bo
     for column, name in table.items():
         if leaves_reserved and is_reserved(name):
             continue
-        check_property(f"columns.rename.{column}", name)
+        check_property_name(f"columns.rename.{column}", name)
     return tuple(table.items())
 
 
@@ -33,7 +33,7 @@ def constants(table: Mapping[str, str | int | float | bool] | UnsetType) -> Pair
     folded: dict[str, str] = {}
     for name, value in table.items():
         place = f"columns.constant.{name}"
-        check_property("columns.constant", name)
+        check_property_name("columns.constant", name)
         twin = folded.setdefault(fold_name(name), name)
         if twin != name:
             raise UsageError(
@@ -53,7 +53,7 @@ def _text(value: str | float | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def check_property(place: str, name: str) -> None:
+def check_property_name(place: str, name: str) -> None:
     """Raise UsageError for a name that no property can have. `place` is that of the name in km.toml."""
     if is_reserved(name):
         raise UsageError(

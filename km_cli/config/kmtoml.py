@@ -110,7 +110,7 @@ class ColumnsTable(_Table, frozen=True):
     where: (
         Annotated[
             list[Text],
-            Meta(description="only rows of which all are true: type=track, type!=page, type in a,b"),
+            Meta(description="only rows that match all conditions: type=track, type!=page, type in a,b"),
         ]
         | UnsetType
     ) = UNSET
@@ -168,9 +168,9 @@ class PersonaTable(_Table, frozen=True):
             "usual names"
         ),
     ] = ""
-    nobody: Annotated[
-        list[Text], Meta(description="values of the column that mean that the row names none, such as n/a")
-    ] = msgspec.field(default_factory=list)
+    nobody: Annotated[list[Text], Meta(description="values that count as empty, such as n/a")] = (
+        msgspec.field(default_factory=list)
+    )
     events: Annotated[
         Literal["*"] | list[EventName] | dict[EventName, EventName],
         Meta(description="the events it may do: all, a list, or a table from events to new names"),
@@ -292,7 +292,16 @@ def read(path: Path) -> KmToml:
     try:
         return msgspec.convert(found, KmToml)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{path}: {_located(error)}", _SEE_SCHEMA) from None
+        message = _located(error)
+        several = _SEVERAL.fullmatch(message)
+        hint = _IN_PERSONA.format(several["name"]) if several else _SEE_SCHEMA
+        raise UsageError(f"{path}: {message}", hint) from None
+
+
+_SEVERAL = re.compile(r"(?:.*\.)?columns\.(?P<name>user|account): Expected .*, got a list")
+_IN_PERSONA = (
+    'several columns go to [[personas]]: name = "{0}", column = […]; list the other personas there too'
+)
 
 
 def _unified(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from km_cli.config.columns import check_property
+from km_cli.config.columns import check_property_name
 from km_cli.config.files import expanded
 from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.config.sites import ACCOUNT_KEY_VARIABLE, KEY_VARIABLE, Site
@@ -161,7 +161,7 @@ def _check(personas: tuple[Persona, ...]) -> None:
                 'a short word is enough: prefix = "acct "',
             )
         for column in persona.sets:
-            check_property(f"{persona.name}.set", column)
+            check_property_name(f"{persona.name}.set", column)
 
 
 def _check_trial(personas: tuple[Persona, ...], config: KmToml, site: str) -> None:
@@ -179,7 +179,7 @@ def _check_trial(personas: tuple[Persona, ...], config: KmToml, site: str) -> No
 def _check_links(persona: Persona, names: list[str]) -> None:
     folded: dict[str, str] = {}
     for name, other in persona.link:
-        check_property(f"{persona.name}.link", name)
+        check_property_name(f"{persona.name}.link", name)
         twin = folded.setdefault(fold_name(name), name)
         if twin != name:
             raise UsageError(

@@ -97,8 +97,8 @@ class Settings:
         # Options that older versions lack are left out if unused: older ledgers have digests without them.
         if options.ignore:
             parts.append(sorted(options.ignore))
-        if any(options[_OLD_OPTIONS + 1 :]):
-            parts.append(options[_OLD_OPTIONS + 1 :])
+        if any(newer := options[_OLD_OPTIONS + 1 : -1]):  # `times` are never asked for
+            parts.append(newer)
         if self.export:
             parts.append(["export", self.export])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from km_cli.exports.recognition import RECORDS, recognise_export
+from km_cli.exports.recognition import RECORDS, likely_export, recognise_export, value_in
 from km_cli.exports.resolving import ExportColumns, columns_of
 from km_cli.exports.tables import ColumnsOfExport, ExportTable, export_tables, parse_table
 from km_cli.exports.writing import export_toml
@@ -19,6 +19,8 @@ __all__ = [
     "columns_of",
     "export_tables",
     "export_toml",
+    "likely_export",
     "parse_table",
     "recognise_export",
+    "value_in",
 ]

@@ -6,14 +6,22 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from km_cli.exports.tables import ExportTable, Kind
+from km_cli.exports.tables import ExportTable, Kind, Signs
 from km_cli.mapping.nested import ABSENT, BadRow, value_at
+
+Records = Sequence[Mapping[str, Any]]
 
 RECORDS = 200
 """Records that are looked at to find the columns of an export."""
 
 _COMPARED = 50
-"""How many of them have to have the signs of a table."""
+"""How many of them are compared with the signs of a table."""
+
+_ODD = 20
+"""Of so many records, one may lack the signs: logs have odd records."""
+
+_HALF = 2
+"""A log in which one of so many records lacks the signs may be an export, if a person says so."""
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
@@ -21,21 +29,48 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 def recognise_export(records: Sequence[Mapping[str, Any]], tables: Mapping[str, ExportTable]) -> str:
     """Return the name of the export that these records come from, "" if they come from none.
 
-    The records of a tabular input are its cells by column. Every record has to have the signs of a table: a
-    plain log with usual names must be read as it always was.
+    The records of a tabular input are its cells by column. Nearly every record has to have the signs of a
+    table: a plain log with usual names must be read as it always was.
     """
-    records = records[:_COMPARED]
-    for name, table in tables.items():
-        if records and _has_signs(records, table):
-            return name
-    return ""
+    return _recognised(records[:_COMPARED], tables, _ODD)
 
 
-def _has_signs(records: Sequence[Mapping[str, Any]], table: ExportTable) -> bool:
-    every, some = table.recognise.every, table.recognise.some
-    if not all(_is(record, key, kind) for record in records for key, kind in every.items()):
+def likely_export(records: Sequence[Mapping[str, Any]], tables: Mapping[str, ExportTable]) -> str:
+    """Return the name of the export that at least half of these records look like, "" for none."""
+    return _recognised(records[:_COMPARED], tables, _HALF)
+
+
+def _recognised(records: Records, tables: Mapping[str, ExportTable], one_in: int) -> str:
+    found = (name for name, table in tables.items() if records and _has_signs(records, table, one_in))
+    return next(found, "")
+
+
+def _has_signs(records: Records, table: ExportTable, one_in: int) -> bool:
+    """Tell whether the records have the signs of a table; one of `one_in` records may lack them."""
+    signs = table.recognise
+    if signs.any_case:
+        records = [_in_small_letters(record) for record in records]
+        signs = Signs(_small(signs.every), _small(signs.some), tuple(map(_small, signs.either)))
+    odd = sum(not _is_one(record, signs) for record in records)
+    if odd > len(records) // one_in:
         return False
+    some = signs.some
     return not some or any(_is(record, key, kind) for record in records for key, kind in some.items())
+
+
+def _is_one(record: Mapping[str, Any], signs: Signs) -> bool:
+    """Tell whether a record has the keys that every record must have."""
+    return all(_is(record, key, kind) for key, kind in signs.every.items()) and all(
+        any(_is(record, key, kind) for key, kind in one.items()) for one in signs.either
+    )
+
+
+def _in_small_letters(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.casefold(): value for key, value in record.items()}
+
+
+def _small(signs: Mapping[str, Kind]) -> dict[str, Kind]:
+    return {key.casefold(): kind for key, kind in signs.items()}
 
 
 def value_in(record: Mapping[str, Any], path: str) -> Any:

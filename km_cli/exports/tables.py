@@ -16,21 +16,25 @@ Kind = str | tuple[str, ...]
 class Signs(Struct, frozen=True, forbid_unknown_fields=True):
     """The keys by which an export is recognised, dotted, with the shape of their values.
 
-    Every record has all keys of `every`. At least one record has a key of `some`; an empty `some` asks for
-    nothing. A key that ends in `*` stands for all columns that begin with the rest of it.
+    Every record has all keys of `every`, and of each table in `either` at least one key. At least one record
+    has a key of `some`; an empty `some` asks for nothing. A key that ends in `*` stands for all columns that
+    begin with the rest of it. With `any_case`, a header may have the columns in small or capital letters.
     """
 
     every: dict[str, Kind]
     some: dict[str, Kind] = {}
+    either: tuple[dict[str, Kind], ...] = ()
+    any_case: bool = False
 
 
 class ColumnsOfExport(Struct, frozen=True, forbid_unknown_fields=True):
     """The columns of an export, under the keys that km.toml's [columns] has for them.
 
-    Of `timestamp`, `account` and `id`, the first column that the input has is meant. Of `user` it is the
-    first one that is not empty, row by row. `account_in` names objects in which a usual name of the account
-    is looked for. An `account` of `groups.*` is a member of the object `groups`: one with a usual name, else
-    the one that most records have. Properties `Prop:*` are all columns that begin with `Prop:`.
+    Of `account` and `id`, the first column that the input has is meant. Of `timestamp` and `user` it is the
+    first one that is not empty, row by row; a time in `ignore` is used only if no row has another one.
+    `account_in` names objects in which a usual name of the account is looked for. An `account` of `groups.*`
+    is a member of the object `groups`: one with a usual name, else the one that most records have. Properties
+    `Prop:*` are all columns that have no other role; those that begin with `Prop:` are sent without it.
 
     `without_event = "set"`: a row without an event only sets its properties. `leave_out_reserved`: properties
     that Kissmetrics reserves are left out and counted; without it their row is rejected. `alias` is sent only

@@ -20,7 +20,7 @@ def _lines(table: ExportTable, found: ExportColumns, log: str) -> Iterator[str]:
     yield f"# The shape of its rows: {table.source}"
     yield ""
     yield "[columns]"
-    yield 'export = "none"  # it is read by the columns below, not by the table that knows them'
+    yield 'export = "none"  # use the columns below instead of the built-in table'
     yield from _given("event", found.event)
     yield from _given("timestamp", found.timestamp)
     yield from _times(table)
@@ -36,7 +36,7 @@ def _lines(table: ExportTable, found: ExportColumns, log: str) -> Iterator[str]:
     yield from _given("without_event", columns.without_event)
     if columns.leave_out_reserved:
         yield "leave_out_reserved = true"
-    yield from _people(found)
+    yield from _people(table, found)
 
 
 def _times(table: ExportTable) -> Iterator[str]:
@@ -47,7 +47,7 @@ def _times(table: ExportTable) -> Iterator[str]:
         yield '# timezone = "UTC"  # question: in UTC, or in the zone of the project (America/Los_Angeles)?'
 
 
-def _people(found: ExportColumns) -> Iterator[str]:
+def _people(table: ExportTable, found: ExportColumns) -> Iterator[str]:
     yield ""
     yield "[[personas]]"
     yield 'name = "user"'
@@ -61,7 +61,13 @@ def _people(found: ExportColumns) -> Iterator[str]:
         yield "# No column of its first records names the account. If one does, name it here:"
         yield "# [[personas]]"
         yield '# name = "account"'
-        yield '# column = "properties.company_id"'
+        yield f"# column = {_toml(_example(table))}"
+
+
+def _example(table: ExportTable) -> str:
+    """Return how a column of the account may be called in an export, where its rows have properties."""
+    named = table.columns.properties or ("",)
+    return f"{named[0].removesuffix('*')}company_id"
 
 
 def _one_or_all(columns: Sequence[str]) -> str | Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from km_cli.errors import InputError
+from km_cli.errors import MOST_LISTED, InputError
 from km_cli.inputs.messages import excerpt, shell_command
 from km_cli.kissmetrics import LONGEST_NAME
 
@@ -104,13 +104,9 @@ def unreadable_header(source: str, encoding: str) -> InputError:
     )
 
 
-_MOST_LISTED = 20
-"""How many columns a message lists."""
-
-
 def _check_header(place: str, columns: tuple[str, ...], delimiter: str) -> None:
-    more = f", … ({len(columns):,} in all)" if len(columns) > _MOST_LISTED else ""
-    found = f"columns found: {', '.join(columns[:_MOST_LISTED])}{more}"
+    more = f", … ({len(columns):,} in all)" if len(columns) > MOST_LISTED else ""
+    found = f"columns found: {', '.join(columns[:MOST_LISTED])}{more}"
     if len(columns) == 1:
         raise InputError(
             f"{place}: only one column was found ({columns[0]!r}), separated by {DELIMITERS[delimiter]}",

@@ -117,7 +117,8 @@ class JsonLinesReader:
 def parse_object(raw: bytes, normalised: dict[str, int] | None = None) -> dict[str, Any]:
     """Return the object that one line holds; raises ValueError if it holds anything else.
 
-    Raises RecursionError for one that is nested more than DEEPEST levels. Counts a line with octal escapes.
+    Raises RecursionError for one that is nested more than DEEPEST levels. A row of
+    Kissmetrics may have octal escapes, and its line is counted then.
     """
     text = raw.decode("utf-8-sig").strip()
     try:
@@ -127,6 +128,8 @@ def parse_object(raw: bytes, normalised: dict[str, int] | None = None) -> dict[s
         if plain == text:
             raise
         values = parse_object(plain.encode())
+        if _PERSON not in values:
+            raise
         if normalised is not None:
             normalised["octal-escapes"] = normalised.get("octal-escapes", 0) + 1
     if not isinstance(values, dict):
@@ -163,5 +166,8 @@ def _dotted(values: dict[str, object], prefix: str = "") -> Iterator[str]:
         else:
             yield prefix + key
 
+
+_PERSON = "_p"
+"""The key that every row of Kissmetrics has. In any other log, an octal escape is a mistake."""
 
 JSON_LINES = JsonLines()

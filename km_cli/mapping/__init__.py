@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from km_cli.mapping.cells import ReadCell, cell_readers, cells_reader
+from km_cli.mapping.cells import ReadCell, cell_readers, cells_reader, time_reader
 from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns, property_columns
-from km_cli.mapping.conditions import condition_text, make_condition
+from km_cli.mapping.conditions import ConditionsSeen, condition_text, make_condition
 from km_cli.mapping.dates import EitherOrder
 from km_cli.mapping.found_columns import USUAL, NamedAt
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
-from km_cli.mapping.nested import MEMBERS, BadRow, root
+from km_cli.mapping.nested import ABSENT, MEMBERS, BadRow, root
 from km_cli.mapping.recognition import members_columns, recognise_columns
 from km_cli.mapping.selection import (
     ANONYMOUS,
@@ -27,6 +27,7 @@ from km_cli.mapping.swapped import are_swapped
 from km_cli.mapping.times import LOCAL_EPOCH, AmbiguousTime, BadTime, TimeOptions, Times
 
 __all__ = [
+    "ABSENT",
     "ANONYMOUS",
     "LOCAL_EPOCH",
     "MEMBERS",
@@ -39,6 +40,7 @@ __all__ = [
     "ColumnOptions",
     "Columns",
     "Condition",
+    "ConditionsSeen",
     "EitherOrder",
     "EventsSeen",
     "LeftOut",
@@ -64,4 +66,5 @@ __all__ = [
     "property_columns",
     "recognise_columns",
     "root",
+    "time_reader",
 ]

@@ -20,6 +20,22 @@ Several = list[tuple[str, int]]
 """The columns of a row that list several values, with their number, although one value is needed."""
 
 
+def time_reader(columns: Columns, cell: Callable[[str], ReadCell]) -> ReadCell:
+    """Return the reader of a row's time: the first of its time columns that is not empty."""
+    first = cell(columns.timestamp)
+    if not columns.times:
+        return first
+    others = tuple(map(cell, columns.times))
+
+    def read(values: Any) -> str:
+        text = first(values)
+        if text and not text.isspace():
+            return text
+        return next((other for one in others if (other := one(values)).strip()), "")
+
+    return read
+
+
 def cell_readers(
     found: tuple[str, ...], *, tabular: bool, several: Several | None = None
 ) -> Callable[[str], ReadCell]:

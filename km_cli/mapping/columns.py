@@ -30,7 +30,8 @@ class ColumnOptions(NamedTuple):
     `withheld_alias` is a column of aliases that --allow-alias would send.
 
     With `profiles`, no row has an event: each sets its properties. `at` is the time of every row then, for
-    files without a time column, as a text that `Times` reads without options.
+    files without a time column, as a text that `Times` reads without options. Where the timestamp is empty,
+    the first of the `times` that is not empty is the time; only tables of exports have them.
     """
 
     event: str = ""
@@ -51,6 +52,7 @@ class ColumnOptions(NamedTuple):
     withheld_alias: str = ""
     profiles: bool = False
     at: str = ""
+    times: tuple[str, ...] = ()
 
 
 class PersonaColumns(NamedTuple):
@@ -77,7 +79,7 @@ class PersonaColumns(NamedTuple):
     @property
     def plain(self) -> tuple[object, ...]:
         """The fields for the ledger. It lacks those that are unused and unknown to older versions."""
-        return self if self.others or self.nobody else self[:5]
+        return self if self.others or self.nobody else self[:_OLD_PERSONA_FIELDS]
 
 
 class Columns(NamedTuple):
@@ -105,20 +107,19 @@ class Columns(NamedTuple):
     export: str = ""
     withheld_alias: str = ""
     at: str = ""
+    times: tuple[str, ...] = ()
 
     @property
     def plain(self) -> tuple[object, ...]:
         """The fields for the ledger. It lacks those that are unused and unknown to older versions."""
-        newer = self[_OLD_FIELDS:]
+        newer = self[_OLD_FIELDS:] if self.times else self[_OLD_FIELDS:-1]
         old = ([persona.plain for persona in self.personas], *self[1:_OLD_FIELDS])
         return (*old, *newer) if any(newer) else old
 
     @property
     def is_named_anew(self) -> bool:
         """Whether some properties have another name than their columns, or are in no column."""
-        named = self.all_properties or ()
-        has_members = any(name.endswith(MEMBERS) for name in named)
-        return bool(self.rename or self.constant or self.leave_out_reserved or has_members)
+        return bool(self.rename or self.constant or self.leave_out_reserved or self.objects)
 
     def is_ignored(self, name: str) -> bool:
         """Tell whether a column is neither sent nor compared, or lies in an object that is not."""
@@ -143,7 +144,7 @@ class Columns(NamedTuple):
     @property
     def taken(self) -> frozenset[str]:
         """The columns that have a role other than property of records."""
-        names = [self.event, self.timestamp, self.id, self.withheld_alias]
+        names = [self.event, self.timestamp, self.id, self.withheld_alias, *self.times]
         for persona in self.personas:
             names += [*persona.identities, persona.alias, *persona.sets]
         return frozenset(filter(None, names))
@@ -156,27 +157,45 @@ class Columns(NamedTuple):
         return tuple(dict.fromkeys(named))
 
     @property
+    def objects(self) -> tuple[str, ...]:
+        """The objects of which some persona's records carry all members (`OBJECT.*`)."""
+        named = (name for names in self._asked_properties for name in names or ())
+        return tuple(dict.fromkeys(name.removesuffix(MEMBERS) for name in named if name.endswith(MEMBERS)))
+
+    @property
     def all_properties(self) -> tuple[str, ...] | None:
         """The columns that some persona's records carry; None for every column not named elsewhere."""
-        asked = [
-            self.properties if persona.properties is None else persona.properties for persona in self.personas
-        ]
+        asked = self._asked_properties
         named = tuple(dict.fromkeys(name for names in asked for name in names or ()))
         return None if None in asked else named
 
+    @property
+    def _asked_properties(self) -> list[tuple[str, ...] | None]:
+        return [
+            self.properties if persona.properties is None else persona.properties for persona in self.personas
+        ]
+
 
 _OLD_FIELDS = Columns._fields.index("rename")
-"""How many fields every ledger has of Columns; those behind them are kept only if one is used."""
+_OLD_PERSONA_FIELDS = PersonaColumns._fields.index("others")
+"""How many fields every ledger has of both; those behind them are kept only if one is used."""
 
 
 def property_columns(columns: Columns, found: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the columns of a header that some persona's records carry, in the header's order."""
+    """Return the columns of a header that some persona's records carry, in the header's order.
+
+    Paths that personas name follow. The text of an object of which one carries all members is no property.
+    """
     if columns.all_properties is not None:
         return columns.all_properties
-    asked = {name for persona in columns.personas for name in persona.properties or ()}
-    return tuple(
-        name for name in found if name in asked or not (name in columns.taken or columns.is_excluded(name))
+    asked = dict.fromkeys(name for persona in columns.personas for name in persona.properties or ())
+    left_out = columns.taken.union(columns.exclude, columns.objects)
+    # A table may have a column `plan` and a column `plan.name`: the first one is no object then.
+    objects = tuple(f"{name}." for name in set(columns.exclude).difference(found))
+    whole = tuple(
+        name for name in found if name in asked or not (name in left_out or name.startswith(objects))
     )
+    return (*whole, *(name for name in asked if name not in found))
 
 
 def _is_inside(name: str, other: str) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from km_cli.errors import InputError, did_you_mean, nearest
-from km_cli.mapping.nested import MEMBERS as MEMBERS_OF
-from km_cli.mapping.nested import root
+from km_cli.errors import MOST_LISTED, InputError, did_you_mean, nearest
+from km_cli.mapping.nested import MEMBERS, root
 
 USUAL = {
     "user": ("user", "user_id", "email", "person", "identity", "distinct_id"),
@@ -36,7 +36,7 @@ RENAMED = "columns.rename"
 ALIAS_COLUMN = "columns.alias"
 """The role of a column of aliases that is left out unless --allow-alias is given."""
 
-MEMBERS = "members."
+IN_MEMBERS = "members."
 """Beginning of the roles in a members' file."""
 
 ALIAS, PROPERTIES, SET = "'s alias", "'s properties", "'s set"
@@ -44,8 +44,7 @@ ALIAS, PROPERTIES, SET = "'s alias", "'s properties", "'s set"
 
 _IN_PERSONAS = (ALIAS, PROPERTIES, SET)
 
-_MOST_LISTED = 20
-"""How many columns a message lists. A nested log may have hundreds."""
+_BEFORE_FIRST = re.compile(r"\.-\d+(?=\.|$)")
 
 _NEAR = 0.75
 """How near a column's name must be to a usual one to be proposed, from 0 to 1."""
@@ -94,10 +93,15 @@ class FoundColumns:
         alike = [path for path in self._names if path.casefold() == name.casefold()]
         if len(alike) == 1:
             return alike[0]
-        if name.endswith(MEMBERS_OF) and not _takes_members(role):
+        if name.endswith(MEMBERS) and not _takes_members(role):
             raise InputError(
                 f"{self._source}: {name!r} ({_place(role)}) means all members of an object, not one column",
-                f"name one column, or the object itself: {name.removesuffix(MEMBERS_OF)!r}",
+                f"name one column, or the object itself: {name.removesuffix(MEMBERS)!r}",
+            )
+        if _BEFORE_FIRST.search(name):
+            raise InputError(
+                f"{self._source}: {name!r} ({self._place(role, name)}) is before the first item of a list",
+                f"count from 0: {_BEFORE_FIRST.sub('.0', name)!r} is the first item",
             )
         if self._reaches_inside(name, role) or (sparse and not self._tabular):
             return name
@@ -179,21 +183,21 @@ class FoundColumns:
         """Tell whether a name is a path into a column, which may hold JSON, or means all members of one."""
         if role == _IGNORED:
             return False  # rows are compared by whole columns
-        path = name.removesuffix(MEMBERS_OF)
+        path = name.removesuffix(MEMBERS)
         return bool(root(path, self._names) or (not self._tabular and self._inside(path)))
 
     def _list(self) -> str:
         names = self._names
-        if len(names) <= _MOST_LISTED:
+        if len(names) <= MOST_LISTED:
             return f"columns found: {', '.join(names) or 'none'}"
         usual = {word for words in USUAL.values() for word in words}
         # Stable: columns of one kind stay in their order. A short path is the likelier one of two.
         likely = sorted(names, key=lambda name: (_last_part(name) not in usual, name.count(".")))
-        return f"columns found, {_MOST_LISTED} of {len(names):,}: {', '.join(likely[:_MOST_LISTED])}, …"
+        return f"columns found, {MOST_LISTED} of {len(names):,}: {', '.join(likely[:MOST_LISTED])}, …"
 
     def _hint(self, hint: str) -> str:
         """Return a hint, which sends to `km-cli init` if there are more columns than a message lists."""
-        if len(self._names) <= _MOST_LISTED:
+        if len(self._names) <= MOST_LISTED:
             return hint
         source = "FILE" if self._source.startswith("<") else shlex.quote(self._source)
         return f"{hint}; or let `km-cli init {source}` look at all columns"
@@ -213,7 +217,7 @@ def _place(role: str) -> str:
     """Return where a role's column is named: in a flag, or in km.toml."""
     if role in _FLAGS:
         return f"--{role}, or km.toml"
-    if role.startswith(MEMBERS) or role in (RENAMED, ALIAS_COLUMN):
+    if role.startswith(IN_MEMBERS) or role in (RENAMED, ALIAS_COLUMN):
         return f"km.toml, {role}"
     return f"km.toml, {role}" if role.endswith(_IN_PERSONAS) else f"km.toml, the persona {role!r}"
 
@@ -222,8 +226,8 @@ def how_to_ask(role: str, column: str = "NAME") -> str:
     """Return the flag or the line of km.toml that gives a role its column, for a hint."""
     if role in _FLAGS:
         return f"--{role} {shlex.quote(column)}"
-    if role.startswith(MEMBERS):
-        return f"{role.removeprefix(MEMBERS)} = {_toml(column)} in km.toml's [members]"
+    if role.startswith(IN_MEMBERS):
+        return f"{role.removeprefix(IN_MEMBERS)} = {_toml(column)} in km.toml's [members]"
     persona, _, key = role.rpartition("'s ") if role.endswith(_IN_PERSONAS) else (role, "", "column")
     return f"{key} = {_toml(column)} in km.toml's persona {persona!r}"
 

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from km_cli.errors import InputError
-from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
-from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader
+from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity
+from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader, time_reader
 from km_cli.mapping.columns import Columns, PersonaColumns
 from km_cli.mapping.conditions import row_filter, unmet
 from km_cli.mapping.identities import BadIdentity, Identities
 from km_cli.mapping.members import Members
-from km_cli.mapping.naming import Naming, naming_of
+from km_cli.mapping.naming import naming_of
 from km_cli.mapping.nested import BadRow
-from km_cli.mapping.properties import check_size, properties_reader, property_filter
+from km_cli.mapping.parts import Parts, sharing_a_site
+from km_cli.mapping.properties import check_size, properties_reader
 from km_cli.mapping.selection import ANONYMOUS, WITHHELD, EventsSeen, LeftOut, Selection
 from km_cli.mapping.times import AmbiguousTime, BadTime, TimeOptions, Times
 from km_cli.model import NANOSECONDS, Event, Finding, Persona, PersonaPart, Properties, Reject, Row
@@ -23,7 +24,7 @@ from km_cli.model.making import maker
 
 _ALL = Selection()
 _NO_PART = PersonaPart("", ())
-_event, _persona_part = maker(Event), maker(PersonaPart)
+_event = maker(Event)
 
 
 class Mapper:
@@ -62,7 +63,8 @@ class Mapper:
         self._members = members
         cell = cell_readers(found, tabular=tabular)
         one_of_several = cell_readers(found, tabular=tabular, several=self._several)
-        self._meets = row_filter(columns.where, cell)
+        self._seen.conditions.see(found)
+        self._meets = row_filter(columns.where, cell, self._seen.conditions)
         self._unmet = unmet(columns.where, cell)
         self._looks = self._looks or self._meets is not None
         self._naming = naming_of(columns)
@@ -74,18 +76,18 @@ class Mapper:
             (_identity_reader(used, one_of_several), one.known, one.clean)
             for used, one in zip(columns.personas, identities, strict=True)
         )
-        self._event, self._timestamp, self._id = (
-            cell(name) for name in (columns.event, columns.timestamp, columns.id)
-        )
+        self._event, self._id = cell(columns.event), cell(columns.id)
+        self._timestamp = time_reader(columns, cell)
         if columns.event_name:
             self._event = lambda _: columns.event_name
         if columns.at:
             self._timestamp = lambda _: columns.at
+        self._constants = frozenset(columns.constant)
         self._sets_without_event = columns.without_event == "set"
         self._withheld = cell(columns.withheld_alias) if columns.withheld_alias else None
-        self._sharing_a_site = _sharing_a_site(personas)
+        self._sharing_a_site = sharing_a_site(personas)
         others = Identities(allowed, trimmed=self._trimmed)
-        self._parts = _Parts(columns, personas, cell, others, self._naming, tabular=tabular)
+        self._parts = Parts(columns, personas, cell, others, self._naming, tabular=tabular)
 
     def map(self, row: Row) -> Event | Reject | LeftOut:
         """Return a row's event; a Reject if it can't be sent, LeftOut if it is not taken.
@@ -95,7 +97,7 @@ class Mapper:
         values = row.values
         try:
             if self._looks and self._is_outside(values):
-                return LeftOut(row, why=self._unmet(values))
+                return LeftOut(row, "left-out", *self._unmet(values))
             self._trimmed.clear()
             self._several.clear()
             identities = [
@@ -118,10 +120,12 @@ class Mapper:
             if len(row.raw) > LONGEST_VALUE // 4:
                 check_size(properties)
             named = properties if self._naming is None else self._naming.named(properties)
+            reserved = self._naming.left_out if self._naming else 0
             parts = self._parts.deal(values, identities, properties, named)
             if not name:
                 parts = self._stated(values, parts)
             event_id = self._id(values).strip()
+            withheld = self._withheld(values) if self._withheld else ""
         except (BadRow, BadIdentity, BadTime) as error:
             return self._refused(row, error)
         except AmbiguousTime as error:
@@ -129,10 +133,9 @@ class Mapper:
             raise InputError(
                 f"{place}: {error}", error.cure, plain=f"{place}: its time is ambiguous"
             ) from None
-        has_findings = is_part or self._times.leap_second or self._several or self._withheld
-        findings = tuple(self._findings(row, identities)) if has_findings else ()
+        has_findings = is_part or self._times.leap_second or self._several or withheld
+        findings = tuple(self._findings(row, identities, withheld)) if has_findings else ()
         empty = self._properties.width - len(properties)
-        reserved = self._naming.left_out if self._naming else 0
         if empty or self._trimmed or moment % NANOSECONDS or reserved:
             self._count(moment, empty, reserved)
         cells, is_date = self._cells(values), self._times.is_date(time)
@@ -163,27 +166,42 @@ class Mapper:
         return ""
 
     def _stated(self, values: Any, parts: Sequence[PersonaPart]) -> tuple[PersonaPart, ...]:
-        """Return the parts of a row without an event, which sets its properties. Raises BadRow for none."""
+        """Return the parts of a row without an event, which sets its properties. Raises BadRow for none.
+
+        Constants belong on records alone: they would hide that a row has nothing of its own.
+        """
         if not any(part.identity for part, able in zip(parts, self._is_recorded, strict=True) if able):
             able = [name for name, able in zip(self._personas, self._is_recorded, strict=True) if able]
             raise BadRow("no-identity", f"it names no {' and no '.join(able)}")
-        if any(part.properties or part.sets or part.alias for part in parts):
-            return tuple(
-                part._replace(properties=(), sets=part.sets + part.properties) if able else _NO_PART
-                for part, able in zip(parts, self._is_recorded, strict=True)
-            )
+        stated = tuple(
+            part._replace(properties=(), sets=part.sets + self._without_constants(part.properties))
+            if able
+            else _NO_PART
+            for part, able in zip(parts, self._is_recorded, strict=True)
+        )
+        if any(part.sets or part.alias for part in stated):
+            return stated
         if self._withheld and self._withheld(values):
             raise BadRow(WITHHELD, "it only names an alias")
         raise BadRow("no-event", "it has neither an event nor a property that can be sent")
+
+    def _without_constants(self, properties: Properties) -> Properties:
+        """Return properties without km.toml's constants. No other property has the name of a constant."""
+        if not self._constants:
+            return properties
+        return tuple(pair for pair in properties if pair not in self._constants)
 
     def _refused(self, row: Row, error: BadRow | BadIdentity | BadTime) -> Reject | LeftOut:
         if isinstance(error, BadTime):
             return Reject(row, "time", str(error))
         if error.code == WITHHELD:
             return LeftOut(row, WITHHELD)
-        if self._skips_anonymous and error.code == "no-identity":
+        if error.code != ANONYMOUS:
+            return Reject(row, error.code, str(error))
+        # A corrected reject is still owed: it is rejected again, or it would be lost.
+        if self._skips_anonymous and row.origin is None:
             return LeftOut(row, ANONYMOUS)
-        return Reject(row, error.code, str(error))
+        return Reject(row, "no-identity", str(error))
 
     @property
     def unit(self) -> str:
@@ -192,7 +210,7 @@ class Mapper:
 
     def _check_any(self, identities: list[str]) -> None:
         if not any(identities):
-            raise BadRow("no-identity", f"it names no {' and no '.join(self._personas)}")
+            raise BadRow(ANONYMOUS, f"it names no {' and no '.join(self._personas)}")
 
     def _check_apart(self, identities: list[str]) -> None:
         """Refuse a row in which two personas of one site have one identity: they would be one person (I2)."""
@@ -227,8 +245,8 @@ class Mapper:
         if self._trimmed:
             self._normalised["blanks-around-ids"] += len(self._trimmed)
 
-    def _findings(self, row: Row, identities: list[str]) -> Iterator[Finding]:
-        """Yield the findings about a row that is sent: its identities, and a leap second."""
+    def _findings(self, row: Row, identities: list[str], withheld: str) -> Iterator[Finding]:
+        """Yield the findings about a row that is sent: its identities, a withheld alias, a leap second."""
         for persona, is_expected, identity in zip(self._personas, self._is_expected, identities, strict=True):
             if not identity:
                 if is_expected:
@@ -236,16 +254,16 @@ class Mapper:
                 message = f"the row names no {persona}, and makes no calls for that persona"
                 yield Finding(f"no-{persona}", message, row.source, row.line)
         for column, number in dict.fromkeys(self._several):
-            message = f"{column!r} lists {number} values, and the row is recorded for the first one alone"
+            message = f"{column!r} lists {number} values: only the first value is recorded"
             yield Finding("one-of-several", message, row.source, row.line, repr(column))
-        if self._withheld and (alias := self._withheld(row.values)):
-            yield Finding(WITHHELD, f"its alias {alias!r} is not sent", row.source, row.line)
+        if withheld:
+            yield Finding(WITHHELD, f"its alias {withheld!r} is not sent", row.source, row.line)
         if self._times.leap_second:
             yield Finding("leap-second", "the second :60 is read as :59", row.source, row.line)
 
 
 def _identity_reader(used: PersonaColumns, cell: Callable[[str], ReadCell]) -> ReadCell:
-    """Return the reader of a persona's identity: of the first column that is not empty and names somebody."""
+    """Return the reader of a persona's identity: the first column that is neither empty nor in `nobody`."""
     if not used.others and not used.nobody:
         return cell(used.identity)
     cells = tuple(map(cell, used.identities))
@@ -258,117 +276,7 @@ def _identity_reader(used: PersonaColumns, cell: Callable[[str], ReadCell]) -> R
     return read
 
 
-def _sharing_a_site(personas: Sequence[Persona]) -> tuple[tuple[int, ...], ...]:
-    """Return, for each site that several personas are recorded in, their places among the personas."""
-    by_site: dict[str, list[int]] = {}
-    for place, persona in enumerate(personas):
-        if persona.is_recorded:
-            by_site.setdefault(persona.site, []).append(place)
-    return tuple(tuple(places) for places in by_site.values() if len(places) > 1)
-
-
 def _bad_event(name: str) -> BadRow:
     if not name or name.isspace():
         return BadRow("no-event", "it has no event name")
     return BadRow("D4", f"the event name {name[:30]!r}… has {len(name)} characters, over 254")
-
-
-class _Parts:
-    """Makes each persona's part of an event."""
-
-    def __init__(
-        self,
-        columns: Columns,
-        personas: Sequence[Persona],
-        cell: Callable[[str], Callable[[Any], str]],
-        others: Identities,
-        naming: Naming | None,
-        *,
-        tabular: bool,
-    ) -> None:
-        place = {persona.name: index for index, persona in enumerate(personas)}
-        self._names = tuple(persona.name for persona in personas)
-        self._sharing_a_site = _sharing_a_site(personas)
-        self._filters = tuple(property_filter(columns, used) for used in columns.personas)
-        self._links = tuple(
-            tuple((name, place[other]) for name, other in persona.link) for persona in personas
-        )
-        self._naming = naming
-        self._sets = tuple(
-            tuple((naming.name(name) if naming else name, cell(name)) for name in used.sets)
-            for used in columns.personas
-        )
-        self._aliases = tuple(cell(used.alias) if used.alias else None for used in columns.personas)
-        self._others = others
-        # The names of a table's properties are known beforehand, and were compared with the links.
-        self._checks_links = not tabular or naming is not None
-        # In nearly every log all personas carry the same properties and nothing else.
-        self._plain = not any((*self._filters, *self._links, *self._sets, *self._aliases))
-
-    def deal(
-        self, values: Any, identities: Sequence[str], properties: Properties, named: Properties
-    ) -> tuple[PersonaPart, ...]:
-        """Return the parts, one for each persona. `named` are the properties as they are sent."""
-        if self._plain:
-            return tuple([_persona_part((identity, named, (), "")) for identity in identities])
-        return tuple(
-            PersonaPart(
-                identity,
-                self._carried(place, identities, properties, named),
-                self._set(place, values),
-                self._alias(place, values, identities),
-            )
-            if identity
-            else PersonaPart("", ())
-            for place, identity in enumerate(identities)
-        )
-
-    def _carried(
-        self, place: int, identities: Sequence[str], properties: Properties, named: Properties
-    ) -> Properties:
-        """Return the properties of a persona's record, with the identities that it is linked to."""
-        carried = named
-        if pick := self._filters[place]:
-            carried = pick(properties)
-            carried = self._naming.named(carried) if self._naming else carried
-        links = tuple((name, identities[other]) for name, other in self._links[place] if identities[other])
-        if links and self._checks_links:
-            _check_links(links, carried)
-        return carried + links
-
-    def _set(self, place: int, values: Any) -> Properties:
-        pairs = tuple((name, text) for name, cell in self._sets[place] if (text := cell(values)))
-        check_size(pairs)
-        return pairs
-
-    def _alias(self, place: int, values: Any, identities: Sequence[str]) -> str:
-        """Return the alias that a row has for a persona, "" if it is the identity itself.
-
-        Refuse an alias that is another persona's identity in the same site: both would be one person (I2).
-        """
-        cell = self._aliases[place]
-        other = self._others.clean(cell(values)) if cell else ""
-        folded = fold_identity(other)
-        if not other or folded == fold_identity(identities[place]):
-            return ""
-        for places in self._sharing_a_site:
-            for at in places if place in places else ():
-                if fold_identity(identities[at]) == folded:
-                    raise BadRow(
-                        "I2",
-                        f"{other!r} is the {self._names[at]} and an alias of the {self._names[place]}: "
-                        "one person for good",
-                    )
-        return other
-
-
-def _check_links(links: Properties, carried: Properties) -> None:
-    """Refuse an object with a member that has the name of a link: both would become one property (D4)."""
-    taken = {fold_name(name): name for name, _ in links}
-    for name, _ in carried:
-        if fold_name(name) in taken:
-            raise BadRow(
-                "twice",
-                f"the member {name!r} and the link {taken[fold_name(name)]!r} would become one property "
-                "(D4); --exclude-property leaves the member out",
-            )

@@ -58,6 +58,7 @@ class Mapping(NamedTuple):
         # A ledger of format 2 has no list of ignored columns; no ledger has the fields that are not used.
         newer += _UNUSED[len(newer) :]
         ignore, rename, constant, where, *plain = newer
+        plain[-1] = tuple(plain[-1])
         return cls(
             Columns(
                 tuple(_persona_columns(*one) for one in personas),
@@ -79,7 +80,7 @@ class Mapping(NamedTuple):
         )
 
 
-_UNUSED: list[Any] = [(), (), (), (), False, "", False, "", "", ""]
+_UNUSED: list[Any] = [(), (), (), (), False, "", False, "", "", "", ()]
 """The fields of Columns that the text of a mapping may lack, as they are when unused."""
 
 

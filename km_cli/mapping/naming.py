@@ -7,8 +7,8 @@ from typing import cast
 
 from km_cli.kissmetrics import fold_name, is_reserved
 from km_cli.mapping.columns import Columns
-from km_cli.mapping.nested import MEMBERS, BadRow
-from km_cli.mapping.properties import check_property
+from km_cli.mapping.nested import BadRow
+from km_cli.mapping.properties import check_property, same_path
 from km_cli.memory import Remembered
 from km_cli.model import Properties
 
@@ -21,12 +21,11 @@ class Naming:
 
     def __init__(self, columns: Columns) -> None:
         self._renamed = dict(columns.rename)
-        objects = {name[:-1] for name in columns.all_properties or () if name.endswith(MEMBERS)}
-        self._prefixes = tuple(sorted(objects, key=len, reverse=True))
+        self._prefixes = tuple(sorted((f"{name}." for name in columns.objects), key=len, reverse=True))
         self._constant = columns.constant
         self._leaves_reserved = columns.leave_out_reserved
         self.left_out = 0
-        """How many properties of the last row were left out because Kissmetrics reserves their names."""
+        """How many properties the last call of named() left out because Kissmetrics reserves their names."""
         self._known: Remembered[tuple[str, ...], tuple[str | None, ...]] = Remembered(_MOST_KNOWN)
 
     def name(self, path: str) -> str:
@@ -66,7 +65,9 @@ class Naming:
             if name is None:
                 continue
             check_property(name, path)
-            if other := folded.get(fold_name(name)):
+            if (other := folded.get(fold_name(name))) == repr(path):
+                raise BadRow("twice", same_path(path))
+            if other:
                 raise BadRow("twice", f"{other} and {path!r} would become one property, {name!r} (D4)")
             folded[fold_name(name)] = repr(path)
 

@@ -12,6 +12,7 @@ A list of keys and values is read as an object. Three forms are known, each with
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Any
@@ -24,8 +25,8 @@ ABSENT = object()
 MEMBERS = ".*"
 """The end of a path that means all members of an object, as in `event_properties.*`."""
 
-_JSON = ("{", "[")
-"""How a text begins that is opened: a number or a word is a value as it is."""
+_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*(?:[]\[{"\d-]|true|false|null))')
+"""How a text begins that is opened: as an object or a list in JSON. `{x}` and `[none]` are words."""
 
 _LONGEST_NUMBER = 8
 """Digits of the number of a list's item. A record of 1 MiB has no longer list."""
@@ -51,13 +52,14 @@ class BadRow(ValueError):
 
 
 def value_at(found: Any, path: str, begin: int = 0) -> Any:
-    """Return the value at a dotted path, ABSENT if there is none. A member with that whole name goes first.
+    """Return the value at a dotted path, ABSENT if there is none. A key with the full name takes precedence.
 
-    The path of `found` itself is `path` up to `begin`. Raises BadRow for a text on the way that begins like
-    JSON and is none.
+    The path of `found` itself is `path` up to `begin`. Below the top level, a key with all that is left of
+    the path is only used where the dots lead to nothing. Raises BadRow for a text along the path that starts
+    like JSON but does not parse.
     """
     if type(found) is dict:  # nearly all paths lead through objects alone
-        if (value := found.get(path[begin:], ABSENT)) is not ABSENT:
+        if not begin and (value := found.get(path, ABSENT)) is not ABSENT:
             return value
         value = found
         for key in path[begin:].split("."):
@@ -69,19 +71,16 @@ def value_at(found: Any, path: str, begin: int = 0) -> Any:
 
 def _value_inside(found: Any, path: str, begin: int) -> Any:
     """Return the value at a path that may lead through lists, texts, and names with dots."""
-    while True:
-        rest = path[begin:]
-        if isinstance(found, str):
-            found = opened(found, path[: begin - 1])
-        key, dot, _ = rest.partition(".")
-        if isinstance(found, list) and not _is_number(key):
-            found = _object_of(found, path[: begin - 1])
-        if isinstance(found, dict) and rest in found:
-            return found[rest]
-        found = _item(found, key)
-        if found is ABSENT or not dot:
-            return found
-        begin += len(key) + 1
+    rest = path[begin:]
+    if isinstance(found, str):
+        found = opened(found, path[: begin - 1])
+    key, dot, _ = rest.partition(".")
+    if isinstance(found, list) and not _is_number(key):
+        found = _object_of(found, path[: begin - 1])
+    value = _item(found, key)
+    if dot and value is not ABSENT:
+        value = _value_inside(value, path, begin + len(key) + 1)
+    return _item(found, rest) if value is ABSENT else value
 
 
 def _item(found: Any, key: str) -> Any:
@@ -99,9 +98,9 @@ def _is_number(key: str) -> bool:
 def opened(text: str, path: str) -> Any:
     """Return the value of a text that holds an object or a list, as JSON; any other text as it is.
 
-    Raises BadRow for a text that begins like JSON and is none.
+    Raises BadRow for a text that starts like JSON but does not parse.
     """
-    if not text.lstrip().startswith(_JSON):
+    if not _JSON.match(text):
         return text
     try:
         return _parsed(text)

@@ -150,10 +150,11 @@ class _ObjectProperties:
         self._exclude = columns.exclude
         self._flatten = columns.flatten
         self._taken = columns.taken
-        self._roots = {name.split(".")[0] for name in columns.taken.union(columns.exclude) if "." in name}
+        self._objects = columns.objects
+        apart = columns.taken.union(columns.exclude, self._objects)
+        self._roots = {name.split(".")[0] for name in apart if "." in name}
         named = sorted(_only_named(columns)) if wanted is None else wanted
         self._wanted = tuple(name for name in named if not name.endswith(MEMBERS))
-        self._objects = tuple(name.removesuffix(MEMBERS) for name in named if name.endswith(MEMBERS))
         self._left_out = _not_members(columns)
         self._checks_names = not columns.is_named_anew
         self._checked: Remembered[tuple[str, ...], None] = Remembered(_MOST_CHECKED)
@@ -184,7 +185,7 @@ class _ObjectProperties:
     def _rest(self, values: dict[str, Any], prefix: str, top: str = "") -> Iterable[tuple[str, str]]:
         for key, value in values.items():
             name = prefix + key
-            if name in self._taken or name in self._exclude:
+            if name in self._taken or name in self._exclude or name in self._objects:
                 continue
             if isinstance(value, str):
                 yield name, value
@@ -233,9 +234,16 @@ def _check_names(names: tuple[str, ...]) -> None:
         check_property(name, name)
         other = folded.setdefault(fold_name(name), name)
         if other is not name:
+            if other == name:
+                raise BadRow("twice", same_path(name))
             raise BadRow(
                 "twice", f"two of its members would become one property: {other!r} and {name!r} (D4)"
             )
+
+
+def same_path(path: str) -> str:
+    """Return why a row with two members at one path is rejected."""
+    return f"two members at {path!r}, one in an object and one with dots, would become one property (D4)"
 
 
 def check_property(name: str, column: str) -> None:

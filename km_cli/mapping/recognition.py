@@ -12,7 +12,7 @@ from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaCol
 from km_cli.mapping.found_columns import (
     ALIAS,
     ALIAS_COLUMN,
-    MEMBERS,
+    IN_MEMBERS,
     PROPERTIES,
     RENAMED,
     SET,
@@ -23,7 +23,7 @@ from km_cli.mapping.found_columns import (
     usual_names,
 )
 from km_cli.mapping.naming import Naming
-from km_cli.mapping.nested import MEMBERS as MEMBERS_OF
+from km_cli.mapping.nested import MEMBERS
 from km_cli.model import Persona
 
 
@@ -61,7 +61,7 @@ def recognise_columns(
     _check_found(by_role, column_options, personas, members, columns)
     ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
     # The first objects need not have all members that `OBJECT.*` may send, and that are to be left out.
-    is_open = is_export or any(name.endswith(MEMBERS_OF) for name in column_options.properties or ())
+    is_open = is_export or any(name.endswith(MEMBERS) for name in column_options.properties or ())
     made = Columns(
         tuple(one._replace(identity=by_role[one.persona]) for one in people),
         by_role["event"],
@@ -83,6 +83,7 @@ def recognise_columns(
         if column_options.withheld_alias
         else "",
         column_options.at,
+        tuple(columns.value(name, "timestamp", sparse=True) for name in column_options.times),
     )
     _check_ignored(made, source)
     if tabular:
@@ -92,6 +93,7 @@ def recognise_columns(
             leaves_out=made.leave_out_reserved,
         )
         _check_links(made, personas, found, source)
+    _check_constants(made, personas, found if tabular else (), source)
     return made
 
 
@@ -162,7 +164,7 @@ def members_columns(
 ) -> dict[str, str]:
     """Return the columns of a members' file by role. Raises InputError if one is not there."""
     columns = FoundColumns(found, source, tabular=tabular)
-    return {role: columns.value(name, f"{MEMBERS}{role}") for role, name in names.items()}
+    return {role: columns.value(name, f"{IN_MEMBERS}{role}") for role, name in names.items()}
 
 
 def override_columns(
@@ -208,6 +210,7 @@ def override_columns(
         known.export,
         known.withheld_alias,
         column_options.at or known.at,
+        () if column_options.timestamp or column_options.at else known.times,
     )
 
 
@@ -336,13 +339,31 @@ def _check_links(columns: Columns, personas: Sequence[Persona], found: tuple[str
                 )
 
 
+def _check_constants(
+    columns: Columns, personas: Sequence[Persona], found: tuple[str, ...], source: str
+) -> None:
+    """Raise InputError if a constant has the name of a link or of a table's column: no row could be sent."""
+    if not columns.constant:
+        return
+    sent = _sent_columns(property_columns(columns, found), columns)
+    others = {fold_name(name): f"the column {column!r}" for name, column in sent}
+    links = ((fold_name(name), f"the {other}'s identity") for one in personas for name, other in one.link)
+    others.update(links)
+    for name, _ in columns.constant:
+        if other := others.get(fold_name(name)):
+            raise InputError(
+                f"{source}: the constant {name!r} of km.toml and {other} would be one property (D4)",
+                "give the constant another name, or leave it out",
+            )
+
+
 def _sent_columns(columns: tuple[str, ...], made: Columns) -> list[tuple[str, str]]:
     """Return the names of the properties that columns are sent as, with the columns.
 
     The members of an object are not among them: their names show only in the rows.
     """
     naming = Naming(made)
-    return [(naming.name(column), column) for column in columns if not column.endswith(MEMBERS_OF)]
+    return [(naming.name(column), column) for column in columns if not column.endswith(MEMBERS)]
 
 
 def _check_properties(sent: Sequence[tuple[str, str]], source: str, *, leaves_out: bool) -> None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from km_cli.errors import UsageError, did_you_mean
 from km_cli.kissmetrics import fold_name
+from km_cli.mapping.conditions import ConditionsSeen
 from km_cli.model import Persona, Row
 
 MOST_SEEN = 5000
@@ -31,12 +32,13 @@ WITHHELD = "alias-left-out"
 class LeftOut(NamedTuple):
     """A row that is not taken. `code` is that of its finding: one of the above, or the selection's.
 
-    `why` names the value that leaves the row out, if a condition on a column does.
+    `why` names the value that leaves the row out, if a condition on a column does; `condition` is its text.
     """
 
     row: Row
     code: str = "left-out"
     why: str = ""
+    condition: str = ""
 
 
 class Selection(NamedTuple):
@@ -77,13 +79,20 @@ class Bound(NamedTuple):
 class EventsSeen:
     """Notes the events of all rows, to report the events that flags or km.toml name and no row has.
 
+    `conditions` does the same for the conditions on columns.
+
     Events are named by --only and --skip, and in km.toml's lists of the events that a persona may do or that
     are `skipped`. Memory is constant: it holds MOST_SEEN names, and the named events that were not seen yet.
     """
 
     def __init__(
-        self, selection: Selection, personas: Sequence[Persona] = (), skipped: Sequence[str] = ()
+        self,
+        selection: Selection,
+        personas: Sequence[Persona] = (),
+        skipped: Sequence[str] = (),
+        conditions: ConditionsSeen | None = None,
     ) -> None:
+        self.conditions = conditions or ConditionsSeen()
         self._selection = selection
         self._skipped = {fold_name(event): event for event in skipped}
         self._lists = [

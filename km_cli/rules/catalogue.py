@@ -312,6 +312,18 @@ ELSEWHERE: tuple[About, ...] = (
         Example(log("09:00:00Z,ada,Acme,Paid"), log("09:00:00Z,ada,Acme,Payd"), ("--only", "Payd")),
     ),
     About(
+        "unmet-condition",
+        Severity.NOTE,
+        "No row meets a condition on a column (--where, or where in km.toml), or has its column.",
+        "Correct the condition: values are compared as they are. The finding proposes the nearest one.",
+        "",
+        Example(
+            log("09:00:00Z,ada,Acme,Paid,track", more="type"),
+            log("09:00:00Z,ada,Acme,Paid,page", more="type"),
+            ("--where", "type=page"),
+        ),
+    ),
+    About(
         "alike-rows",
         Severity.NOTE,
         "Rows are alike in every column, or have the same id: they are sent as one event.",

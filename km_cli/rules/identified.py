@@ -24,8 +24,8 @@ IDENTIFIED: tuple[About, ...] = (
     About(
         "one-of-several",
         Severity.DROPS,
-        "A persona's column lists several values: the row is recorded for the first one alone.",
-        'Name the item that is meant by its number, as column = "groups.company.0" in km.toml.',
+        "A persona's column lists several values: only the first value is recorded.",
+        "Name one item by its number: COLUMN.0 is the first item of COLUMN, COLUMN.1 the second.",
         "km-cli",
         Example(
             f'{{{_MEMBERS}, "user": "ada", "account": ["Acme", "Beta"]}}\n',

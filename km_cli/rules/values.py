@@ -61,7 +61,7 @@ ODD = ValueRule(
         "D5",
         Severity.CHANGES,
         "The value is JSON or has a currency sign: Kissmetrics takes it as text.",
-        "Send the number alone, and the parts of JSON as properties of their own (--flatten).",
+        "Send the number alone. --property 'COLUMN.*', beside the other columns, sends the parts of JSON.",
         "technical-limitations",
         Example(
             log("09:00:00Z,ada,Acme,Paid,$49.00", more="deposit"),

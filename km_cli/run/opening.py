@@ -16,15 +16,23 @@ from km_cli.mapping import (
     AmbiguousTime,
     BadRow,
     BadTime,
+    Columns,
     EventsSeen,
     Mapper,
     Mapping,
     Times,
     cell_readers,
     recognise_columns,
+    time_reader,
 )
 from km_cli.model import NANOSECONDS, Overlap, Reject, Row
-from km_cli.run.exported import asked_for, export_hint
+from km_cli.run.exported import (
+    account_of,
+    asked_for,
+    export_hint,
+    has_aliases_as_asked,
+    with_aliases_as_asked,
+)
 from km_cli.run.meanings import personas_to_json
 from km_cli.run.overlaps import Span
 from km_cli.run.tally import Tally
@@ -65,6 +73,7 @@ class Openings:
         self._tally = tally
         self._now = now
         self._check = check
+        self._accounts: dict[str, tuple[str, ...]] = {}
 
     def opening_for(self, opened: Opened) -> Opening:
         """Return the reading that an input continues, or a new one (promise 5).
@@ -78,7 +87,7 @@ class Openings:
         if source.path is not None and not opened.format.holds_rejects:
             heads = self._heads(opened)
             for head, state in heads:
-                if head.asked == asked and (known := self._continued(head)):
+                if head.asked == asked and (known := self._continued(head, opened)):
                     return Opening(_refreshed(known, opened), self.known_mapping(known), state)
         mapping = self.mapping(opened)
         readings = self._ledger.readings
@@ -88,20 +97,34 @@ class Openings:
         reading = readings.begin(self._new(opened, mapping))
         return Opening(reading, mapping, sha256(), behind, behind + others)
 
-    def _continued(self, head: Head) -> Reading | None:
+    def _continued(self, head: Head, opened: Opened) -> Reading | None:
         """Return the reading of a head, None if the file has to be read from its start all the same.
 
-        It has to be if a flag decides otherwise on conflicts, so that rows that were rejected are judged
-        anew. (Without a flag the last decision stays in force.) It has to be if --allow-alias sends the
-        aliases that were withheld. It has to be for a reading of format 2 as
-        well, because that reading has no fingerprints of its rows.
+        It is read again if a flag decides otherwise on conflicts, so that rows that were rejected are judged
+        anew. (Without a flag the last decision stays in force.) It is read again if aliases were withheld and
+        --allow-alias is given now, or the other way round; if a file without a row turns out to be an export;
+        if the account of an export is found; and if the
+        reading is of format 2, which has no fingerprints of its rows.
         """
         reading = self._ledger.reading_of(head.number)
         overlap = self._settings.overlap
         is_known = overlap in (Overlap.ASK, reading.overlap) and not reading.is_of_format_2
-        if self._settings.allow_alias and self.known_mapping(reading).columns.withheld_alias:
+        if not is_known:
             return None
-        return reading if is_known else None
+        columns = self.known_mapping(reading).columns
+        if not has_aliases_as_asked(self._settings, columns):
+            return None
+        if not head.rows and asked_for(self._settings, opened).column_options.export != columns.export:
+            return None
+        return None if columns.export and self._has_found_account(opened, columns) else reading
+
+    def _has_found_account(self, opened: Opened, known: Columns) -> bool:
+        """Tell whether the file of an export has its account in a column that was not known yet."""
+        before = account_of(known)
+        if len(before) == 1:
+            return False
+        now = account_of(self._recognised(opened).columns)
+        return bool(now) and set(now).isdisjoint(before)
 
     def _heads(self, opened: Opened) -> list[tuple[Head, _Hash]]:
         """Return the readings that the file begins with, under any settings, the longest first."""
@@ -150,7 +173,8 @@ class Openings:
 
     def _recognised(self, opened: Opened) -> Mapping:
         settings = self._settings
-        column_options, personas, time_options = asked_for(settings, opened)
+        asked = asked_for(settings, opened, self._accounts_before)
+        column_options, personas, time_options = asked
         try:
             columns = recognise_columns(
                 column_options,
@@ -162,10 +186,25 @@ class Openings:
                 named_at=settings.named_at,
             )
         except InputError as error:
-            if hint := export_hint(settings, opened):
+            if hint := export_hint(asked, opened):
                 error.hint = error.plain_hint = hint
             raise
+        if account := account_of(columns):
+            self._accounts[columns.export.partition(" ")[0]] = account
         return Mapping(columns, time_options, settings.people.digest, settings.source)
+
+    def _accounts_before(self, export: str) -> tuple[str, ...]:
+        """Return the account columns of the last file of an export that was read with these settings."""
+        if export not in self._accounts:
+            self._accounts[export] = ()
+            for meaning in self._ledger.readings.meanings():
+                with self._ledger.decoding("readings"):
+                    columns = Mapping.from_json(meaning.mapping).columns
+                is_same = columns.export.partition(" ")[0] == export and account_of(columns)
+                if is_same and self._ledger.reading_of(meaning.reading).asked == self._settings.asked:
+                    self._accounts[export] = account_of(columns)
+                    break
+        return self._accounts[export]
 
     def known_mapping(self, reading: Reading) -> Mapping:
         """Return the mapping of a reading. Raises LedgerError if it is damaged."""
@@ -183,9 +222,10 @@ class Openings:
                 f"{opened.source.name}: its rejects come from an import with other personas",
                 "import it with the --strategy, --site and --config that the log was imported with",
             )
-        return known.overridden(
+        columns, personas = with_aliases_as_asked(settings, known.columns)
+        return known._replace(columns=columns).overridden(
             settings.column_options,
-            settings.personas,
+            personas,
             settings.time_options,
             opened.columns,
             opened.source.name,
@@ -225,7 +265,10 @@ def _source_of(known: Mapping) -> str:
 
 def _import_with(known: Mapping) -> str:
     if known.source:
-        return f"import it with --source {shlex.quote(known.source)}"
+        return (
+            f"import it with --source {shlex.quote(known.source)}; if that [[backfill]] was renamed since, "
+            "give it its old name for this import"
+        )
     return "import it without --source"
 
 
@@ -295,7 +338,8 @@ def span_of(
     span = Span()
     times = Times(mapping.time_options, now)
     with suppress(InputError, ReadError), closing(open_reader(source)) as again:
-        cell = cell_readers(again.columns, tabular=again.format.is_tabular)(mapping.columns.timestamp)
+        readers = cell_readers(again.columns, tabular=again.format.is_tabular)
+        cell = time_reader(mapping.columns, readers)
         for at, item in enumerate(again.reader(place, check).items()):
             if at % 1000 == 0:
                 check()

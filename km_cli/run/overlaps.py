@@ -244,7 +244,9 @@ def _columns(reading: Reading) -> _Columns:
     columns = Mapping.from_json(reading.mapping).columns
     ignored = {column for column, name in names.items() if columns.is_ignored(name)}
     ignored.update(map(column_fingerprint, columns.ignore))
-    notation = {column_fingerprint(name) for name in (columns.event, columns.timestamp) if name}
+    notation = {
+        column_fingerprint(name) for name in (columns.event, columns.timestamp, *columns.times) if name
+    }
     regular = frozenset(map(column_fingerprint, reading.regular)) - ignored
     ids = frozenset([column_fingerprint(columns.id)] if columns.id else [])
     return _Columns(frozenset(names), regular, frozenset(ignored | notation), ids, names)

@@ -15,7 +15,7 @@ from km_cli.config.settings import Settings
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger
-from km_cli.mapping import EventsSeen, LeftOut, Mapping
+from km_cli.mapping import ConditionsSeen, EventsSeen, LeftOut, Mapping
 from km_cli.model import Finding, Gap, Row
 from km_cli.protocols import Clock
 from km_cli.run.batch import Batch, BatchBuilder, BatchSink, Mapped, raw_of
@@ -71,7 +71,8 @@ class Pipeline:
 
     def _begin(self, settings: Settings) -> None:
         self._settings = settings
-        self._seen = EventsSeen(settings.selection, settings.personas, settings.skipped)
+        conditions = ConditionsSeen(settings.column_options.where, settings.named_at)
+        self._seen = EventsSeen(settings.selection, settings.personas, settings.skipped, conditions)
         self._openings = Openings(
             settings, self._ledger, self._seen, self._tally, self._now, self._sink.check
         )
@@ -122,9 +123,13 @@ class Pipeline:
         self._check_rejects(at_end=True)
 
     def _note_unseen(self) -> None:
-        """Report the events that flags or km.toml name and no row has, if this run saw all rows."""
-        if self._sees_all and self._left != 0 and (unseen := self._seen.unseen()):
+        """Report events that no row has, and conditions that no row meets, if this run saw all rows."""
+        if not self._sees_all or self._left == 0:
+            return
+        if unseen := self._seen.unseen():
             self._tally.note(Finding("no-such-event", "; ".join(unseen), "", 0))
+        if unmet := "; ".join(self._seen.conditions.unmet()):
+            self._tally.note(Finding("unmet-condition", unmet, "", 0))
 
     def forecast(self) -> Forecast:
         """Return the forecast for the calls planned so far."""

@@ -24,7 +24,7 @@ _DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5
 _NOT_TAKEN = {
     "left-out": "it is outside of the selection",
     ANONYMOUS: "it names no persona, and is skipped",
-    WITHHELD: "it names an alias and does nothing else, and is skipped",
+    WITHHELD: "it only names an alias and is skipped",
 }
 """Messages about rows that are not taken, by the code of their finding."""
 
@@ -59,7 +59,6 @@ class RowPlanner:
         """Begin an input. Its settings may differ from those of the run in how it is read."""
         self._settings = settings
         self._record_as(settings.personas)
-        self._skips_anonymous = columns.skip_anonymous
         self._waiting: list[tuple[Calls | None, int]] = []
         self._mappers = mappers
         self._overlaps = overlaps
@@ -90,8 +89,6 @@ class RowPlanner:
         found += self._row_findings.look(event)
         sequence = self._expansion.expand(event)
         if isinstance(sequence, Reject):
-            if sequence.code == "no-identity" and self._skips_anonymous:
-                return _left_out(LeftOut(event.row, ANONYMOUS))
             return RowPlan(event.row, rejects=(sequence,), findings=tuple(found))
         if undone := self._lists.look(event):
             found.append(undone)
@@ -135,7 +132,8 @@ class RowPlanner:
 
 
 def _left_out(one: LeftOut) -> RowPlan:
-    return RowPlan(one.row, findings=(_about(one.code, _NOT_TAKEN[one.code], one.row, one.why),))
+    message = f"it does not meet {one.condition!r}" if one.condition else _NOT_TAKEN[one.code]
+    return RowPlan(one.row, findings=(_about(one.code, message, one.row, one.why),))
 
 
 def _dropped(reject: Reject) -> tuple[Finding, ...]:

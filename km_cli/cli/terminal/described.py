@@ -7,10 +7,13 @@ from collections.abc import Collection, Iterator
 from km_cli.exports import export_tables
 from km_cli.mapping import Columns, condition_text
 
+_MOST_LISTED = 2
+"""Columns that are named of those that are tried where the first one is empty."""
+
 
 def described(columns: Columns, members: Collection[str] = ()) -> str:
     """Return the roles as one line. `members` are personas whose identities the members' file has."""
-    text = ", ".join(f"{role} from {column!r}" for role, column in _roles(columns) if column)
+    text = ", ".join(f"{role} from {column}" for role, column in _roles(columns) if column)
     if columns.event_name:
         text += f"; the event is {columns.event_name!r}"
     for one in columns.personas:
@@ -31,14 +34,21 @@ def _export(columns: Columns) -> Iterator[str]:
 
 
 def _roles(columns: Columns) -> Iterator[tuple[str, str]]:
+    """Yield the roles and their columns, in quotes; "" for none."""
     for one in columns.personas:
-        yield one.persona, one.identity
-        for other in one.others:
-            yield f"{one.persona} where that is empty", other
-        yield f"alias of the {one.persona}", one.alias
-    yield "event", columns.event
-    yield "time", columns.timestamp
-    yield "id", columns.id
+        others = " or ".join(map(repr, one.others[:_MOST_LISTED]))
+        if more := len(one.others[_MOST_LISTED:]):
+            others += f" or {more} more"
+        yield one.persona, _quoted(one.identity) + (f", or from {others} if that is empty" if others else "")
+        yield f"alias of the {one.persona}", _quoted(one.alias)
+    yield "event", _quoted(columns.event)
+    times = " or ".join(map(repr, columns.times))
+    yield "time", _quoted(columns.timestamp) + (f", or from {times} if that is empty" if times else "")
+    yield "id", _quoted(columns.id)
+
+
+def _quoted(column: str) -> str:
+    return repr(column) if column else ""
 
 
 def _conditions(columns: Columns) -> Iterator[str]:

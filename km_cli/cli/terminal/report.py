@@ -16,7 +16,7 @@ from km_cli.rules import CATALOGUE, is_harmless
 from km_cli.run.row_planner import Forecast
 from km_cli.run.tally import Tally
 
-_ALWAYS_SHOWN = frozenset({"no-such-event", "swapped", "constant-time"})
+_ALWAYS_SHOWN = frozenset({"no-such-event", "unmet-condition", "swapped", "constant-time"})
 """Harmless findings that are printed without a terminal too: an option or km.toml is probably wrong."""
 
 FILES = {
