@@ -143,7 +143,10 @@ def test_a_plain_log_with_usual_names_is_no_export(record: dict[str, object]) ->
     assert recognise_export([record], export_tables()) == ""
 
 
-@pytest.mark.parametrize("name", ["events.csv", "events.jsonl", "teams.csv", "payments.csv"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("events.csv", marks=pytest.mark.slow), "events.jsonl", "teams.csv", "payments.csv"],
+)
 def test_a_sample_is_no_export(km: Command, name: str) -> None:
     """What is said of a plain log, and planned, is what --export none says and plans."""
     log, options = SAMPLES / name, ("--exclude-property", "context") if name.endswith(".jsonl") else ()

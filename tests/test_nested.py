@@ -562,7 +562,7 @@ TEXTS = st.lists(NAMES, max_size=2).map(tuple)
 
 @given(PAIRS, PAIRS, st.lists(st.builds(make_condition, st.just("a in b,c")), max_size=2).map(tuple),
        st.booleans(), TEXTS, TEXTS,
-       st.tuples(st.sampled_from(["", "set"]), st.booleans(), NAMES, NAMES, NAMES), NAMES)  # fmt: skip
+       st.tuples(st.sampled_from(["", "set"]), st.booleans(), NAMES, NAMES, NAMES, TEXTS), NAMES)  # fmt: skip
 @settings(max_examples=examples(100))
 def test_a_reading_keeps_how_it_is_read(
     rename: Properties,
