@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -127,3 +128,44 @@ def test_what_is_missing_or_contradictory(
     """The clock is never the time of a profile: it would be another one in each run."""
     err = importer("dry-run", file, *words).ended(2).err
     assert [part for part in said if part not in err] == []
+
+
+@pytest.mark.parametrize(
+    ("now", "what"),
+    [
+        (("--timezone", "Europe/Berlin"), "other times"),
+        (("--timezone", "UTC", "--user", "plan"), "identities"),
+    ],
+)
+def test_the_same_file_is_refused_under_another_meaning(
+    importer: Command, tracker: Tracker, file: Path, now: tuple[str, ...], what: str
+) -> None:
+    """As a log of events is: the profiles would be there twice, or be those of other people."""
+    usual = ("--profiles", "--timestamp", "since", "--account", "company")
+    importer("import", file, *usual, "--timezone", "UTC").ended(0)
+    sent = len(tracker.seen)
+    assert what in importer("import", file, *usual, *now).ended(2).err
+    assert len(tracker.seen) == sent
+    importer("import", file, *usual, *now, "--as-new").ended(0)
+    assert len(tracker.seen) > sent
+
+
+def test_the_same_file_may_be_sent_at_another_time(importer: Command, tracker: Tracker, file: Path) -> None:
+    """`--at` says since when the values are true, and they may be true again."""
+    importer("import", file, "--profiles", *AT).ended(0)
+    importer("import", file, "--profiles", "--at", "2024-06-01").ended(0)
+    assert len(tracker.seen) == 6
+
+
+def test_a_property_is_named_once(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """Also if a persona sets it and all rows carry it."""
+    (tmp_path / "km.toml").write_text(
+        '[columns]\nproperties = ["plan", "note"]\nwithout_event = "set"\n'
+        '[[personas]]\nname = "user"\nset = ["note"]\n'
+    )
+    log = tmp_path / "log.csv"
+    log.write_text("user,event,time,plan,note\nada,,2024-05-01T09:00:00Z,max,y\n")
+    importer("import", log, "--config", tmp_path / "km.toml").ended(0)
+    (hit,) = tracker.seen
+    query = parse_qsl(hit.query)
+    assert [pair for pair in query if pair[0] in ("plan", "note")] == [("note", "y"), ("plan", "max")]

@@ -171,9 +171,9 @@ class Ledger:
             )
             self.sent.add(self.runs.number, tracker, sent)
         counted = Counter([(plan.reading, *planned[:2]) for plan in plans for planned in plan.planned])
-        by_reading: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        by_reading: defaultdict[int, Counter[str]] = defaultdict(Counter)
         for (number, site, persona), calls in counted.items():
-            by_reading[number][f"{tracker} {site} {persona}"] = calls
+            by_reading[number][f"{tracker} {site} {persona}"] += calls
         for number, by_persona in by_reading.items():
             self.readings.count_calls(number, by_persona)
 

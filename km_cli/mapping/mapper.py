@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from km_cli.errors import InputError
-from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity
+from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
 from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader, time_reader
 from km_cli.mapping.columns import Columns, PersonaColumns
 from km_cli.mapping.conditions import row_filter, unmet
@@ -174,9 +174,7 @@ class Mapper:
             able = [name for name, able in zip(self._personas, self._is_recorded, strict=True) if able]
             raise BadRow("no-identity", f"it names no {' and no '.join(able)}")
         stated = tuple(
-            part._replace(properties=(), sets=part.sets + self._without_constants(part.properties))
-            if able
-            else _NO_PART
+            part._replace(properties=(), sets=self._all_sets(part)) if able else _NO_PART
             for part, able in zip(parts, self._is_recorded, strict=True)
         )
         if any(part.sets or part.alias for part in stated):
@@ -185,11 +183,14 @@ class Mapper:
             raise BadRow(WITHHELD, "it only names an alias")
         raise BadRow("no-event", "it has neither an event nor a property that can be sent")
 
-    def _without_constants(self, properties: Properties) -> Properties:
-        """Return properties without km.toml's constants. No other property has the name of a constant."""
-        if not self._constants:
-            return properties
-        return tuple(pair for pair in properties if pair not in self._constants)
+    def _all_sets(self, part: PersonaPart) -> Properties:
+        """Return the properties that a row without an event sets, each once, without km.toml's constants.
+
+        No other property has the name of a constant.
+        """
+        own = {fold_name(name) for name, _ in part.sets}
+        others = (pair for pair in part.properties if pair not in self._constants)
+        return (*part.sets, *(pair for pair in others if fold_name(pair[0]) not in own))
 
     def _refused(self, row: Row, error: BadRow | BadIdentity | BadTime) -> Reject | LeftOut:
         if isinstance(error, BadTime):

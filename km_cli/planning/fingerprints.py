@@ -149,8 +149,11 @@ class Fingerprints:
 
 
 def _deed_of_set(call: Set) -> bytes:
-    """Return the deed of setting an identity's properties. It has no time: a property is set once."""
-    return digest(8, call.identity, "set")
+    """Return the deed of setting an identity's properties.
+
+    It has no time: a property is set once. Sets that are stated at their own time are others.
+    """
+    return digest(8, call.identity, "stated" if call.stated else "set")
 
 
 def fold_spelling(identity: str) -> str:

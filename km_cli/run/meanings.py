@@ -36,6 +36,9 @@ _HARDLY = 10
 
 _MOST_MEANINGS = 16
 
+_PROFILE, _SOME_TIME = "profile", "2020-01-01T00:00:00+00:00"
+"""Stand for the event of profiles and for the time of `--at` where readings are compared."""
+
 Part = tuple[str, str]
 """The site and the persona of a record."""
 
@@ -296,7 +299,12 @@ def _bare(columns: Columns) -> Columns:
     """Return columns without those that are no part of a deed: properties, sets, aliases, ids."""
     people = tuple(who._replace(alias="", properties=(), sets=()) for who in columns.personas)
     bare = columns._replace(personas=people, id="", properties=(), exclude=(), flatten=False, ignore=())
-    return bare._replace(rename=(), constant=(), leave_out_reserved=False, export="", withheld_alias="")
+    bare = bare._replace(rename=(), constant=(), leave_out_reserved=False, export="", withheld_alias="")
+    if columns.event or columns.event_name:
+        return bare
+    # Profiles have no event. They are compared as if all had the same one, and `--at` is not their own time.
+    at = _SOME_TIME if columns.at else ""
+    return bare._replace(event_name=_PROFILE, without_event="", at=at)
 
 
 def _difference_of(before: Record, now: Record) -> str:
