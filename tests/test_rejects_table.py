@@ -315,3 +315,83 @@ def test_what_stands_there_already_is_not_written_over(importer: Command, tmp_pa
 def test_only_its_owner_can_read_it(rejected: Path) -> None:
     for path in (rejected, rejected.with_name(rejected.name + ".jsonl")):
         assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+# As spreadsheets and people leave it
+
+LOG = (
+    "user,account,event,timestamp,plan\n"
+    "u1,a1,Paid,2024-01-02T10:00:00Z,pro\n"
+    "u2,a2,Paid,2024-01-02T10:00:01Z,x\n"
+)
+
+
+@pytest.fixture
+def table(importer: Command, tracker: Tracker, tmp_path: Path) -> list[list[str]]:
+    """The cells of a table with one row, of which the account's part is owed."""
+    log, path = tmp_path / "log.csv", tmp_path / "rejects.csv"
+    log.write_text(LOG, encoding="utf-8")
+    tracker.behave = lambda hit, _: refuse(400) if hit.params["_p"] == "a1" else OK
+    importer("import", log, "--rejects", path, "--property", "plan").ended(65)
+    tracker.behave = None
+    tracker.forget()
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.reader(file))
+
+
+ORDERS = {
+    "behind": lambda row: [*row[2:-1], row[0], row[1], row[-1]],
+    "swapped": lambda row: [row[1], row[0], *row[2:]],
+    "mark first": lambda row: [row[-1], *row[:-1]],
+}
+
+
+@pytest.mark.parametrize("order", list(ORDERS.values()), ids=list(ORDERS))
+def test_columns_may_be_moved(
+    importer: Command,
+    tracker: Tracker,
+    tmp_path: Path,
+    table: list[list[str]],
+    order: Callable[[list[str]], list[str]],
+) -> None:
+    """Only what is owed is sent: read as a plain log, the user's event would be there twice."""
+    moved = tmp_path / "moved.csv"
+    with moved.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(map(order, table))
+    importer("import", moved, "--property", "plan").ended(0)
+    assert [hit.params["_p"] for hit in tracker.seen] == ["a1"]
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_table_without_one_of_its_columns_is_refused(
+    importer: Command, tracker: Tracker, tmp_path: Path, table: list[list[str]], gone: int
+) -> None:
+    cut = tmp_path / "cut.csv"
+    with cut.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([row[:gone] + row[gone + 1 :] for row in table])
+    result = importer("import", cut, "--property", "plan").ended(2)
+    said(result, "table of rejects", "in front of")
+    assert not tracker.seen
+
+
+def test_a_table_whose_columns_were_moved_gets_no_more_rows(
+    importer: Command, tmp_path: Path, table: list[list[str]]
+) -> None:
+    """They would stand under the wrong columns."""
+    moved = tmp_path / "moved.csv"
+    with moved.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(map(ORDERS["mark first"], table))
+    importer("import", tmp_path / "log.csv", "--rejects", moved).ended(2)
+
+
+@pytest.mark.parametrize("before", [b"\n", b"   \n\n", b"\n\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf"])
+def test_blanks_before_the_header_are_passed_over(
+    importer: Command, tracker: Tracker, tmp_path: Path, table: list[list[str]], before: bytes
+) -> None:
+    """And rows whose cells were emptied, rather than deleted."""
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([*table, [""] * len(table[0])])
+    edited = tmp_path / "edited.csv"
+    edited.write_bytes(before + out.getvalue().encode())
+    importer("import", edited, "--property", "plan").ended(0)
+    assert [hit.params["_p"] for hit in tracker.seen] == ["a1"]

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from km_cli.errors import InputError
 from km_cli.inputs.base import BOM, LONGEST_RECORD
 from km_cli.inputs.delimited_header import DELIMITERS
 from km_cli.inputs.formats import format_with
@@ -30,6 +31,8 @@ The quotation marks count, so that taking one off gives back any value.
 
 _GUARDED = re.compile(r"'+[=+\-@\t]")
 
+_BLANKS = re.compile(rb"^(?:\s|" + BOM + rb")+")
+
 
 class Header(NamedTuple):
     """The first line of a table: the log's columns, and the delimiter, which a spreadsheet may have changed.
@@ -41,6 +44,11 @@ class Header(NamedTuple):
     delimiter: str
     places: tuple[int, int, int]
     others: tuple[int, ...]
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether delimiter and order are those that km-cli writes, so that lines can be added."""
+        return self.delimiter == "," and self.places == (0, 1, len(self.columns) + 2)
 
 
 def guarded(value: str) -> str:
@@ -59,9 +67,12 @@ def format_header(columns: Sequence[str]) -> bytes:
 
 
 def parse_header(beginning: bytes) -> Header | None:
-    """Return the header of a table, None if these first bytes of a file are not those of a table."""
-    text = beginning.removeprefix(BOM).lstrip()
-    if MARK.encode() not in text or not text.startswith((b"reason", b'"reason"')):
+    """Return the header of a table, None if these first bytes of a file are not those of a table.
+
+    Raises InputError for a table that lacks one of its own columns: read as a log, it would be sent again.
+    """
+    text = without_blanks(beginning)
+    if MARK.encode() not in text:
         return None
     lines = text.decode(errors="replace").splitlines(keepends=True)
     for delimiter in DELIMITERS:
@@ -69,11 +80,31 @@ def parse_header(beginning: bytes) -> Header | None:
             cells = next(csv.reader(lines, delimiter=delimiter, strict=True), [])
         except csv.Error:
             continue
-        if cells[:2] == [REASON, LINE] and MARK in cells[2:]:
-            mark = len(cells) - 1 - cells[::-1].index(MARK)
-            others = tuple(at for at in range(2, len(cells)) if at != mark)
-            return Header(tuple(unguarded(cells[at]) for at in others), delimiter, (0, 1, mark), others)
+        if MARK in cells:
+            reason, line, mark = places = _places(cells)
+            others = tuple(at for at in range(len(cells)) if at not in places)
+            columns = tuple(unguarded(cells[at]) for at in others)
+            return Header(columns, delimiter, (reason, line, mark), others)
     return None
+
+
+def without_blanks(beginning: bytes) -> bytes:
+    """Return the first bytes of a file without the blanks and byte order marks before its header."""
+    return _BLANKS.sub(b"", beginning)
+
+
+def _places(cells: Sequence[str]) -> tuple[int, int, int]:
+    """Return the places of reason, line and mark in a header, which a spreadsheet may have moved."""
+    mark = len(cells) - 1 - cells[::-1].index(MARK)
+    if [cell.casefold() for cell in cells[:2]] == [REASON, LINE]:
+        return 0, 1, mark
+    found = [[at for at, cell in enumerate(cells) if cell.casefold() == name] for name in (REASON, LINE)]
+    if any(len(places) != 1 for places in found):
+        raise InputError(
+            f"a table of rejects, with the column {MARK!r}, needs one column {REASON!r} and one {LINE!r}",
+            f"put {REASON!r} and {LINE!r} back in front of the other columns",
+        )
+    return found[0][0], found[1][0], mark
 
 
 def cells_of(reject: Reject, origin: Origin, columns: Sequence[str]) -> list[str] | None:
@@ -139,8 +170,9 @@ def _raw(values: Sequence[str], columns: Sequence[str], delimiter: str) -> bytes
 
 def _record(cells: Sequence[str], delimiter: str) -> bytes:
     out = io.StringIO(newline="")
-    csv.writer(out, delimiter=delimiter, lineterminator="\n").writerow(cells)
-    return out.getvalue().encode()
+    # With this end, a lone carriage return in a cell is quoted, too.
+    csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
+    return out.getvalue().removesuffix("\r\n").encode() + b"\n"
 
 
 def _text(value: object) -> str:

@@ -50,7 +50,7 @@ def check_places(path: Path, *, is_asked: bool) -> None:
         return
     head = _head(path)
     header = parse_header(head)
-    if head.strip() and (header is None or header.delimiter != ","):
+    if head.strip() and not (header and header.is_as_written):
         raise UsageError(
             f"--rejects {path} exists and is not a table of rejects as km-cli writes it",
             "give another path: --rejects PATH",
@@ -70,9 +70,6 @@ class RejectsTable(RejectsFile):
         super().__init__(path)
         self._beside = RejectsFile(beside(path))
         self._columns: tuple[str, ...] | None = None
-        header = parse_header(_head(path))
-        if header is not None:
-            self._columns = header.columns
         self.name = f"{self.name} (or {self._beside.path.name}{_BESIDE}"
 
     @property
@@ -88,6 +85,8 @@ class RejectsTable(RejectsFile):
     def format(self, reject: Reject, origin: Origin) -> bytes:
         """Return the line of a reject: of the table, or of JSON if it cannot stand in the table."""
         origin = reject.row.origin or origin
+        if self._columns is None and (there := parse_header(_head(self.path))):
+            self._columns = there.columns  # of an earlier run, or of one that writes here, too
         columns = origin.columns if self._columns is None else self._columns
         cells = cells_of(reject, origin, columns) if columns else None
         if cells is None:

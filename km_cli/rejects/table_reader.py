@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import BOM, LONGEST_RECORD, Format, Item, Layout, Text
+from km_cli.inputs.base import LONGEST_RECORD, Format, Item, Layout, Text
 from km_cli.inputs.delimited import DelimitedReader
 from km_cli.inputs.formats import format_with
 from km_cli.model import Gap, Reject, Row
 from km_cli.rejects.line import parse_reject
-from km_cli.rejects.table import Header, parse_header, parse_row
+from km_cli.rejects.table import Header, parse_header, parse_row, without_blanks
 
 _NOT_A_REJECT = "bad-reject"
 
@@ -61,7 +61,9 @@ class RejectsTableReader:
     def items(self) -> Iterator[Item]:
         """Yield a Row for each record that is one of its columns, a Reject for any other."""
         for item in self._reader.items():
-            if isinstance(item, Row):
+            if isinstance(item, Row) and not any(map(str.strip, item.values)):
+                yield Gap(item.raw)  # a row that was emptied rather than deleted
+            elif isinstance(item, Row):
                 yield self._item(item)
             elif isinstance(item, Gap):
                 yield item
@@ -99,11 +101,14 @@ def _take_header(text: Text) -> tuple[Header, bytes, int]:
     taken: list[bytes] = []
 
     def lines() -> Iterator[str]:
+        is_before = True
         for line in text.lines:
             taken.append(line)
-            yield line.removeprefix(BOM).decode(errors="replace")
+            rest = without_blanks(line) if is_before else line
+            is_before = is_before and not rest
+            yield rest.decode(errors="replace")
 
-    next(cells for cells in csv.reader(lines(), delimiter=header.delimiter) if any(cells))
+    next(cells for cells in csv.reader(lines(), delimiter=header.delimiter) if cells)
     return header, b"".join(taken), len(taken) + 1
 
 
