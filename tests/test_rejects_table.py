@@ -319,7 +319,7 @@ def test_only_its_owner_can_read_it(rejected: Path) -> None:
 
 # As spreadsheets and people leave it
 
-LOG = (
+OWING = (
     "user,account,event,timestamp,plan\n"
     "u1,a1,Paid,2024-01-02T10:00:00Z,pro\n"
     "u2,a2,Paid,2024-01-02T10:00:01Z,x\n"
@@ -327,10 +327,10 @@ LOG = (
 
 
 @pytest.fixture
-def table(importer: Command, tracker: Tracker, tmp_path: Path) -> list[list[str]]:
+def owed_table(importer: Command, tracker: Tracker, tmp_path: Path) -> list[list[str]]:
     """The cells of a table with one row, of which the account's part is owed."""
     log, path = tmp_path / "log.csv", tmp_path / "rejects.csv"
-    log.write_text(LOG, encoding="utf-8")
+    log.write_text(OWING, encoding="utf-8")
     tracker.behave = lambda hit, _: refuse(400) if hit.params["_p"] == "a1" else OK
     importer("import", log, "--rejects", path, "--property", "plan").ended(65)
     tracker.behave = None
@@ -351,46 +351,46 @@ def test_columns_may_be_moved(
     importer: Command,
     tracker: Tracker,
     tmp_path: Path,
-    table: list[list[str]],
+    owed_table: list[list[str]],
     order: Callable[[list[str]], list[str]],
 ) -> None:
     """Only what is owed is sent: read as a plain log, the user's event would be there twice."""
     moved = tmp_path / "moved.csv"
     with moved.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(map(order, table))
+        csv.writer(file).writerows(map(order, owed_table))
     importer("import", moved, "--property", "plan").ended(0)
     assert [hit.params["_p"] for hit in tracker.seen] == ["a1"]
 
 
 @pytest.mark.parametrize("gone", [0, 1])
 def test_a_table_without_one_of_its_columns_is_refused(
-    importer: Command, tracker: Tracker, tmp_path: Path, table: list[list[str]], gone: int
+    importer: Command, tracker: Tracker, tmp_path: Path, owed_table: list[list[str]], gone: int
 ) -> None:
     cut = tmp_path / "cut.csv"
     with cut.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([row[:gone] + row[gone + 1 :] for row in table])
+        csv.writer(file).writerows([row[:gone] + row[gone + 1 :] for row in owed_table])
     result = importer("import", cut, "--property", "plan").ended(2)
     said(result, "table of rejects", "in front of")
     assert not tracker.seen
 
 
 def test_a_table_whose_columns_were_moved_gets_no_more_rows(
-    importer: Command, tmp_path: Path, table: list[list[str]]
+    importer: Command, tmp_path: Path, owed_table: list[list[str]]
 ) -> None:
     """They would stand under the wrong columns."""
     moved = tmp_path / "moved.csv"
     with moved.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(map(ORDERS["mark first"], table))
+        csv.writer(file).writerows(map(ORDERS["mark first"], owed_table))
     importer("import", tmp_path / "log.csv", "--rejects", moved).ended(2)
 
 
 @pytest.mark.parametrize("before", [b"\n", b"   \n\n", b"\n\xef\xbb\xbf", b"\xef\xbb\xbf\xef\xbb\xbf"])
 def test_blanks_before_the_header_are_passed_over(
-    importer: Command, tracker: Tracker, tmp_path: Path, table: list[list[str]], before: bytes
+    importer: Command, tracker: Tracker, tmp_path: Path, owed_table: list[list[str]], before: bytes
 ) -> None:
     """And rows whose cells were emptied, rather than deleted."""
     out = io.StringIO(newline="")
-    csv.writer(out).writerows([*table, [""] * len(table[0])])
+    csv.writer(out).writerows([*owed_table, [""] * len(owed_table[0])])
     edited = tmp_path / "edited.csv"
     edited.write_bytes(before + out.getvalue().encode())
     importer("import", edited, "--property", "plan").ended(0)
