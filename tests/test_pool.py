@@ -57,6 +57,7 @@ def test_after_an_acknowledged_probe_all_workers_send_again(tracker: Tracker) ->
     assert delivery.outcomes == {ACKNOWLEDGED: 9}
 
 
+@pytest.mark.slow
 def test_after_a_pause_all_workers_send_again(tracker: Tracker) -> None:
     """One worker watches the clock for all; it must wake the others."""
     tracker.behave = lambda _, number: t.held(until=1 + 8) if number else t.too_many("1")
@@ -88,6 +89,7 @@ def test_patience_ends_the_run_in_the_middle_of_a_long_wait(tracker: Tracker) ->
         assert isinstance(delivery.run(5.0), Unavailable)
 
 
+@pytest.mark.slow
 def test_an_idle_pool_does_not_run_out_of_patience(tracker: Tracker) -> None:
     with delivering(tracker, policy=QUICK._replace(patience=1.0)) as delivery:
         for first in (0, 5):

@@ -131,6 +131,7 @@ def test_a_call_that_waits_for_its_retry_holds_up_no_other(tracker: Tracker) -> 
     assert delivery.numbers(PENDING) == [0]
 
 
+@pytest.mark.slow
 def test_an_empty_budget_delays_retries_and_fails_none(tracker: Tracker) -> None:
     tracker.behave = once(t.UNAVAILABLE)
     frugal = QUICK._replace(budget=1.0, budget_per_second=6.0, breaker_failures=1000, breaker_window=1000)
@@ -277,6 +278,7 @@ def in_date(seconds: float) -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_holds_the_whole_pool(tracker: Tracker, form: str) -> None:
     asked = (lambda: "1") if form == "seconds" else (lambda: in_date(2))

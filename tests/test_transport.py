@@ -39,6 +39,7 @@ def test_both_send_the_same_bytes(tmp_path: Path, tracker: Tracker, log: Path) -
         assert sent(tmp_path / concurrency, tracker, log, *flags) == by_requests
 
 
+@pytest.mark.slow
 @needs_pycurl
 def test_a_bad_network_loses_nothing(tmp_path: Path, tracker: Tracker, log: Path) -> None:
     by_requests = sent(tmp_path / "one", tracker, log, "--transport", "requests")
