@@ -48,16 +48,7 @@ def recognise_columns(
     asked = _asked_columns(column_options, personas, columns)
     people = tuple(_persona_columns(persona, "", columns) for persona in personas)
     _check_apart(asked, people, source)
-    if is_export:  # a property of an export may well have a usual name
-        by_role = dict.fromkeys(("event", "timestamp", *(one.name for one in personas)), "") | asked
-    else:
-        by_role = _Choice(columns, people, asked).by_role()
-        if not tabular and _needs_objects(by_role, column_options, people):
-            _look_inside(by_role, columns, people, column_options.exclude)
-    if column_options.event_name or column_options.profiles:
-        by_role["event"] = ""
-    if column_options.at:
-        by_role["timestamp"] = ""
+    by_role = _columns_by_role(column_options, people, asked, columns, tabular=tabular)
     _check_found(by_role, column_options, personas, members, columns)
     ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
     # The first objects need not have all members that `OBJECT.*` may send, and that are to be left out.
@@ -95,6 +86,28 @@ def recognise_columns(
         _check_links(made, personas, found, source)
     _check_constants(made, personas, found if tabular else (), source)
     return made
+
+
+def _columns_by_role(
+    column_options: ColumnOptions,
+    people: Sequence[PersonaColumns],
+    asked: Mapping[str, str],
+    columns: FoundColumns,
+    *,
+    tabular: bool,
+) -> dict[str, str]:
+    """Return the columns of event, time and personas: as `asked`, else by usual names; "" for none."""
+    if column_options.export:  # a property of an export may well have a usual name
+        by_role = dict.fromkeys(("event", "timestamp", *(one.persona for one in people)), "") | dict(asked)
+    else:
+        by_role = _Choice(columns, people, asked).by_role()
+        if not tabular and _needs_objects(by_role, column_options, people):
+            _look_inside(by_role, columns, people, column_options.exclude)
+    if column_options.event_name or column_options.profiles:
+        by_role["event"] = ""
+    if column_options.at:
+        by_role["timestamp"] = ""
+    return by_role
 
 
 def _asked_columns(
