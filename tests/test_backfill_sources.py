@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from km_cli.config import kmtoml
+from km_cli.config import kmtoml_file
 from km_cli.config.backfill import BackfillSource, backfill_sources
 from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.errors import UsageError
@@ -128,5 +128,5 @@ def test_dates_need_no_quotation_marks(tmp_path: Path) -> None:
         "since = 2024-01-01\nuntil = 2024-01-02T12:00:00+02:00\n",
         encoding="utf-8",
     )
-    (one,) = sources(*kmtoml.read(config).backfill)
+    (one,) = sources(*kmtoml_file.read(config).backfill)
     assert (one.selection.since, one.selection.until) == (NEW_YEAR, NEW_YEAR + 34 * HOUR)

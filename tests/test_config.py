@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.config import kmtoml
+from km_cli.config import kmtoml, kmtoml_file
 from tests.support.command import KEY, Command
 
 WHOLE = """
@@ -73,7 +73,7 @@ def test_what_is_shown_is_the_same_km_toml(km: Command, whole: Path, tmp_path: P
     shown = km("config", "show", "--config", whole).ended(0).out
     again = tmp_path / "again.toml"
     again.write_text(shown)
-    first, second = kmtoml.read(whole), kmtoml.read(again)
+    first, second = kmtoml_file.read(whole), kmtoml_file.read(again)
     assert (second.personas, second.sites, second.members) == (first.personas, first.sites, first.members)
     assert second.allow_id == first.allow_id
     assert second.backfill == first.backfill

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from km_cli.config.files import read_small
-from km_cli.config.kmtoml import read
+from km_cli.config.kmtoml_file import read
 from km_cli.errors import UsageError
 from tests.support.command import Command, Result
 from tests.support.logs import said

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from km_cli.config import kmtoml
+from km_cli.config import kmtoml_file
 from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.inference import Inferred, infer, questions, quoted, toml_text
 from km_cli.inputs import Source, open_reader
@@ -53,7 +53,7 @@ class Folder:
     @property
     def config(self) -> KmToml:
         """The text of km.toml."""
-        return kmtoml.read(self.toml)
+        return kmtoml_file.read(self.toml)
 
     def persona(self, name: str) -> PersonaTable:
         """The persona of this name in km.toml."""
@@ -600,7 +600,7 @@ def test_whatever_is_looked_at_makes_a_file_that_loads(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "km.toml")
         path.write_text(toml_text(found, source), encoding="utf-8", newline="\n")
-        config = kmtoml.read(path)
+        config = kmtoml_file.read(path)
     columns = [config.columns.event, config.columns.timestamp, config.columns.id]
     columns += [persona.column for persona in config.personas]
     taken = [column for column in columns if column and column != "?"]
@@ -628,7 +628,7 @@ def test_whatever_the_objects_the_file_is_understood(rows: list[dict[str, Any]])
         opened.close()
         found = infer(lambda: items, opened.columns, tabular=False, now=NOW)
         toml.write_text(toml_text(found, "log.jsonl"), encoding="utf-8")
-        config = kmtoml.read(toml)
+        config = kmtoml_file.read(toml)
     columns = config.columns
     asked = {"event": columns.event, "timestamp": columns.timestamp, "id": columns.id}
     asked |= {persona.name: persona.column for persona in config.personas if persona.column != "?"}
@@ -674,7 +674,7 @@ def test_several_files_are_named_as_they_were_given(folder: Folder) -> None:
     parts(folder, "user,account,event,time", "user,account,event,time")
     (folder.path / "config").mkdir()
     folder("init", "logs/01.csv", "logs/02.csv", "--output", "config/km.toml").ended(0)
-    config = kmtoml.read(folder.path / "config" / "km.toml")
+    config = kmtoml_file.read(folder.path / "config" / "km.toml")
     assert config.backfill[0].files == ["../logs/01.csv", "../logs/02.csv"]
     words = ("backfill", "--config", "config/km.toml", "--to", "local", "--json")
     assert folder(*words).ended(0).summary["rows"]["sent"] == 24

@@ -66,7 +66,7 @@ def load_km_toml(ctx: click.Context, value: str | None) -> None:
         if value:
             raise UsageError(f"--config {value}: there is no such file", "check the path, or leave it out")
         return
-    from km_cli.config.kmtoml import read
+    from km_cli.config.kmtoml_file import read
 
     file = KmTomlFile(path, read(path))
     ctx.meta[_META_KEY] = file

@@ -47,41 +47,22 @@ def make_settings(context: click.Context) -> Settings:
     target = parse_target(flags["to"], environment.state_folder)
     _check_flags(context, target)
     ledger, rejects = _places(flags, target, environment)
-    time_options = make_time_options(context)
-    people = _people(context)
-    skipped = _skipped(context)
     settings = Settings(
         files=expand(flags.get("files", ())),
-        format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         target=target,
-        people=people,
-        members=_members(context, people, time_options),
-        column_options=make_column_options(context),
-        time_options=time_options,
-        selection=make_selection(
-            flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]
-        ),
+        ledger=ledger,
+        rejects=rejects,
+        environment=environment.variables,
         allowed=tuple(flags["allowed"]),
-        collisions=Collisions(flags["collisions"]),
-        spread=flags["spread"],
+        allow_alias=flags["allow_alias"],
+        source=source,
+        named_at=columns_named_at(context),
         overlap=Overlap(flags["overlap"]),
         as_new=flags["as_new"],
         limit=flags["limit"],
         max_rejects=make_reject_limit(flags["max_rejects"]) if flags["max_rejects"] else None,
-        batch_size=flags["batch_size"],
-        concurrency=None if flags["concurrency"] == "auto" else flags["concurrency"],
-        rate=flags["rate"],
-        timeout=flags["timeout"],
-        attempts=flags["attempts"],
-        transport=Transport(flags["transport"]),
-        ledger=ledger,
-        rejects=rejects,
-        environment=environment.variables,
-        skipped=skipped,
-        export=flags["export"] or "",
-        allow_alias=flags["allow_alias"],
-        source=source,
-        named_at=columns_named_at(context),
+        **_how_read(context),
+        **_how_sent(flags),
     )
     _check_files(context, settings)
     return settings
@@ -93,21 +74,39 @@ def settings_of_source(context: click.Context, settings: Settings, table: Backfi
     Raises UsageError for values that are wrong or contradict each other.
     """
     own = context_of_source(context, table)
-    flags, time_options, people, skipped = own.params, make_time_options(own), _people(own), _skipped(own)
-    return replace(
-        settings,
-        format_options=make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
-        people=people,
-        members=_members(own, people, time_options),
-        column_options=make_column_options(own),
-        time_options=time_options,
-        selection=make_selection(
+    return replace(settings, **_how_read(own), source=table.name if is_own(table) else "")
+
+
+def _how_read(context: click.Context) -> dict[str, Any]:
+    """Return the settings by which a row is read and becomes an event. A source may have its own."""
+    flags, time_options = context.params, make_time_options(context)
+    people, skipped = _people(context), _skipped(context)
+    return {
+        "format_options": make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
+        "export": flags["export"] or "",
+        "people": people,
+        "members": _members(context, people, time_options),
+        "column_options": make_column_options(context),
+        "time_options": time_options,
+        "selection": make_selection(
             flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]
         ),
-        skipped=skipped,
-        export=flags["export"] or "",
-        source=table.name if is_own(table) else "",
-    )
+        "skipped": skipped,
+    }
+
+
+def _how_sent(flags: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of planning and delivery."""
+    return {
+        "collisions": Collisions(flags["collisions"]),
+        "spread": flags["spread"],
+        "batch_size": flags["batch_size"],
+        "concurrency": None if flags["concurrency"] == "auto" else flags["concurrency"],
+        "rate": flags["rate"],
+        "timeout": flags["timeout"],
+        "attempts": flags["attempts"],
+        "transport": Transport(flags["transport"]),
+    }
 
 
 def _skipped(context: click.Context) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from km_cli.inference.columns import choose_roles
 from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
@@ -57,15 +57,13 @@ def infer(
         roles.event.column, roles.timestamp.column, columns, properties, found, tabular=tabular, now=now
     )
     relations.look(rows())
-    names = tuple(guesses)
-    programs = {place for place in range(1, len(columns)) if _are_programs(relations, place, columns[place])}
+    programs = _programs(relations, columns)
     if 1 in programs:
         guesses["account"] = guesses["account"]._replace(sure=False, why=_MANY)
-    apart = [
-        place
-        for place in range(len(columns))
-        if place < 2 or not (place in programs or relations.is_another_name(place))
-    ]
+    apart = _apart(relations, columns, programs)
+    people = tuple(
+        _persona(relations, place, name, guess) for place, name, guess in _numbered(guesses, apart)
+    )
     properties += tuple(column for place, column in enumerate(columns) if place not in apart)
     return Inferred(
         profiles.rows,
@@ -74,7 +72,7 @@ def infer(
         roles.timestamp,
         roles.id,
         relations.clock(),
-        tuple(_persona(relations, place, names[place], guesses[names[place]]) for place in apart),
+        people,
         tuple(name for name in found if name in properties),
         excluded,
         tuple(name for name in properties if is_set_by_kissmetrics(name[len(expands) + bool(expands) :])),
@@ -84,6 +82,26 @@ def infer(
         expands,
         tuple(name for name in others if name not in properties and not _is_nested(name, profiles)),
     )
+
+
+def _programs(relations: Relations, columns: Sequence[str]) -> set[int]:
+    """Return the places of the columns, but for the actor's, that probably name programs."""
+    return {place for place in range(1, len(columns)) if _are_programs(relations, place, columns[place])}
+
+
+def _apart(relations: Relations, columns: Sequence[str], programs: set[int]) -> list[int]:
+    """Return the places of the columns that name personas: user and account, and the levels found beside."""
+    return [
+        place
+        for place in range(len(columns))
+        if place < 2 or not (place in programs or relations.is_another_name(place))
+    ]
+
+
+def _numbered(guesses: Mapping[str, Guess], places: Sequence[int]) -> Iterator[tuple[int, str, Guess]]:
+    """Yield the guesses at these places, each with its place and its persona."""
+    listed_guesses = tuple(guesses.items())
+    return ((place, *listed_guesses[place]) for place in places)
 
 
 def _are_programs(relations: Relations, place: int, column: str) -> bool:

@@ -51,7 +51,6 @@ class Mapper:
     ) -> None:
         self._selection = selection
         self._seen = seen or EventsSeen(selection)
-        self._looks = selection != _ALL or self._seen.has_lists
         self._personas = tuple(persona.name for persona in personas)
         self._is_recorded = tuple(persona.is_recorded for persona in personas)
         self._normalised = normalised
@@ -61,31 +60,47 @@ class Mapper:
         self._is_expected = tuple(bool(used.identities or members) for used in columns.personas)
         self._times = Times(TimeOptions() if columns.at else time_options, now)
         self._members = members
+        self._constants = frozenset(columns.constant)
+        self._sets_without_event = columns.without_event == "set"
+        self._sharing_a_site = sharing_a_site(personas)
+        self._naming = naming_of(columns)
+        self._make_readers(columns, found, tabular=tabular)
+        self._make_identities(columns, found, personas, tuple(allowed), tabular=tabular)
+        self._looks = selection != _ALL or self._seen.has_lists or self._meets is not None
+
+    def _make_readers(self, columns: Columns, found: tuple[str, ...], *, tabular: bool) -> None:
+        """Make the functions that read parts of a row: its event, time, id, properties and cells."""
         cell = cell_readers(found, tabular=tabular)
-        one_of_several = cell_readers(found, tabular=tabular, several=self._several)
         self._seen.conditions.see(found)
         self._meets = row_filter(columns.where, cell, self._seen.conditions)
         self._unmet = unmet(columns.where, cell)
-        self._looks = self._looks or self._meets is not None
-        self._naming = naming_of(columns)
         self._properties = properties_reader(columns, found, tabular=tabular)
         self._cells = cells_reader(columns, found, tabular=tabular)
-        allowed = tuple(allowed)
-        identities = [Identities(allowed, persona.prefix, self._trimmed) for persona in personas]
-        self._identities = tuple(
-            (_identity_reader(used, one_of_several), one.known, one.clean)
-            for used, one in zip(columns.personas, identities, strict=True)
-        )
         self._event, self._id = cell(columns.event), cell(columns.id)
         self._timestamp = time_reader(columns, cell)
         if columns.event_name:
             self._event = lambda _: columns.event_name
         if columns.at:
             self._timestamp = lambda _: columns.at
-        self._constants = frozenset(columns.constant)
-        self._sets_without_event = columns.without_event == "set"
         self._withheld = cell(columns.withheld_alias) if columns.withheld_alias else None
-        self._sharing_a_site = sharing_a_site(personas)
+
+    def _make_identities(
+        self,
+        columns: Columns,
+        found: tuple[str, ...],
+        personas: Sequence[Persona],
+        allowed: tuple[str, ...],
+        *,
+        tabular: bool,
+    ) -> None:
+        """Make the reader of each persona's identity, and what gives each persona its part of a row."""
+        cell = cell_readers(found, tabular=tabular)
+        one_of_several = cell_readers(found, tabular=tabular, several=self._several)
+        identities = [Identities(allowed, persona.prefix, self._trimmed) for persona in personas]
+        self._identities = tuple(
+            (_identity_reader(used, one_of_several), one.known, one.clean)
+            for used, one in zip(columns.personas, identities, strict=True)
+        )
         others = Identities(allowed, trimmed=self._trimmed)
         self._parts = Parts(columns, personas, cell, others, self._naming, tabular=tabular)
 
@@ -129,10 +144,7 @@ class Mapper:
         except (BadRow, BadIdentity, BadTime) as error:
             return self._refused(row, error)
         except AmbiguousTime as error:
-            place = f"{row.source}, line {row.line}"
-            raise InputError(
-                f"{place}: {error}", error.cure, plain=f"{place}: its time is ambiguous"
-            ) from None
+            raise _ambiguous(row, error) from None
         has_findings = is_part or self._times.leap_second or self._several or withheld
         findings = tuple(self._findings(row, identities, withheld)) if has_findings else ()
         empty = self._properties.width - len(properties)
@@ -275,6 +287,11 @@ def _identity_reader(used: PersonaColumns, cell: Callable[[str], ReadCell]) -> R
         return next((text for text in texts if text.strip().casefold() not in nobody), "")
 
     return read
+
+
+def _ambiguous(row: Row, error: AmbiguousTime) -> InputError:
+    place = f"{row.source}, line {row.line}"
+    return InputError(f"{place}: {error}", error.cure, plain=f"{place}: its time is ambiguous")
 
 
 def _bad_event(name: str) -> BadRow:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns
-from km_cli.mapping.recognition import override_columns
+from km_cli.mapping.overriding import override_columns
 from km_cli.mapping.times import TimeOptions
 from km_cli.model import Persona
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
-from km_cli.errors import InputError
-from km_cli.kissmetrics import LONGEST_NAME, fold_name, is_reserved
-from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns, property_columns
+from km_cli.mapping.column_checks import check_apart, check_columns
+from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaColumns
 from km_cli.mapping.found_columns import (
     ALIAS,
     ALIAS_COLUMN,
@@ -18,11 +17,9 @@ from km_cli.mapping.found_columns import (
     SET,
     FoundColumns,
     NamedAt,
-    how_to_ask,
     normal_name,
     usual_names,
 )
-from km_cli.mapping.naming import Naming
 from km_cli.mapping.nested import MEMBERS
 from km_cli.model import Persona
 
@@ -44,48 +41,47 @@ def recognise_columns(
     time or any persona that is recorded, or if one must never be a property.
     """
     columns = FoundColumns(found, source, tabular=tabular, named_at=named_at)
-    is_export = bool(column_options.export)
     asked = _asked_columns(column_options, personas, columns)
-    people = tuple(_persona_columns(persona, "", columns) for persona in personas)
-    _check_apart(asked, people, source)
+    people = tuple(persona_columns(persona, "", columns) for persona in personas)
+    check_apart(asked, people, source)
     by_role = _columns_by_role(column_options, people, asked, columns, tabular=tabular)
     _check_found(by_role, column_options, personas, members, columns)
-    ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
+    made = Columns(
+        personas=tuple(one._replace(identity=by_role[one.persona]) for one in people),
+        event=by_role["event"],
+        timestamp=by_role["timestamp"],
+        id=asked.get("id", ""),
+        **_other_columns(column_options, columns),
+    )
+    check_columns(made, personas, found, source, tabular=tabular)
+    return made
+
+
+def _other_columns(column_options: ColumnOptions, columns: FoundColumns) -> dict[str, Any]:
+    """Return the fields of Columns that are not columns of the roles."""
+    is_export = bool(column_options.export)
     # The first objects need not have all members that `OBJECT.*` may send, and that are to be left out.
     is_open = is_export or any(name.endswith(MEMBERS) for name in column_options.properties or ())
-    made = Columns(
-        tuple(one._replace(identity=by_role[one.persona]) for one in people),
-        by_role["event"],
-        by_role["timestamp"],
-        asked.get("id", ""),
-        columns.all_named(column_options.properties, "property", sparse=is_export),
-        (*(columns.all_named(column_options.exclude, "exclude-property", sparse=is_open) or ()), *ignored),
-        column_options.flatten,
-        column_options.event_name,
-        ignored,
-        _renamed(column_options, columns),
-        column_options.constant,
-        _conditions(column_options, columns),
-        column_options.skip_anonymous,
-        "set" if column_options.profiles else column_options.without_event,
-        column_options.leave_out_reserved,
-        column_options.export,
-        columns.named(column_options.withheld_alias, ALIAS_COLUMN, sparse=True)
-        if column_options.withheld_alias
-        else "",
-        column_options.at,
-        tuple(columns.value(name, "timestamp", sparse=True) for name in column_options.times),
-    )
-    _check_ignored(made, source)
-    if tabular:
-        _check_properties(
-            _sent_columns((*property_columns(made, found), *_set_columns(made)), made),
-            source,
-            leaves_out=made.leave_out_reserved,
-        )
-        _check_links(made, personas, found, source)
-    _check_constants(made, personas, found if tabular else (), source)
-    return made
+    withheld = column_options.withheld_alias
+    ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
+    excluded = columns.all_named(column_options.exclude, "exclude-property", sparse=is_open) or ()
+    return {
+        "properties": columns.all_named(column_options.properties, "property", sparse=is_export),
+        "exclude": (*excluded, *ignored),
+        "flatten": column_options.flatten,
+        "event_name": column_options.event_name,
+        "ignore": ignored,
+        "rename": renamed(column_options, columns),
+        "constant": column_options.constant,
+        "where": conditions(column_options, columns),
+        "skip_anonymous": column_options.skip_anonymous,
+        "without_event": "set" if column_options.profiles else column_options.without_event,
+        "leave_out_reserved": column_options.leave_out_reserved,
+        "export": column_options.export,
+        "withheld_alias": columns.named(withheld, ALIAS_COLUMN, sparse=True) if withheld else "",
+        "at": column_options.at,
+        "times": tuple(columns.value(name, "timestamp", sparse=True) for name in column_options.times),
+    }
 
 
 def _columns_by_role(
@@ -115,14 +111,12 @@ def _asked_columns(
 ) -> dict[str, str]:
     """Return the columns that are asked for, by role. Raises InputError if one is missing."""
     is_export = bool(column_options.export)
-    asked = {
-        role: columns.value(name, role, sparse=is_export) for role, name in _asked(column_options) if name
-    }
+    named = {role: name for role, name in asked_by_role(column_options) if name}
+    asked = {role: columns.value(name, role, sparse=is_export) for role, name in named.items()}
     for persona in personas:
         if persona.column:
-            sparse = is_export or bool(
-                persona.others
-            )  # the first objects may all have the identity in another column
+            # The first objects may all have the identity in another column.
+            sparse = is_export or bool(persona.others)
             asked[persona.name] = columns.value(persona.column, persona.name, sparse=sparse)
     return asked
 
@@ -180,60 +174,13 @@ def members_columns(
     return {role: columns.value(name, f"{IN_MEMBERS}{role}") for role, name in names.items()}
 
 
-def override_columns(
-    known: Columns,
-    column_options: ColumnOptions,
-    personas: Sequence[Persona],
-    found: tuple[str, ...],
-    source: str,
-) -> Columns:
-    """Return a reading's columns, overridden by those that are asked for now.
-
-    Raises InputError if a column that was asked for is missing.
-    """
-    # A column of the log counts as found, even if none of its rejects in this file has it.
-    columns = FoundColumns(
-        (*found, *(name for name in known.named if name not in found)), source, tabular=False
-    )
-    asked = {role: columns.value(name, role) for role, name in _asked(column_options) if name}
-    before = {one.persona: one for one in known.personas}
-    people = [
-        _overridden(persona, before.get(persona.name, PersonaColumns(persona.name)), columns, known.taken)
-        for persona in personas
-    ]
-    event_name = column_options.event_name or ("" if "event" in asked else known.event_name)
-    properties = columns.all_named(column_options.properties, "property")
-    ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
-    return Columns(
-        tuple(people),
-        "" if event_name else asked.get("event", known.event),
-        asked.get("timestamp", known.timestamp),
-        asked.get("id", known.id),
-        known.properties if properties is None else properties,
-        (*known.exclude, *(columns.all_named(column_options.exclude, "exclude-property") or ()), *ignored),
-        known.flatten or column_options.flatten,
-        event_name,
-        tuple(dict.fromkeys((*known.ignore, *ignored))),
-        _renamed(column_options, columns) or known.rename,
-        column_options.constant or known.constant,
-        _conditions(column_options, columns) or known.where,
-        known.skip_anonymous or column_options.skip_anonymous,
-        known.without_event or column_options.without_event,
-        known.leave_out_reserved or column_options.leave_out_reserved,
-        known.export,
-        known.withheld_alias,
-        column_options.at or known.at,
-        () if column_options.timestamp or column_options.at else known.times,
-    )
-
-
-def _renamed(column_options: ColumnOptions, columns: FoundColumns) -> tuple[tuple[str, str], ...]:
+def renamed(column_options: ColumnOptions, columns: FoundColumns) -> tuple[tuple[str, str], ...]:
     return tuple(
         (columns.named(column, RENAMED, sparse=True), name) for column, name in column_options.rename
     )
 
 
-def _conditions(column_options: ColumnOptions, columns: FoundColumns) -> tuple[Condition, ...]:
+def conditions(column_options: ColumnOptions, columns: FoundColumns) -> tuple[Condition, ...]:
     """Return the conditions on columns. A column that must not have a value may be one that few rows have."""
     return tuple(
         one._replace(
@@ -243,18 +190,7 @@ def _conditions(column_options: ColumnOptions, columns: FoundColumns) -> tuple[C
     )
 
 
-def _overridden(
-    persona: Persona, before: PersonaColumns, columns: FoundColumns, taken: frozenset[str]
-) -> PersonaColumns:
-    """Return a persona's columns; where none is asked for now, its identity is in those of `before`."""
-    if persona.column:
-        return _persona_columns(persona, columns.value(persona.column, persona.name), columns)
-    identity = before.identity or columns.usual(usual_names(persona.name), taken)
-    made = _persona_columns(persona, identity, columns)
-    return made._replace(others=before.others, nobody=made.nobody or before.nobody)
-
-
-def _persona_columns(persona: Persona, identity: str, columns: FoundColumns) -> PersonaColumns:
+def persona_columns(persona: Persona, identity: str, columns: FoundColumns) -> PersonaColumns:
     """Return a persona's columns, given that of its identity.
 
     The first objects of a log may all lack a member that later ones have, so these columns may be sparse.
@@ -268,30 +204,6 @@ def _persona_columns(persona: Persona, identity: str, columns: FoundColumns) -> 
         tuple(columns.value(name, persona.name, sparse=True) for name in persona.others),
         persona.nobody,
     )
-
-
-def _check_ignored(columns: Columns, source: str) -> None:
-    """Raise InputError if a column is both ignored and used."""
-    for name in columns.ignore:
-        if used := name if name in columns.taken else next(filter(columns.is_ignored, columns.taken), ""):
-            raise InputError(
-                f"{source}: the column {used!r} is both used and ignored (--ignore-column): calls cannot be "
-                "made without it",
-                "ignore only columns such as offsets and times of arrival",
-            )
-
-
-def _check_apart(asked: Mapping[str, str], people: Sequence[PersonaColumns], source: str) -> None:
-    """Raise InputError if a persona and another role are asked to have the same column."""
-    wanted = [*asked.items(), *((one.persona, name) for one in people for name in one.others)]
-    personas = {one.persona for one in people}
-    for column in [name for role, name in wanted if role in personas]:
-        roles = [role for role, name in wanted if name == column]
-        if len(roles) > 1:
-            raise InputError(
-                f"{source}: the column {column!r} is asked for as {' and as '.join(roles)}",
-                f"name another column for one of them: {' or '.join(how_to_ask(role) for role in roles)}",
-            )
 
 
 class _Choice:
@@ -326,73 +238,9 @@ class _Choice:
             by_role[role] = self._columns.usual(usual, beside) or self._columns.usual(usual, others)
 
 
-def _asked(column_options: ColumnOptions) -> tuple[tuple[str, str], ...]:
+def asked_by_role(column_options: ColumnOptions) -> tuple[tuple[str, str], ...]:
     return (
         ("event", column_options.event),
         ("timestamp", column_options.timestamp),
         ("id", column_options.id),
     )
-
-
-def _set_columns(columns: Columns) -> tuple[str, ...]:
-    return tuple(name for persona in columns.personas for name in persona.sets)
-
-
-def _check_links(columns: Columns, personas: Sequence[Persona], found: tuple[str, ...], source: str) -> None:
-    """Raise InputError if a link has the name of a column: both would be one property (D4)."""
-    sent = _sent_columns(property_columns(columns, found), columns)
-    by_name = {fold_name(name): column for name, column in sent}
-    for persona in personas:
-        for name, other in persona.link:
-            if column := by_name.get(fold_name(name)):
-                raise InputError(
-                    f"{source}: the column {column!r} and the {other}'s identity would be one property of "
-                    f"the {persona.name}, {name!r} (D4)",
-                    f"leave the column out: --exclude-property {shlex.quote(column)}",
-                )
-
-
-def _check_constants(
-    columns: Columns, personas: Sequence[Persona], found: tuple[str, ...], source: str
-) -> None:
-    """Raise InputError if a constant has the name of a link or of a table's column: no row could be sent."""
-    if not columns.constant:
-        return
-    sent = _sent_columns(property_columns(columns, found), columns)
-    others = {fold_name(name): f"the column {column!r}" for name, column in sent}
-    links = ((fold_name(name), f"the {other}'s identity") for one in personas for name, other in one.link)
-    others.update(links)
-    for name, _ in columns.constant:
-        if other := others.get(fold_name(name)):
-            raise InputError(
-                f"{source}: the constant {name!r} of km.toml and {other} would be one property (D4)",
-                "give the constant another name, or leave it out",
-            )
-
-
-def _sent_columns(columns: tuple[str, ...], made: Columns) -> list[tuple[str, str]]:
-    """Return the names of the properties that columns are sent as, with the columns.
-
-    The members of an object are not among them: their names show only in the rows.
-    """
-    naming = Naming(made)
-    return [(naming.name(column), column) for column in columns if not column.endswith(MEMBERS)]
-
-
-def _check_properties(sent: Sequence[tuple[str, str]], source: str, *, leaves_out: bool) -> None:
-    """Raise InputError if one of these columns cannot be a property, so that no row could be sent."""
-    for name, _ in sent:
-        if len(name) > LONGEST_NAME:
-            raise InputError(
-                f"{source}: the name of column {name[:30]!r}… has {len(name)} characters, "
-                f"over {LONGEST_NAME} (D4)",
-                "give it a shorter name in the header",
-                plain=f"{source}: the name of a column has over {LONGEST_NAME} characters (D4)",
-            )
-    reserved = [column for name, column in sent if is_reserved(name)]
-    if reserved and not leaves_out:
-        raise InputError(
-            f"{source}: Kissmetrics reserves the names of these columns: {', '.join(map(repr, reserved))}",
-            "leave out: " + " ".join(f"--exclude-property {shlex.quote(name)}" for name in reserved),
-            plain=f"{source}: Kissmetrics reserves the names of {len(reserved)} of its columns",
-        )

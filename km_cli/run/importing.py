@@ -113,12 +113,13 @@ def _make_driver(run: Run[Seen], destination: Destination, *, is_wary: bool) -> 
     window = max(_LEAST_WINDOW, 4 * most)
     transfers = _open_transfers(run, destination, most)
     if transfers is not None:
-        courier = _make_courier(run, destination, most, is_wary=is_wary)
+        courier = _make_courier(run, destination, most, most, is_wary=is_wary)
         return OneThread(transfers, courier, run.clock, window=window)
     most = min(run.settings.concurrency or min(Pool.most, _files_left()), destination.workers)
     if most > 1:
         stay_on_one_core(run.environment)
-    courier = _make_courier(run, destination, most, is_wary=is_wary)
+    # More threads than that take turns and are slower, unless the way is long: then they help.
+    courier = _make_courier(run, destination, most, min(most, Pool.most), is_wary=is_wary)
     return Pool(destination, courier, run.clock, window=window)
 
 
@@ -128,14 +129,19 @@ def _files_left() -> int:
     return max(1, limit - _OTHER_FILES) if limit != resource.RLIM_INFINITY else sys.maxsize
 
 
-def _make_courier(run: Run[Seen], destination: Destination, most: int, *, is_wary: bool) -> Courier:
-    """Return a courier that sends up to `most` requests at a time: always, or as --concurrency auto finds."""
+def _make_courier(
+    run: Run[Seen], destination: Destination, most: int, least: int, *, is_wary: bool
+) -> Courier:
+    """Return a courier that sends up to `most` requests at a time, and as few as help.
+
+    `least` is the fewest if the number was given by --concurrency N; --concurrency auto may go down to one.
+    """
     settings = run.settings
     return Courier(
         Policy(attempts=settings.attempts),
         run.environment.random,
         run.clock.monotonic(),
-        Concurrency(most) if settings.concurrency is None else Concurrency.fixed(most),
+        Concurrency(most, 1 if settings.concurrency is None else least),
         at_once=destination.at_once,
         rate=settings.rate,
         is_wary=is_wary,

@@ -45,7 +45,8 @@ def by_driver(url: str, count: int, in_flight: str, *, by_curl: bool) -> None:
         for number, payload in enumerate(payloads(count), start=1)
     ]
     most = int(in_flight) if in_flight != "auto" else (OneThread if by_curl else Pool).most
-    concurrency = Concurrency(most) if in_flight == "auto" else Concurrency.fixed(most)
+    least = 1 if in_flight == "auto" else most if by_curl else min(most, Pool.most)
+    concurrency = Concurrency(most, least)
     courier = Courier(Policy(), Random(0), clock.monotonic(), concurrency)
     process = Environment({}, sys.stdin, sys.stdout, sys.stderr, clock, Random(0), 0, owns_process=True)
     look_for_cycles_seldom(process)

@@ -1,0 +1,34 @@
+"""The options that several commands share, in groups. `cli/settings.py` turns their values into Settings."""
+
+from km_cli.cli.options.keeping import as_json, asking, config, ledger, output, output_file, rejects, show
+from km_cli.cli.options.reading import (
+    columns,
+    files,
+    format_options,
+    optional_files,
+    selection,
+    source,
+    times,
+)
+from km_cli.cli.options.sending import delivery
+from km_cli.cli.options.words import paths
+
+__all__ = [
+    "as_json",
+    "asking",
+    "columns",
+    "config",
+    "delivery",
+    "files",
+    "format_options",
+    "ledger",
+    "optional_files",
+    "output",
+    "output_file",
+    "paths",
+    "rejects",
+    "selection",
+    "show",
+    "source",
+    "times",
+]

@@ -1,0 +1,109 @@
+"""Options about the files of km-cli: km.toml, ledger and rejects; and about what it prints."""
+
+from __future__ import annotations
+
+import click
+
+from km_cli.cli.options.words import paths
+from km_cli.cli.sections import option, section
+
+
+def _load_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    """Read km.toml before the other options are parsed, since it holds their defaults."""
+    from km_cli.cli.context import load_km_toml
+
+    load_km_toml(ctx, value)
+
+
+config = section(
+    "Configuration",
+    option(
+        "--config",
+        metavar="PATH",
+        shell_complete=paths,
+        default=None,
+        is_eager=True,
+        expose_value=False,
+        callback=_load_config,
+        help="Path of km.toml. Default: the one in this folder, if there is one.",
+    ),
+)
+
+ledger = section(
+    "Ledger and rejects",
+    option(
+        "--overlap",
+        type=click.Choice(["ask", "repeats", "separate"]),
+        default="ask",
+        show_default=True,
+        help="How to treat a row if another file has the same event at the same moment with other values: it "
+        "repeats that event, it is a separate event, or reject the row so that you decide (ask).",
+    ),
+    option(
+        "--as-new",
+        is_flag=True,
+        help="Send a log again although its times, event names or identities have changed since it was sent.",
+    ),
+    option(
+        "--ledger",
+        metavar="PATH",
+        shell_complete=paths,
+        help="The file that remembers every call that was sent. Default: in your state folder.",
+    ),
+)
+
+rejects = section(
+    "Ledger and rejects",
+    option(
+        "--rejects",
+        metavar="PATH",
+        shell_complete=paths,
+        help="The file for rejected rows, where you can correct them: JSON lines, or a table if it ends with "
+        ".csv. Default: JSON lines beside the ledger.",
+    ),
+)
+
+output_file = section(
+    "Output",
+    option(
+        "--output",
+        metavar="PATH",
+        shell_complete=paths,
+        default="km.toml",
+        show_default=True,
+        help="The file to write; - is standard output.",
+    ),
+)
+
+show = section(
+    "Output",
+    option(
+        "--show",
+        type=click.IntRange(0),
+        default=3,
+        show_default=True,
+        metavar="N",
+        help="Show the calls of the first N rows.",
+    ),
+)
+
+as_json = section(
+    "Output",
+    option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print the summary as one JSON object, and nothing else on standard output.",
+    ),
+)
+
+asking = section(
+    "Output",
+    option("--yes", is_flag=True, help="Do not ask for confirmation before sending to Kissmetrics."),
+)
+
+output = section(
+    "Output",
+    option("-v", "--verbose", is_flag=True, help="Print the summary even without a terminal."),
+    option("-q", "--quiet", is_flag=True, help="Print problems only."),
+)

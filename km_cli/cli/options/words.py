@@ -1,0 +1,63 @@
+"""Values of options: names of files, and the words of a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    _Choice = click.Choice[str]
+else:
+    _Choice = click.Choice
+
+
+def paths(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let a shell complete names of files. The type of the option stays text, because - is not a path."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+class Words(_Choice):
+    """The words of a registry. They are looked up when they are needed: `--help` is to load no registry."""
+
+    def __init__(self, look_up: Callable[[], Iterable[str]]) -> None:
+        self._look_up = look_up
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that are registered."""
+        return tuple(self._look_up())
+
+    @choices.setter
+    def choices(self, _none: object) -> None:
+        """Ignore the choices that click sets; the registry has them."""
+
+
+def formats() -> Iterable[str]:
+    from km_cli.inputs.formats import format_words
+
+    return format_words()
+
+
+def exports() -> Iterable[str]:
+    from km_cli.exports import NO_EXPORT, export_tables
+
+    return (*export_tables(), NO_EXPORT)
+
+
+def strategies() -> Iterable[str]:
+    from km_cli.strategies import STRATEGIES
+
+    return STRATEGIES
+
+
+def help_of_to() -> str:
+    from km_cli.destinations import spellings
+
+    return f"{spellings()}."

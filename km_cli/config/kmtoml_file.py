@@ -1,0 +1,154 @@
+"""Reading km.toml, typed and checked. An error names the file, the key and the nearest known key."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from km_cli.config.files import read_small
+from km_cli.config.kmtoml import (
+    PATTERNS,
+    BackfillTable,
+    ColumnsTable,
+    DeliveryTable,
+    KmToml,
+    PersonaTable,
+    SiteTable,
+)
+from km_cli.errors import UsageError, did_you_mean
+
+_LARGEST = 1 << 20
+"""Bytes; a km.toml written by hand has far fewer."""
+
+_LARGEST_NUMBER = 1 << 63
+
+_SEE_SCHEMA = "`km-cli config schema` describes all keys"
+
+
+def read(path: Path) -> KmToml:
+    """Read a km.toml. Raises UsageError if it cannot be read or is wrong."""
+    content = read_small(path, _LARGEST, f"{path}:", "check --config and the file")
+    try:
+        found = tomllib.loads(_unified(content.decode("utf-8-sig")))
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: the file is not UTF-8", "save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}", f"{_SEE_SCHEMA}; text needs quotation marks") from None
+    except ValueError:
+        # Python refuses to convert thousands of digits, and tomllib does not catch that error.
+        raise _too_large(f"{path}:") from None
+    except RecursionError:
+        raise UsageError(f"{path}: tables are nested too deeply", _SEE_SCHEMA) from None
+    _check_keys(path, found, KmToml, "")
+    _check_numbers(found, f"{path}:", "")
+    found = _times_as_text(found)
+    try:
+        return msgspec.convert(found, KmToml)
+    except msgspec.ValidationError as error:
+        message = _located(error)
+        several = _SEVERAL.fullmatch(message)
+        hint = _IN_PERSONA.format(several["name"]) if several else _SEE_SCHEMA
+        raise UsageError(f"{path}: {message}", hint) from None
+
+
+_SEVERAL = re.compile(r"(?:.*\.)?columns\.(?P<name>user|account): Expected .*, got a list")
+_IN_PERSONA = (
+    'several columns go to [[personas]]: name = "{0}", column = […]; list the other personas there too'
+)
+
+
+def _unified(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _check_numbers(value: Any, label: str, place: str) -> None:
+    """Raise UsageError for a whole number of over 64 bits, which SQLite and JSON readers cannot hold."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_numbers(inner, label, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for at, inner in enumerate(value, start=1):
+            _check_numbers(inner, label, f"{place}[{at}]")
+    elif isinstance(value, int) and abs(value) >= _LARGEST_NUMBER:
+        raise _too_large(f"{label} {place}:")
+
+
+def _too_large(label: str) -> UsageError:
+    return UsageError(f"{label} a number has too many digits", "write a smaller number")
+
+
+def _times_as_text(value: Any) -> Any:
+    """Return a value with its dates and times as text, so that they need no quotation marks in TOML."""
+    if isinstance(value, dict):
+        return {key: _times_as_text(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_times_as_text(one) for one in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _located(error: msgspec.ValidationError) -> str:
+    """Return the message of an error, with its place as TOML writes it: `delivery.rate`."""
+    what, _, place = str(error).partition(" - at `")
+    place = place.replace("key` in `", "").rstrip("`").removeprefix("$").lstrip(".").replace("[...]", ".*")
+    place = re.sub(r"\[(\d+)\]", lambda number: f"[{int(number[1]) + 1}]", place)
+    for pattern, words in PATTERNS.items():
+        what = what.replace(f"matching regex {pattern!r}", words)
+    what = re.sub("`([^`]*)`", _in_toml, what.replace("Object missing", "missing"))
+    return f"{place}: {what}" if place else what
+
+
+def _in_toml(kinds: re.Match[str]) -> str:
+    """Return the names of types in the words of TOML."""
+    return " or ".join(_KINDS.get(kind, kind) for kind in kinds[1].split(" | ") if kind != "null")
+
+
+_KINDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "a table",
+    "array": "a list",
+}
+
+
+def _check_keys(path: Path, found: Any, table: type[Struct], place: str) -> None:
+    """Raise UsageError for the first unknown key; its hint is the nearest known key."""
+    if not isinstance(found, dict):
+        return
+    fields = {field.name: field.type for field in msgspec.structs.fields(table)}
+    for key, value in found.items():
+        if key not in fields:
+            raise UsageError(
+                f"{path}: {place}{key} is not a known key",
+                did_you_mean(key, fields, f"the keys are: {', '.join(fields)}", place.__add__),
+            )
+        for inner, below in _tables(key, value):
+            if kind := _TABLES.get(re.sub(r"\[\d+\]", "", f"{place}{key}")):
+                _check_keys(path, below, kind, f"{place}{inner}.")
+
+
+def _tables(key: str, value: Any) -> list[tuple[str, Any]]:
+    """Return the tables below a key, each with its name."""
+    if isinstance(value, list):
+        return [(f"{key}[{at}]", one) for at, one in enumerate(value, start=1)]
+    if key == "sites" and isinstance(value, dict):
+        return [(f"{key}.{name}", one) for name, one in value.items()]
+    return [(key, value)]
+
+
+_TABLES: dict[str, type[Struct]] = {
+    "columns": ColumnsTable,
+    "sites": SiteTable,
+    "personas": PersonaTable,
+    "delivery": DeliveryTable,
+    "backfill": BackfillTable,
+    "backfill.columns": ColumnsTable,
+    "backfill.personas": PersonaTable,
+}

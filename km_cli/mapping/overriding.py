@@ -1,0 +1,67 @@
+"""Columns of a known reading, overridden by those that are asked for now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns
+from km_cli.mapping.found_columns import FoundColumns, usual_names
+from km_cli.mapping.recognition import asked_by_role, conditions, persona_columns, renamed
+from km_cli.model import Persona
+
+
+def override_columns(
+    known: Columns,
+    column_options: ColumnOptions,
+    personas: Sequence[Persona],
+    found: tuple[str, ...],
+    source: str,
+) -> Columns:
+    """Return a reading's columns, overridden by those that are asked for now.
+
+    Raises InputError if a column that was asked for is missing.
+    """
+    # A column of the log counts as found, even if none of its rejects in this file has it.
+    columns = FoundColumns(
+        (*found, *(name for name in known.named if name not in found)), source, tabular=False
+    )
+    asked = {role: columns.value(name, role) for role, name in asked_by_role(column_options) if name}
+    before = {one.persona: one for one in known.personas}
+    people = [
+        _overridden(persona, before.get(persona.name, PersonaColumns(persona.name)), columns, known.taken)
+        for persona in personas
+    ]
+    event_name = column_options.event_name or ("" if "event" in asked else known.event_name)
+    properties = columns.all_named(column_options.properties, "property")
+    ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
+    excluded = columns.all_named(column_options.exclude, "exclude-property") or ()
+    return known._replace(
+        personas=tuple(people),
+        event="" if event_name else asked.get("event", known.event),
+        timestamp=asked.get("timestamp", known.timestamp),
+        id=asked.get("id", known.id),
+        properties=known.properties if properties is None else properties,
+        exclude=(*known.exclude, *excluded, *ignored),
+        flatten=known.flatten or column_options.flatten,
+        event_name=event_name,
+        ignore=tuple(dict.fromkeys((*known.ignore, *ignored))),
+        rename=renamed(column_options, columns) or known.rename,
+        constant=column_options.constant or known.constant,
+        where=conditions(column_options, columns) or known.where,
+        skip_anonymous=known.skip_anonymous or column_options.skip_anonymous,
+        without_event=known.without_event or column_options.without_event,
+        leave_out_reserved=known.leave_out_reserved or column_options.leave_out_reserved,
+        at=column_options.at or known.at,
+        times=() if column_options.timestamp or column_options.at else known.times,
+    )
+
+
+def _overridden(
+    persona: Persona, before: PersonaColumns, columns: FoundColumns, taken: frozenset[str]
+) -> PersonaColumns:
+    """Return a persona's columns; where none is asked for now, its identity is in those of `before`."""
+    if persona.column:
+        return persona_columns(persona, columns.value(persona.column, persona.name), columns)
+    identity = before.identity or columns.usual(usual_names(persona.name), taken)
+    made = persona_columns(persona, identity, columns)
+    return made._replace(others=before.others, nobody=made.nobody or before.nobody)

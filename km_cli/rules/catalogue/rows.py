@@ -1,0 +1,99 @@
+"""Descriptions of the findings about rows: selected or not, alike, sent before, refused."""
+
+from __future__ import annotations
+
+from km_cli.rules.base import NO_EXAMPLE, About, Example, Severity, log
+from km_cli.rules.catalogue.logs import many_events
+
+ROWS: tuple[About, ...] = (
+    About(
+        "left-out",
+        Severity.NOTE,
+        "Rows are left out by --since, --until, --only, --skip, --where, or km.toml's skip or where.",
+        "To send the rest, import without these options.",
+        "",
+        Example(
+            log("09:00:00Z,ada,Acme,Paid", "09:01:00Z,ada,Acme,Left"),
+            log("09:00:00Z,ada,Acme,Paid"),
+            ("--only", "Paid"),
+        ),
+    ),
+    About(
+        "no-such-event",
+        Severity.NOTE,
+        "No row has an event with this name, which --only, --skip or km.toml has.",
+        "Correct the name; the finding says which name in the log is nearest.",
+        "",
+        Example(log("09:00:00Z,ada,Acme,Paid"), log("09:00:00Z,ada,Acme,Payd"), ("--only", "Payd")),
+    ),
+    About(
+        "unmet-condition",
+        Severity.NOTE,
+        "No row meets a condition on a column (--where, or where in km.toml), or has its column.",
+        "Correct the condition: values are compared as they are. The finding proposes the nearest one.",
+        "",
+        Example(
+            log("09:00:00Z,ada,Acme,Paid,track", more="type"),
+            log("09:00:00Z,ada,Acme,Paid,page", more="type"),
+            ("--where", "type=page"),
+        ),
+    ),
+    About(
+        "alike-rows",
+        Severity.NOTE,
+        "Rows are alike in every column, or have the same id: they are sent as one event.",
+        "Nothing, if the log repeats lines. If they are several events, a column must tell them apart.",
+        "",
+        Example(
+            log("09:05:00Z,ada,Acme,Paid,1", "09:05:00Z,ada,Acme,Paid,1", more="order"),
+            log("09:05:00Z,ada,Acme,Paid,1", "09:05:00Z,ada,Acme,Paid,2", more="order"),
+        ),
+    ),
+    About(
+        "one-column",
+        Severity.NOTE,
+        "Rows differ from the row before only in a column that is not sent: each is sent as an event.",
+        "If that column is an offset or a time of arrival, and the log repeats lines: --ignore-column NAME.",
+        "",
+        Example(
+            log("09:05:00Z,ada,Acme,Paid,1", "09:05:00Z,ada,Acme,Paid,2", more="offset"),
+            log("09:05:00Z,ada,Acme,Paid,1", "09:06:00Z,ada,Acme,Paid,2", more="offset"),
+            ("--no-properties",),
+        ),
+    ),
+    About(
+        "id-column",
+        Severity.NOTE,
+        "A column has a different value in every row: it may be the log's own id of the event.",
+        "Use --id NAME if every export of the log has the same ids.",
+        "",
+        Example(
+            many_events(60, "Paid", "event_id", ",{n}-paid"),
+            many_events(60, "Paid", "row", ",{n}"),
+        ),
+    ),
+    About(
+        "conflict",
+        Severity.NOTE,
+        "Another log has an event of this person and moment with other values: the row is rejected.",
+        "If it is another event: --overlap separate. If it is the same, changed since: --overlap repeats.",
+        "",
+        NO_EXAMPLE,
+    ),
+    About(
+        "changed",
+        Severity.DROPS,
+        "The event was sent before with other values: it is not sent again (--overlap repeats, or its id).",
+        "Nothing, if the first values are right. If these are other events: --overlap separate.",
+        "km-cli",
+        NO_EXAMPLE,
+    ),
+    About(
+        "refused",
+        Severity.NOTE,
+        "The destination rejected a call: the rejects file has the parts of the row that are still owed.",
+        "Read the destination's answer, then import the rejects file: only the missing parts are sent.",
+        "",
+        NO_EXAMPLE,
+    ),
+)
