@@ -12,7 +12,7 @@ from km_cli.inputs import Source, open_reader
 from km_cli.inputs.base import LONGEST_RECORD
 from km_cli.inputs.jsonl import parse_object
 from km_cli.inputs.lines import BLOCK
-from km_cli.model import Reject
+from km_cli.model import Reject, Row
 from tests.support.reading import (
     HEADERS,
     ROWS,
@@ -182,6 +182,14 @@ NOT_UNDERSTOOD: list[tuple[str, bytes, str, tuple[str, ...]]] = [
     ("JSON array on one line", b' [{"a":1}]', "x.json", ("JSON array", "jq -c '.[]' ")),
     ("JSON array below a blank line", b'\n[\n{"a":1},\n{"a":2}\n]\n', "x.jsonl", ("JSON array",)),
     ("JSON array with a mark", b'\xef\xbb\xbf[{"a":1}]\n', "x.jsonl", ("JSON array",)),
+    ("rows in an object", b'{"Records":[{"a":1},{"a":2}]}', "x.json",
+     ("'Records'", "jq -c '.Records[]' ", " > lines.jsonl")),
+    ("rows in an object on lines", b'{\n "object": "list",\n "data": [\n  {"a": 1}\n ]\n}\n', "x.json",
+     ("'data'", "jq -c '.data[]' ", "x.json")),
+    ("rows in an object of odd name", b'{"the rows":[{"a":1}],"paging":{"next":"2"}}\n', "x.json",
+     ("""jq -c '.["the rows"][]' """,)),
+    ("rows in a long object", b'{"Records":[' + b'{"a":1},' * 200_000 + b'{"a":2}]}\n', "x.json",
+     ("jq -c '.Records[]' ",)),
     ("indented JSON", b'{\n  "a": 1\n}\n', "x.json",
      ("none of its first lines is a JSON object", "jq -c . ")),
     ("no JSON at all", b"user,event\n", "x.jsonl", ("none of its first lines is a JSON object",)),
@@ -197,6 +205,22 @@ def test_inputs_that_are_not_understood(data: bytes, name: str, said: tuple[str,
     whole = f"{error} {error.hint}"
     assert name in str(error)
     assert [part for part in said if part not in whole] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"user": "ada", "event": "Paid", "items": [{"sku": "a"}]}',
+        b'{"items": [{"sku": "a"}], "user": "ada"}',
+        b'{"type": "list", "data": ["a"]}',
+        b'{"type": "list", "data": []}',
+    ],
+)
+def test_a_row_with_a_list_is_a_row(line: bytes) -> None:
+    """It has members of its own, or its list holds no rows."""
+    with written(line + b"\n", "x.jsonl") as source:
+        (row,) = read_all(source)
+    assert isinstance(row, Row)
 
 
 def test_names_in_commands_can_be_copied() -> None:

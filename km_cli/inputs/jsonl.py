@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from km_cli.errors import InputError
@@ -18,6 +19,7 @@ from km_cli.inputs.base import (
     not_text,
     too_long,
 )
+from km_cli.inputs.envelope import envelope_error, is_envelope, key_of_rows
 from km_cli.inputs.keys import keys_of
 from km_cli.inputs.lines import Overlong
 from km_cli.inputs.messages import excerpt, shell_command
@@ -40,6 +42,8 @@ class JsonLines(Format):
     def layout(self, text: Text) -> Layout:
         """Return the keys of the first objects, nested ones dotted. Raises InputError if there are none."""
         columns, regular = keys_of(text.head, _paths, self.longest_line)
+        if key := key_of_rows(text.head):
+            _check_rows(text.source, text.head, key, has_rows=bool(columns))
         if not columns and text.head.removeprefix(BOM).strip():
             raise text.broken or _no_objects(text.source, text.head)
         return Layout(columns, regular)
@@ -136,6 +140,16 @@ def parse_object(raw: bytes, normalised: dict[str, int] | None = None) -> dict[s
         raise ValueError(f"not a JSON object but {excerpt(text)}")
     check_value(values, text)
     return values
+
+
+def _check_rows(source: str, head: bytes, key: str, *, has_rows: bool) -> None:
+    """Raise InputError if an input is one object with its rows in a list, on one line or on several."""
+    first = head.split(b"\n", 1)[0]
+    is_envelope_of_rows = not has_rows or first.removeprefix(BOM).strip() == b"{"
+    with suppress(ValueError, RecursionError):
+        is_envelope_of_rows = is_envelope(parse_object(first), key)
+    if is_envelope_of_rows:
+        raise envelope_error(source, key)
 
 
 def _array_error(source: str) -> InputError:
