@@ -97,6 +97,10 @@ class OtherReadings(Protocol):
         """
         ...
 
+    def has_other_form(self, own: int, other: int) -> bool:
+        """Tell whether one of two logs has a column as one text, and the other has its members as columns."""
+        ...
+
     def place(self, known: KnownRow) -> str:
         """Return the place of a row, for a message."""
         ...

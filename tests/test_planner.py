@@ -63,6 +63,10 @@ class Readings:
         names = {column_fingerprint(name): name for name in common}
         return sorted(name for mark, name in names.items() if here.get(mark) != there.get(mark))
 
+    def has_other_form(self, _own: int, _other: int) -> bool:
+        """All of them are tables."""
+        return False
+
     def _columns(self, reading: int) -> tuple[str, ...]:
         return self.columns.get(reading, COLUMNS)
 

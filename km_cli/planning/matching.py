@@ -101,12 +101,26 @@ class Matching:
             )
         claim = known_call.claim_of(decision.reading)
         if fingerprint.total not in known_call.totals and (
-            columns := self._differing(known_call, fingerprint, decision)
+            columns := self._changed_columns(known_call, fingerprint, decision)
         ):
             decision.note_changed(call, self._describe_origin(known_call, columns, decision))
         elif claim and claim.has_id and claim.line != decision.line:
             decision.note_alike_rows()
         return bool(claim and claim.has_id) or self._match(known_call, fingerprint, decision)
+
+    def _changed_columns(
+        self, known_call: KnownCall, fingerprint: CallFingerprint, decision: RowDecision
+    ) -> list[str]:
+        """Return the columns in which a row differs from the row with its id, which was sent.
+
+        Logs of two forms, such as a table and JSON lines, have no columns to compare in common. There, it
+        counts whether the properties of the call are the same.
+        """
+        columns = self._differing(known_call, fingerprint, decision)
+        if columns and set(split_pairs(fingerprint.pairs)) == set(split_pairs(known_call.pairs)):
+            first = known_call.claims[0]
+            return [] if self._others.has_other_form(decision.reading, first.reading) else columns
+        return columns
 
     def _known_in_reading(
         self, call: Record, fingerprint: CallFingerprint, candidates: list[KnownCall], decision: RowDecision

@@ -187,6 +187,14 @@ class Overlaps:
             differing -= (here.ids | there.ids) - (_names(mine) & _names(theirs))
         return sorted(here.names.get(one) or there.names.get(one, "?") for one in differing)
 
+    def has_other_form(self, own: int, other: int) -> bool:
+        """Tell whether one of two logs has a column as one text, and the other has its members as columns.
+
+        The cells of a table may hold JSON, for example the `properties` of an export.
+        """
+        here, there = (self._columns_of(number).names.values() for number in (own, other))
+        return _opens(here, there) or _opens(there, here)
+
     def _is_beside(self, own: int, other: int) -> bool:
         known = self._beside.get((own, other))
         if known is None:
@@ -250,6 +258,11 @@ def _columns(reading: Reading) -> _Columns:
     regular = frozenset(map(column_fingerprint, reading.regular)) - ignored
     ids = frozenset([column_fingerprint(columns.id)] if columns.id else [])
     return _Columns(frozenset(names), regular, frozenset(ignored | notation), ids, names)
+
+
+def _opens(names: Iterable[str], others: Iterable[str]) -> bool:
+    """Tell whether one of these columns is a member of one of the others."""
+    return not {name.partition(".")[0] for name in names if "." in name}.isdisjoint(others)
 
 
 def _names(pairs: set[bytes]) -> set[bytes]:
