@@ -394,3 +394,63 @@ def test_an_ignored_object_does_not_name_the_account(
     log = jsonl(tmp_path / "log.jsonl", segment(1, context={"groupId": "acme"}))
     importer("import", log, "--ignore-column", "context").ended(0)
     assert people(tracker) == {"u1"}
+
+
+SHARED = """
+[columns]
+exclude = [{}]
+ignore = ["kafka_offset"]
+[[backfill]]
+name = "segment"
+files = ["log.jsonl"]
+export = "segment"
+"""
+
+
+@pytest.mark.parametrize("name", ["card", "properties.card", "never.seen"])
+def test_what_is_excluded_from_all_logs_is_excluded_from_an_export(
+    importer: Command, tracker: Tracker, tmp_path: Path, name: str
+) -> None:
+    """By the name of the property or of its column, also where the first rows lack it."""
+    configure(importer, SHARED.format(f'"{name}"'))
+    late = {"properties": {"plan": "pro", "card": "4242"}}
+    jsonl(tmp_path / "log.jsonl", segment(1), segment(2, **late))
+    importer("backfill").ended(0)
+    cards = {value for call in arrivals(tracker.hits) for key, value in call.properties if key == "card"}
+    assert len(tracker.hits) == 2
+    assert cards == ({"4242"} if name == "never.seen" else set())
+
+
+def test_a_misspelt_exclusion_of_the_source_itself_is_an_error(importer: Command, tmp_path: Path) -> None:
+    own = '[backfill.columns]\nexclude = ["contextt"]\n'
+    configure(importer, SHARED.format('"card"') + own)
+    jsonl(tmp_path / "log.jsonl", segment(1))
+    assert "no column 'contextt'" in " ".join(importer("backfill").ended(2).err.split())
+
+
+@pytest.mark.parametrize("other", ["posthog-text.jsonl", "posthog.csv"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_same_events_in_another_form_are_not_changed(
+    importer: Command, tracker: Tracker, other: str, is_first: bool
+) -> None:
+    """A table has the properties as one text. Nothing that was sent is another, so no finding says so."""
+    first, then = (other, "posthog.jsonl") if is_first else ("posthog.jsonl", other)
+    importer("import", DATA / first).ended(0)
+    before = len(tracker.hits)
+    summary = importer("import", DATA / then, "--json").ended(0).summary
+    assert len(tracker.hits) == before
+    assert summary["calls"]["planned"] == 0
+    assert "changed" not in summary["findings"]
+
+
+def test_an_event_that_was_changed_in_another_form_is_reported(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    importer("import", DATA / "posthog.jsonl").ended(0)
+    text = (DATA / "posthog.csv").read_text(encoding="utf-8")
+    log = tmp_path / "log.csv"
+    log.write_text(text.replace('""plan"": ""pro""', '""plan"": ""team""', 1), encoding="utf-8")
+    before = len(tracker.hits)
+    summary = importer("import", log, "--json").ended(0).summary
+    assert summary["findings"]["changed"] > 0
+    assert len(tracker.hits) == before

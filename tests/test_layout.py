@@ -14,7 +14,7 @@ import km_cli
 
 ROOT = Path(km_cli.__file__).parent
 
-FOUNDATION = {"model", "protocols", "errors", "kissmetrics", "memory", "json_text"}
+FOUNDATION = {"model", "protocols", "errors", "kissmetrics", "memory", "json_text", "toml_text"}
 STAGES = {
     "inputs",
     "mapping",
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "kissmetrics": set(),
     "memory": set(),
     "json_text": set(),
+    "toml_text": set(),
     **dict.fromkeys(STAGES, FOUNDATION),
     "inference": FOUNDATION | {"mapping"},  # it reads values as the mapping would
     "exports": FOUNDATION | {"mapping"},  # its tables fill in what the mapping leaves open

@@ -65,7 +65,18 @@ def make_column_options(context: click.Context) -> ColumnOptions:
         withheld_alias="" if flags["allow_alias"] or columns.alias is UNSET else columns.alias,
         profiles=flags["profiles"],
         at=_time(context, at) if at else "",
+        times=_other_times(context) if timestamp else (),
+        optional=_united(columns.optional, ()),
     )
+
+
+def _other_times(context: click.Context) -> tuple[str, ...]:
+    """Return the columns of km.toml's `timestamp` behind the first one; a flag or a variable replaces all."""
+    named = km_toml_of(context).config.columns.timestamp
+    is_ours = context.get_parameter_source("timestamp") is ParameterSource.DEFAULT_MAP
+    if not is_ours or not isinstance(named, list):
+        return ()
+    return tuple(one for one in dict.fromkeys(named) if one != named[0])
 
 
 def _conditions(before: object, flag: Iterable[str]) -> tuple[Condition, ...]:
@@ -108,6 +119,8 @@ def columns_named_at(context: click.Context) -> NamedAt:
         value = flags[parameter]
         for name in (value,) if isinstance(value, str) else value:
             places.setdefault((role, name), label_of_flag(context, parameter).removesuffix(":"))
+    for name in _other_times(context):
+        places.setdefault(("timestamp", name), label_of_flag(context, "timestamp").removesuffix(":"))
     for persona in config.personas:
         columns = [persona.column] if isinstance(persona.column, str) else persona.column
         if not flags.get(persona.name):

@@ -15,6 +15,7 @@ from km_cli.cli.context import WITHOUT_FLAG, KmTomlFile, environment_of, keys_fo
 from km_cli.cli.import_ import command as import_command
 from km_cli.cli.sections import Command, Group
 from km_cli.cli.terminal.show import put
+from km_cli.toml_text import quoted
 
 
 class _Value(NamedTuple):
@@ -92,6 +93,9 @@ def _values(context: click.Context) -> Iterator[_Value]:
         context.set_parameter_source(name, source)
         missing = param.value_is_missing(value) or value in ("", ())
         value = None if missing else param.type_cast_value(context, value)
+        several = getattr(km_toml_of(context).config.columns, name, None) if table == "columns" else None
+        if source is ParameterSource.DEFAULT_MAP and name == "timestamp" and isinstance(several, list):
+            value = several
         if key == "to" and value is not None:
             value = re.sub(
                 "//.*@", "//***@", value
@@ -105,7 +109,7 @@ def _without_flags(km_toml: KmTomlFile) -> Iterator[_Value]:
     """Yield the keys of [columns] that have no flag."""
     for key in WITHOUT_FLAG:
         value = getattr(km_toml.config.columns, key)
-        is_set = isinstance(value, dict | str | bool)
+        is_set = isinstance(value, dict | list | str | bool)
         yield _Value("columns", key, value if is_set else None, "km.toml" if is_set else "not set")
 
 
@@ -161,4 +165,4 @@ def _toml(value: Any) -> str:
         return "{ " + ", ".join(f"{_key(name)} = {_toml(one)}" for name, one in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return quoted(value) if isinstance(value, str) else json.dumps(value)

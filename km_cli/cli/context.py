@@ -21,7 +21,7 @@ _PLACE_KEY = "km_cli.place"
 _NAME = "km.toml"
 _PATH_KEYS = ("ledger", "rejects")
 
-WITHOUT_FLAG = ("rename", "constant", "alias", "without_event", "leave_out_reserved")
+WITHOUT_FLAG = ("rename", "constant", "alias", "without_event", "leave_out_reserved", "optional")
 """Keys of [columns] that have no flag."""
 
 _PARAMETERS = {"id": "event_id", "allow_id": "allowed"}
@@ -149,6 +149,8 @@ def _as_flag(key: str, value: Any, folder: Path) -> Any:
         return str(folder / expanded(value, f"km.toml, delivery.{key}:"))
     if key == "to" and value.startswith("local:"):
         return "local:" + str(folder / expanded(value.removeprefix("local:"), "km.toml, delivery.to:"))
+    if key == "timestamp" and isinstance(value, list):
+        return value[0]
     return str(value) if key == "max_rejects" else value
 
 

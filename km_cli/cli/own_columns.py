@@ -95,15 +95,27 @@ def _take(context: click.Context, made: click.Context, param: click.Parameter, n
     made.set_parameter_source(name, source)
 
 
-_SHARED = ("exclude", "ignore", "constant", "skip", "skip_anonymous", "ambiguous", "leave_out_reserved")
+_SHARED = (
+    *("exclude", "ignore", "constant", "skip", "skip_anonymous", "ambiguous", "leave_out_reserved"),
+    "optional",
+)
 """Keys of [columns] that hold for a source that names its export. The others describe other logs."""
+
+_LEFT_OUT = ("exclude", "ignore", "optional")
+"""Those of them that name columns of all logs, so that an export may lack some."""
 
 
 def _left_to_table(config: KmToml) -> KmToml:
-    """Return km.toml without the columns that the table of an export names."""
+    """Return km.toml without the columns that the table of an export names.
+
+    Its columns that are left out of all logs are left out of the export as well, if it has them.
+    """
     from msgspec.structs import replace
 
     shared = {key: getattr(config.columns, key) for key in _SHARED}
+    lists = [value for key in _LEFT_OUT if isinstance(value := shared[key], list)]
+    if lists:
+        shared["optional"] = list(dict.fromkeys(name for names in lists for name in names))
     people = [
         replace(one, column="") if not at or one.name == "account" else one
         for at, one in enumerate(config.personas)
@@ -123,6 +135,8 @@ def _merged(config: KmToml, table: BackfillTable) -> KmToml:
     if table.export:
         own["export"] = table.export
         config = config if table.export == NO_EXPORT else _left_to_table(config)
+        if isinstance(shared := config.columns.optional, list) and table.export != NO_EXPORT:
+            own["optional"] = [*shared, *own.get("optional", ())]
     if not table.personas:
         return replace(config, columns=replace(config.columns, **dropped, **own))
     dropped |= {name: UNSET for name in ("user", "account") if name not in own}

@@ -52,7 +52,14 @@ class ColumnsTable(_Table, frozen=True):
     account: Text | UnsetType = UNSET
     event: Text | UnsetType = UNSET
     event_name: Annotated[str, Meta(description="the event of every row")] | UnsetType = UNSET
-    timestamp: Text | UnsetType = UNSET
+    timestamp: (
+        Text
+        | Annotated[
+            list[Text],
+            Meta(min_length=1, description="column of the time, or columns: the first that is not empty"),
+        ]
+        | UnsetType
+    ) = UNSET
     timezone: Annotated[str, Meta(description="zone of times without an offset")] | UnsetType = UNSET
     time_format: Annotated[str, Meta(description="format of times, such as %d/%m/%Y %H:%M")] | UnsetType = (
         UNSET
@@ -126,6 +133,13 @@ class ColumnsTable(_Table, frozen=True):
     leave_out_reserved: (
         Annotated[
             bool, Meta(description="if true, properties that Kissmetrics reserves are left out and counted")
+        ]
+        | UnsetType
+    ) = UNSET
+    optional: (
+        Annotated[
+            list[Text],
+            Meta(description="columns that a file, or its first rows, may lack; no error is made of that"),
         ]
         | UnsetType
     ) = UNSET

@@ -20,6 +20,9 @@ from km_cli.planning import Collisions
 _OLD_OPTIONS = ColumnOptions._fields.index("ignore")
 """How many column options the first version had: those before `ignore`."""
 
+_TIMES = ColumnOptions._fields.index("times")
+"""The place of the options that are no part of the list of newer ones: `optional` makes no other calls."""
+
 
 class Transport(Enum):
     """The library that sends calls."""
@@ -97,8 +100,10 @@ class Settings:
         # Options that older versions lack are left out if unused: older ledgers have digests without them.
         if options.ignore:
             parts.append(sorted(options.ignore))
-        if any(newer := options[_OLD_OPTIONS + 1 : -1]):  # `times` are never asked for
+        if any(newer := options[_OLD_OPTIONS + 1 : _TIMES]):
             parts.append(newer)
+        if options.times:
+            parts.append(["times", options.times])
         if self.export:
             parts.append(["export", self.export])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

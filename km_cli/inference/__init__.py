@@ -11,9 +11,10 @@ from km_cli.inference.profiles import INFERRED_ROWS, Profiles, profile
 from km_cli.inference.questions import busiest, questions
 from km_cli.inference.relations import Relations
 from km_cli.inference.words import PROGRAMS, may_be_id, word_of
-from km_cli.inference.writing import are, backfill_text, counted, listed, quoted, toml_text
+from km_cli.inference.writing import are, backfill_text, counted, listed, toml_text
 from km_cli.kissmetrics import LONGEST_NAME, is_reserved, is_set_by_kissmetrics
 from km_cli.model import Row
+from km_cli.toml_text import quoted
 
 __all__ = [
     "INFERRED_ROWS",

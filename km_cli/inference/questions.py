@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
-from km_cli.inference.writing import counted, quoted
+from km_cli.inference.writing import counted
 from km_cli.kissmetrics import MOST_INSTANCES
+from km_cli.toml_text import quoted
 
 
 def questions(found: Inferred) -> tuple[str, ...]:

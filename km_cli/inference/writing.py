@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from km_cli.inference.findings import EventFound, Guess, Inferred, PersonaFound, TimesFound
 from km_cli.kissmetrics import MOST_INSTANCES
+from km_cli.toml_text import quoted
 
 _MOST_NAMED = 12
-
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-
 
 _BACKFILL = (
     "# [[backfill]]  # the files that `km-cli backfill` reads every night",
@@ -26,19 +24,6 @@ _EITHER = (
     '# overlap = "repeats"  # new exports of the same data: it is the same event, with changed values',
     '# overlap = "separate"  # logs of several hosts, rotated logs: it is another event',
 )
-
-
-def quoted(text: str) -> str:
-    """Return text as a TOML string on one line, its invisible characters escaped."""
-    return f'"{"".join(map(_escaped, text))}"'
-
-
-def _escaped(letter: str) -> str:
-    if letter in _ESCAPES:
-        return _ESCAPES[letter]
-    if letter.isprintable():
-        return letter
-    return f"\\u{ord(letter):04X}" if ord(letter) <= 0xFFFF else f"\\U{ord(letter):08X}"
 
 
 def listed(names: Iterable[str]) -> str:

@@ -31,7 +31,8 @@ class ColumnOptions(NamedTuple):
 
     With `profiles`, no row has an event: each sets its properties. `at` is the time of every row then, for
     files without a time column, as a text that `Times` reads without options. Where the timestamp is empty,
-    the first of the `times` that is not empty is the time; only tables of exports have them.
+    the first of the `times` that is not empty is the time. An input, or its first rows, may lack the columns
+    in `optional`.
     """
 
     event: str = ""
@@ -53,6 +54,7 @@ class ColumnOptions(NamedTuple):
     profiles: bool = False
     at: str = ""
     times: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
 
 class PersonaColumns(NamedTuple):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from km_cli.errors import MOST_LISTED, InputError, did_you_mean, nearest
 from km_cli.mapping.nested import MEMBERS, root
+from km_cli.toml_text import quoted
 
 USUAL = {
     "user": ("user", "user_id", "email", "person", "identity", "distinct_id"),
@@ -55,7 +55,10 @@ NamedAt = Mapping[tuple[str, str], str]
 
 
 class FoundColumns:
-    """The columns that one input has. Finds one of them by its name or by a role's usual names."""
+    """The columns that one input has. Finds one of them by its name or by a role's usual names.
+
+    It is no error if an input, or its first rows, lacks a column in `optional`.
+    """
 
     def __init__(
         self,
@@ -64,30 +67,36 @@ class FoundColumns:
         *,
         tabular: bool,
         named_at: NamedAt = MappingProxyType({}),
+        optional: Collection[str] = (),
     ) -> None:
         self._names = names
         self._named_at = named_at
-        self._source = source
-        self._tabular = tabular
+        self.source = source
+        self.are_of_table = tabular
+        self._optional = frozenset(optional)
 
     def value(self, name: str, role: str, *, sparse: bool = False) -> str:
-        """Return the column of a role. Raises InputError if there is none, or if it holds objects."""
+        """Return the column of a role, "" for an optional one that a table lacks.
+
+        Raises InputError if there is none, or if it holds objects.
+        """
         column = self.named(name, role, sparse=sparse)
-        if inside := [] if column in self._names else self._inside(column):
+        if inside := [] if column in self._names or not column else self._inside(column):
             raise InputError(
-                f"{self._source}: {column!r} ({self._place(role, name)}) is an object with "
+                f"{self.source}: {column!r} ({self._place(role, name)}) is an object with "
                 f"{', '.join(inside[:12])}",
                 f"name a column in it: {how_to_ask(role, inside[0])}",
-                plain=f"{self._source}: the column asked for as {role} is an object",
+                plain=f"{self.source}: the column asked for as {role} is an object",
             )
         return column
 
     def named(self, name: str, role: str, *, sparse: bool = False) -> str:
         """Return the column of this name, or the only one that differs from it in upper and lower case alone.
 
-        A `sparse` column is accepted although none of the first objects has it. Raises InputError.
+        A `sparse` column is accepted although none of the first objects has it, and so is an optional one.
+        Of a table, an optional column that is not there is "". Raises InputError.
         """
-        is_object = not self._tabular or role in _LEFT_OUT
+        is_object = not self.are_of_table or role in _LEFT_OUT
         if name in self._names or (is_object and self._inside(name)):
             return name
         alike = [path for path in self._names if path.casefold() == name.casefold()]
@@ -95,35 +104,42 @@ class FoundColumns:
             return alike[0]
         if name.endswith(MEMBERS) and not _takes_members(role):
             raise InputError(
-                f"{self._source}: {name!r} ({_place(role)}) means all members of an object, not one column",
+                f"{self.source}: {name!r} ({_place(role)}) means all members of an object, not one column",
                 f"name one column, or the object itself: {name.removesuffix(MEMBERS)!r}",
             )
         if _BEFORE_FIRST.search(name):
             raise InputError(
-                f"{self._source}: {name!r} ({self._place(role, name)}) is before the first item of a list",
+                f"{self.source}: {name!r} ({self._place(role, name)}) is before the first item of a list",
                 f"count from 0: {_BEFORE_FIRST.sub('.0', name)!r} is the first item",
             )
-        if self._reaches_inside(name, role) or (sparse and not self._tabular):
+        if self._reaches_inside(name, role) or (sparse and not self.are_of_table):
             return name
+        if name.removesuffix(MEMBERS) in self._optional:
+            return "" if self.are_of_table else name
         if name == _UNANSWERED:
             raise InputError(
-                f"{self._source}: km.toml does not say yet which column is the {role}; {self._list()}",
+                f"{self.source}: km.toml does not say yet which column is the {role}; {self._list()}",
                 f'answer the question beside "{_UNANSWERED}" in km.toml',
-                plain=f"{self._source}: km.toml does not say yet which column is the {role}",
+                plain=f"{self.source}: km.toml does not say yet which column is the {role}",
             )
         raise InputError(
-            f"{self._source}: there is no column {name!r} ({self._place(role, name)}); {self._list()}",
+            f"{self.source}: there is no column {name!r} ({self._place(role, name)}); {self._list()}",
             self._hint(did_you_mean(name, self._names, "name one of the columns found", repr)),
-            plain=f"{self._source}: there is no column {name!r} ({self._place(role, name)})",
+            plain=f"{self.source}: there is no column {name!r} ({self._place(role, name)})",
         )
 
     def all_named(
         self, names: tuple[str, ...] | None, role: str, *, sparse: bool = False
     ) -> tuple[str, ...] | None:
-        """Return the columns with these names, each once; None for None."""
+        """Return the columns with these names that the input may have, each once; None for None."""
         if names is None:
             return None
-        return tuple(dict.fromkeys(self.named(name, role, sparse=sparse) for name in names))
+        found = ((name, self.named(name, role, sparse=sparse)) for name in names)
+        return tuple(dict.fromkeys(column for name, column in found if column or not name))
+
+    def beginning(self, prefix: str) -> list[str]:
+        """Return the columns whose names begin so, in small or capital letters."""
+        return [name for name in self._names if name.casefold().startswith(prefix.casefold())]
 
     def usual(self, words: tuple[str, ...], taken: frozenset[str]) -> str:
         """Return the column with the first of these usual names that is not `taken`, "" if there is none."""
@@ -142,9 +158,9 @@ class FoundColumns:
         hint = "name the column: " + " or ".join(how_to_ask(role) for role in roles) + also
         if near:
             hint += f"; perhaps {how_to_ask(*near[0])}?"
-        if self._tabular and self._names[:1] and self._names[0].startswith("#"):
+        if self.are_of_table and self._names[:1] and self._names[0].startswith("#"):
             hint += "; or leave out the first line if it is a comment: tail -n +2"
-        message = f"{self._source}: no column was recognised as {' or '.join(roles)}"
+        message = f"{self.source}: no column was recognised as {' or '.join(roles)}"
         return InputError(f"{message}; {self._list()}", self._hint(hint), plain=message)
 
     def _near(self, role: str) -> list[str]:
@@ -184,7 +200,7 @@ class FoundColumns:
         if role == _IGNORED:
             return False  # rows are compared by whole columns
         path = name.removesuffix(MEMBERS)
-        return bool(root(path, self._names) or (not self._tabular and self._inside(path)))
+        return bool(root(path, self._names) or (not self.are_of_table and self._inside(path)))
 
     def _list(self) -> str:
         names = self._names
@@ -199,7 +215,7 @@ class FoundColumns:
         """Return a hint, which sends to `km-cli init` if there are more columns than a message lists."""
         if len(self._names) <= MOST_LISTED:
             return hint
-        source = "FILE" if self._source.startswith("<") else shlex.quote(self._source)
+        source = "FILE" if self.source.startswith("<") else shlex.quote(self.source)
         return f"{hint}; or let `km-cli init {source}` look at all columns"
 
 
@@ -227,13 +243,9 @@ def how_to_ask(role: str, column: str = "NAME") -> str:
     if role in _FLAGS:
         return f"--{role} {shlex.quote(column)}"
     if role.startswith(IN_MEMBERS):
-        return f"{role.removeprefix(IN_MEMBERS)} = {_toml(column)} in km.toml's [members]"
+        return f"{role.removeprefix(IN_MEMBERS)} = {quoted(column)} in km.toml's [members]"
     persona, _, key = role.rpartition("'s ") if role.endswith(_IN_PERSONAS) else (role, "", "column")
-    return f"{key} = {_toml(column)} in km.toml's persona {persona!r}"
-
-
-def _toml(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return f"{key} = {quoted(column)} in km.toml's persona {persona!r}"
 
 
 def _last_part(name: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns
 from km_cli.mapping.found_columns import FoundColumns, usual_names
-from km_cli.mapping.recognition import asked_by_role, conditions, persona_columns, renamed
+from km_cli.mapping.recognition import asked_by_role, conditions, persona_columns
+from km_cli.mapping.renamed_columns import has_pattern, renamed_columns
 from km_cli.model import Persona
 
 
@@ -23,7 +24,10 @@ def override_columns(
     """
     # A column of the log counts as found, even if none of its rejects in this file has it.
     columns = FoundColumns(
-        (*found, *(name for name in known.named if name not in found)), source, tabular=False
+        (*found, *(name for name in known.named if name not in found)),
+        source,
+        tabular=False,
+        optional=(*column_options.optional, *column_options.times),
     )
     asked = {role: columns.value(name, role) for role, name in asked_by_role(column_options) if name}
     before = {one.persona: one for one in known.personas}
@@ -35,6 +39,9 @@ def override_columns(
     properties = columns.all_named(column_options.properties, "property")
     ignored = columns.all_named(column_options.ignore, "ignore-column", sparse=True) or ()
     excluded = columns.all_named(column_options.exclude, "exclude-property") or ()
+    # A pattern was resolved for the log itself.
+    rename = () if has_pattern(column_options.rename) else renamed_columns(column_options.rename, columns)
+    times = tuple(columns.value(name, "timestamp") for name in column_options.times)
     return known._replace(
         personas=tuple(people),
         event="" if event_name else asked.get("event", known.event),
@@ -45,14 +52,14 @@ def override_columns(
         flatten=known.flatten or column_options.flatten,
         event_name=event_name,
         ignore=tuple(dict.fromkeys((*known.ignore, *ignored))),
-        rename=renamed(column_options, columns) or known.rename,
+        rename=rename or known.rename,
         constant=column_options.constant or known.constant,
         where=conditions(column_options, columns) or known.where,
         skip_anonymous=known.skip_anonymous or column_options.skip_anonymous,
         without_event=known.without_event or column_options.without_event,
         leave_out_reserved=known.leave_out_reserved or column_options.leave_out_reserved,
         at=column_options.at or known.at,
-        times=() if column_options.timestamp or column_options.at else known.times,
+        times=times if column_options.timestamp or column_options.at else known.times,
     )
 
 

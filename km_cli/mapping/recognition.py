@@ -13,7 +13,6 @@ from km_cli.mapping.found_columns import (
     ALIAS_COLUMN,
     IN_MEMBERS,
     PROPERTIES,
-    RENAMED,
     SET,
     FoundColumns,
     NamedAt,
@@ -21,6 +20,7 @@ from km_cli.mapping.found_columns import (
     usual_names,
 )
 from km_cli.mapping.nested import MEMBERS
+from km_cli.mapping.renamed_columns import renamed_columns
 from km_cli.model import Persona
 
 
@@ -40,10 +40,13 @@ def recognise_columns(
     columns that were found, if a column that was asked for is missing, if there is none for the event, the
     time or any persona that is recorded, or if one must never be a property.
     """
-    columns = FoundColumns(found, source, tabular=tabular, named_at=named_at)
+    columns = FoundColumns(
+        found, source, tabular=tabular, named_at=named_at, optional=column_options.optional
+    )
     asked = _asked_columns(column_options, personas, columns)
     people = tuple(persona_columns(persona, "", columns) for persona in personas)
-    check_apart(asked, people, source)
+    people = tuple(one._replace(others=_others(one, asked)) for one in people)
+    check_apart({role: name for role, name in asked.items() if name}, people, source)
     by_role = _columns_by_role(column_options, people, asked, columns, tabular=tabular)
     _check_found(by_role, column_options, personas, members, columns)
     made = Columns(
@@ -71,7 +74,7 @@ def _other_columns(column_options: ColumnOptions, columns: FoundColumns) -> dict
         "flatten": column_options.flatten,
         "event_name": column_options.event_name,
         "ignore": ignored,
-        "rename": renamed(column_options, columns),
+        "rename": renamed_columns(column_options.rename, columns),
         "constant": column_options.constant,
         "where": conditions(column_options, columns),
         "skip_anonymous": column_options.skip_anonymous,
@@ -80,7 +83,7 @@ def _other_columns(column_options: ColumnOptions, columns: FoundColumns) -> dict
         "export": column_options.export,
         "withheld_alias": columns.named(withheld, ALIAS_COLUMN, sparse=True) if withheld else "",
         "at": column_options.at,
-        "times": tuple(columns.value(name, "timestamp", sparse=True) for name in column_options.times),
+        "times": _times(column_options, columns)[1:],
     }
 
 
@@ -99,6 +102,7 @@ def _columns_by_role(
         by_role = _Choice(columns, people, asked).by_role()
         if not tabular and _needs_objects(by_role, column_options, people):
             _look_inside(by_role, columns, people, column_options.exclude)
+    by_role |= {role: "" for role, name in asked.items() if not name}
     if column_options.event_name or column_options.profiles:
         by_role["event"] = ""
     if column_options.at:
@@ -112,13 +116,32 @@ def _asked_columns(
     """Return the columns that are asked for, by role. Raises InputError if one is missing."""
     is_export = bool(column_options.export)
     named = {role: name for role, name in asked_by_role(column_options) if name}
+    if column_options.times:
+        named.pop("timestamp", None)
     asked = {role: columns.value(name, role, sparse=is_export) for role, name in named.items()}
+    if column_options.times:
+        asked["timestamp"] = next(iter(_times(column_options, columns)), "")
     for persona in personas:
         if persona.column:
             # The first objects may all have the identity in another column.
             sparse = is_export or bool(persona.others)
-            asked[persona.name] = columns.value(persona.column, persona.name, sparse=sparse)
+            names = (persona.column, *persona.others)
+            found = (columns.value(name, persona.name, sparse=sparse) for name in names)
+            asked[persona.name] = next(filter(None, found), "")
     return asked
+
+
+def _times(column_options: ColumnOptions, columns: FoundColumns) -> tuple[str, ...]:
+    """Return the columns of the time that the input may have, if several are named; else ()."""
+    if not column_options.times:
+        return ()
+    names = (column_options.timestamp, *column_options.times)
+    return tuple(filter(None, (columns.value(name, "timestamp", sparse=True) for name in names)))
+
+
+def _others(one: PersonaColumns, asked: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a persona's other columns, but for the one that stands for a first column that is absent."""
+    return tuple(name for name in one.others if name and name != asked.get(one.persona))
 
 
 def _needs_objects(
@@ -174,12 +197,6 @@ def members_columns(
     return {role: columns.value(name, f"{IN_MEMBERS}{role}") for role, name in names.items()}
 
 
-def renamed(column_options: ColumnOptions, columns: FoundColumns) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (columns.named(column, RENAMED, sparse=True), name) for column, name in column_options.rename
-    )
-
-
 def conditions(column_options: ColumnOptions, columns: FoundColumns) -> tuple[Condition, ...]:
     """Return the conditions on columns. A column that must not have a value may be one that few rows have."""
     return tuple(
@@ -201,7 +218,7 @@ def persona_columns(persona: Persona, identity: str, columns: FoundColumns) -> P
         columns.value(persona.alias, f"{persona.name}{ALIAS}", sparse=True) if persona.alias else "",
         columns.all_named(persona.properties, f"{persona.name}{PROPERTIES}", sparse=True),
         columns.all_named(persona.sets, f"{persona.name}{SET}", sparse=True) or (),
-        tuple(columns.value(name, persona.name, sparse=True) for name in persona.others),
+        tuple(filter(None, (columns.value(name, persona.name, sparse=True) for name in persona.others))),
         persona.nobody,
     )
 

@@ -33,6 +33,17 @@ IDENTIFIED: tuple[About, ...] = (
         ),
     ),
     About(
+        "unused-account",
+        Severity.DROPS,
+        "Rows name no account, but have a column that looks like one. No account event is sent for them.",
+        "If the column is the account, name it: --account COLUMN, or a persona's column in km.toml.",
+        "km-cli",
+        Example(
+            f'{{{_MEMBERS}, "user": "ada", "groupId": "acme"}}\n',
+            f'{{{_MEMBERS}, "user": "ada", "plan": "pro"}}\n',
+        ),
+    ),
+    About(
         "alias-left-out",
         Severity.NOTE,
         "An export names another id of a person. It is not sent, so both ids stay two people.",

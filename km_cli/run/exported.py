@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from km_cli.config.settings import Settings
 from km_cli.errors import InputError
@@ -16,9 +16,11 @@ from km_cli.exports import (
     export_tables,
     likely_export,
     recognise_export,
+    value_in,
 )
 from km_cli.inputs import Opened
 from km_cli.mapping import (
+    ABSENT,
     LOCAL_EPOCH,
     MEMBERS,
     ColumnOptions,
@@ -80,6 +82,7 @@ def asked_for(settings: Settings, opened: Opened, accounts: Accounts = no_accoun
     found = columns_of(table, records, header)
     account = _account(found.account, accounts(name), header)
     found = found._replace(account=tuple(one for one in account if not root(one, options.ignore)))
+    options = options._replace(exclude=tuple(_left_out(options, table, opened, records)))
     return Asked(
         _with_columns(options, table, found, f"{name} {table.version}", allow_alias=settings.allow_alias),
         _with_people(settings, found),
@@ -151,7 +154,7 @@ def _with_columns(
     return options._replace(
         event=event,
         timestamp=timestamp,
-        times=() if options.timestamp else found.times,
+        times=options.times if options.timestamp else found.times,
         id=event_id,
         properties=_kept(found, options) if options.properties is None else options.properties,
         rename=options.rename or found.rename,
@@ -174,6 +177,25 @@ def _account(
     """
     has_before = before and all(header is None or root(name, header) for name in before)
     return before if has_before and (len(before) == 1 or found[:1] == before[:1]) else found
+
+
+def _left_out(
+    options: ColumnOptions, table: ExportTable, opened: Opened, records: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Yield the columns that are left out.
+
+    A name that holds for all logs (it is optional then) may be that of a property here: `card` leaves out
+    `properties.card`, too, unless a record has a column `card`.
+    """
+    for name in options.exclude:
+        yield name
+        if name in options.optional and not _has(name, opened, records):
+            yield from (f"{named.removesuffix('*')}{name}" for named in table.columns.properties or ())
+
+
+def _has(name: str, opened: Opened, records: Sequence[Mapping[str, Any]]) -> bool:
+    is_column = name in opened.columns or any(one.startswith(f"{name}.") for one in opened.columns)
+    return is_column or any(value_in(record, name) is not ABSENT for record in records)
 
 
 def _kept(found: ExportColumns, options: ColumnOptions) -> tuple[str, ...] | None:

@@ -34,8 +34,11 @@ def check_names(settings: Settings, table: ExportTable, records: Records, opened
         return
     objects = tuple(f"{name.removesuffix(MEMBERS)}." for name in table.columns.properties or () if name)
     groups = tuple(_groups(table))
+    optional = frozenset(settings.column_options.optional)
     for one in _named(settings):
         path = one.column.removesuffix(MEMBERS)
+        if path in optional or (one.place.endswith(_RENAMED) and path.endswith("*")):
+            continue
         if one.place.endswith(_RENAMED) and _is_object(path, records):
             raise InputError(
                 f"{opened.source.name}: {one.column!r} ({one.place}) is an object with properties in it",
@@ -77,7 +80,7 @@ def _named(settings: Settings) -> Iterator[_Named]:
     options = settings.column_options
     roles = [
         ("event", (options.event,), False),
-        ("timestamp", (options.timestamp,), False),
+        ("timestamp", (options.timestamp, *options.times), bool(options.times)),
         ("id", (options.id,), False),
         ("exclude-property", options.exclude, True),
         ("property", options.properties or (), True),

@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from km_cli.mapping import Columns, Members
 from km_cli.model import Event, Finding, Properties, Record, RowPlan, Sequence
+from km_cli.run.unused_accounts import UnusedAccounts
 
 _DAY = 86_400
 
@@ -25,7 +26,10 @@ _NAMED_SO = re.compile(r"id|uuid|guid|key|hash|instance", re.IGNORECASE)
 class RowFindings:
     """Looks at the rows of one input. `spread` is how many seconds a call may be moved by."""
 
-    def __init__(self, columns: Columns, source: str, spread: int, *, seeks_ids: bool) -> None:
+    def __init__(
+        self, columns: Columns, source: str, spread: int, accounts: UnusedAccounts, *, seeks_ids: bool
+    ) -> None:
+        self._accounts = accounts
         self._source = source
         self._spread = spread
         self._neighbours = Neighbours(columns)
@@ -37,8 +41,8 @@ class RowFindings:
         self._is_dated = self._is_dated or event.is_date
         if self._ids is not None and self._ids.are_possible:
             self._ids.look(event)
-        finding = self._neighbours.look(event)
-        return (finding,) if finding else ()
+        found = (self._neighbours.look(event), self._accounts.look(event))
+        return tuple([finding for finding in found if finding])
 
     def end(self) -> Iterator[Finding]:
         """Yield the findings about all rows together."""

@@ -16,6 +16,7 @@ from km_cli.run.observer import Observer
 from km_cli.run.opening import Mappers
 from km_cli.run.overlaps import Overlaps
 from km_cli.run.row_findings import RowFindings, moved_members
+from km_cli.run.unused_accounts import UnusedAccounts
 from km_cli.strategies import EventLists, Expansion
 
 _DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5", "reserved"})
@@ -62,7 +63,10 @@ class RowPlanner:
         self._waiting: list[tuple[Calls | None, int]] = []
         self._mappers = mappers
         self._overlaps = overlaps
-        self._row_findings = RowFindings(columns, reading.source, settings.spread, seeks_ids=self._seeks_ids)
+        accounts = UnusedAccounts(columns, settings.personas, reading.columns)
+        self._row_findings = RowFindings(
+            columns, reading.source, settings.spread, accounts, seeks_ids=self._seeks_ids
+        )
         self._planner = Planner(
             self._ledger.slots,
             settings.target.tracker,
