@@ -54,6 +54,7 @@ ASKED = {
     "stripe": ["which column is the user?"],
     "shop": ["which column is the event?"],
     "snowplow": ["in which time zone was the log written?"],
+    "django": ["which column is the event?"],
 }
 """The questions that only a person can answer; the other logs have none."""
 

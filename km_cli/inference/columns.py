@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from km_cli.inference.findings import Guess
 from km_cli.inference.profiles import Profile, Profiles
+from km_cli.inference.shapes import DAY, EMAIL, LIKE_EVENT, LIKE_TEXT, NUMBER, TIME_OF_DAY, UUID
 from km_cli.inference.times import TimeForms
 from km_cli.inference.words import (
     INNER,
@@ -17,22 +17,18 @@ from km_cli.inference.words import (
     WEAK,
     WORDS,
     depth,
+    folder,
+    is_id,
     may_be_id,
     own_id_of,
     plain,
     rank_of_event,
     rank_of_time,
+    with_first,
     word_of,
 )
 from km_cli.mapping import USUAL
 
-_UUID = re.compile(r"\{?[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?")
-
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_NUMBER = re.compile(r"[+-]?[\d.,]+")
-_LIKE_EVENT = re.compile(r"event|action|activity|verb|operation|task|step|what|type")
-_DAY = re.compile(r"(\d{1,4}([/.-])\d{1,2}\2\d{1,4}|\d{8})([T ]0?0:00(:00([.,]0+)?)?)?", re.ASCII)
-_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(\s?[AP]M)?", re.ASCII | re.IGNORECASE)
 _MOST_EVENTS = 200
 _LONGEST_EVENT = 80
 _MOSTLY = 0.9
@@ -121,6 +117,8 @@ class _RoleChoice:
             for name, _ in self._free()
             if fits(name) and self._speaks(role, name)
         )
+        # A constant with a weak name, such as the application in `client_id`, tells nothing apart.
+        ranked = [(rank, name) for rank, name in ranked if not (rank[0] and rank[1])]
         if not ranked:
             return None
         chosen = ranked[0][1]
@@ -197,11 +195,11 @@ class _RoleChoice:
         """Tell whether a column does not hold times or yes and no: `event_date` is not an event."""
         if len(self._columns[name].counts) == 2 and {"true", "false"}.issuperset(self._columns[name].counts):
             return False
-        return self._times[name] < _MOSTLY or bool(_NUMBER.fullmatch(next(self._columns[name].sample)))
+        return self._times[name] < _MOSTLY or bool(NUMBER.fullmatch(next(self._columns[name].sample)))
 
     def _is_apart(self, name: str) -> bool:
         """Tell whether no taken column has the same prefix, as `org:group` and `org:resource` have."""
-        return not any(_folder(name) == _folder(taken) for taken in self._taken)
+        return not any(folder(name) == folder(taken) for taken in self._taken)
 
     def _levels(self, account: Guess | None) -> Iterator[tuple[str, Guess]]:
         """Yield further kinds of identity: columns with a word for one whose values recur."""
@@ -210,14 +208,16 @@ class _RoleChoice:
         found = {}
         for name, column in by_word:
             word = word_of(name)[0]
-            if word in LEVELS and word not in known and column.distinct < column.given:
+            if word not in LEVELS or word in known or self._is_constant(name):
+                continue
+            if column.distinct < column.given:
                 known.add(word)
                 found[name] = Guess(name, "its name, and its values recur")
                 self._take(found[name])
         yield from ((word_of(name)[0], found[name]) for name in self._columns if name in found)
 
     def _other_ids(self) -> list[str]:
-        return [name for name, column in self._free() if _is_id(name) and column.recurs]
+        return [name for name, column in self._free() if is_id(name) and column.recurs]
 
     def _unique_id(self) -> Guess | None:
         unique = [
@@ -225,19 +225,19 @@ class _RoleChoice:
             for name, column in self._free()
             if may_be_id(name) and column.is_unique and column.given == self._profiles.rows
         ]
-        found = _first(OWN_IDS, [name for name in unique if not self._is_counter(name)], own_id_of)
+        found = with_first(OWN_IDS, [name for name in unique if not self._is_counter(name)], own_id_of)
         if not found:
             uuids = [
                 name
                 for name, column in self._free()
                 if column.is_unique
                 and column.given == self._profiles.rows
-                and column.fraction(_UUID.fullmatch) == 1
+                and column.fraction(UUID.fullmatch) == 1
             ]
             uuids.sort(key=depth)
             return Guess(uuids[0], "UUIDs, and no value stands in two rows") if uuids else None
         why = "a usual name, and no value stands in two rows"
-        if self._columns[found[0]].fraction(_UUID.fullmatch) >= _MOSTLY:
+        if self._columns[found[0]].fraction(UUID.fullmatch) >= _MOSTLY:
             return Guess(found[0], f"{why}: UUIDs")
         return Guess(found[0], f"{why}: the event's id, if every export has the same ones", sure=False)
 
@@ -265,21 +265,21 @@ class _RoleChoice:
 
     def _by_name_alone(self) -> Guess | None:
         """Return the column with a usual name for times, whatever its values are."""
-        found = _first(USUAL["timestamp"], [name for name, _ in self._free()], plain)
+        found = with_first(USUAL["timestamp"], [name for name, _ in self._free()], plain)
         return Guess(found[0], "a usual name") if found else None
 
     def _by_day(self, guess: Guess) -> Guess:
         """Return the guess; as a question if the column has only the day, and another has the time of day."""
-        if self._columns[guess.column].fraction(_DAY.fullmatch) < _MOSTLY:
+        if self._columns[guess.column].fraction(DAY.fullmatch) < _MOSTLY:
             return guess
-        clocks = [name for name, column in self._free() if column.fraction(_TIME_OF_DAY.fullmatch) >= _MOSTLY]
+        clocks = [name for name, column in self._free() if column.fraction(TIME_OF_DAY.fullmatch) >= _MOSTLY]
         if not clocks:
             return guess
         clocks.sort(key=rank_of_time)
         return Guess(guess.column, "it has only the day", sure=False, clock=clocks[0])
 
     def _by_emails(self) -> Guess | None:
-        found = [name for name, column in self._free() if column.fraction(_EMAIL.fullmatch) >= _MOSTLY]
+        found = [name for name, column in self._free() if column.fraction(EMAIL.fullmatch) >= _MOSTLY]
         found.sort(key=lambda name: (self._is_constant(name), self._is_sparse(name), depth(name)))
         if not found:
             return None
@@ -290,7 +290,7 @@ class _RoleChoice:
         found = [
             name
             for name, column in self._free()
-            if depth(name) == 1 and _LIKE_EVENT.search(plain(name)) and self._are_words(name, column)
+            if depth(name) == 1 and LIKE_EVENT.search(plain(name)) and self._are_words(name, column)
         ]
         if not found:
             return None
@@ -298,6 +298,7 @@ class _RoleChoice:
             key=lambda name: (
                 self._is_sparse(name),
                 plain(name) not in TOP_KINDS,
+                bool(LIKE_TEXT.search(plain(name))),
                 -self._columns[name].distinct,
             )
         )
@@ -308,12 +309,14 @@ class _RoleChoice:
     def _by_words(self) -> Guess | None:
         """Return a column with few distinct words; as a question, unless its name is like an event's."""
         found = [name for name, column in self._free() if self._are_words(name, column)]
-        found.sort(key=lambda name: (not _LIKE_EVENT.search(plain(name)), -self._columns[name].distinct))
+        found.sort(key=lambda name: (not LIKE_EVENT.search(plain(name)), -self._columns[name].distinct))
         if not found:
             return None
         chosen, *others = found
         why = f"a guess: it has {self._columns[chosen].distinct:,} distinct values, which recur"
-        sure = not others or bool(_LIKE_EVENT.search(plain(chosen)))
+        # In a log that numbers its events (`action_flag`), the words belong to something else.
+        is_coded = any(LIKE_EVENT.search(plain(name)) for name, _ in self._free() if name not in found)
+        sure = not (others or is_coded) or bool(LIKE_EVENT.search(plain(chosen)))
         return Guess(chosen, why, tuple(others), sure)
 
     def _are_words(self, name: str, column: Profile) -> bool:
@@ -322,11 +325,11 @@ class _RoleChoice:
             and 2 <= column.distinct <= _MOST_EVENTS
             and self._is_text(name, column)
             and column.fraction(lambda text: len(text) <= _LONGEST_EVENT) == 1
-            and not _is_id(name)
+            and not is_id(name)
         )
 
     def _is_text(self, name: str, column: Profile) -> bool:
-        is_number = column.fraction(_NUMBER.fullmatch) > 0.5
+        is_number = column.fraction(NUMBER.fullmatch) > 0.5
         return self._times[name] < 0.5 and not is_number and not {"true", "false"}.issuperset(column.counts)
 
     def _recurring(self, role: str, user: str) -> Guess | None:
@@ -344,19 +347,3 @@ class _RoleChoice:
         fewer = ", fewer than there are users" if role == "account" and user else ""
         why = f"it has {self._columns[chosen].distinct:,} distinct values, which recur{fewer}"
         return Guess(chosen, why, tuple(others), sure=False)
-
-
-def _is_id(name: str) -> bool:
-    return plain(name).endswith(("_id", ".id"))
-
-
-def _folder(name: str) -> str:
-    return "".join(re.split(r"([.:/])", name)[:-1])
-
-
-def _first(words: Iterable[str], names: list[str], word: Callable[[str], str]) -> list[str]:
-    """Return the names that have the first of the words that any name has."""
-    by_word: dict[str, list[str]] = {}
-    for name in names:
-        by_word.setdefault(word(name), []).append(name)
-    return next((by_word[one] for one in words if one in by_word), [])

@@ -26,6 +26,10 @@ KINDS = {
 _UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 
 _DATE = re.compile(r"(\d{1,4})([/.-])\d{1,2}\2(\d{1,4})(?!\d)")
+_LOG_TIME = re.compile(r"\d\d?/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}", re.ASCII)
+_LOG_FORM = "%d/%b/%Y:%H:%M:%S %z"
+"""The form of times in the logs of web servers (Apache's and nginx's `time_local`)."""
+
 _DIGITS = re.compile(r"(19|20)\d{6}(\d{6})?", re.ASCII)
 _CLOCKS = (
     "", "{}%H:%M", "{}%H:%M:%S", "{}%H:%M:%S.%f", "{}%I:%M %p", "{}%I:%M:%S %p", "{}%I:%M%p",
@@ -80,7 +84,8 @@ class TimeForms:
         except AmbiguousTime:
             return self._unclear(text)
         except BadTime:
-            return "form" if _DIGITS.fullmatch(text) and self._fits(text) else ""
+            is_odd = _DIGITS.fullmatch(text) or _LOG_TIME.fullmatch(text)
+            return "form" if is_odd and self._fits(text) else ""
         return self._plain.unit or _written(text)
 
     def _unclear(self, text: str) -> str:
@@ -114,6 +119,8 @@ def _forms(text: str) -> Iterator[str]:
     """Yield the forms that a text may have, by its digits."""
     if _DIGITS.fullmatch(text):
         yield "%Y%m%d" if len(text) == 8 else "%Y%m%d%H%M%S"
+    elif _LOG_TIME.fullmatch(text):
+        yield _LOG_FORM
     elif date := _DATE.match(text):
         first, apart, last = date.groups()
         year = "%Y" if len(last) == 4 else "%y"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 
 from km_cli.mapping import USUAL
 
@@ -11,13 +12,14 @@ _SUFFIXES = ("id", "uuid", "guid", "key", "email", "name", "slug")
 
 WORDS = {
     "user": ("user", "person", "identity", "distinct", "uid", "actor", "member", "username", "login",
-             "visitor", "resource", "whodunnit"),
+             "visitor", "resource", "whodunnit", "remote_user"),
     "account": ("account", "organization", "organisation", "org", "company", "group", "workspace", "tenant",
                 "team", "client", "customer", "business", "firm"),
     "event": ("event", "event_type", "action", "activity", "concept"),
     "timestamp": ("timestamp", "event_time", "time", "datetime", "created_at", "occurred_at", "ts", "date"),
 }  # fmt: skip
-"""Words for a role in a column's name, beside its usual names; `resource` and `concept` are those of XES."""
+"""Words for a role in a column's name, beside its usual names; `resource` and `concept` are those of XES,
+`remote_user` that of web servers."""
 
 LEVELS = (*WORDS["account"], "contact")
 """Words for further kinds of identity, each a persona of its own."""
@@ -42,7 +44,9 @@ WEAK = ("client", "member", "login", "resource", "visitor", "business")
 INNER = 40
 """The rank of names in inner objects that say less about the event than the columns of the row itself."""
 
-_LATER = re.compile(r"receiv|sent|upload|process|ingest|stored|load|updat|modif|expir|end|finish|due|until")
+_LATER = re.compile(
+    r"receiv|sent|upload|process|ingest|stored|load|updat|modif|expir|end|finish|due|until|\betl_"
+)
 """Parts of the names of times that are later than the event: of its way to the log, or of an end."""
 
 _LIKE_TIME = re.compile(r"time|date|stamp|when|created|occurred|published|_at$|_on$")
@@ -116,3 +120,21 @@ def rank_of_time(name: str) -> int:
     if _LATER.search(own):
         return 2
     return 0 if _LIKE_TIME.search(own) else 1
+
+
+def is_id(name: str) -> bool:
+    """Tell whether a column's name ends as an id's does."""
+    return plain(name).endswith(("_id", ".id"))
+
+
+def folder(name: str) -> str:
+    """Return the beginning that a column's name shares with its neighbours: `org:` of `org:group`."""
+    return "".join(re.split(r"([.:/])", name)[:-1])
+
+
+def with_first(words: Iterable[str], names: list[str], word: Callable[[str], str]) -> list[str]:
+    """Return the names that have the first of the words that any name has."""
+    by_word: dict[str, list[str]] = {}
+    for name in names:
+        by_word.setdefault(word(name), []).append(name)
+    return next((by_word[one] for one in words if one in by_word), [])

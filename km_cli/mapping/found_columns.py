@@ -173,7 +173,8 @@ class FoundColumns:
             inside = [name for name in self._names if normal_name(name).startswith(f"{usual}.")]
             if inside:
                 return [next((name for name in inside if normal_name(name) == f"{usual}.id"), inside[0])]
-        last = {_last_part(name): name for name in reversed(self._names)}
+        names = (name for name in reversed(self._names) if not _is_id_of_event(role, name))
+        last = {_last_part(name): name for name in names}
         near = (nearest(usual, last, _NEAR) for usual in usual_names(role))
         return [last[name] for name in near if name][:1]
 
@@ -246,6 +247,11 @@ def how_to_ask(role: str, column: str = "NAME") -> str:
         return f"{role.removeprefix(IN_MEMBERS)} = {quoted(column)} in km.toml's [members]"
     persona, _, key = role.rpartition("'s ") if role.endswith(_IN_PERSONAS) else (role, "", "column")
     return f"{key} = {quoted(column)} in km.toml's persona {persona!r}"
+
+
+def _is_id_of_event(role: str, name: str) -> bool:
+    """Tell whether a column has the id of each event, and so not what a role of the event needs."""
+    return role in ("event", "timestamp") and _last_part(name).endswith("_id")
 
 
 def _last_part(name: str) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Opened
+from km_cli.inputs.messages import shell_word
 from km_cli.mapping import Mapping
 from km_cli.model import NANOSECONDS, Event, Gap, Reject, Row
 from km_cli.run.batch import BatchBuilder, Mapped, raw_of
@@ -108,6 +109,11 @@ def _what_to_do(bad: list[Reject], opened: Opened, mapping: Mapping, now: float)
         rows = [one.row for one in bad if one.code == code]
         return cure_of_future(rows, opened, mapping, now) or (
             "check that --timestamp names the right column, or give the form of its times: --time-format"
+        )
+    if code == "nested":
+        return (
+            "add --flatten to send nested values as properties of their own, leave each out with "
+            f"--exclude-property, or let `km-cli init {shell_word(opened.source.name)}` choose"
         )
     if code == "I1":
         return "check that --user and --account name the right columns; --allow-id accepts a value"

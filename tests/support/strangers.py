@@ -264,6 +264,51 @@ def clicks(n: int) -> dict[str, Any]:
             "user_session": uuid(n // 4, 19)}  # fmt: skip
 
 
+def intercom(n: int) -> dict[str, Any]:
+    """The description says in words what the type says, and each admin has one of his own."""
+    who_did = {"type": "admin", "id": str(900 + n % 15), "email": f"{who(n)}@x.example", "ip": "192.0.2.1"}
+    return {"id": uuid(n, 20), "performed_by": who_did, "metadata": {"message": "hello"},
+            "created_at": seconds(n),
+            "activity_type": ("app_name_change", "admin_login_success", "message_state_change")[n % 3],
+            "activity_description": f"{who(n)} did something"}  # fmt: skip
+
+
+def nginx(n: int) -> dict[str, Any]:
+    """Times as web servers write them; "-" is no user."""
+    return {"time_local": at(n, "%d/%b/%Y:%H:%M:%S +0000"), "remote_addr": f"192.0.2.{n % 15}",
+            "remote_user": who(n), "request": ("GET / HTTP/1.1", "POST /login HTTP/1.1")[n % 2],
+            "status": ("200", "304", "404")[n % 3], "body_bytes_sent": str(7 * n), "request_time": "0.004",
+            "http_user_agent": "Mozilla/5.0"}  # fmt: skip
+
+
+def django(n: int) -> dict[str, Any]:
+    """What was done is a number, and the object is not the event."""
+    return {"id": n + 1, "action_time": at(n, "%Y-%m-%d %H:%M:%S.123456+00:00"), "object_id": n % 9,
+            "object_repr": f"Invoice {n % 9}", "action_flag": 1 + n % 3,
+            "change_message": '[{"changed": {"fields": ["Status"]}}]', "content_type_id": (4, 7)[n % 2],
+            "user_id": 1 + n % 15}  # fmt: skip
+
+
+def enriched(n: int) -> dict[str, Any]:
+    """Snowplow's events as JSON: the time of the pipeline stands before those of the event."""
+    form = "%Y-%m-%dT%H:%M:%S.597Z"
+    return {"app_id": "x.example", "platform": "web", "etl_tstamp": at(n, form, later=9),
+            "collector_tstamp": at(n, form, later=2), "dvce_created_tstamp": at(n, form),
+            "event": ("page_view", "unstruct")[n % 2], "event_id": uuid(n, 21), "txn_id": None,
+            "user_id": who(n), "domain_userid": uuid(n % 20, 22),
+            "event_name": ("link_click", "add_to_cart", "page_view")[n % 3],
+            "derived_tstamp": at(n, form, later=1)}  # fmt: skip
+
+
+def auth0_apps(n: int) -> dict[str, Any]:
+    """A tenant without organizations: all rows have the same application, which is no account."""
+    row = auth0(n)
+    return {key: value for key, value in row.items() if not key.startswith("organization")} | {
+        "client_id": "AaiyAPdpYdesoKnqjj8HJqRn4T5titww",
+        "client_name": "App",
+    }
+
+
 STRANGERS = (
     Stranger("github", "docs.github.com/rest/activity/events", github, ("type",), ("created_at",),
              ("actor.login", "actor.id"), ("org.login", "org.id"), ("id",)),
@@ -307,6 +352,17 @@ STRANGERS = (
              ("whodunnit",), ("",), ("id",), ending="csv"),
     Stranger("slack", "api.slack.com/admins/audit-logs", slack, ("action",), ("date_create",),
              ("actor.user.id", "actor.user.email"), ("",), ("id",)),
+    Stranger("intercom", "developers.intercom.com activity logs", intercom, ("activity_type",),
+             ("created_at",), ("performed_by.id", "performed_by.email"), ("",), ("id",)),
+    Stranger("nginx", "nginx.org/en/docs/http/ngx_http_log_module.html", nginx, ("request",), ("time_local",),
+             ("remote_user",), ("",), ("",)),
+    Stranger("django", "docs.djangoproject.com django.contrib.admin LogEntry", django, ("",),
+             ("action_time",), ("user_id",), ("",), ("", "id"), ending="csv"),
+    Stranger("enriched", "docs.snowplow.io analytics SDK", enriched, ("event", "event_name"),
+             ("collector_tstamp", "derived_tstamp", "dvce_created_tstamp"), ("user_id",), ("",),
+             ("event_id",)),
+    Stranger("auth0_apps", "auth0.com/docs/api/management/v2/logs", auth0_apps, ("type",), ("date",),
+             ("user_id", "user_name"), ("",), ("log_id", "_id")),
     Stranger("clicks", "columns of a public data set of a web shop's clicks", clicks, ("event_type",),
              ("event_time",),
              ("user_id",), ("",), ("",), ending="csv"),
