@@ -56,7 +56,8 @@ def make_settings(context: click.Context) -> Settings:
         allowed=tuple(flags["allowed"]),
         allow_alias=flags["allow_alias"],
         source=source,
-        named_at=columns_named_at(context),
+        sources=tuple(table.name for table in km_toml_of(context).config.backfill),
+        named_events=(*flags["only"], *flags["skip"]),
         overlap=Overlap(flags["overlap"]),
         as_new=flags["as_new"],
         limit=flags["limit"],
@@ -92,6 +93,7 @@ def _how_read(context: click.Context) -> dict[str, Any]:
             flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]
         ),
         "skipped": skipped,
+        "named_at": columns_named_at(context),
     }
 
 
