@@ -14,7 +14,7 @@ import click
 from km_cli.cli.column_flags import columns_named_at, make_column_options, with_property_flags
 from km_cli.cli.context import KmTomlFile, environment_of, km_toml_of, label_of_flag
 from km_cli.cli.own_columns import context_of_export, context_of_source, is_own, source_table
-from km_cli.cli.own_files import check_rejects_file, check_store
+from km_cli.cli.own_files import check_inputs, check_no_key, check_rejects_file, check_store
 from km_cli.cli.time_flags import make_time_options
 from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
@@ -217,6 +217,9 @@ def _members(context: click.Context, people: People, time_options: TimeOptions) 
     if not km_toml.config.members:
         return None
     now = environment_of(context).clock.now()
+    if file := km_toml.config.members.get("file"):
+        label = "km.toml, members.file:"
+        check_no_key(context, km_toml.folder / expanded(file, label), f"{label} {file}")
     return read_members(km_toml.config.members, km_toml.folder, people.personas, time_options, now)
 
 
@@ -224,3 +227,4 @@ def _check_files(context: click.Context, settings: Settings) -> None:
     if settings.files.count("-") > 1:
         raise UsageError("standard input (-) can be read only once", "name it once")
     check_rejects_file(context, settings)
+    check_inputs(context, settings)
