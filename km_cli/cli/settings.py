@@ -216,15 +216,15 @@ def _members(context: click.Context, people: People, time_options: TimeOptions) 
     km_toml = km_toml_of(context)
     if not km_toml.config.members:
         return None
-    now = environment_of(context).clock.now()
     if file := km_toml.config.members.get("file"):
         label = "km.toml, members.file:"
         check_no_key(context, km_toml.folder / expanded(file, label), f"{label} {file}")
+    now = environment_of(context).clock.now()
     return read_members(km_toml.config.members, km_toml.folder, people.personas, time_options, now)
 
 
 def _check_files(context: click.Context, settings: Settings) -> None:
     if settings.files.count("-") > 1:
         raise UsageError("standard input (-) can be read only once", "name it once")
-    check_rejects_file(context, settings)
     check_inputs(context, settings)
+    check_rejects_file(context, settings)
