@@ -186,9 +186,21 @@ def test_rejects_are_not_read_in_another_way_than_their_log(
     result = importer("import", renamed, *words, "--rejects", "again.jsonl")
     text = result.err if result.code == 2 else renamed.with_name("again.jsonl").read_text()
     assert result.code in (2, 65)
-    assert "the [[backfill]] 'one', which km.toml does not have any more" in text
+    assert "the [[backfill]] 'one', whose own columns km.toml does not have any more" in text
     assert "import it with --source NAME" in text
     assert not tracker.hits
+
+
+def test_rejects_of_a_source_whose_columns_became_those_of_km_toml(
+    importer: Command, tracker: Tracker, renamed: Path
+) -> None:
+    """It has its name, but no columns of its own any more."""
+    own = KM_TOML[KM_TOML.index("[backfill.columns]") :]
+    own = own.replace("[backfill.columns]", "[columns]").replace("[[backfill.personas]]", "[[personas]]")
+    source = '[[backfill]]\nname = "one"\nfiles = ["log.csv"]\n'
+    renamed.with_name("km.toml").write_text(own + source)
+    importer("import", renamed).ended(0)
+    assert sent(tracker) == {("bo", "1709283900")}
 
 
 def test_a_source_that_has_the_old_name_is_asked_for(

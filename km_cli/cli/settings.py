@@ -56,7 +56,7 @@ def make_settings(context: click.Context) -> Settings:
         allowed=tuple(flags["allowed"]),
         allow_alias=flags["allow_alias"],
         source=source,
-        sources=tuple(table.name for table in km_toml_of(context).config.backfill),
+        sources=tuple(table.name for table in km_toml_of(context).config.backfill if is_own(table)),
         named_events=(*flags["only"], *flags["skip"]),
         overlap=Overlap(flags["overlap"]),
         as_new=flags["as_new"],

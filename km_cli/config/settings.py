@@ -36,7 +36,7 @@ class Settings:
     `concurrency` is how many calls are in flight; None for a number that adapts.
     `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip. `source`
     names the [[backfill]] whose own columns and personas these are, "" for those of km.toml; `sources` are
-    the names of all [[backfill]]. `export` names the table by which all inputs are read; "" recognises
+    the names of all that have their own. `export` names the table by which all inputs are read; "" recognises
     exports, "none" does not. For messages, `named_events` are the events of --only and --skip as they are
     written, and `named_at` is where each column is named.
     """

@@ -19,7 +19,8 @@ from km_cli.run.exported import with_aliases_as_asked
 def is_read_alike(known: Mapping, settings: Settings) -> bool:
     """Tell whether the rejects of a reading are read as its log was: the same columns, times and personas.
 
-    The name of a [[backfill]] decides if km.toml has it: its columns may have been corrected on purpose.
+    The name of a [[backfill]] decides if km.toml has it with columns of its own, since they may have been
+    corrected on purpose.
     """
     if known.source == settings.source:
         return True
@@ -45,12 +46,12 @@ def _in_any_order(mapping: Mapping) -> Mapping:
 
 
 def origin_of(known: Mapping, sources: Sequence[str]) -> str:
-    """Return where a reject comes from, for a message. `sources` are the names that km.toml has."""
+    """Return where a reject comes from, for a message. `sources` are those with columns of their own."""
     if not known.source:
         return "a log that is read without columns of its own"
     if known.source in sources:
         return f"the [[backfill]] {known.source!r}, which has columns of its own"
-    return f"the [[backfill]] {known.source!r}, which km.toml does not have any more"
+    return f"the [[backfill]] {known.source!r}, whose own columns km.toml does not have any more"
 
 
 def way_on(known: Mapping, sources: Sequence[str]) -> str:
