@@ -299,6 +299,23 @@ def test_a_file_goes_on_without_aliases_if_they_are_not_allowed(
     assert [hit.path for hit in tracker.hits[before:]] == ["/a"]
 
 
+def test_a_file_that_was_read_to_its_end_sends_its_aliases_if_they_are_allowed(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """A backfill does not open a file again that it has read, unless the aliases in it are new."""
+    log = tmp_path / "log.json"
+    log.write_bytes((DATA / "kissmetrics.json").read_bytes())
+    jsonl(log, ALIAS)
+    os.utime(log, (1709629500, 1709629500))
+    configure(importer, f'[[backfill]]\nname = "a"\nfiles = ["{log}"]\n')
+    importer("backfill").ended(0)
+    before = len(tracker.hits)
+    for words, files in (((), "unchanged"), (("--allow-alias",), "read"), (("--allow-alias",), "unchanged")):
+        assert importer("backfill", *words, "--json").ended(0).summary["files"][files] == 1
+    assert {hit.path for hit in tracker.hits[before:]} == {"/a"}
+    assert len({hit.wire for hit in tracker.hits}) == len(tracker.hits)
+
+
 @pytest.mark.parametrize("first", [(), ("--allow-alias",)])
 @pytest.mark.parametrize("then", [(), ("--allow-alias",)])
 def test_a_corrected_reject_has_its_alias_if_it_is_allowed(

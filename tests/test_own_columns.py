@@ -123,7 +123,6 @@ def test_rejects_of_several_sources(folder: Path, importer: Command, tracker: Tr
     said = importer("import", "r3.jsonl").ended(2).err
     assert "its first reject comes from the [[backfill]] 'other', which has columns of its own" in said
     assert "import it with --source other" in said
-    assert "if that [[backfill]] was renamed since, give it its old name" in said
 
 
 def test_config_show_prints_the_keys_of_a_source(folder: Path, km: Command) -> None:

@@ -287,11 +287,11 @@ def test_a_name_that_no_row_has_is_a_problem(importer: Command, log: Path, comma
     result = importer(command, log, "--only", "Bougth", "--json").ended(0)
     assert result.summary["findings"] == {"left-out": 4, "no-such-event": 1}
     assert result.err == (
-        "km-cli: no-such-event: --only 'bougth': no row has this event; did you mean 'Bought'?\n"
+        "km-cli: no-such-event: --only 'Bougth': no row has this event; did you mean 'Bought'?\n"
     )
     if command == "dry-run":
         out = importer(command, log, "--only", "Bougth").ended(0).out
-        assert "\n  no-such-event: --only 'bougth': no row has this event; did you mean 'Bought'?\n" in out
+        assert "\n  no-such-event: --only 'Bougth': no row has this event; did you mean 'Bought'?\n" in out
 
 
 LISTS: list[tuple[list[str], list[str]]] = [

@@ -15,13 +15,14 @@ import sys
 import termios
 import time
 import unicodedata
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from km_cli.cli.terminal.progress import total_bytes
+from km_cli.ledger import Ledger
 from tests.support.command import KEY, Command
 from tests.support.logs import COMMANDS, ROW, said, written
 from tests.support.packing import PACKS
@@ -217,6 +218,8 @@ def test_on_a_terminal_import_asks_once(km: Command, log: Path, answer: str) -> 
     assert terminal.ended() == 130
     assert "nothing new was sent" in terminal.shown
     assert planned(km) == 0
+    with closing(Ledger.overlay(km.state / "ledger.db")) as opened:
+        assert [run.exit for run in opened.runs.latest(2)] in ([], [130])
 
 
 def test_columns_that_look_swapped_are_said_before_the_answer(km: Command, tmp_path: Path) -> None:

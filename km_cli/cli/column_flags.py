@@ -88,8 +88,14 @@ def _conditions(before: object, flag: Iterable[str]) -> tuple[Condition, ...]:
 
 
 def _check_profiles(context: click.Context) -> str:
-    """Return "", the event of profiles. Raises UsageError if a flag gives one; that of km.toml yields."""
-    for name in ("event", "event_name", "export"):
+    """Return "", the event of profiles. Raises UsageError if a flag gives one; that of km.toml yields.
+
+    A backfill may read profiles beside logs, so --only and --skip contradict the flag --profiles alone.
+    """
+    names = ["event", "event_name", "export"]
+    if context.get_parameter_source("profiles") is ParameterSource.COMMANDLINE:
+        names += ["only", "skip"]
+    for name in names:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE and context.params.get(name):
             raise UsageError(
                 f"--profiles and {_spelled(context, name)} contradict each other: profiles have no events",
@@ -125,6 +131,10 @@ def columns_named_at(context: click.Context) -> NamedAt:
         columns = [persona.column] if isinstance(persona.column, str) else persona.column
         if not flags.get(persona.name):
             places |= {(persona.name, name): f"km.toml, the persona {persona.name!r}" for name in columns}
+        own = persona.properties if isinstance(persona.properties, list) else []
+        for key, names in (("properties", own), ("set", persona.set)):
+            role = f"{persona.name}'s {key}"
+            places |= {(role, name): f"km.toml, {role}" for name in names}
     return places
 
 

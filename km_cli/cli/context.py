@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -69,8 +70,22 @@ def load_km_toml(ctx: click.Context, value: str | None) -> None:
     from km_cli.config.kmtoml_file import read
 
     file = KmTomlFile(path, read(path))
+    _hide_keys(ctx, file)
     ctx.meta[_META_KEY] = file
     ctx.default_map = dict(_defaults(file))
+
+
+def _hide_keys(ctx: click.Context, file: KmTomlFile) -> None:
+    """Keep the keys of all sites out of every message: a key file may be named as a log by mistake."""
+    from km_cli.cli.terminal.show import hide
+    from km_cli.config.sites import Site
+
+    environment = ctx.find_object(Environment)
+    variables = environment.variables if environment else {}
+    for name, table in file.config.sites.items():
+        with suppress(UsageError, RuntimeError):  # a missing key is reported by the commands that need it
+            key_file = str(file.folder / Path(table.key_file).expanduser()) if table.key_file else ""
+            hide([Site(name, table.key_env, key_file).key(variables)])
 
 
 def with_km_toml(ctx: click.Context, file: KmTomlFile, place: str, more: Mapping[str, Any]) -> click.Context:

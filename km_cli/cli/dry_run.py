@@ -21,6 +21,7 @@ from km_cli.cli.sections import Command
 @options.ledger
 @options.show
 @options.as_json
+@options.quiet
 @click.pass_context
 def command(context: click.Context, /, **_flags: Any) -> int:
     """Show what import would send. Sends nothing, writes nothing and needs no key.

@@ -12,7 +12,7 @@ from typing import TextIO
 
 import click
 
-from km_cli.cli.terminal.show import begin_complaints, complain, is_complaint_lost, say
+from km_cli.cli.terminal.show import begin_complaints, complain, hide, is_complaint_lost, say
 from km_cli.config.environment import Environment
 from km_cli.errors import Exit, KmError, did_you_mean
 from km_cli.run.clock import SystemClock
@@ -53,11 +53,17 @@ def exit_code_of(command: click.Command, words: Sequence[str], environment: Envi
     """
     with _streams(environment):
         begin_complaints()
+        hide(value.strip() for name, value in environment.variables.items() if _is_of_key(name))
         code = _run(command, words, environment)
         is_written = [_is_written(number, environment) for number in (1, 2)]
         if code == Exit.OK and (is_complaint_lost() or not all(is_written)):
             return Exit.IO
         return code
+
+
+def _is_of_key(name: str) -> bool:
+    """Tell whether a variable holds an API key, by its name: KM_API_KEY, or that of another site."""
+    return name.startswith("KM_") and name.endswith("KEY")
 
 
 @contextmanager

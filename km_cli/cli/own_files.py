@@ -9,14 +9,16 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import click
 
-from km_cli.cli.context import km_toml_of
+from km_cli.cli.context import KmTomlFile, environment_of, km_toml_of
 from km_cli.config.files import expanded
 from km_cli.config.settings import Settings
 from km_cli.destinations import Target
 from km_cli.errors import UsageError
+from km_cli.inputs.messages import path_text
 from km_cli.rejects.table_file import beside, check_places, is_table
 from km_cli.run.backfill import Own
 
@@ -44,12 +46,51 @@ def configuration_and_ledger(context: click.Context, settings: Settings) -> Iter
         yield ledger.with_name(ledger.name + ending), "the ledger, or a file that belongs to it"
     if km_toml.path:
         yield km_toml.path, "km.toml"
-    for table in km_toml.config.sites.values():
-        if table.key_file:
-            yield km_toml.folder / expanded(table.key_file, "km.toml, key_file:"), "a key file"
+    for path in key_files(km_toml):
+        yield path, "a key file"
     if "file" in km_toml.config.members:
         members = expanded(km_toml.config.members["file"], "km.toml, members.file:")
         yield km_toml.folder / members, "the members' file"
+
+
+def key_files(km_toml: KmTomlFile) -> Iterator[Path]:
+    """Yield the files that hold API keys. Raises UsageError for a path that cannot be."""
+    for table in km_toml.config.sites.values():
+        if table.key_file:
+            yield km_toml.folder / expanded(table.key_file, "km.toml, key_file:")
+
+
+def check_no_key(context: click.Context, path: Path, label: str) -> None:
+    """Raise UsageError if a file that is to be read is a key file: an error about it would show the key.
+
+    `label` begins the message.
+    """
+    if any(_is_same_file(path, key_file) for key_file in key_files(km_toml_of(context))):
+        raise _is_key_file(label)
+
+
+def _is_key_file(label: str) -> UsageError:
+    return UsageError(
+        f"{label} is a key file: it holds an API key, and km-cli never reads that as data",
+        "name the file that you mean",
+    )
+
+
+def _is_open_file(stream: TextIO, path: Path) -> bool:
+    """Tell whether a stream reads this file."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), os.stat(path))
+    except (OSError, ValueError):
+        return False
+
+
+def check_inputs(context: click.Context, settings: Settings) -> None:
+    """Raise UsageError if an input is a key file, also one that standard input comes from."""
+    for name in settings.files:
+        if name != "-":
+            check_no_key(context, Path(name), path_text(name))
+        elif any(_is_open_file(environment_of(context).stdin, one) for one in key_files(km_toml_of(context))):
+            raise _is_key_file("standard input")
 
 
 def check_rejects_file(context: click.Context, settings: Settings) -> None:

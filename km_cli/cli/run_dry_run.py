@@ -48,7 +48,8 @@ def run_dry_backfill(context: click.Context) -> int:
 
 def _rehearse(context: click.Context, settings: Settings, work: Work) -> int:
     flags, environment = context.params, environment_of(context)
-    observer = ImportObserver(settings, environment, asks=False, quiet=flags["as_json"], keep=flags["show"])
+    quiet = flags["quiet"] or flags["as_json"]
+    observer = ImportObserver(settings, environment, asks=False, quiet=quiet, keep=flags["show"])
     with observer:
         tally, observer.pending, forecast, seconds, error = rehearse(
             settings, observer, work, Stop(), environment
@@ -56,6 +57,9 @@ def _rehearse(context: click.Context, settings: Settings, work: Work) -> int:
     if flags["as_json"]:
         report.print_json(tally, seconds, forecast=forecast)
         report.print_losses(tally)
+    elif quiet:
+        report.print_losses(tally)
+        report.print_rejects_to_come(tally)
     elif error is None or tally.rows.read:
         report.print_dry_run(settings, tally, observer, forecast)
     if error is not None:

@@ -15,6 +15,10 @@ OptionInSection = Callable[[str], Callable[[Any], Any]]
 """Given the title of a section, returns click's decorator for one option."""
 
 
+_PERSONAS = ("user", "account")
+"""Options that name the column of a persona, which may have several columns in km.toml."""
+
+
 class AutoOrNumber(click.IntRange):
     """A whole number, or the word auto for one that km-cli finds by itself."""
 
@@ -43,6 +47,16 @@ class Option(click.Option):
         self.section = section
         if not self.multiple and not self.is_flag:
             self.envvar = f"KM_CLI_{self.opts[-1].lstrip('-').replace('-', '_').upper()}"
+
+    @property
+    def cure_of_two(self) -> str:
+        """What to do if the option is given twice."""
+        if self.name not in _PERSONAS:
+            return "give it once"
+        return (
+            f"give it once; for several columns, of which the first one that is not empty counts, write "
+            f'[[personas]] in km.toml: name = "{self.name}", column = ["…", "…"]'
+        )
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Return the option as it is written, and its help."""
@@ -90,12 +104,29 @@ class Command(click.Command):
     """A command whose help lists its options by section, and whose usage errors point to that help."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments. Errors get the context that click sometimes leaves out."""
+        """Parse the arguments. Errors get the context that click sometimes leaves out.
+
+        Raises UsageError for an option that is given twice although it has one value.
+        """
         try:
-            return super().parse_args(ctx, args)
+            if not ctx.resilient_parsing:
+                self._check_given_once(ctx, list(args))
+            rest = super().parse_args(ctx, args)
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
             raise
+        if not ctx.resilient_parsing:
+            from km_cli.cli.variables import warn_of_unknown_variables
+
+            warn_of_unknown_variables(ctx)
+        return rest
+
+    def _check_given_once(self, ctx: click.Context, args: list[str]) -> None:
+        """Raise UsageError for an option with one value that is given twice: one of the two would be lost."""
+        _, _, order = self.make_parser(ctx).parse_args(args)
+        for at, param in enumerate(order):
+            if isinstance(param, Option) and not (param.multiple or param.is_flag) and param in order[:at]:
+                raise UsageError(f"{param.opts[0]} is given twice", param.cure_of_two)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections in the order in which the command declares them, with `--help` in the last."""

@@ -14,7 +14,7 @@ import click
 from km_cli.cli.column_flags import columns_named_at, make_column_options, with_property_flags
 from km_cli.cli.context import KmTomlFile, environment_of, km_toml_of, label_of_flag
 from km_cli.cli.own_columns import context_of_export, context_of_source, is_own, source_table
-from km_cli.cli.own_files import check_rejects_file, check_store
+from km_cli.cli.own_files import check_inputs, check_no_key, check_rejects_file, check_store
 from km_cli.cli.time_flags import make_time_options
 from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
@@ -56,7 +56,8 @@ def make_settings(context: click.Context) -> Settings:
         allowed=tuple(flags["allowed"]),
         allow_alias=flags["allow_alias"],
         source=source,
-        named_at=columns_named_at(context),
+        sources=tuple(table.name for table in km_toml_of(context).config.backfill if is_own(table)),
+        named_events=(*flags["only"], *flags["skip"]),
         overlap=Overlap(flags["overlap"]),
         as_new=flags["as_new"],
         limit=flags["limit"],
@@ -92,6 +93,7 @@ def _how_read(context: click.Context) -> dict[str, Any]:
             flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]
         ),
         "skipped": skipped,
+        "named_at": columns_named_at(context),
     }
 
 
@@ -214,6 +216,9 @@ def _members(context: click.Context, people: People, time_options: TimeOptions) 
     km_toml = km_toml_of(context)
     if not km_toml.config.members:
         return None
+    if file := km_toml.config.members.get("file"):
+        label = "km.toml, members.file:"
+        check_no_key(context, km_toml.folder / expanded(file, label), f"{label} {file}")
     now = environment_of(context).clock.now()
     return read_members(km_toml.config.members, km_toml.folder, people.personas, time_options, now)
 
@@ -221,4 +226,5 @@ def _members(context: click.Context, people: People, time_options: TimeOptions) 
 def _check_files(context: click.Context, settings: Settings) -> None:
     if settings.files.count("-") > 1:
         raise UsageError("standard input (-) can be read only once", "name it once")
+    check_inputs(context, settings)
     check_rejects_file(context, settings)

@@ -38,9 +38,10 @@ class Settings:
 
     `concurrency` is how many calls are in flight; None for a number that adapts.
     `skipped` are the events that km.toml leaves out. `selection` has them too, with those of --skip. `source`
-    names the [[backfill]] whose own columns and personas these are, "" for those of km.toml. `export` names
-    the table by which all inputs are read; "" recognises exports, "none" does not.
-    `named_at` is where each column is named, for messages.
+    names the [[backfill]] whose own columns and personas these are, "" for those of km.toml; `sources` are
+    the names of all that have their own. `export` names the table by which all inputs are read; "" recognises
+    exports, "none" does not. For messages, `named_events` are the events of --only and --skip as they are
+    written, and `named_at` is where each column is named.
     """
 
     files: tuple[str, ...]
@@ -69,8 +70,10 @@ class Settings:
     transport: Transport = Transport.AUTO
     skipped: tuple[str, ...] = ()
     source: str = ""
+    sources: tuple[str, ...] = ()
     export: str = ""
     allow_alias: bool = False
+    named_events: tuple[str, ...] = ()
     named_at: NamedAt = field(default_factory=dict)
 
     @property
@@ -110,10 +113,13 @@ class Settings:
 
     @property
     def asked_of_files(self) -> str:
-        """The digest for files that were read to their end: `asked` and the decision on conflicts."""
-        if self.overlap is Overlap.ASK:
-            return self.asked
-        return hashlib.sha256(f"{self.asked} {self.overlap.value}".encode()).hexdigest()
+        """The digest for files that were read to their end: `asked`, and what makes them worth another look.
+
+        That is the decision on conflicts, and --allow-alias: the aliases of an export are not in `asked`.
+        """
+        more = [self.overlap.value] if self.overlap is not Overlap.ASK else []
+        more += ["allow-alias"] if self.allow_alias else []
+        return hashlib.sha256(" ".join([self.asked, *more]).encode()).hexdigest() if more else self.asked
 
     def keys(self) -> dict[str, str]:
         """Return the API key of each site. Raises UsageError if one is missing, with its variable or file."""

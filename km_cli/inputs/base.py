@@ -127,8 +127,11 @@ class Format(ABC):
     holds_rejects = False
     """Whether its rows are rejected rows of other readings, in a file that km-cli itself wrote.
 
-    Such a file is recognised under any flags, and is always in UTF-8.
+    Such a file is recognised under any flags. It was written in UTF-8.
     """
+
+    is_saved_elsewhere = False
+    """Whether people open such a file in programs that save it in another encoding: `--encoding` names it."""
 
     longest_line = LONGEST_RECORD
     """Bytes; a longer line comes as `Overlong` pieces."""

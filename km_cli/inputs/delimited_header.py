@@ -27,6 +27,9 @@ _VALUE = re.compile(
 )
 """Values of rows that cannot be names of columns. Small numbers can: columns are called 2024, or 404."""
 
+_LIKE_A_KEY = re.compile(r"(?=[A-Za-z_-]*\d)[\w-]{20,}", re.ASCII)
+"""A part of a text that may be an API key, in a file that was named by mistake. No message shows it."""
+
 
 def header_columns(source: str, line: int, cells: list[str], delimiter: str, end: bytes) -> tuple[str, ...]:
     """Return the columns that the header's cells name. `end` are the last two bytes of its line.
@@ -108,8 +111,9 @@ def _check_header(place: str, columns: tuple[str, ...], delimiter: str) -> None:
     more = f", … ({len(columns):,} in all)" if len(columns) > MOST_LISTED else ""
     found = f"columns found: {', '.join(columns[:MOST_LISTED])}{more}"
     if len(columns) == 1:
+        shown = "its name looks like a key" if _LIKE_A_KEY.search(columns[0]) else repr(columns[0])
         raise InputError(
-            f"{place}: only one column was found ({columns[0]!r}), separated by {DELIMITERS[delimiter]}",
+            f"{place}: only one column was found ({shown}), separated by {DELIMITERS[delimiter]}",
             "give a file with a header, its columns separated by comma, semicolon, tab or pipe "
             "(--delimiter says which)",
             plain=f"{place}: only one column was found",

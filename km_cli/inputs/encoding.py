@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import codecs
 import re
+import string
 
 from km_cli.errors import InputError, UsageError, did_you_mean
 from km_cli.inputs.base import UTF8
 from km_cli.inputs.compression import Bytes
-from km_cli.inputs.formats import holds_rejects
+from km_cli.inputs.formats import holds_rejects, may_be_saved_elsewhere
 from km_cli.inputs.messages import shell_command, shell_word
 
 _BLOCK = 1 << 16
@@ -81,6 +82,9 @@ codecs.register_error(_REPLACED, _surrogates_for)
 class Transcoded:
     """Bytes in some encoding as UTF-8. A rejects file is in UTF-8 under any flag, because km-cli wrote it.
 
+    A spreadsheet may have saved a table of rejects in the encoding, or in UTF-8 without a byte order mark.
+    The first bytes beyond ASCII decide: text in another encoding is hardly ever valid UTF-8 as well.
+
     `encoded` are the first bytes before decoding, as soon as they are read; b"" for a rejects file.
 
     Raises UnicodeError where the text cannot be decoded any further.
@@ -92,13 +96,15 @@ class Transcoded:
         self.encoded = b""
         self._decoder = codecs.getincrementaldecoder(encoding)(_REPLACED)
         self._ready = memoryview(b"")
-        self._is_plain = False
+        self._is_plain = self._is_open = False
         self._begun = self._ended = False
 
     def read1(self, size: int) -> bytes:
         """Return up to `size` bytes, b"" at the end."""
         while not self._ready and not self._ended:
             data = self._raw.read1(_BLOCK) if self._begun else self._begin()
+            if self._is_open and not data.isascii():
+                data = self._decide(data)
             self._ended = not data
             if not self._is_plain:
                 data = self._decoder.decode(data, self._ended).encode("utf-8", "surrogatepass")
@@ -114,13 +120,54 @@ class Transcoded:
             if not (data := self._raw.read1(_BLOCK)):
                 break
             head += data
-        self._is_plain = holds_rejects(head)
+        self._is_open = may_be_saved_elsewhere(head) and _extends_ascii(self.encoding)
+        self._is_plain = holds_rejects(head) and not self._is_open
         self.encoded = b"" if self._is_plain else head
         return head
+
+    def _decide(self, data: bytes) -> bytes:
+        """Decide by the first bytes beyond ASCII whether a table is in UTF-8; return all that was read."""
+        self._is_open = False
+        while (is_utf8 := _is_utf8(data)) is None and (more := self._raw.read1(_BLOCK)):
+            data += more
+        self._is_plain = is_utf8 is True
+        return data
 
     def close(self) -> None:
         """Close the file below."""
         self._raw.close()
+
+
+def _is_utf8(data: bytes) -> bool | None:
+    """Tell whether text beyond ASCII is UTF-8; None if it is cut within its only such character."""
+    if data.isascii():
+        return None
+    try:
+        whole = codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return None if whole.isascii() else True
+
+
+def _extends_ascii(encoding: str) -> bool:
+    """Tell whether an encoding has letters, digits and delimiters where ASCII has them; UTF-16 has not."""
+    try:
+        return _ASCII.decode(encoding) == _ASCII.decode("ascii")
+    except UnicodeError:
+        return False
+
+
+_ASCII = string.ascii_letters.encode() + string.digits.encode() + b'\t\r\n ",;|_-:{}'
+"""Shift JIS has a yen sign for the backslash, and is an encoding of tables all the same."""
+
+
+def wide_rejects(head: bytes) -> str:
+    """Return the encoding of a table of rejects that was saved with a mark of UTF-16; "" for other inputs."""
+    is_marked, encoding = _sniffed(head[:_SNIFFED])
+    if not is_marked or not encoding.startswith("utf-16"):
+        return ""
+    text = head.decode("utf-16", "ignore").encode("utf-8", "surrogatepass")
+    return "utf-16" if holds_rejects(text) else ""
 
 
 def check_encoding(name: str, head: bytes, encoding: str) -> None:

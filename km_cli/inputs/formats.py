@@ -48,8 +48,21 @@ def format_with(delimiter: str) -> Format | None:
 
 def holds_rejects(head: bytes) -> bool:
     """Tell whether an input that begins with these bytes is a rejects file, which km-cli wrote."""
+    return _rejects_format(head) is not None
+
+
+def may_be_saved_elsewhere(head: bytes) -> bool:
+    """Tell whether a program of others may have saved this rejects file in an encoding of its own.
+
+    A byte order mark says that it is in UTF-8, as km-cli wrote it.
+    """
+    found = _rejects_format(head)
+    return found is not None and found.is_saved_elsewhere and not head.startswith(BOM)
+
+
+def _rejects_format(head: bytes) -> Format | None:
     beginning = _beginning(head)
-    return any(one.holds_rejects and one.recognises(beginning) for one in _FORMATS)
+    return next((one for one in _FORMATS if one.holds_rejects and one.recognises(beginning)), None)
 
 
 def recognise_format(options: FormatOptions, filename: str, head: bytes) -> tuple[Format, str]:
@@ -57,10 +70,9 @@ def recognise_format(options: FormatOptions, filename: str, head: bytes) -> tupl
 
     A rejects file is recognised under any flags. `filename` is "" for an input without a name.
     """
+    if (one := _rejects_format(head)) is not None:
+        return one, one.delimiter_of("", "", head)
     beginning = _beginning(head)
-    for one in _FORMATS:
-        if one.holds_rejects and one.recognises(beginning):
-            return one, one.delimiter_of("", "", head)
     ending = _last_ending(filename)
     chosen = _named(options.format) or format_called(ending) or _by_content(options, beginning)
     return chosen, chosen.delimiter_of(options.delimiter, chosen.words.get(ending, ""), head)

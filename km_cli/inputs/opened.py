@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Check, Reader, Text, no_check
+from km_cli.inputs.encoding import wide_rejects
 from km_cli.inputs.formats import recognise_format
 from km_cli.inputs.lines import split_lines
 from km_cli.inputs.source import Source, Stream
@@ -82,6 +83,8 @@ class Opened:
 
     def _look(self) -> None:
         head = self._read_head(_HEAD)
+        if encoding := self._wide_rejects(head):
+            head = self._read_anew(encoding)
         self._stream.check_content(head)
         filename = self.source.path.name if self.source.path else ""
         self.format, self.delimiter = recognise_format(self.source.format_options, filename, head)
@@ -109,6 +112,19 @@ class Opened:
         self._text = self._text._replace(head=b"")
         self.columns, self.regular = self._layout.columns, self._layout.regular
         self.token = self._layout.token
+
+    def _wide_rejects(self, head: bytes) -> str:
+        """Return the encoding of a table of rejects that can be read anew in it, "" for any other input."""
+        is_free = not self.source.format_options.encoding and self.source.stamp is not None
+        return wide_rejects(head) if is_free else ""
+
+    def _read_anew(self, encoding: str) -> bytes:
+        """Open the input again in an encoding that its first bytes show; return its head."""
+        self.source.format_options = self.source.format_options._replace(encoding=encoding)
+        self._encoding = encoding
+        self._stream.close()
+        self._stream = self.source.open()
+        return self._read_head(_HEAD)
 
     def first_records(self, most: int) -> list[dict[str, Any]]:
         """Return the values of the first records by column, at most so many; those that are bad are left out.

@@ -12,6 +12,7 @@ from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
 from km_cli.mapping.nested import ABSENT, MEMBERS, BadRow, root
 from km_cli.mapping.recognition import members_columns, recognise_columns
+from km_cli.mapping.seen_columns import ColumnsSeen
 from km_cli.mapping.selection import (
     ANONYMOUS,
     WITHHELD,
@@ -39,6 +40,7 @@ __all__ = [
     "Bound",
     "ColumnOptions",
     "Columns",
+    "ColumnsSeen",
     "Condition",
     "ConditionsSeen",
     "EitherOrder",

@@ -12,9 +12,13 @@ from km_cli.mapping.cells import ReadCell
 from km_cli.mapping.columns import Condition
 from km_cli.mapping.found_columns import NamedAt
 
-_FORM = re.compile(r"\s*(?P<column>.*?)\s*(?P<sign>!?=)\s*(?P<values>.*?)\s*", re.DOTALL)
-_LIST = re.compile(r"\s*(?P<column>.*?)\s+(?P<sign>in)\s+(?P<values>.*?)\s*", re.DOTALL)
+_COLUMN = r'\s*(?:"(?P<quoted>[^"]+)"|(?P<column>.*?))'
+_FORM = re.compile(_COLUMN + r"\s*(?P<sign>!?=)\s*(?P<values>.*?)\s*", re.DOTALL)
+_LIST = re.compile(_COLUMN + r"\s+(?P<sign>in)\s+(?P<values>.*?)\s*", re.DOTALL)
 _HINT = "write it as 'type=track', 'type!=page' or 'type in track,screen'"
+
+_QUOTED_LIST = re.compile(r'\s*"[^"]+"\s+in\s')
+_IN = re.compile(r"\sin\s")
 
 _MOST_VALUES = 50
 """Values of a column that are remembered, to propose the nearest one for a value that no row has."""
@@ -26,23 +30,30 @@ _MISSPELT = 0.75
 def make_condition(text: str, place: str = "--where") -> Condition:
     """Parse `COLUMN=VALUE`, `COLUMN!=VALUE` or `COLUMN in VALUE,VALUE`. Raises UsageError.
 
-    A text with `=` is no list, since the name of a column may well contain the word "in". `place` says where
-    the text stands, for the error.
+    The name of a column may stand in quotation marks, and has to if it has `=` in it. Any other text with `=`
+    is no list, since the name of a column may well contain the word "in". `place` says where the text stands,
+    for the error.
     """
-    found = _FORM.fullmatch(text) or _LIST.fullmatch(text)
-    if found is None or not found["column"]:
-        raise UsageError(f"{place} {text!r} is not a condition on a column", _HINT)
+    found = _LIST.fullmatch(text) if _QUOTED_LIST.match(text) else _FORM.fullmatch(text)
+    found = found or _LIST.fullmatch(text)
+    column = (found["quoted"] or found["column"]) if found else ""
+    if found is None or not column:
+        plain = f"{place.removesuffix(':')}: a value is not a condition on a column"
+        raise UsageError(f"{place} {text!r} is not a condition on a column", _HINT, plain=plain)
     values: tuple[str, ...] = (found["values"],)
     if found["sign"] == "in":
         values = tuple(value.strip() for value in found["values"].split(","))
         if "" in values:
-            raise UsageError(f"{place} {text!r} has an empty value", _HINT)
-    return Condition(found["column"], found["sign"] != "!=", values)
+            plain = f"{place.removesuffix(':')}: a condition has an empty value"
+            raise UsageError(f"{place} {text!r} has an empty value", _HINT, plain=plain)
+    return Condition(column, found["sign"] != "!=", values)
 
 
 def condition_text(condition: Condition) -> str:
     """Return a condition as `make_condition` parses it."""
     column, is_in, values = condition
+    if "=" in column or (len(values) > 1 and _IN.search(column)):
+        column = f'"{column}"'
     if len(values) > 1:
         return f"{column} in {','.join(values)}"
     return f"{column}{'=' if is_in else '!='}{values[0]}"

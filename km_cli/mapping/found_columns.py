@@ -124,9 +124,18 @@ class FoundColumns:
             )
         raise InputError(
             f"{self.source}: there is no column {name!r} ({self._place(role, name)}); {self._list()}",
-            self._hint(did_you_mean(name, self._names, "name one of the columns found", repr)),
+            self._longer(name, role)
+            or self._hint(did_you_mean(name, self._names, "name one of the columns found", repr)),
             plain=f"{self.source}: there is no column {name!r} ({self._place(role, name)})",
         )
+
+    def _longer(self, name: str, role: str) -> str:
+        """Return a hint about a condition on a column whose name goes on with `=`, "" if there is none."""
+        whole = next((one for one in self._names if one.startswith(f"{name}=")), "")
+        if role != "where" or not whole:
+            return ""
+        condition = shlex.quote(f'"{whole}"=VALUE')
+        return f"if you mean the column {whole!r}, put its name in quotation marks: {condition}"
 
     def all_named(
         self, names: tuple[str, ...] | None, role: str, *, sparse: bool = False

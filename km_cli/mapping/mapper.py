@@ -58,6 +58,7 @@ class Mapper:
         self._several: Several = []
         self._skips_anonymous = columns.skip_anonymous
         self._is_expected = tuple(bool(used.identities or members) for used in columns.personas)
+        self._without_column: set[str] = set()  # the personas of which this was said
         self._times = Times(TimeOptions() if columns.at else time_options, now)
         self._members = members
         self._constants = frozenset(columns.constant)
@@ -66,12 +67,14 @@ class Mapper:
         self._naming = naming_of(columns)
         self._make_readers(columns, found, tabular=tabular)
         self._make_identities(columns, found, personas, tuple(allowed), tabular=tabular)
-        self._looks = selection != _ALL or self._seen.has_lists or self._meets is not None
+        looks_into_rows = self._meets is not None or self._watch is not None
+        self._looks = selection != _ALL or self._seen.has_lists or looks_into_rows
 
     def _make_readers(self, columns: Columns, found: tuple[str, ...], *, tabular: bool) -> None:
         """Make the functions that read parts of a row: its event, time, id, properties and cells."""
         cell = cell_readers(found, tabular=tabular)
         self._seen.conditions.see(found)
+        self._watch = self._seen.columns.watch(found, tabular=tabular)
         self._meets = row_filter(columns.where, cell, self._seen.conditions)
         self._unmet = unmet(columns.where, cell)
         self._properties = properties_reader(columns, found, tabular=tabular)
@@ -158,6 +161,8 @@ class Mapper:
 
         Raises BadRow if a condition on a column cannot be judged.
         """
+        if self._watch is not None:
+            self._watch(values)
         if self._meets is not None and not self._meets(values):
             return True
         try:
@@ -261,11 +266,14 @@ class Mapper:
     def _findings(self, row: Row, identities: list[str], withheld: str) -> Iterator[Finding]:
         """Yield the findings about a row that is sent: its identities, a withheld alias, a leap second."""
         for persona, is_expected, identity in zip(self._personas, self._is_expected, identities, strict=True):
-            if not identity:
-                if is_expected:
-                    self._normalised["parts-without-id"] += 1
+            if not identity and is_expected:
+                self._normalised["parts-without-id"] += 1
                 message = f"the row names no {persona}, and makes no calls for that persona"
                 yield Finding(f"no-{persona}", message, row.source, row.line)
+            elif not identity and persona not in self._without_column:
+                self._without_column.add(persona)
+                message = f"no column names the {persona}: no row makes calls for that persona"
+                yield Finding(f"no-{persona}", message, row.source, 0)
         for column, number in dict.fromkeys(self._several):
             message = f"{column!r} lists {number} values: only the first value is recorded"
             yield Finding("one-of-several", message, row.source, row.line, repr(column))

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from km_cli.errors import UsageError, did_you_mean
 from km_cli.kissmetrics import fold_name
 from km_cli.mapping.conditions import ConditionsSeen
+from km_cli.mapping.seen_columns import ColumnsSeen
 from km_cli.model import Persona, Row
 
 MOST_SEEN = 5000
@@ -79,7 +80,7 @@ class Bound(NamedTuple):
 class EventsSeen:
     """Notes the events of all rows, to report the events that flags or km.toml name and no row has.
 
-    `conditions` does the same for the conditions on columns.
+    `conditions` does the same for the conditions on columns, and `columns` for the columns themselves.
 
     Events are named by --only and --skip, and in km.toml's lists of the events that a persona may do or that
     are `skipped`. Memory is constant: it holds MOST_SEEN names, and the named events that were not seen yet.
@@ -91,8 +92,13 @@ class EventsSeen:
         personas: Sequence[Persona] = (),
         skipped: Sequence[str] = (),
         conditions: ConditionsSeen | None = None,
+        asked: Iterable[str] = (),
+        columns: ColumnsSeen | None = None,
     ) -> None:
+        """`asked` are the names that --only and --skip give, as they are written: a selection folds them."""
+        self._spelled = {fold_name(name): name for name in asked}
         self.conditions = conditions or ConditionsSeen()
+        self.columns = columns or ColumnsSeen()
         self._selection = selection
         self._skipped = {fold_name(event): event for event in skipped}
         self._lists = [
@@ -129,7 +135,10 @@ class EventsSeen:
         seen = self._names.values()
         return [
             *(
-                _message(f"{flag} {name!r}: no row has this event", did_you_mean(name, seen, "", repr))
+                _message(
+                    f"{flag} {self._spelled.get(name, name)!r}: no row has this event",
+                    did_you_mean(name, seen, "", repr),
+                )
                 for flag, name in flags
                 if name in self._unseen
             ),

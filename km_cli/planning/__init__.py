@@ -1,8 +1,9 @@
 """Sequence → row plan: known calls are skipped, and calls that Kissmetrics would merge get different seconds.
 
-`matching` decides which calls are known, `seconds` gives the others a second, `aliases` decides on aliases,
-and `planner` asks them in turn for each row. Known calls are in slots, which the caller passes in: those of
-the ledger, or `plain_slots` in memory.
+`corrections` knows the lines of which a corrected reject was sent, `matching` decides which other calls are
+known, `seconds` gives the rest a second, `aliases` decides on aliases, and `planner` asks them in turn for
+each row. Known calls are in slots, which the caller passes in: those of the ledger, or `plain_slots` in
+memory.
 """
 
 from __future__ import annotations

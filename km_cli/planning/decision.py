@@ -81,6 +81,11 @@ class RowDecision:
         self.rejects: list[Reject] = []
         self.findings: list[Finding] = []
 
+    @property
+    def is_corrected(self) -> bool:
+        """Whether the row is a corrected reject of a reading and line that the ledger knows."""
+        return self.row.origin is not None and self.line != 0
+
     def made(self) -> RowPlan:
         """Return the plan of the row."""
         planned, calls, gains = tuple(self.planned), tuple(self.calls), tuple(self.gains)
@@ -180,6 +185,13 @@ class RowDecision:
         self._note(
             "changed", f"{who}: {call.event!r} at that moment was sent before, {origin}; not sent again", who
         )
+
+    def note_sent_line(self, call: Timed) -> None:
+        """Report that the call is not sent, because its line was sent before as a corrected reject."""
+        who = name_person(call)
+        place = f"{self.row.source}, line {self.row.line}"
+        message = f"{who}: {place}, was corrected and sent before with another time, name or identity"
+        self._note("changed", f"{message}; not sent again", who)
 
 
 def name_person(call: Timed | Alias) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from km_cli.memory import Remembered
 from km_cli.model import Alias, Record, Reject, RowPlan, Sequence, Set, Wired, part_of, split_pairs
 from km_cli.planning.aliases import Aliases
+from km_cli.planning.corrections import Corrections
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.planning.matching import Matching
@@ -39,6 +40,7 @@ class Planner:
         self._fingerprints = Fingerprints(tracker)
         self._seconds = Seconds(slots, spread, collisions, encode)
         self._matching = Matching(slots, self._fingerprints, self._seconds, others)
+        self._corrections = Corrections(slots, tracker)
         self._aliases = Aliases(slots, self._fingerprints, encode)
         self._straight = StraightPath(slots, self._fingerprints, encode)
         self._refused = slots.refused
@@ -112,12 +114,16 @@ class Planner:
 
     def _decide_record(self, call: Record, fingerprint: CallFingerprint, decision: RowDecision) -> None:
         """Plan an event, unless it is known. Raises NotPlanned."""
+        if self._corrections.repeats(call, fingerprint, decision):
+            return
         own = self._slots.slot(fingerprint.person, fingerprint.second)
-        if fingerprint.id or own.known:
-            if self._matching.knows(call, fingerprint, own, decision):
-                return
+        is_known = bool(fingerprint.id or own.known) and self._matching.knows(
+            call, fingerprint, own, decision
+        )
+        if not is_known:
             own = self._slots.slot(fingerprint.person, fingerprint.second)
-        self._seconds.plan(call, fingerprint, own, decision)
+            self._seconds.plan(call, fingerprint, own, decision)
+        self._corrections.keep(call, fingerprint, decision)
 
     def _decide_set(self, call: Set, decision: RowDecision) -> None:
         """Plan the properties that were not set before for this identity. Raises NotPlanned."""
@@ -145,9 +151,12 @@ class Planner:
     def _decide_stated(self, call: Set, decision: RowDecision) -> None:
         """Plan the properties that a row states, unless that second has them. Raises NotPlanned."""
         fingerprint = self._fingerprints.fingerprint_call(call)
+        if self._corrections.repeats(call, fingerprint, decision):
+            return
         own = self._slots.slot(fingerprint.person, fingerprint.second)
         if not any(one.deed == fingerprint.deed and one.total == fingerprint.total for one in own.known):
             self._seconds.plan(call, fingerprint, own, decision)
+        self._corrections.keep(call, fingerprint, decision)
 
     def _is_set(self, call: Set, name: str) -> bool:
         """Tell whether a property was set before, and the destination did not refuse that call since."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from km_cli.errors import LedgerFailed, UsageError
 from km_cli.model import Origin, Reject
 from km_cli.rejects.line import BEGINNING, format_reject
+
+CORRECT_LINES = "correct `raw` in each line of that file, then import it"
 
 _OTHER_PATH = "give another path: --rejects PATH"
 
@@ -19,9 +22,10 @@ class RejectsFile:
 
     `name` is its absolute path as text, `count` how many rejects this run wrote. `cure` says how to correct
     them.
-    """
 
-    cure = "correct `raw` in each line of that file, then import it"
+    Another run may write to the same file, so each write holds a lock on it, and mends the end that a crash
+    left.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,6 +39,11 @@ class RejectsFile:
         """The file that this run wrote to, for people."""
         return str(self.path)
 
+    @property
+    def cure(self) -> str:
+        """How to correct the rejects that this run wrote."""
+        return CORRECT_LINES
+
     def format(self, reject: Reject, origin: Origin) -> bytes:
         """Return the line of a reject; `origin` is that of the reading in which its row was read."""
         return format_reject(reject, origin)
@@ -45,24 +54,35 @@ class RejectsFile:
         A batch is committed to the ledger after its rejects are here, so that no crash loses a rejected row.
         If writing fails the file is cut back to its length before, so that no half line stays.
         """
-        if not lines:
-            return
+        if lines:
+            with self._locked() as file:
+                write_all(file, b"".join(lines))
+        self.count += len(lines)
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Open and lock the file, and sync it at the end. Raises LedgerFailed.
+
+        If that fails, the file is cut back to its length before, so that no half line stays.
+        """
         self._size = -1
         try:
             if self._file < 0:
                 self._file = self._open()
-            self._size = os.lseek(self._file, 0, os.SEEK_END)
-            data = b"".join(lines)
-            while data:
-                data = data[os.write(self._file, data) :]
-            os.fsync(self._file)
+            with _lock(self._file):
+                try:
+                    self._mend(self._file)
+                    self._size = os.lseek(self._file, 0, os.SEEK_END)
+                    yield self._file
+                    os.fsync(self._file)
+                except (OSError, LedgerFailed):
+                    self._cut()
+                    raise
         except OSError as error:
-            self._cut()
             raise LedgerFailed(
                 f"the rejects file {self.path} cannot be written: {error.strerror}",
                 "make room or give another place with --rejects PATH, then run the same command again",
             ) from None
-        self.count += len(lines)
 
     def _cut(self) -> None:
         """Cut the file back to its length before the last write, so that no half line stays."""
@@ -71,23 +91,44 @@ class RejectsFile:
                 os.ftruncate(self._file, self._size)
 
     def _open(self) -> int:
-        """Make the file, readable by its owner alone. A last line that a crash cut off gets its line end."""
+        """Make the file, readable by its owner alone."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if size := os.lseek(file, 0, os.SEEK_END):
-            if os.pread(file, 1, size - 1) != b"\n":
-                os.write(file, b"\n")
-            return file
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        if not os.lseek(file, 0, os.SEEK_END):
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
         return file
+
+    def _mend(self, file: int) -> None:
+        """Give a last line that a crash cut off its line end."""
+        size = os.lseek(file, 0, os.SEEK_END)
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            os.write(file, b"\n")
 
     def close(self) -> None:
         """Close the file, if there is one."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+@contextmanager
+def _lock(file: int) -> Iterator[None]:
+    """Keep other runs from writing to a file. Some file systems have no locks, and do without."""
+    try:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def write_all(file: int, data: bytes) -> None:
+    """Write all bytes. Raises OSError."""
+    while data:
+        data = data[os.write(file, data) :]
 
 
 def check_path(path: Path) -> None:

@@ -23,6 +23,9 @@ from km_cli.rejects.line import UNSEEN, origin_of
 
 REASON, LINE, MARK = "reason", "line", "km_cli_reject"
 
+_BEGINNING = BOM + f"{REASON},{LINE},".encode()
+"""How each table begins that km-cli writes."""
+
 _FORMULA = re.compile(r"'*[=+\-@\t]")
 """The beginning of a cell that a spreadsheet would take for a formula, or of one that is guarded already.
 
@@ -86,6 +89,14 @@ def parse_header(beginning: bytes) -> Header | None:
             columns = tuple(unguarded(cells[at]) for at in others)
             return Header(columns, delimiter, (reason, line, mark), others)
     return None
+
+
+def is_empty(content: bytes) -> bool:
+    """Tell whether a file has nothing in it, or only the beginning of a header, which a crash cut off."""
+    if not content.strip() or _BEGINNING.startswith(content):
+        return True
+    outside = b"".join(content.split(b'"')[::2])  # a name of a column may have line breaks in it
+    return content.startswith(_BEGINNING) and not parse_header(content) and b"\n" not in outside
 
 
 def without_blanks(beginning: bytes) -> bytes:

@@ -8,12 +8,19 @@ from pathlib import Path
 
 from km_cli.errors import LedgerFailed, UsageError
 from km_cli.model import Origin, Reject
-from km_cli.rejects.file import RejectsFile, check_content, check_path
+from km_cli.rejects.file import CORRECT_LINES, RejectsFile, check_content, check_path, write_all
 from km_cli.rejects.line import BEGINNING
-from km_cli.rejects.table import cells_of, format_header, format_row, parse_header
+from km_cli.rejects.table import cells_of, format_header, format_row, is_empty, parse_header
 
 _HEAD = 1 << 20
-_CORRECT = "correct the cells of the log's own columns, then import that file"
+_CORRECT_CELLS = "correct the cells of the log's own columns, then import that file"
+_CORRECT_BOTH = (
+    f"{_CORRECT_CELLS}; in the file beside it, correct `raw` in each line, and import that one too"
+)
+_CORRECT_EITHER = (
+    "correct the cells of the log's own columns, or `raw` in each line of the file beside it, then import "
+    "that file"
+)
 _BESIDE = " beside it)"
 
 
@@ -29,7 +36,7 @@ def make_rejects_file(path: Path) -> RejectsFile:
 
 def how_to_correct(name: str) -> str:
     """Return how the rejects in the file of this name (`RejectsFile.name`) are corrected, for a hint."""
-    return RejectsTable.cure if name.endswith(_BESIDE) else RejectsFile.cure
+    return _CORRECT_EITHER if name.endswith(_BESIDE) else CORRECT_LINES
 
 
 def beside(path: Path) -> Path:
@@ -50,7 +57,7 @@ def check_places(path: Path, *, is_asked: bool) -> None:
         return
     head = _head(path)
     header = parse_header(head)
-    if head.strip() and not (header and header.is_as_written):
+    if not (is_empty(head) or (header and header.is_as_written)):
         raise UsageError(
             f"--rejects {path} exists and is not a table of rejects as km-cli writes it",
             "give another path: --rejects PATH",
@@ -64,12 +71,11 @@ class RejectsTable(RejectsFile):
     `count` is the number of all rejects that this run wrote, also of those beside the table.
     """
 
-    cure = _CORRECT
-
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._beside = RejectsFile(beside(path))
         self._columns: tuple[str, ...] | None = None
+        self._is_mended = False
         self.name = f"{self.name} (or {self._beside.path.name}{_BESIDE}"
 
     @property
@@ -82,8 +88,18 @@ class RejectsTable(RejectsFile):
         rest = f"{self._beside.count:,} of them, not in the form of a table, in {self._beside.path}"
         return f"{self.path} ({rest})"
 
+    @property
+    def cure(self) -> str:
+        """How to correct the rejects that this run wrote, by the files that have them."""
+        if not self._beside.count:
+            return _CORRECT_CELLS
+        return _CORRECT_BOTH if self._beside.count < self.count else CORRECT_LINES
+
     def format(self, reject: Reject, origin: Origin) -> bytes:
-        """Return the line of a reject: of the table, or of JSON if it cannot stand in the table."""
+        """Return the line of a reject: of the table, or of JSON if it cannot stand in the table.
+
+        The first one that can stand there begins the table. Raises LedgerFailed if it cannot be begun.
+        """
         origin = reject.row.origin or origin
         if self._columns is None and (there := parse_header(_head(self.path))):
             self._columns = there.columns  # of an earlier run, or of one that writes here, too
@@ -91,9 +107,26 @@ class RejectsTable(RejectsFile):
         cells = cells_of(reject, origin, columns) if columns else None
         if cells is None:
             return super().format(reject, origin)
-        header = b"" if self._columns is not None else format_header(columns)
-        self._columns = columns
-        return header + format_row(reject, origin, cells)
+        if self._columns is None:
+            self._columns = self._begun(columns)
+            return self.format(reject, origin)  # another run may have begun the table with other columns
+        return format_row(reject, origin, cells)
+
+    def _begun(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """Write the header, unless another run did so meanwhile. Return the columns of the table."""
+        with self._locked() as file:
+            head = _head(self.path)
+            if there := parse_header(head):
+                return there.columns
+            if not is_empty(head):
+                raise LedgerFailed(
+                    f"the rejects file {self.path} is not a table of rejects any more",
+                    "another program has written to it: give another place with --rejects PATH",
+                )
+            os.ftruncate(file, 0)  # a header that a crash cut off
+            self._size = 0
+            write_all(file, format_header(columns))
+        return columns
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Append lines to both files and wait until they are on the disk. Raises LedgerFailed.
@@ -102,27 +135,27 @@ class RejectsTable(RejectsFile):
         """
         others = [line for line in lines if line.startswith(BEGINNING)]
         rows = [line for line in lines if not line.startswith(BEGINNING)]
-        super().write(rows)
-        try:
+        if rows:
+            with self._locked() as file:
+                write_all(file, b"".join(rows))
+                os.fsync(file)
+                self._beside.write(others)
+        else:
             self._beside.write(others)
-        except LedgerFailed:
-            if rows:
-                self._cut()
-                self.count -= len(rows)
-            raise
-        self.count += len(others)
+        self.count += len(lines)
 
     def close(self) -> None:
         """Close both files."""
         super().close()
         self._beside.close()
 
-    def _open(self) -> int:
-        """Open the table. Close a quotation mark that a crash left open: its row stays one row."""
-        if _is_open_inside(self.path):
-            with self.path.open("ab") as file:
-                file.write(b'"\n')
-        return super()._open()
+    def _mend(self, file: int) -> None:
+        """Close a quotation mark that a crash left open, so that its row stays one row."""
+        if not self._is_mended and not is_empty(_head(self.path)):
+            if _is_open_inside(self.path):
+                os.write(file, b'"\n')
+            super()._mend(file)
+            self._is_mended = True
 
 
 def _is_open_inside(path: Path) -> bool:

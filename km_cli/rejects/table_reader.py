@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator
 from typing import Any
 
 from km_cli.errors import InputError
-from km_cli.inputs.base import LONGEST_RECORD, Format, Item, Layout, Text
+from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Format, Item, Layout, Text
 from km_cli.inputs.delimited import DelimitedReader
 from km_cli.inputs.formats import format_with
 from km_cli.model import Gap, Reject, Row
@@ -23,6 +24,7 @@ class RejectsTableFormat(Format):
     name = "rejects-table"
     delimiters = ()
     holds_rejects = True
+    is_saved_elsewhere = True
     longest_line = 8 * LONGEST_RECORD
 
     def recognises(self, beginning: bytes) -> bool:
@@ -30,7 +32,8 @@ class RejectsTableFormat(Format):
         return parse_header(beginning) is not None
 
     def layout(self, text: Text) -> Layout:
-        """Return the columns of the log, and the token of the first row's reading."""
+        """Return the columns of the log, and the token of the first row's reading. Raises InputError."""
+        _check_text(text)
         token = _first_token(text)
         header, preamble, line = _take_header(text)
         return Layout(header.columns, header.columns, preamble, line, token)
@@ -92,6 +95,25 @@ def _values(row: Row) -> dict[str, Any]:
     written_in = format_with(row.origin.delimiter)
     assert written_in is not None
     return written_in.parse_record(row.raw, row.origin.columns, row.origin.delimiter)
+
+
+def _check_text(text: Text) -> None:
+    """Raise InputError for a table that is not in UTF-8, as no --encoding says: a spreadsheet saved it so.
+
+    Behind a byte order mark, bytes that are not UTF-8 are the fault of one row.
+    """
+    if text.encoding != UTF8 or text.head.startswith(BOM):
+        return
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(text.head)
+    except UnicodeDecodeError as error:
+        line = text.head[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{text.source}, line {line}: this table of rejects is not in UTF-8: a spreadsheet has saved it "
+            "in another encoding",
+            "name the encoding: --encoding cp1252 (Excel on Windows) or --encoding mac-roman (Excel on a "
+            'Mac); or save the table as "CSV UTF-8"',
+        ) from None
 
 
 def _take_header(text: Text) -> tuple[Header, bytes, int]:

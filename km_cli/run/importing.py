@@ -78,9 +78,10 @@ def opened_to_send(
 
 
 def _exit_of(error: BaseException) -> int:
-    """Return the exit code that an error leads to."""
-    if isinstance(error, KmError):
-        return error.exit
+    """Return the exit code that an error leads to. Ours, and those of the command line, say it themselves."""
+    code = getattr(error, "exit", None)
+    if isinstance(code, Exit):
+        return code
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
     return Exit.IO if isinstance(error, OSError) else Exit.BUG

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from contextlib import closing, suppress
 from hashlib import sha256
@@ -25,7 +24,8 @@ from km_cli.mapping import (
     recognise_columns,
     time_reader,
 )
-from km_cli.model import NANOSECONDS, Overlap, Reject, Row
+from km_cli.model import NANOSECONDS, Overlap, Row
+from km_cli.run.elsewhere import Elsewhere, is_read_alike, origin_of, way_on
 from km_cli.run.exported import (
     account_of,
     asked_for,
@@ -168,8 +168,9 @@ class Openings:
         try:
             return self._recognised(opened)
         except InputError:
-            place = f"{opened.source.name}: its first reject comes from {_source_of(first)}"
-            raise InputError(place, _import_with(first)) from None
+            sources = self._settings.sources
+            place = f"{opened.source.name}: its first reject comes from {origin_of(first, sources)}"
+            raise InputError(place, way_on(first, sources)) from None
 
     def _recognised(self, opened: Opened) -> Mapping:
         settings = self._settings
@@ -233,7 +234,11 @@ class Openings:
 
     def is_of_source(self, known: Mapping) -> bool:
         """Tell whether a reading was read in the way that is in force: km.toml's, or that of its source."""
-        return known.source == self._settings.source
+        return is_read_alike(known, self._settings)
+
+    def elsewhere(self, known: Mapping) -> Elsewhere:
+        """Return the substitute for the mapper of a reading that was read in another way."""
+        return Elsewhere(known, self._settings.sources)
 
     def reading_by_token(self, token: str) -> Reading | None:
         """Return the reading that a reject names by its token."""
@@ -257,21 +262,6 @@ class Openings:
         )
 
 
-def _source_of(known: Mapping) -> str:
-    if known.source:
-        return f"the [[backfill]] {known.source!r}, which has columns of its own"
-    return "a log that is read without columns of its own"
-
-
-def _import_with(known: Mapping) -> str:
-    if known.source:
-        return (
-            f"import it with --source {shlex.quote(known.source)}; if that [[backfill]] was renamed since, "
-            "give it its old name for this import"
-        )
-    return "import it without --source"
-
-
 def _refreshed(known: Reading, opened: Opened) -> Reading:
     """Return a reading with its file's present name and columns. Later objects may have more columns."""
     columns = tuple(dict.fromkeys((*known.columns, *opened.columns)))
@@ -281,17 +271,6 @@ def _refreshed(known: Reading, opened: Opened) -> Reading:
     return known._replace(source=opened.source.name, columns=columns, regular=regular)
 
 
-class _Elsewhere:
-    """Stands for the mapper of a [[backfill]] that has columns of its own, while another one is in force."""
-
-    def __init__(self, known: Mapping) -> None:
-        self._reason = f"it comes from {_source_of(known)}: {_import_with(known)}"
-
-    def map(self, row: Row) -> Reject:
-        """Reject the row once more, so that a later import of the new rejects file can send it."""
-        return Reject(row, "other-source", self._reason, row.origin.owed if row.origin else ())
-
-
 class Mappers:
     """The mapper of an input, and the mappers of the readings that corrected rejects come from."""
 
@@ -299,10 +278,10 @@ class Mappers:
         self._openings = openings
         self._opened = opened
         self._mapping = mapping
-        self._known: dict[str, tuple[Mapper | _Elsewhere, int]] = {}
+        self._known: dict[str, tuple[Mapper | Elsewhere, int]] = {}
         self.own = openings.mapper(opened, mapping)
 
-    def mapper_for(self, row: Row) -> Mapper | _Elsewhere:
+    def mapper_for(self, row: Row) -> Mapper | Elsewhere:
         """Return the mapper of a row. A corrected reject has its reading's, with the present settings."""
         return self._entry(row.origin.reading)[0] if row.origin else self.own
 
@@ -310,20 +289,20 @@ class Mappers:
         """Return the number of the reading that a corrected reject belongs to; 0 for any other row."""
         return self._entry(row.origin.reading)[1] if row.origin else 0
 
-    def _entry(self, token: str) -> tuple[Mapper | _Elsewhere, int]:
+    def _entry(self, token: str) -> tuple[Mapper | Elsewhere, int]:
         found = self._known.get(token)
         if found is None:
             found = self._known[token] = self._make_entry(token)
         return found
 
-    def _make_entry(self, token: str) -> tuple[Mapper | _Elsewhere, int]:
+    def _make_entry(self, token: str) -> tuple[Mapper | Elsewhere, int]:
         """Return the mapper and the number of a reading; 0 if the ledger does not know the reading."""
         reading = self._openings.reading_by_token(token)
         if reading is None:
             return self._openings.mapper(self._opened, self._mapping), 0
         known = self._openings.known_mapping(reading)
         if not self._openings.is_of_source(known):
-            return _Elsewhere(known), reading.number
+            return self._openings.elsewhere(known), reading.number
         mapping = self._openings.overridden(self._opened, known)
         return self._openings.mapper(self._opened, mapping), reading.number
 

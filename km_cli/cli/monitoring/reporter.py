@@ -163,7 +163,7 @@ class BackfillObserver(ImportObserver):
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
         """Keep the described columns, and write the input to the journal."""
         super().opened(source, columns, reading)
-        description = described(columns, self._members)
+        description = described(columns, self._members, shows_values=False)
         self.columns[description] = self.columns.get(description, 0) + 1
         self._reporter.journal.write("input", file=source, columns=description, behind=reading.length)
 

@@ -1,6 +1,16 @@
 """The options that several commands share, in groups. `cli/settings.py` turns their values into Settings."""
 
-from km_cli.cli.options.keeping import as_json, asking, config, ledger, output, output_file, rejects, show
+from km_cli.cli.options.keeping import (
+    as_json,
+    asking,
+    config,
+    ledger,
+    output,
+    output_file,
+    quiet,
+    rejects,
+    show,
+)
 from km_cli.cli.options.reading import (
     columns,
     files,
@@ -26,6 +36,7 @@ __all__ = [
     "output",
     "output_file",
     "paths",
+    "quiet",
     "rejects",
     "selection",
     "show",

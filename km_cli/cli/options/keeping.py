@@ -102,8 +102,10 @@ asking = section(
     option("--yes", is_flag=True, help="Do not ask for confirmation before sending to Kissmetrics."),
 )
 
+_quiet = option("-q", "--quiet", is_flag=True, help="Print problems only.")
+quiet = section("Output", _quiet)
 output = section(
     "Output",
     option("-v", "--verbose", is_flag=True, help="Print the summary even without a terminal."),
-    option("-q", "--quiet", is_flag=True, help="Print problems only."),
+    _quiet,
 )

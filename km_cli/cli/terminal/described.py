@@ -11,8 +11,11 @@ _MOST_LISTED = 2
 """Columns that are named of those that are tried where the first one is empty."""
 
 
-def described(columns: Columns, members: Collection[str] = ()) -> str:
-    """Return the roles as one line. `members` are personas whose identities the members' file has."""
+def described(columns: Columns, members: Collection[str] = (), *, shows_values: bool = True) -> str:
+    """Return the roles as one line. `members` are personas whose identities the members' file has.
+
+    Without `shows_values` the values of conditions are left out: they may name people.
+    """
     text = ", ".join(f"{role} from {column}" for role, column in _roles(columns) if column)
     if columns.event_name:
         text += f"; the event is {columns.event_name!r}"
@@ -22,7 +25,7 @@ def described(columns: Columns, members: Collection[str] = ()) -> str:
     missing = [one.persona for one in columns.personas if not one.identities and one.persona not in members]
     if missing:
         text += f"; no column for {' and '.join(missing)}"
-    return "; ".join([*_export(columns), text, *_properties(columns), *_conditions(columns)])
+    return "; ".join([*_export(columns), text, *_properties(columns), *_conditions(columns, shows_values)])
 
 
 def _export(columns: Columns) -> Iterator[str]:
@@ -51,7 +54,7 @@ def _quoted(column: str) -> str:
     return repr(column) if column else ""
 
 
-def _conditions(columns: Columns) -> Iterator[str]:
+def _conditions(columns: Columns, shows_values: bool) -> Iterator[str]:
     if columns.at:
         yield f"the time of every row is {columns.at}"
     if columns.without_event and not columns.event:
@@ -61,7 +64,8 @@ def _conditions(columns: Columns) -> Iterator[str]:
     if columns.leave_out_reserved:
         yield "names that Kissmetrics reserves are left out"
     if columns.where:
-        yield f"only rows with {' and '.join(map(condition_text, columns.where))}"
+        where = columns.where if shows_values else [one._replace(values=("…",)) for one in columns.where]
+        yield f"only rows with {' and '.join(map(condition_text, where))}"
 
 
 def _properties(columns: Columns) -> Iterator[str]:

@@ -18,6 +18,7 @@ from km_cli.cli.terminal.progress import ProgressBar, total_bytes
 from km_cli.cli.terminal.sequences import sequence_lines
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
+from km_cli.errors import Exit
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
 from km_cli.model import Finding, RowPlan, Sequence
@@ -115,6 +116,12 @@ def reading_from(source: TextIO | None) -> Iterator[None]:
         sys.stdin = before
 
 
+class Declined(click.Abort):
+    """The answer to the question was no, or Ctrl-C. `exit` is the code that the ledger notes for the run."""
+
+    exit = Exit.INTERRUPTED
+
+
 class ImportObserver(RunObserver):
     """Observes an import: asks for confirmation if it should, and shows the progress on a terminal.
 
@@ -181,7 +188,7 @@ class ImportObserver(RunObserver):
                     raise click.Abort
         except click.Abort:
             show.complain("nothing new was sent", "try it first with dry-run, --to local or --limit 10")
-            raise
+            raise Declined from None
         finally:
             signal.signal(signal.SIGINT, before)
 

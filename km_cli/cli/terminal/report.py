@@ -16,7 +16,7 @@ from km_cli.rules import CATALOGUE, is_harmless
 from km_cli.run.row_planner import Forecast
 from km_cli.run.tally import Tally
 
-_ALWAYS_SHOWN = frozenset({"no-such-event", "unmet-condition", "swapped", "constant-time"})
+_ALWAYS_SHOWN = frozenset({"no-such-event", "unmet-condition", "unseen-column", "swapped", "constant-time"})
 """Harmless findings that are printed without a terminal too: an option or km.toml is probably wrong."""
 
 FILES = {
@@ -77,6 +77,19 @@ def print_losses(tally: Tally) -> None:
             first = f"the first of {count:,}: " if count > 1 else ""
             place = f" ({first}{_place(finding)})" if finding.source else ""
             complain(f"{code}: {short(finding.message, _LONGEST_MESSAGE)}{place}")
+
+
+def print_rejects_to_come(tally: Tally) -> None:
+    """Print the rows that an import would reject as one problem, for a dry run that prints no summary."""
+    if not tally.rows.rejected:
+        return
+    first = next(iter(tally.rejects.values()))
+    complain(
+        f"{counted(tally.rows.rejected, 'row')} would be rejected ({reasons(tally)}), the first in "
+        f"{first.row.source}, line {first.row.line}: {first.reason}",
+        "an import writes them to a file where you can correct them; without -q, a dry run shows the first "
+        "row of each kind",
+    )
 
 
 def reasons(tally: Tally) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -21,8 +21,26 @@ _NARROWEST = 24
 """Columns; an explanation in fewer is hard to read."""
 
 
+_SHORTEST_KEY = 8
+"""Characters. A shorter key, as in trials, would be a part of other words."""
+
+
+class _Hidden:
+    """The API keys of this command, longest first. No output has them, whichever file they stand in."""
+
+    keys: tuple[str, ...] = ()
+
+
+def hide(keys: Iterable[str]) -> None:
+    """Add keys to those that are never printed."""
+    long = {key for key in keys if len(key) >= _SHORTEST_KEY}
+    _Hidden.keys = tuple(sorted(long.union(_Hidden.keys), key=len, reverse=True))
+
+
 def escaped(text: str) -> str:
-    """Return text without control and invisible characters, except for line breaks."""
+    """Return text without control and invisible characters, except for line breaks, and without API keys."""
+    for key in _Hidden.keys:
+        text = text.replace(key, "[API key]")
     return text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
 
 
@@ -97,8 +115,8 @@ def complain(message: str, hint: str = "") -> None:
 
 
 def begin_complaints() -> None:
-    """Begin a command: forget that complaints of an earlier command in this process were lost."""
-    _Lost.complaint = False
+    """Begin a command: forget the keys and the lost complaints of an earlier command in this process."""
+    _Lost.complaint, _Hidden.keys = False, ()
 
 
 def mention(message: str, hint: str = "") -> None:

@@ -39,6 +39,18 @@ ROWS: tuple[About, ...] = (
         ),
     ),
     About(
+        "unseen-column",
+        Severity.NOTE,
+        "No row has a column inside of an object that a flag or km.toml names: the name may be misspelt.",
+        "Correct the name; the finding says which column of the log is nearest, if one is.",
+        "",
+        Example(
+            log('09:00:00Z,ada,Acme,Paid,"{""nam"":""pro""}"', more="plan"),
+            log('09:00:00Z,ada,Acme,Paid,"{""name"":""pro""}"', more="plan"),
+            ("--property", "plan.name"),
+        ),
+    ),
+    About(
         "alike-rows",
         Severity.NOTE,
         "Rows are alike in every column, or have the same id: they are sent as one event.",
@@ -83,7 +95,7 @@ ROWS: tuple[About, ...] = (
     About(
         "changed",
         Severity.DROPS,
-        "The event was sent before with other values: it is not sent again (--overlap repeats, or its id).",
+        "It was sent before with other values: not sent again (--overlap repeats, its id, a reject's line).",
         "Nothing, if the first values are right. If these are other events: --overlap separate.",
         "km-cli",
         NO_EXAMPLE,
