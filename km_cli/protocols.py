@@ -10,6 +10,7 @@ from km_cli.model import (
     ChangedCall,
     KnownCall,
     KnownRow,
+    KnownValue,
     Overlap,
     Owner,
     PlannedCall,
@@ -20,11 +21,41 @@ from km_cli.model import (
 )
 
 
+class Values(Protocol):
+    """The values of properties that are set when they change. `key` is the person and the property's name."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no value was ever sent because it changed."""
+        ...
+
+    def until(self, key: bytes, moment: int) -> abc.Iterator[KnownValue]:
+        """Yield the values that were sent from rows of this moment or of earlier ones, the latest first."""
+        ...
+
+    def after(self, key: bytes, moment: int) -> KnownValue | None:
+        """Return the earliest value that was sent from a row of a later moment."""
+        ...
+
+    def put(self, key: bytes, value: KnownValue) -> None:
+        """Keep a value, in place of the one with the same moment and place."""
+        ...
+
+    def forget(self, key: bytes, taken: int, value: bytes) -> None:
+        """Forget the value that was sent with this second: its call was refused. `value` are 4 bytes."""
+        ...
+
+
 class Slots(Protocol):
     """All that planning asks of the ledger. Changes are seen at once, and become durable with the batch."""
 
     refused: int
     """How many calls were taken out again because their destination refused them."""
+
+    @property
+    def values(self) -> Values:
+        """The values of properties that are set when they change."""
+        ...
 
     def slot(self, person: bytes, second: int) -> Slot:
         """Return the slot, an empty one if the person has no call in that second."""

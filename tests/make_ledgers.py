@@ -4,6 +4,8 @@
     python -m tests.make_ledgers 2 /tmp/format-2
     git worktree add /tmp/format-3 7f88919
     python -m tests.make_ledgers 3 /tmp/format-3
+    git worktree add /tmp/format-4 a196a90
+    python -m tests.make_ledgers 4 /tmp/format-4
 
 Each ledger has a folder: its logs, km.toml if there is one, the ledger as a run left it, and the calls that
 had arrived, a line each. Tokens and salts are random, so a ledger that is made anew differs in them.
@@ -133,6 +135,25 @@ UNSENT = Old("unsent", 7, (("log.csv", "--no-properties"),), lambda _hit, _numbe
 """One that has sent all of a log with a column that no call carries."""
 
 
+FOLLOWED = Old(
+    "followed",
+    9,
+    (("people.csv", "--profiles", "--at", "2024-05-01", *_ONE_BY_ONE), ("log.csv", *_ONE_BY_ONE)),
+    _refuses_from(8),
+    '[[personas]]\nname = "user"\n[[personas]]\nname = "account"\nset = ["plan"]\n',
+    format=4,
+)
+"""One of format 4, whose `set` was sent once: of Acme it has arrived, that of Brick is pending."""
+
+FOLLOWED_ROWS = [
+    *(
+        f"u0,Acme,In {n},2024-01-01T00:00:{n:02}Z,{plan}"
+        for n, plan in enumerate(["pro", "max", "pro", "pro"])
+    ),
+    *(f"u0,Brick,In {n},2024-01-01T00:00:{n:02}Z,{plan}" for n, plan in ((4, "free"), (5, "max"))),
+]
+
+
 BUSY = Old("busy", 8, (("log.csv",),), lambda _hit, _number: OK, format=3)
 """One of format 3, with accounts that have many of one event: Acme 600, Brick 300."""
 
@@ -141,6 +162,10 @@ def write_logs(old: Old, folder: Path) -> None:
     """Write the logs of a ledger's runs."""
     if old is BUSY:
         _write(folder / "log.csv", busy_rows(0, 600, "Acme") + busy_rows(600, 900, "Brick"))
+        return
+    if old is FOLLOWED:
+        _write(folder / "people.csv", ["u0,Rome,", "u1,Oslo,"], "user,city,plan")
+        _write(folder / "log.csv", FOLLOWED_ROWS)
         return
     if old.name == "killed":
         rows = [f"u{n % 5},Acme,Event {n % 3},2024-01-01T00:{n:02}:00Z,pro,{n}" for n in range(30)]
@@ -220,6 +245,6 @@ def wire(hit: Hit) -> str:
 
 
 if __name__ == "__main__":
-    for one in (*OLDS, UNSENT, BUSY):
+    for one in (*OLDS, UNSENT, BUSY, FOLLOWED):
         if one.format == int(sys.argv[1]):
             make(one, Path(sys.argv[2]).resolve())

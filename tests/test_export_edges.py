@@ -316,6 +316,14 @@ def test_a_file_that_was_read_to_its_end_sends_its_aliases_if_they_are_allowed(
     assert len({hit.wire for hit in tracker.hits}) == len(tracker.hits)
 
 
+def test_a_known_event_with_a_withheld_alias_was_handled_before(importer: Command, tmp_path: Path) -> None:
+    """Only a row with nothing but an alias is skipped for it."""
+    event = {"_p": "ada", "_n": "Paid", "_t": 1709283600, "_p2": "an1"}
+    importer("import", jsonl(tmp_path / "log.json", event)).ended(0)
+    out = importer("dry-run", jsonl(tmp_path / "other.json", event, ALIAS)).ended(0).out
+    assert "to skip      2  1 with an alias, which needs --allow-alias; 1 handled before" in out
+
+
 @pytest.mark.parametrize("first", [(), ("--allow-alias",)])
 @pytest.mark.parametrize("then", [(), ("--allow-alias",)])
 def test_a_corrected_reject_has_its_alias_if_it_is_allowed(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from km_cli.errors import LedgerBusy, LedgerError, LedgerFailed, UsageError
 from km_cli.ledger import Ledger, Reading
-from km_cli.ledger.slots import decode_slot, encode_slot
+from km_cli.ledger.slot_bytes import decode_slot, encode_slot
 from km_cli.model import (
     Claim,
     Gain,

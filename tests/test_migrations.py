@@ -25,9 +25,21 @@ from km_cli.ledger.runs import NO_RUN
 from km_cli.ledger.schema import VERSION
 from km_cli.ledger.sent import Sent
 from km_cli.model import NO_SECOND
-from tests.make_ledgers import ACCOUNT_KEY, BUSY, OLDS, UNSENT, Old, busy_rows, wire
+from tests.make_ledgers import (
+    ACCOUNT_KEY,
+    BUSY,
+    FOLLOWED,
+    FOLLOWED_ROWS,
+    HEADER,
+    OLDS,
+    UNSENT,
+    Old,
+    busy_rows,
+    wire,
+)
 from tests.support.command import Command
 from tests.support.old_ledgers import KILLED_AT_A_LINE, payloads, pending, runs, start, tracker_of, unpacked
+from tests.support.tracker import Tracker
 
 by_name = pytest.mark.parametrize("old", OLDS, ids=[old.id for old in OLDS])
 TRACKED = [old for old in OLDS if not old.local]
@@ -91,6 +103,49 @@ def test_a_log_that_grows_is_told_apart_by_its_rows(tmp_path: Path) -> None:
         assert sorted(hit.params["_p"] for hit in tracker.seen) == ["Acme", "u0"]
         runs(UNSENT, folder)[0].ended(0)
         assert len(tracker.seen) == 2
+
+
+def append(log: Path, *rows: str) -> None:
+    with log.open("a") as file:
+        file.writelines(f"{row}\n" for row in rows)
+
+
+def sets_of(tracker: Tracker) -> list[tuple[str, ...]]:
+    """The person, the second of the minute and the plan of each `/s` that came."""
+    return [
+        (hit.params["_p"], str(int(hit.params["_t"]) % 60), hit.params["plan"])
+        for hit in tracker.seen
+        if hit.path == "/s"
+    ]
+
+
+def test_a_set_that_was_sent_once_follows_changes_from_format_4(tmp_path: Path) -> None:
+    """Nothing that was sent is sent again, and a row sends its value only if that is a change."""
+    folder = unpacked(FOLLOWED, tmp_path)
+    log, left = folder / "log.csv", pending(folder)
+    assert [call for call in left if call.startswith("/s")] == ["/s?_p=Brick&_t=1704067204&_d=1&plan=free"]
+    with tracker_of(FOLLOWED) as tracker:
+        for result in (*runs(FOLLOWED, folder), *runs(FOLLOWED, folder)):
+            result.ended(0)
+        assert [wire(hit) for hit in tracker.seen] == left
+        append(log, "u0,Acme,Up,2024-01-01T00:00:10Z,pro", "u0,Brick,Up,2024-01-01T00:00:11Z,max")
+        tracker.forget()
+        runs(FOLLOWED, folder)[1].ended(0)
+        assert sets_of(tracker) == [("Brick", "11", "max")]
+
+
+def test_rows_that_format_4_has_read_send_only_changes(tmp_path: Path) -> None:
+    """A log that is read from its start once more has changes that format 4 did not send."""
+    folder = unpacked(FOLLOWED, tmp_path)
+    with tracker_of(FOLLOWED) as tracker:
+        runs(FOLLOWED, folder)
+        tracker.forget()
+        rows = [",".join(row.split(",")[::-1]) for row in (HEADER, *FOLLOWED_ROWS)]
+        (folder / "log.csv").write_text("".join(f"{row}\n" for row in rows))
+        for _ in range(2):
+            runs(FOLLOWED, folder)[1].ended(0)
+        assert [hit.path for hit in tracker.seen] == ["/s"] * 3
+        assert sets_of(tracker) == [("Acme", "1", "max"), ("Acme", "2", "pro"), ("Brick", "5", "max")]
 
 
 @pytest.mark.parametrize("old", LOCAL, ids=[old.id for old in LOCAL])

@@ -19,7 +19,6 @@ from km_cli.model import (
     RowPlan,
     Sequence,
     Set,
-    Slot,
     Wired,
 )
 from km_cli.planning import Collisions, Planner
@@ -498,65 +497,19 @@ def test_an_alias_is_owed_with_the_data_that_makes_it_visible() -> None:
 # Sets
 
 
-def set_once(*properties: tuple[str, str], identity: str = "ada", second: int = 0) -> Set:
-    """Properties that are set once for an identity."""
+def set_of(*properties: tuple[str, str], identity: str = "ada", second: int = 0) -> Set:
+    """Properties that a row has for an identity; tests/test_sets.py has most tests of them."""
     return Set("main", "user", identity, identity, (SECOND + second) * NANOSECONDS, properties)
-
-
-def sent_sets(*plans: RowPlan) -> list[Properties]:
-    """The properties of the planned sets."""
-    return [call.properties for plan in plans for call in plan.calls if type(call) is Set]
-
-
-def test_a_property_is_set_once_for_each_identity(log: Log) -> None:
-    role, team = ("Role", "admin"), ("Team", "x")
-    plans = [
-        log.plan(set_once(role)),
-        log.plan(set_once(role, second=5)),
-        log.plan(set_once(("role", "owner"), second=6)),
-        log.plan(set_once(role, team, second=7)),
-        log.plan(set_once(role, identity="bo")),
-    ]
-    assert sent_sets(*plans) == [(role,), (team,), (role,)]
-    log.begin()
-    assert sent_sets(log.plan(set_once(role, team, second=9))) == []
-
-
-def test_a_set_that_the_destination_refused_is_planned_again(log: Log) -> None:
-    role = ("Role", "admin")
-    planned = log.plan(set_once(role)).planned[0]
-    log.slots.put(planned.person, planned.second, Slot())
-    log.slots.refused += 1
-    assert sent_sets(log.plan(set_once(role, second=5))) == [(role,)]
 
 
 def test_sets_share_a_second(log: Log) -> None:
     """A Set has no event that could be counted once."""
-    assert seconds(log.plan(set_once(("Role", "admin"))), log.plan(set_once(("Team", "x")))) == [0, 0]
+    assert seconds(log.plan(set_of(("Role", "admin"))), log.plan(set_of(("Team", "x")))) == [0, 0]
 
 
 def test_a_set_moves_from_a_second_with_another_value(log: Log) -> None:
     log.send(plan="pro")
-    assert seconds(log.plan(set_once(("plan", "free")))) == [1]
-
-
-def stated(plan: str, second: int = 0) -> Set:
-    """A property that a row sets and does nothing else."""
-    return set_once(("Plan", plan), second=second)._replace(stated=True)
-
-
-def test_a_row_that_only_sets_a_property_is_sent_at_its_moment_each_time(log: Log) -> None:
-    plans = [log.plan(stated("pro")), log.plan(stated("team", 5)), log.plan(stated("pro", 9))]
-    assert sent_sets(*plans) == [(("Plan", "pro"),), (("Plan", "team"),), (("Plan", "pro"),)]
-    assert seconds(*plans) == [0, 5, 9]
-
-
-def test_a_row_that_only_sets_a_property_is_known_when_it_comes_again(log: Log) -> None:
-    log.plan(stated("pro"))
-    log.plan(stated("team"))  # moved: another value in the same second (D2)
-    log.begin()
-    assert sent_sets(log.plan(stated("pro")), log.plan(stated("team"))) == []
-    assert seconds(log.plan(stated("free"))) == [2]
+    assert seconds(log.plan(set_of(("plan", "free")))) == [1]
 
 
 # Several calls

@@ -33,15 +33,26 @@ def arrived(tracker: Tracker) -> list[tuple[str, ...]]:
 
 
 def test_profiles_become_sets(importer: Command, tracker: Tracker, file: Path) -> None:
-    """One `/s` for each persona of a row, at the time of the flag; the same file again sends nothing."""
+    """One `/s` for each row, at the time of the flag; the same file again sends nothing."""
     assert importer("import", file, "--profiles", *AT, "--json").ended(0).summary["rows"]["sent"] == 2
     day = str(DAY)
     assert arrived(tracker) == [
-        ("/s", "Acme", day, "pro", "2020-01-01"),
         ("/s", "ada", day, "pro", "2020-01-01"),
         ("/s", "bo", day, "free", "2021-01-01"),
     ]
     assert importer("import", file, "--profiles", *AT, "--json").ended(0).summary["calls"]["planned"] == 0
+
+
+def test_the_columns_belong_to_the_first_persona_of_a_row(
+    importer: Command, tracker: Tracker, file: Path
+) -> None:
+    """A row of a user has other columns than one of the account, unless they are named."""
+    file.write_text(f"{HEADER}\n{ROWS},Beta,max,2022-01-01\n")
+    importer("import", file, "--profiles", *AT).ended(0)
+    assert [one[1:4:2] for one in arrived(tracker)] == [("Beta", "max"), ("ada", "pro"), ("bo", "free")]
+    tracker.forget()
+    importer("import", file, "--profiles", *AT, "--property", "plan").ended(0)
+    assert [one[1:4:2] for one in arrived(tracker)] == [("Acme", "pro")]
 
 
 def test_a_later_file_is_sent_at_its_own_time(importer: Command, tracker: Tracker, file: Path) -> None:
@@ -57,7 +68,6 @@ def test_a_later_file_is_sent_at_its_own_time(importer: Command, tracker: Tracke
     assert (summary["rows"]["sent"], summary["rows"]["skipped"]) == (2, 0)
     second = str(DAY + 22 * 3600)
     assert [one for one in arrived(tracker) if one[2] == second] == [
-        ("/s", "Acme", second, "max", "2020-01-01"),
         ("/s", "ada", second, "max", "2020-01-01"),
         ("/s", "bo", second, "free", "2021-01-01"),
     ]
@@ -69,7 +79,7 @@ def test_a_column_may_have_the_time(importer: Command, tracker: Tracker, file: P
     """Then each profile has its own time."""
     importer("import", file, "--profiles", "--timestamp", "since", "--timezone", "UTC").ended(0)
     assert {(one.params["_p"], one.params["_t"]) for one in tracker.seen} == {
-        ("Acme", "1577836800"), ("ada", "1577836800"), ("bo", "1609459200"),
+        ("ada", "1577836800"), ("bo", "1609459200"),
     }  # fmt: skip
 
 
@@ -150,11 +160,58 @@ def test_the_same_file_is_refused_under_another_meaning(
     assert len(tracker.seen) > sent
 
 
+@pytest.mark.parametrize(
+    ("overlap", "code", "sent"), [("ask", 65, []), ("separate", 0, [DAY + 1]), ("repeats", 0, [])]
+)
+def test_another_file_with_other_values_for_the_same_moment(
+    importer: Command, tracker: Tracker, file: Path, overlap: str, code: int, sent: list[int]
+) -> None:
+    """Nobody knows which is right: it is decided as for events. What both files say is known."""
+    importer("import", file, "--profiles", *AT).ended(0)
+    tracker.forget()
+    other = file.with_name("other.csv")
+    other.write_text(f"{HEADER}\n{ROWS.replace('pro', 'max')}")
+    importer("import", other, "--profiles", *AT, "--overlap", overlap).ended(code)
+    assert [(hit.params["_p"], int(hit.params["_t"]), hit.params["plan"]) for hit in tracker.seen] == [
+        ("ada", second, "max") for second in sent
+    ]
+    for reject in importer.rejects():
+        assert "properties of the same identity at the same moment were sent before" in reject["reason"]
+        assert "people.csv line 2, with another 'plan' ('max' here)" in reject["reason"]
+
+
+def test_a_conflict_is_owed_and_decided_with_the_rejects(
+    importer: Command, tracker: Tracker, file: Path
+) -> None:
+    rows = "".join(f"u{n},,free,\n" for n in range(9))
+    file.write_text(f"{HEADER}\n{ROWS}{rows}")
+    importer("import", file, "--profiles", *AT).ended(0)
+    tracker.forget()
+    other = file.with_name("other.csv")
+    other.write_text(f"{HEADER}\n{ROWS.replace('pro', 'max')}{rows}")
+    importer("import", other, "--profiles", *AT).ended(65)
+    assert [(one["code"], one["owed"]) for one in importer.rejects()] == [("conflict", ["user.set"])]
+    assert tracker.seen == []
+    rejects = next(importer.state.glob("rejects-*"))
+    importer("import", rejects, "--profiles", *AT, "--overlap", "separate").ended(0)
+    assert [hit.params["plan"] for hit in tracker.seen] == ["max"]
+    importer("import", rejects, "--profiles", *AT, "--overlap", "separate").ended(0)
+    importer("import", other, "--profiles", *AT).ended(0)
+    assert len(tracker.seen) == 1
+
+
+def test_one_time_for_all_is_no_doubt(importer: Command, file: Path) -> None:
+    """It was asked for."""
+    file.write_text(f"{HEADER}\n" + "".join(f"u{n},,free,\n" for n in range(30)))
+    summary = importer("dry-run", file, "--profiles", *AT, "--json").ended(0).summary
+    assert "constant-time" not in summary["findings"]
+
+
 def test_the_same_file_may_be_sent_at_another_time(importer: Command, tracker: Tracker, file: Path) -> None:
     """`--at` says since when the values are true, and they may be true again."""
     importer("import", file, "--profiles", *AT).ended(0)
     importer("import", file, "--profiles", "--at", "2024-06-01").ended(0)
-    assert len(tracker.seen) == 6
+    assert len(tracker.seen) == 4
 
 
 def test_a_property_is_named_once(importer: Command, tracker: Tracker, tmp_path: Path) -> None:

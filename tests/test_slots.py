@@ -6,8 +6,11 @@ changes durable, `reopen` does that and begins again with what is durable.
 
 from __future__ import annotations
 
+import operator
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,10 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from km_cli.errors import LedgerError
 from km_cli.ledger import Ledger, Reading
 from km_cli.ledger import rows as ledger_rows
 from km_cli.ledger import slots as ledger_slots
+from km_cli.ledger import values as ledger_values
 from km_cli.model import (
+    NO_EVENT,
     NO_SECOND,
     Alias,
     ChangedCall,
@@ -27,6 +33,7 @@ from km_cli.model import (
     Gain,
     KnownCall,
     KnownRow,
+    KnownValue,
     MovedCall,
     Outcome,
     Owner,
@@ -35,6 +42,7 @@ from km_cli.model import (
     Record,
     Row,
     RowPlan,
+    Set,
     Slot,
 )
 from km_cli.planning.plain_slots import PlainSlots
@@ -43,6 +51,7 @@ from tests.support.drawing import examples
 
 PERSON, OTHER, THIRD = b"person-1", b"person-2", b"person-3"
 SECOND = 1_704_067_200
+SET = Set("main", "user", "ada", "ada", (SECOND + 3) * 10**9, (("plan", "max"),))
 
 
 class PlainStore:
@@ -210,6 +219,42 @@ def test_a_changed_call_is_taken_once(store: Store) -> None:
     assert store.slots.take_changed(1, known()) == changed(3)
 
 
+def value(moment: int, place: int = 0, digest: bytes = b"val1more", **more: int) -> KnownValue:
+    """A value of a property."""
+    fields = {"first": moment, "last": moment, "taken": SECOND + moment, **more}
+    return KnownValue(moment, place, value=digest, **fields)
+
+
+PROPERTY = PERSON + b"plan"
+
+
+def test_values_are_found_by_the_moments_beside_them(store: Store) -> None:
+    values = store.slots.values
+    assert values.is_empty
+    assert list(values.until(PROPERTY, 9)) == []
+    assert values.after(PROPERTY, 0) is None
+    kept = [value(1), value(5), value(5, 1), value(9)]
+    for one in (kept[2], kept[0], kept[3], kept[1]):
+        values.put(PROPERTY, one)
+        store.reopen()
+        values = store.slots.values
+    assert not values.is_empty
+    assert list(values.until(PROPERTY, 9)) == kept[::-1]
+    assert list(values.until(PROPERTY, 5)) == kept[2::-1]
+    assert list(values.until(PROPERTY, 4)) == kept[:1]
+    assert list(values.until(OTHER + b"plan", 9)) == []
+    assert [values.after(PROPERTY, moment) for moment in (0, 1, 5, 9)] == [kept[0], kept[1], kept[3], None]
+
+
+def test_a_value_is_replaced_in_its_place(store: Store) -> None:
+    store.slots.values.put(PROPERTY, value(1))
+    store.reopen()
+    store.slots.values.put(PROPERTY, value(1, last=7))
+    assert list(store.slots.values.until(PROPERTY, 9)) == [value(1, last=7)]
+    store.commit()
+    assert list(store.slots.values.until(PROPERTY, 9)) == [value(1, last=7)]
+
+
 # The same for all
 
 
@@ -232,8 +277,14 @@ def puts(draw: st.DrawFn) -> tuple[object, ...]:
     return "put", person, second, Slot(tuple(calls), tuple(moved))
 
 
+moments = st.integers(0, 4)
+known_values = st.builds(value, moments, st.integers(0, 1), last=st.integers(5, 9), taken=st.integers(0, 2))
+properties = st.sampled_from([PROPERTY, OTHER + b"plan"])
 operations = st.one_of(
     puts(),
+    st.tuples(st.just("values.put"), properties, known_values),
+    st.tuples(st.just("values.until"), properties, moments),
+    st.tuples(st.just("values.after"), properties, moments),
     st.tuples(st.just("slot"), persons, seconds),
     st.tuples(st.just("keep_id"), ids, persons, seconds),
     st.tuples(st.just("slot_of_id"), ids),
@@ -257,7 +308,8 @@ def answer(store: Store, name: str, *arguments: object) -> object:
     """Do one operation; return its answer."""
     if name in ("commit", "reopen"):
         return getattr(store, name)()
-    return getattr(store.slots, name)(*arguments)
+    found = operator.attrgetter(name)(store.slots)(*arguments)
+    return list(found) if isinstance(found, Iterator) else found
 
 
 @settings(max_examples=examples(60))
@@ -269,6 +321,7 @@ def test_any_operations_give_the_same_answers(sequence: list[tuple[Any, ...]]) -
         tempfile.TemporaryDirectory() as folder,
         patch.multiple(ledger_slots, **small),
         patch.object(ledger_rows, "_MOST_BATCHES", 1),
+        patch.object(ledger_values, "_MOST_CACHED", 1),
     ):
         stores = []
         for name, kind in STORES.items():
@@ -284,6 +337,53 @@ def test_any_operations_give_the_same_answers(sequence: list[tuple[Any, ...]]) -
 
 
 # What the ledger alone does
+
+
+def test_a_refused_value_is_forgotten(tmp_path: Path) -> None:
+    """The call is known by its second and by the digest in its pairs; other values stay."""
+    store = LedgerStore(tmp_path)
+    kept = [value(1), value(3, digest=b"val2more"), value(5)]
+    for one in kept:
+        store.slots.values.put(PROPERTY, one)
+    refused = known(person=PERSON, second=SECOND + 3)._replace(event=NO_EVENT, pairs=b"plan" + b"val2")
+    store.slots.put(PERSON, SECOND + 3, Slot((refused,)))
+    planned = PlannedCall(
+        "main", "user", b"/s?_p=ada", *refused[:2], refused.taken, refused.deed, refused.total
+    )
+    plan = RowPlan(Row("log.csv", 2, b"", None), (planned,), calls=(SET,), gains=(Gain(),), reading=1)
+    planned_calls = store.ledger.commit("t", store.reading, [plan])
+    store.slots.values.put(PROPERTY, value(3, digest=b"val2more", last=4))
+    store.ledger.commit("t", store.reading, [], [Receipt(planned_calls[0], Outcome.REJECTED)])
+    assert list(store.slots.values.until(PROPERTY, 9)) == [kept[2], kept[0]]
+    store.reopen()
+    assert list(store.slots.values.until(PROPERTY, 9)) == [kept[2], kept[0]]
+    assert store.slots.values.after(PROPERTY, 1) == kept[2]
+    store.close()
+
+
+@pytest.mark.parametrize("change", ["taken = taken + 1", "value = x'76616c'", "first = 'x'", "sum = 0"])
+def test_a_damaged_value_is_found(tmp_path: Path, change: str) -> None:
+    store = LedgerStore(tmp_path)
+    store.slots.values.put(PROPERTY, value(1))
+    store.commit()
+    store.close()
+    with closing(sqlite3.connect(store.path)) as database:
+        database.execute(f"UPDATE property_values SET {change}")
+        database.commit()
+    with closing(Ledger.open(store.path)) as ledger, pytest.raises(LedgerError, match="property_values"):
+        list(ledger.slots.values.until(PROPERTY, 9))
+
+
+def test_values_that_were_not_committed_are_forgotten(tmp_path: Path) -> None:
+    store = LedgerStore(tmp_path)
+    store.slots.values.put(PROPERTY, value(1))
+    store.commit()
+    store.slots.values.put(PROPERTY, value(1, last=9))
+    store.slots.values.put(PROPERTY, value(5))
+    assert store.slots.is_ahead
+    store.ledger.abandon()
+    assert list(store.slots.values.until(PROPERTY, 9)) == [value(1)]
+    store.close()
 
 
 def test_a_refused_alias_leaves_its_leader_free(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ class PersonaTable(_Table, frozen=True):
     ] = ""
     site: Annotated[str, Meta(description="default: the first site")] = ""
     set: Annotated[
-        list[Text], Meta(description="columns set once for each identity, when it is first seen")
+        list[Text], Meta(description="columns set for each identity whenever their value changes")
     ] = msgspec.field(default_factory=list)
     alias: Annotated[
         str, Meta(description="column of another identity of the same person; needs --allow-alias")

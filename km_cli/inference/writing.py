@@ -252,4 +252,4 @@ def _proposed(persona: PersonaFound) -> Iterator[str]:
     if persona.constant:
         names = ", ".join(map(quoted, persona.constant))
         yield f"# properties = [{names}]  # send only these: each {persona.name} has one value of them"
-        yield f"# set = [{names}]  # or: set once for each {persona.name}, and no record carries them"
+        yield f"# set = [{names}]  # or: set for the {persona.name} when they change; no record carries them"

@@ -21,10 +21,12 @@ _HEADER = 100
 _ID_AT = 68  # where a file's application_id stands (https://www.sqlite.org/fileformat.html, 1.3)
 _BESIDE = ("-journal", "-wal", "-shm")
 _TABLES_OF_2 = frozenset({"meta", "sites", "readings", "slots", "outbox", "outbox_rows"})
+_TABLES_NOW = frozenset(re.findall(r"TABLE IF NOT EXISTS \{schema\}\.(\w+)", TABLES))
 _TABLES = {
     2: _TABLES_OF_2,
     3: _TABLES_OF_2 | set(re.findall(r"TABLE IF NOT EXISTS (\w+)", from_2_to_3.TABLES)),
-    VERSION: frozenset(re.findall(r"TABLE IF NOT EXISTS \{schema\}\.(\w+)", TABLES)),
+    4: _TABLES_NOW - {"property_values"},
+    VERSION: _TABLES_NOW,
 }
 """The tables that a ledger must have, by its format."""
 _STORE = "kept_"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from km_cli.kissmetrics import MOST_INSTANCES
-from km_cli.ledger.slots import encode_slot
+from km_cli.ledger.slot_bytes import encode_slot
 from km_cli.ledger.sums import check_sum
 from km_cli.model import NO_EVENT, Claim, KnownCall, MovedCall, Slot
 

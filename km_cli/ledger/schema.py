@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 """The format of the tables. To change it takes a step in `migrations`."""
 
 APPLICATION_ID = 0x6B6D6C67
@@ -42,6 +42,10 @@ CREATE TABLE IF NOT EXISTS {schema}.owners (
 CREATE INDEX IF NOT EXISTS {schema}.owners_led ON owners (leader) WHERE leader <> x'';
 CREATE TABLE IF NOT EXISTS {schema}.ids (
     id BLOB PRIMARY KEY, person BLOB NOT NULL, second INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.property_values (
+    property BLOB NOT NULL, moment INTEGER NOT NULL, place INTEGER NOT NULL, first INTEGER NOT NULL,
+    last INTEGER NOT NULL, taken INTEGER NOT NULL, value BLOB NOT NULL, sum INTEGER NOT NULL,
+    PRIMARY KEY (property, moment, place)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.instances (name BLOB PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.calls_by_person (
     person BLOB PRIMARY KEY, calls INTEGER NOT NULL, is_busy INTEGER NOT NULL) WITHOUT ROWID;

@@ -3,11 +3,6 @@
 A ledger has about one slot for each call that was ever sent, so that their size is the ledger's. Rows of the
 table are sorted by second, then person: a log is mostly in order of time, so new slots go to the end of the
 table, and a batch writes few of its pages. (Sorted by person, each slot would go to a page of its own.)
-
-A slot's blob is its entries, one after the other, and a check sum. An entry is a header (kind, seconds
-moved, deed, total, event, whether it has an id, how many claims and properties, the number of its row) and
-then the id, the claims and the properties. A claim is its reading, flags with the size of its total, its
-line, and that total. Person and second are the same for all entries of a slot, and so are only in the key.
 """
 
 from __future__ import annotations
@@ -16,16 +11,16 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from itertools import chain
-from struct import Struct
-from zlib import crc32
 
 from km_cli.ledger.changed import ChangedTable
 from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.rows import RowTable
+from km_cli.ledger.slot_bytes import decode_slot, encode_slot
+from km_cli.ledger.values import ValueTable
 from km_cli.model import (
+    NO_EVENT,
     NO_SECOND,
     ChangedCall,
-    Claim,
     Gain,
     KnownCall,
     KnownRow,
@@ -33,95 +28,14 @@ from km_cli.model import (
     Owner,
     PlannedCall,
     Slot,
+    split_pairs,
 )
 
-_KNOWN, _MOVED = 1, 2
-_HEADER = Struct(">BI8s8s4sBBHQ")
-_CLAIM = Struct(">IBI")
-_HEADER_AND_CLAIM = Struct(_HEADER.format + _CLAIM.format[1:])
-_SUM = Struct(">I")
-_HAS_ID, _CHANGED, _SIZE = 0x80, 0x40, 0x3F
-_MOST_LINE = 0xFFFF_FFFF
 _EMPTY = Slot()
 _MOST_CACHED = 20_000
 _MOST_OWNERS = 100_000
 
 Key = tuple[bytes, int]
-
-
-def encode_slot(person: bytes, second: int, slot: Slot) -> bytes:
-    """Return the slot as bytes, with a check sum over them and the slot's place, person and second."""
-    known, moved = slot
-    if len(known) == 1 and not moved:  # most of them
-        blob = encode_known(known[0])
-    else:
-        blob = b"".join([*map(encode_known, known), *map(_encode_moved, moved)])
-    return blob + _check_sum(person, second, blob)
-
-
-def _check_sum(person: bytes, second: int, blob: bytes) -> bytes:
-    return _SUM.pack(crc32(blob, crc32(person, second)))
-
-
-def _encode_moved(moved_call: MovedCall) -> bytes:
-    event, pairs = moved_call
-    return _HEADER.pack(_MOVED, 0, b"", b"", event, 0, 0, len(pairs) // 8, 0) + pairs
-
-
-def encode_known(known_call: KnownCall) -> bytes:
-    """Return one entry as bytes."""
-    _, second, taken, deed, total, event, pairs, call_id, claims, row = known_call
-    moved, count = taken - second, len(pairs) // 8
-    if len(claims) == 1 and not call_id:
-        reading, has_id, other, line, changed = claims[0]
-        if not (has_id or other or changed):  # the first claim of a call without an id
-            line = min(line, _MOST_LINE)
-            return (
-                _HEADER_AND_CLAIM.pack(_KNOWN, moved, deed, total, event, 0, 1, count, row, reading, 0, line)
-                + pairs
-            )
-    header = _HEADER.pack(_KNOWN, moved, deed, total, event, len(call_id), len(claims), count, row)
-    return header + call_id + b"".join([_encode_claim(*one) for one in claims]) + pairs
-
-
-def _encode_claim(reading: int, has_id: bool, total: bytes, line: int, changed: bool) -> bytes:
-    flags = len(total) | has_id * _HAS_ID | changed * _CHANGED
-    return _CLAIM.pack(reading, flags, min(line, _MOST_LINE)) + total
-
-
-def decode_slot(person: bytes, second: int, blob: bytes) -> Slot:
-    """Return the slot of a blob. Raises ValueError and struct.error if the blob is damaged."""
-    blob, found = blob[: -_SUM.size], blob[-_SUM.size :]
-    if found != _check_sum(person, second, blob):
-        raise ValueError("its check sum is wrong")
-    known_calls: list[KnownCall] = []
-    moved_calls: list[MovedCall] = []
-    at = 0
-    while at < len(blob):
-        kind, moved, deed, total, event, id_size, count, pairs_count, row = _HEADER.unpack_from(blob, at)
-        at += _HEADER.size
-        event_id = blob[at : at + id_size]
-        at += id_size
-        claims = []
-        for _ in range(count):
-            reading, flags, line = _CLAIM.unpack_from(blob, at)
-            at += _CLAIM.size
-            size = flags & _SIZE
-            claim = Claim(reading, bool(flags & _HAS_ID), blob[at : at + size], line, bool(flags & _CHANGED))
-            claims.append(claim)
-            at += size
-        pairs = blob[at : at + 8 * pairs_count]
-        at += 8 * pairs_count
-        if kind not in (_KNOWN, _MOVED) or at > len(blob) or (kind == _KNOWN and not claims):
-            raise ValueError(f"kind {kind}, {len(blob)} bytes")
-        if kind == _MOVED:
-            moved_calls.append(MovedCall(event, pairs))
-        else:
-            taken = second + moved
-            known_calls.append(
-                KnownCall(person, second, taken, deed, total, event, pairs, event_id, tuple(claims), row)
-            )
-    return Slot(tuple(known_calls), tuple(moved_calls))
 
 
 class SlotTable:
@@ -157,6 +71,7 @@ class SlotTable:
         )
         self._changed = ChangedTable(database, schemas)
         self._rows = RowTable(database, schemas)
+        self.values = ValueTable(database, schemas)
         # A log is mostly in order of time: a slot that is later than all on disk need not be looked up.
         self._latest = self._latest_on_disk = max(
             database.execute(f"SELECT coalesce(max(second), 0) FROM {name}.slots").fetchone()[0]
@@ -238,6 +153,9 @@ class SlotTable:
             return None
         rest = tuple(known_call for known_call in slot.known if known_call is not leaving)
         self.put(person, second, Slot(rest, slot.moved))
+        if leaving.event == NO_EVENT:
+            for name, value in split_pairs(leaving.pairs):
+                self.values.forget(person + name, taken, value)
         if taken != second:
             there = self.slot(person, taken)
             moved_calls = list(there.moved)
@@ -305,6 +223,7 @@ class SlotTable:
         """Write the changes; the caller's transaction makes them durable."""
         self._changed.write()
         self._rows.write()
+        self.values.write()
         self._database.executemany(
             "INSERT OR REPLACE INTO main.slots (second, person, calls) VALUES (?, ?, ?)",
             [
@@ -343,7 +262,7 @@ class SlotTable:
     @property
     def is_ahead(self) -> bool:
         """Whether changes are in memory alone."""
-        ahead = self._changed.is_ahead or self._rows.is_ahead
+        ahead = self._changed.is_ahead or self._rows.is_ahead or self.values.is_ahead
         return bool(self._dirty or self._ids or self._new_owners or ahead)
 
     def discard(self) -> None:
@@ -356,6 +275,7 @@ class SlotTable:
         self._new_led.clear()
         self._changed.discard()
         self._rows.discard()
+        self.values.discard()
 
 
 def _query_of_all(schema: str, above: tuple[str, ...]) -> str:

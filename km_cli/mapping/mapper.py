@@ -63,6 +63,7 @@ class Mapper:
         self._members = members
         self._constants = frozenset(columns.constant)
         self._sets_without_event = columns.without_event == "set"
+        self._own_names = _own_names(columns, personas)
         self._sharing_a_site = sharing_a_site(personas)
         self._naming = naming_of(columns)
         self._make_readers(columns, found, tabular=tabular)
@@ -185,14 +186,19 @@ class Mapper:
     def _stated(self, values: Any, parts: Sequence[PersonaPart]) -> tuple[PersonaPart, ...]:
         """Return the parts of a row without an event, which sets its properties. Raises BadRow for none.
 
-        Constants belong on records alone: they would hide that a row has nothing of its own.
+        The columns describe the first persona that the row names: a row of a user has other columns than one
+        of the account. So another persona gets only properties that are named. Constants belong on records
+        alone: they would hide that a row has nothing of its own.
         """
         if not any(part.identity for part, able in zip(parts, self._is_recorded, strict=True) if able):
             able = [name for name, able in zip(self._personas, self._is_recorded, strict=True) if able]
             raise BadRow("no-identity", f"it names no {' and no '.join(able)}")
+        named = [place for place, able in enumerate(self._is_recorded) if able and parts[place].identity]
         stated = tuple(
-            part._replace(properties=(), sets=self._all_sets(part)) if able else _NO_PART
-            for part, able in zip(parts, self._is_recorded, strict=True)
+            part._replace(properties=(), sets=self._all_sets(part, None if place == named[0] else own))
+            if place in named
+            else _NO_PART
+            for place, (part, own) in enumerate(zip(parts, self._own_names, strict=True))
         )
         if any(part.sets or part.alias for part in stated):
             return stated
@@ -200,14 +206,21 @@ class Mapper:
             raise BadRow(WITHHELD, "it only names an alias")
         raise BadRow("no-event", "it has neither an event nor a property that can be sent")
 
-    def _all_sets(self, part: PersonaPart) -> Properties:
+    def _all_sets(self, part: PersonaPart, names: frozenset[str] | None) -> Properties:
         """Return the properties that a row without an event sets, each once, without km.toml's constants.
 
-        No other property has the name of a constant.
+        No other property has the name of a constant. `names` are those that the persona has, None for all.
         """
-        own = {fold_name(name) for name, _ in part.sets}
+        sets = {fold_name(name) for name, _ in part.sets}
         others = (pair for pair in part.properties if pair not in self._constants)
-        return (*part.sets, *(pair for pair in others if fold_name(pair[0]) not in own))
+        return (
+            *part.sets,
+            *(
+                pair
+                for pair in others
+                if fold_name(pair[0]) not in sets and (names is None or pair[0] in names)
+            ),
+        )
 
     def _refused(self, row: Row, error: BadRow | BadIdentity | BadTime) -> Reject | LeftOut:
         if isinstance(error, BadTime):
@@ -300,6 +313,16 @@ def _identity_reader(used: PersonaColumns, cell: Callable[[str], ReadCell]) -> R
 def _ambiguous(row: Row, error: AmbiguousTime) -> InputError:
     place = f"{row.source}, line {row.line}"
     return InputError(f"{place}: {error}", error.cure, plain=f"{place}: its time is ambiguous")
+
+
+def _own_names(columns: Columns, personas: Sequence[Persona]) -> tuple[frozenset[str] | None, ...]:
+    """Return the names that each persona has of its own: its links; None if its properties are named."""
+    return tuple(
+        frozenset(name for name, _ in persona.link)
+        if columns.properties is None and used.properties is None
+        else None
+        for used, persona in zip(columns.personas, personas, strict=True)
+    )
 
 
 def _bad_event(name: str) -> BadRow:

@@ -37,8 +37,8 @@ class Record(NamedTuple):
 class Set(NamedTuple):
     """`identity` has these properties (`/s`, W1).
 
-    They are written once, when the identity is first seen. If a row does nothing but set them, they are
-    `stated`: they are written whenever a row does, at its moment.
+    They are written when the first row has them, and again when a row has another value. If a row does
+    nothing but set them, they are `stated`: they are written whenever a row does, at its moment.
     """
 
     site: str

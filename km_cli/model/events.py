@@ -16,8 +16,8 @@ class Persona(NamedTuple):
 
     `column`, `alias`, `properties` and `sets` name columns: of the identity ("": recognise it), of another
     identity of the same person, of the properties of its records (None: those of all personas), and of the
-    properties that are set once for each identity. Where the `column` is empty, the first of the `others`
-    that is not empty has the identity. Texts in `nobody` mean that a row names none.
+    properties that are set for each identity, whenever they change. Where the `column` is empty, the first of
+    the `others` that is not empty has the identity. Texts in `nobody` mean that a row names none.
     """
 
     name: str
@@ -47,7 +47,8 @@ class Persona(NamedTuple):
 class PersonaPart(NamedTuple):
     """The part of an event that belongs to one persona: its identity ("" if the row has none) and its values.
 
-    `properties` go with its record, `sets` are set once, `alias` is another identity of the same person.
+    `properties` go with its record, `sets` are set when they change, `alias` is another identity of the same
+    person.
     """
 
     identity: str

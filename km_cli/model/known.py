@@ -112,6 +112,23 @@ class Owner(NamedTuple):
     leader: bytes = b""
 
 
+class KnownValue(NamedTuple):
+    """A value of one property of a person, as the ledger knows it: it was sent, and these rows have it.
+
+    `moment` is that of the row that it was sent from, and `first` and `last` are those of the first and of
+    the last row that have it, in nanoseconds since 1970. `place` orders the values of one moment. `taken` is
+    the second that it was sent with. `value` is a digest of name and value: 8 bytes, or 4 if it comes from a
+    ledger of format 4.
+    """
+
+    moment: int
+    place: int
+    first: int
+    last: int
+    taken: int
+    value: bytes
+
+
 class MovedCall(NamedTuple):
     """A call that was moved to this second from its own. Here only its event and its properties matter."""
 

@@ -12,11 +12,11 @@ from km_cli.model import (
     KnownRow,
     PlannedCall,
     Properties,
-    Record,
     Reject,
     Row,
     RowFingerprint,
     RowPlan,
+    Set,
     Timed,
     Wired,
     part_of,
@@ -40,6 +40,8 @@ class RowDecision:
     """Collects the decisions on one row. `reading` is its reading, `line` its line there, 0 if not known.
 
     `new_people` are those of the row that Kissmetrics does not have before their first call is planned.
+    `is_new` if the row has an event and none of its events is known, `is_changed` if one is known, with other
+    values, and `is_contested` if one cannot be told from a known one.
     """
 
     __slots__ = (
@@ -50,6 +52,9 @@ class RowDecision:
         "cells",
         "findings",
         "gains",
+        "is_changed",
+        "is_contested",
+        "is_new",
         "line",
         "new_people",
         "planned",
@@ -72,6 +77,9 @@ class RowDecision:
         self.row_fingerprint = row_fingerprint
         self.cells = cells
         self.new_people: set[bytes] = set()
+        self.is_new = False
+        self.is_changed = False
+        self.is_contested = False
         self._number = 0
         self._claims: tuple[Claim, ...] = ()
         self._displaced: dict[int, Row] = {}
@@ -138,6 +146,12 @@ class RowDecision:
                 return True
         return False
 
+    def withhold(self, part: str) -> None:
+        """Add a part to the row's reject: it is owed, and decided on with the rest."""
+        at = next(at for at, reject in enumerate(self.rejects) if reject.row is self.row)
+        reject = self.rejects[at]
+        self.rejects[at] = reject._replace(owed=(*reject.owed, part))
+
     def _note(self, code: str, message: str, who: str) -> None:
         self.findings.append(Finding(code, message, self.row.source, self.row.line, who))
 
@@ -160,9 +174,10 @@ class RowDecision:
         self._note("I3", f"{who}: its alias {call.other!r} has no data of its own here", who)
 
     def note_full(self, call: Timed, rule: str) -> None:
-        """Report that the call is rejected because no second is free (D1)."""
+        """Report that the call is rejected because no second is free (D1, D2)."""
         who = name_person(call)
-        self._note(f"{rule}-full", f"{who} has no second left for {call.event!r}: rejected", who)
+        held = repr(call.event) if call.event else "another value of a property"
+        self._note(f"{rule}-full", f"{who} has no second left for {held}: rejected", who)
 
     def note_lost(self, call: Timed) -> None:
         """Report that a value is lost, because every second has another value of the property (D2)."""
@@ -179,12 +194,18 @@ class RowDecision:
         if not any(finding.code == "alike-rows" for finding in self.findings):
             self._note("alike-rows", "an earlier row is alike in every column: both are one event", "")
 
-    def note_changed(self, call: Record, origin: str) -> None:
+    def note_changed(self, call: Timed, origin: str) -> None:
         """Report that the call is not sent again, although the values of its row have changed."""
+        self.is_changed = True
         who = name_person(call)
-        self._note(
-            "changed", f"{who}: {call.event!r} at that moment was sent before, {origin}; not sent again", who
-        )
+        sent = f"{call.event!r} at that moment was" if call.event else "properties at that moment were"
+        self._note("changed", f"{who}: {sent} sent before, {origin}; not sent again", who)
+
+    def note_older(self, call: Set, name: str) -> None:
+        """Report that a value is not sent, because rows before and after it have another value."""
+        who = name_person(call)
+        message = f"{who}: later rows that were read before have another {name!r}: this value is not sent"
+        self._note("older-value", message, who)
 
     def note_sent_line(self, call: Timed) -> None:
         """Report that the call is not sent, because its line was sent before as a corrected reject."""

@@ -21,7 +21,7 @@ from km_cli.model import (
     Wired,
 )
 from km_cli.model.making import maker
-from km_cli.planning.digests import ColumnDigests, different_names, digest
+from km_cli.planning.digests import ColumnDigests, column_fingerprint, different_names, digest
 
 _MOST_TOTAL = 0xFFFF_FFFF_FFFF_FFFF
 _MOST_REMEMBERED = 100_000
@@ -48,14 +48,6 @@ class CallFingerprint(NamedTuple):
 
 
 _call_fingerprint, _row_fingerprint = maker(CallFingerprint), maker(RowFingerprint)
-
-
-class SetFingerprint(NamedTuple):
-    """The digests of a property that is set once for an identity: its id, its deed, and its name."""
-
-    id: bytes
-    deed: bytes
-    name: bytes
 
 
 class Fingerprints:
@@ -110,11 +102,17 @@ class Fingerprints:
         numbers = sorted([self._columns[name][value][1].to_bytes(8) for name, value in properties])
         return blake2b(b"".join(numbers), digest_size=8).digest()
 
-    def fingerprint_set(self, call: Set, name: str) -> SetFingerprint:
-        """Return the digests of one property of a Set."""
-        folded = fold_name(name)
-        set_id = digest(8, self._tracker, call.site, call.persona, call.identity, "set", folded)
-        return SetFingerprint(set_id, _deed_of_set(call), digest(4, folded))
+    def digest_value(self, name: str, value: str) -> bytes:
+        """Return 8 bytes for a property's name and value; the first 4 are those of the value in pairs."""
+        return self._columns[name][value][1].to_bytes(8)
+
+    def digest_name(self, name: str) -> bytes:
+        """Return the 4 bytes of a property's name, as they stand in pairs."""
+        return column_fingerprint(name)
+
+    def id_of_set(self, call: Set, name: str) -> bytes:
+        """Return the id by which ledgers of format 4 know that a property was set for an identity."""
+        return digest(8, self._tracker, call.site, call.persona, call.identity, "set", fold_name(name))
 
     def owner_through(self, alias: Alias) -> Owner:
         """Return the owner that an alias gives to its other identity."""
@@ -149,11 +147,15 @@ class Fingerprints:
 
 
 def _deed_of_set(call: Set) -> bytes:
-    """Return the deed of setting an identity's properties.
+    """Return the deed of setting an identity's properties. It has the time only if a row states them."""
+    if call.stated:
+        return digest(8, call.identity, "stated", str(call.moment))
+    return digest(8, call.identity, "set")
 
-    It has no time: a property is set once. Sets that are stated at their own time are others.
-    """
-    return digest(8, call.identity, "stated" if call.stated else "set")
+
+def old_deed_of_stated(call: Set) -> bytes:
+    """Return the deed that ledgers of format 4 have for a Set that is stated: it lacks the time."""
+    return digest(8, call.identity, "stated")
 
 
 def fold_spelling(identity: str) -> str:

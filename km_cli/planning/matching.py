@@ -17,9 +17,6 @@ whether it is rejected, another event, or *taken for changed*: the same event, w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from km_cli.kissmetrics import fold_name
 from km_cli.model import (
     ChangedCall,
     Claim,
@@ -35,6 +32,7 @@ from km_cli.model import (
 )
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
+from km_cli.planning.listing import list_values
 from km_cli.planning.seconds import Seconds
 from km_cli.protocols import OtherReadings, Slots
 
@@ -60,14 +58,14 @@ class Matching:
         """
         if fingerprint.id and self._known_by_id(call, fingerprint, decision):
             return True
-        candidates = self._with_same_deed(own, fingerprint, decision)
+        candidates = self.with_same_deed(own, fingerprint, decision)
         return bool(candidates) and (
             self._known_in_reading(call, fingerprint, candidates, decision)
             or self._known_alike(fingerprint, candidates, decision)
             or self._known_changed(call, fingerprint, candidates, decision)
         )
 
-    def _with_same_deed(
+    def with_same_deed(
         self, slot: Slot, fingerprint: CallFingerprint, decision: RowDecision
     ) -> list[KnownCall]:
         """Return the calls of this deed that the current reading may match."""
@@ -103,7 +101,7 @@ class Matching:
         if fingerprint.total not in known_call.totals and (
             columns := self._changed_columns(known_call, fingerprint, decision)
         ):
-            decision.note_changed(call, self._describe_origin(known_call, columns, decision))
+            decision.note_changed(call, self.describe_origin(known_call, columns, decision))
         elif claim and claim.has_id and claim.line != decision.line:
             decision.note_alike_rows()
         return bool(claim and claim.has_id) or self._match(known_call, fingerprint, decision)
@@ -139,7 +137,7 @@ class Matching:
                 if total != fingerprint.total and (
                     columns := self._differing(known_call, fingerprint, decision)
                 ):
-                    decision.note_changed(call, self._describe_origin(known_call, columns, decision))
+                    decision.note_changed(call, self.describe_origin(known_call, columns, decision))
                 return True
             if (
                 not fingerprint.id
@@ -184,7 +182,7 @@ class Matching:
     def _match(self, known_call: KnownCall, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
         """Claim the call for this reading. If an earlier row was taken for it, that row is decided anew."""
         displaced = self._slots.take_changed(decision.reading, known_call)
-        self._claim(known_call, fingerprint, decision)
+        self.claim(known_call, fingerprint, decision)
         if displaced:
             self._decide_anew(displaced, decision)
         return True
@@ -200,18 +198,18 @@ class Matching:
         for known_call in candidates:
             if known_call.claim_of(decision.reading) or (fingerprint.id and known_call.id):
                 continue
-            if self._is_read_again(known_call, decision):
-                self._claim(known_call, fingerprint, decision)
+            if self.is_read_again(known_call, decision):
+                self.claim(known_call, fingerprint, decision)
                 return True
-            overlap = self._overlap(known_call, decision)
+            overlap = self.overlap(known_call, decision)
             if overlap is Overlap.SEPARATE:
                 continue
             columns = self._differing(known_call, fingerprint, decision)
             if overlap is Overlap.ASK:
-                origin = self._describe_origin(known_call, columns, decision, shows_both=True)
+                origin = self.describe_origin(known_call, columns, decision, shows_both=True)
                 raise NotPlanned("conflict", f"{_SAME_MOMENT} {origin}{_DECIDE}")
             self._take_for_changed(known_call, call, fingerprint, decision)
-            decision.note_changed(call, self._describe_origin(known_call, columns, decision))
+            decision.note_changed(call, self.describe_origin(known_call, columns, decision))
             return True
         return False
 
@@ -224,19 +222,19 @@ class Matching:
         the two rows are two events, and the kept call is planned after all (`_decide_anew`). So the result
         does not depend on the order of the rows.
         """
-        claimed = self._claim(known_call, fingerprint, decision, changed=True)
+        claimed = self.claim(known_call, fingerprint, decision, changed=True)
         number = decision.keep_row(self._slots)
         changed = ChangedCall(decision.row, call, fingerprint.total, number)
         self._slots.keep_changed(decision.reading, claimed, changed)
 
-    def _is_read_again(self, known_call: KnownCall, decision: RowDecision) -> bool:
+    def is_read_again(self, known_call: KnownCall, decision: RowDecision) -> bool:
         """Tell whether a reading that has the call has read the current line with the same bytes."""
         readings = (claim.reading for claim in known_call.claims)
         return any(
             self._others.is_read_again(decision.reading, other, decision.row.line) for other in readings
         )
 
-    def _overlap(self, known_call: KnownCall, decision: RowDecision) -> Overlap:
+    def overlap(self, known_call: KnownCall, decision: RowDecision) -> Overlap:
         """Return how this reading overlaps with those that have the call.
 
         One reading that the row may repeat is enough. The row is another event only if it can repeat none.
@@ -260,7 +258,7 @@ class Matching:
             decision.reading, pairs, KnownRow(first.reading, first.line, known_pairs)
         )
 
-    def _describe_origin(
+    def describe_origin(
         self, known_call: KnownCall, columns: list[str], decision: RowDecision, *, shows_both: bool = False
     ) -> str:
         """Return the place of the row that a call was sent from, and the values that differ in `columns`.
@@ -274,7 +272,7 @@ class Matching:
         if not columns:
             return f"in {place}"
         there = self._others.cells(known_row) if shows_both else ()
-        return f"in {place}, with another {_list_values(columns, _fold(decision.cells), _fold(there))}"
+        return f"in {place}, with another {list_values(columns, decision.cells, there)}"
 
     def _decide_anew(self, displaced: ChangedCall, decision: RowDecision) -> None:
         """Decide on a row that was taken for a changed call, now that the call's own row has turned up."""
@@ -285,7 +283,7 @@ class Matching:
         slot = self._slots.slot(fingerprint.person, fingerprint.second)
         anew = RowDecision(displaced.row, decision.reading, row_fingerprint)
         anew.new_people = decision.new_people
-        candidates = self._with_same_deed(slot, fingerprint, anew)
+        candidates = self.with_same_deed(slot, fingerprint, anew)
         try:
             if not self._known_changed(call, fingerprint, candidates, anew):
                 own = self._slots.slot(fingerprint.person, fingerprint.second)
@@ -295,7 +293,7 @@ class Matching:
             decision.rejects.append(Reject(displaced.row, error.code, str(error), (part_of(call),)))
         decision.take_over(anew)
 
-    def _claim(
+    def claim(
         self,
         known_call: KnownCall,
         fingerprint: CallFingerprint,
@@ -344,32 +342,6 @@ def _is_free(known_call: KnownCall, fingerprint: CallFingerprint, decision: RowD
     if claim is None:
         return not both_have_ids
     return claim.changed and (claim.has_id or not both_have_ids)
-
-
-_MOST_LISTED = 4
-_LONGEST_QUOTED = 40
-
-
-def _list_values(columns: list[str], here: dict[str, str], there: dict[str, str]) -> str:
-    """Return the columns with their values here and, if those are known, there."""
-    listed = []
-    for name in columns[:_MOST_LISTED]:
-        values = f"{_quote(here.get(fold_name(name), ''))} here"
-        if there:
-            values += f", {_quote(there.get(fold_name(name), ''))} there"
-        listed.append(f"{name!r} ({values})")
-    more = len(columns) - len(listed)
-    return ", ".join(listed) + (f" and {more} more" if more else "")
-
-
-def _fold(cells: Iterable[tuple[str, str]]) -> dict[str, str]:
-    return {fold_name(name): value for name, value in cells}
-
-
-def _quote(text: str) -> str:
-    if not text:
-        return "nothing"
-    return repr(text) if len(text) <= _LONGEST_QUOTED else f"{text[:_LONGEST_QUOTED]!r}…"
 
 
 _SAME_MOMENT = "this event of the same identity at the same moment was sent before,"

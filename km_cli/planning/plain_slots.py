@@ -5,9 +5,41 @@ The ledger's slots give the same answers: `tests/test_slots.py` runs one suite o
 
 from __future__ import annotations
 
-from km_cli.model import ChangedCall, KnownCall, KnownRow, Owner, Slot
+from collections.abc import Iterator
+
+from km_cli.model import ChangedCall, KnownCall, KnownRow, KnownValue, Owner, Slot
 
 _EMPTY = Slot()
+
+
+class PlainValues(dict[bytes, dict[tuple[int, int], KnownValue]]):
+    """The `Values` of `protocols`, in memory."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no value was ever sent because it changed."""
+        return not self
+
+    def until(self, key: bytes, moment: int) -> Iterator[KnownValue]:
+        """Yield the values of this moment and before it, the latest first."""
+        known = self.get(key, {})
+        return (known[at] for at in sorted(known, reverse=True) if at[0] <= moment)
+
+    def after(self, key: bytes, moment: int) -> KnownValue | None:
+        """Return the earliest value of a later moment."""
+        known = self.get(key, {})
+        later = [at for at in known if at[0] > moment]
+        return known[min(later)] if later else None
+
+    def put(self, key: bytes, value: KnownValue) -> None:
+        """Keep a value, in place of the one with the same moment and place."""
+        self.setdefault(key, {})[value[:2]] = value
+
+    def forget(self, key: bytes, taken: int, value: bytes) -> None:
+        """Forget the value that was sent with this second."""
+        known = self.get(key, {})
+        for at in [at for at, one in known.items() if one.taken == taken and one.value[:4] == value]:
+            del known[at]
 
 
 class PlainSlots:
@@ -15,6 +47,7 @@ class PlainSlots:
 
     def __init__(self) -> None:
         self.refused = 0
+        self.values = PlainValues()
         self._slots: dict[tuple[bytes, int], Slot] = {}
         self._ids: dict[bytes, tuple[bytes, int]] = {}
         self._rows: list[KnownRow] = []

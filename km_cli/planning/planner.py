@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from km_cli.memory import Remembered
-from km_cli.model import Alias, Record, Reject, RowPlan, Sequence, Set, Wired, part_of, split_pairs
+from km_cli.model import Alias, Record, Reject, RowPlan, Sequence, Set, Wired, part_of
 from km_cli.planning.aliases import Aliases
 from km_cli.planning.corrections import Corrections
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.planning.matching import Matching
 from km_cli.planning.seconds import Collisions, Encode, Seconds, no_bytes
+from km_cli.planning.sets import Sets
+from km_cli.planning.stated import StatedSets
 from km_cli.planning.straight import StraightPath
 from km_cli.protocols import OtherReadings, Slots
-
-_MOST_REMEMBERED = 100_000
 
 _Fingerprinted = list[tuple[Wired, CallFingerprint]]
 
@@ -43,8 +42,8 @@ class Planner:
         self._corrections = Corrections(slots, tracker)
         self._aliases = Aliases(slots, self._fingerprints, encode)
         self._straight = StraightPath(slots, self._fingerprints, encode)
-        self._refused = slots.refused
-        self._all_set: Remembered[tuple[str, str, str, tuple[str, ...]], bool] = Remembered(_MOST_REMEMBERED)
+        self._sets = Sets(slots, self._fingerprints, self._seconds)
+        self._stated_sets = StatedSets(slots, self._seconds, self._matching, self._sets)
 
     def plan(self, sequence: Sequence, reading: int = 0) -> RowPlan:
         """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject."""
@@ -99,6 +98,8 @@ class Planner:
         depends on both.
         """
         aliases: list[tuple[Alias, CallFingerprint]] = []
+        if any(type(call) is Set for call, _ in calls):
+            calls = self._without_known(calls, decision)
         for call, fingerprint in calls:
             try:
                 if type(call) is Record:
@@ -112,58 +113,49 @@ class Planner:
         for alias, fingerprint in aliases:
             self._aliases.decide(alias, fingerprint, decision)
 
+    def _without_known(self, calls: _Fingerprinted, decision: RowDecision) -> _Fingerprinted:
+        """Return the calls without the events that are known or rejected: Sets depend on which these are."""
+        left: _Fingerprinted = []
+        events = new = 0
+        for call, fingerprint in calls:
+            if type(call) is Record:
+                events += 1
+                try:
+                    if self._knows(call, fingerprint, decision):
+                        continue
+                except NotPlanned as error:
+                    decision.reject(error, part_of(call))
+                    decision.is_contested = True
+                    continue
+                new += 1
+            left.append((call, fingerprint))
+        decision.is_new = 0 < new == events
+        return left
+
+    def _knows(self, call: Record, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
+        """Tell whether an event is known. Raises NotPlanned."""
+        if self._corrections.repeats(call, fingerprint, decision):
+            return True
+        own = self._slots.slot(fingerprint.person, fingerprint.second)
+        is_possible = bool(fingerprint.id or own.known)
+        is_known = is_possible and self._matching.knows(call, fingerprint, own, decision)
+        if is_known:
+            self._corrections.keep(call, fingerprint, decision)
+        return is_known
+
     def _decide_record(self, call: Record, fingerprint: CallFingerprint, decision: RowDecision) -> None:
         """Plan an event, unless it is known. Raises NotPlanned."""
-        if self._corrections.repeats(call, fingerprint, decision):
-            return
-        own = self._slots.slot(fingerprint.person, fingerprint.second)
-        is_known = bool(fingerprint.id or own.known) and self._matching.knows(
-            call, fingerprint, own, decision
-        )
-        if not is_known:
+        if not self._knows(call, fingerprint, decision):
             own = self._slots.slot(fingerprint.person, fingerprint.second)
             self._seconds.plan(call, fingerprint, own, decision)
-        self._corrections.keep(call, fingerprint, decision)
+            self._corrections.keep(call, fingerprint, decision)
 
     def _decide_set(self, call: Set, decision: RowDecision) -> None:
-        """Plan the properties that were not set before for this identity. Raises NotPlanned."""
-        if call.stated:
-            self._decide_stated(call, decision)
+        """Plan the properties that changed, or that the row states. Raises NotPlanned."""
+        if not call.stated:
+            self._sets.decide(call, decision)
             return
-        names = tuple([name for name, _ in call.properties])
-        known = (call.site, call.persona, call.identity, names)
-        if self._slots.refused != self._refused:  # A Set may be among the refused calls: look again.
-            self._refused = self._slots.refused
-            self._all_set.clear()
-        if known in self._all_set:
-            return
-        missing = tuple([pair for pair in call.properties if not self._is_set(call, pair[0])])
-        if missing:
-            call = call._replace(properties=missing)
-            fingerprint = self._fingerprints.fingerprint_call(call)
-            own = self._slots.slot(fingerprint.person, fingerprint.second)
-            self._seconds.plan(call, fingerprint, own, decision)
-            for name, _ in missing:
-                set_id = self._fingerprints.fingerprint_set(call, name).id
-                self._slots.keep_id(set_id, fingerprint.person, fingerprint.second)
-        self._all_set.remember(known, True)
-
-    def _decide_stated(self, call: Set, decision: RowDecision) -> None:
-        """Plan the properties that a row states, unless that second has them. Raises NotPlanned."""
         fingerprint = self._fingerprints.fingerprint_call(call)
-        if self._corrections.repeats(call, fingerprint, decision):
-            return
-        own = self._slots.slot(fingerprint.person, fingerprint.second)
-        if not any(one.deed == fingerprint.deed and one.total == fingerprint.total for one in own.known):
-            self._seconds.plan(call, fingerprint, own, decision)
-        self._corrections.keep(call, fingerprint, decision)
-
-    def _is_set(self, call: Set, name: str) -> bool:
-        """Tell whether a property was set before, and the destination did not refuse that call since."""
-        fingerprint = self._fingerprints.fingerprint_set(call, name)
-        place = self._slots.slot_of_id(fingerprint.id)
-        return place is not None and any(
-            known_call.deed == fingerprint.deed
-            and fingerprint.name in (key for key, _ in split_pairs(known_call.pairs))
-            for known_call in self._slots.slot(*place).known
-        )
+        if not self._corrections.repeats(call, fingerprint, decision):
+            self._stated_sets.decide(call, fingerprint, decision)
+            self._corrections.keep(call, fingerprint, decision)

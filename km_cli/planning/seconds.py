@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import Enum
+from typing import NamedTuple
 
 from km_cli.memory import Remembered
 from km_cli.model import (
@@ -18,6 +19,7 @@ from km_cli.model import (
     Owner,
     PlannedCall,
     Record,
+    Set,
     Slot,
     Timed,
     Wired,
@@ -42,6 +44,18 @@ class Collisions(Enum):
     KEEP = "keep"
     REJECT = "reject"
 
+
+class Room(NamedTuple):
+    """The seconds that a Set may take: from `begin` on, and before `end` if there is one.
+
+    They lie behind the value before it and ahead of the value after it, which it must not overwrite.
+    """
+
+    begin: int = 0
+    end: int | None = None
+
+
+_ANYWHERE = Room()
 
 Encode = Callable[[Wired, int], bytes]
 """Returns the final bytes of a call with its second, but for the key."""
@@ -70,18 +84,35 @@ class Seconds:
 
         Raises NotPlanned.
         """
-        person, identity, taken, deed, total, event, pairs, call_id, _, names = fingerprint
-        is_new_person = person in decision.new_people
+        taken = fingerprint.second
         if own.known or own.moved:
             taken = self._choose(call, fingerprint, own, decision)
-            there = own if taken == fingerprint.second else self._slots.slot(person, taken)
+        self._plan_at(taken, call, fingerprint, own, decision)
+
+    def plan_set(
+        self, call: Set, fingerprint: CallFingerprint, decision: RowDecision, room: Room = _ANYWHERE
+    ) -> int:
+        """Plan a Set with a second that lies within `room`; return that second. Raises NotPlanned."""
+        own = self._slots.slot(fingerprint.person, fingerprint.second)
+        taken = self._choose_for_set(call, fingerprint, decision, room)
+        self._plan_at(taken, call, fingerprint, own, decision)
+        return taken
+
+    def _plan_at(
+        self, taken: int, call: Timed, fingerprint: CallFingerprint, own: Slot, decision: RowDecision
+    ) -> None:
+        """Take a second for a new call, and plan the call. `own` is the slot of its own second."""
+        person, identity, second, deed, total, event, pairs, call_id, _, names = fingerprint
+        is_new_person = person in decision.new_people
+        if taken != second or own.known or own.moved:
+            there = own if taken == second else self._slots.slot(person, taken)
             gain = there.gain(event, pairs, taken)._replace(people=int(is_new_person))
         else:
             gain = _gain((int(is_new_person), event, names))
         row_number = decision.keep_row(self._slots) if type(call) is Record else 0
         claims = decision.first_claims(has_id=call_id != b"")
         known_call = _known_call(
-            (person, fingerprint.second, taken, deed, total, event, pairs, call_id, claims, row_number)
+            (person, second, taken, deed, total, event, pairs, call_id, claims, row_number)
         )
         self._take(known_call, own)
         if is_new_person:
@@ -89,7 +120,7 @@ class Seconds:
             self._slots.set_owner(person, Owner(call.persona, identity))
         payload = self._encode(call, taken)
         planned_call = _planned_call(
-            (call.site, call.persona, payload, person, fingerprint.second, taken, deed, total, 0, 0)
+            (call.site, call.persona, payload, person, second, taken, deed, total, 0, 0)
         )
         decision.plan(planned_call, call, gain)
 
@@ -134,6 +165,27 @@ class Seconds:
             return self._keep_or_reject(call, fingerprint, rule, decision)
         decision.note_lost(call)
         return without_event
+
+    def _choose_for_set(
+        self, call: Set, fingerprint: CallFingerprint, decision: RowDecision, room: Room
+    ) -> int:
+        """Return the first second in `room` without another value of a property (D2). Raises NotPlanned.
+
+        If all of them have another value, one value is lost: that is better than one after the next change.
+        """
+        first, last = fingerprint.second, fingerprint.second + self._spread
+        begin = max(first, room.begin)
+        end = last if room.end is None else min(last, room.end - 1)
+        for second in range(begin, end + 1):
+            if not self._rule_in(second, fingerprint):
+                if second != first:
+                    decision.note_moved("D2", call, second - first)
+                return second
+        is_full = self._collisions is Collisions.SPREAD and begin > last + 1
+        if self._collisions is Collisions.REJECT or is_full:
+            return self._keep_or_reject(call, fingerprint, "D2", decision)
+        decision.note_lost(call)
+        return min(begin, last)
 
     def _free_after(self, fingerprint: CallFingerprint) -> int | None:
         """Return the first free second after the call's own; None if there is none within the spread.

@@ -65,7 +65,12 @@ def _how_to_swap(columns: Columns) -> str:
 
 
 def _constant_time(events: Sequence[Event], columns: Columns, source: str) -> Iterator[Finding]:
-    """Yield a finding if all events have one moment. A day without a time of day may well be the same."""
+    """Yield a finding if all events have one moment. A day without a time of day may well be the same.
+
+    With --at one moment for all is meant.
+    """
+    if columns.at:
+        return
     moment = events[0].moment
     if all(event.moment == moment and not event.is_date for event in events):
         shown = datetime.fromtimestamp(moment // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M:%S")

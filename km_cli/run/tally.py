@@ -131,7 +131,9 @@ class Tally:
         else:
             self.rows.skipped += 1
             self.undone += plan.is_undone
-            self.withheld += any(finding.code == WITHHELD for finding in plan.findings)
+            # A row that was planned has a reading: its calls are known, and its alias is withheld besides.
+            is_left_out = not (plan.reading or plan.is_undone)
+            self.withheld += is_left_out and any(finding.code == WITHHELD for finding in plan.findings)
         return False
 
     def note(self, finding: Finding, rows: int = 1) -> None:

@@ -85,4 +85,4 @@ def _properties(columns: Columns) -> Iterator[str]:
         yield f"{name!r} is {value!r} on every record"
     for one in columns.personas:
         if one.sets:
-            yield f"set once for each {one.persona}: {', '.join(one.sets)}"
+            yield f"set for each {one.persona} when they change: {', '.join(one.sets)}"

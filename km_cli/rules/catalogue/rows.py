@@ -93,9 +93,31 @@ ROWS: tuple[About, ...] = (
         NO_EXAMPLE,
     ),
     About(
+        "older-value",
+        Severity.DROPS,
+        "Rows before and after it in time were read first and have another value of a set column: not sent.",
+        "Import files and rows in order of time. The value that Kissmetrics holds last is right either way.",
+        "km-cli",
+        Example(
+            log(
+                "09:00:00Z,ada,Acme,In,pro",
+                "09:02:00Z,ada,Acme,In,pro",
+                "09:01:00Z,ada,Acme,In,max",
+                more="plan",
+            ),
+            log(
+                "09:00:00Z,ada,Acme,In,pro",
+                "09:01:00Z,ada,Acme,In,max",
+                "09:02:00Z,ada,Acme,In,pro",
+                more="plan",
+            ),
+            km_toml='[[personas]]\nname = "user"\nset = ["plan"]\n',
+        ),
+    ),
+    About(
         "changed",
         Severity.DROPS,
-        "It was sent before with other values: not sent again (--overlap repeats, its id, a reject's line).",
+        "Sent before with other values: it is not sent again (--overlap repeats, its id, a reject's line).",
         "Nothing, if the first values are right. If these are other events: --overlap separate.",
         "km-cli",
         NO_EXAMPLE,
