@@ -206,7 +206,7 @@ class Mapper:
 
     def _refused(self, row: Row, error: BadRow | BadIdentity | BadTime) -> Reject | LeftOut:
         if isinstance(error, BadTime):
-            return Reject(row, "time", str(error))
+            return Reject(row, error.code, str(error))
         if error.code == WITHHELD:
             return LeftOut(row, WITHHELD)
         if error.code != ANONYMOUS:
@@ -297,4 +297,4 @@ def _ambiguous(row: Row, error: AmbiguousTime) -> InputError:
 def _bad_event(name: str) -> BadRow:
     if not name or name.isspace():
         return BadRow("no-event", "it has no event name")
-    return BadRow("D4", f"the event name {name[:30]!r}… has {len(name)} characters, over 254")
+    return BadRow("D4-long", f"the event name {name[:30]!r}… has {len(name)} characters, over 254")
