@@ -12,16 +12,20 @@ import click
 from km_cli.cli.context import environment_of
 from km_cli.cli.sections import Command
 from km_cli.cli.terminal.show import say, short, table
-from km_cli.errors import UsageError, did_you_mean
+from km_cli.errors import UsageError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from km_cli.config.environment import Environment
     from km_cli.rules import About
 
-_MOST_LINES = 36
+_MOST_LINES = 40
 _FIRST_LINES = 6
-_LAST_LINES = 12
+_LAST_LINES = 30
+"""Of a long part: the findings stand at its end, three lines each."""
+
 _LONGEST_LINE = 400
+_ALMOST = 0.8
+"""How alike a code must be to another one to be taken for a misspelling of it."""
 
 
 @click.command("rules", cls=Command)
@@ -57,10 +61,10 @@ def _rule(code: str) -> About:
     by_code |= {about.code.casefold(): about for about in CATALOGUE.values()}
     if about := by_code.get(code.casefold()):
         return about
-    hint = did_you_mean(code, CATALOGUE, "", also=" km-cli rules lists all codes")
-    if code.startswith("no-") and not hint:
+    if code.startswith("no-") and not nearest(code, CATALOGUE, _ALMOST):
         return about_code(code)  # about the rows without some persona of km.toml
-    raise UsageError(f"there is no rule {code!r}", hint or "km-cli rules lists all codes")
+    hint = did_you_mean(code, CATALOGUE, "km-cli rules lists all codes", also=" km-cli rules lists all codes")
+    raise UsageError(f"there is no rule {code!r}", hint)
 
 
 def _explain(about: About, environment: Environment) -> None:
