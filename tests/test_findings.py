@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -140,3 +141,36 @@ def test_the_word_and_the_sign_have_a_colour(
         expected = f"\x1b[{code}m{plain}\x1b[0m" if is_coloured else plain
         assert f"\n{expected} " in terminal.shown
     assert "\n  - note " in terminal.shown
+
+
+# Screens
+
+
+SCREENS = Path(__file__).parent / "data" / "screens"
+COMMANDS = {
+    "findings": ("dry-run", "log.csv", "--to", "local:x.db", "--show", "0"),
+    "summary": ("import", "log.csv", "--to", "local:x.db", "--rejects", "rejects.jsonl"),
+    "show": ("show", "--to", "local:x.db"),
+    "timeline": ("show", "Acme", "--to", "local:x.db"),
+}
+"""Each screen is kept as text for people to look at. To write them anew: KM_CLI_WRITE_SCREENS=1."""
+
+_TIME = re.compile(r"[\d,]+ per second, [\d.]+ s|\d+\.\d s")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_screen_is_the_one_that_is_kept(km: Command, log: Path, name: str, columns: int) -> None:
+    """In windows of three widths. What takes its time is left out."""
+    if name in ("show", "timeline"):
+        km.alone("import", log, "--to", f"local:{log.parent}/x.db").ended(65)
+    environment = {"PAGER": "cat"}
+    terminal = Terminal(km, *COMMANDS[name], columns=columns, environment=environment)
+    assert terminal.ended() in (0, 65)
+    shown = _TIME.sub("(time)", "".join(f"{line.rstrip()}\n" for line in terminal.shown.splitlines()))
+    path = SCREENS / f"{name}-{columns}.txt"
+    if "KM_CLI_WRITE_SCREENS" in os.environ:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(shown, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == shown
