@@ -294,7 +294,7 @@ def test_a_name_that_no_row_has_is_a_problem(importer: Command, log: Path, comma
     )
     if command == "dry-run":
         out = importer(command, log, "--only", "Bougth").ended(0).out
-        assert "\n  no-such-event: --only 'bougth': no row has this event; did you mean 'Bought'?\n" in out
+        assert "first: --only 'bougth': no row has this event; did you mean 'Bought'?\n" in out
 
 
 LISTS: list[tuple[list[str], list[str]]] = [
