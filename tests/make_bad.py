@@ -277,9 +277,9 @@ _NO_TIME = "missing, not a time, 0, 0000-00-00, negative, before 2009-01-01"
 _ZONE = "--timezone Europe/Berlin"
 
 
-def _no_time(name: str, text: str, *said: str, flags: str = "") -> Bad:
+def _no_time(name: str, text: str, *said: str, code: str = "time", flags: str = "") -> Bad:
     bad = f"cyd,Acme,In,{text},\n".encode()
-    return r(_NO_TIME, name, bad, "time", *said, flags=flags)
+    return r(_NO_TIME, name, bad, code, *said, flags=flags)
 
 
 TIME = [
@@ -303,7 +303,7 @@ TIME = [
         timed("1704067230.25", "1704067230.75"),
         (*GOOD, *CYD, *did("cyd Acme", "In", AT + 31, plan="pro")), (4, 0, 0),
         findings=(("D1", 2), ("D1-alike", 2)),
-        said=("moved",)).counting(fractions_floored=2),
+        said=("sent in a later second",)).counting(fractions_floored=2),
     x(_NO_OFFSET, "no-offset.csv", timed("2024-01-01 01:00:30"), "line 3", "2024-01-01 01:00:30",
       "--timezone"),
     n(_NO_OFFSET, "no-offset-said.csv", timed("2024-01-01 01:00:30"), *_ZONE.split(), sent=(*GOOD, *CYD),
@@ -343,10 +343,10 @@ TIME = [
     ),
     _no_time("no-time.csv", "", "it has no time"),
     _no_time("not-a-time.csv", "soon", "'soon'", "a form that km-cli does not know", "--time-format"),
-    _no_time("zero.csv", "0", "'0' is zero or less"),
-    _no_time("zero-date.csv", "0000-00-00", "means no time"),
-    _no_time("negative.csv", "-1704067230", "zero or less"),
-    _no_time("before-2009.csv", "2008-12-31T23:59:59Z", "before 2009-01-01", "D6"),
+    _no_time("zero.csv", "0", "'0' is zero or less", code="D6"),
+    _no_time("zero-date.csv", "0000-00-00", "means no time", code="D6"),
+    _no_time("negative.csv", "-1704067230", "zero or less", code="D6"),
+    _no_time("before-2009.csv", "2008-12-31T23:59:59Z", "before 2009-01-01", code="D6"),
     _no_time("far-ahead.csv", "2099-01-01T00:00:00Z", "more than a day ahead"),
 ]  # fmt: skip
 

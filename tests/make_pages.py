@@ -1,8 +1,9 @@
 """Writes what the pages show of the tool: `python -m tests.make_pages`.
 
 It runs the commands in the `console` blocks of README.md and samples/README.md and writes their output below
-them, and it writes the help of all commands into km_cli/cli/REFERENCE.md. `test_pages.py` checks that nothing
-has to be written. To show a part of an output, cut it in the command itself (`| head -5`).
+them. It writes the help of all commands into km_cli/cli/REFERENCE.md, and the texts of all findings and
+rejects into km_cli/rules/kissmetrics.md. `test_pages.py` checks that nothing has to be written. To
+show a part of an output, cut it in the command itself (`| head -5`).
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from km_cli.rules import CATALOGUE, Severity
+
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "km_cli" / "cli" / "REFERENCE.md"
+FACTS = ROOT / "km_cli" / "rules" / "kissmetrics.md"
 WALKTHROUGHS = (ROOT / "README.md", ROOT / "samples" / "README.md")
 
 _BEGIN = "<!-- help: written by tests/make_pages.py -->\n"
 _END = "<!-- end of help -->\n"
+_BEGIN_FINDINGS = "<!-- findings: written by tests/make_pages.py -->\n"
+_END_FINDINGS = "<!-- end of findings -->\n"
 _BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -44,6 +50,21 @@ def with_help(text: str) -> str:
     after = rest.partition(_END)[2]
     blocks = [f"### km-cli {name}\n\n```text\n{output(*name.split(), '--help')}```\n" for name in commands()]
     return before + _BEGIN + "\n" + "\n".join(blocks) + "\n" + _END + after
+
+
+def with_findings(text: str) -> str:
+    """Return the page of facts with the texts of all findings and rejects as they are now."""
+    before, _, rest = text.partition(_BEGIN_FINDINGS)
+    after = rest.partition(_END_FINDINGS)[2]
+    gravest_first = list(Severity)
+    found = [about for about in CATALOGUE.values() if about.severity is not Severity.FACT]
+    found.sort(key=lambda about: (gravest_first.index(about.severity), about.code))
+    lines = ["| code | effect | meaning | what to do |", "|---|---|---|---|"]
+    for about in found:
+        formerly = "".join(f", formerly `{code}`" for code in about.formerly)
+        texts = (text.replace("|", "\\|") for text in (about.meaning, about.cure))
+        lines.append(f"| `{about.code}`{formerly} | {about.severity.value} | {' | '.join(texts)} |")
+    return before + _BEGIN_FINDINGS + "\n" + "\n".join(lines) + "\n\n" + _END_FINDINGS + after
 
 
 def sections(text: str) -> list[str]:
@@ -96,6 +117,7 @@ def main() -> None:
     for page in WALKTHROUGHS:
         text = page.read_text(encoding="utf-8")
         page.write_text("".join(map(with_output, sections(text))), encoding="utf-8")
+    FACTS.write_text(with_findings(FACTS.read_text(encoding="utf-8")), encoding="utf-8")
     REFERENCE.write_text(with_help(REFERENCE.read_text(encoding="utf-8")), encoding="utf-8")
 
 

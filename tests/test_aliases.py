@@ -158,7 +158,7 @@ def test_chains_are_refused(
     assert [one for one in sentences(tracker.seen) if " is " in one] == ([alias] if alias else [])
     ((where, code, owed),) = codes(people)
     assert (where, owed) == (2 if apart else line, ["user.alias"])
-    assert code in ("I2", "D4")
+    assert code in ("I2", "D4-ids")
 
 
 @pytest.mark.parametrize("event", ["Clicked", "Upgraded"])

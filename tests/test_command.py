@@ -21,6 +21,7 @@ from click.shell_completion import BashComplete
 
 from km_cli.cli import group
 from km_cli.cli.settings import make_settings
+from km_cli.rules import CATALOGUE
 from tests.conftest import SAMPLES
 from tests.support.command import KEY, Command, Result
 from tests.support.inprocess import environment
@@ -78,20 +79,25 @@ LOSSES = (
     'bob,,In,1704067200,9 €\nbob,,In,1704067260,"[1]"\n'
 )
 TOLD = [
-    "km-cli: D4: the event 'Signed, Up' becomes 'Signed  Up' ({log}, line 2)",
-    "km-cli: D5: the value of 'plan' has a currency sign: '$9' is no number (the first of 3: {log}, line 2)",
-    "km-cli: D1-merged: account 'Acme': 'Signed, Up' will be counted once ({log}, line 3)",
+    "merged: account 'Acme': 'Signed, Up' will be counted once ({log}, line 3) (D1-merged)",
+    "changed: the value of 'plan' has a currency sign: '$9' is no number (the first of 3: {log}, line 2) "
+    "(D5)",
+    "changed: the event 'Signed, Up' becomes 'Signed  Up' ({log}, line 2) (D4)",
 ]
+"""The gravest first, and among equals those that are more."""
 
 
 @pytest.mark.parametrize("flags", [(), ("-q",), ("--json",)])
 def test_what_is_lost_or_changed_is_a_problem(
     importer: Command, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
-    """A line for each code, with its count and first place; harmless findings are not printed."""
+    """A line for each code, with its count and first place, and its cure; harmless ones are not printed."""
     log = written(tmp_path, LOSSES)
     result = importer("import", log, "--collisions", "keep", *flags).ended(0)
-    assert sorted(result.err.splitlines()) == sorted(line.format(log=log) for line in TOLD)
+    lines = result.err.splitlines()
+    assert lines[::2] == [f"km-cli: {line.format(log=log)}" for line in TOLD]
+    cures = [CATALOGUE[code].cure for code in ("D1-merged", "D5", "D4")]
+    assert lines[1::2] == [f"  next: {cure}" for cure in cures]
 
 
 def test_a_loss_is_printed_once(importer: Command, tmp_path: Path) -> None:
@@ -106,7 +112,7 @@ def test_a_loss_is_printed_once(importer: Command, tmp_path: Path) -> None:
 def test_a_long_value_makes_no_long_problem(importer: Command, tmp_path: Path) -> None:
     """The beginning of a long message is enough."""
     log = written(tmp_path, f"ada,,In,1704067200,${'9' * 400}\n")
-    assert len(importer("import", log).ended(0).err) < 400 + len(str(log))
+    assert len(importer("import", log).ended(0).err) < 500 + len(str(log))
 
 
 def test_what_skipped_rows_are(importer: Command, log: Path, tmp_path: Path) -> None:

@@ -44,8 +44,10 @@ def test_swapped_columns_are_said_with_the_flags_that_swap_them(
     """Without a terminal too."""
     path = log(tmp_path, "Acme{a}", "u{u}")
     wrong = importer(command, path).ended(0)
-    wanted = "swapped: {} the first 40 events, 'user' (user) has 4 values and 'account' (account) has 20"
-    assert wanted.format("in" if command == "import" else f"{path}: in") in wrong.out + wrong.err
+    wanted = "{} the first 40 events, 'user' (user) has 4 values and 'account' (account) has 20"
+    beginning = "note: in" if command == "import" else f"first: {path}: in"
+    assert wanted.format(beginning) in wrong.out + wrong.err
+    assert "(swapped)" in wrong.out + wrong.err
     assert SWAPPING in wrong.out + wrong.err
 
 
@@ -88,7 +90,7 @@ def test_no_log_is_swapped_both_ways(pairs: list[tuple[str, str]]) -> None:
 
 def test_a_constant_time_is_said(importer: Command, tmp_path: Path) -> None:
     path = log(tmp_path, "u{n}", "Acme{n}", "2024-03-01T09:00:00Z")
-    wanted = "constant-time: the first 40 events all have the time 2024-03-01 09:00:00 UTC, from 'timestamp'"
+    wanted = "note: the first 40 events all have the time 2024-03-01 09:00:00 UTC, from 'timestamp'"
     assert wanted in importer("import", path).ended(0).err
 
 

@@ -307,7 +307,7 @@ def test_a_crowded_account_is_still_owed_its_part(
     )
     assert summary["rows"] == {"read": 4, "sent": 3, "skipped": 0, "rejected": 1, "held": 0, "pending": 0}
     (reject,) = importer.rejects()
-    assert (reject["owed"], reject["code"]) == (["account"], "D1")
+    assert (reject["owed"], reject["code"]) == (["account"], "D1-full")
     (path,) = importer.state.glob("rejects-*")
     later = shutil.copy(path, tmp_path / "later.jsonl")
     importer("import", later, "--spread", "9").ended(0)

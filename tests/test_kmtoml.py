@@ -13,7 +13,6 @@ from km_cli.config import kmtoml
 from km_cli.config.people import make_people
 from km_cli.errors import UsageError
 from km_cli.rules import CATALOGUE
-from km_cli.run.row_planner import _DROPPED
 from tests.support.command import KEY, Command
 from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, write
 from tests.support.tracker import OK, UNAVAILABLE, Tracker
@@ -112,7 +111,7 @@ def test_delivery_is_in_force(km: Command, tracker: Tracker, tmp_path: Path) -> 
     assert arrived(tracker) == ["Acme did In", "ada did In", "bob did In", "eve did In"]
     assert (folder / "memory" / "ledger.db").exists()
     codes = [json.loads(line)["code"] for line in (folder / "bad.jsonl").read_text().splitlines()]
-    assert sorted(codes) == ["D1", "I1"]
+    assert sorted(codes) == ["D1-full", "I1"]
     assert not km.state.exists()
 
 
@@ -121,7 +120,7 @@ def test_delivery_is_in_force(km: Command, tracker: Tracker, tmp_path: Path) -> 
     [
         ("attempts", "1", ["ada,Beta,In,@0"], "1 call planned and not acknowledged"),
         ("max_rejects", "0", ["ada,Acme,In,@0", "guest,,In,@0"], "max-rejects"),
-        ("collisions", '"reject"', ["ada,Acme,In,@0", "bob,Acme,In,@0"], "1 row rejected (D1 1)"),
+        ("collisions", '"reject"', ["ada,Acme,In,@0", "bob,Acme,In,@0"], "1 row rejected (D1-full 1)"),
     ],
 )
 def test_what_cannot_be_seen_in_what_arrives(
@@ -615,7 +614,7 @@ def test_what_cannot_go_together(km: Command, tmp_path: Path, text: str, said: s
 
 def test_no_persona_has_the_code_of_a_finding(tmp_path: Path) -> None:
     """The code `no-NAME` reports rows without an identity for a persona."""
-    codes = {*CATALOGUE, *_DROPPED}
+    codes = set(CATALOGUE)
     names = [code.removeprefix("no-") for code in codes if code.startswith("no-")]
     assert len(names) == 5
     for name in names:

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "destinations": FOUNDATION | {"standin"},
     "rejects": FOUNDATION | {"inputs"},
     "config": FOUNDATION | STAGES | {"destinations", "rejects"},
-    "run": FOUNDATION | STAGES | {"destinations", "rejects", "config"},
+    "run": FOUNDATION | STAGES | {"destinations", "rejects", "config", "standin"},
     "cli": FOUNDATION | STAGES | {"destinations", "rejects", "config", "run", "standin"},
 }
 """Folder (or module at the top) → those that it may import. Imports go downward only."""

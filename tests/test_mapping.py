@@ -371,7 +371,7 @@ def test_identities_that_are_sent(persona: str, text: str, identity: str) -> Non
         *((word, "I1") for word in sorted(PLACEHOLDERS)),
         ("NULL", "I1"),
         (" Guest ", "I1"),
-        ("x" * 256, "D4"),
+        ("x" * 256, "D4-long"),
         ("a\x00b", "invisible-character"),
         ("a\nb", "invisible-character"),
         ("a\x1b[31m", "invisible-character"),
@@ -444,7 +444,7 @@ def test_one_id_as_user_and_as_account(user: str, account: str, same: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("", "no-event"), ("  ", "no-event"), ("x" * 255, "D4"), ("x" * 254, "")]
+    ("name", "code"), [("", "no-event"), ("  ", "no-event"), ("x" * 255, "D4-long"), ("x" * 254, "")]
 )
 def test_names_of_events(name: str, code: str) -> None:
     """None, or too long."""
@@ -509,12 +509,12 @@ def test_properties_that_are_sent(mapped: Mapped, expected: dict[str, str]) -> N
         (objects('"kme":1'), "reserved", "'kme'"),
         (objects('"":1'), "no-property-name", "empty name"),
         (objects('" ":1'), "no-property-name", "empty name"),
-        (objects(f'"{"x" * 255}":1'), "D4", "255 characters"),
+        (objects(f'"{"x" * 255}":1'), "D4-long", "255 characters"),
         (objects(f'"{"x" * 254}":1'), "", ""),
         (objects(f'"x":"{"é" * 4096}"'), "", ""),
-        (objects(f'"x":"{"é" * 4097}"'), "D5", "8,192 bytes"),
+        (objects(f'"x":"{"é" * 4097}"'), "D5-bytes", "8,192 bytes"),
         (with_properties("x", "x" * 8192), "", ""),
-        (with_properties("x", "x" * 8193), "D5", "'x'"),
+        (with_properties("x", "x" * 8193), "D5-bytes", "'x'"),
     ],
 )  # fmt: skip
 def test_properties_that_are_refused(mapped: Mapped, code: str, said: str) -> None:

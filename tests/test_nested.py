@@ -377,7 +377,7 @@ def test_new_names_and_constants(tabular: bool) -> None:
         ({"p": {"a": "1"}}, {"properties": ("p.*",), "constant": (("A", "x"),)}, "twice",
          "the constant 'A' and 'p.a' would become"),
         ({"p": {"_x": "1"}}, {"properties": ("p.*",)}, "reserved", "--exclude-property p._x leaves it out"),
-        ({"p": {"x" * 255: "1"}}, {"properties": ("p.*",)}, "D4", "255 characters"),
+        ({"p": {"x" * 255: "1"}}, {"properties": ("p.*",)}, "D4-long", "255 characters"),
     ],
 )  # fmt: skip
 def test_names_that_cannot_be_sent(

@@ -14,12 +14,20 @@ from km_cli.config.kmtoml import BackfillTable, ColumnsTable, DeliveryTable, KmT
 from km_cli.errors import Exit
 from km_cli.rules import CATALOGUE
 from km_cli.standin import Store
-from tests.make_pages import REFERENCE, ROOT, WALKTHROUGHS, sections, with_help, with_output
+from tests.make_pages import (
+    FACTS,
+    REFERENCE,
+    ROOT,
+    WALKTHROUGHS,
+    sections,
+    with_findings,
+    with_help,
+    with_output,
+)
 from tests.support.command import Command
 
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "km_cli" / "README.md"
-FACTS = ROOT / "km_cli" / "rules" / "kissmetrics.md"
 TESTS = ROOT / "tests" / "README.md"
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not path.relative_to(ROOT).parts[0].startswith("."))
 
@@ -37,6 +45,11 @@ SECTIONS = [
 def test_help_is_the_real_one() -> None:
     text = REFERENCE.read_text(encoding="utf-8")
     assert with_help(text) == text, "run: python -m tests.make_pages"
+
+
+def test_the_texts_of_findings_are_the_real_ones() -> None:
+    text = FACTS.read_text(encoding="utf-8")
+    assert with_findings(text) == text, "run: python -m tests.make_pages"
 
 
 @pytest.mark.parametrize("section", SECTIONS)

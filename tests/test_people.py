@@ -157,7 +157,7 @@ def test_what_no_persona_may_do_is_skipped_and_said(
     summary = result.summary
     assert (summary["rows"]["sent"], summary["rows"]["skipped"], summary["rows"]["rejected"]) == (1, 1, 1)
     assert summary["findings"]["no-persona"] == 1
-    assert "no-persona: no persona has 'Out' among its events, and no skip names it" in result.err
+    assert "lost: no persona has 'Out' among its events, and no skip names it" in result.err
     write(log, "ada,Acme,in,@0", "ada,Acme,Out,@1", "bob,Acme,Up,@2", "eve,Acme,In,@3")
     out = importer("dry-run", log, "--skip", "Up").ended(0).out
     assert "1 left out by the selection; 1 with an event that no persona does; 1 handled before" in out
@@ -186,7 +186,7 @@ def test_an_event_in_no_list_is_a_finding_with_its_names(
     log = write(tmp_path / "log.csv", *rows)
     out = importer("dry-run", log).ended(0).out
     assert "most: 'Saved' 2; 'Typo' 1" in out
-    assert "cure: Add it to a persona's events in km.toml, or name it in skip" in out
+    assert "do: Add it to a persona's events, or to skip (km.toml, columns)" in out
     assert re.search(r"to skip +3  1 left out by the selection; 2 with an event that no persona does\n", out)
     result = importer("import", log, "--strict").ended(65)
     assert "no-persona 3" in result.err
@@ -216,7 +216,7 @@ def test_an_event_that_one_list_leaves_to_others_is_a_note_per_name(
     rows = [f"u{n},Acme,{event},@{n},pro" for n, event in enumerate(("In", "In", "Out", "Paid"))]
     log = write(tmp_path / "log.csv", *rows, "ada,,In,@9,")
     out = importer("dry-run", log).ended(0).out
-    assert "left-to-others: 'In' is not among the events of account, but of another persona (rows: 2)" in out
+    assert "first: 'In' is not among the events of account, but of another persona (rows: 2)" in out
     assert "most: 'In' 2; 'Out' 1" in out
     summary = importer("import", log, "--strict", "--json").ended(0).summary
     assert summary["findings"]["left-to-others"] == 2
@@ -416,7 +416,7 @@ def test_without_a_second_it_is_owed(importer: Command, tracker: Tracker, tmp_pa
     configure(importer, f'{TWO}properties = []\nset = ["plan"]\n')
     other = write(tmp_path / "other.csv", "bob,Acme,Out,@0,pro")
     importer("import", other, "--collisions", "reject").ended(65)
-    assert [(one["code"], one["owed"]) for one in importer.rejects()] == [("D2", ["account.set"])]
+    assert [(one["code"], one["owed"]) for one in importer.rejects()] == [("D2-full", ["account.set"])]
     assert has(tracker) == []
     importer("import", next(importer.state.glob("rejects-*"))).ended(0)
     assert has(tracker) == ["Acme has plan pro"]

@@ -365,7 +365,7 @@ def test_an_event_without_a_second_is_rejected_and_owed() -> None:
     log = Log(spread=2)
     assert seconds(*[log.send(note=str(number)) for number in range(3)]) == [0, 1, 2]
     full = log.send(note="3")
-    assert reasons(full) == [("D1", ("user",))]
+    assert reasons(full) == [("D1-full", ("user",))]
     assert codes(full) == ["D1-alike", "D1-full"]
     assert "the 2 after it" in full.rejects[0].reason
 
@@ -427,7 +427,7 @@ def test_an_identity_of_another_persona_is_rejected_for_good(log: Log, next_read
 def test_an_identity_that_differs_by_commas_or_colons_is_rejected(log: Log) -> None:
     """D4: the older page changes them to blanks."""
     log.plan(record("a:b"))
-    assert reasons(log.plan(record("a b", second=1))) == [("D4", ())]
+    assert reasons(log.plan(record("a b", second=1))) == [("D4-ids", ())]
     assert reasons(log.plan(record("a:b", second=2))) == []
 
 
@@ -471,7 +471,7 @@ def test_an_alias_without_data_is_a_finding(log: Log) -> None:
         ((alias("anon", "cy"),), "I2"),  # a chain
         ((alias("bo", "ada"),), "I2"),  # ada has an alias of her own
         ((alias("ada", "Acme"),), "I2"),  # an account
-        ((record("a:b", second=1), alias("ada", "a b")), "D4"),
+        ((record("a:b", second=1), alias("ada", "a b")), "D4-ids"),
     ],
 )
 def test_an_alias_that_would_merge_others_is_rejected(log: Log, calls: Listed[Wired], code: str) -> None:
@@ -490,7 +490,7 @@ def test_an_alias_is_owed_with_the_data_that_makes_it_visible() -> None:
     log = Log(spread=0)
     log.plan(record("ada"), note="1")
     assert reasons(log.plan(record("ada"), alias("ada", "anon"), note="2")) == [
-        ("D1", ("user", "user.alias"))
+        ("D1-full", ("user", "user.alias"))
     ]
 
 
@@ -527,12 +527,12 @@ def test_a_row_is_owed_only_the_part_that_was_rejected() -> None:
     log.plan(record("ada"), record("Acme", "account"), user="ada")
     plan = log.plan(record("bo"), record("Acme", "account"), user="bo")
     assert planned_calls(plan) == ["Record"]
-    assert reasons(plan) == [("D1", ("account",))]
+    assert reasons(plan) == [("D1-full", ("account",))]
 
 
 def test_parts_rejected_for_one_reason_are_one_reject() -> None:
     log = Log(spread=0)
     for note in ("1", "2"):
         plan = log.plan(record("ada"), record("Acme", "account"), note=note)
-    assert reasons(plan) == [("D1", ("user", "account"))]
+    assert reasons(plan) == [("D1-full", ("user", "account"))]
     assert "; " in plan.rejects[0].reason

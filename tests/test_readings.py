@@ -73,7 +73,7 @@ def test_a_displaced_call_without_a_second_is_rejected_at_its_own_place(tmp_path
     run([known], tmp_path / "ledger.db", **repeats)
     _, tally = run([log], tmp_path / "ledger.db", **repeats)
     (reject,) = tally.rejects.values()
-    assert (reject.code, reject.row.line, reject.owed) == ("D1", 2, ("user",))
+    assert (reject.code, reject.row.line, reject.owed) == ("D1-full", 2, ("user",))
 
 
 def test_bad_rows_behind_the_cursor_do_not_stop_a_log(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_nothing_becomes_durable_while_a_file_is_looked_through(tmp_path: Path) 
     [
         ("sam,Acme", "zoe,sam", "I2"),
         ("zoe,sam", "sam,Acme", "I2"),
-        ('ada,"Acme, Inc"', "bob,Acme: Inc", "D4"),
+        ('ada,"Acme, Inc"', "bob,Acme: Inc", "D4-ids"),
         ('ada,"Acme, Inc"', 'bob,"Acme, Inc"', ""),
         ("sam,Acme", "Sam,acme", ""),
     ],

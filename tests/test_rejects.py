@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from km_cli.inputs import Item
 from km_cli.model import Gap, Origin, Reject, Row
 from km_cli.rejects import format_reject
+from tests.support.command import Command
 from tests.support.reading import (
     ENDS,
     PIECES,
@@ -185,3 +187,17 @@ def test_a_line_no_reject_can_have() -> None:
     values = {"user": "1", "event": "2"}
     assert without_gaps(items) == [(1, values), (2, "bad-reject"), (1, values)]
     assert max(map(len, map(raw_of, items))) < (10 << 20)
+
+
+def test_rejects_with_codes_of_older_versions_are_imported(km: Command, tmp_path: Path) -> None:
+    """The code is for people: a row is judged anew, and is rejected under the present code."""
+    log, place = tmp_path / "log.csv", tmp_path / "rejects.jsonl"
+    log.write_text("timestamp,user,account,event\n2008-01-01T00:00:00Z,ada,7,In\n0000-00-00,bo,7,In\n")
+    flags = ("--to", "local", "--rejects", place)
+    km("import", log, *flags).ended(65)
+    assert place.read_text().count('"code": "D6"') == 2
+    place.write_text(place.read_text().replace('"D6"', '"time"').replace("2008-01-01", "2024-01-01"))
+    again = tmp_path / "again.jsonl"
+    assert km("import", place, "--to", "local", "--rejects", again).ended(65)
+    assert [json.loads(line)["code"] for line in again.read_text().splitlines()] == ["D6"]
+    assert "ada" in km("show", "ada", "--to", "local").ended(0).out

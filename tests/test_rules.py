@@ -76,6 +76,8 @@ def whose(account: str) -> Event:
         ("D5", event(data='{"a": 1}'), event(data="{a}")),
         ("D5", event(data="[1, 2]"), event(data="[draft] title")),
         ("D5-money", event(Billing__Amount="EUR 5"), event(Billing__Amount="-5.00")),
+        ("D5-money", event(billing__amount="free"), event(billing__total="free")),
+        ("D5-money", event(Billing__Amount="$"), event(Billing__Amount=" 5 ")),
         ("D5-money", event(total_price="1.234,50"), event(total_price="1234.50")),
         *[
             ("D5-money", named(name, "1,50"), named(near, "1,50"))
@@ -146,6 +148,12 @@ def test_names_that_differ_by_a_code_are_reported_from_the_third_on(
         [one.code for one in rules.look(event(pattern.format(code)))] for code in (*codes, *codes, "12345")
     ]
     assert found == [[], [], ["D8-name"], [], [], [], ["D8-name"]]
+
+
+def test_an_amount_with_a_currency_is_reported_once() -> None:
+    """In a property that is money by its name, the currency is the reason why it is no number."""
+    for name, code in (("Billing Amount", "D5-money"), ("deposit", "D5")):
+        assert [found.code for found in Rules().look(named(name, "$49.00"))] == [code]
 
 
 def test_names_that_are_no_codes_or_stand_alone() -> None:

@@ -12,6 +12,7 @@ from km_cli.errors import UsageError
 from km_cli.mapping import ColumnOptions, EventsSeen, Selection, make_condition, make_selection
 from km_cli.mapping.selection import MOST_SEEN
 from km_cli.model import NANOSECONDS, Persona
+from km_cli.rules import CATALOGUE
 from tests.support.command import Command
 from tests.support.logs import COMMANDS, said, written
 from tests.support.people import configure
@@ -174,7 +175,7 @@ def test_the_command(importer: Command, tracker: Tracker, log: Path, command: st
     if command == "dry-run":
         out = importer(command, log, *words).ended(0).out
         assert "  to skip      3  left out by the selection\n" in out
-        assert "left-out: " in out
+        assert "(left-out)" in out
 
 
 # Names that no row has
@@ -263,13 +264,14 @@ def test_conditions_that_no_row_meets(tmp_path: Path, conditions: list[str], sai
 def test_a_condition_that_no_row_meets_is_a_problem(importer: Command, log: Path, command: str) -> None:
     result = importer(command, log, "--where", "user=u33", "--json").ended(0)
     assert result.summary["findings"] == {"left-out": 4, "unmet-condition": 1}
-    message = "no row meets this condition; did you mean 'u3'?\n"
-    assert result.err == f"km-cli: unmet-condition: --where 'user=u33': {message}"
+    message = "no row meets this condition; did you mean 'u3'? (unmet-condition)\n"
+    message += f"  next: {CATALOGUE['unmet-condition'].cure}\n"
+    assert result.err == f"km-cli: note: --where 'user=u33': {message}"
     config = importer.home / "km.toml"
     config.write_text('[columns]\nwhere = ["user=u03"]\n', encoding="utf-8")
     err = importer(command, log, "--config", config).ended(0).err
     place = "km.toml, columns.where 'user=u03'"
-    assert err == ("" if command == "dry-run" else f"km-cli: unmet-condition: {place}: {message}")
+    assert err == ("" if command == "dry-run" else f"km-cli: note: {place}: {message}")
     config.write_text('[columns]\nwhere = ["user"]\n', encoding="utf-8")
     wrong = "km.toml, columns.where: 'user' is not a condition on a column"
     said(importer(command, log, "--config", config).ended(2), wrong)
@@ -287,11 +289,12 @@ def test_a_name_that_no_row_has_is_a_problem(importer: Command, log: Path, comma
     result = importer(command, log, "--only", "Bougth", "--json").ended(0)
     assert result.summary["findings"] == {"left-out": 4, "no-such-event": 1}
     assert result.err == (
-        "km-cli: no-such-event: --only 'Bougth': no row has this event; did you mean 'Bought'?\n"
+        "km-cli: note: --only 'Bougth': no row has this event; did you mean 'Bought'? (no-such-event)\n"
+        f"  next: {CATALOGUE['no-such-event'].cure}\n"
     )
     if command == "dry-run":
         out = importer(command, log, "--only", "Bougth").ended(0).out
-        assert "\n  no-such-event: --only 'Bougth': no row has this event; did you mean 'Bought'?\n" in out
+        assert "first: --only 'Bougth': no row has this event; did you mean 'Bought'?\n" in out
 
 
 LISTS: list[tuple[list[str], list[str]]] = [

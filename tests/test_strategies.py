@@ -166,7 +166,7 @@ def test_a_name_that_grows_too_long_is_rejected(at: int) -> None:
     personas[at] = Persona(personas[at].name, "main", rename="x" * 250 + " {event}")
     refused = Expansion(personas).expand(event("ada", "acme"))
     assert isinstance(refused, Reject)
-    assert refused.code == "D4"
+    assert refused.code == "D4-long"
 
 
 def test_sets_and_aliases_stand_beside_the_record() -> None:

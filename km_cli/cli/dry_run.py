@@ -7,7 +7,12 @@ from typing import Any
 import click
 
 from km_cli.cli import options
-from km_cli.cli.sections import Command
+from km_cli.cli.sections import Command, option, section
+
+_places = section(
+    "Output",
+    option("-v", "--verbose", is_flag=True, help="List all lines that have a finding, not only the first."),
+)
 
 
 @click.command("dry-run", cls=Command)
@@ -21,6 +26,7 @@ from km_cli.cli.sections import Command
 @options.ledger
 @options.show
 @options.as_json
+@_places
 @options.quiet
 @click.pass_context
 def command(context: click.Context, /, **_flags: Any) -> int:

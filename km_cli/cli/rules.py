@@ -12,64 +12,73 @@ import click
 from km_cli.cli.context import environment_of
 from km_cli.cli.sections import Command
 from km_cli.cli.terminal.show import say, short, table
-from km_cli.errors import UsageError, did_you_mean
+from km_cli.errors import UsageError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from km_cli.config.environment import Environment
     from km_cli.rules import About
 
-_MOST_LINES = 36
+_MOST_LINES = 40
 _FIRST_LINES = 6
-_LAST_LINES = 12
+_LAST_LINES = 30
+"""Of a long part: the findings stand at its end, three lines each."""
+
 _LONGEST_LINE = 400
+_ALMOST = 0.8
+"""How alike a code must be to another one to be taken for a misspelling of it."""
 
 
 @click.command("rules", cls=Command)
 @click.argument("code", required=False, metavar="[CODE]")
 @click.pass_context
 def command(context: click.Context, /, *, code: str | None) -> None:
-    """List what Kissmetrics merges, changes or drops. With CODE, explain one rule.
+    """List all findings, rejects and facts about Kissmetrics. With CODE, explain one.
 
-    dry-run counts its findings by these codes. An explanation has an example: a log, the dry run of that log,
-    and what Kissmetrics would hold after the import.
+    Findings end with these codes, and --json and rejects files have them. An explanation has an example: a
+    log, the dry run of that log, and what Kissmetrics would hold after the import.
 
     \b
     Examples:
       km-cli rules
       km-cli rules D1
     """
-    from km_cli.rules import CATALOGUE
+    from km_cli.rules import CATALOGUE, Severity
 
     if code is None:
-        table([(one.code, one.severity.value, one.meaning) for one in CATALOGUE.values()])
+        gravest_first = list(Severity)
+        abouts = sorted(CATALOGUE.values(), key=lambda about: gravest_first.index(about.severity))
+        table([(one.code, one.severity.value, one.meaning) for one in abouts])
         say("\nkm-cli rules CODE explains a rule.")
     else:
         _explain(_rule(code), environment_of(context))
 
 
 def _rule(code: str) -> About:
-    from km_cli.rules import CATALOGUE
+    from km_cli.rules import CATALOGUE, about_code
 
-    # A rule's own code goes before a code under which the findings of another rule are reported.
-    by_code = {alias.casefold(): about for about in CATALOGUE.values() for alias in about.reported_as}
+    # A rule's own code goes before a code that another rule had in older versions.
+    by_code = {old.casefold(): about for about in CATALOGUE.values() for old in about.formerly}
     by_code |= {about.code.casefold(): about for about in CATALOGUE.values()}
     if about := by_code.get(code.casefold()):
         return about
-    known = [*CATALOGUE, *(alias for about in CATALOGUE.values() for alias in about.reported_as)]
-    hint = did_you_mean(code, known, "km-cli rules lists all codes", also=" km-cli rules lists all codes")
+    if code.startswith("no-") and not nearest(code, CATALOGUE, _ALMOST):
+        return about_code(code)  # about the rows without some persona of km.toml
+    hint = did_you_mean(code, CATALOGUE, "km-cli rules lists all codes", also=" km-cli rules lists all codes")
     raise UsageError(f"there is no rule {code!r}", hint)
 
 
 def _explain(about: About, environment: Environment) -> None:
     from tempfile import TemporaryDirectory
 
-    from km_cli.rules import Severity
+    from km_cli.rules import CATALOGUE, Severity
 
     source = f"; source: {about.source}" if about.source else ""
     say(f"{about.code}: {about.meaning}", hang=2)
     say(f"  severity: {about.severity.value}{source}")
-    if about.reported_as:
-        say(f"  reported as: {', '.join(about.reported_as)}", hang=15)
+    if about.formerly:
+        say(f"  in older versions: {', '.join(about.formerly)}", hang=21)
+    if others := [other.code for other in CATALOGUE.values() if about.code in other.formerly]:
+        say(f"  older versions had this code also for: {', '.join(others)}", hang=41)
     if about.disagreement:
         say(f"  pages disagree: {about.disagreement}", hang=18)
     answer = "km-cli" if about.severity is Severity.FACT else "cure"

@@ -223,7 +223,8 @@ def _report(context: click.Context, done: Backfilled, reporter: Reporter) -> Bac
     tally, summary, error = run.tally, done.summary, done.error
     if prints_summary(context):
         kept, files = settings.target.kept(), summary.files
-        report.print_summary(settings, tally, observer, reporter.seconds, kept, files)
+        all_places = flags["verbose"]
+        report.print_summary(settings, tally, observer, reporter.seconds, kept, files, all_places=all_places)
     complain_of_files(summary)
     warn_of_other_sites(observer.pending, run.keys)
     code = conclude(run, error, done.signal, summary.worst)

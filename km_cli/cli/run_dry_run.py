@@ -10,6 +10,7 @@ from km_cli.cli.own_files import own_files
 from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_backfill_sources, make_file_sources
 from km_cli.cli.terminal import report
+from km_cli.cli.terminal.findings import print_losses
 from km_cli.cli.terminal.observer import ImportObserver
 from km_cli.config.backfill import settings_for
 from km_cli.config.settings import Settings
@@ -56,12 +57,12 @@ def _rehearse(context: click.Context, settings: Settings, work: Work) -> int:
         )
     if flags["as_json"]:
         report.print_json(tally, seconds, forecast=forecast)
-        report.print_losses(tally)
+        print_losses(tally)
     elif quiet:
-        report.print_losses(tally)
+        print_losses(tally)
         report.print_rejects_to_come(tally)
     elif error is None or tally.rows.read:
-        report.print_dry_run(settings, tally, observer, forecast)
+        report.print_dry_run(settings, tally, observer, forecast, all_places=flags["verbose"])
     if error is not None:
         raise error
     if flags["strict"]:

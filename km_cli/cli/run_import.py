@@ -9,6 +9,7 @@ from km_cli.cli.context import environment_of, prints_summary
 from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_file_sources
 from km_cli.cli.terminal import report
+from km_cli.cli.terminal.findings import print_losses
 from km_cli.cli.terminal.observer import ImportObserver
 from km_cli.cli.terminal.show import is_complaint_lost
 from km_cli.config.environment import Environment
@@ -66,7 +67,8 @@ def _report(context: click.Context, run: Run[ImportObserver], seconds: float) ->
     if flags["as_json"]:
         report.print_json(tally, seconds, kept=settings.target.kept())
     if prints_summary(context):
-        report.print_summary(settings, tally, run.observer, seconds, settings.target.kept())
+        kept, all_places = settings.target.kept(), flags["verbose"]
+        report.print_summary(settings, tally, run.observer, seconds, kept, all_places=all_places)
     else:
-        report.print_losses(tally)
+        print_losses(tally)
     warn_of_other_sites(run.observer.pending, run.keys)

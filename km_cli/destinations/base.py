@@ -41,6 +41,9 @@ class Target(ABC):
     seconds_a_call: float = 0.0
     """The seconds that a call is assumed to take, for the estimate of a dry run; 0.0 for no estimate."""
 
+    spelled: str = ""
+    """How `--to` was written, for commands that messages propose."""
+
     own_ledger: Path | None = None
     """The file that holds both its store and its ledger, if it has one; `--to` is then `tracker:PATH`.
 

@@ -24,7 +24,7 @@ class LocalTarget(Target):
             file = Path(path).expanduser() if path else folder / "local.db"
         except RuntimeError:
             raise UsageError(f"--to {to}: there is no such user", "write the whole path") from None
-        return cls("local", str(file), own_ledger=file)
+        return cls("local", str(file), spelled=f"local:{file}" if path else "local", own_ledger=file)
 
     def open(self, keys: Mapping[str, str], timeout: float, clock: Clock) -> Destination:  # noqa: ARG002 - all targets open alike
         """Return the destination, which needs no keys and does not wait."""

@@ -255,6 +255,17 @@ class CountTable:
                 found[persona] = [have + more for have, more in zip(found[persona], numbers, strict=True)]
         return {persona: Held(*numbers) for persona, numbers in found.items()}
 
+    def sites(self, tracker: str) -> list[str]:
+        """Return the names of the sites of a tracker that hold anything, sorted."""
+        found: set[str] = set()
+        for schema in self._schemas:
+            with decoding(self._database, "totals"):
+                for row in self._database.execute(f"SELECT DISTINCT site FROM {schema}.totals"):
+                    expect(row, str)
+                    name, _, site = row[0].partition(" ")  # no tracker has a blank in its name
+                    found |= {site} if name == tracker else set()
+        return sorted(found)
+
     def write(self, *, at_end: bool) -> None:
         """Write the new counts, `at_end` those of calls too. The caller's transaction keeps them."""
         run = self._database.executemany

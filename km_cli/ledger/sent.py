@@ -83,6 +83,29 @@ class SentTable:
         )
         self._database.execute("DELETE FROM main.sent WHERE run > ? AND run <= ?", (NO_RUN, run))
 
+    def trackers(self, run: int) -> list[str]:
+        """Return the trackers that a run planned calls for, sorted."""
+        query = f"SELECT DISTINCT tracker FROM {self._schema}.sent WHERE run = ? ORDER BY tracker"
+        with decoding(self._database, "sent"):
+            found = self._database.execute(query, (run,)).fetchall()
+            for row in found:
+                expect(row, str)
+            return [row[0] for row in found]
+
+    def runs_by_kind(self, tracker: str) -> dict[Sent, tuple[int, ...]]:
+        """Return the runs that sent calls of each kind to a tracker, NO_RUN among them."""
+        query = (
+            f"SELECT site, persona, event, day, run FROM {self._schema}.sent "
+            "WHERE tracker = ? AND calls > 0 ORDER BY site, persona, event, day, run"
+        )
+        found: dict[Sent, tuple[int, ...]] = {}
+        with decoding(self._database, "sent"):
+            for row in self._database.execute(query, (tracker,)):
+                expect(row, str, str, str, int, int)
+                kind = Sent(*row[:4])
+                found[kind] = (*found.get(kind, ()), row[4])
+        return found
+
     def total(self, tracker: str, run: int | None = None) -> dict[Sent, int]:
         """Return the numbers of calls to a tracker, of one run or of all, in the order of their kinds."""
         where, values = ("", ()) if run is None else ("AND run = ?", (run,))

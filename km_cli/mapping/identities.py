@@ -63,7 +63,7 @@ class Identities:
                 f"for good (if it really is a person's identity: --allow-id {identity!r})",
             )
         if (length := len(self._prefix) + len(identity)) > LONGEST_IDENTITY:
-            raise BadIdentity("D4", f"the identity {identity[:30]!r}… has {length} characters, over 255")
+            raise BadIdentity("D4-long", f"the identity {identity[:30]!r}… has {length} characters, over 255")
         at, name = first_invisible(identity)
         if at:
             raise BadIdentity(

@@ -224,7 +224,7 @@ class Mapper:
 
     def _refused(self, row: Row, error: BadRow | BadIdentity | BadTime) -> Reject | LeftOut:
         if isinstance(error, BadTime):
-            return Reject(row, "time", str(error))
+            return Reject(row, error.code, str(error))
         if error.code == WITHHELD:
             return LeftOut(row, WITHHELD)
         if error.code != ANONYMOUS:
@@ -328,4 +328,4 @@ def _own_names(columns: Columns, personas: Sequence[Persona]) -> tuple[frozenset
 def _bad_event(name: str) -> BadRow:
     if not name or name.isspace():
         return BadRow("no-event", "it has no event name")
-    return BadRow("D4", f"the event name {name[:30]!r}… has {len(name)} characters, over 254")
+    return BadRow("D4-long", f"the event name {name[:30]!r}… has {len(name)} characters, over 254")

@@ -86,7 +86,7 @@ def check_size(properties: Properties) -> None:
         )
     for name, value in properties:
         if len(value) > LONGEST_VALUE // 4 and len(value.encode()) > LONGEST_VALUE:
-            raise BadRow("D5", f"the value of {name!r} has more than {LONGEST_VALUE:,} bytes")
+            raise BadRow("D5-bytes", f"the value of {name!r} has more than {LONGEST_VALUE:,} bytes")
 
 
 class _CellProperties:
@@ -252,7 +252,7 @@ def check_property(name: str, column: str) -> None:
         raise BadRow("no-property-name", "a property has an empty name")
     if len(name) > LONGEST_NAME:
         raise BadRow(
-            "D4", f"the property name {name[:30]!r}… has {len(name)} characters, over {LONGEST_NAME}"
+            "D4-long", f"the property name {name[:30]!r}… has {len(name)} characters, over {LONGEST_NAME}"
         )
     if is_reserved(name):
         raise BadRow(

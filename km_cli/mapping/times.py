@@ -44,12 +44,22 @@ _FLOORED = Context(prec=60, rounding=ROUND_FLOOR)
 _APART = re.compile(r"(.*:\d\d(?:[.,]\d+)?) ?(UTC|GMT|Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
 
 
+_OUT_OF_RANGE = "D6"
+
+
 class BadTime(ValueError):
-    """The text is not a time that can be sent; str() says why."""
+    """The text is not a time that can be sent; str() says why.
+
+    `code` is D6 for a time that Kissmetrics does not keep, else "time".
+    """
+
+    def __init__(self, message: str, code: str = "time") -> None:
+        super().__init__(message)
+        self.code = code
 
 
-def _bad(text: str, why: str) -> BadTime:
-    return BadTime(f"the time {text[:40]!r}{'…' if len(text) > 40 else ''} {why}")
+def _bad(text: str, why: str, code: str = "time") -> BadTime:
+    return BadTime(f"the time {text[:40]!r}{'…' if len(text) > 40 else ''} {why}", code)
 
 
 class AmbiguousTime(ValueError):
@@ -187,7 +197,7 @@ class Times:
     def _unusual(self, text: str) -> tuple[datetime, str]:
         """Return the moment, and the part of its text that is ISO 8601."""
         if text.startswith("0000-00-00"):
-            raise _bad(text, "means no time; it is out of range (D6)")
+            raise _bad(text, "means no time; it is out of range", _OUT_OF_RANGE)
         either = EitherOrder.parse(text)
         dated = self._dated(text, either) if either else text
         plain = _LEAP_SECOND.sub(r"\1:59", dated)
@@ -229,7 +239,7 @@ class Times:
                 return _nanoseconds(moment - _EPOCH)
             return self._from_local(moment, text)
         except OverflowError:
-            raise _bad(text, "is out of range (D6)") from None
+            raise _bad(text, "is out of range", _OUT_OF_RANGE) from None
 
     def _from_local_number(self, text: str, count: int) -> int:
         """Return the moment at which a clock in the zone showed this many nanoseconds since 1970.
@@ -270,7 +280,8 @@ class Times:
 def _out_of_range(text: str, moment: int, unit: str) -> BadTime:
     read = f"(read as {unit} since 1970) " if unit else ""
     if moment < _FIRST:
-        return _bad(text, f"{read}is before 2009-01-01: Kissmetrics does not keep events so old (D6)")
+        why = f"{read}is before 2009-01-01: Kissmetrics does not keep events so old"
+        return _bad(text, why, _OUT_OF_RANGE)
     return _bad(text, f"{read}is more than a day ahead")
 
 
@@ -281,7 +292,7 @@ def _from_number(text: str) -> tuple[int, str]:
     except (InvalidOperation, ValueError):
         raise _bad(text, "is not a number that can be a time") from None
     if number <= 0:
-        raise _bad(text, "is zero or less, and so cannot be a time of the log")
+        raise _bad(text, "is zero or less, and so cannot be a time of the log", _OUT_OF_RANGE)
     unit = next((unit for unit in _UNITS if number < unit.below), None)
     if unit is None:
         raise _bad(text, "is too large a number for a time")

@@ -68,7 +68,7 @@ class Aliases:
             )
         if other is not None and other.identity != owner.identity:
             raise NotPlanned(
-                "D4", f"{call.other!r} differs from an earlier identity only by commas or colons"
+                "D4-ids", f"{call.other!r} differs from an earlier identity only by commas or colons"
             )
         if (other is not None and other.leader) or self._slots.is_leader(fingerprint.other):
             raise NotPlanned(

@@ -86,7 +86,7 @@ class Planner:
                 )
             if owner.identity != fingerprint.identity:
                 raise NotPlanned(
-                    "D4",
+                    "D4-ids",
                     f"the {call.persona} {call.identity!r} differs from an earlier one only by commas or "
                     "colons: Kissmetrics would make one person of both, for good",
                 )

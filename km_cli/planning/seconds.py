@@ -235,7 +235,7 @@ class Seconds:
             f"in the same second and in the {self._spread} after it" if self._spread else "in the same second"
         )
         raise NotPlanned(
-            rule,
+            f"{rule}-full",
             f"{done} already {span}: Kissmetrics would merge them (a larger --spread, or --collisions keep)",
         )
 

@@ -15,15 +15,17 @@ from km_cli.model import Properties
 
 
 class Severity(Enum):
-    """The effect on the data.
+    """The effect on the data, the gravest first: findings are shown in this order.
 
-    A note reports a decision of km-cli's, or something to check. A fact is knowledge about Kissmetrics that
-    no log shows: it is never a finding.
+    REJECTED rows are not sent, and stand in the rejects file. The next three are the effects of Kissmetrics
+    on data that is sent. A NOTE reports a decision of km-cli's, or something to check. A FACT is knowledge
+    about Kissmetrics that no log shows: it is never a finding.
     """
 
-    DROPS = "drops"
-    MERGES = "merges"
-    CHANGES = "changes"
+    REJECTED = "rejected"
+    LOST = "lost"
+    MERGED = "merged"
+    CHANGED = "changed"
     NOTE = "note"
     FACT = "fact"
 
@@ -48,8 +50,8 @@ class About(NamedTuple):
 
     `code` begins with the fact about Kissmetrics that the rule rests on (see kissmetrics.md), and `source`
     names the page of that fact. `cure` is advice for the user; of a fact, it is what km-cli does about it.
-    `disagreement` says how pages differ. `reported_as` are the codes of findings and rejects under which the
-    rule appears, if they differ from `code`.
+    `disagreement` says how pages differ. `formerly` are the codes that older versions had for it, in findings
+    and in rejects files.
     """
 
     code: str
@@ -58,7 +60,7 @@ class About(NamedTuple):
     cure: str
     source: str
     example: Example = NO_EXAMPLE
-    reported_as: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
     disagreement: str = ""
 
 

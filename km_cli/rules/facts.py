@@ -28,6 +28,12 @@ FACTS: tuple[About, ...] = (
         "specifications",
     ),
     _fact(
+        "W3",
+        "Kissmetrics answers every call with 200 and a picture, even one that it does not keep.",
+        "It rejects rows that Kissmetrics would not keep, such as those without an event or an identity.",
+        "specifications",
+    ),
+    _fact(
         "W4",
         "Calls are UTF-8, and characters such as + @ & must be percent-encoded.",
         "It percent-encodes every character that has a meaning in a URL.",
@@ -104,6 +110,12 @@ FACTS: tuple[About, ...] = (
         "The dry run says how many calls each persona has. `events` in km.toml lists those it may do.",
         "pricing (August 2026)",
         "No page says in which month a backdated event counts.",
+    ),
+    _fact(
+        "D3",
+        "The documented cure for calls that would merge (D1, D2) is to move the later ones by a second each.",
+        "It moves such a call to the first free second within --spread.",
+        "ecommerce-essentials",
     ),
     _fact(
         "D9",

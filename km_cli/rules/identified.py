@@ -12,7 +12,7 @@ IDENTIFIED: tuple[About, ...] = (
     About(
         "anonymous",
         Severity.NOTE,
-        "Rows that name no persona are skipped, as --skip-anonymous says.",
+        "Rows that name no persona are skipped, as --skip-anonymous asks.",
         "Nothing, if visitors are not to be recorded. To see these rows as rejects, leave the option out.",
         "",
         Example(
@@ -23,8 +23,8 @@ IDENTIFIED: tuple[About, ...] = (
     ),
     About(
         "one-of-several",
-        Severity.DROPS,
-        "A persona's column lists several values: only the first value is recorded.",
+        Severity.LOST,
+        "The column of an id lists several values: only the first value is recorded.",
         "Name one item by its number: COLUMN.0 is the first item of COLUMN, COLUMN.1 the second.",
         "km-cli",
         Example(
@@ -34,7 +34,7 @@ IDENTIFIED: tuple[About, ...] = (
     ),
     About(
         "unused-account",
-        Severity.DROPS,
+        Severity.LOST,
         "Rows name no account, but have a column that looks like one. No account event is sent for them.",
         "If the column is the account, name it: --account COLUMN, or a persona's column in km.toml.",
         "km-cli",
@@ -46,8 +46,8 @@ IDENTIFIED: tuple[About, ...] = (
     About(
         "alias-left-out",
         Severity.NOTE,
-        "An export names another id of a person. It is not sent, so both ids stay two people.",
-        "Add --allow-alias if each of them is the same person: an alias cannot be undone (I2).",
+        "The log has another id of a person. It is not sent, so both ids stay two people.",
+        "If both are the same person, add --allow-alias. An alias cannot be undone.",
         "troubleshooting-identities",
         Example(
             f"{_BY_KISSMETRICS}\n" + '{"_p": "an+1", "_p2": "ada", "_t": 1709283660}\n',

@@ -42,8 +42,8 @@ def _looks_anonymous(identity: str) -> str:
 DOUBTFUL = IdentityRule(
     About(
         "I1-doubt",
-        Severity.MERGES,
-        "An identity that reads like a placeholder: all its rows would become one person for good.",
+        Severity.MERGED,
+        "An id reads like a placeholder. If it is one, all rows that have it become one person for good.",
         "Take it out of the log. If it is a real person or account, there is nothing to do.",
         "troubleshooting-identities",
         Example(log("09:00:00Z,ada,EMPTY,Paid"), log("09:00:00Z,ada,Empty Ltd,Paid")),
@@ -55,8 +55,8 @@ ANONYMOUS = IdentityRule(
     About(
         "I4",
         Severity.NOTE,
-        "An identity that looks like the ids that Kissmetrics' JavaScript gives to visitors.",
-        "Check that it is meant. An alias column ties a visitor to the user that they became.",
+        "An id looks like those that Kissmetrics' JavaScript gives to unknown visitors.",
+        "Nothing, if visitors are meant. An alias column ties a visitor to the user that they became.",
         "javascript",
         Example(
             log("09:00:00Z,f9ZQ0n0Hk+3JpX1yVtR8sWqLzUc=,Acme,Visited"),

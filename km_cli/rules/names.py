@@ -27,9 +27,9 @@ def _is_folded(name: Name, earlier: tuple[str, ...]) -> str:
 FOLDED = NameRule(
     About(
         "D4",
-        Severity.CHANGES,
-        "Kissmetrics turns commas and colons in names into spaces, and ignores the case of letters.",
-        "Rename the column or the event, or leave it if the changed name is fine.",
+        Severity.CHANGED,
+        "Kissmetrics changes this name: commas and colons become spaces, and capital letters do not count.",
+        "Nothing, if the changed name is fine. Otherwise rename the event or the column.",
         "technical-limitations, specifications",
         Example(log("09:00:00Z,ada,Acme,Saved: draft"), log("09:00:00Z,ada,Acme,Saved draft")),
         disagreement="An older page changes commas and colons in identities too.",
@@ -50,9 +50,9 @@ def _has_invisible(name: Name, _earlier: tuple[str, ...]) -> str:
 INVISIBLE = NameRule(
     About(
         "invisible-name",
-        Severity.CHANGES,
-        "A name has an invisible character or a line break in it: it looks like another name, and is not.",
-        "Take the character out of the column's or the event's name.",
+        Severity.CHANGED,
+        "A name has an invisible character or a line break: it looks like another name, and is not.",
+        "Take the character out of the name of the event or the column.",
         "specifications",
         Example(
             log("09:00:00Z,ada,Acme,Signed\u200b Up"),
@@ -78,8 +78,8 @@ def _differs_in_form(name: Name, earlier: tuple[str, ...]) -> str:
 ALIKE = NameRule(
     About(
         "alike-names",
-        Severity.CHANGES,
-        "Two names differ only in Unicode form: they look the same in every report, and are two.",
+        Severity.CHANGED,
+        "Two names look the same and differ in Unicode form: reports have two of them.",
         "Write the name in one way, preferably in the form NFC.",
         "specifications",
         Example(
@@ -101,9 +101,9 @@ def _is_set_by_kissmetrics(name: Name, _earlier: tuple[str, ...]) -> str:
 SET_BY_KISSMETRICS = NameRule(
     About(
         "set-by-kissmetrics",
-        Severity.MERGES,
+        Severity.MERGED,
         "Kissmetrics sets this property itself: its values and those of the log mix.",
-        "Rename the column, or leave it out with --exclude-property.",
+        "Rename the column, or leave it out with --exclude-property NAME.",
         "people-events-properties, url, channel-definition",
         Example(
             log("09:00:00Z,ada,Acme,Visited,a.example", more="Referrer"),
@@ -152,9 +152,9 @@ def _uses_up_names(name: Name, earlier: tuple[str, ...]) -> str:
 ODD = NameRule(
     About(
         "D8-name",
-        Severity.DROPS,
-        "URLs, SKUs or codes in the names of events: they use up the names that a product can have.",
-        "Name the kind of event, and send the part that differs as a property.",
+        Severity.LOST,
+        "Events have URLs, numbers or codes in their names, and use up the names that a product can hold.",
+        "Give events a general name, such as Viewed Page, and send the part that differs as a property.",
         "technical-limitations, faq",
         Example(
             log(*(f"09:00:0{n}Z,ada,Acme,Bought SKU-4821{n}" for n in range(3))),

@@ -7,6 +7,7 @@ from km_cli.rules.base import About, Rule
 from km_cli.rules.catalogue import ELSEWHERE
 from km_cli.rules.facts import FACTS
 from km_cli.rules.identified import IDENTIFIED
+from km_cli.rules.rejected import REJECTED
 
 RULES: tuple[Rule, ...] = (
     names.FOLDED,
@@ -26,7 +27,8 @@ RULES: tuple[Rule, ...] = (
 CATALOGUE: dict[str, About] = {
     about.code: about
     for about in sorted(
-        (*FACTS, *ELSEWHERE, *IDENTIFIED, *(rule.about for rule in RULES)), key=lambda about: about.code
+        (*FACTS, *ELSEWHERE, *IDENTIFIED, *REJECTED, *(rule.about for rule in RULES)),
+        key=lambda about: about.code,
     )
 }
 """The description of all findings and facts, by code."""

@@ -6,6 +6,7 @@ import json
 import re
 from functools import lru_cache
 
+from km_cli.kissmetrics import fold_name
 from km_cli.model import Properties
 from km_cli.rules.base import About, Example, PropertiesRule, Severity, ValueRule, log
 
@@ -20,6 +21,9 @@ _MONEY = re.compile(
 )
 _SIGNS = frozenset("$€£¥₹₽₩+-")
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_BILLING = fold_name("Billing Amount")
+"""The usual revenue property of Kissmetrics."""
+
 _DIGIT = re.compile(r"\d")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of snake_case, camelCase and plain names
 _REVENUE = frozenset(
@@ -34,9 +38,9 @@ def _is_long(name: str, value: str) -> str:
 LONG = ValueRule(
     About(
         "D5-long",
-        Severity.CHANGES,
-        "The value has more than 512 characters; Kissmetrics may cut it off or leave it out.",
-        "Leave it out with --exclude-property, or send a shorter form of it.",
+        Severity.CHANGED,
+        "A value has more than 512 characters: Kissmetrics may cut it off or leave it out.",
+        "Leave the column out with --exclude-property NAME, or send a shorter value.",
         "technical-limitations",
         Example(
             log("09:00:00Z,ada,Acme,Wrote," + "x" * 513, more="note"),
@@ -51,7 +55,7 @@ LONG = ValueRule(
 def _is_no_plain_value(name: str, value: str) -> str:
     if value[0] in "{[" and _is_json(value):
         return f"the value of {name!r} is JSON"
-    if currency := _currency(value):
+    if not _is_text_for_money(name, value) and (currency := _currency(value)):
         return f"the value of {name!r} has a currency {currency}: {value!r} is no number"
     return ""
 
@@ -59,8 +63,8 @@ def _is_no_plain_value(name: str, value: str) -> str:
 ODD = ValueRule(
     About(
         "D5",
-        Severity.CHANGES,
-        "The value is JSON or has a currency sign: Kissmetrics takes it as text.",
+        Severity.CHANGED,
+        "A value is JSON or has a currency: Kissmetrics keeps it as text, and cannot add it up.",
         "Send the number alone. --property 'COLUMN.*', beside the other columns, sends the parts of JSON.",
         "technical-limitations",
         Example(
@@ -73,7 +77,10 @@ ODD = ValueRule(
 
 
 def _is_text_for_money(name: str, value: str) -> str:
-    if _NUMBER.fullmatch(value.strip()) or not _DIGIT.search(value) or not _is_money(name):
+    # Words may be meant in a property that only sounds like money ("total": "all"). Revenue is a number.
+    if _NUMBER.fullmatch(value.strip()) or not (_DIGIT.search(value) or fold_name(name) == _BILLING):
+        return ""
+    if not _is_money(name):
         return ""
     return f"the value of {name!r}, {value[:40]!r}, is no number"
 
@@ -81,8 +88,8 @@ def _is_text_for_money(name: str, value: str) -> str:
 TEXT_FOR_MONEY = ValueRule(
     About(
         "D5-money",
-        Severity.CHANGES,
-        "The property is money by its name, and its value is no number: it adds nothing to revenue.",
+        Severity.CHANGED,
+        "An amount of money is not a plain number: Kissmetrics adds nothing to the revenue for it.",
         "Send the number alone, with a point and without separators of thousands: 1234.50.",
         "technical-limitations, saas-essentials",
         Example(
@@ -108,7 +115,7 @@ NOT_FOR_CSV = PropertiesRule(
         "W6",
         Severity.NOTE,
         "A bulk CSV file could not hold this event: at most 10 properties, no double quotation marks.",
-        "Nothing, unless you make bulk files yourself: then use their JSON form, which has neither limit.",
+        "Nothing. If you make bulk files yourself, use their JSON form, which has neither limit.",
         "csv-import, json-import, recurring-import",
         Example(
             log('09:00:00Z,ada,Acme,Wrote,"a ""word"""', more="note"),

@@ -23,6 +23,7 @@ from km_cli.run.stopping import Stopped
 
 MOST_JUDGED = 200
 _FEWEST_JUDGED = 10
+_TIMES = frozenset({"time", "D6"})
 _PREVIEW_ROWS = 1000
 _PREVIEW_BYTES = 16 << 20
 
@@ -105,7 +106,7 @@ def judge_conflicts(batch: BatchBuilder, source: str) -> None:
 def _what_to_do(bad: list[Reject], opened: Opened, mapping: Mapping, now: float) -> str:
     """Return a hint for the reason that most of the bad rows have."""
     code, _ = Counter(one.code for one in bad).most_common(1)[0]
-    if code == "time":
+    if code in _TIMES:
         rows = [one.row for one in bad if one.code == code]
         return cure_of_future(rows, opened, mapping, now) or (
             "check that --timestamp names the right column, or give the form of its times: --time-format"

@@ -19,9 +19,6 @@ from km_cli.run.row_findings import RowFindings, moved_members
 from km_cli.run.unused_accounts import UnusedAccounts
 from km_cli.strategies import EventLists, Expansion
 
-_DROPPED = frozenset({"time", "no-event", "no-identity", "no-property-name", "D5", "reserved"})
-"""Codes of rejects that Kissmetrics would answer with 200, and then drop (W3)."""
-
 _NOT_TAKEN = {
     "left-out": "it is outside of the selection",
     ANONYMOUS: "it names no persona, and is skipped",
@@ -83,7 +80,7 @@ class RowPlanner:
         if isinstance(one, Event):
             return self._plan(one)
         if isinstance(one, Reject):
-            return RowPlan(one.row, rejects=(one,), findings=_dropped(one))
+            return RowPlan(one.row, rejects=(one,))
         return _left_out(one)
 
     def _plan(self, event: Event) -> RowPlan:
@@ -138,13 +135,6 @@ class RowPlanner:
 def _left_out(one: LeftOut) -> RowPlan:
     message = f"it does not meet {one.condition!r}" if one.condition else _NOT_TAKEN[one.code]
     return RowPlan(one.row, findings=(_about(one.code, message, one.row, one.why),))
-
-
-def _dropped(reject: Reject) -> tuple[Finding, ...]:
-    if reject.code not in _DROPPED:
-        return ()
-    message = f"Kissmetrics would answer 200 and drop it: {reject.reason}"
-    return (_about("W3", message, reject.row),)
 
 
 def _about(code: str, message: str, row: Row, who: str = "") -> Finding:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from km_cli.mapping import WITHHELD
 from km_cli.model import Finding, Outcome, Reject, RowPlan
+from km_cli.run.places import Places
 
 MOST_REMEMBERED = 10_000
 """Subjects of the findings of one code. Later ones are not counted, so that memory stays constant."""
@@ -77,7 +78,8 @@ class Tally:
     """Everything counted. `by_persona` are planned calls.
 
     `examples` and `rejects` hold the first finding and the first reject of each code. `worst` counts rows by
-    code, then by the person or thing that the finding is about. `undone` are the skipped rows whose event no
+    code, then by the person or thing that the finding is about. `places` holds the lines of all findings and
+    rejects of a code. `undone` are the skipped rows whose event no
     persona does, `withheld` those with nothing but an alias that is not allowed. `normalised` counts the
     unusual forms that were read as the usual ones: files with a "byte-order-mark" or "line-ends" other than
     LF; "blank-lines"; lines of JSON with "octal-escapes"; and in rows that became events
@@ -90,6 +92,7 @@ class Tally:
     findings: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Finding] = field(default_factory=dict)
     worst: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    places: defaultdict[str, Places] = field(default_factory=lambda: defaultdict(Places))
     reasons: Counter[str] = field(default_factory=Counter)
     rejects: dict[str, Reject] = field(default_factory=dict)
     by_persona: Counter[str] = field(default_factory=Counter)
@@ -140,6 +143,7 @@ class Tally:
         """Count a finding, keep the first of each code, and add its rows to those of its subject."""
         self.findings[finding.code] += 1
         self.examples.setdefault(finding.code, finding)
+        self.places[finding.code].add(finding.source, finding.line)
         if finding.who:
             worst = self.worst[finding.code]
             if len(worst) < MOST_REMEMBERED or finding.who in worst:
@@ -148,6 +152,7 @@ class Tally:
     def reject(self, reject: Reject) -> None:
         """Count a reason and keep the reject, without its bytes, if it is the first of its kind."""
         self.reasons[reject.code] += 1
+        self.places[reject.code].add(reject.row.source, reject.row.line)
         if reject.code not in self.rejects:
             self.rejects[reject.code] = reject._replace(row=reject.row._replace(raw=b"", values=None))
 

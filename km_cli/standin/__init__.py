@@ -4,8 +4,22 @@ It imports nothing from the rest of km_cli. If both shared code, a mistake in en
 same mistake in decoding, and no test would see it.
 """
 
+from km_cli.standin.looking import KeptPerson, Looker, Moment
 from km_cli.standin.reading import Event, Kept, Person, Property
 from km_cli.standin.store import Store
 from km_cli.standin.wire import Hit, Ignored, decode, fold
 
-__all__ = ["Event", "Hit", "Ignored", "Kept", "Person", "Property", "Store", "decode", "fold"]
+__all__ = [
+    "Event",
+    "Hit",
+    "Ignored",
+    "Kept",
+    "KeptPerson",
+    "Looker",
+    "Moment",
+    "Person",
+    "Property",
+    "Store",
+    "decode",
+    "fold",
+]

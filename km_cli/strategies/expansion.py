@@ -39,7 +39,7 @@ class Expansion:
             name = naming(event.name) if naming and event.name else event.name
             if naming and len(name) > LONGEST_NAME:  # The mapper checks the log's own names.
                 message = f"the event {name[:30]!r}… of the {who} has {len(name)} characters, over 254"
-                return Reject(row, "D4", message)
+                return Reject(row, "D4-long", message)
             if sets or alias or owed:
                 calls += _calls_of(who, site, name, part, event, owed)
             elif name:

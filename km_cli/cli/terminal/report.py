@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from km_cli.cli.terminal.findings import is_coloured, print_findings
 from km_cli.cli.terminal.observer import RunObserver
-from km_cli.cli.terminal.show import complain, counted, say, short, table
+from km_cli.cli.terminal.show import counted, say, table
 from km_cli.config.settings import Settings
 from km_cli.mapping import ANONYMOUS
-from km_cli.model import Finding, Held
-from km_cli.rules import CATALOGUE, is_harmless
+from km_cli.model import Held
 from km_cli.run.row_planner import Forecast
 from km_cli.run.tally import Tally
-
-_ALWAYS_SHOWN = frozenset({"no-such-event", "unmet-condition", "unseen-column", "swapped", "constant-time"})
-"""Harmless findings that are printed without a terminal too: an option or km.toml is probably wrong."""
 
 FILES = {
     "read": "to the end",
@@ -30,12 +28,6 @@ FILES = {
     "missing": "see below",
 }
 """The state of a file of a backfill, continued: `files read  3  to the end`."""
-
-_LISTED = frozenset({"left-out", "left-to-others"})
-"""Harmless findings whose most frequent subjects are shown as well."""
-
-_LONGEST_MESSAGE = 300
-_WORST = 3
 
 
 def print_json(
@@ -69,16 +61,6 @@ def print_json(
     print(json.dumps(summary))
 
 
-def print_losses(tally: Tally) -> None:
-    """Print each kind of loss or change as a problem, for runs that print no summary."""
-    for code, count in tally.findings.items():
-        if code in _ALWAYS_SHOWN or not is_harmless(code):
-            finding = tally.examples[code]
-            first = f"the first of {count:,}: " if count > 1 else ""
-            place = f" ({first}{_place(finding)})" if finding.source else ""
-            complain(f"{code}: {short(finding.message, _LONGEST_MESSAGE)}{place}")
-
-
 def print_rejects_to_come(tally: Tally) -> None:
     """Print the rows that an import would reject as one problem, for a dry run that prints no summary."""
     if not tally.rows.rejected:
@@ -104,8 +86,13 @@ def print_summary(
     seconds: float,
     kept: Mapping[str, Any] | None,
     files: dict[str, int] | None = None,
+    *,
+    all_places: bool = False,
 ) -> None:
-    """Print the summary of an import. A backfill adds the number of its files in each state."""
+    """Print the summary of an import. A backfill adds the number of its files in each state.
+
+    With `all_places` all lines that have a finding are listed.
+    """
     observer.print_inputs()
     rows, calls = tally.rows, tally.calls
     lines = _lines(*((f"files {state}", count, FILES[state]) for state, count in (files or {}).items()))
@@ -126,7 +113,7 @@ def print_summary(
     )
     table(lines)
     _print_normalised(tally)
-    _print_findings(tally)
+    print_findings(tally, in_colour=is_coloured(settings.environment), all_places=all_places)
     if kept is not None:
         _print_kept(settings, kept)
 
@@ -138,14 +125,7 @@ def _print_kept(settings: Settings, kept: Mapping[str, Any]) -> None:
         if count:
             lines.append((f"  {code}", f"{count:,}", _KEPT_MEANINGS.get(code, "")))
     table(lines)
-
-
-def _meaning(code: str) -> str:
-    """Return the meaning of a finding. `no-NAME` is about rows without an identity for that persona."""
-    name = code.removeprefix("no-")
-    if code in CATALOGUE:
-        return CATALOGUE[code].meaning
-    return f"Rows that name no {name} make no calls for that persona." if name != code else ""
+    say(f"look at it: km-cli show --to {shlex.quote(settings.target.spelled)}", whole=True)
 
 
 _KEPT_MEANINGS = {
@@ -158,8 +138,10 @@ _KEPT_MEANINGS = {
 }
 
 
-def print_dry_run(settings: Settings, tally: Tally, observer: RunObserver, forecast: Forecast) -> None:
-    """Print the first sequences, the totals and the forecast of a dry run."""
+def print_dry_run(
+    settings: Settings, tally: Tally, observer: RunObserver, forecast: Forecast, *, all_places: bool = False
+) -> None:
+    """Print the first sequences, the totals, the findings and the forecast of a dry run."""
     observer.print_inputs()
     observer.print_first()
     say()
@@ -180,20 +162,11 @@ def print_dry_run(settings: Settings, tally: Tally, observer: RunObserver, forec
     lines += _lines(("  moved", moved, f"to a free second, by up to {settings.spread} s"))
     table(lines)
     _print_normalised(tally)
-    _print_rejects(tally)
-    _print_findings(tally, worst=True)
+    print_findings(tally, in_colour=is_coloured(settings.environment), worst=True, all_places=all_places)
     _print_forecast(forecast)
     if calls.planned and settings.target.seconds_a_call:
         say(f"\nAn import would take about {_duration(settings, calls.planned)}.")
     say("Nothing was sent or written.")
-
-
-def _print_rejects(tally: Tally) -> None:
-    if not tally.rejects:
-        return
-    say("\nthe first rejected row of each kind")
-    for code, reject in tally.rejects.items():
-        say(f"  {code}: {reject.row.source}, line {reject.row.line}: {reject.reason}")
 
 
 _NORMALISED = {
@@ -217,33 +190,6 @@ def _print_normalised(tally: Tally) -> None:
         say("normalised: " + ", ".join(f"{number:,} {names[number > 1]}" for number, names in found))
 
 
-def _print_findings(tally: Tally, *, worst: bool = False) -> None:
-    """Print the findings by code with the first of each; with `worst`, also the subjects and the cure."""
-    if not tally.findings:
-        return
-    say("\nfindings")
-    codes = sorted(tally.findings, key=lambda code: (is_harmless(code), -tally.findings[code]))
-    table([(f"  {code}", f"{tally.findings[code]:,}", _meaning(code)) for code in codes])
-    say()
-    for code in codes:
-        finding = tally.examples[code]
-        place = f"{_place(finding)}: " if finding.source else ""
-        say(f"  {code}: {place}{short(finding.message, _LONGEST_MESSAGE)}")
-        if worst and (not is_harmless(code) or code in _LISTED):
-            _print_worst(tally, code)
-
-
-def _print_worst(tally: Tally, code: str) -> None:
-    """Print the subjects of most findings of a code, and the cure."""
-    most = tally.worst[code].most_common(_WORST)
-    if len(tally.worst[code]) > 1:
-        more = len(tally.worst[code]) - len(most)
-        subjects = "; ".join(f"{short(subject, 80)} {count:,}" for subject, count in most)
-        say(f"    most: {subjects}" + (f"; and {more:,} more" if more else ""), hang=6)
-    if not is_harmless(code):
-        say(f"    cure: {CATALOGUE[code].cure}", hang=6)
-
-
 def _print_forecast(forecast: Forecast) -> None:
     """Print the forecast: what Kissmetrics would hold after the import, including earlier runs."""
     lines = [
@@ -258,10 +204,6 @@ def _print_forecast(forecast: Forecast) -> None:
 
 def _contents(held: Held) -> str:
     return f"with {counted(held.events, 'event')}, {counted(held.properties, 'property value')}"
-
-
-def _place(finding: Finding) -> str:
-    return f"{finding.source}, line {finding.line}" if finding.line else finding.source
 
 
 def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:

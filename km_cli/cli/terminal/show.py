@@ -56,6 +56,26 @@ def say(text: str = "", *, to_stderr: bool = False, hang: int | None = None, who
             click.echo(part, err=to_stderr)
 
 
+def say_entry(head: str, text: str, *, coloured: int, colour: str) -> None:
+    """Print text beside its head; if the window is too narrow for that, on lines below it.
+
+    The first `coloured` characters of the head get the colour, if it is not "" and the stream is a terminal.
+    """
+    width, hang = _width(), len(head) + 2
+    if 0 < width < hang + _NARROWEST:
+        click.echo(_painted(head, coloured, colour))
+        say(f"      {text}", hang=6)
+        return
+    first, *others = _wrapped(escaped(f"{head}  {text}"), width, hang, whole=False)
+    click.echo(_painted(first, coloured, colour))
+    for part in others:
+        click.echo(part)
+
+
+def _painted(line: str, coloured: int, colour: str) -> str:
+    return click.style(line[:coloured], fg=colour) + line[coloured:] if colour else line
+
+
 def put(text: str) -> None:
     """Print text that a program may read as well: it is never wrapped."""
     click.echo(escaped(text))

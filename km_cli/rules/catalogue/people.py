@@ -18,9 +18,9 @@ def _teams(people: str) -> str:
 PEOPLE: tuple[About, ...] = (
     About(
         "D4-ids",
-        Severity.MERGES,
-        "Two ids differ only by commas or colons: Kissmetrics may take them for one person. Rejected.",
-        "Write the id in one way; a prefix does not help.",
+        Severity.REJECTED,
+        "Two ids differ only by commas or colons: Kissmetrics may make one person of both. Not sent.",
+        "Write the id in one way in the rejects file, and import that file. A prefix does not help.",
         "specifications",
         Example(
             log('09:00:00Z,"lee, ada",Acme,Paid', "09:01:00Z,lee  ada,Acme,Paid"),
@@ -31,17 +31,17 @@ PEOPLE: tuple[About, ...] = (
     ),
     About(
         "I1",
-        Severity.MERGES,
-        "An identity that is a placeholder, such as guest or null, makes all its rows one person. Rejected.",
-        "Correct the row in the rejects file, or use --allow-id VALUE if it is a real identity.",
+        Severity.REJECTED,
+        "A placeholder, such as guest, stands for many people, who would become one for good. Not sent.",
+        "Correct the id in the rejects file. If it is the id of a real person or account: --allow-id VALUE.",
         "troubleshooting-identities",
         Example(log("09:00:00Z,guest,Acme,Paid"), log("09:00:00Z,guest one,Acme,Paid")),
     ),
     About(
         "I2",
-        Severity.MERGES,
-        "One id as two personas of a site, or an alias between them, makes them one for good. Rejected.",
-        "Give one persona a prefix in km.toml, or another site.",
+        Severity.REJECTED,
+        "One id as a user and as an account, or an alias between them, makes one person for good. Not sent.",
+        "Give one persona a prefix in km.toml, or a site of its own.",
         "specifications, troubleshooting-identities",
         Example(
             log("09:00:00Z,7,8,Paid", "09:01:00Z,8,9,Paid"), log("09:00:00Z,7,8,Paid", "09:01:00Z,9,8,Paid")
@@ -50,8 +50,8 @@ PEOPLE: tuple[About, ...] = (
     About(
         "I3",
         Severity.NOTE,
-        "An alias shows only once both identities have data, and this log has none for one of them.",
-        "Nothing, if that data comes from elsewhere, such as a visitor's from JavaScript.",
+        "An alias shows in reports only when both ids have events, and this log has none for one of them.",
+        "Nothing, if those events come from elsewhere, such as the website's JavaScript.",
         "troubleshooting-identities",
         Example(
             log("09:00:00Z,ada,Acme,Paid,ada@a.example", more="alias"),
@@ -64,9 +64,9 @@ PEOPLE: tuple[About, ...] = (
     ),
     About(
         "alike-ids",
-        Severity.CHANGES,
-        "Two ids differ only in case or Unicode form: Kissmetrics takes them for two people.",
-        "Write the id in one way if it is one person.",
+        Severity.CHANGED,
+        "Two ids differ only in capital letters or Unicode form: Kissmetrics counts two people.",
+        "If it is one person, write the id in one way in the log.",
         "troubleshooting-identities",
         Example(
             log("09:00:00Z,ada@a.example,Acme,Paid", "09:01:00Z,Ada@a.example,Acme,Paid"),
@@ -76,24 +76,24 @@ PEOPLE: tuple[About, ...] = (
     About(
         "crossover",
         Severity.NOTE,
-        "Two personas of one site do the same event: a report on it counts both as people.",
-        "Rename it for one of them (km.toml, rename), or compare them by events that only one of them does.",
+        "Two kinds, such as users and accounts, do the same event: a report on it counts both as people.",
+        "Rename it for one of them (km.toml, rename), or use events that only one of them does in reports.",
         "person-or-account",
         Example(log("09:00:00Z,ada,Acme,Paid"), log("09:00:00Z,ada,,Paid", "09:00:00Z,,Acme,Left")),
     ),
     About(
         "swapped",
         Severity.NOTE,
-        "There are fewer users than accounts, and a user has several: the columns may be swapped.",
-        "If they are, swap them, as the finding says. Identities cannot be separated once they were sent.",
+        "There are fewer users than accounts, and a user has several: the two columns may be swapped.",
+        "If they are, swap them as the finding says. People who were merged cannot be separated again.",
         "",
         Example(_teams("Acme{team},u{user}"), _teams("u{user},Acme{team}")),
     ),
     About(
         "no-persona",
-        Severity.DROPS,
-        "No persona has this event among its events (km.toml): nothing is recorded for it.",
-        "Add it to a persona's events in km.toml, or name it in skip (km.toml, columns) if that is intended.",
+        Severity.LOST,
+        "No persona in km.toml may do this event: nothing is recorded for it.",
+        "Add it to a persona's events, or to skip (km.toml, columns) if it is meant to be left out.",
         "person-or-account",
         Example(
             _PAID_AND_SEEN,
@@ -104,8 +104,8 @@ PEOPLE: tuple[About, ...] = (
     About(
         "left-to-others",
         Severity.NOTE,
-        "One persona has this event among its events and another has not, so reports on the other lack it.",
-        "Nothing, if that is intended. Otherwise add it to the other persona's events in km.toml.",
+        "Not every persona may do this event: reports on the others lack it.",
+        "Nothing, if that is meant. Otherwise add it to the other persona's events in km.toml.",
         "",
         Example(
             _PAID_AND_SEEN,
@@ -115,8 +115,8 @@ PEOPLE: tuple[About, ...] = (
     ),
     About(
         "members",
-        Severity.CHANGES,
-        "The members' file names another account than when the row was sent: the event is sent for it too.",
+        Severity.CHANGED,
+        "The members' file has another account for a row that was sent: the event counts for that one too.",
         "Give since and until in the members' file: rows that were sent then keep the account of their time.",
         "km-cli",
         NO_EXAMPLE,

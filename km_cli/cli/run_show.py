@@ -1,0 +1,141 @@
+"""The heavy half of `show`: open ledger and store for reading, and print what they hold."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from km_cli.cli.context import environment_of
+from km_cli.cli.show_place import Place, personas_of, print_lines
+from km_cli.cli.show_runs import show_run
+from km_cli.cli.terminal import overview as lines_of
+from km_cli.cli.terminal.show import put
+from km_cli.config.files import expanded
+from km_cli.destinations import parse_target
+from km_cli.errors import Exit, LedgerError, UsageError
+from km_cli.ledger import Ledger, check_name
+from km_cli.run import overview
+from km_cli.standin import Looker
+
+
+def run_show(context: click.Context) -> int:
+    """Print the overview, a timeline or a run. Raises UsageError if there is none."""
+    flags, place = context.params, _place(context)
+    with _opened(place.ledger) as ledger:
+        if flags["run"]:
+            show_run(context, place, ledger)
+        elif flags["names"]:
+            _show_timeline(context, place, ledger)
+        else:
+            _show_overview(context, place, ledger)
+    return Exit.OK
+
+
+def _place(context: click.Context) -> Place:
+    """Return the destination and its ledger, as an import with these flags would use them."""
+    flags, environment = context.params, environment_of(context)
+    if len(flags["names"]) > 1 and not flags["run"]:
+        raise UsageError("show has several IDs", "give one; only --run takes several, which are FILEs")
+    target = parse_target(flags["to"], environment.state_folder)
+    if target.own_ledger is not None:
+        if flags["ledger"] is not None:
+            raise UsageError(f"--to {flags['to']} keeps its own ledger in its file", "leave --ledger out")
+        return Place(target, target.own_ledger)
+    if flags["ledger"] is None:
+        return Place(target, environment.state_folder / "ledger.db")
+    return Place(target, expanded(flags["ledger"], "--ledger"))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Ledger]:
+    """Open the ledger for reading. Raises UsageError if there is none, LedgerError if it cannot be read."""
+    check_name(path)
+    if not path.exists():
+        raise UsageError(
+            f"there is nothing to show: {path} does not exist",
+            "km-cli show --to local shows the local store; --to and --ledger name another place",
+        )
+    ledger = Ledger.overlay(path)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def _store(place: Place) -> Iterator[Looker]:
+    """Open the local store for reading. Raises UsageError if the file has none yet, LedgerError."""
+    try:
+        looker = Looker(Path(place.target.place))
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise LedgerError(
+                f"the store {place.target.place} cannot be read: {error}", "run again"
+            ) from None
+        raise UsageError(
+            f"the store {place.target.place} has received nothing yet",
+            "import a log into it first: km-cli import FILE --to local",
+        ) from None
+    with looker:
+        yield looker
+
+
+def _show_overview(context: click.Context, place: Place, ledger: Ledger) -> None:
+    tracker = place.target.tracker
+    if place.is_store:
+        persona_of = overview.personas_by(ledger, tracker, personas_of(context))
+        with _store(place) as store:
+            found = overview.overview_of_store(store, persona_of)
+    else:
+        found = overview.overview_of_ledger(ledger, tracker)
+    pending = sum(ledger.outbox.count(tracker).values())
+    if context.params["as_json"]:
+        put(json.dumps({"to": tracker, "place": place.target.place, "pending": pending, **_counts(found)}))
+        return
+    print_lines(context, lines_of.overview_lines(found, place.target.place, pending, is_store=place.is_store))
+
+
+def _counts(found: overview.Overview) -> dict[str, Any]:
+    """Return an overview as an object for --json."""
+    first, last = found.span or (None, None)
+    return {
+        "first": None if first is None else lines_of.iso(first),
+        "last": None if last is None else lines_of.iso(last),
+        "people": [{"site": one.site, "persona": one.persona, **one.held._asdict()} for one in found.people],
+        "events": [one._asdict() for one in found.events],
+    }
+
+
+def _show_timeline(context: click.Context, place: Place, ledger: Ledger) -> None:
+    (identity,) = context.params["names"]
+    if not place.is_store:
+        raise UsageError(
+            "km-cli keeps no names of people whose events went to Kissmetrics, so it cannot show a timeline",
+            "look there, or in a local store: km-cli import FILE --to local, then km-cli show ID --to local",
+        )
+    persona_of = overview.personas_by(ledger, place.target.tracker, personas_of(context))
+    with _store(place) as store:
+        found = overview.timelines(store, identity, persona_of)
+        if not found:
+            raise _unknown(context, store, identity)
+        if context.params["as_json"]:
+            put(json.dumps({"people": [lines_of.timeline_object(one) for one in found]}))
+            return
+        print_lines(context, lines_of.timeline_lines(found))
+
+
+def _unknown(context: click.Context, store: Looker, identity: str) -> UsageError:
+    """Return the error for an identity that the store does not have; it proposes one that is near."""
+    near = store.alike(identity)
+    prefixed = (one.prefix + identity for one in personas_of(context) if one.prefix)
+    near = near or next((text for text in prefixed if store.find(text)), "")
+    hint = "give the id as the log has it, behind its prefix if km.toml gives it one"
+    hint = f"did you mean {shlex.quote(near)}?" if near else hint
+    return UsageError(f"the store has no person or account {identity!r}", hint)

@@ -1,0 +1,71 @@
+"""`km-cli show`: what was sent, and what the local store keeps. Its heavy half is `run_show.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from km_cli.cli import options
+from km_cli.cli.sections import Command, option, section
+
+
+def _help_of_to() -> str:
+    from km_cli.destinations import spellings
+
+    return f"The place to look at: {spellings()}."
+
+
+_what = section(
+    "What to show",
+    option(
+        "--to",
+        default="kissmetrics",
+        metavar="WHERE",
+        show_default=True,
+        make_help=_help_of_to,
+    ),
+    option(
+        "--run",
+        metavar="LAST|N",
+        default="",
+        help="Show the calls of one run by site, persona, event and day: of the last run, or of number N.",
+    ),
+    option(
+        "--ledger",
+        metavar="PATH",
+        shell_complete=options.paths,
+        help="The file that remembers every call that was sent. Default: in your state folder.",
+    ),
+)
+_output = section(
+    "Output",
+    option("--json", "as_json", is_flag=True, help="Print one JSON object; with FILE, one on each line."),
+)
+
+
+@click.command("show", cls=Command)
+@click.argument("names", nargs=-1, metavar="[ID | FILE...]", shell_complete=options.paths)
+@_what
+@options.config
+@_output
+@click.pass_context
+def command(context: click.Context, /, **_flags: Any) -> int:
+    """Show what was sent: people and accounts, events, or one person's timeline.
+
+    Without ID, show how many people of each persona there are, and how often they did each event. With ID,
+    show what that person or account did and when, with properties and aliases: only a local store (--to
+    local) knows that. With --run and the FILEs of that run, list who did what when in its calls. Nothing is
+    sent or written. On a terminal, the output goes through your pager.
+
+    \b
+    Examples:
+      km-cli show --to local
+      km-cli show ada@example.com --to local
+      km-cli show
+      km-cli show --run LAST
+      km-cli show --run 12 events.csv --json
+    """
+    from km_cli.cli.run_show import run_show
+
+    return run_show(context)

@@ -1,0 +1,47 @@
+"""The parts that all forms of `km-cli show` share: the place to look at, the personas, and the pager."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from km_cli.cli.context import environment_of, km_toml_of
+from km_cli.cli.terminal.show import escaped, put
+from km_cli.config.people import make_people
+from km_cli.destinations import Target
+from km_cli.model import Persona
+
+
+class Place(NamedTuple):
+    """The destination that is shown, and the path of its ledger."""
+
+    target: Target
+    ledger: Path
+
+    @property
+    def is_store(self) -> bool:
+        """Whether it is a store on this machine, which knows people and their events."""
+        return self.target.own_ledger is not None
+
+
+def personas_of(context: click.Context) -> tuple[Persona, ...]:
+    """Return the personas of km.toml, or those of its strategy; none if it has neither."""
+    km_toml = km_toml_of(context)
+    strategy = km_toml.config.strategy if isinstance(km_toml.config.strategy, str) else ""
+    if not (strategy or km_toml.config.personas):
+        return ()
+    return make_people(
+        km_toml.config, km_toml.folder, strategy=strategy, site="", columns={}, allow_alias=True
+    ).personas
+
+
+def print_lines(context: click.Context, lines: Iterable[str]) -> None:
+    """Print lines; on a terminal through the pager, which PAGER names."""
+    if environment_of(context).shows_summaries:
+        click.echo_via_pager(f"{escaped(line)}\n" for line in lines)
+        return
+    for line in lines:
+        put(line)

@@ -1,0 +1,168 @@
+"""Descriptions of the rejects that inputs, mapping and planning make: rows that are not sent.
+
+Those that rest on a fact about Kissmetrics which has other findings too stand beside them in `catalogue`.
+"""
+
+from __future__ import annotations
+
+from km_cli.rules.base import HEADER, NO_EXAMPLE, About, Example, Severity, log
+
+_PAID = '"timestamp": "2024-03-01T09:00:00Z", "user": "ada", "account": "Acme", "event": "Paid"'
+
+
+def _rejected(code: str, meaning: str, cure: str, example: Example = NO_EXAMPLE, source: str = "") -> About:
+    return About(code, Severity.REJECTED, meaning, cure, source, example)
+
+
+def _objects(fires: str, near: str, *flags: str) -> Example:
+    """Return an example of two rows in JSON, given their members beside those that each row has."""
+    return Example(f"{{{_PAID}, {fires}}}\n", f"{{{_PAID}, {near}}}\n", flags)
+
+
+_OF_KISSMETRICS = (
+    About(
+        "D4-long",
+        Severity.REJECTED,
+        "A name has over 254 characters, or an id over 255, which Kissmetrics does not take. Not sent.",
+        "Shorten it in the rejects file. km-cli never cuts one: two that are cut may become the same.",
+        "technical-limitations, specifications",
+        Example(log(f"09:00:00Z,{'a' * 256},Acme,In"), log(f"09:00:00Z,{'a' * 255},Acme,In")),
+        ("D4",),
+    ),
+    _rejected(
+        "time",
+        "The time is missing, is not a time, or is more than a day ahead: the row is not sent.",
+        "Correct it in the rejects file. If all rows are so: --timestamp NAME, or --time-format FORMAT.",
+        Example(f"{HEADER}\nsoon,ada,Acme,In\n", f"{HEADER}\n2024-03-01T09:00:00Z,ada,Acme,In\n"),
+        "specifications",
+    ),
+    _rejected(
+        "no-event",
+        "The row has no event: Kissmetrics would accept the call and keep nothing. It is not sent.",
+        "Write the event into the rejects file. If all rows are the same event: --event-name TEXT.",
+        Example(log("09:00:00Z,ada,Acme,"), log("09:00:00Z,ada,Acme,Paid")),
+        "specifications",
+    ),
+    _rejected(
+        "no-identity",
+        "The row names no user and no account that may do its event: it cannot be recorded. Not sent.",
+        "Write the id into the rejects file. If such rows are not to be recorded: --skip-anonymous.",
+        Example(log("09:00:00Z,,,Paid"), log("09:00:00Z,ada,,Paid")),
+        "specifications",
+    ),
+    _rejected(
+        "no-property-name",
+        "A property has no name: Kissmetrics would accept the call without it. The row is not sent.",
+        "Give the member of the JSON object a name in the rejects file.",
+        _objects('"": "pro"', '"plan": "pro"'),
+        "specifications",
+    ),
+    _rejected(
+        "twice",
+        "Two members of the row would become one property, and one value would be lost. It is not sent.",
+        "Rename one of them (km.toml, rename), or leave it out with --exclude-property NAME.",
+        _objects('"plan": "pro", "Plan": "free"', '"plan": "pro", "Plans": "free"'),
+        "technical-limitations",
+    ),
+    _rejected(
+        "nested",
+        "A value is nested JSON, and a property holds a single value: the row is not sent.",
+        "--flatten sends it as plan.name, plan.price, …; --exclude-property NAME leaves it out.",
+        _objects('"plan": {"name": "pro"}', '"plan": "pro"'),
+        "technical-limitations",
+    ),
+)
+
+_OF_THE_FILE = (
+    _rejected(
+        "invisible-character",
+        "An id has an invisible character, or only blanks: it would look like another id. Not sent.",
+        "Take the character out in the rejects file, and import that file.",
+        Example(log("09:00:00Z,a\u200bda,Acme,In"), log("09:00:00Z,ada,Acme,In")),
+    ),
+    _rejected(
+        "too-many-properties",
+        "The row has more than 5,000 properties: it is not sent.",
+        "Name those to send with --property NAME, or leave an object out with --exclude-property NAME.",
+    ),
+    _rejected(
+        "ragged-row",
+        "The row has more or fewer fields than the header: its columns cannot be told. It is not sent.",
+        "Correct it in the rejects file. Often a value with a comma in it has no quotation marks.",
+        Example(log("09:00:00Z,ada,Acme"), log("09:00:00Z,ada,Acme,In")),
+    ),
+    _rejected(
+        "bad-quoting",
+        "The quotation marks of the row do not fit together: its fields cannot be told. It is not sent.",
+        "Correct it in the rejects file: a quotation mark inside of a quoted field is doubled.",
+        Example(log('09:00:00Z,"a"da,Acme,In'), log('09:00:00Z,"a""da",Acme,In')),
+    ),
+    _rejected(
+        "bad-json",
+        "The line, or a cell that a path reaches into, is not a readable JSON object. It is not sent.",
+        "Correct it in the rejects file. The reason says at which character it goes wrong.",
+        Example(f'{{{_PAID}}}\n{{"event": }}\n', f"{{{_PAID}}}\n"),
+    ),
+    _rejected(
+        "too-deep",
+        "The JSON of the row is nested in more levels than km-cli reads: it is not sent.",
+        "Take the innermost levels out in the rejects file, and import that file.",
+        Example(f'{{{_PAID}}}\n{{"a": {"[" * 300}{"]" * 300}}}\n', f"{{{_PAID}}}\n"),
+    ),
+    _rejected(
+        "nul",
+        "The row has a NUL byte, which a program leaves that crashed while it wrote. It is not sent.",
+        "Take the byte out in the rejects file, and look whether the row is whole.",
+        Example(log("09:00:00Z,ada,Acme,I\0n"), log("09:00:00Z,ada,Acme,In")),
+    ),
+    _rejected(
+        "invalid-utf8",
+        "The row has bytes that are no text in UTF-8: it is not sent.",
+        "If the file is in another encoding, import it again with --encoding NAME, such as cp1252.",
+    ),
+    _rejected(
+        "invalid-text",
+        "The row has bytes that are no text in the encoding of the file: it is not sent.",
+        "Correct `raw_b64` in the rejects file, or import the log again with another --encoding.",
+    ),
+    _rejected(
+        "record-too-long",
+        "The row is longer than 1 MiB: it is not sent.",
+        "Look at its place in the log. Often a quotation mark or a line end is missing before it.",
+    ),
+)
+
+_OF_EARLIER_RUNS = (
+    _rejected(
+        "id-reused",
+        "The log's own id (--id) was sent before with another person, event or time: the row is not sent.",
+        "If the id is wrong, correct it in the rejects file. If ids are no ids of events, leave --id out.",
+        Example(
+            log("09:00:00Z,ada,Acme,In,1", "09:01:00Z,ada,Acme,Out,1", more="id"),
+            log("09:00:00Z,ada,Acme,In,1", "09:01:00Z,ada,Acme,Out,2", more="id"),
+            ("--id", "id"),
+        ),
+    ),
+    _rejected(
+        "owed",
+        "A part of this corrected row is still owed, and no persona that the row names has such a part now.",
+        "Import it with the --strategy and --config of the first import.",
+    ),
+    _rejected(
+        "other-source",
+        "The row comes from a log that has columns of its own in km.toml (a [[backfill]]). It is not sent.",
+        "Import the rejects file as the reason says: with the --source that the row comes from.",
+    ),
+    _rejected(
+        "still-bad",
+        "The record in this line of the rejects file still cannot be read: it is not sent.",
+        "Correct it once more, as the reason says, in the new rejects file.",
+    ),
+    _rejected(
+        "bad-reject",
+        "The line of the rejects file is no reject any more: it is not sent.",
+        "Correct only `raw` in the line. Take the other parts of the line from a copy of the file.",
+    ),
+)
+
+REJECTED: tuple[About, ...] = (*_OF_KISSMETRICS, *_OF_THE_FILE, *_OF_EARLIER_RUNS)
