@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from km_cli.cli.terminal.estimate import estimate
 from km_cli.cli.terminal.observer import RunObserver
 from km_cli.cli.terminal.show import complain, counted, say, short, table
 from km_cli.config.settings import Settings
 from km_cli.mapping import ANONYMOUS
-from km_cli.model import Finding, Held
+from km_cli.model import Finding, Forecast, Held
 from km_cli.rules import CATALOGUE, is_harmless
-from km_cli.run.row_planner import Forecast
 from km_cli.run.tally import Tally
 
 _ALWAYS_SHOWN = frozenset({"no-such-event", "unmet-condition", "swapped", "constant-time"})
@@ -169,9 +169,10 @@ def print_dry_run(settings: Settings, tally: Tally, observer: RunObserver, forec
     _print_normalised(tally)
     _print_rejects(tally)
     _print_findings(tally, worst=True)
-    _print_forecast(forecast)
+    print_forecast(forecast)
     if calls.planned and settings.target.seconds_a_call:
-        say(f"\nAn import would take about {_duration(settings, calls.planned)}.")
+        found = estimate(settings, calls.planned)
+        say(f"\nAn import would take about {found.duration} (at {found.rate:,.0f} calls per second).")
     say("Nothing was sent or written.")
 
 
@@ -231,7 +232,7 @@ def _print_worst(tally: Tally, code: str) -> None:
         say(f"    cure: {CATALOGUE[code].cure}", hang=6)
 
 
-def _print_forecast(forecast: Forecast) -> None:
+def print_forecast(forecast: Forecast, *, to_stderr: bool = False) -> None:
     """Print the forecast: what Kissmetrics would hold after the import, including earlier runs."""
     lines = [
         (f"  {persona}" + (f", {site}" if len(forecast) > 1 else ""), held)
@@ -239,8 +240,8 @@ def _print_forecast(forecast: Forecast) -> None:
         for persona, held in personas.items()
     ]
     if lines:
-        say("\nwhat Kissmetrics would hold after the import")
-        table([(label, f"{held.people:,}", _contents(held)) for label, held in lines])
+        say("\nwhat Kissmetrics would hold after the import", to_stderr=to_stderr)
+        table([(label, f"{held.people:,}", _contents(held)) for label, held in lines], to_stderr=to_stderr)
 
 
 def _contents(held: Held) -> str:
@@ -277,18 +278,3 @@ def _rate(calls: int, seconds: float) -> str:
     return (
         f"{calls / seconds:,.0f} per second, {seconds:.1f} s" if calls and seconds > 0 else f"{seconds:.1f} s"
     )
-
-
-def _duration(settings: Settings, calls: int) -> str:
-    """Estimate the time of an import: each call takes a tenth of a second, unless --rate is slower.
-
-    If the number of calls in flight adapts, it is not known before: 16 is a cautious guess.
-    """
-    rate = (settings.concurrency or 16) / settings.target.seconds_a_call
-    if settings.rate:
-        rate = min(rate, settings.rate)
-    seconds = calls / rate
-    for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit} (at {rate:,.0f} calls per second)"
-    return f"{counted(max(1, round(seconds)), 'second')} (at {rate:,.0f} calls per second)"
