@@ -60,7 +60,7 @@ def ask_ahead(
         inner(pipeline, ledger)
 
     try:
-        with observer:
+        with question.keyboard.silent(), observer:
             found = rehearse(settings, observer, work, Stop(), environment)
     except KeyboardInterrupt:
         refuse()

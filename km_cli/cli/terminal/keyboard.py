@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import termios
-from contextlib import suppress
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, TextIO
 
 from km_cli.config.environment import Environment
 
@@ -41,6 +44,37 @@ class Keyboard:
         """Forget what was typed so far: it is no answer to a question that was not asked yet."""
         with suppress(termios.error, OSError, ValueError):
             termios.tcflush(self._source.fileno(), termios.TCIFLUSH)
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Show no keys that are pressed meanwhile: Enter would move the progress up, out of its place.
+
+        A process that is told to end shows them again before it does.
+        """
+        try:
+            before = termios.tcgetattr(self._source.fileno())
+        except (termios.error, OSError, ValueError):
+            yield
+            return
+        silent = [*before]
+        silent[3] = before[3] & ~termios.ECHO
+
+        def end(number: int, _frame: FrameType | None) -> None:
+            self._set(before)
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+        handler = signal.signal(signal.SIGTERM, end)
+        self._set(silent)
+        try:
+            yield
+        finally:
+            self._set(before)
+            signal.signal(signal.SIGTERM, handler)
+
+    def _set(self, attributes: list[Any]) -> None:
+        with suppress(termios.error, OSError, ValueError):
+            termios.tcsetattr(self._source.fileno(), termios.TCSANOW, attributes)
 
     def has_line(self) -> bool:
         """Tell whether Enter was pressed, or the terminal is gone."""
