@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -151,6 +152,38 @@ def test_enter_cuts_the_look_ahead_short(km: Command, folder: Path) -> None:
     assert "so far: there may be more" in shown.asked[1]
     assert "Enter" not in shown.asked[1], "the progress is off the screen"
     assert shown.asked[1].splitlines()[-1].startswith("Send to Kissmetrics")
+
+
+@pytest.mark.slow
+def test_a_look_ahead_that_is_ended_from_outside_leaves_the_keyboard_as_it_was(
+    km: Command, folder: Path
+) -> None:
+    rows = (f"2024-03-01T09:{n // 60 % 60:02}:{n % 60:02}Z,u{n},a{n % 999},In,\n" for n in range(1_000_000))
+    (folder / "log.csv").write_text(HEADER + "".join(rows))
+    terminal = Terminal(km, "import", "log.csv", columns=80, environment={"TERM": "xterm"})
+    assert terminal.echoes
+    terminal.until("Enter: ask now")
+    assert not terminal.echoes, "Enter would move the progress"
+    terminal.process.terminate()
+    assert terminal.process.wait(60) == -signal.SIGTERM
+    assert terminal.echoes
+    assert not (km.home / "state").exists()
+
+
+def test_a_tracker_of_ones_own_is_not_asked_about(km: Command, tracker: Tracker, log: Path) -> None:
+    shown = on_terminal(km, "import", log, "--to", tracker.url)
+    assert shown.code == 65
+    assert "[y/N]" not in shown.raw
+    assert len(tracker.hits) == 8
+
+
+@pytest.mark.slow
+def test_yes_skips_the_question(km: Command, log: Path) -> None:
+    """Nothing listens at this proxy."""
+    shown = on_terminal(km, "import", log, "--yes", HTTPS_PROXY="http://127.0.0.1:9")
+    assert shown.code == 69
+    assert "[y/N]" not in shown.raw
+    assert shown.screen.index("refuses connections") < shown.screen.index("calls planned and not")
 
 
 @pytest.mark.parametrize(

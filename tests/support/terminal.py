@@ -72,6 +72,11 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
+    @property
+    def echoes(self) -> bool:
+        """Whether keys that are typed are shown."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
     def hang_up(self) -> int:
         """Close the terminal, as a closed window or a lost connection does; return the exit code."""
         os.close(self._master)
