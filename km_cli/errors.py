@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
+from typing import NamedTuple
 
 MOST_LISTED = 20
 """How many columns an error lists. A nested log may have hundreds."""
@@ -47,18 +48,34 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
+class Where(NamedTuple):
+    """The place of an error in a file. Terminals show the text there.
+
+    `line` is counted from 1. `text` is the record or the line as it stands in the file, `column` the name of
+    a column, and `cell` the part of the text that is wrong, "" if the whole text may be.
+    """
+
+    source: str
+    line: int
+    text: str | bytes
+    column: str = ""
+    cell: str = ""
+
+
 class KmError(Exception):
     """The base of the tree. `str(error)` is the problem, `hint` is the next step.
 
     `plain` is the message without values of the log, for the journal and the monitor, which other people may
-    read. If the two differ, the hint may hold such values as well, and `plain_hint` is a general one.
+    read. If the two differ, the hint may hold such values as well, and `plain_hint` is a general one. `where`
+    is the place in an input, if there is one.
     """
 
     exit: Exit = Exit.USAGE
 
-    def __init__(self, message: str, hint: str, *, plain: str = "") -> None:
+    def __init__(self, message: str, hint: str, *, plain: str = "", where: Where | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+        self.where = where
         self.plain = plain or message
         self.plain_hint = "`km-cli dry-run` of that file shows the values" if plain else hint
 

@@ -225,7 +225,7 @@ WRONG_USAGE: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
      ("no such file", "folder nowhere does not exist")),
     ("quiet and verbose", ("import", "{log}", "-q", "-v"), ("-q and -v contradict",)),
     ("nobody allowed", ("import", "{log}", "--allow-id", " "), ("--allow-id is empty", "identity", "guest")),
-    ("folder", ("import", "{home}"), ("{home} is a folder", "{home}/*.csv")),
+    ("folder", ("import", "{home}"), ("{home} is a folder", "name the files in it: {log}")),
     ("standard input twice", ("import", "-", "-"), ("standard input", "once")),
     ("missing column", ("import", "{log}", "--user", "usr"),
      ("{log}: there is no column 'usr' (--user)",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from km_cli.config import kmtoml, kmtoml_file
+from km_cli.config.plans import PUBLIC, Plan, Plans, make_plans
 from tests.support.command import KEY, Command
 
 WHOLE = """
@@ -42,6 +43,10 @@ set = ["plan"]
 file = "users.csv"
 user = "email"
 account = "company"
+
+[plans]
+ours = 750_000
+"The smaller" = 1
 
 [delivery]
 concurrency = 32
@@ -77,6 +82,7 @@ def test_what_is_shown_is_the_same_km_toml(km: Command, whole: Path, tmp_path: P
     assert (second.personas, second.sites, second.members) == (first.personas, first.sites, first.members)
     assert second.allow_id == first.allow_id
     assert second.backfill == first.backfill
+    assert second.plans == first.plans != {}
     assert "optional = false" not in shown
     assert km("config", "show", "--config", again).ended(0).out.splitlines()[1:3] == [
         "# strategy =                              # not set",
@@ -125,6 +131,12 @@ def test_a_mistake_in_km_toml_is_reported(km: Command, tmp_path: Path) -> None:
     result = km("config", "show", "--config", path).ended(2)
     assert "delivery.concurency is not a known key" in result.err
     assert "did you mean delivery.concurrency?" in result.err
+
+
+def test_plans_of_km_toml_stand_in_for_the_public_ones(whole: Path) -> None:
+    """The smallest first."""
+    assert make_plans(kmtoml.KmToml()) is PUBLIC
+    assert make_plans(kmtoml_file.read(whole)) == Plans((Plan("The smaller", 1), Plan("ours", 750_000)))
 
 
 def test_the_schema_knows_every_table(km: Command) -> None:

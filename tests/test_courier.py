@@ -194,3 +194,60 @@ def test_retry_after_is_a_floor_for_all() -> None:
     assert trip.outcomes == {ACKNOWLEDGED: 50}
     between = [left for left, _, _ in trip.sent if 2 * LATENCY < left < 100.0]
     assert not between
+
+
+# What is wrong at the moment
+
+
+def courier_of(calls: int) -> Courier:
+    courier = Courier(Policy(), Random(1), 0.0, Concurrency.fixed(4))
+    courier.submit(planned_calls(range(1, calls + 1)), 0.0)
+    return courier
+
+
+def sent(courier: Courier, now: float) -> Request:
+    request = courier.take(now)
+    assert isinstance(request, Request)
+    return request
+
+
+def test_no_trouble_while_calls_get_through() -> None:
+    courier = courier_of(3)
+    assert courier.trouble(0.0) is None
+    courier.settle(sent(courier, 0.0), TAKEN, 1.0)
+    assert courier.trouble(1.0) is None
+
+
+def test_trouble_has_its_cause_its_beginning_and_the_next_try() -> None:
+    courier = courier_of(20)
+    for second in range(5):
+        courier.settle(sent(courier, float(second)), DOWN, float(second))
+    trouble = courier.trouble(4.0)
+    assert trouble is not None
+    assert (trouble.reason, trouble.since, trouble.is_asked) == (DOWN.reason, 0.0, False)
+    assert trouble.until is not None
+    assert trouble.until == pytest.approx(4.0 + float(courier.take(4.0)))  # type: ignore[arg-type]
+    probe = sent(courier, trouble.until)
+    later = courier.trouble(trouble.until)
+    assert later is not None
+    assert later.until is None, "the answer to the probe is awaited"
+    courier.settle(probe, TAKEN, 9.0)
+    assert courier.trouble(9.0) is None
+
+
+def test_a_wait_that_was_asked_for_is_trouble_although_calls_got_through_since() -> None:
+    courier = courier_of(5)
+    busy, other = sent(courier, 0.0), sent(courier, 0.0)
+    courier.settle(busy, DOWN._replace(retry_after=40.0), 0.0)
+    courier.settle(other, TAKEN, 1.0)
+    trouble = courier.trouble(1.0)
+    assert trouble is not None
+    assert (trouble.is_asked, trouble.until) == (True, 40.0)
+    assert courier.trouble(41.0) is None
+
+
+def test_nothing_is_wrong_when_nothing_is_left_to_send() -> None:
+    courier = courier_of(1)
+    courier.settle(sent(courier, 0.0), DOWN, 0.0)
+    courier.give_up()
+    assert courier.trouble(1.0) is None

@@ -198,3 +198,33 @@ def test_columns_that_begin_like_something_else(first: str) -> None:
     """A few letters alike are not enough."""
     with written(f"{first}x,event\n1,2\n".encode(), "x") as source:
         assert len(read_all(source)) == 1
+
+
+# Folders
+
+
+@pytest.mark.parametrize(
+    ("files", "hint"),
+    [
+        ((), "name a file: there is none in this folder itself"),
+        (("a.csv",), "name the files in it: logs/a.csv"),
+        (("a.csv", "b.csv", "notes.txt", ".hidden.csv"), "name the files in it: logs/*.csv"),
+        (("a.jsonl.gz", "b.jsonl.gz"), "name the files in it: logs/*.jsonl.gz"),
+        (("app.csv", "app.csv.1", "app.csv.2.gz"), "name the files in it: logs/*.csv*"),
+        (("a.csv", "b.jsonl", "c.jsonl"), "name the files in it: logs/a.csv logs/*.jsonl"),
+        (
+            ("one", "two", "three", "zero one"),
+            "name the files in it: logs/one logs/three logs/two and 1 more",
+        ),
+        (("it is.csv",), "name the files in it: logs/'it is.csv'"),
+    ],
+)
+def test_a_folder_in_the_place_of_a_file_proposes_the_files_in_it(
+    km: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, ...], hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs" / "below").mkdir(parents=True)
+    for file in files:
+        (tmp_path / "logs" / file).touch()
+    result = km("dry-run", "logs").ended(2)
+    assert result.err == f"km-cli: logs is a folder\n  next: {hint}\n"

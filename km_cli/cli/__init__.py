@@ -11,6 +11,7 @@ Both halves share these modules:
 - `options.py` declares options that several commands have, by means of `sections.py`.
 - `settings.py` turns flags into Settings, with `column_flags.py`, `time_flags.py`, `own_files.py` and
   `sources.py` for their parts; `context.py` reads km.toml, whose values are the defaults of flags.
+- `confirming.py` looks at the whole input and asks, before a run sends to Kissmetrics itself.
 - `conclusion.py` prints problems and next steps after a run; `outcome.py` turns errors into exit codes.
 - `terminal/` prints for people, `monitoring/` reports for programs, `schedule/` prints crontabs and units.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from km_cli.cli.terminal import report
+from km_cli.cli.terminal.problem import complain_of
 from km_cli.cli.terminal.show import complain, counted
 from km_cli.config.settings import Settings
 from km_cli.errors import Exit, KmError, Unavailable, Undelivered, UnreportedRejects
@@ -77,7 +78,7 @@ def undelivered(tally: Tally, error: KmError | None = None) -> Undelivered | Non
 def problems(tally: Tally, error: KmError | None) -> list[KmError]:
     """Return the problems that a run ended with, for the journal and the monitor."""
     pending = undelivered(tally, error) if error is None or _is_missing_from(error, tally) else None
-    return [problem for problem in (pending, error) if problem is not None]
+    return [problem for problem in (error, pending) if problem is not None]
 
 
 def _is_missing_from(error: KmError | None, tally: Tally) -> bool:
@@ -88,7 +89,7 @@ def _is_missing_from(error: KmError | None, tally: Tally) -> bool:
 def complain_of_files(summary: BackfillSummary) -> None:
     """Print the problems with single files of a backfill, the first ones in full."""
     for problem in summary.problems[:MOST_PROBLEMS_SHOWN]:
-        complain(str(problem), problem.hint)
+        complain_of(problem)
     if summary.trouble > MOST_PROBLEMS_SHOWN:
         more = summary.trouble - MOST_PROBLEMS_SHOWN
         complain(f"{more:,} more problems", "solve these first, or see the others in --log or --json")
@@ -97,12 +98,13 @@ def complain_of_files(summary: BackfillSummary) -> None:
 def conclude(run: Run[Seen], error: KmError | None, signal: int, worst: int = Exit.OK) -> int:
     """Print the complaints, the most urgent last, and return the exit code.
 
-    The last lines of a terminal are the ones that are read. `worst` is the highest exit code of problems with
-    single files, which have been printed already.
+    The last lines of a terminal are the ones that are read: the error that ended the run, then the calls that
+    are pending because of it. `worst` is the highest exit code of problems with single files, which have been
+    printed already.
     """
     tally, rejects, earlier = run.tally, run.rejects, unreported_rejects(run.ledger)
     for problem in earlier:
-        complain(str(problem), problem.hint)
+        complain_of(problem)
     if rejects.count:
         # A batch whose rejects are written, and that could not be committed, has no reasons in the tally.
         reasons = f" ({report.reasons(tally)})" if tally.reasons else ""
@@ -110,10 +112,10 @@ def conclude(run: Run[Seen], error: KmError | None, signal: int, worst: int = Ex
             f"{counted(rejects.count, 'row')} rejected{reasons}, in {rejects.place}",
             _next_step(tally, error, rejects.cure),
         )
-    if (pending := undelivered(tally, error)) is not None:
-        complain(str(pending), pending.hint)
     if error is not None:
-        complain(str(error), error.hint)
+        complain_of(error)
+    if (pending := undelivered(tally, error)) is not None:
+        complain_of(pending)
     if signal:
         complain("interrupted; the ledger has all acknowledgements", "run the same command again to continue")
         return 128 + signal

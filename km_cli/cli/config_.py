@@ -136,6 +136,9 @@ def _other_tables(km_toml: KmTomlFile, variables: Mapping[str, str]) -> Iterator
     if km_toml.config.members:
         yield "\n[members]"
         yield from _table(km_toml.config.members)
+    if km_toml.config.plans:
+        yield "\n[plans]"
+        yield from _table(km_toml.config.plans)
     for source in km_toml.config.backfill:
         yield "\n[[backfill]]"
         values = msgspec.structs.asdict(source)

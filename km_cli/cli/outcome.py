@@ -110,7 +110,9 @@ def _run(command: click.Command, words: Sequence[str], environment: Environment)
         complain("interrupted", "run the same command again: it continues where this run stopped")
         return Exit.INTERRUPTED
     except KmError as error:
-        complain(str(error), error.hint)
+        from km_cli.cli.terminal.problem import complain_of
+
+        complain_of(error)
         return error.exit
     except (OSError, SystemExit) as error:
         return _io_error(error, environment)

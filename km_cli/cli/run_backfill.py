@@ -7,7 +7,7 @@ metrics get a report of every run.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -21,14 +21,17 @@ from km_cli.cli.conclusion import (
     warn_of_exposed_keys,
     warn_of_other_sites,
 )
+from km_cli.cli.confirming import ask_ahead, asking
 from km_cli.cli.context import environment_of, prints_summary
 from km_cli.cli.monitoring.reporter import BackfillObserver, BackfillResult, Reporter, backfill_json
 from km_cli.cli.own_files import check_monitoring_files, own_files
 from km_cli.cli.settings import make_settings
-from km_cli.cli.sources import make_backfill_sources
+from km_cli.cli.sources import make_backfill_sources, sizes_of_backfill
 from km_cli.cli.terminal import report
+from km_cli.cli.terminal.question import Question
 from km_cli.cli.terminal.show import is_complaint_lost
 from km_cli.config.backfill import BackfillSource, settings_for
+from km_cli.config.settings import Settings
 from km_cli.errors import Exit, KmError, TimeIsUp, UsageError
 from km_cli.ledger import Ledger
 from km_cli.run import interrupts, pauses
@@ -37,7 +40,7 @@ from km_cli.run.importing import Run, opened_to_send, send
 from km_cli.run.interrupts import start_thread
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
-from km_cli.run.rehearsal import rehearse_strictly
+from km_cli.run.rehearsal import Work, rehearse_strictly
 from km_cli.run.stopping import Stop
 from km_cli.run.tally import Tally
 
@@ -62,15 +65,28 @@ def run_backfill(context: click.Context) -> int:
         settings = make_settings(context)
         sources = make_backfill_sources(context, settings)
         settings = settings_for(sources, settings)
-        limits = Limits(flags["wait"], flags["max_time"], flags["strict"])
         # Mounted secrets are often readable by all. cron must not mail about them every night.
         if (environment.shows_progress or flags["verbose"]) and not flags["quiet"]:
             warn_of_exposed_keys(settings)
-        asks = settings.target.asks_first and not flags["yes"]
+        return _ask_and_send(context, settings, sources, reporter)
+
+
+def _ask_and_send(
+    context: click.Context, settings: Settings, sources: Sequence[BackfillSource], reporter: Reporter
+) -> int:
+    """Ask if somebody is there to answer, then send; return the exit code."""
+    flags, environment = context.params, environment_of(context)
+    limits = Limits(flags["wait"], flags["max_time"], flags["strict"])
+    keys, own = settings.keys(), own_files(context, settings, reporter.paths)
+    check_monitoring_files(settings, reporter.paths)
+    sizes = sizes_of_backfill(sources, settings, own) if environment.shows_progress else None
+    with asking(context, settings) as question:
+        if question is not None and _is_answered(context, question, sources, own, sizes):
+            question = None
         quiet = flags["quiet"] or flags["as_json"]
-        observer = BackfillObserver(settings, environment, reporter, asks=asks, quiet=quiet)
-        keys, own = settings.keys(), own_files(context, settings, reporter.paths)
-        check_monitoring_files(settings, reporter.paths)
+        observer = BackfillObserver(
+            settings, environment, reporter, quiet=quiet, question=question, sizes=sizes
+        )
         with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
             run = Run(settings, keys, ledger, rejects, Tally(), Stop(), observer, environment)
             run.begin("backfill")
@@ -78,8 +94,29 @@ def run_backfill(context: click.Context) -> int:
             ending = _report(context, done, reporter)
             if not is_complaint_lost():
                 ledger.mark_reported()
-        reporter.end(ending, done.error)  # The ledger is free by now: a monitor may take long to answer.
-        return ending.code
+    reporter.end(ending, done.error)  # The ledger is free by now: a monitor may take long to answer.
+    return ending.code
+
+
+def _is_answered(
+    context: click.Context,
+    question: Question,
+    sources: Sequence[BackfillSource],
+    own: Own,
+    sizes: Mapping[str, int] | None,
+) -> bool:
+    """Ask about all that is new, unless the destination has a pause; return whether the answer was yes."""
+    settings, clock = question.settings, environment_of(context).clock
+
+    def make_work(observer: Observer) -> Work:
+        def work(pipeline: Pipeline, ledger: Ledger) -> None:
+            if ended := pauses.paused(ledger.pauses.by_tracker(settings.target.tracker), clock.now()):
+                raise ended
+            Backfill(settings, pipeline, ledger, clock, Stop(), BackfillSummary(), observer, own).run(sources)
+
+        return work
+
+    return ask_ahead(context, question, make_work, sizes)
 
 
 def report_usage_error(ctx: click.Context, words: list[str], error: KmError | click.UsageError) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import click
 
 from km_cli.cli.conclusion import complain_of_files
 from km_cli.cli.context import environment_of
 from km_cli.cli.own_files import own_files
 from km_cli.cli.settings import make_settings
-from km_cli.cli.sources import make_backfill_sources, make_file_sources
+from km_cli.cli.sources import make_backfill_sources, make_file_sources, sizes_of_backfill
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.findings import print_losses
-from km_cli.cli.terminal.observer import ImportObserver
+from km_cli.cli.terminal.observer import ProgressObserver
 from km_cli.config.backfill import settings_for
 from km_cli.config.settings import Settings
 from km_cli.errors import Exit
@@ -27,7 +29,7 @@ def run_dry_import(context: click.Context) -> int:
     """Rehearse an import and print a report; the exit code is 65 if rows would be rejected."""
     settings = make_settings(context)
     sources = make_file_sources(settings, Stop(), environment_of(context))
-    return _rehearse(context, settings, lambda pipeline, _: pipeline.run(sources))
+    return _rehearse(context, settings, lambda _: lambda pipeline, _: pipeline.run(sources))
 
 
 def run_dry_backfill(context: click.Context) -> int:
@@ -37,23 +39,36 @@ def run_dry_backfill(context: click.Context) -> int:
     settings = settings_for(sources, settings)
     own, clock = own_files(context, settings), environment_of(context).clock
 
-    def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        Backfill(settings, pipeline, ledger, clock, Stop(), summary, Observer(), own).run(sources)
+    def make_work(observer: Observer) -> Work:
+        def work(pipeline: Pipeline, ledger: Ledger) -> None:
+            Backfill(settings, pipeline, ledger, clock, Stop(), summary, observer, own).run(sources)
 
+        return work
+
+    shows = environment_of(context).shows_progress
+    sizes = sizes_of_backfill(sources, settings, own) if shows else None
     try:
-        code = _rehearse(context, settings, work)
+        code = _rehearse(context, settings, make_work, sizes)
     finally:
         complain_of_files(summary)
     return summary.worst or code
 
 
-def _rehearse(context: click.Context, settings: Settings, work: Work) -> int:
+def _rehearse(
+    context: click.Context,
+    settings: Settings,
+    make_work: Callable[[Observer], Work],
+    sizes: Mapping[str, int] | None = None,
+) -> int:
+    """Do the work that is made for an observer, and print its report. `sizes` are the bytes of the files."""
     flags, environment = context.params, environment_of(context)
     quiet = flags["quiet"] or flags["as_json"]
-    observer = ImportObserver(settings, environment, asks=False, quiet=quiet, keep=flags["show"])
+    observer = ProgressObserver(
+        settings, environment, quiet=quiet, keep=flags["show"], sends=False, sizes=sizes
+    )
     with observer:
         tally, observer.pending, forecast, seconds, error = rehearse(
-            settings, observer, work, Stop(), environment
+            settings, observer, make_work(observer), Stop(), environment
         )
     if flags["as_json"]:
         report.print_json(tally, seconds, forecast=forecast)

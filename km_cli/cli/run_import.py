@@ -5,12 +5,15 @@ from __future__ import annotations
 import click
 
 from km_cli.cli.conclusion import conclude, warn_of_exposed_keys, warn_of_other_sites
+from km_cli.cli.confirming import ask_ahead, asking
 from km_cli.cli.context import environment_of, prints_summary
 from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_file_sources
 from km_cli.cli.terminal import report
+from km_cli.cli.terminal.asking import ImportObserver
+from km_cli.cli.terminal.extent import sizes_of
 from km_cli.cli.terminal.findings import print_losses
-from km_cli.cli.terminal.observer import ImportObserver
+from km_cli.cli.terminal.question import Question
 from km_cli.cli.terminal.show import is_complaint_lost
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
@@ -43,12 +46,36 @@ def run_import(context: click.Context) -> int:
     warn_of_exposed_keys(settings)
     if flags["strict"]:
         _rehearse_import(settings, environment)
+    with asking(context, settings) as question:
+        if question is not None and _is_answered(context, question):
+            question = None
+        return _import(context, settings, keys, question)
+
+
+def _is_answered(context: click.Context, question: Question) -> bool:
+    """Ask now if the whole input can be read twice; return whether the answer was yes.
+
+    Standard input and pipes can be read only once: the run asks about what it has seen of them.
+    """
+    settings = question.settings
+    sizes = sizes_of(settings.files)
+    if sizes is None:
+        return False
+    sources = make_file_sources(settings, Stop(), environment_of(context))
+    return ask_ahead(context, question, lambda _: lambda pipeline, _: pipeline.run(sources), sizes)
+
+
+def _import(
+    context: click.Context, settings: Settings, keys: dict[str, str], question: Question | None
+) -> int:
+    """Send, print a report and return the exit code. A question that is still open is asked on the way."""
+    flags, environment = context.params, environment_of(context)
     tally, stop = Tally(), Stop()
     sources = make_file_sources(settings, stop, environment)
     started = environment.clock.monotonic()
     with opened_to_send(settings, keys) as (ledger, rejects), interrupts.catching_signals(stop) as caught:
-        asks = settings.target.asks_first and not flags["yes"]
-        observer = ImportObserver(settings, environment, asks=asks, quiet=flags["quiet"] or flags["as_json"])
+        quiet = flags["quiet"] or flags["as_json"]
+        observer = ImportObserver(settings, environment, quiet=quiet, question=question)
         run = Run(settings, keys, ledger, rejects, tally, stop, observer, environment)
         run.begin("import")
         with observer:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import click
@@ -16,7 +19,9 @@ from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
 from km_cli.inputs import Source
+from km_cli.inputs.discovery import find_files
 from km_cli.run import interrupts
+from km_cli.run.backfill import Own
 from km_cli.run.stopping import Stop
 
 
@@ -57,3 +62,26 @@ def make_backfill_sources(context: click.Context, settings: Settings) -> tuple[B
             if is_read_apart(table) and (not names or table.name in names)
         },
     )
+
+
+def sizes_of_backfill(
+    sources: Sequence[BackfillSource], settings: Settings, own: Own
+) -> dict[str, int] | None:
+    """Return the bytes of each file that a backfill would look at, for its progress.
+
+    The files are looked for once more when their turn comes, and problems are reported then. None if they
+    cannot be listed. Files of km-cli's `own` are left out, as the backfill leaves them out.
+    """
+    mine = {os.path.realpath(path) for path, _ in own}
+    sizes: dict[str, int] = {}
+    for source in sources:
+        zone = (source.settings or settings).time_options.timezone
+        try:
+            found = find_files(source.patterns, source.selection.since, source.selection.until, zone)
+        except UsageError:
+            return None
+        for file in found.files:
+            with suppress(OSError, ValueError):
+                if os.path.realpath(file) not in mine:
+                    sizes[file] = os.stat(file).st_size
+    return sizes

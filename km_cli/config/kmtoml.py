@@ -270,6 +270,10 @@ class KmToml(_Table, frozen=True):
         Meta(description="the members' file: its path, and a column for each persona"),
     ] = msgspec.field(default_factory=dict)
     delivery: DeliveryTable = DeliveryTable()
+    plans: Annotated[
+        dict[Text, Positive],
+        Meta(description="table from a plan of Kissmetrics to its events a month, for the question"),
+    ] = msgspec.field(default_factory=dict)
     backfill: list[BackfillTable] = msgspec.field(default_factory=list)
 
 

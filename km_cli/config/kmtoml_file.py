@@ -21,7 +21,7 @@ from km_cli.config.kmtoml import (
     PersonaTable,
     SiteTable,
 )
-from km_cli.errors import UsageError, did_you_mean
+from km_cli.errors import UsageError, Where, did_you_mean
 
 _LARGEST = 1 << 20
 """Bytes; a km.toml written by hand has far fewer."""
@@ -39,7 +39,9 @@ def read(path: Path) -> KmToml:
     except UnicodeDecodeError:
         raise UsageError(f"{path}: the file is not UTF-8", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: {error}", f"{_SEE_SCHEMA}; text needs quotation marks") from None
+        where = _where(path, content, str(error))
+        hint = f"{_SEE_SCHEMA}; text needs quotation marks"
+        raise UsageError(f"{path}: {error}", hint, where=where) from None
     except ValueError:
         # Python refuses to convert thousands of digits, and tomllib does not catch that error.
         raise _too_large(f"{path}:") from None
@@ -55,6 +57,19 @@ def read(path: Path) -> KmToml:
         several = _SEVERAL.fullmatch(message)
         hint = _IN_PERSONA.format(several["name"]) if several else _SEE_SCHEMA
         raise UsageError(f"{path}: {message}", hint) from None
+
+
+_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
+"""The end of the message of tomllib, which has no other form of the place before Python 3.14."""
+
+
+def _where(path: Path, content: bytes, message: str) -> Where | None:
+    """Return the place of a mistake in TOML, None if it is the end of the file."""
+    if not (found := _PLACE.search(message)):
+        return None
+    line, column = int(found[1]), int(found[2])
+    text = _unified(content.decode("utf-8-sig")).split("\n")[line - 1]
+    return Where(str(path), line, text, cell=text[column - 1 :])
 
 
 _SEVERAL = re.compile(r"(?:.*\.)?columns\.(?P<name>user|account): Expected .*, got a list")

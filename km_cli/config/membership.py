@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from km_cli.config.files import expanded
-from km_cli.errors import InputError, UsageError, did_you_mean
+from km_cli.errors import InputError, UsageError, Where, did_you_mean
 from km_cli.inputs import Opened, Source, open_reader
 from km_cli.mapping import (
     AmbiguousTime,
@@ -98,7 +98,10 @@ class _MembersReader:
             digest.update(item.raw if isinstance(item, Gap) else _row(item).raw)
             if isinstance(item, Reject):
                 place = f"{source}, line {item.row.line}"
-                raise InputError(f"{place}: {item.reason}", _CORRECT, plain=f"{place}: {item.code}")
+                where = Where(source, item.row.line, item.row.raw)
+                raise InputError(
+                    f"{place}: {item.reason}", _CORRECT, plain=f"{place}: {item.code}", where=where
+                )
             if isinstance(item, Row):
                 self._add(item, members)
         members.digest = digest.hexdigest()
@@ -122,6 +125,7 @@ class _MembersReader:
                 f"but according to line {before} to {_joined(other.identities)} at the same time",
                 "add the times of each membership, in columns that [members] names as since and until",
                 plain=f"{place}: the membership contradicts line {before}",
+                where=Where(row.source, row.line, row.raw, cell=actor),
             )
         self._lines[actor, membership] = row.line
 
@@ -132,7 +136,10 @@ class _MembersReader:
             return self._times[role].moment(text)
         except BadTime as error:
             place = f"{row.source}, line {row.line}, {role}"
-            raise InputError(f"{place}: {error}", _CORRECT, plain=f"{place}: not a time") from None
+            where = Where(row.source, row.line, row.raw, role, text)
+            raise InputError(
+                f"{place}: {error}", _CORRECT, plain=f"{place}: not a time", where=where
+            ) from None
         except AmbiguousTime as error:
             place = f"{row.source}, line {row.line}, {role}"
             raise InputError(
@@ -140,6 +147,7 @@ class _MembersReader:
                 "write the times of the members' file as 2024-01-31 or 2024-01-31 10:20 (--time-format is "
                 "for the log)",
                 plain=f"{place}: the time is not clear",
+                where=Where(row.source, row.line, row.raw, role, text),
             ) from None
 
 

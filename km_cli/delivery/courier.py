@@ -17,7 +17,7 @@ from km_cli.delivery.concurrency import Concurrency
 from km_cli.delivery.policy import Breaker, Budget, Pacing, Policy, backoff
 from km_cli.delivery.stops import RESUME, Stops
 from km_cli.errors import KmError, Outage
-from km_cli.model import Answer, AnswerKind, Outcome, PlannedCall, Receipt
+from km_cli.model import Answer, AnswerKind, Outcome, PlannedCall, Receipt, Trouble
 
 NOT_SENT = "not sent"
 """The reason in the receipt of a call that is pending because its turn never came."""
@@ -75,6 +75,7 @@ class Courier:
         self._stops = Stops(policy)
         self._is_proven = False  # whether the destination has acknowledged a call in this run
         self._cause = ""
+        self._failing_since: float | None = None  # the first failure since the last acknowledgement
         self.paused_until = now
         self.in_flight = 0
         self.retried = 0
@@ -176,6 +177,21 @@ class Courier:
             self._resolve(planned_call, Outcome.PENDING, reasons.get(number, NOT_SENT))
         return self.take_receipts()
 
+    def trouble(self, now: float) -> Trouble | None:
+        """Return the reason why no calls get through, None while they do."""
+        is_asked = self.paused_until > now
+        if not self._unresolved or not (is_asked or self._failing_since is not None):
+            return None
+        since = now if self._failing_since is None else self._failing_since
+        return Trouble(self._cause, since, self._next_try(now), is_asked)
+
+    def _next_try(self, now: float) -> float | None:
+        """Return when the next call goes; None if the answer to one is awaited before."""
+        wait = self._wait_of_all(now)
+        if not self._ready and self._delayed:
+            wait = max(wait, self._delayed[0][0] - now, self._budget.wait(now))
+        return now + wait if wait < math.inf and (self._ready or self._delayed) else None
+
     def fail(self, error: KmError | None) -> None:
         """End the run, unless another error has ended it before."""
         self.failure = self.failure or error
@@ -240,6 +256,7 @@ class Courier:
     def _acknowledge(self, request: Request, now: float) -> None:
         self._is_wary = False
         self._is_proven = True
+        self._failing_since = None
         self._stops.acknowledged()
         self._budget.acknowledged(len(request.calls))
         self._breaker.acknowledged(now)
@@ -260,6 +277,8 @@ class Courier:
 
     def _retry(self, request: Request, answer: Answer, now: float) -> None:
         self._cause = answer.reason
+        if self._failing_since is None:
+            self._failing_since = now
         if answer.is_overload:
             self._concurrency.overloaded(request.sent, now)
         if self._is_wary:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from km_cli.delivery.courier import Courier, Request
 from km_cli.delivery.stops import RESUME
 from km_cli.errors import KmError, Unavailable
-from km_cli.model import Answer, PlannedCall, Receipt
+from km_cli.model import Answer, PlannedCall, Receipt, Trouble
 from km_cli.protocols import Clock
 
 _TICK = 0.2
@@ -57,6 +57,12 @@ class Driver(ABC):
     def pause(self) -> float:
         """How many seconds the destination still asks us to wait (Retry-After)."""
         return max(0.0, self._courier.paused_until - self._clock.monotonic())
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """The reason why no calls get through at present, if they do not."""
+        with self._lock:
+            return self._courier.trouble(self._clock.monotonic())
 
     @property
     def is_idle(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, ClassVar
 
-from km_cli.errors import InputError, Unclosed
+from km_cli.errors import InputError, Unclosed, Where
 from km_cli.inputs.base import (
     BOM,
     LONGEST_RECORD,
@@ -28,6 +28,9 @@ from km_cli.model import Gap, Reject, Row
 from km_cli.model.making import maker
 
 BAD_QUOTING = "text follows a closing quotation mark (a quotation mark inside a quoted field is doubled)"
+
+_SHOWN = 1 << 10
+"""Bytes of a line that an error keeps, to show them."""
 
 _row = maker(Row)
 
@@ -162,11 +165,13 @@ class _Feed:
         self, where: str = "by the end of the file", kind: type[InputError] = Unclosed
     ) -> InputError:
         """Return the error for a quotation mark in the record that is not closed so far."""
-        line = self.line + self._last_opening()
+        number = self._last_opening()
+        line = self.line + number
         return kind(
             f"{self._source}, line {line}: a quotation mark is opened here and not closed {where}",
             f"correct line {line} (a quotation mark inside a quoted field is doubled) and run again: "
             "rows that were sent are not sent twice",
+            where=Where(self._source, line, self.raw[number][:_SHOWN]) if self.raw else None,
         )
 
     def _last_opening(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from km_cli.errors import MOST_LISTED, InputError
+from km_cli.errors import MOST_LISTED, InputError, Where
 from km_cli.inputs.messages import excerpt, shell_command
 from km_cli.kissmetrics import LONGEST_NAME
 
@@ -44,10 +44,10 @@ def header_columns(source: str, line: int, cells: list[str], delimiter: str, end
         if len(columns) > 2 and columns[-1] == "" and "" not in columns[:-1]:
             raise _delimiter_last(source, place, delimiter, end)
         _check_header(place, columns, delimiter)
-    except InputError:
-        if _NO_HEADER.match(columns[0]):
-            raise _comment(source, line, columns[0]) from None
-        raise
+    except InputError as error:
+        found = _comment(source, line, columns[0]) if _NO_HEADER.match(columns[0]) else error
+        found.where = Where(source, line, delimiter.join(cells))
+        raise found from None
     return columns
 
 

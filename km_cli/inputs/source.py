@@ -7,11 +7,10 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterable
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from km_cli.errors import CutShort, ReadError, Rewritten, UsageError, did_you_mean
+from km_cli.errors import CutShort, ReadError, Rewritten, UsageError
 from km_cli.inputs.base import Check, FormatOptions, no_check
 from km_cli.inputs.compression import (
     Bytes,
@@ -24,15 +23,13 @@ from km_cli.inputs.compression import (
 )
 from km_cli.inputs.encoding import Transcoded, check_encoding, undecodable
 from km_cli.inputs.messages import path_text, shell_word
+from km_cli.inputs.misnamed import absent, folder_named
 from km_cli.inputs.unsupported import check_kind
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 _BLOCK = 1 << 20
-_MOST_BESIDE = 10_000
-"""Names in a folder that are looked at, to propose one for a file that is missing."""
-
 _LAST = 1 << 12
 """Bytes before the place of reading; if they change, the file was rewritten."""
 
@@ -42,16 +39,36 @@ _ANY = FormatOptions()
 class Stream:
     """Reads the unpacked bytes. Its errors say after how many of them reading failed."""
 
-    def __init__(self, name: str, raw: Bytes, packer: str = "", *, is_verified: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        raw: Bytes,
+        packer: str = "",
+        *,
+        is_verified: bool = False,
+        place: Callable[[], int] | None = None,
+    ) -> None:
         """`packer` is the program that packed the input, "" for none.
 
-        `is_verified` if a packed input was checked for damage before (`Source.verify`).
+        `is_verified` if a packed input was checked for damage before (`Source.verify`). `place` returns how
+        many bytes of the file were read.
         """
         self._name = name
         self._packer = packer
         self._is_verified = is_verified
         self._raw = raw
         self._offset = 0
+        self._place = place
+
+    def bytes_of_file(self, length: int | None) -> int:
+        """Return about how many bytes of the file hold the first `length` bytes of its content.
+
+        None is for all content that was read. The result is exact for a plain file; for a packed or converted
+        one it follows from the ratio so far. It is 0 if the input can be read only once.
+        """
+        if self._place is None or not self._offset:
+            return 0
+        return self._place() if length is None else length * self._place() // self._offset
 
     def read(self, size: int = _BLOCK) -> bytes:
         """Return up to `size` bytes, b"" at the end. Raises ReadError with the offset reached."""
@@ -130,27 +147,6 @@ def _rewritten(name: str, offset: int) -> Rewritten:
     )
 
 
-def _absent(path: Path, name: str) -> UsageError:
-    if path.is_symlink():
-        return UsageError(
-            f"{name} is a link to {path_text(os.path.realpath(path))}, which does not exist",
-            "repair the link, or name the file itself",
-        )
-    return UsageError(f"{name}: there is no such file", _near(path))
-
-
-def _near(path: Path) -> str:
-    """Return a hint: which file in the same folder may be meant."""
-    if not path.parent.is_dir():
-        return f"check the path: the folder {path_text(path.parent)} does not exist"
-    try:
-        with os.scandir(path.parent) as entries:
-            beside = [entry.name for entry in islice(entries, _MOST_BESIDE)]
-    except OSError:
-        beside = []
-    return did_you_mean(path.name, beside, "check the path", lambda near: path_text(path.with_name(near)))
-
-
 class Stamp(NamedTuple):
     """Device, inode, size in bytes and time in ns since 1970: a file that keeps them was not touched."""
 
@@ -177,6 +173,10 @@ class _Pinned(io.RawIOBase):
         self._file = file
         self._at = 0
         self._last = b""
+
+    def place(self) -> int:
+        """Return how many bytes were read."""
+        return self._at
 
     def readable(self) -> bool:
         return True
@@ -300,24 +300,26 @@ class Source:
         try:
             is_folder = stat.S_ISDIR(self.path.stat().st_mode)
         except FileNotFoundError:
-            raise _absent(self.path, self.name) from None
+            raise absent(self.path, self.name) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise UsageError(f"{self.name}: cannot be opened: {reason}", "check the path") from None
         if is_folder:
-            raise UsageError(f"{self.name} is a folder", f"name the files in it: {self.name}/*.csv")
+            raise folder_named(self.path, self.name)
 
     def open(self, *, only_unpacked: bool = False) -> Stream:
         """Return the content from its start, unpacked (as its first bytes say, not its name) and in UTF-8.
 
         With `only_unpacked` the content stays in its own encoding.
         """
-        raw = self._raw()
+        pinned = _Pinned(self.name, self._file) if self._file >= 0 else None
+        raw: io.BufferedReader = self._raw() if pinned is None else io.BufferedReader(pinned)
         try:
             content, packer = unpack(self.name, raw)
             if self.format_options.encoding and not only_unpacked:
                 content = Transcoded(content, self.format_options.encoding)
-            return Stream(self.name, content, packer, is_verified=self._file >= 0)
+            place = pinned.place if pinned else None
+            return Stream(self.name, content, packer, is_verified=pinned is not None, place=place)
         except OSError as error:
             raw.close()
             raise _unreadable(self.name, 0, error) from None
@@ -329,8 +331,6 @@ class Source:
         if self.path is None:
             assert self._stdin is not None
             return self._stdin
-        if self._file >= 0:
-            return io.BufferedReader(_Pinned(self.name, self._file))
         try:
             return self._opens(self.path)
         except OSError as error:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from km_cli.errors import InputError
+from km_cli.errors import InputError, Where
 from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
 from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader, time_reader
 from km_cli.mapping.columns import Columns, PersonaColumns
@@ -81,7 +81,7 @@ class Mapper:
         self._properties = properties_reader(columns, found, tabular=tabular)
         self._cells = cells_reader(columns, found, tabular=tabular)
         self._event, self._id = cell(columns.event), cell(columns.id)
-        self._timestamp = time_reader(columns, cell)
+        self._timestamp, self._time_column = time_reader(columns, cell), columns.timestamp
         if columns.event_name:
             self._event = lambda _: columns.event_name
         if columns.at:
@@ -148,7 +148,7 @@ class Mapper:
         except (BadRow, BadIdentity, BadTime) as error:
             return self._refused(row, error)
         except AmbiguousTime as error:
-            raise _ambiguous(row, error) from None
+            raise _ambiguous(row, error, self._time_column, time) from None
         has_findings = is_part or self._times.leap_second or self._several or withheld
         findings = tuple(self._findings(row, identities, withheld)) if has_findings else ()
         empty = self._properties.width - len(properties)
@@ -310,9 +310,10 @@ def _identity_reader(used: PersonaColumns, cell: Callable[[str], ReadCell]) -> R
     return read
 
 
-def _ambiguous(row: Row, error: AmbiguousTime) -> InputError:
+def _ambiguous(row: Row, error: AmbiguousTime, column: str, time: str) -> InputError:
     place = f"{row.source}, line {row.line}"
-    return InputError(f"{place}: {error}", error.cure, plain=f"{place}: its time is ambiguous")
+    where = Where(row.source, row.line, row.raw, column, time)
+    return InputError(f"{place}: {error}", error.cure, plain=f"{place}: its time is ambiguous", where=where)
 
 
 def _own_names(columns: Columns, personas: Sequence[Persona]) -> tuple[frozenset[str] | None, ...]:

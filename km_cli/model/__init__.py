@@ -21,8 +21,8 @@ from km_cli.model.calls import (
     Wired,
     part_of,
 )
-from km_cli.model.counts import Held, held_keys, instance_keys, is_event_key
-from km_cli.model.delivery import Answer, AnswerKind, Outcome, Receipt
+from km_cli.model.counts import Forecast, Held, held_keys, instance_keys, is_event_key
+from km_cli.model.delivery import Answer, AnswerKind, Outcome, Receipt, Trouble
 from km_cli.model.events import Event, Persona, PersonaPart
 from km_cli.model.known import (
     NO_EVENT,
@@ -53,6 +53,7 @@ __all__ = [
     "Claim",
     "Event",
     "Finding",
+    "Forecast",
     "Gain",
     "Gap",
     "Held",
@@ -79,6 +80,7 @@ __all__ = [
     "Set",
     "Slot",
     "Timed",
+    "Trouble",
     "Wired",
     "held_keys",
     "instance_keys",

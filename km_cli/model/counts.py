@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from km_cli.model.known import NO_EVENT, Gain, Slot
@@ -14,6 +15,9 @@ class Held(NamedTuple):
     events: int = 0
     properties: int = 0
 
+
+Forecast = Mapping[str, Mapping[str, Held]]
+"""What Kissmetrics will hold, by site and persona."""
 
 _PROPERTY_KEY = 12
 """Bytes in the key of a property's instances: the digests of the person and of the property's name."""

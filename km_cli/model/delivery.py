@@ -41,6 +41,19 @@ class AnswerKind(Enum):
     """No call can get through until a person has changed something. The run ends at once."""
 
 
+class Trouble(NamedTuple):
+    """The reason why a destination takes no calls at present, for people who watch the run.
+
+    `since` and `until` are in monotonic seconds: when it began, and when the next call goes, None while an
+    answer is awaited. `is_asked` if the destination asked for the wait (Retry-After).
+    """
+
+    reason: str
+    since: float
+    until: float | None
+    is_asked: bool = False
+
+
 class Answer(NamedTuple):
     """A destination's answer, classified.
 

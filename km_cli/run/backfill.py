@@ -167,6 +167,7 @@ class Backfill:
             state = self._state(file, asked)
         except (UsageError, ReadError) as error:
             state, problem = "failed", error
+        self._observer.passed(file)
         self._note(source, file, state, problem)
 
     def _note(self, source: BackfillSource, file: str, state: str, problem: KmError | None) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from km_cli.errors import InputError, ReadError
+from km_cli.errors import InputError, ReadError, Where
 from km_cli.inputs import Opened
 from km_cli.inputs.messages import shell_word
 from km_cli.mapping import Mapping
+from km_cli.mapping.cells import cell_readers
 from km_cli.model import NANOSECONDS, Event, Gap, Reject, Row
 from km_cli.run.batch import BatchBuilder, Mapped, raw_of
 from km_cli.run.doubts import cure_of_future
@@ -86,6 +87,7 @@ def judge(first: Iterable[Mapped], opened: Opened, mapping: Mapping, now: float)
             f"{message}, the first in line {bad[0].row.line}: {bad[0].reason}",
             _what_to_do(bad, opened, mapping, now),
             plain=f"{message} ({bad[0].code})",
+            where=_where(bad[0], opened, mapping),
         )
 
 
@@ -100,7 +102,17 @@ def judge_conflicts(batch: BatchBuilder, source: str) -> None:
             "if they are different events (logs of several hosts), add --overlap separate; if they are the "
             "same events with changed values (a new export), add --overlap repeats",
             plain=message,
+            where=Where(found[0].row.source, found[0].row.line, found[0].row.raw),
         )
+
+
+def _where(bad: Reject, opened: Opened, mapping: Mapping) -> Where:
+    """Return the place of a bad row, with the cell if its time is bad."""
+    row, column = bad.row, mapping.columns.timestamp
+    if bad.code != "time" or not column or row.values is None:
+        return Where(row.source, row.line, row.raw)
+    read = cell_readers(opened.columns, tabular=opened.format.is_tabular)(column)
+    return Where(row.source, row.line, row.raw, column, read(row.values))
 
 
 def _what_to_do(bad: list[Reject], opened: Opened, mapping: Mapping, now: float) -> str:

@@ -16,7 +16,7 @@ from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger
 from km_cli.mapping import ColumnsSeen, ConditionsSeen, EventsSeen, LeftOut, Mapping, Selection
-from km_cli.model import Finding, Gap, Row
+from km_cli.model import Finding, Forecast, Gap, Row
 from km_cli.protocols import Clock
 from km_cli.run.batch import Batch, BatchBuilder, BatchSink, Mapped, raw_of
 from km_cli.run.cursor import Cursor, FixedCursor, HeldBack
@@ -26,7 +26,7 @@ from km_cli.run.meanings import Meanings
 from km_cli.run.observer import Observer
 from km_cli.run.opening import Mappers, Openings, span_of
 from km_cli.run.overlaps import Ahead, Overlaps, Span
-from km_cli.run.row_planner import Forecast, RowPlanner
+from km_cli.run.row_planner import RowPlanner
 from km_cli.run.stopping import Stopped
 from km_cli.run.tally import Tally
 
@@ -161,6 +161,7 @@ class Pipeline:
 
     def _take(self, opened: Opened, may_grow: Callable[[], bool] | None) -> bool:
         reading, mapping, state, behind, same = self._openings.opening_for(opened)
+        self._observer.began(opened)
         self._observer.opened(opened.source.name, mapping.columns, reading)
         self._sees_all = self._sees_all and not reading.rows and not opened.format.holds_rejects
         if self._counts_known:
@@ -299,6 +300,7 @@ class Pipeline:
         self._read += batch.rows
         self._rejected += batch.rejected
         cursor.advance(batch)
-        self._observer.shipping()
-        self._sink.ship(Batch(self._rows.with_forecast(batch.plans), cursor.reading, at_end))
+        made = Batch(self._rows.with_forecast(batch.plans), cursor.reading, at_end)
+        self._observer.shipping(made, self.forecast)
+        self._sink.ship(made)
         self._observer.shipped(self._tally, cursor.reading)

@@ -9,13 +9,13 @@ from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.errors import KmError, TooManyFindings
 from km_cli.ledger import Ledger
+from km_cli.model import Forecast
 from km_cli.planning import no_bytes
 from km_cli.rules import is_harmless
 from km_cli.run.batch import Batch
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
 from km_cli.run.process import look_for_cycles_seldom
-from km_cli.run.row_planner import Forecast
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
 

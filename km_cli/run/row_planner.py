@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from km_cli.config.settings import Settings
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import ANONYMOUS, WITHHELD, Columns, LeftOut
-from km_cli.model import NANOSECONDS, Event, Finding, Held, Persona, Reject, Row, RowPlan
+from km_cli.model import NANOSECONDS, Event, Finding, Forecast, Persona, Reject, Row, RowPlan
 from km_cli.model import Sequence as Calls
 from km_cli.planning import Encode, Planner
 from km_cli.planning.forecast import Forecaster
@@ -25,9 +25,6 @@ _NOT_TAKEN = {
     WITHHELD: "it only names an alias and is skipped",
 }
 """Messages about rows that are not taken, by the code of their finding."""
-
-Forecast = dict[str, dict[str, Held]]
-"""What Kissmetrics will hold, by site and persona."""
 
 
 class RowPlanner:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from km_cli.delivery import NOT_SENT, Driver
 from km_cli.ledger import Ledger
-from km_cli.model import Outcome, PlannedCall, Receipt, Wired
+from km_cli.model import Outcome, PlannedCall, Receipt, Trouble, Wired
 from km_cli.protocols import Clock, Destination
 from km_cli.rejects import RejectsFile, refused
 from km_cli.run.batch import Batch
@@ -37,7 +37,7 @@ class Sending:
         rejects: RejectsFile,
         tally: Tally,
         stop: Stop,
-        tick: Callable[[Tally], None],
+        tick: Callable[[Tally, Trouble | None], None],
         clock: Clock,
     ) -> None:
         self._ledger = ledger
@@ -176,7 +176,7 @@ class Sending:
                     self._tally.last_failure = receipt.reason
             self._unsettled.append(receipt)
         calls.retried = self._pool.retried
-        self._tick(self._tally)
+        self._tick(self._tally, self._pool.trouble)
 
     def _left_without(self, receipts: Sequence[Receipt]) -> list[Receipt]:
         """Return receipts that reject the aliases of refused calls, which would be without data (I3)."""

@@ -12,13 +12,13 @@ from km_cli.config.sites import Site
 from km_cli.destinations.base import QueryEncoder
 from km_cli.destinations.tracker import TrackerTarget
 from km_cli.inputs import FormatOptions, Source
-from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import ColumnOptions, Columns, Selection, TimeOptions
-from km_cli.model import Finding, Outcome, Overlap, PlannedCall, Receipt, Row, RowPlan, Wired
-from km_cli.model import Sequence as Calls
+from km_cli.ledger import Ledger
+from km_cli.mapping import ColumnOptions, Selection, TimeOptions
+from km_cli.model import Outcome, Overlap, PlannedCall, Receipt, Row, Wired
 from km_cli.planning import Collisions
 from km_cli.run.batch import Batch
 from km_cli.run.clock import SystemClock
+from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
 from km_cli.run.stopping import Stopped
 from km_cli.run.tally import Tally
@@ -56,25 +56,6 @@ def settings(ledger: Path, **changes: Any) -> Settings:
         "environment": {},
     }
     return Settings(**{**fields, **changes})
-
-
-class Nobody:
-    """An observer that looks away."""
-
-    def opened(self, source: str, columns: Columns, reading: Reading) -> None:
-        """Nothing to do."""
-
-    def planned(self, sequence: Calls, plan: RowPlan) -> None:
-        """Nothing to do."""
-
-    def doubted(self, finding: Finding) -> None:
-        """Nothing to do."""
-
-    def shipping(self) -> None:
-        """Nothing to do."""
-
-    def shipped(self, tally: Tally, reading: Reading) -> None:
-        """Nothing to do."""
 
 
 class SentCall(NamedTuple):
@@ -134,7 +115,7 @@ def run(
     sink = Acknowledging(opened, tally, batches)
     try:
         chosen = settings(ledger, **changes)
-        Pipeline(chosen, opened, sink, tally, Nobody(), SystemClock()).run(map(Source, map(str, files)))
+        Pipeline(chosen, opened, sink, tally, Observer(), SystemClock()).run(map(Source, map(str, files)))
     except Stopped:
         pass
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +12,9 @@ from km_cli.cli.conclusion import MOST_PROBLEMS_SHOWN, problems
 from km_cli.cli.monitoring.journal import Journal
 from km_cli.cli.monitoring.metrics import Measured, check_metrics, write_metrics
 from km_cli.cli.monitoring.ping import Ping, check_ping
+from km_cli.cli.terminal.asking import ImportObserver
 from km_cli.cli.terminal.described import described
-from km_cli.cli.terminal.observer import ImportObserver
+from km_cli.cli.terminal.question import Question
 from km_cli.config.backfill import BackfillSource
 from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
@@ -21,6 +22,7 @@ from km_cli.config.settings import Settings
 from km_cli.errors import KmError, LedgerBusy, UsageError
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
+from km_cli.model import Trouble
 from km_cli.protocols import Clock
 from km_cli.run.backfill import BackfillSummary
 from km_cli.run.tally import Tally
@@ -153,9 +155,16 @@ class BackfillObserver(ImportObserver):
     """Observes a backfill: counts the files by the columns described for them, and keeps the journal."""
 
     def __init__(
-        self, settings: Settings, environment: Environment, reporter: Reporter, *, asks: bool, quiet: bool
+        self,
+        settings: Settings,
+        environment: Environment,
+        reporter: Reporter,
+        *,
+        quiet: bool,
+        question: Question | None = None,
+        sizes: Mapping[str, int] | None = None,
     ) -> None:
-        super().__init__(settings, environment, asks=asks, quiet=quiet)
+        super().__init__(settings, environment, quiet=quiet, question=question, sizes=sizes)
         self._reporter = reporter
         self._members = settings.members.personas if settings.members else frozenset()
         self.columns: dict[str, int] = {}
@@ -167,9 +176,9 @@ class BackfillObserver(ImportObserver):
         self.columns[description] = self.columns.get(description, 0) + 1
         self._reporter.journal.write("input", file=source, columns=description, behind=reading.length)
 
-    def tick(self, tally: Tally) -> None:
+    def tick(self, tally: Tally, trouble: Trouble | None) -> None:
         """Show the progress on the terminal and in the journal."""
-        super().tick(tally)
+        super().tick(tally, trouble)
         self._reporter.progress(tally)
 
     def looked(self, source: str, file: str, state: str, problem: KmError | None = None) -> None:

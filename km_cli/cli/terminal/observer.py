@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from types import TracebackType
-from typing import TextIO
-
-import click
+from typing import Self
 
 from km_cli.cli.terminal import show
 from km_cli.cli.terminal.described import described
-from km_cli.cli.terminal.progress import ProgressBar, total_bytes
+from km_cli.cli.terminal.extent import Extent, sizes_of
+from km_cli.cli.terminal.progress import ProgressBar
 from km_cli.cli.terminal.sequences import sequence_lines
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
-from km_cli.errors import Exit
+from km_cli.inputs import Opened
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
-from km_cli.model import Finding, RowPlan, Sequence
+from km_cli.model import Finding, RowPlan, Sequence, Trouble
 from km_cli.run.observer import Observer
 from km_cli.run.tally import Tally
 
@@ -92,41 +88,18 @@ class RunObserver(Observer):
             for line in sequence_lines(sequence, plan):
                 show.say(line, to_stderr=to_stderr)
 
-
-def terminal(environment: Environment) -> TextIO | None:
-    """Return where a person can answer: standard input, else the terminal of this process, if any."""
-    if environment.stdin.isatty():
-        return environment.stdin
-    if not environment.shows_progress:
-        return None
-    try:
-        return open("/dev/tty", encoding="utf-8")
-    except OSError:
-        return None
+    def print_beginning(self) -> None:
+        """Print the columns and the first calls on standard error, where the summary is not."""
+        self.print_inputs(to_stderr=True)
+        self.print_first(to_stderr=True)
+        self.print_doubts()
 
 
-@contextmanager
-def reading_from(source: TextIO | None) -> Iterator[None]:
-    """Read the answers to questions from `source`, since standard input may be the log."""
-    before = sys.stdin
-    sys.stdin = source or before
-    try:
-        yield
-    finally:
-        sys.stdin = before
+class ProgressObserver(RunObserver):
+    """Shows the progress on a terminal.
 
-
-class Declined(click.Abort):
-    """The answer to the question was no, or Ctrl-C. `exit` is the code that the ledger notes for the run."""
-
-    exit = Exit.INTERRUPTED
-
-
-class ImportObserver(RunObserver):
-    """Observes an import: asks for confirmation if it should, and shows the progress on a terminal.
-
-    It asks once a run, before the first batch that sends something. By then the columns are known, so that
-    the question can show what would be sent; a wrong column would be wrong in every later batch as well.
+    `sends` is false for a dry run. `sizes` are the bytes of each file, by default those of the settings'
+    files. `note` stands at the end of the line.
     """
 
     def __init__(
@@ -134,70 +107,62 @@ class ImportObserver(RunObserver):
         settings: Settings,
         environment: Environment,
         *,
-        asks: bool,
         quiet: bool,
         keep: int = _ROWS_SHOWN,
+        sends: bool = True,
+        sizes: Mapping[str, int] | None = None,
+        note: str = "",
     ) -> None:
         super().__init__(settings, keep)
-        self._stdin = environment.stdin
-        self._terminal = terminal(environment) if asks else None
-        self._asks = self._terminal is not None
-        shows = environment.shows_progress and not quiet
-        total = partial(
-            total_bytes, settings.files, encoding=settings.format_options.encoding, limit=settings.limit
-        )
-        self._bar = ProgressBar(total(), environment.clock) if shows else None
-        self._behind = 0
-        self._at = 0
+        self._bar: ProgressBar | None = None
+        self._tally = Tally()
+        if not environment.shows_progress or quiet:
+            return
+        if sizes is None and settings.limit is None:
+            sizes = sizes_of(settings.files)
+        # With --limit a run ends early: no percentage is shown rather than a wrong one.
+        self._extent = Extent(sizes if settings.limit is None else None)
+        self._bar = ProgressBar(self._extent, environment.clock, sends=sends, note=note)
 
-    def __enter__(self) -> ImportObserver:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Remove the progress from the screen. It comes back with the next update."""
         if self._bar is not None:
             self._bar.stop()
-        if self._terminal is not None and self._terminal is not self._stdin:
-            self._terminal.close()
+
+    def began(self, opened: Opened) -> None:
+        """Begin to follow an input."""
+        if self._bar is not None:
+            self._extent.begin(opened)
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
-        """Keep the described columns, and add the input before this one to the progress."""
+        """Keep the described columns. The rows that earlier runs have read are done."""
         super().opened(source, columns, reading)
-        self._behind += self._at
-        self._at = reading.length
+        if self._bar is not None:
+            self._extent.move(reading.length, known=True)
 
-    def shipping(self) -> None:
-        """Ask before the first batch that sends something."""
-        if self._asks and self.first:
-            self._asks = False
-            self._ask()
-
-    def _ask(self) -> None:
-        """Show the first calls on standard error, where the summary is not, and ask for confirmation."""
-        self.print_inputs(to_stderr=True)
-        self.print_first(to_stderr=True)
-        self.print_doubts()
-        sites = " and ".join(repr(site.name) for site in self._settings.people.sites)
-        question = f"\nSend to Kissmetrics, site {sites}? This cannot be undone"
-        # Nothing is in flight yet, so Ctrl-C means no. Afterwards it means: finish what is in flight.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            with reading_from(self._terminal):
-                if not click.confirm(question, err=True):
-                    raise click.Abort
-        except click.Abort:
-            show.complain("nothing new was sent", "try it first with dry-run, --to local or --limit 10")
-            raise Declined from None
-        finally:
-            signal.signal(signal.SIGINT, before)
+    def passed(self, file: str) -> None:
+        """Show that a backfill is done with a file."""
+        if self._bar is not None:
+            self._extent.passed(file)
+            self._bar.update(self._tally)
 
     def shipped(self, tally: Tally, reading: Reading) -> None:
         """Show the progress."""
-        self._at = reading.length
-        self.tick(tally)
-
-    def tick(self, tally: Tally) -> None:
-        """Show the receipts since the last tick."""
+        self._tally = tally
         if self._bar is not None:
-            self._bar.update(tally, self._behind + self._at)
+            self._extent.move(reading.length)
+            self._bar.update(tally)
+
+    def tick(self, tally: Tally, trouble: Trouble | None) -> None:
+        """Show the receipts since the last tick, and what is wrong at the moment."""
+        self._tally = tally
+        if self._bar is not None:
+            self._bar.update(tally, trouble)

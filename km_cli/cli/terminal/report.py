@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from km_cli.cli.terminal.estimate import estimate
 from km_cli.cli.terminal.findings import is_coloured, print_findings
 from km_cli.cli.terminal.observer import RunObserver
-from km_cli.cli.terminal.show import counted, say, table
+from km_cli.cli.terminal.show import complain, counted, say, table
 from km_cli.config.settings import Settings
 from km_cli.mapping import ANONYMOUS
-from km_cli.model import Held
-from km_cli.run.row_planner import Forecast
+from km_cli.model import Forecast, Held
 from km_cli.run.tally import Tally
 
 FILES = {
@@ -163,9 +163,10 @@ def print_dry_run(
     table(lines)
     _print_normalised(tally)
     print_findings(tally, in_colour=is_coloured(settings.environment), worst=True, all_places=all_places)
-    _print_forecast(forecast)
+    print_forecast(forecast)
     if calls.planned and settings.target.seconds_a_call:
-        say(f"\nAn import would take about {_duration(settings, calls.planned)}.")
+        found = estimate(settings, calls.planned)
+        say(f"\nAn import would take about {found.duration} (at {found.rate:,.0f} calls per second).")
     say("Nothing was sent or written.")
 
 
@@ -190,7 +191,7 @@ def _print_normalised(tally: Tally) -> None:
         say("normalised: " + ", ".join(f"{number:,} {names[number > 1]}" for number, names in found))
 
 
-def _print_forecast(forecast: Forecast) -> None:
+def print_forecast(forecast: Forecast, *, to_stderr: bool = False) -> None:
     """Print the forecast: what Kissmetrics would hold after the import, including earlier runs."""
     lines = [
         (f"  {persona}" + (f", {site}" if len(forecast) > 1 else ""), held)
@@ -198,8 +199,8 @@ def _print_forecast(forecast: Forecast) -> None:
         for persona, held in personas.items()
     ]
     if lines:
-        say("\nwhat Kissmetrics would hold after the import")
-        table([(label, f"{held.people:,}", _contents(held)) for label, held in lines])
+        say("\nwhat Kissmetrics would hold after the import", to_stderr=to_stderr)
+        table([(label, f"{held.people:,}", _contents(held)) for label, held in lines], to_stderr=to_stderr)
 
 
 def _contents(held: Held) -> str:
@@ -232,18 +233,3 @@ def _rate(calls: int, seconds: float) -> str:
     return (
         f"{calls / seconds:,.0f} per second, {seconds:.1f} s" if calls and seconds > 0 else f"{seconds:.1f} s"
     )
-
-
-def _duration(settings: Settings, calls: int) -> str:
-    """Estimate the time of an import: each call takes a tenth of a second, unless --rate is slower.
-
-    If the number of calls in flight adapts, it is not known before: 16 is a cautious guess.
-    """
-    rate = (settings.concurrency or 16) / settings.target.seconds_a_call
-    if settings.rate:
-        rate = min(rate, settings.rate)
-    seconds = calls / rate
-    for unit, size in (("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit} (at {rate:,.0f} calls per second)"
-    return f"{counted(max(1, round(seconds)), 'second')} (at {rate:,.0f} calls per second)"

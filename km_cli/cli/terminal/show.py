@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import click
 
@@ -44,16 +44,23 @@ def escaped(text: str) -> str:
     return text.translate(_CONTROLS).encode(errors="backslashreplace").decode()
 
 
-def say(text: str = "", *, to_stderr: bool = False, hang: int | None = None, whole: bool = False) -> None:
+def say(
+    text: str = "",
+    *,
+    to_stderr: bool = False,
+    hang: int | None = None,
+    whole: bool = False,
+    paint: Callable[[str], str] = str,
+) -> None:
     """Print lines; on a terminal, wrapped at its width.
 
     A wrapped line continues in column `hang`, by default two columns deeper than it begins. `whole` does not
-    break words, so that paths and commands can be copied.
+    break words, so that paths and commands can be copied. `paint` adds colour to a line that is printed.
     """
-    width = _width(to_stderr=to_stderr)
+    width = width_of(to_stderr=to_stderr)
     for line in escaped(text).split("\n"):
         for part in _wrapped(line, width, hang, whole=whole):
-            click.echo(part, err=to_stderr)
+            click.echo(paint(part), err=to_stderr)
 
 
 def say_entry(head: str, text: str, *, coloured: int, colour: str) -> None:
@@ -61,7 +68,7 @@ def say_entry(head: str, text: str, *, coloured: int, colour: str) -> None:
 
     The first `coloured` characters of the head get the colour, if it is not "" and the stream is a terminal.
     """
-    width, hang = _width(), len(head) + 2
+    width, hang = width_of(), len(head) + 2
     if 0 < width < hang + _NARROWEST:
         click.echo(_painted(head, coloured, colour))
         say(f"      {text}", hang=6)
@@ -81,7 +88,7 @@ def put(text: str) -> None:
     click.echo(escaped(text))
 
 
-def _width(*, to_stderr: bool = False) -> int:
+def width_of(*, to_stderr: bool = False) -> int:
     """Return the width of the terminal; 0 if the stream is no terminal, or its width is unknown."""
     try:
         return os.get_terminal_size((sys.stderr if to_stderr else sys.stdout).fileno()).columns
@@ -120,18 +127,53 @@ class _Lost:
     complaint = False
 
 
-def complain(message: str, hint: str = "") -> None:
+def has_colours() -> bool:
+    """Tell whether standard error is a terminal that shows colours, and nobody asked for none."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", "unknown")
+    try:
+        return not plain and sys.stderr.isatty()
+    except ValueError:
+        return False
+
+
+def painted(text: str, first: str, colour: str) -> str:
+    """Return a line whose first words are `first` with these words in colour, if the terminal has colours."""
+    if not text.startswith(first) or not has_colours():
+        return text
+    return click.style(first, fg=colour, bold=True) + text[len(first) :]
+
+
+_PROBLEM = "km-cli:"
+_NEXT = "  next:"
+
+
+def complain(message: str, hint: str = "", excerpt: Sequence[str] = ()) -> None:
     """Print a problem and the next step, each on one line even if it contains line breaks.
 
-    This never raises. Standard error may be a file on the very disk that is full; the exit code then has to
-    show that a complaint was lost.
+    Lines of an `excerpt` of the input stand between them. This never raises. Standard error may be a file on
+    the very disk that is full; the exit code then has to show that a complaint was lost.
     """
     try:
-        say(_one_line(f"km-cli: {message}"), to_stderr=True, hang=8, whole=True)
+        _complain_in_one_line(f"{_PROBLEM} {message}", _PROBLEM, "red")
+        for at, line in enumerate(excerpt):
+            if at:
+                click.echo(line, err=True)
+            else:  # the place; the record below it is cut to the width already
+                say(line, to_stderr=True, hang=8, whole=True)
         if hint:
-            say(_one_line(f"  next: {hint}"), to_stderr=True, hang=8, whole=True)
+            _complain_in_one_line(f"{_NEXT} {hint}", _NEXT, "cyan")
     except (OSError, ValueError):
         _Lost.complaint = True
+
+
+def _complain_in_one_line(text: str, first: str, colour: str) -> None:
+    say(
+        _one_line(text),
+        to_stderr=True,
+        hang=8,
+        whole=True,
+        paint=lambda line: painted(line, first, colour),
+    )
 
 
 def begin_complaints() -> None:
@@ -166,7 +208,7 @@ def short(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def table(rows: list[tuple[str, str, str]]) -> None:
+def table(rows: list[tuple[str, str, str]], *, to_stderr: bool = False) -> None:
     """Print rows of a label, a number and an explanation, aligned.
 
     If the window is too narrow for three columns, each explanation is on a line below.
@@ -174,11 +216,11 @@ def table(rows: list[tuple[str, str, str]]) -> None:
     labels = max(len(label) for label, _, _ in rows)
     numbers = max(len(number) for _, number, _ in rows)
     hang = labels + numbers + 4
-    is_narrow = 0 < _width() < hang + _NARROWEST
+    is_narrow = 0 < width_of(to_stderr=to_stderr) < hang + _NARROWEST
     for label, number, more in rows:
         line = f"{label:<{labels}}  {number:>{numbers}}"
         if is_narrow and more:
-            say(line)
-            say(f"    {more}", hang=4)
+            say(line, to_stderr=to_stderr)
+            say(f"    {more}", hang=4, to_stderr=to_stderr)
         else:
-            say(f"{line}  {more}".rstrip(), hang=hang)
+            say(f"{line}  {more}".rstrip(), hang=hang, to_stderr=to_stderr)

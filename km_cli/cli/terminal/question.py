@@ -1,0 +1,160 @@
+"""The question before an import to Kissmetrics: what would be sent, how long it takes, what it costs."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import NamedTuple, NoReturn
+
+import click
+
+from km_cli.cli.terminal.estimate import estimate
+from km_cli.cli.terminal.keyboard import Keyboard
+from km_cli.cli.terminal.observer import RunObserver
+from km_cli.cli.terminal.outlook import Outlook
+from km_cli.cli.terminal.problem import complain_of
+from km_cli.cli.terminal.report import print_forecast, reasons
+from km_cli.cli.terminal.show import complain, counted, say, short, table
+from km_cli.config.plans import Plan, Plans
+from km_cli.config.settings import Settings
+from km_cli.errors import Exit
+from km_cli.rules import CATALOGUE, Severity, is_harmless
+from km_cli.run.tally import Tally
+
+_WORST = 3
+_GRAVEST_FIRST = list(Severity)
+_LONGEST = 160
+_NOT_PUBLISHED = "Kissmetrics does not publish whether events of the past are billed"
+
+
+class Declined(click.Abort):
+    """The answer to the question was no, or Ctrl-C. `exit` is the code that the ledger notes for the run."""
+
+    exit = Exit.INTERRUPTED
+
+
+class Question(NamedTuple):
+    """The question of a run: its settings, the plans to compare with, and who answers."""
+
+    settings: Settings
+    plans: Plans
+    keyboard: Keyboard
+
+    def ask(self, observer: RunObserver, outlook: Outlook) -> None:
+        """Print the summary on standard error, and ask. Raises Declined unless the answer is yes.
+
+        Nothing is in flight yet, so Ctrl-C means no. Afterwards it means: finish what is in flight.
+        """
+        observer.print_beginning()
+        print_outlook(self.settings, outlook, self.plans)
+        names = [repr(site.name) for site in self.settings.people.sites]
+        sites = f"site{'s' * (len(names) > 1)} {' and '.join(names)}"
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            is_yes = _is_yes(f"Send to Kissmetrics, {sites}? [y/N] ", self.keyboard)
+        except KeyboardInterrupt:
+            is_yes = False
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if not is_yes:
+            refuse()
+
+
+def refuse() -> NoReturn:
+    """Say that nothing was sent, and end the command. Raises Declined."""
+    complain("nothing new was sent", "try it first with dry-run, --to local or --limit 10")
+    raise Declined
+
+
+def _is_yes(question: str, keyboard: Keyboard) -> bool:
+    """Ask until the answer is yes or no. Only keys that are pressed after the question count."""
+    say(to_stderr=True)
+    while True:
+        keyboard.discard()
+        click.echo(question, nl=False, err=True)
+        line = keyboard.line()
+        answer = line.strip().lower()
+        if not line.endswith("\n"):
+            click.echo(err=True)
+        if answer in ("y", "yes"):
+            return True
+        if answer in ("", "n", "no"):
+            return False
+
+
+def print_outlook(settings: Settings, outlook: Outlook, plans: Plans) -> None:
+    """Print what the run would send."""
+    say(to_stderr=True)
+    table(list(_totals(settings, outlook)), to_stderr=True)
+    print_forecast(outlook.forecast, to_stderr=True)
+    if worst := list(_worst(outlook.tally)):
+        say("\nthe worst findings: `km-cli dry-run` shows all", to_stderr=True)
+        table(worst, to_stderr=True)
+    say(to_stderr=True)
+    for line in _costs(settings, outlook, plans):
+        say(line, to_stderr=True)
+    say("Kissmetrics cannot delete: what is sent stays.", to_stderr=True)
+    if outlook.ended is not None:
+        say("\nThe run would then end with this problem:", to_stderr=True)
+        complain_of(outlook.ended)
+
+
+def _totals(settings: Settings, outlook: Outlook) -> Iterator[tuple[str, str, str]]:
+    """Yield the rows and calls, and which part of the input they come from."""
+    rows, calls = outlook.tally.rows, outlook.tally.calls
+    part = "" if outlook.is_whole else "so far: there may be more"
+    yield "rows read", f"{rows.read:,}", part
+    yield "  to send", f"{rows.sent:,}", ""
+    if rows.skipped:
+        yield "  to skip", f"{rows.skipped:,}", "sent before, or left out"
+    if rows.rejected:
+        yield "  to reject", f"{rows.rejected:,}", reasons(outlook.tally)
+    yield "calls to send", f"{calls.planned:,}", _by_persona(settings, outlook)
+    if outlook.pending:
+        yield "  and before", f"{outlook.pending:,}", "that an earlier run left"
+
+
+def _by_persona(settings: Settings, outlook: Outlook) -> str:
+    several = len(settings.people.sites) > 1
+    return ", ".join(
+        f"{persona} {number:,}" + (f" to {site}" if several else "")
+        for (persona, site), number in outlook.calls.items()
+    )
+
+
+def _worst(tally: Tally) -> Iterator[tuple[str, str, str]]:
+    """Yield the worst findings: what is lost, then merged, then changed; the most frequent first."""
+    codes = [code for code in tally.findings if not is_harmless(code)]
+    codes.sort(key=lambda code: (_GRAVEST_FIRST.index(CATALOGUE[code].severity), -tally.findings[code]))
+    for code in codes[:_WORST]:
+        yield f"  {code}", f"{tally.findings[code]:,}", short(CATALOGUE[code].meaning, _LONGEST)
+
+
+def _costs(settings: Settings, outlook: Outlook, plans: Plans) -> Iterator[str]:
+    """Yield the time that the run takes, and its share of a month's events (Q5)."""
+    if settings.target.seconds_a_call:
+        found = estimate(settings, outlook.tally.calls.planned + outlook.pending)
+        about = "about " if outlook.is_whole else "at least "
+        yield f"It takes {about}{found.duration}: {found.rate:,.0f} calls per second, {found.reason}."
+    events = counted(outlook.events, "event") + ("" if outlook.is_whole else " so far")
+    shares = ", ".join(
+        f"{share_of(outlook.events, plan.events)} {plan.name}" for plan in _told(plans, outlook.events)
+    )
+    dated = f" (public prices of {plans.dated})" if plans.dated else ""
+    yield f"{events}: {shares}{dated}. {_NOT_PUBLISHED}."
+
+
+def _told(plans: Plans, events: int) -> Iterator[Plan]:
+    """Yield the plans up to the first that has so many events a month."""
+    for plan in plans.plans:
+        yield plan
+        if plan.events >= events:
+            return
+
+
+def share_of(events: int, month: int) -> str:
+    """Return how many months' events so many are: `8% of a month of`, `2.5 months of`."""
+    share = events / month
+    if share > 1:
+        return f"{share:,.1f} months of"
+    return f"{share:.0%} of a month of" if share >= 0.01 or not events else "under 1% of a month of"
