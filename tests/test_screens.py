@@ -407,8 +407,10 @@ def test_the_words_of_an_error_do_not_depend_on_colour(
 
 
 @given(
+    # Versions of Unicode differ in the width of rare characters.
     text=st.text(
-        st.characters(exclude_characters="\n\r", exclude_categories=("Cs", "Mn", "Me")), max_size=300
+        st.characters(exclude_characters="\n\r", max_codepoint=0x17F) | st.sampled_from("日本語名前"),
+        max_size=300,
     ),
     at=st.integers(0, 299),
     length=st.integers(0, 299),

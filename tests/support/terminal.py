@@ -118,12 +118,13 @@ class _Watcher(threading.Thread):
 
     def run(self) -> None:
         while True:
+            is_over = self.is_over  # Asked before, or what is written in between would be lost.
             ready = bool(select.select([self._master], [], [], 0.02)[0])
             if ready:
                 more = os.read(self._master, 1 << 16).decode(errors="replace")
                 self.raw += more
                 self.screen.feed(more)
-            elif self.is_over:
+            elif is_over:
                 return
             if self._answers and self._answers[0][0] in self.raw[self._since :]:
                 _, answer = self._answers.pop(0)
