@@ -394,5 +394,18 @@ def test_a_step_that_commits_by_itself_is_found(tmp_path: Path) -> None:
         migrate(database, 7, {7: lambda database: database.executescript("CREATE TABLE first (a)") and None})
 
 
+@pytest.mark.parametrize("number", range(3, VERSION))
+def test_a_ledger_that_was_killed_between_two_steps_goes_on(tmp_path: Path, number: int) -> None:
+    """Each format on the way is one that can be opened: it has all the tables of that format."""
+    folder = unpacked(OLDS[0], tmp_path)
+    left = pending(folder)
+    with closing(sqlite3.connect(folder / "ledger.db", isolation_level=None)) as database:
+        migrate(database, OLDS[0].format, {at: step for at, step in STEPS.items() if at < number})
+    assert version(folder / "ledger.db") == str(number)
+    Ledger.open(folder / "ledger.db").close()
+    assert version(folder / "ledger.db") == str(VERSION)
+    assert sorted(pending(folder)) == sorted(left)
+
+
 def test_the_chain_has_no_gap() -> None:
     assert sorted(STEPS) == list(range(min(STEPS), VERSION))

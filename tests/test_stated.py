@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from km_cli.model import NANOSECONDS, Overlap, RowPlan, Set
+from km_cli.planning.digests import digest
 from tests.test_planner import SECOND, Log, reasons
 from tests.test_sets import found, sent, values
 
@@ -93,3 +94,15 @@ def test_a_reading_that_is_passed_over_is_not_matched(log: Log) -> None:
     log.begin()
     log.readings.passed_over = {1}
     assert values(state(log, plan="pro")) == [(0, "pro")]
+
+
+def test_a_row_that_format_4_has_sent_is_known(log: Log) -> None:
+    """It is known there by its second and its properties, without its moment."""
+    planned = state(log, 0.5, plan="pro").planned[0]
+    slot = log.slots.slot(planned.person, planned.second)
+    (known_call,) = slot.known
+    old = known_call._replace(deed=digest(8, "ada", "stated"))
+    log.slots.put(planned.person, planned.second, slot._replace(known=(old,)))
+    log.begin()
+    assert sent(state(log, 0.5, plan="pro")) == []
+    assert values(state(log, 0.5, plan="max")) == [(1, "max")]

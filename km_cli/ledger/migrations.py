@@ -45,6 +45,8 @@ def _from_2_to_3(database: sqlite3.Connection) -> None:
 def _from_3_to_4(database: sqlite3.Connection) -> None:
     from_3_to_4.step(database)
     from_3_to_4_counts.step(database)
+    # A run may be killed before the next step: then format 4 must have all its tables. One more does no harm.
+    run(database, TABLES.format(schema="main"))
 
 
 def _from_4_to_5(_database: sqlite3.Connection) -> None:
