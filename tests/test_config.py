@@ -47,6 +47,10 @@ account = "company"
 concurrency = 32
 rate = 2.5
 
+[plans]
+"Very \\"Big\\"" = { events = 9_000_000, price = 1000 }
+Free = { events = 10, price = 0 }
+
 [[backfill]]
 name = "exports"
 files = ["exports/*.csv.gz", 'a\\b "c"']
@@ -77,6 +81,7 @@ def test_what_is_shown_is_the_same_km_toml(km: Command, whole: Path, tmp_path: P
     assert (second.personas, second.sites, second.members) == (first.personas, first.sites, first.members)
     assert second.allow_id == first.allow_id
     assert second.backfill == first.backfill
+    assert second.plans == first.plans
     assert "optional = false" not in shown
     assert km("config", "show", "--config", again).ended(0).out.splitlines()[1:3] == [
         "# strategy =                              # not set",
