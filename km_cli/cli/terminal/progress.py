@@ -59,22 +59,36 @@ class ProgressBar:
 
     def update(self, tally: Tally, done: int) -> None:
         """Show the progress; `done` bytes of content were planned, not all of them acknowledged yet."""
-        now = self._clock.monotonic()
-        if now < self._next:
+        if not self._is_due():
             return
-        self._next = now + _INTERVAL
-        if self._progress is None:
-            self._began = now
-            self._progress = self._start()
         rows, calls = tally.rows, tally.calls
-        elapsed = max(now - self._began, 0.001)
+        elapsed = max(self._next - _INTERVAL - self._began, 0.001)
         text = f"{rows.read:,} rows  {calls.acknowledged:,} calls  {calls.acknowledged / elapsed:,.0f}/s"
         if calls.retried:
             text += f"  {calls.retried:,} retries"
         settled = calls.acknowledged + calls.rejected
         planned = calls.planned + calls.resumed
-        fraction = settled / planned if planned else 1.0
-        self._progress.update(self._progress.task_ids[0], completed=done * fraction, description=text)
+        self._draw(text, done * (settled / planned if planned else 1.0))
+
+    def show(self, text: str, done: int) -> None:
+        """Show the progress of a command that sends nothing; `done` bytes of content were read."""
+        if self._is_due():
+            self._draw(text, done)
+
+    def _is_due(self) -> bool:
+        """Tell whether the line is old enough to be drawn anew."""
+        now = self._clock.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + _INTERVAL
+        if self._progress is None:
+            self._began = now
+            self._progress = self._start()
+        return True
+
+    def _draw(self, text: str, completed: float) -> None:
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], completed=completed, description=text)
 
     def _start(self) -> Progress:
         from rich.console import Console

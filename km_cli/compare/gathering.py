@@ -1,0 +1,246 @@
+"""Reads logs once and gathers who did which step when. Rows come as in a dry run, up to their events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
+from km_cli.compare.funnel import Funnel
+from km_cli.compare.table import Table
+from km_cli.config.settings import Settings
+from km_cli.errors import InputError
+from km_cli.inputs import Opened, Source, open_reader
+from km_cli.kissmetrics import fold_name
+from km_cli.ledger import Ledger
+from km_cli.mapping import Columns, ConditionsSeen, EventsSeen, LeftOut, Mapper
+from km_cli.model import NANOSECONDS, Event, Finding, Gap, Reject, Row
+from km_cli.run.batch import Mapped, raw_of
+from km_cli.run.doubts import doubts
+from km_cli.run.first_rows import judge, preview
+from km_cli.run.opening import Openings
+from km_cli.run.tally import Tally
+
+_MOST_NAMES = 65_535
+"""Names of events that are told apart: more than a product of Kissmetrics can have (D8)."""
+
+_MOST_PROPERTIES = 200
+_PROGRESS_EACH = 1000
+_NOT_WANTED = -1
+_NEVER = 1 << 62
+
+
+class Follower:
+    """Follows a comparison. Most of its methods do nothing; the command line overrides them.
+
+    `columns` has the column of each persona's identity in the first input.
+    """
+
+    def __init__(self) -> None:
+        self.columns: dict[str, str] = {}
+
+    def opened(self, source: str, columns: Columns) -> None:  # noqa: ARG002 - for those who override it
+        """An input was opened, and its columns are known."""
+        self.columns = self.columns or {one.persona: one.identity for one in columns.personas}
+
+    def progressed(self, rows: int, done: int) -> None:
+        """So many rows and bytes were read."""
+
+    def stage(self, strategy: str) -> Callable[[int], None]:  # noqa: ARG002 - as above
+        """A strategy is rehearsed. Return a function that is told how many rows are planned."""
+        return lambda _rows: None
+
+
+class Span(NamedTuple):
+    """The seconds of the first and the last event, 0 if there is none."""
+
+    first: int = 0
+    last: int = 0
+
+
+class EventNames:
+    """The numbers of events. With a funnel they are the places of its steps, and others have none."""
+
+    def __init__(self, funnel: Funnel | None) -> None:
+        self._is_open = funnel is None
+        self._numbers: dict[str, int] = {} if funnel is None else funnel.places
+        self.names: list[str] = [] if funnel is None else list(funnel.steps)
+        self._known: dict[str, int] = {}
+        self.seen: dict[str, str] = {}
+        """The names of events that rows have, by the name that Kissmetrics knows each by."""
+
+    def number(self, name: str) -> int:
+        """Return the number of an event, -1 if it is not wanted."""
+        found = self._known.get(name)
+        return self._look(name) if found is None else found
+
+    def _look(self, name: str) -> int:
+        folded = fold_name(name)
+        if len(self.seen) < _MOST_NAMES:
+            self.seen.setdefault(folded, name)
+        found = self._numbers.get(folded, _NOT_WANTED)
+        if found == _NOT_WANTED and self._is_open and len(self.names) < _MOST_NAMES:
+            found = self._numbers[folded] = len(self.names)
+            self.names.append(name)
+        if len(self._known) < _MOST_NAMES:
+            self._known[name] = found
+        return found
+
+
+class Gathering:
+    """Takes inputs one after the other into a table.
+
+    `tally` counts the rows and the reasons of rejects. `by` is the name of the property whose value at step
+    one is kept, "" for none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        table: Table,
+        funnel: Funnel | None,
+        by: str,
+        tally: Tally,
+        follower: Follower,
+        now: float,
+    ) -> None:
+        self._settings = settings
+        self._table = table
+        self._tally = tally
+        self._follower = follower
+        self._now = now
+        self._left = settings.limit
+        self._conditions = ConditionsSeen(settings.column_options.where, settings.named_at)
+        self._seen = EventsSeen(settings.selection, settings.personas, settings.skipped, self._conditions)
+        self._openings = Openings(settings, ledger, self._seen, tally, now, lambda: None)
+        self.events = EventNames(funnel)
+        self._by = fold_name(by)
+        self._is_funnel = funnel is not None
+        self._read = self._behind = 0
+        self._first, self._last = _NEVER, 0
+        self.has_values = False
+        self.properties: dict[str, None] = {}
+        """The names of the properties of the first events, to propose one for a name that no row has."""
+
+    @property
+    def span(self) -> Span:
+        """The time from the first event of the log to the last."""
+        return Span(self._first, self._last) if self._last else Span()
+
+    def run(self, sources: Iterable[Source]) -> None:
+        """Take every source in turn, then finish the table. Raises InputError, ReadError, UsageError."""
+        for source in sources:
+            if self._left == 0:
+                break
+            with closing(open_reader(source)) as opened:
+                opened.source.verify(lambda: None)
+                if not opened.empty:
+                    self._take(opened)
+                self._tally.add_normalised(opened.normalised)
+        self._table.finish()
+        self._note_unseen()
+
+    def _note_unseen(self) -> None:
+        if self._left == 0:
+            return
+        if unseen := self._seen.unseen():
+            self._tally.note(Finding("no-such-event", "; ".join(unseen), "", 0))
+        if unmet := "; ".join(self._conditions.unmet()):
+            self._tally.note(Finding("unmet-condition", unmet, "", 0))
+
+    def _take(self, opened: Opened) -> None:
+        if opened.format.holds_rejects:
+            raise InputError(
+                f"{opened.source.name} is a file of rejects, not a log",
+                "give the log itself: compare counts its good rows, and says how many are bad",
+            )
+        mapping = self._openings.mapping(opened)
+        self._follower.opened(opened.source.name, mapping.columns)
+        mapper = self._openings.mapper(opened, mapping)
+        ahead = preview(self._mapped(opened, mapper))
+        judge(ahead.first, opened, mapping, self._now)
+        for finding in doubts(ahead.events, mapping.columns, opened.source.name):
+            self._tally.note(finding)
+        rows, size = 0, 0
+        for one in ahead.mapped:
+            size += len(raw_of(one))
+            rows += self._count(one)
+            if rows % _PROGRESS_EACH == 0:
+                self._follower.progressed(self._read + rows, self._behind + size)
+        self._read += rows
+        self._behind += size
+
+    def _mapped(self, opened: Opened, mapper: Mapper) -> Iterator[Mapped]:
+        """Yield every row mapped, up to --limit rows of the selection."""
+        for item in opened.reader().items():
+            if isinstance(item, Gap):
+                yield item
+                continue
+            if self._left == 0:
+                return
+            one = mapper.map(item) if isinstance(item, Row) else item
+            if self._left is not None and type(one) is not LeftOut:
+                self._left -= 1
+            yield one
+
+    def _count(self, one: Mapped) -> bool:
+        """Take an event, or count why there is none; return whether it is a row."""
+        if type(one) is Event:
+            self._take_event(one)
+            self._tally.rows.sent += 1
+        elif type(one) is Reject:
+            self._tally.reject(one)
+            self._tally.rows.rejected += 1
+        elif type(one) is LeftOut:
+            self._tally.rows.skipped += 1
+        else:
+            return False
+        return True
+
+    def _take_event(self, event: Event) -> None:
+        """Take an event into the table. This runs for each row."""
+        identity_of = self._table.identity
+        identities = [
+            identity_of(place, part.identity) if part.identity else None
+            for place, part in enumerate(event.parts)
+        ]
+        self._take_pairs(identities)
+        if not event.name:
+            return
+        number = self.events.number(event.name)
+        second = event.moment // NANOSECONDS
+        if not self._first < second < self._last:
+            self._first, self._last = min(self._first, second), max(self._last, second)
+        if number > 0 or (not number and not self._is_funnel):
+            for identity in identities:
+                if identity is not None:
+                    self._table.add(identity, second, number)
+        elif not number:
+            self._take_first(event, identities, second)
+
+    def _take_pairs(self, identities: Sequence[int | None]) -> None:
+        """Note which other identities go with the actor."""
+        if (actor := identities[0]) is not None:
+            for other in identities[1:]:
+                if other is not None:
+                    self._table.pair(actor, other)
+
+    def _take_first(self, event: Event, identities: Sequence[int | None], second: int) -> None:
+        """Take step one of a funnel, with the value of the property that --by names."""
+        value = self._value(event) if self._by else None
+        for identity in identities:
+            if identity is not None:
+                self._table.add_first(identity, second, value)
+
+    def _value(self, event: Event) -> str:
+        """Return the value of the property that --by names, or of the column, "" if the row has none."""
+        pairs = (*event.properties, *event.cells)
+        for name, value in pairs:
+            if fold_name(name) == self._by:
+                self.has_values = True
+                return value
+        if not self.has_values and len(self.properties) < _MOST_PROPERTIES:
+            self.properties.update((name, None) for name, _ in pairs)
+        return ""
