@@ -88,6 +88,10 @@ def _page(context: click.Context, settings: Settings) -> Path | None:
     from km_cli.compare.page import check_libraries
 
     path = expanded(context.params["html"], "--html")
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(
+            f"--html {path}: the name does not end in .html", f"for example --html {path.stem}.html"
+        )
     check_output(context, settings, path, "--html")
     check_libraries()
     return path

@@ -110,7 +110,7 @@ def _gathered(
             gathering = Gathering(settings, ledger, table, asked.funnel, asked.by, tally, follower, now)
             gathering.run(sources)
         events = gathering.events
-        if asked.by and not gathering.has_values and tally.rows.sent:
+        if asked.by and not gathering.knows_by and tally.rows.sent:
             raise _no_property(asked.by, tuple(gathering.properties))
         funnel = asked.funnel or _proposed(propose(table, events.names), asked, list(events.seen.values()))
         places = [funnel.places.get(fold_name(name), -1) for name in events.names]

@@ -135,7 +135,7 @@ def _median(table: Table) -> float | None:
         "SELECT people FROM accounts ORDER BY people LIMIT ? OFFSET ?",
         (2 - number % 2, (number - 1) // 2),
     ).fetchall()
-    return sum(people for (people,) in middle) / len(middle)
+    return float(sum(people for (people,) in middle) / len(middle))
 
 
 def _largest(table: Table) -> tuple[tuple[str, int], ...]:

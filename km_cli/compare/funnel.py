@@ -73,7 +73,8 @@ def walks(rows: Iterable[tuple[int, int, int]], within: int | None) -> Iterator[
 
     `rows` are (identity, second, place of the step), in that order: sorted.
     """
-    current, begun, seconds = -1, 0, []
+    current, begun = -1, 0
+    seconds: list[int] = []
     for identity, second, place in rows:
         if identity != current:
             if seconds:

@@ -120,9 +120,14 @@ class Gathering:
         self._is_funnel = funnel is not None
         self._read = self._behind = 0
         self._first, self._last = _NEVER, 0
-        self.has_values = False
+        self._has_values = False
         self.properties: dict[str, None] = {}
-        """The names of the properties of the first events, to propose one for a name that no row has."""
+        """Names of columns and properties, to propose one for a name that no row has."""
+
+    @property
+    def knows_by(self) -> bool:
+        """Whether there is such a property as --by names: a row of step one has it, or it is a column."""
+        return self._has_values or self._by in map(fold_name, self.properties)
 
     @property
     def span(self) -> Span:
@@ -158,6 +163,7 @@ class Gathering:
             )
         mapping = self._openings.mapping(opened)
         self._follower.opened(opened.source.name, mapping.columns)
+        self.properties.update(dict.fromkeys(opened.columns[:_MOST_PROPERTIES]))
         mapper = self._openings.mapper(opened, mapping)
         ahead = preview(self._mapped(opened, mapper))
         judge(ahead.first, opened, mapping, self._now)
@@ -239,8 +245,8 @@ class Gathering:
         pairs = (*event.properties, *event.cells)
         for name, value in pairs:
             if fold_name(name) == self._by:
-                self.has_values = True
+                self._has_values = True
                 return value
-        if not self.has_values and len(self.properties) < _MOST_PROPERTIES:
+        if not self._has_values and len(self.properties) < _MOST_PROPERTIES:
             self.properties.update((name, None) for name, _ in pairs)
         return ""

@@ -9,7 +9,8 @@ from km_cli.compare.differences import Differences, Size
 from km_cli.compare.held import HeldPersona, HeldStrategy
 from km_cli.config.plans import Plans
 
-_UNITS = ((86_400 * 2, 86_400, "days"), (3600 * 2, 3600, "hours"), (60 * 2, 60, "minutes"))
+_UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"))
+_BRIEF = {"days": "d", "hours": "h", "minutes": "min"}
 
 
 def percent(share: float | None) -> str:
@@ -17,9 +18,9 @@ def percent(share: float | None) -> str:
     if share is None:
         return "-"
     if 0 < share < 0.001:
-        return "under 0.1%"
+        return "<0.1%"
     if 0.999 < share < 1:
-        return "over 99.9%"
+        return ">99.9%"
     return f"{share:.1%}".replace(".0%", "%")
 
 
@@ -37,10 +38,16 @@ def duration(seconds: float | None) -> str:
     """Return a time such as 3.5 days, "-" for none."""
     if seconds is None:
         return "-"
-    for least, size, unit in _UNITS:
-        if seconds >= least:
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
             return f"{seconds / size:,.1f} {unit}"
     return f"{seconds:,.0f} s"
+
+
+def brief_duration(seconds: float | None) -> str:
+    """Return a time such as 3.5 d, for tables."""
+    number, _, unit = duration(seconds).partition(" ")
+    return f"{number} {_BRIEF.get(unit, unit)}".rstrip()
 
 
 def headline(one: PersonaFunnel) -> str:

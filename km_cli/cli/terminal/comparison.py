@@ -10,8 +10,8 @@ from rich.cells import cell_len, set_cell_size
 from km_cli.cli.terminal.show import escaped, say
 from km_cli.compare import Comparison, CountedFunnel, Differences, PersonaFunnel, words
 
-_WIDEST_NAME = 24
-_BAR = 16
+_WIDEST_NAME = 22
+_BAR = 12
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -25,8 +25,8 @@ def print_comparison(found: Comparison) -> None:
         if one.identities:
             _print_persona(one)
             _print_groups(one, found.by)
-    for one in found.differences:
-        _print_differences(one, found.personas[0].persona)
+    for each in found.differences:
+        _print_differences(each, found.personas[0].persona)
     _print_strategies(found)
     _print_recommendation(found)
 
@@ -98,10 +98,10 @@ def _print_steps(funnel: CountedFunnel) -> None:
     columns = (
         _Column("step", is_number=False),
         _Column("reached"),
-        _Column("of before"),
+        _Column("rate"),
         _Column("", is_number=False),
         _Column("median"),
-        _Column("9 in 10 within"),
+        _Column("90% within"),
     )
     rows = [
         (
@@ -109,8 +109,8 @@ def _print_steps(funnel: CountedFunnel) -> None:
             f"{step.reached:,}",
             words.percent(step.conversion) if at else "",
             bar(step.reached, funnel.began),
-            words.duration(step.median_seconds) if at else "",
-            words.duration(step.p90_seconds) if at else "",
+            words.brief_duration(step.median_seconds) if at else "",
+            words.brief_duration(step.p90_seconds) if at else "",
         )
         for at, step in enumerate(funnel.steps)
     ]
