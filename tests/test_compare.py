@@ -231,7 +231,8 @@ def test_names_are_remembered_however_many_there_are(home: Path, monkeypatch: py
     text = HEADER + "".join(rows)
     before = compared(home, text)
     monkeypatch.setattr(table_module, "_MOST_IDENTITIES", 5)
-    monkeypatch.setattr(table_module, "_MOST_WAITING", 3)
+    monkeypatch.setattr(table_module, "_MOST_GROUPS", 5)
+    monkeypatch.setattr(table_module, "MOST_WAITING", 3)
     assert compared(home, text) == before
 
 

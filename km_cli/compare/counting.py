@@ -147,26 +147,28 @@ def _ranked(table: Table, key: int, rank: int) -> int:
     return int(table.database.execute(query, (key, rank)).fetchone()[0])
 
 
-_VALUE = "coalesce((SELECT min(value) FROM firsts WHERE firsts.identity = walked.identity"
-_BY_VALUE = f"""
-CREATE TEMP TABLE valued AS
-SELECT {_VALUE} AND firsts.second = walked.second AND value != ''), '') AS value, steps
-FROM walked WHERE identity % ? = ?
+_BY_VALUE = """
+CREATE TEMP TABLE by_value AS
+SELECT coalesce(min(value), '') AS value, steps
+FROM walked LEFT JOIN (
+    SELECT identity, second, value FROM valued CROSS JOIN groups USING (party) WHERE value != ''
+) USING (identity, second)
+WHERE identity % ? = ?
+GROUP BY walked.identity
 """
 
 
 def _groups(table: Table, place: int, steps: int) -> tuple[Group, ...]:
     """Return the groups of a persona by the value at step one: the largest, and the rest as one."""
     database = table.database
-    database.execute("CREATE INDEX IF NOT EXISTS by_identity ON firsts (identity, second, value)")
     database.execute(_BY_VALUE, (len(table.personas), place))
     cumulative = ", ".join(f"sum(steps >= {step})" for step in range(1, steps + 1))
     rows = database.execute(
-        f"SELECT value, {cumulative} FROM valued GROUP BY value ORDER BY 2 DESC, 1 LIMIT ?", (_MOST_GROUPS,)
+        f"SELECT value, {cumulative} FROM by_value GROUP BY value ORDER BY 2 DESC, 1 LIMIT ?", (_MOST_GROUPS,)
     ).fetchall()
     groups = [Group(value, tuple(reached)) for value, *reached in rows]
-    all_reached = database.execute(f"SELECT {cumulative} FROM valued").fetchone()
-    database.execute("DROP TABLE valued")
+    all_reached = database.execute(f"SELECT {cumulative} FROM by_value").fetchone()
+    database.execute("DROP TABLE by_value")
     rest = [
         (whole or 0) - sum(group.reached[step] for group in groups) for step, whole in enumerate(all_reached)
     ]

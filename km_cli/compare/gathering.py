@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import NamedTuple
 
 import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from km_cli.compare.funnel import Funnel
-from km_cli.compare.table import Table
+from km_cli.compare.table import MOST_WAITING, Table
 from km_cli.config.settings import Settings
 from km_cli.errors import InputError
 from km_cli.inputs import Opened, Source, open_reader
@@ -27,6 +27,9 @@ _MOST_NAMES = 65_535
 
 _MOST_PROPERTIES = 200
 _PROGRESS_EACH = 1000
+_STEP_ONE = 0
+"""The number of step one. A log without a funnel has no event of this number."""
+
 _NOT_WANTED = -1
 _NEVER = 1 << 62
 
@@ -65,17 +68,13 @@ class EventNames:
     def __init__(self, funnel: Funnel | None) -> None:
         self._is_open = funnel is None
         self._numbers: dict[str, int] = {} if funnel is None else funnel.places
-        self.names: list[str] = [] if funnel is None else list(funnel.steps)
-        self._known: dict[str, int] = {}
+        self.names: list[str] = [""] if funnel is None else list(funnel.steps)
+        self.known: dict[str, int] = {}
         self.seen: dict[str, str] = {}
         """The names of events that rows have, by the name that Kissmetrics knows each by."""
 
     def number(self, name: str) -> int:
-        """Return the number of an event, -1 if it is not wanted."""
-        found = self._known.get(name)
-        return self._look(name) if found is None else found
-
-    def _look(self, name: str) -> int:
+        """Return the number of an event, -1 if it is not wanted. Then it is among those that are `known`."""
         folded = fold_name(name)
         if len(self.seen) < _MOST_NAMES:
             self.seen.setdefault(folded, name)
@@ -83,8 +82,8 @@ class EventNames:
         if found == _NOT_WANTED and self._is_open and len(self.names) < _MOST_NAMES:
             found = self._numbers[folded] = len(self.names)
             self.names.append(name)
-        if len(self._known) < _MOST_NAMES:
-            self._known[name] = found
+        if len(self.known) < _MOST_NAMES:
+            self.known[name] = found
         return found
 
 
@@ -117,8 +116,8 @@ class Gathering:
         self._openings = Openings(settings, ledger, self._seen, tally, now, lambda: None)
         self.events = EventNames(funnel)
         self._by = fold_name(by)
-        self._is_funnel = funnel is not None
-        self._read = self._behind = 0
+        self._take_event = self._taker()
+        self._behind = 0
         self._first, self._last = _NEVER, 0
         self._has_values = False
         self.properties: dict[str, None] = {}
@@ -169,13 +168,23 @@ class Gathering:
         judge(ahead.first, opened, mapping, self._now)
         for finding in doubts(ahead.events, mapping.columns, opened.source.name):
             self._tally.note(finding)
-        rows, size = 0, 0
-        for one in ahead.mapped:
-            size += len(raw_of(one))
-            rows += self._count(one)
-            if rows % _PROGRESS_EACH == 0:
-                self._follower.progressed(self._read + rows, self._behind + size)
-        self._read += rows
+        self._count_all(ahead.mapped)
+
+    def _count_all(self, mapped: Iterable[Mapped]) -> None:
+        """Take the events of an input, and count its other rows. This loop runs for each row of a log."""
+        rows, take, follow, size = self._tally.rows, self._take_event, self._follower.progressed, 0
+        for one in mapped:
+            if type(one) is Event:
+                take(one)
+                rows.sent += 1
+                size += len(one.row.raw)
+                if not rows.sent % _PROGRESS_EACH:
+                    follow(rows.read, self._behind + size)
+            elif type(one) is Gap:
+                size += len(one.raw)
+            else:
+                self._count(one)
+                size += len(raw_of(one))
         self._behind += size
 
     def _mapped(self, opened: Opened, mapper: Mapper) -> Iterator[Mapped]:
@@ -191,54 +200,41 @@ class Gathering:
                 self._left -= 1
             yield one
 
-    def _count(self, one: Mapped) -> bool:
-        """Take an event, or count why there is none; return whether it is a row."""
-        if type(one) is Event:
-            self._take_event(one)
-            self._tally.rows.sent += 1
-        elif type(one) is Reject:
+    def _count(self, one: Mapped) -> None:
+        """Count a row that is no event."""
+        if type(one) is Reject:
             self._tally.reject(one)
             self._tally.rows.rejected += 1
-        elif type(one) is LeftOut:
-            self._tally.rows.skipped += 1
         else:
-            return False
-        return True
+            self._tally.rows.skipped += 1
 
-    def _take_event(self, event: Event) -> None:
-        """Take an event into the table. This runs for each row."""
-        identity_of = self._table.identity
-        identities = [
-            identity_of(place, part.identity) if part.identity else None
-            for place, part in enumerate(event.parts)
-        ]
-        self._take_pairs(identities)
-        if not event.name:
-            return
-        number = self.events.number(event.name)
-        second = event.moment // NANOSECONDS
-        if not self._first < second < self._last:
-            self._first, self._last = min(self._first, second), max(self._last, second)
-        if number > 0 or (not number and not self._is_funnel):
-            for identity in identities:
-                if identity is not None:
-                    self._table.add(identity, second, number)
-        elif not number:
-            self._take_first(event, identities, second)
+    def _taker(self) -> Callable[[Event], None]:
+        """Return the function that takes an event into the table. It runs for each row."""
+        table, known, group_of = self._table, self._table.known, self._table.group_of
+        numbers, number_of, done, most = self.events.known, self.events.number, table.done, MOST_WAITING
 
-    def _take_pairs(self, identities: Sequence[int | None]) -> None:
-        """Note which other identities go with the actor."""
-        if (actor := identities[0]) is not None:
-            for other in identities[1:]:
-                if other is not None:
-                    self._table.pair(actor, other)
+        def take(event: Event) -> None:
+            names = tuple([part[0] for part in event.parts])
+            group = known.get(names)
+            if group is None:
+                group = group_of(names)
+            name = event.name
+            number = numbers.get(name)
+            if number is None:
+                if not name:
+                    return
+                number = number_of(name)
+            second = event.moment // NANOSECONDS
+            if not self._first < second < self._last:
+                self._first, self._last = min(self._first, second), max(self._last, second)
+            if number != _NOT_WANTED:
+                done.append((group, second, number))
+                if number == _STEP_ONE and self._by:
+                    table.values.append((group, second, self._value(event)))
+                if len(done) >= most:
+                    table.write()
 
-    def _take_first(self, event: Event, identities: Sequence[int | None], second: int) -> None:
-        """Take step one of a funnel, with the value of the property that --by names."""
-        value = self._value(event) if self._by else None
-        for identity in identities:
-            if identity is not None:
-                self._table.add_first(identity, second, value)
+        return take
 
     def _value(self, event: Event) -> str:
         """Return the value of the property that --by names, or of the column, "" if the row has none."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from km_cli.compare.counting import count
 from km_cli.compare.funnel import CountedFunnel, Funnel, counted
 from km_cli.compare.months import Months, months_of
-from km_cli.compare.table import Table
+from km_cli.compare.table import MOST_WAITING, Table
 from km_cli.config.environment import Environment
 from km_cli.config.people import People
 from km_cli.config.settings import Settings
@@ -110,8 +110,16 @@ class _Recorder(Observer):
             if step is not None:
                 self.step_events[persona] += 1
                 self.moved[persona] += planned.taken != planned.second
-                identity = self.table.identity(self._places[persona], call.identity)
-                self.table.add(identity, planned.taken, step)
+                self._add(self._places[persona], call.identity, planned.taken, step)
+
+    def _add(self, place: int, identity: str, second: int, step: int) -> None:
+        """Add a step to the table, as one of a group with this identity alone."""
+        table = self.table
+        names = tuple([identity if at == place else "" for at in range(len(table.personas))])
+        group = table.known.get(names)
+        table.done.append((table.group_of(names) if group is None else group, second, step))
+        if len(table.done) >= MOST_WAITING:
+            table.write()
 
 
 def people_of(name: str, people: People) -> People:

@@ -2,6 +2,9 @@
 
 The table is a temporary SQLite database that SQLite itself keeps on disk and removes, so that memory does not
 grow with the log. Rows are only appended; sorting and joining wait until all are there.
+
+A row of a log names a *group*: an identity of each persona, or of some. What the group does is kept once, and
+is an event of each of its identities (the view `moments`). Most rows name a group that was met before.
 """
 
 from __future__ import annotations
@@ -14,9 +17,8 @@ from typing import Any
 from km_cli.memory import Remembered
 
 _MOST_IDENTITIES = 1_000_000
-_MOST_PAIRS = 500_000
-_MOST_FIRSTS = 500_000
-_MOST_WAITING = 20_000
+_MOST_GROUPS = 500_000
+MOST_WAITING = 20_000
 """Rows that wait in memory before they are written together."""
 
 _TABLES = """
@@ -25,8 +27,10 @@ PRAGMA synchronous = OFF;
 PRAGMA temp_store = FILE;
 PRAGMA cache_size = -65536;
 CREATE TABLE names (identity INTEGER PRIMARY KEY, persona INTEGER, name TEXT);
-CREATE TABLE moments (identity INTEGER, second INTEGER, event INTEGER);
-CREATE TABLE firsts (identity INTEGER, second INTEGER, value TEXT);
+CREATE TABLE groups (party INTEGER, identity INTEGER, PRIMARY KEY (party, identity)) WITHOUT ROWID;
+CREATE TABLE done (party INTEGER, second INTEGER, event INTEGER);
+CREATE TABLE valued (party INTEGER, second INTEGER, value TEXT);
+CREATE VIEW moments AS SELECT identity, second, event FROM done CROSS JOIN groups USING (party);
 CREATE TABLE pairs (actor INTEGER, other INTEGER);
 CREATE TABLE belongs (other INTEGER, actor INTEGER, PRIMARY KEY (other, actor)) WITHOUT ROWID;
 CREATE TABLE walked (identity INTEGER PRIMARY KEY, steps INTEGER, second INTEGER);
@@ -46,15 +50,19 @@ class Table:
         self.database = sqlite3.connect("", isolation_level=None)
         self.database.executescript(_TABLES)
         self.database.execute("BEGIN")  # one transaction for all: nothing of it has to last
+        self.known: Remembered[tuple[str, ...], int] = Remembered(_MOST_GROUPS)
+        """The groups that were met: the names for each persona, "" for none, and the number of the group."""
         self._known: list[dict[str, int]] = [{} for _ in personas]
         self._next = list(range(len(self.personas)))
         self._is_forgetful = False
         self._names: list[tuple[int, int, str]] = []
-        self._moments: list[tuple[int, int, int]] = []
-        self._values: list[tuple[int, int, str]] = []
+        self._members: list[tuple[int, int]] = []
+        self._next_group = 0
+        self.done: list[tuple[int, int, int]] = []
+        """Events that wait to be written: group, second, number of the event."""
+        self.values: list[tuple[int, int, str]] = []
+        """Values that wait to be written: group, second, value of the property that is counted by."""
         self._pairs: list[tuple[int, int]] = []
-        self._seen: Remembered[tuple[int, int], bool] = Remembered(_MOST_PAIRS)
-        self._firsts: Remembered[int, int] = Remembered(_MOST_FIRSTS)
 
     def close(self) -> None:
         """Remove the table."""
@@ -71,7 +79,7 @@ class Table:
             found = self._next[place]
             self._next[place] += len(self.personas)
             self._names.append((found, place, name))
-            if len(self._names) >= _MOST_WAITING:
+            if len(self._names) >= MOST_WAITING:
                 self._write_names()
         if sum(map(len, self._known)) >= _MOST_IDENTITIES:
             self._forget()
@@ -94,40 +102,28 @@ class Table:
         ).fetchone()
         return None if row is None else int(row[0])
 
-    def add(self, identity: int, second: int, event: int) -> None:
-        """Add an event of an identity."""
-        self._moments.append((identity, second, event))
-        if len(self._moments) >= _MOST_WAITING:
-            self._write_moments()
+    def group_of(self, names: tuple[str, ...]) -> int:
+        """Return the number of a group that is not known, and note who goes with the actor."""
+        found = [self.identity(place, name) for place, name in enumerate(names) if name]
+        number = self._next_group
+        self._next_group += 1
+        self._members += [(number, identity) for identity in found]
+        if names[0]:
+            self._pairs += [(found[0], other) for other in found[1:]]
+        if len(self._members) >= MOST_WAITING:
+            self._write_groups()
+        return self.known.remember(names, number)
 
-    def add_first(self, identity: int, second: int, value: str | None) -> None:
-        """Add step one of an identity, with the value that it is grouped by. Only the first time counts."""
-        known = self._firsts.get(identity)
-        if known is not None and (second > known or (second == known and value is None)):
-            return
-        self._firsts.remember(identity, second)
-        if value is not None:
-            self._values.append((identity, second, value))
-        self.add(identity, second, 0)
-
-    def pair(self, actor: int, other: int) -> None:
-        """Note that an actor goes with an identity of another persona."""
-        pair = (actor, other)
-        if pair in self._seen:
-            return
-        self._seen.remember(pair, True)
-        self._pairs.append(pair)
-        if len(self._pairs) >= _MOST_WAITING:
-            self._write_pairs()
+    def write(self) -> None:
+        """Write the events and values that wait."""
+        self._many("INSERT INTO done VALUES (?, ?, ?)", self.done)
+        self._many("INSERT INTO valued VALUES (?, ?, ?)", self.values)
 
     def _write_names(self) -> None:
         self._many("INSERT INTO names VALUES (?, ?, ?)", self._names)
 
-    def _write_moments(self) -> None:
-        self._many("INSERT INTO moments VALUES (?, ?, ?)", self._moments)
-        self._many("INSERT INTO firsts VALUES (?, ?, ?)", self._values)
-
-    def _write_pairs(self) -> None:
+    def _write_groups(self) -> None:
+        self._many("INSERT INTO groups VALUES (?, ?)", self._members)
         self._many("INSERT INTO pairs VALUES (?, ?)", self._pairs)
 
     def _many(self, statement: str, rows: list[Any]) -> None:
@@ -137,8 +133,8 @@ class Table:
     def finish(self) -> None:
         """Write all rows that wait. Pairs are kept once."""
         self._write_names()
-        self._write_moments()
-        self._write_pairs()
+        self._write_groups()
+        self.write()
         self.database.execute("INSERT INTO belongs SELECT DISTINCT other, actor FROM pairs ORDER BY 1, 2")
         self.database.execute("DELETE FROM pairs")
 
@@ -153,7 +149,8 @@ class Table:
         self.database.executemany("INSERT INTO steps VALUES (?, ?)", wanted)
         try:
             yield from self.database.execute(
-                "SELECT identity, second, place FROM moments CROSS JOIN steps USING (event) ORDER BY 1, 2, 3"
+                "SELECT identity, second, place FROM done CROSS JOIN steps USING (event)"
+                " CROSS JOIN groups USING (party) ORDER BY 1, 2, 3"
             )
         finally:
             self.database.execute("DROP TABLE steps")
@@ -161,7 +158,7 @@ class Table:
     def keep_last(self, most: int) -> Counter[int]:
         """Keep the last instances of each event of an identity; return how many were dropped by persona (D7).
 
-        Two events of one identity in one second are one (D1).
+        Two events of one identity in one second are one (D1). Every group has one identity only.
         """
         crowded = self.database.execute(
             "SELECT identity, event, count(DISTINCT second) FROM moments GROUP BY identity, event"
@@ -169,16 +166,17 @@ class Table:
             (most,),
         ).fetchall()
         if crowded:
-            self.database.execute("CREATE INDEX by_event ON moments (identity, event, second)")
+            self.database.execute("CREATE INDEX by_event ON done (party, event, second)")
+            self.database.execute("CREATE INDEX by_identity ON groups (identity)")
+        parties = "party IN (SELECT party FROM groups WHERE identity = ?)"
         for identity, event, _ in crowded:
             (oldest,) = self.database.execute(
-                "SELECT DISTINCT second FROM moments WHERE identity = ? AND event = ?"
+                f"SELECT DISTINCT second FROM done WHERE {parties} AND event = ?"
                 " ORDER BY second DESC LIMIT 1 OFFSET ?",
                 (identity, event, most - 1),
             ).fetchone()
             self.database.execute(
-                "DELETE FROM moments WHERE identity = ? AND event = ? AND second < ?",
-                (identity, event, oldest),
+                f"DELETE FROM done WHERE {parties} AND event = ? AND second < ?", (identity, event, oldest)
             )
         dropped: Counter[int] = Counter()
         for identity, _, number in crowded:

@@ -40,9 +40,13 @@ def bars(rows: Rows, *, title: str, label: str, is_share: bool = False) -> str:
     """
     names = list(dict.fromkeys(row["name"] for row in rows))
     groups = list(dict.fromkeys(row["group"] for row in rows))
-    axis = altair.Axis(title=label, tickCount=5, format="%" if is_share else "~s")
+    axis = altair.Axis(
+        title=label, titleFontSize=13, labelFontSize=12, tickCount=5, format="%" if is_share else "~s"
+    )
     base = altair.Chart(altair.InlineData(values=list(rows))).encode(
-        y=altair.Y("name:N", sort=names, title=None, axis=altair.Axis(labelLimit=190, ticks=False)),
+        y=altair.Y(
+            "name:N", sort=names, title=None, axis=altair.Axis(labelLimit=190, labelFontSize=13, ticks=False)
+        ),
         x=altair.X("value:Q", axis=axis, scale=altair.Scale(domainMin=0, nice=True)),
     )
     if len(groups) > 1:
@@ -51,15 +55,17 @@ def bars(rows: Rows, *, title: str, label: str, is_share: bool = False) -> str:
         "group:N",
         sort=groups,
         scale=altair.Scale(domain=groups, range=list(COLOURS)[: len(groups)]),
-        legend=altair.Legend(title=None, orient="top") if len(groups) > 1 else None,
+        legend=altair.Legend(title=None, orient="top", labelFontSize=13) if len(groups) > 1 else None,
     )
+    # The reader's font may be wider than the one that the chart was measured with.
+    spare = 4 + 2 * min(30, max(len(str(name)) for name in names))
     drawn = base.mark_bar(cornerRadiusEnd=2).encode(color=colour)
-    texts = base.mark_text(align="left", dx=4).encode(text="text:N")
+    texts = base.mark_text(align="left", dx=4, fontSize=12).encode(text="text:N")
     chart = altair.layer(drawn, texts).properties(
-        width=420, height=altair.Step(20 if len(groups) > 1 else 28), background="transparent"
+        width=360, height=altair.Step(20 if len(groups) > 1 else 28), background="transparent"
     )
     chart = chart.configure(
-        aria=False, font="sans-serif", padding={"left": 4, "top": 4, "right": 60, "bottom": 4}
+        aria=False, font="sans-serif", padding={"left": spare, "top": 4, "right": 60, "bottom": 4}
     ).configure_view(stroke=None)
     drawing = vl_convert.vegalite_to_svg(chart.to_dict(), allowed_base_urls=[])
     return cleaned(drawing, title)

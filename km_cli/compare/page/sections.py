@@ -147,7 +147,7 @@ def times(found: Comparison) -> Iterator[str]:
         if seconds is not None
     ]
     chart = charts.bars(rows, title=f"Median time of each step, in {unit}", label=f"median, {unit}")
-    titles = [f"{shown(one.persona)}, {what}" for one in personas for what in ("median", "9 in 10 within")]
+    titles = [f"{shown(one.persona)}, {what}" for one in personas for what in ("median", "90% within")]
     beside = table(
         "The time from the step before",
         ("step", *titles),
@@ -161,7 +161,7 @@ def times(found: Comparison) -> Iterator[str]:
 
 def _spans(one: PersonaFunnel, at: int, last: int) -> tuple[str, str]:
     part = one.funnel if at == last else one.funnel.steps[at]
-    return words.duration(part.median_seconds), words.duration(part.p90_seconds)
+    return words.brief_duration(part.median_seconds), words.brief_duration(part.p90_seconds)
 
 
 def why(one: Differences, actor: str) -> Iterator[str]:
