@@ -192,4 +192,4 @@ def _print_recommendation(found: Comparison) -> None:
     if advice.km_toml:
         say("\n  in km.toml:")
         for line in advice.km_toml.splitlines():
-            say(f"    {line}")
+            say(f"    {line}".rstrip())

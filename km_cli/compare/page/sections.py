@@ -99,7 +99,7 @@ def funnels(found: Comparison) -> Iterator[str]:
 def _reached(one: PersonaFunnel, place: int) -> str:
     step = one.funnel.steps[place]
     share = step.reached / one.funnel.began if one.funnel.began else None
-    return f"{step.reached:,} ({words.percent(share)})"
+    return _in_one_line(f"{step.reached:,} ({words.percent(share)})")
 
 
 def _groups(one: PersonaFunnel, by: str) -> Iterator[str]:
@@ -159,9 +159,14 @@ def times(found: Comparison) -> Iterator[str]:
     yield from pair(chart, beside)
 
 
-def _spans(one: PersonaFunnel, at: int, last: int) -> tuple[str, str]:
+def _spans(one: PersonaFunnel, at: int, last: int) -> tuple[str, ...]:
     part = one.funnel if at == last else one.funnel.steps[at]
-    return words.brief_duration(part.median_seconds), words.brief_duration(part.p90_seconds)
+    return tuple(_in_one_line(words.brief_duration(one)) for one in (part.median_seconds, part.p90_seconds))
+
+
+def _in_one_line(text: str) -> str:
+    """Return a short text that a narrow table does not break."""
+    return text.replace(" ", "\u00a0")
 
 
 def why(one: Differences, actor: str) -> Iterator[str]:
