@@ -88,7 +88,10 @@ def test_step_one_that_kissmetrics_drops_takes_the_funnel_with_it(km: Command) -
     """An account keeps its last 1,000 sign-ups (D7). It upgraded before them: nothing follows step one."""
     early = [line(0, "u", "7", "Signed Up"), line(1, "u", "7", "Invited"), line(2, "u", "7", "Upgraded")]
     late = [line(1000 + at, f"u{at % 5}", "7", "Signed Up") for at in range(1000)]
-    held = compared(km, HEADER + "".join(early + late))["strategies"]["toggle"]["personas"]
+    found = compared(km, HEADER + "".join(early + late))
+    held = found["strategies"]["toggle"]["personas"]
+    assert found["recommendation"]["certainty"] == "weak"
+    assert any("is 0%, not 100%" in reason for reason in found["recommendation"]["reasons"])
     assert held["account"]["dropped"] == 1
     assert [step["reached"] for step in held["account"]["steps"]] == [1, 0, 0]
     assert held["user"]["dropped"] == 0

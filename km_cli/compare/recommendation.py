@@ -31,7 +31,8 @@ _Z = 1.96
 class Recommendation(NamedTuple):
     """What to count by: the name of a persona, "" if the log does not say; and the strategy for it.
 
-    `certainty` is `clear` or `weak`: weak if chance alone could explain the difference. `km_toml` has the
+    `certainty` is `clear` or `weak`: weak if chance alone could explain the difference, or if Kissmetrics would
+    not keep it. `km_toml` has the
     personas that the strategy needs, "" for none.
     """
 
@@ -90,6 +91,7 @@ def _by_shares(
         doubt = tuple(_doubt(actor, other, "hide a difference")) if is_weak else ()
         reasons = (both, "Both ways of counting say the same here.", *_cost_of_property(strategies), *doubt)
         return Recommendation(actor.persona, PROPERTY, _certainty(is_weak=is_weak), reasons)
+    lost = tuple(_retention(other, strategies))
     is_weak = _overlap(_interval(actor.funnel), _interval(other.funnel))
     doubt = tuple(_doubt(actor, other, "explain the difference")) if is_weak else ()
     reasons = (
@@ -128,6 +130,18 @@ def _reports(strategies: Mapping[str, HeldStrategy]) -> Iterator[str]:
         yield (
             f"With toggle, a report on this funnel counts {who} together and shows "
             f"{percent(report.funnel.conversion)}. Other names for the events of one of them keep them apart."
+        )
+
+
+def _retention(other: PersonaFunnel, strategies: Mapping[str, HeldStrategy]) -> Iterator[str]:
+    """Yield what is left of the funnel in Kissmetrics, if it drops so many events that the funnel changes."""
+    held = strategies.get("toggle")
+    found = next((one for one in held.personas if one.persona == other.persona), None) if held else None
+    if found and found.dropped and found.funnel.conversion != other.funnel.conversion:
+        yield (
+            f"Kissmetrics keeps the last 1,000 of each event of one {other.persona} (D7), so there the funnel of "
+            f"{plural(other.persona)} is {percent(found.funnel.conversion)}, not "
+            f"{percent(other.funnel.conversion)}."
         )
 
 
