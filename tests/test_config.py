@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from km_cli.config import kmtoml, kmtoml_file
-from km_cli.config.plans import PUBLIC, Plan, Plans, make_plans
+from km_cli.config.plans import Plan, Plans, make_plans
 from tests.support.command import KEY, Command
 
 WHOLE = """
@@ -44,13 +44,13 @@ file = "users.csv"
 user = "email"
 account = "company"
 
-[plans]
-ours = 750_000
-"The smaller" = 1
-
 [delivery]
 concurrency = 32
 rate = 2.5
+
+[plans]
+"Very \\"Big\\"" = { events = 9_000_000, price = 1000 }
+Free = { events = 10, price = 0 }
 
 [[backfill]]
 name = "exports"
@@ -135,8 +135,9 @@ def test_a_mistake_in_km_toml_is_reported(km: Command, tmp_path: Path) -> None:
 
 def test_plans_of_km_toml_stand_in_for_the_public_ones(whole: Path) -> None:
     """The smallest first."""
-    assert make_plans(kmtoml.KmToml()) is PUBLIC
-    assert make_plans(kmtoml_file.read(whole)) == Plans((Plan("The smaller", 1), Plan("ours", 750_000)))
+    assert make_plans(kmtoml.KmToml()) == Plans()
+    own = make_plans(kmtoml_file.read(whole)).plans
+    assert own == (Plan("Free", 10, 0), Plan('Very "Big"', 9_000_000, 1000))
 
 
 def test_the_schema_knows_every_table(km: Command) -> None:

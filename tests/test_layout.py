@@ -43,7 +43,8 @@ MAY_IMPORT = {
     "rejects": FOUNDATION | {"inputs"},
     "config": FOUNDATION | STAGES | {"destinations", "rejects"},
     "run": FOUNDATION | STAGES | {"destinations", "rejects", "config", "standin"},
-    "cli": FOUNDATION | STAGES | {"destinations", "rejects", "config", "run", "standin"},
+    "compare": FOUNDATION | STAGES | {"config", "run"},
+    "cli": FOUNDATION | STAGES | {"destinations", "rejects", "config", "run", "compare", "standin"},
 }
 """Folder (or module at the top) → those that it may import. Imports go downward only."""
 

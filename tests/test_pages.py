@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.config.kmtoml import BackfillTable, ColumnsTable, DeliveryTable, KmToml, PersonaTable, SiteTable
+from km_cli.config.kmtoml import (
+    BackfillTable,
+    ColumnsTable,
+    DeliveryTable,
+    KmToml,
+    PersonaTable,
+    PlanTable,
+    SiteTable,
+)
 from km_cli.errors import Exit
 from km_cli.rules import CATALOGUE
 from km_cli.standin import Store
@@ -103,7 +111,7 @@ def test_every_key_of_the_summary_is_in_the_reference(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [KmToml, ColumnsTable, SiteTable, PersonaTable, DeliveryTable, BackfillTable]
+    "table", [KmToml, ColumnsTable, SiteTable, PersonaTable, DeliveryTable, PlanTable, BackfillTable]
 )
 def test_every_key_of_km_toml_is_in_the_reference(table: type) -> None:
     text = REFERENCE.read_text(encoding="utf-8").partition("## km.toml")[2].partition("## Commands")[0]

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from km_cli.cli.terminal.extent import Extent
 from km_cli.cli.terminal.problem import excerpt_lines
 from km_cli.cli.terminal.progress import Progress, ProgressBar, clock_time, progress_line, trouble_text
-from km_cli.cli.terminal.question import share_of
 from km_cli.errors import Where
 from km_cli.inputs import Source, open_reader
 from km_cli.model import Trouble
@@ -184,20 +183,6 @@ def test_yes_skips_the_question(km: Command, log: Path) -> None:
     assert shown.code == 69
     assert "[y/N]" not in shown.raw
     assert shown.screen.index("refuses connections") < shown.screen.index("calls planned and not")
-
-
-@pytest.mark.parametrize(
-    ("events", "month", "says"),
-    [
-        (0, 10, "0% of a month of"),
-        (1, 1000, "under 1% of a month of"),
-        (10, 1000, "1% of a month of"),
-        (1000, 1000, "100% of a month of"),
-        (2500, 1000, "2.5 months of"),
-    ],
-)
-def test_the_share_of_a_plan(events: int, month: int, says: str) -> None:
-    assert share_of(events, month) == says
 
 
 # Progress

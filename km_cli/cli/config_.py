@@ -136,9 +136,9 @@ def _other_tables(km_toml: KmTomlFile, variables: Mapping[str, str]) -> Iterator
     if km_toml.config.members:
         yield "\n[members]"
         yield from _table(km_toml.config.members)
-    if km_toml.config.plans:
-        yield "\n[plans]"
-        yield from _table(km_toml.config.plans)
+    for name, plan in km_toml.config.plans.items():
+        yield f"\n[plans.{_key(name)}]"
+        yield from (f"events = {_toml(plan.events)}", f"price = {_toml(plan.price)}")
     for source in km_toml.config.backfill:
         yield "\n[[backfill]]"
         values = msgspec.structs.asdict(source)

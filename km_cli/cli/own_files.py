@@ -127,6 +127,26 @@ def check_store(to: str, target: Target) -> None:
     )
 
 
+def check_output(context: click.Context, settings: Settings, path: Path, option: str) -> None:
+    """Raise UsageError if an output file is an input or one of km-cli's own files, or cannot be written."""
+    other = f"give another path: {option} PATH"
+    for name in settings.files:
+        if name != "-" and _is_same_file(path, Path(name)):
+            raise UsageError(f"{name} would be both an input and the file of {option}", other)
+    for own, what in configuration_and_ledger(context, settings):
+        if _is_same_file(path, own):
+            raise UsageError(f"{option} {path} is {what}", other)
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(
+            f"{option} {path}: there is no folder {folder}",
+            f"correct the path, or make the folder first: mkdir -p {shlex.quote(str(folder))}",
+        )
+    if path.is_dir() or not os.access(folder, os.W_OK):
+        problem = "it is a folder" if path.is_dir() else f"the folder {folder} cannot be written"
+        raise UsageError(f"{option} {path}: {problem}", other)
+
+
 def check_monitoring_files(settings: Settings, monitoring: Sequence[Path]) -> None:
     """Raise UsageError if --log or --metrics would write into the rejects file."""
     rejects = set(map(os.path.realpath, _rejects_files(settings)))

@@ -14,6 +14,7 @@ Positive = Annotated[int, Meta(ge=1)]
 Above0 = Annotated[float, Meta(gt=0)]
 _NAME = r"^[^\W\d][\w -]*$"
 _SITE = r"^[\w.-]+$"
+_NAME_OF_PLAN = r"^\S(?:[^\x00-\x1f\x7f]*\S)?$(?!\n)"
 _VARIABLE = r"^(?![0-9A-Fa-f]{32,}$)[A-Za-z_]\w*$"
 _KEY_FILE = r"^(?!\s*[0-9A-Fa-f]{32,}\s*$)[^\x00-\x1f\x7f]*$(?!\n)"
 _PATH = r"^[^\x00-\x1f\x7f]+$(?!\n)"
@@ -25,6 +26,7 @@ _AUTO = "^auto$"
 PATTERNS = {
     _NAME: "that begins with a letter and has letters, digits, blanks, dashes and underscores",
     _SITE: "of letters, digits, dots, dashes and underscores",
+    _NAME_OF_PLAN: "without blanks around it, and without control characters",
     _VARIABLE: "that is the name of an environment variable; the variable holds the key, km.toml never does",
     _KEY_FILE: "that is the path of a file; the file holds the key, km.toml never does",
     _PATH: "of one character or more, without control characters",
@@ -215,6 +217,13 @@ class DeliveryTable(_Table, frozen=True):
     max_rejects: Annotated[str, Meta(pattern=_REJECT_LIMIT)] | int | UnsetType = UNSET
 
 
+class PlanTable(_Table, frozen=True):
+    """A plan of Kissmetrics. If km.toml has any, they replace the public ones."""
+
+    events: Annotated[int, Meta(ge=1, description="events that the plan allows a month")]
+    price: Annotated[float, Meta(ge=0, le=1e9, description="US dollars a month")]
+
+
 if TYPE_CHECKING:
     FormatWord = str
 else:  # as below
@@ -270,10 +279,7 @@ class KmToml(_Table, frozen=True):
         Meta(description="the members' file: its path, and a column for each persona"),
     ] = msgspec.field(default_factory=dict)
     delivery: DeliveryTable = DeliveryTable()
-    plans: Annotated[
-        dict[Text, Positive],
-        Meta(description="table from a plan of Kissmetrics to its events a month, for the question"),
-    ] = msgspec.field(default_factory=dict)
+    plans: dict[Annotated[str, Meta(pattern=_NAME_OF_PLAN)], PlanTable] = msgspec.field(default_factory=dict)
     backfill: list[BackfillTable] = msgspec.field(default_factory=list)
 
 

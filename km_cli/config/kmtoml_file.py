@@ -19,6 +19,7 @@ from km_cli.config.kmtoml import (
     DeliveryTable,
     KmToml,
     PersonaTable,
+    PlanTable,
     SiteTable,
 )
 from km_cli.errors import UsageError, Where, did_you_mean
@@ -153,7 +154,7 @@ def _tables(key: str, value: Any) -> list[tuple[str, Any]]:
     """Return the tables below a key, each with its name."""
     if isinstance(value, list):
         return [(f"{key}[{at}]", one) for at, one in enumerate(value, start=1)]
-    if key == "sites" and isinstance(value, dict):
+    if key in ("sites", "plans") and isinstance(value, dict):
         return [(f"{key}.{name}", one) for name, one in value.items()]
     return [(key, value)]
 
@@ -163,6 +164,7 @@ _TABLES: dict[str, type[Struct]] = {
     "sites": SiteTable,
     "personas": PersonaTable,
     "delivery": DeliveryTable,
+    "plans": PlanTable,
     "backfill": BackfillTable,
     "backfill.columns": ColumnsTable,
     "backfill.personas": PersonaTable,

@@ -19,7 +19,7 @@ class Expansion:
 
     def __init__(self, personas: Listed[Persona]) -> None:
         self._actor = personas[0].name
-        self._personas = [(persona.name, persona.site, _naming(persona)) for persona in personas]
+        self._personas = [(persona.name, persona.site, event_naming(persona)) for persona in personas]
 
     def expand(self, event: Event) -> Sequence | Reject:
         """Return the calls for `event`: those of each persona that the row names, as that persona.
@@ -87,7 +87,7 @@ def _calls_of(
     return calls
 
 
-def _naming(persona: Persona) -> Callable[[str], str] | None:
+def event_naming(persona: Persona) -> Callable[[str], str] | None:
     """Return a function from an event's name in the log to its name for this persona; None if it is the same.
 
     The function returns "" for an event that the persona may not do.

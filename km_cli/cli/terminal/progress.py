@@ -42,13 +42,13 @@ class Sample(NamedTuple):
 class Progress(NamedTuple):
     """What the line shows.
 
-    `counted` says what the rate counts. `fraction` is from 0 to 1, None if it is not known; `left` are the
+    `calls` is None for a command that makes none. `counted` says what the rate counts. `fraction` is from 0 to 1, None if it is not known; `left` are the
     seconds left, None likewise. `files` are those done and all, None where there is one. `note` stands at the
     end.
     """
 
     rows: int
-    calls: int
+    calls: int | None
     counted: str
     rate: float | None = None
     retried: int = 0
@@ -81,7 +81,8 @@ def _parts(shown: Progress, *, ascii_only: bool) -> Iterator[tuple[int, str]]:
     if shown.fraction is not None and shown.total:
         yield 8, f"{_size(shown.fraction * shown.total)} of {_size(shown.total)}"
     yield 2, f"{shown.rows:,} rows"
-    yield 3, f"{shown.calls:,} calls"
+    if shown.calls is not None:
+        yield 3, f"{shown.calls:,} calls"
     if shown.rate is not None:
         yield 6, f"{shown.rate:,.0f} {shown.counted}/s"
     if shown.retried:
@@ -158,6 +159,27 @@ class ProgressBar:
             self._live = self._start()
         if self._is_dumb and trouble is not None:
             self._tell(trouble, now)
+
+    def count(self, rows: int, note: str = "") -> None:
+        """Show the rows that were read, for a command that makes no calls. With a `note`, they are read again."""
+        now = self._clock.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _INTERVAL
+        done = self._extent.done()
+        rate, left = self._rates(Sample(now, rows, done))
+        has_total = self._extent.total > 0 and not note
+        self._shown = Progress(
+            rows,
+            None,
+            "rows",
+            rate if not note else None,
+            fraction=done / self._extent.total if has_total else None,
+            left=left if has_total else None,
+            note=note,
+        )
+        if self._live is None and not self._is_dumb:
+            self._live = self._start()
 
     def _progress(self, tally: Tally, now: float) -> Progress:
         rows, calls, extent = tally.rows, tally.calls, self._extent

@@ -15,7 +15,7 @@ from km_cli.cli.terminal.outlook import Outlook
 from km_cli.cli.terminal.problem import complain_of
 from km_cli.cli.terminal.report import print_forecast, reasons
 from km_cli.cli.terminal.show import complain, counted, say, short, table
-from km_cli.config.plans import Plan, Plans
+from km_cli.config.plans import Plans
 from km_cli.config.settings import Settings
 from km_cli.errors import Exit
 from km_cli.rules import CATALOGUE, Severity, is_harmless
@@ -137,24 +137,4 @@ def _costs(settings: Settings, outlook: Outlook, plans: Plans) -> Iterator[str]:
         about = "about " if outlook.is_whole else "at least "
         yield f"It takes {about}{found.duration}: {found.rate:,.0f} calls per second, {found.reason}."
     events = counted(outlook.events, "event") + ("" if outlook.is_whole else " so far")
-    shares = ", ".join(
-        f"{share_of(outlook.events, plan.events)} {plan.name}" for plan in _told(plans, outlook.events)
-    )
-    dated = f" (public prices of {plans.dated})" if plans.dated else ""
-    yield f"{events}: {shares}{dated}. {_NOT_PUBLISHED}."
-
-
-def _told(plans: Plans, events: int) -> Iterator[Plan]:
-    """Yield the plans up to the first that has so many events a month."""
-    for plan in plans.plans:
-        yield plan
-        if plan.events >= events:
-            return
-
-
-def share_of(events: int, month: int) -> str:
-    """Return how many months' events so many are: `8% of a month of`, `2.5 months of`."""
-    share = events / month
-    if share > 1:
-        return f"{share:,.1f} months of"
-    return f"{share:.0%} of a month of" if share >= 0.01 or not events else "under 1% of a month of"
+    yield f"{events}: {plans.describe(outlook.events)} for a month, by {plans.origin}. {_NOT_PUBLISHED}."

@@ -1,0 +1,75 @@
+"""Shows a comparison while it runs: the described columns, and the progress on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import TracebackType
+
+from km_cli.cli.terminal.described import described
+from km_cli.cli.terminal.extent import Extent, sizes_of
+from km_cli.cli.terminal.progress import ProgressBar
+from km_cli.compare import Follower
+from km_cli.config.environment import Environment
+from km_cli.config.settings import Settings
+from km_cli.inputs import Opened
+from km_cli.mapping import Columns
+
+_INPUTS_SHOWN = 10
+
+
+class ComparisonFollower(Follower):
+    """Keeps the columns of the first inputs, and shows the progress on a terminal unless `quiet`."""
+
+    def __init__(self, settings: Settings, environment: Environment, *, quiet: bool) -> None:
+        super().__init__()
+        self._members = settings.members.personas if settings.members else ()
+        self._inputs: list[tuple[str, str]] = []
+        self._opened = 0
+        self._extent = Extent(sizes_of(settings.files) if settings.limit is None else None)
+        self._bar: ProgressBar | None = None
+        if environment.shows_progress and not quiet:
+            self._bar = ProgressBar(self._extent, environment.clock, sends=False)
+
+    def __enter__(self) -> ComparisonFollower:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def opened(self, source: str, columns: Columns) -> None:
+        """Keep the description of the columns."""
+        super().opened(source, columns)
+        self._opened += 1
+        if len(self._inputs) < _INPUTS_SHOWN:
+            self._inputs.append((source, described(columns, self._members)))
+
+    def described(self) -> Iterator[str]:
+        """Yield a line for each input: which column has which role."""
+        before = ""
+        for source, description in self._inputs:
+            yield f"{source}: {'likewise' if description == before else description}"
+            before = description
+        if self._opened > len(self._inputs):
+            yield f"… and {self._opened - len(self._inputs):,} more"
+
+    def began(self, opened: Opened) -> None:
+        """Begin to follow an input."""
+        self._extent.begin(opened)
+
+    def progressed(self, rows: int, done: int) -> None:
+        """Show the rows and bytes that were read."""
+        if self._bar is not None:
+            self._extent.move(done)
+            self._bar.count(rows)
+
+    def stage(self, strategy: str) -> Callable[[int], None]:
+        """Show the rows that the dry run of a strategy has planned."""
+        return partial(self._planned, strategy)
+
+    def _planned(self, strategy: str, rows: int) -> None:
+        if self._bar is not None:
+            self._bar.count(rows, f"dry run of {strategy}")

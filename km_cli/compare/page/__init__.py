@@ -1,0 +1,55 @@
+"""The comparison as one self-contained page: charts, each with its table, and no script."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from km_cli.compare.comparison import Comparison
+from km_cli.errors import ReadError, UsageError
+
+_LIBRARIES = ("altair", "vl_convert")
+
+
+def check_libraries() -> None:
+    """Raise UsageError if the libraries that draw the charts are not installed."""
+    if not all(find_spec(name) for name in _LIBRARIES):
+        raise UsageError(
+            "--html needs Altair and vl-convert, which are not installed",
+            "pip install 'km-cli[report]'; without --html, compare needs neither",
+        )
+
+
+def write_page(path: Path, found: Comparison) -> None:
+    """Write the page. Its name shows a whole page or the earlier one, never half a page."""
+    from km_cli.compare.page.document import document
+
+    text = document(found)
+    try:
+        descriptor, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
+        try:
+            with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(part, 0o644 & ~_umask())
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(part)
+            raise
+    except OSError as error:
+        raise ReadError(
+            f"--html {path}: the page cannot be written: {error.strerror or error}",
+            "make room, or give another path",
+        ) from None
+
+
+def _umask() -> int:
+    """Return the permissions that new files do not get."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

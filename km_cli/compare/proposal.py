@@ -1,0 +1,105 @@
+"""Proposes a funnel for a log: the events that most often follow one another.
+
+Only events that every persona of the log does can be steps, if there are enough: a funnel that no account
+can begin compares nothing. A person's first times of its events tell which event comes before which. The
+proposal begins with the event with which most people begin, and goes on with the event that most people do
+after the last one. An event that as many people do before as after does not follow. Events of one second do
+not follow each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations, groupby, islice
+from operator import itemgetter
+from typing import NamedTuple
+
+from km_cli.compare.table import Table
+
+_MOST_EVENTS = 40
+"""Events that are looked at: those that most people do."""
+
+_MOST_FIRSTS = 12
+"""Events of one person that are compared with each other: its first ones."""
+
+_MOST_STEPS = 4
+_LEAST_SHARE = 0.02
+"""A step that fewer of those who begin reach is too rare to be proposed."""
+
+
+class _Orders(NamedTuple):
+    """How many people begin with each event, and how many do one event before another."""
+
+    begins: Counter[int]
+    before: Counter[tuple[int, int]]
+
+
+def propose(table: Table, names: list[str]) -> tuple[str, ...]:
+    """Return the names of the proposed steps; fewer than two if no event follows another.
+
+    `names` are those of the events by their number. The table is finished and has all events.
+    """
+    orders = _orders(table)
+    if not orders.begins:
+        return ()
+    # Ties go by name: the numbers of events depend on the order of the rows.
+    steps = [min(orders.begins, key=lambda event: (-orders.begins[event], names[event]))]
+    least = max(2, _LEAST_SHARE * orders.begins.total())
+    while len(steps) < _MOST_STEPS:
+        last = steps[-1]
+        following = {
+            event: number
+            for (first, event), number in orders.before.items()
+            if first == last and event not in steps and number > orders.before[event, last]
+        }
+        if not following:
+            break
+        best = min(following, key=lambda event: (-following[event], names[event]))
+        if following[best] < least and len(steps) > 1:
+            break
+        steps.append(best)
+    return tuple(names[event] for event in steps)
+
+
+def _orders(table: Table) -> _Orders:
+    orders = _Orders(Counter(), Counter())
+    for _, rows in groupby(_firsts(table), key=itemgetter(0)):
+        times = [(second, event) for _, second, event in islice(rows, _MOST_FIRSTS)]
+        begin = times[0][0]
+        orders.begins.update(event for second, event in times if second == begin)
+        orders.before.update((one, other) for (at, one), (then, other) in combinations(times, 2) if at < then)
+    return orders
+
+
+def _firsts(table: Table) -> Iterator[tuple[int, int, int]]:
+    """Yield (actor, second, event) for the first time of each event that many actors do, in order."""
+    table.database.execute(
+        "CREATE TEMP TABLE first_times AS SELECT identity, event, min(second) AS second FROM moments"
+        " WHERE identity % ? = 0 GROUP BY identity, event",
+        (len(table.personas),),
+    )
+    table.database.execute(
+        "CREATE TEMP TABLE candidates AS SELECT event FROM first_times GROUP BY event"
+        " ORDER BY count(*) DESC, event LIMIT ?",
+        (_MOST_EVENTS,),
+    )
+    _leave_shared(table)
+    yield from table.database.execute(
+        "SELECT identity, second, event FROM first_times WHERE event IN (SELECT event FROM candidates)"
+        " ORDER BY identity, second, event"
+    )
+
+
+def _leave_shared(table: Table) -> None:
+    """Leave the candidates that all personas of the log do, if there are two or more."""
+    width = len(table.personas)
+    present = sum(1 for place in range(width) if table.identities(place))
+    shared = table.database.execute(
+        "SELECT event FROM (SELECT DISTINCT event, identity % ? FROM moments) JOIN candidates USING (event)"
+        " GROUP BY event HAVING count(*) = ?",
+        (width, present),
+    ).fetchall()
+    if len(shared) > 1:
+        table.database.execute("DELETE FROM candidates")
+        table.database.executemany("INSERT INTO candidates VALUES (?)", shared)

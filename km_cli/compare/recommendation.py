@@ -1,0 +1,233 @@
+"""Recommends per person or per account, with reasons, and never more certain than the data."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from km_cli.compare.counting import PersonaFunnel
+from km_cli.compare.differences import Differences
+from km_cli.compare.funnel import CountedFunnel
+from km_cli.compare.held import IN_FORCE, HeldStrategy
+from km_cli.compare.words import many, percent, plural
+
+PERSONAS = "personas"
+"""The recommendation that accounts do only the events of the funnel, under names of their own."""
+
+PROPERTY = "property"
+
+_ALIKE = 0.05
+"""Shares that differ by less than this say the same."""
+
+_BROAD = 0.2
+"""If a true share may lie in an interval broader than this, two shares that are alike say little."""
+
+_Z = 1.96
+"""Standard deviations of the interval that holds 95 % of cases."""
+
+
+class Recommendation(NamedTuple):
+    """What to count by: the name of a persona, "" if the log does not say; and the strategy for it.
+
+    `certainty` is `clear` or `weak`: weak if chance alone could explain the difference, or if Kissmetrics would
+    not keep it. `km_toml` has the
+    personas that the strategy needs, "" for none.
+    """
+
+    count_by: str
+    strategy: str
+    certainty: str
+    reasons: tuple[str, ...]
+    km_toml: str = ""
+
+
+def recommend(
+    funnels: Sequence[PersonaFunnel],
+    differences: Mapping[str, Differences],
+    strategies: Mapping[str, HeldStrategy],
+    columns: Mapping[str, str],
+) -> Recommendation:
+    """Return the recommendation. `columns` are those of the identities, by persona."""
+    actor, *others = funnels
+    others = [one for one in others if one.identities]
+    if not others:
+        reason = f"The log names no identity but the {actor.persona}'s, so there is nothing to choose."
+        return Recommendation(actor.persona, PROPERTY, "clear", (reason,))
+    other = max(others, key=lambda one: (one.funnel.began, -funnels.index(one)))
+    if not actor.identities:
+        reason = f"The log names no {actor.persona}: only {plural(other.persona)} can be counted."
+        return Recommendation(other.persona, PERSONAS, "clear", (reason,), km_toml(actor, other, columns))
+    if actor.funnel.conversion is None or other.funnel.conversion is None:
+        return Recommendation("", "", "weak", tuple(_not_begun(actor, other)))
+    return _by_shares(actor, other, differences.get(other.persona), strategies, columns)
+
+
+def _not_begun(actor: PersonaFunnel, other: PersonaFunnel) -> Iterator[str]:
+    """Yield why a funnel that one of them never begins says nothing."""
+    for one in (actor, other):
+        if not one.funnel.began:
+            yield (
+                f"No {one.persona} begins this funnel: no row of {one.funnel.steps[0].event!r} names one. "
+                f"Begin with a later step, or let a members' file say who belongs to which {other.persona}."
+            )
+
+
+def _by_shares(
+    actor: PersonaFunnel,
+    other: PersonaFunnel,
+    differs: Differences | None,
+    strategies: Mapping[str, HeldStrategy],
+    columns: Mapping[str, str],
+) -> Recommendation:
+    mine, theirs = actor.funnel.conversion or 0.0, other.funnel.conversion or 0.0
+    both = (
+        f"{percent(mine)} of {many(actor.funnel.began, actor.persona)} and {percent(theirs)} of "
+        f"{many(other.funnel.began, other.persona)} get from the first step to the last."
+    )
+    if abs(mine - theirs) < _ALIKE:
+        is_weak = max(_width(actor.funnel), _width(other.funnel)) > _BROAD
+        doubt = tuple(_doubt(actor, other, "hide a difference")) if is_weak else ()
+        reasons = (both, "Both ways of counting say the same here.", *_cost_of_property(strategies), *doubt)
+        return Recommendation(actor.persona, PROPERTY, _certainty(is_weak=is_weak), reasons)
+    lost = tuple(_retention(other, strategies))
+    is_weak = _overlap(_interval(actor.funnel), _interval(other.funnel))
+    doubt = tuple(_doubt(actor, other, "explain the difference")) if is_weak else ()
+    reasons = (
+        both,
+        *_why(actor, other, differs),
+        *_reports(strategies),
+        *_cost_of_accounts(other, strategies),
+    )
+    snippet = "" if _is_in_force(other, strategies) else km_toml(actor, other, columns)
+    return Recommendation(other.persona, PERSONAS, _certainty(is_weak=is_weak), (*reasons, *doubt), snippet)
+
+
+def _certainty(*, is_weak: bool) -> str:
+    return "weak" if is_weak else "clear"
+
+
+def _why(actor: PersonaFunnel, other: PersonaFunnel, differs: Differences | None) -> Iterator[str]:
+    if differs is None:
+        return
+    if differs.contributing:
+        yield (
+            f"{_have(differs.contributing, other.persona, 'converts', 'convert')} although most of the "
+            f"{plural(actor.persona)} do not."
+        )
+    if differs.without_converts:
+        yield (
+            f"{_have(differs.without_converts, other.persona, 'converts', 'convert')} although none of the "
+            f"{plural(actor.persona)} does all steps: different {plural(actor.persona)} do them."
+        )
+
+
+def _reports(strategies: Mapping[str, HeldStrategy]) -> Iterator[str]:
+    held = strategies.get("toggle")
+    for report in held.reports if held else ():
+        who = " and ".join(map(plural, report.personas))
+        yield (
+            f"With toggle, a report on this funnel counts {who} together and shows "
+            f"{percent(report.funnel.conversion)}. Other names for the events of one of them keep them apart."
+        )
+
+
+def _retention(other: PersonaFunnel, strategies: Mapping[str, HeldStrategy]) -> Iterator[str]:
+    """Yield what is left of the funnel in Kissmetrics, if it drops so many events that the funnel changes."""
+    held = strategies.get("toggle")
+    found = next((one for one in held.personas if one.persona == other.persona), None) if held else None
+    if found and found.dropped and found.funnel.conversion != other.funnel.conversion:
+        yield (
+            f"Kissmetrics keeps the last 1,000 of each event of one {other.persona} (D7), so there the funnel of "
+            f"{plural(other.persona)} is {percent(found.funnel.conversion)}, not "
+            f"{percent(other.funnel.conversion)}."
+        )
+
+
+def _cost_of_property(strategies: Mapping[str, HeldStrategy]) -> Iterator[str]:
+    held, toggle = strategies.get(PROPERTY), strategies.get("toggle")
+    if held and toggle:
+        yield (
+            f"property records each event once, and the account as its property: {held.events:,} events, "
+            f"not {toggle.events:,}."
+        )
+
+
+def _cost_of_accounts(other: PersonaFunnel, strategies: Mapping[str, HeldStrategy]) -> Iterator[str]:
+    held = strategies.get("toggle")
+    found = next((one for one in held.personas if one.persona == other.persona), None) if held else None
+    if held and found and found.step_events < found.events:
+        fewest = held.events - found.events + found.step_events
+        yield (
+            f"The funnel of {plural(other.persona)} needs {found.step_events:,} of their {found.events:,} "
+            f"events: list only its steps, and {fewest:,} events are recorded in all, not {held.events:,}."
+        )
+
+
+def _is_in_force(other: PersonaFunnel, strategies: Mapping[str, HeldStrategy]) -> bool:
+    """Tell whether km.toml has such personas already: the funnel is whole, and no report mixes it."""
+    held = strategies.get(IN_FORCE)
+    return bool(held and not other.left_out and not held.reports)
+
+
+def _doubt(actor: PersonaFunnel, other: PersonaFunnel, could: str) -> Iterator[str]:
+    """Yield why chance alone could `explain the difference`, or `hide a difference`."""
+    few = min((actor, other), key=lambda one: one.funnel.began)
+    low, high = _interval(few.funnel)
+    yield (
+        f"Chance may {could}: with only {many(few.funnel.began, few.persona)}, the true share may be "
+        f"anywhere from {percent(low)} to {percent(high)}. Compare a longer log before you decide."
+    )
+
+
+def _interval(funnel: CountedFunnel) -> tuple[float, float]:
+    """Return the interval in which the true share lies in 95 % of cases (Wilson's score interval)."""
+    number, part = funnel.began, funnel.conversion or 0.0
+    if not number:
+        return 0.0, 1.0
+    square = _Z * _Z / number
+    middle = part + square / 2
+    width = _Z * math.sqrt(part * (1 - part) / number + square / (4 * number))
+    return max(0.0, (middle - width) / (1 + square)), min(1.0, (middle + width) / (1 + square))
+
+
+def _width(funnel: CountedFunnel) -> float:
+    low, high = _interval(funnel)
+    return high - low
+
+
+def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] <= other[1] and other[0] <= one[1]
+
+
+def km_toml(actor: PersonaFunnel, other: PersonaFunnel, columns: Mapping[str, str]) -> str:
+    """Return the personas for km.toml with which the second one does only the steps of the funnel."""
+    steps = ", ".join(_quoted(step.event) for step in other.funnel.steps)
+    title = other.persona.capitalize()
+    return "\n".join(
+        (
+            "[[personas]]",
+            f"name = {_quoted(actor.persona)}",
+            *_column(columns.get(actor.persona)),
+            "",
+            "[[personas]]",
+            f"name = {_quoted(other.persona)}",
+            *_column(columns.get(other.persona)),
+            f"events = [{steps}]",
+            f'rename = "{title} {{event}}"',
+        )
+    )
+
+
+def _column(name: str | None) -> Iterator[str]:
+    if name:
+        yield f"column = {_quoted(name)}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _have(number: int, noun: str, one: str, several: str) -> str:
+    return f"{many(number, noun)} {one if number == 1 else several}"

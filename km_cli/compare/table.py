@@ -1,0 +1,184 @@
+"""The rows of a log as a table: who did which step in which second, and which actor goes with which account.
+
+The table is a temporary SQLite database that SQLite itself keeps on disk and removes, so that memory does not
+grow with the log. Rows are only appended; sorting and joining wait until all are there.
+
+A row of a log names a *group*: an identity of each persona, or of some. What the group does is kept once, and
+is an event of each of its identities (the view `moments`). Most rows name a group that was met before.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from km_cli.memory import Remembered
+
+_MOST_IDENTITIES = 1_000_000
+_MOST_GROUPS = 500_000
+MOST_WAITING = 20_000
+"""Rows that wait in memory before they are written together."""
+
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA temp_store = FILE;
+PRAGMA cache_size = -65536;
+CREATE TABLE names (identity INTEGER PRIMARY KEY, persona INTEGER, name TEXT);
+CREATE TABLE groups (party INTEGER, identity INTEGER, PRIMARY KEY (party, identity)) WITHOUT ROWID;
+CREATE TABLE done (party INTEGER, second INTEGER, event INTEGER);
+CREATE TABLE valued (party INTEGER, second INTEGER, value TEXT);
+CREATE VIEW moments AS SELECT identity, second, event FROM done CROSS JOIN groups USING (party);
+CREATE TABLE pairs (actor INTEGER, other INTEGER);
+CREATE TABLE belongs (other INTEGER, actor INTEGER, PRIMARY KEY (other, actor)) WITHOUT ROWID;
+CREATE TABLE walked (identity INTEGER PRIMARY KEY, steps INTEGER, second INTEGER);
+CREATE TABLE times (place INTEGER, seconds INTEGER);
+"""
+
+
+class Table:
+    """The rows of a log. `personas` are the names of the personas, the actor first.
+
+    An identity is a number from which its persona can be told: identity modulo the number of personas is the
+    place of the persona.
+    """
+
+    def __init__(self, personas: Sequence[str]) -> None:
+        self.personas = tuple(personas)
+        self.database = sqlite3.connect("", isolation_level=None)
+        self.database.executescript(_TABLES)
+        self.database.execute("BEGIN")  # one transaction for all: nothing of it has to last
+        self.known: Remembered[tuple[str, ...], int] = Remembered(_MOST_GROUPS)
+        """The groups that were met: the names for each persona, "" for none, and the number of the group."""
+        self._known: list[dict[str, int]] = [{} for _ in personas]
+        self._next = list(range(len(self.personas)))
+        self._is_forgetful = False
+        self._names: list[tuple[int, int, str]] = []
+        self._members: list[tuple[int, int]] = []
+        self._next_group = 0
+        self.done: list[tuple[int, int, int]] = []
+        """Events that wait to be written: group, second, number of the event."""
+        self.values: list[tuple[int, int, str]] = []
+        """Values that wait to be written: group, second, value of the property that is counted by."""
+        self._pairs: list[tuple[int, int]] = []
+
+    def close(self) -> None:
+        """Remove the table."""
+        self.database.close()
+
+    def identity(self, place: int, name: str) -> int:
+        """Return the number of an identity of the persona at this place."""
+        found = self._known[place].get(name)
+        return self._new_identity(place, name) if found is None else found
+
+    def _new_identity(self, place: int, name: str) -> int:
+        found = self._stored(place, name) if self._is_forgetful else None
+        if found is None:
+            found = self._next[place]
+            self._next[place] += len(self.personas)
+            self._names.append((found, place, name))
+            if len(self._names) >= MOST_WAITING:
+                self._write_names()
+        if sum(map(len, self._known)) >= _MOST_IDENTITIES:
+            self._forget()
+        self._known[place][name] = found
+        return found
+
+    def _forget(self) -> None:
+        """Forget the identities. From now on they are looked up, so that each keeps its number."""
+        self._write_names()
+        self.database.execute("CREATE UNIQUE INDEX IF NOT EXISTS by_name ON names (persona, name)")
+        self._is_forgetful = True
+        for known in self._known:
+            known.clear()
+
+    def _stored(self, place: int, name: str) -> int | None:
+        if self._names:
+            self._write_names()
+        row = self.database.execute(
+            "SELECT identity FROM names WHERE persona = ? AND name = ?", (place, name)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def group_of(self, names: tuple[str, ...]) -> int:
+        """Return the number of a group that is not known, and note who goes with the actor."""
+        found = [self.identity(place, name) for place, name in enumerate(names) if name]
+        number = self._next_group
+        self._next_group += 1
+        self._members += [(number, identity) for identity in found]
+        if names[0]:
+            self._pairs += [(found[0], other) for other in found[1:]]
+        if len(self._members) >= MOST_WAITING:
+            self._write_groups()
+        return self.known.remember(names, number)
+
+    def write(self) -> None:
+        """Write the events and values that wait."""
+        self._many("INSERT INTO done VALUES (?, ?, ?)", self.done)
+        self._many("INSERT INTO valued VALUES (?, ?, ?)", self.values)
+
+    def _write_names(self) -> None:
+        self._many("INSERT INTO names VALUES (?, ?, ?)", self._names)
+
+    def _write_groups(self) -> None:
+        self._many("INSERT INTO groups VALUES (?, ?)", self._members)
+        self._many("INSERT INTO pairs VALUES (?, ?)", self._pairs)
+
+    def _many(self, statement: str, rows: list[Any]) -> None:
+        self.database.executemany(statement, rows)
+        rows.clear()
+
+    def finish(self) -> None:
+        """Write all rows that wait. Pairs are kept once."""
+        self._write_names()
+        self._write_groups()
+        self.write()
+        self.database.execute("INSERT INTO belongs SELECT DISTINCT other, actor FROM pairs ORDER BY 1, 2")
+        self.database.execute("DELETE FROM pairs")
+
+    def identities(self, place: int) -> int:
+        """Return how many identities a persona has."""
+        return self._next[place] // len(self.personas)
+
+    def rows(self, places: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+        """Yield (identity, second, place of the step), sorted. `places` has the step of each event or -1."""
+        self.database.execute("CREATE TEMP TABLE steps (event INTEGER PRIMARY KEY, place INTEGER)")
+        wanted = [(event, place) for event, place in enumerate(places) if place >= 0]
+        self.database.executemany("INSERT INTO steps VALUES (?, ?)", wanted)
+        try:
+            yield from self.database.execute(
+                "SELECT identity, second, place FROM done CROSS JOIN steps USING (event)"
+                " CROSS JOIN groups USING (party) ORDER BY 1, 2, 3"
+            )
+        finally:
+            self.database.execute("DROP TABLE steps")
+
+    def keep_last(self, most: int) -> Counter[int]:
+        """Keep the last instances of each event of an identity; return how many were dropped by persona (D7).
+
+        Two events of one identity in one second are one (D1). Every group has one identity only.
+        """
+        crowded = self.database.execute(
+            "SELECT identity, event, count(DISTINCT second) FROM moments GROUP BY identity, event"
+            " HAVING count(*) > ?1 AND count(DISTINCT second) > ?1",
+            (most,),
+        ).fetchall()
+        if crowded:
+            self.database.execute("CREATE INDEX by_event ON done (party, event, second)")
+            self.database.execute("CREATE INDEX by_identity ON groups (identity)")
+        parties = "party IN (SELECT party FROM groups WHERE identity = ?)"
+        for identity, event, _ in crowded:
+            (oldest,) = self.database.execute(
+                f"SELECT DISTINCT second FROM done WHERE {parties} AND event = ?"
+                " ORDER BY second DESC LIMIT 1 OFFSET ?",
+                (identity, event, most - 1),
+            ).fetchone()
+            self.database.execute(
+                f"DELETE FROM done WHERE {parties} AND event = ? AND second < ?", (identity, event, oldest)
+            )
+        dropped: Counter[int] = Counter()
+        for identity, _, number in crowded:
+            dropped[identity % len(self.personas)] += number - most
+        return dropped

@@ -1,0 +1,86 @@
+"""A headless Chromium that looks at a page: its requests, its console, and its barriers for readers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+_ARGUMENTS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
+)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start Chromium. The test is skipped if it, its driver or Selenium is missing."""
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if program is None or driver is None:
+        pytest.skip("needs chromium and chromedriver")
+    try:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+    except ImportError:
+        pytest.skip("needs selenium")
+    with TemporaryDirectory() as profile:
+        options = webdriver.ChromeOptions()
+        options.binary_location = program
+        for argument in (*_ARGUMENTS, f"--user-data-dir={profile}"):
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+        started = webdriver.Chrome(options=options, service=Service(driver))
+        try:
+            yield Browser(started)
+        finally:
+            started.quit()
+
+
+class Browser:
+    """One window of a browser."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, page: Path, *, scheme: str = "light", width: int = 1200) -> None:
+        """Open a page in a colour scheme, in a window so many pixels wide."""
+        media = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        for kind in ("performance", "browser"):
+            self.driver.get_log(kind)
+        self.driver.get(page.as_uri())
+
+    def ask(self, script: str, *arguments: object) -> Any:
+        """Run a script of the test in the page, and return its answer."""
+        return self.driver.execute_script(script, *arguments)
+
+    def requests(self) -> list[str]:
+        """Return the addresses that the page has asked for since it was opened."""
+        messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return [
+            one["params"]["request"]["url"]
+            for one in messages
+            if one["method"] == "Network.requestWillBeSent"
+        ]
+
+    def complaints(self) -> list[str]:
+        """Return the messages of the browser's console."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def barriers(self, axe: Path) -> list[str]:
+        """Return what axe-core finds, each with the element concerned. The page's policy stays in force."""
+        self.ask(axe.read_text(encoding="utf-8") + "; window.axe = axe;")
+        found = self.driver.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "window.axe.run().then(done, error => done({error: `${error}`}));"
+        )
+        assert "error" not in found, found["error"]
+        return [f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]]
