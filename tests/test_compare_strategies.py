@@ -91,7 +91,7 @@ def test_step_one_that_kissmetrics_drops_takes_the_funnel_with_it(km: Command) -
     found = compared(km, HEADER + "".join(early + late))
     held = found["strategies"]["toggle"]["personas"]
     assert found["recommendation"]["certainty"] == "weak"
-    assert any("is 0%, not 100%" in reason for reason in found["recommendation"]["reasons"])
+    assert any("there is 0%, not 100%" in reason for reason in found["recommendation"]["reasons"])
     assert held["account"]["dropped"] == 1
     assert [step["reached"] for step in held["account"]["steps"]] == [1, 0, 0]
     assert held["user"]["dropped"] == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -146,14 +145,13 @@ def test_the_word_and_the_sign_have_a_colour(
 # Screens
 
 
-SCREENS = Path(__file__).parent / "data" / "screens"
 COMMANDS = {
     "findings": ("dry-run", "log.csv", "--to", "local:x.db", "--show", "0"),
     "summary": ("import", "log.csv", "--to", "local:x.db", "--rejects", "rejects.jsonl"),
     "show": ("show", "--to", "local:x.db"),
     "timeline": ("show", "Acme", "--to", "local:x.db"),
 }
-"""Each screen is kept as text for people to look at. To write them anew: KM_CLI_WRITE_SCREENS=1."""
+"""Each screen is kept as text, as those of `test_screens.py`."""
 
 _TIME = re.compile(r"[\d,]+ per second, [\d.]+ s|\d+\.\d s")
 
@@ -169,8 +167,4 @@ def test_a_screen_is_the_one_that_is_kept(km: Command, log: Path, name: str, col
     terminal = Terminal(km, *COMMANDS[name], columns=columns, environment=environment)
     assert terminal.ended() in (0, 65)
     shown = _TIME.sub("(time)", "".join(f"{line.rstrip()}\n" for line in terminal.shown.splitlines()))
-    path = SCREENS / f"{name}-{columns}.txt"
-    if "KM_CLI_WRITE_SCREENS" in os.environ:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(shown, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == shown
+    check_screen(f"{name}-{columns}", shown)

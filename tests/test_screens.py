@@ -1,7 +1,6 @@
 """Screens: the question, the progress and errors, on terminals of 40, 80 and 120 columns.
 
-They are kept in `tests/screens`. `KM_CLI_SCREENS=write python -m pytest tests/test_screens.py` writes them
-anew; look at each before you commit it.
+They are kept in `tests/screens`; `tests/support/screens.py` says how to write them anew.
 """
 
 from __future__ import annotations
@@ -30,22 +29,14 @@ from tests.support.command import Command
 from tests.support.logs import written
 from tests.support.packing import PACKS
 from tests.support.screen import Screen, columns_of
+from tests.support.screens import check_screen
 from tests.support.terminal import Terminal, on_terminal
 from tests.support.tracker import OK, Tracker, too_many
 
-SCREENS = Path(__file__).parent / "screens"
 WIDTHS = (40, 80, 120)
 ASKED = "? [y/N] "
 NO = [(ASKED, "n\n")]
 HEADER = "timestamp,user,account,event,plan\n"
-
-
-def check_screen(name: str, text: str) -> None:
-    """Compare a screen with the one that is kept."""
-    path = SCREENS / f"{name}.txt"
-    if os.environ.get("KM_CLI_SCREENS") == "write":
-        path.write_text(text, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == text
 
 
 @pytest.fixture

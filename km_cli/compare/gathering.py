@@ -175,19 +175,20 @@ class Gathering:
 
     def _count_all(self, mapped: Iterable[Mapped]) -> None:
         """Take the events of an input, and count its other rows. This loop runs for each row of a log."""
-        rows, take, follow, size = self._tally.rows, self._take_event, self._follower.progressed, 0
+        take, size, events = self._take_event, 0, 0
         for one in mapped:
             if type(one) is Event:
                 take(one)
-                rows.sent += 1
+                events += 1
                 size += len(one.row.raw)
-                if not rows.sent % _PROGRESS_EACH:
-                    follow(rows.read, size)
+                if not events % _PROGRESS_EACH:
+                    self._follower.progressed(self._tally.rows.read + events, size)
             elif type(one) is Gap:
                 size += len(one.raw)
             else:
                 self._count(one)
                 size += len(raw_of(one))
+        self._tally.rows.sent += events
 
     def _mapped(self, opened: Opened, mapper: Mapper) -> Iterator[Mapped]:
         """Yield every row mapped, up to --limit rows of the selection."""
@@ -227,8 +228,10 @@ class Gathering:
                     return
                 number = number_of(name)
             second = event.moment // NANOSECONDS
-            if not self._first < second < self._last:
-                self._first, self._last = min(self._first, second), max(self._last, second)
+            if second > self._last:
+                self._last = second
+            if second < self._first:
+                self._first = second
             if number != _NOT_WANTED:
                 done.append((group, second, number))
                 if number == _STEP_ONE and self._by:

@@ -31,9 +31,8 @@ _Z = 1.96
 class Recommendation(NamedTuple):
     """What to count by: the name of a persona, "" if the log does not say; and the strategy for it.
 
-    `certainty` is `clear` or `weak`: weak if chance alone could explain the difference, or if Kissmetrics would
-    not keep it. `km_toml` has the
-    personas that the strategy needs, "" for none.
+    `certainty` is `clear` or `weak`: weak if chance alone could explain the difference, or if Kissmetrics
+    would not keep it. `km_toml` has the personas that the strategy needs, "" for none.
     """
 
     count_by: str
@@ -91,17 +90,13 @@ def _by_shares(
         doubt = tuple(_doubt(actor, other, "hide a difference")) if is_weak else ()
         reasons = (both, "Both ways of counting say the same here.", *_cost_of_property(strategies), *doubt)
         return Recommendation(actor.persona, PROPERTY, _certainty(is_weak=is_weak), reasons)
-    lost = tuple(_retention(other, strategies))
     is_weak = _overlap(_interval(actor.funnel), _interval(other.funnel))
     doubt = tuple(_doubt(actor, other, "explain the difference")) if is_weak else ()
-    reasons = (
-        both,
-        *_why(actor, other, differs),
-        *_reports(strategies),
-        *_cost_of_accounts(other, strategies),
-    )
+    lost = tuple(_retention(other, strategies))
+    why = (*_why(actor, other, differs), *_reports(strategies), *_cost_of_accounts(other, strategies))
     snippet = "" if _is_in_force(other, strategies) else km_toml(actor, other, columns)
-    return Recommendation(other.persona, PERSONAS, _certainty(is_weak=is_weak), (*reasons, *doubt), snippet)
+    certainty = _certainty(is_weak=is_weak or bool(lost))
+    return Recommendation(other.persona, PERSONAS, certainty, (both, *why, *lost, *doubt), snippet)
 
 
 def _certainty(*, is_weak: bool) -> str:
@@ -139,8 +134,8 @@ def _retention(other: PersonaFunnel, strategies: Mapping[str, HeldStrategy]) -> 
     found = next((one for one in held.personas if one.persona == other.persona), None) if held else None
     if found and found.dropped and found.funnel.conversion != other.funnel.conversion:
         yield (
-            f"Kissmetrics keeps the last 1,000 of each event of one {other.persona} (D7), so there the funnel of "
-            f"{plural(other.persona)} is {percent(found.funnel.conversion)}, not "
+            f"Kissmetrics keeps the last 1,000 of each event of one {other.persona} (D7), so the funnel of "
+            f"{plural(other.persona)} there is {percent(found.funnel.conversion)}, not "
             f"{percent(other.funnel.conversion)}."
         )
 

@@ -42,9 +42,9 @@ class Sample(NamedTuple):
 class Progress(NamedTuple):
     """What the line shows.
 
-    `calls` is None for a command that makes none. `counted` says what the rate counts. `fraction` is from 0 to 1, None if it is not known; `left` are the
-    seconds left, None likewise. `files` are those done and all, None where there is one. `note` stands at the
-    end.
+    `calls` is None for a command that makes none. `counted` says what the rate counts. `fraction` is from 0
+    to 1, None if it is not known; `left` are the seconds left, None likewise. `files` are those done and all,
+    None where there is one. `note` stands at the end.
     """
 
     rows: int
@@ -161,7 +161,7 @@ class ProgressBar:
             self._tell(trouble, now)
 
     def count(self, rows: int, note: str = "") -> None:
-        """Show the rows that were read, for a command that makes no calls. With a `note`, they are read again."""
+        """Show the rows that were read, by a command that makes no calls; with a `note`, once more."""
         now = self._clock.monotonic()
         if now < self._next:
             return
