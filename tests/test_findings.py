@@ -12,7 +12,7 @@ from km_cli.rules import CATALOGUE
 from km_cli.run.places import MOST_RANGES, Places
 from tests.support.command import Command
 from tests.support.screens import check_screen
-from tests.test_terminal import Terminal
+from tests.support.terminal import Terminal
 
 HEADER = "timestamp,user,account,event,deposit\n"
 LOG = (

@@ -13,8 +13,8 @@ import pytest
 from km_cli.ledger import Ledger
 from km_cli.standin import Looker, Store
 from tests.support.command import Command
+from tests.support.terminal import Terminal
 from tests.support.tracker import Tracker
-from tests.test_terminal import Terminal
 
 HEADER = "timestamp,user,account,event,plan\n"
 LOG = (
