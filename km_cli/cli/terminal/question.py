@@ -137,4 +137,5 @@ def _costs(settings: Settings, outlook: Outlook, plans: Plans) -> Iterator[str]:
         about = "about " if outlook.is_whole else "at least "
         yield f"It takes {about}{found.duration}: {found.rate:,.0f} calls per second, {found.reason}."
     events = counted(outlook.events, "event") + ("" if outlook.is_whole else " so far")
-    yield f"{events}: {plans.describe(outlook.events)} for a month, by {plans.origin}. {_NOT_PUBLISHED}."
+    share = plans.describe(outlook.events)
+    yield f"{events}, billed in one month: {share}, by {plans.origin}. {_NOT_PUBLISHED}."
