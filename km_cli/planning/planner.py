@@ -152,10 +152,14 @@ class Planner:
 
     def _decide_set(self, call: Set, decision: RowDecision) -> None:
         """Plan the properties that changed, or that the row states. Raises NotPlanned."""
-        if not call.stated:
-            self._sets.decide(call, decision)
+        if not (call.stated or decision.is_corrected):
+            self._sets.decide(call, decision)  # Most Sets change nothing, so that digests would be wasted.
             return
         fingerprint = self._fingerprints.fingerprint_call(call)
-        if not self._corrections.repeats(call, fingerprint, decision):
+        if self._corrections.repeats(call, fingerprint, decision):
+            return
+        if call.stated:
             self._stated_sets.decide(call, fingerprint, decision)
-            self._corrections.keep(call, fingerprint, decision)
+        else:
+            self._sets.decide(call, decision)
+        self._corrections.keep(call, fingerprint, decision)
