@@ -220,7 +220,7 @@ def forget(log: Log, refused: RowPlan) -> None:
     log.slots.put(planned.person, planned.second, Slot())
     for at in range(0, len(known.pairs), 8):
         key, value = planned.person + known.pairs[at : at + 4], known.pairs[at + 4 : at + 8]
-        log.slots.values.forget(key, planned.taken, value)
+        log.slots.values.forget(key, planned.second, planned.taken, value)
     log.slots.refused += 1
 
 
