@@ -41,9 +41,7 @@ def _rehearse_import(context: click.Context, settings: Settings) -> None:
     sources = make_file_sources(settings, Stop(), environment)
     quiet = flags["quiet"] or flags["as_json"]
     with ProgressObserver(settings, environment, quiet=quiet, sends=False) as observer:
-        rehearse_strictly(
-            settings, observer, lambda pipeline, _: pipeline.run(sources), Stop(), environment
-        )
+        rehearse_strictly(settings, observer, lambda pipeline, _: pipeline.run(sources), Stop(), environment)
 
 
 def run_import(context: click.Context) -> int:
