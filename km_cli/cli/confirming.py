@@ -48,9 +48,9 @@ def ask_ahead(
 
     It is not asked if there is nothing to send, as far as the rehearsal came: the run itself asks then, if
     there is something after all. `make_work` returns the work of the rehearsal for its observer, `sizes` are
-    the bytes of the files. With --strict it is the rehearsal that --strict asks for, which nothing cuts short.
-    Raises click.Abort if the answer is no, LedgerError; with --strict TooManyFindings, and any error that would
-    end the run.
+    the bytes of the files. With --strict it is the rehearsal that --strict asks for: nothing cuts it short.
+    Raises click.Abort if the answer is no, LedgerError; with --strict TooManyFindings, and any error that
+    would end the run.
     """
     settings, flags, environment = question.settings, context.params, environment_of(context)
     quiet = flags["quiet"] or flags["as_json"]
