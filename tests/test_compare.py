@@ -327,3 +327,14 @@ def test_times_of_a_limit(text: str, seconds: int) -> None:
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(UsageError):
         make_within(text)
+
+
+def test_a_table_without_room_says_where_to_make_some(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite itself refuses to grow the table; that is no damage to a ledger, and said otherwise."""
+    monkeypatch.setattr(table_module, "_TABLES", f"{table_module._TABLES} PRAGMA max_page_count = 14;")
+    (home / "log.csv").write_text(
+        HEADER + "".join(line(at, f"u{at}", "7", "Signed Up") for at in range(9000))
+    )
+    ended = Command(home)("compare", home / "log.csv", *FUNNEL, "--no-strategies").ended(74)
+    assert "the temporary table of the comparison cannot be written" in ended.err
+    assert "TMPDIR=FOLDER" in ended.err

@@ -11,7 +11,7 @@ from km_cli.compare.counting import PersonaFunnel
 from km_cli.compare.differences import Differences
 from km_cli.compare.funnel import CountedFunnel
 from km_cli.compare.held import IN_FORCE, HeldStrategy
-from km_cli.compare.words import many, percent, plural
+from km_cli.compare.words import converting, many, percent, plural
 
 PERSONAS = "personas"
 """The recommendation that accounts do only the events of the funnel, under names of their own."""
@@ -106,16 +106,18 @@ def _certainty(*, is_weak: bool) -> str:
 def _why(actor: PersonaFunnel, other: PersonaFunnel, differs: Differences | None) -> Iterator[str]:
     if differs is None:
         return
-    if differs.contributing:
+    people = plural(actor.persona)
+    if number := differs.contributing:
+        yield f"{converting(number, other.persona)} although most of the {people} in {_it(number)} do not."
+    if number := differs.without_converts:
         yield (
-            f"{_have(differs.contributing, other.persona, 'converts', 'convert')} although most of the "
-            f"{plural(actor.persona)} do not."
+            f"{converting(number, other.persona)} although none of the {people} in {_it(number)} does all "
+            f"steps: different {people} do them."
         )
-    if differs.without_converts:
-        yield (
-            f"{_have(differs.without_converts, other.persona, 'converts', 'convert')} although none of the "
-            f"{plural(actor.persona)} does all steps: different {plural(actor.persona)} do them."
-        )
+
+
+def _it(number: int) -> str:
+    return "it" if number == 1 else "them"
 
 
 def _reports(strategies: Mapping[str, HeldStrategy]) -> Iterator[str]:
@@ -222,7 +224,3 @@ def _column(name: str | None) -> Iterator[str]:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-
-
-def _have(number: int, noun: str, one: str, several: str) -> str:
-    return f"{many(number, noun)} {one if number == 1 else several}"
