@@ -9,21 +9,17 @@ from typing import NamedTuple, NoReturn
 import click
 
 from km_cli.cli.terminal.estimate import estimate
+from km_cli.cli.terminal.findings import print_worst
 from km_cli.cli.terminal.keyboard import Keyboard
 from km_cli.cli.terminal.observer import RunObserver
 from km_cli.cli.terminal.outlook import Outlook
 from km_cli.cli.terminal.problem import complain_of
 from km_cli.cli.terminal.report import print_forecast, reasons
-from km_cli.cli.terminal.show import complain, counted, say, short, table
+from km_cli.cli.terminal.show import complain, counted, say, table
 from km_cli.config.plans import Plans
 from km_cli.config.settings import Settings
 from km_cli.errors import Exit
-from km_cli.rules import CATALOGUE, Severity, is_harmless
-from km_cli.run.tally import Tally
 
-_WORST = 3
-_GRAVEST_FIRST = list(Severity)
-_LONGEST = 160
 _NOT_PUBLISHED = "Kissmetrics does not publish whether events of the past are billed"
 
 
@@ -87,9 +83,7 @@ def print_outlook(settings: Settings, outlook: Outlook, plans: Plans) -> None:
     say(to_stderr=True)
     table(list(_totals(settings, outlook)), to_stderr=True)
     print_forecast(outlook.forecast, to_stderr=True)
-    if worst := list(_worst(outlook.tally)):
-        say("\nthe worst findings: `km-cli dry-run` shows all", to_stderr=True)
-        table(worst, to_stderr=True)
+    print_worst(outlook.tally)
     say(to_stderr=True)
     for line in _costs(settings, outlook, plans):
         say(line, to_stderr=True)
@@ -120,14 +114,6 @@ def _by_persona(settings: Settings, outlook: Outlook) -> str:
         f"{persona} {number:,}" + (f" to {site}" if several else "")
         for (persona, site), number in outlook.calls.items()
     )
-
-
-def _worst(tally: Tally) -> Iterator[tuple[str, str, str]]:
-    """Yield the worst findings: what is lost, then merged, then changed; the most frequent first."""
-    codes = [code for code in tally.findings if not is_harmless(code)]
-    codes.sort(key=lambda code: (_GRAVEST_FIRST.index(CATALOGUE[code].severity), -tally.findings[code]))
-    for code in codes[:_WORST]:
-        yield f"  {code}", f"{tally.findings[code]:,}", short(CATALOGUE[code].meaning, _LONGEST)
 
 
 def _costs(settings: Settings, outlook: Outlook, plans: Plans) -> Iterator[str]:

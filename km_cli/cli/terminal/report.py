@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from km_cli.cli.terminal.estimate import estimate
-from km_cli.cli.terminal.findings import is_coloured, print_findings
+from km_cli.cli.terminal.findings import print_findings
 from km_cli.cli.terminal.observer import RunObserver
 from km_cli.cli.terminal.show import complain, counted, say, table
 from km_cli.config.settings import Settings
@@ -113,7 +113,7 @@ def print_summary(
     )
     table(lines)
     _print_normalised(tally)
-    print_findings(tally, in_colour=is_coloured(settings.environment), all_places=all_places)
+    print_findings(tally, all_places=all_places)
     if kept is not None:
         _print_kept(settings, kept)
 
@@ -162,7 +162,7 @@ def print_dry_run(
     lines += _lines(("  moved", moved, f"to a free second, by up to {settings.spread} s"))
     table(lines)
     _print_normalised(tally)
-    print_findings(tally, in_colour=is_coloured(settings.environment), worst=True, all_places=all_places)
+    print_findings(tally, worst=True, all_places=all_places)
     print_forecast(forecast)
     if calls.planned and settings.target.seconds_a_call:
         found = estimate(settings, calls.planned)
