@@ -14,7 +14,7 @@ from km_cli.cli.terminal.keyboard import Keyboard
 from km_cli.cli.terminal.observer import RunObserver
 from km_cli.cli.terminal.outlook import Outlook
 from km_cli.cli.terminal.problem import complain_of
-from km_cli.cli.terminal.report import print_forecast, reasons
+from km_cli.cli.terminal.report import lines_to_come, print_forecast
 from km_cli.cli.terminal.show import complain, counted, say, table
 from km_cli.config.plans import Plans
 from km_cli.config.settings import Settings
@@ -81,7 +81,9 @@ def _is_yes(question: str, keyboard: Keyboard) -> bool:
 def print_outlook(settings: Settings, outlook: Outlook, plans: Plans) -> None:
     """Print what the run would send."""
     say(to_stderr=True)
-    table(list(_totals(settings, outlook)), to_stderr=True)
+    part = "" if outlook.is_whole else "so far: there may be more"
+    by_persona = _by_persona(settings, outlook)
+    table(lines_to_come(outlook.tally, by_persona, outlook.pending, part), to_stderr=True)
     print_forecast(outlook.forecast, to_stderr=True)
     print_worst(outlook.tally)
     say(to_stderr=True)
@@ -91,21 +93,6 @@ def print_outlook(settings: Settings, outlook: Outlook, plans: Plans) -> None:
     if outlook.ended is not None:
         say("\nThe run would then end with this problem:", to_stderr=True)
         complain_of(outlook.ended)
-
-
-def _totals(settings: Settings, outlook: Outlook) -> Iterator[tuple[str, str, str]]:
-    """Yield the rows and calls, and which part of the input they come from."""
-    rows, calls = outlook.tally.rows, outlook.tally.calls
-    part = "" if outlook.is_whole else "so far: there may be more"
-    yield "rows read", f"{rows.read:,}", part
-    yield "  to send", f"{rows.sent:,}", ""
-    if rows.skipped:
-        yield "  to skip", f"{rows.skipped:,}", "sent before, or left out"
-    if rows.rejected:
-        yield "  to reject", f"{rows.rejected:,}", reasons(outlook.tally)
-    yield "calls to send", f"{calls.planned:,}", _by_persona(settings, outlook)
-    if outlook.pending:
-        yield "  and before", f"{outlook.pending:,}", "that an earlier run left"
 
 
 def _by_persona(settings: Settings, outlook: Outlook) -> str:
@@ -124,4 +111,4 @@ def _costs(settings: Settings, outlook: Outlook, plans: Plans) -> Iterator[str]:
         yield f"It takes {about}{found.duration}: {found.rate:,.0f} calls per second, {found.reason}."
     events = counted(outlook.events, "event") + ("" if outlook.is_whole else " so far")
     share = plans.describe(outlook.events)
-    yield f"{events}, billed in one month: {share}, by {plans.origin}. {_NOT_PUBLISHED}."
+    yield f"{events}: if billed in one month, {share}, by {plans.origin}. {_NOT_PUBLISHED}."

@@ -145,19 +145,10 @@ def print_dry_run(
     observer.print_inputs()
     observer.print_first()
     say()
-    rows, calls = tally.rows, tally.calls
+    calls = tally.calls
     by_persona = ", ".join(f"{name} {count:,}" for name, count in tally.by_persona.items())
-    lines = [("rows read", f"{rows.read:,}", "")]
-    lines += _lines(
-        ("  to send", rows.sent, ""),
-        ("  to skip", rows.skipped, _skip_reasons(tally)),
-        ("  to reject", rows.rejected, reasons(tally)),
-        ("  to hold", rows.held, "last lines that may still grow"),
-    )
-    lines += [("calls to send", f"{calls.planned:,}", by_persona)]
-    lines += _lines(
-        ("  left by an earlier run", sum(observer.pending.values()), "an import sends them first")
-    )
+    pending = sum(observer.pending.values())
+    lines = lines_to_come(tally, by_persona, pending)
     moved = tally.findings["D1"] + tally.findings["D2"]
     lines += _lines(("  moved", moved, f"to a free second, by up to {settings.spread} s"))
     table(lines)
@@ -165,9 +156,25 @@ def print_dry_run(
     print_findings(tally, worst=True, all_places=all_places)
     print_forecast(forecast)
     if calls.planned and settings.target.seconds_a_call:
-        found = estimate(settings, calls.planned)
+        found = estimate(settings, calls.planned + pending)
         say(f"\nAn import would take about {found.duration} (at {found.rate:,.0f} calls per second).")
     say("Nothing was sent or written.")
+
+
+def lines_to_come(tally: Tally, by_persona: str, pending: int, part: str = "") -> list[tuple[str, str, str]]:
+    """Return the rows and calls that an import would send, for a table; `part` is how much was looked at."""
+    rows = tally.rows
+    return [
+        ("rows read", f"{rows.read:,}", part),
+        *_lines(
+            ("  to send", rows.sent, ""),
+            ("  to skip", rows.skipped, _skip_reasons(tally)),
+            ("  to reject", rows.rejected, reasons(tally)),
+            ("  to hold", rows.held, "last lines that may still grow"),
+        ),
+        ("calls to send", f"{tally.calls.planned:,}", by_persona),
+        *_lines(("  left by an earlier run", pending, "an import sends them first")),
+    ]
 
 
 _NORMALISED = {
