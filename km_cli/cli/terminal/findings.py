@@ -92,11 +92,21 @@ def print_losses(tally: Tally) -> None:
         if code not in tally.findings or code in tally.reasons:
             continue
         if code in _ALWAYS_SHOWN or not is_harmless(code):
-            finding = tally.examples[code]
-            first = f"the first of {one.number:,}: " if one.number > 1 else ""
-            place = f" ({first}{_place(finding)})" if finding.source else ""
-            message = short(finding.message, _LONGEST_MESSAGE)
-            complain(f"{one.about.severity.value}: {message}{place} ({code})", one.about.cure)
+            _complain_of(tally.examples[code], one)
+
+
+def print_doubts(tally: Tally) -> None:
+    """Print as problems the findings which say that an option or km.toml is probably wrong."""
+    for one in _found(tally):
+        if one.about.code in _ALWAYS_SHOWN:
+            _complain_of(tally.examples[one.about.code], one)
+
+
+def _complain_of(finding: Finding, one: _Shown) -> None:
+    first = f"the first of {one.number:,}: " if one.number > 1 else ""
+    place = f" ({first}{_place(finding)})" if finding.source else ""
+    message = short(finding.message, _LONGEST_MESSAGE)
+    complain(f"{one.about.severity.value}: {message}{place} ({one.about.code})", one.about.cure)
 
 
 def _found(tally: Tally) -> list[_Shown]:
