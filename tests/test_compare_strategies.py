@@ -185,6 +185,18 @@ def test_the_proposed_personas_can_be_used(km: Command, tmp_path: Path) -> None:
     assert again.summary["recommendation"]["km_toml"] == ""
 
 
+def test_the_proposed_personas_are_toml_whatever_the_names(km: Command, tmp_path: Path) -> None:
+    """As they are printed: a terminal's escapes are none in TOML."""
+    text = (SAMPLES / "upgrades.csv").read_text()
+    log = tmp_path / "log.csv"
+    log.write_text(text.replace("Upgraded", '"Up\x7f\x9b""graded"'))
+    asked = ("compare", log, "--funnel", "Signed Up", "--funnel", 'Up\x7f\x9b"graded')
+    printed = km(*asked).ended(0).out.partition(f"{words.IN_KM_TOML}\n")[2]
+    (tmp_path / "own.toml").write_text(printed)
+    again = km(*asked, "--json", "--config", tmp_path / "own.toml").ended(0).summary
+    assert again["strategies"]["km.toml"]["personas"]["account"]["conversion"] == 1.0
+
+
 # How it is printed
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from km_cli.compare.differences import Differences
 from km_cli.compare.funnel import CountedFunnel
 from km_cli.compare.held import IN_FORCE, HeldStrategy
 from km_cli.compare.words import converting, many, percent, plural
+from km_cli.toml_text import quoted
 
 PERSONAS = "personas"
 """The recommendation that accounts do only the events of the funnel, under names of their own."""
@@ -200,16 +200,16 @@ def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 def km_toml(actor: PersonaFunnel, other: PersonaFunnel, columns: Mapping[str, str]) -> str:
     """Return the personas for km.toml with which the second one does only the steps of the funnel."""
-    steps = ", ".join(_quoted(step.event) for step in other.funnel.steps)
+    steps = ", ".join(quoted(step.event) for step in other.funnel.steps)
     title = other.persona.capitalize()
     return "\n".join(
         (
             "[[personas]]",
-            f"name = {_quoted(actor.persona)}",
+            f"name = {quoted(actor.persona)}",
             *_column(columns.get(actor.persona)),
             "",
             "[[personas]]",
-            f"name = {_quoted(other.persona)}",
+            f"name = {quoted(other.persona)}",
             *_column(columns.get(other.persona)),
             f"events = [{steps}]",
             f'rename = "{title} {{event}}"',
@@ -219,8 +219,4 @@ def km_toml(actor: PersonaFunnel, other: PersonaFunnel, columns: Mapping[str, st
 
 def _column(name: str | None) -> Iterator[str]:
     if name:
-        yield f"column = {_quoted(name)}"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+        yield f"column = {quoted(name)}"

@@ -9,6 +9,9 @@ from km_cli.compare.differences import Differences, Size
 from km_cli.compare.held import HeldPersona, HeldStrategy
 from km_cli.config.plans import Plans
 
+IN_KM_TOML = "in km.toml, in place of all [[personas]], and of user and account in [columns]:"
+"""What stands over the recommended personas."""
+
 _UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"))
 _BRIEF = {"days": "d", "hours": "h", "minutes": "min"}
 
