@@ -379,15 +379,31 @@ def test_a_log_that_was_never_imported_is_an_error(filled: Command, log: Path) -
 
 
 @pytest.mark.slow
-def test_on_a_terminal_it_goes_through_the_pager(filled: Command, tmp_path: Path) -> None:
-    """What the pager gets is escaped, and whole."""
+@pytest.mark.parametrize(("lines", "is_paged"), [(7, True), (8, False)])
+def test_a_timeline_longer_than_the_window_goes_through_the_pager(
+    filled: Command, tmp_path: Path, lines: int, is_paged: bool
+) -> None:
+    """What the pager gets is escaped, and whole. A timeline of seven lines leaves one for the prompt."""
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\nsed 's/^/> /'\n")
     pager.chmod(0o755)
     environment = {"PAGER": str(pager), "TERM": "xterm"}
-    terminal = Terminal(filled, "show", "Acme", "--to", "local", columns=80, environment=environment)
+    words = ("show", "Acme", "--to", "local")
+    terminal = Terminal(filled, *words, columns=80, lines=lines, environment=environment)
     assert terminal.ended() == 0
-    assert "> Acme  (account, site main)\n> 2024-03-01 09:00:00  Signed Up\n" in terminal.shown
+    before = "> " if is_paged else ""
+    assert [line for line in terminal.shown.splitlines() if line != "> "] == [
+        before + line
+        for line in (
+            "Acme  (account, site main)",
+            "2024-03-01 09:00:00  Signed Up",
+            "                       plan: pro",
+            "2024-03-01 09:05:00  Invited",
+            "                       plan: pro",
+            "2024-03-01 09:05:01  Invited",
+            "                       plan: pro",
+        )
+    ]
 
 
 @pytest.mark.slow
