@@ -263,6 +263,7 @@ def test_there_is_nothing_to_show(km: Command, tmp_path: Path) -> None:
     result = km("show").ended(2)
     assert "there is nothing to show" in result.err
     assert "next: km-cli show --to local shows the local store" in result.err
+    assert "next: import a log into it first" in km("show", "--to", "local").ended(2).err
     km("import", "-", "--to", "local", stdin=HEADER.encode()).ended(0)
     assert "has received nothing yet" in km("show", "--to", "local").ended(2).err
     assert "show has several IDs" in km("show", "ada", "bo").ended(2).err

@@ -137,6 +137,17 @@ def test_a_terminal_that_goes_away_lets_what_is_in_flight_finish(
 QUESTION = "Send to Kissmetrics, site 'main'? [y/N] "
 
 
+def test_another_answer_or_ctrl_c_at_the_question(km: Command, log: Path) -> None:
+    """It says which answers there are; Ctrl-C, which the terminal shows, has its own line."""
+    terminal = Terminal(km, "import", log, "--to", "kissmetrics")
+    terminal.until(QUESTION)
+    terminal.type("yess\n")
+    terminal.until("\nAnswer y to send, or n.\n" + QUESTION)
+    terminal.type("\x03")
+    assert terminal.ended() == 130
+    assert f"{QUESTION}^C\nkm-cli: nothing new was sent\n" in terminal.shown
+
+
 @pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "no\n"])
 def test_on_a_terminal_import_asks_once(km: Command, log: Path, answer: str) -> None:
     """It shows the mapping and the first calls; anything but yes sends nothing and leaves nothing planned."""
