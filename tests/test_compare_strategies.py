@@ -293,3 +293,9 @@ def test_a_funnel_that_no_account_begins(km: Command) -> None:
     )
     out = km("compare", km.home / "log.csv", *PAIR).ended(0).out
     assert "1 account with 1 event, none begins the funnel" in out
+
+
+def test_a_page_without_a_name(km: Command) -> None:
+    (km.home / "log.csv").write_text(HEADER + line(0, "ada", "7", "Signed Up"))
+    err = km("compare", km.home / "log.csv", "--html", ".").ended(2).err
+    assert "for example --html comparison.html" in err

@@ -354,3 +354,12 @@ def test_a_percentage_is_shown_where_it_is_known(km: Command, tmp_path: Path, fl
     assert terminal.ended() == 0
     assert "calls" in terminal.shown
     assert ("%" in terminal.shown) == (not flags)
+
+
+@pytest.mark.slow
+def test_lines_of_an_example_are_continued_deeper(km: Command) -> None:
+    """A finding in the example of a rule is indented; its second line was less indented than its first."""
+    terminal = Terminal(km, "rules", "crossover", columns=80)
+    assert terminal.ended() == 0
+    lines = terminal.shown.partition("\n  findings\n")[2].partition("\n\n")[0].splitlines()
+    assert [len(text) - len(text.lstrip()) for text in lines] == [4, 6, 8, 10, 8, 10]
