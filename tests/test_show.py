@@ -376,6 +376,22 @@ def test_a_log_that_was_never_imported_is_an_error(filled: Command, log: Path) -
     assert "the ledger knows no import of this file as it is" in result.err
 
 
+def test_a_file_that_is_not_there(filled: Command, log: Path) -> None:
+    result = filled("show", "--to", "local", "--run", "LAST", log.with_name("lok.csv")).ended(2)
+    assert "lok.csv: there is no such file" in result.err
+    assert f"next: did you mean {log}?" in result.err
+
+
+def test_a_run_that_has_sent_nothing_names_the_last_one_that_has(filled: Command, log: Path) -> None:
+    """As after a nightly backfill that found nothing new."""
+    assert filled("show", "--to", "local", "--run", "LAST").ended(0).err == ""
+    filled("import", log, "--to", "local").ended(0)
+    for words in ((), (log,)):
+        err = filled("show", "--to", "local", "--run", "LAST", *words).ended(0).err
+        assert "run 2 has sent no calls to local" in err
+        assert "next: --run 1 is the last run that has sent some" in err
+
+
 # On a terminal
 
 

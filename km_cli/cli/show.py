@@ -44,7 +44,7 @@ _output = section(
 )
 
 
-@click.command("show", cls=Command)
+@click.command("show", cls=Command, short_help="Show what was sent, or one person's timeline.")
 @click.argument("names", nargs=-1, metavar="[ID | FILE...]", shell_complete=options.paths)
 @_what
 @options.config
