@@ -28,7 +28,7 @@ from km_cli.standin import Looker
 def run_show(context: click.Context) -> int:
     """Print the overview, a timeline or a run. Raises UsageError if there is none."""
     flags, place = context.params, _place(context)
-    with _opened(place.ledger) as ledger:
+    with _opened(place) as ledger:
         if flags["run"]:
             show_run(context, place, ledger)
         elif flags["names"]:
@@ -54,13 +54,16 @@ def _place(context: click.Context) -> Place:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Ledger]:
+def _opened(place: Place) -> Iterator[Ledger]:
     """Open the ledger for reading. Raises UsageError if there is none, LedgerError if it cannot be read."""
+    path = place.ledger
     check_name(path)
     if not path.exists():
         raise UsageError(
             f"there is nothing to show: {path} does not exist",
-            "km-cli show --to local shows the local store; --to and --ledger name another place",
+            "import a log into it first: km-cli import FILE --to local"
+            if place.is_store
+            else "km-cli show --to local shows the local store; --to and --ledger name another place",
         )
     ledger = Ledger.overlay(path)
     try:

@@ -57,9 +57,12 @@ class SentCalls:
     def of_file(self, name: str) -> Iterator[SentCall]:
         """Yield the calls of a log, in its order, each once even if several logs have its event.
 
-        Raises InputError if the log was never imported as it is, or by a km-cli that kept no personas.
+        Raises UsageError if there is no such file, InputError if the log was never imported as it is, or by
+        a km-cli that kept no personas.
         """
-        with closing(open_reader(Source(name))) as opened:
+        source = Source(name)
+        source.check()
+        with closing(open_reader(source)) as opened:
             readings = [one for one in self._readings(opened) if one.personas and one.calls]
             if not readings:
                 raise InputError(
