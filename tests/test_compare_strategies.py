@@ -292,10 +292,10 @@ def test_the_personas_for_km_toml_can_be_copied(km: Command) -> None:
         for step, event in enumerate(events[: 5 if user < 4 else 1])
     )
     (km.home / "log.csv").write_text(HEADER + rows)
-    words = [word for event in events for word in ("--funnel", event)]
-    terminal = Terminal(km, "compare", "log.csv", *words, columns=40)
+    steps = [word for event in events for word in ("--funnel", event)]
+    terminal = Terminal(km, "compare", "log.csv", *steps, columns=40)
     assert terminal.ended() == 0
-    read = tomllib.loads(terminal.shown.partition("in km.toml:")[2])
+    read = tomllib.loads(terminal.shown.partition(words.IN_KM_TOML.rpartition(" ")[2])[2])
     assert [persona.get("events") for persona in read["personas"]] == [None, events]
 
 
