@@ -129,7 +129,7 @@ VALUES = [
       also=did("cyd Acme", "In", AT + 30, plan="é" * 513)),
     r(_LONG, "value-8194.csv", _row(plan="é" * 4097), "D5-bytes", "8,192 bytes"),
     w(_ODD, "json-in-value.csv", csv(_row(plan='"{""a"": 1}"')), "D5", "'plan' is JSON",
-      also=did("cyd Acme", "In", AT + 30, plan='{"a": 1}'))._replace(findings=(("D5", 1), ("W6", 1))),
+      also=did("cyd Acme", "In", AT + 30, plan='{"a": 1}')),
     w(_ODD, "currency.csv", csv(_row(plan="$49.00")), "D5", "'plan' has a currency sign", "'$49.00'",
       also=did("cyd Acme", "In", AT + 30, plan="$49.00")),
     n("empty or null value", "empty-value.csv", csv(_row(plan="")),

@@ -262,6 +262,21 @@ def test_no_funnel_can_be_proposed(home: Path) -> None:
     ended = Command(home)("compare", home / "log.csv").ended(2)
     assert "no funnel can be proposed" in ended.err
     assert "Invited, Signed Up" in ended.err
+    ended = Command(home)("compare", home / "log.csv", "--only", "Inwited").ended(2)
+    assert "there is no event to count: of 2 rows, 2 are left out and 0 are bad" in ended.err
+
+
+def test_doubts_are_told_as_by_an_import(home: Path) -> None:
+    """With their word and code, and with what to do."""
+    (home / "log.csv").write_text(HEADER + line(0, "ada", "7", "Signed Up") + line(9, "ada", "7", "Upgraded"))
+    words = (home / "log.csv", "--where", "user=ad")
+    told = [
+        Command(home)(name, *words, *more).err for name, more in (("compare", FUNNEL), ("dry-run", ["-q"]))
+    ]
+    doubt = (
+        "km-cli: note: --where 'user=ad': no row meets this condition; did you mean 'ada'? (unmet-condition)"
+    )
+    assert all(doubt in text for text in told)
 
 
 # Rows and mistakes
@@ -327,3 +342,14 @@ def test_times_of_a_limit(text: str, seconds: int) -> None:
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(UsageError):
         make_within(text)
+
+
+def test_a_table_without_room_says_where_to_make_some(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite itself refuses to grow the table; that is no damage to a ledger, and said otherwise."""
+    monkeypatch.setattr(table_module, "_TABLES", f"{table_module._TABLES} PRAGMA max_page_count = 14;")
+    (home / "log.csv").write_text(
+        HEADER + "".join(line(at, f"u{at}", "7", "Signed Up") for at in range(9000))
+    )
+    ended = Command(home)("compare", home / "log.csv", *FUNNEL, "--no-strategies").ended(74)
+    assert "the temporary table of the comparison cannot be written" in ended.err
+    assert "TMPDIR=FOLDER" in ended.err

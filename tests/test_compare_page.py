@@ -132,9 +132,9 @@ def test_the_policy_lets_no_script_run(browser: Browser, page: Path) -> None:
 )
 def test_nothing_stands_in_a_readers_way(browser: Browser, page: Path, scheme: str, width: int) -> None:
     """axe-core finds nothing, in each scheme; and a narrow page is not wider than its window."""
-    axe = os.environ.get("KM_CLI_AXE", "")
+    axe = os.environ.get("AXE_SCRIPT", "")
     if not axe:
-        pytest.skip("needs axe-core: KM_CLI_AXE names its axe.min.js")
+        pytest.skip("needs axe-core: AXE_SCRIPT names its axe.min.js")
     browser.open(page, scheme=scheme, width=width)
     assert browser.barriers(Path(axe)) == []
     assert browser.ask("return document.scrollingElement.scrollWidth") <= width

@@ -187,6 +187,18 @@ def test_the_proposed_personas_can_be_used(km: Command, tmp_path: Path) -> None:
     assert again.summary["recommendation"]["km_toml"] == ""
 
 
+def test_the_proposed_personas_are_toml_whatever_the_names(km: Command, tmp_path: Path) -> None:
+    """As they are printed: a terminal's escapes are none in TOML."""
+    text = (SAMPLES / "upgrades.csv").read_text()
+    log = tmp_path / "log.csv"
+    log.write_text(text.replace("Upgraded", '"Up\x7f\x9b""graded"'))
+    asked = ("compare", log, "--funnel", "Signed Up", "--funnel", 'Up\x7f\x9b"graded')
+    printed = km(*asked).ended(0).out.partition(f"{words.IN_KM_TOML}\n")[2]
+    (tmp_path / "own.toml").write_text(printed)
+    again = km(*asked, "--json", "--config", tmp_path / "own.toml").ended(0).summary
+    assert again["strategies"]["km.toml"]["personas"]["account"]["conversion"] == 1.0
+
+
 # How it is printed
 
 
@@ -280,10 +292,10 @@ def test_the_personas_for_km_toml_can_be_copied(km: Command) -> None:
         for step, event in enumerate(events[: 5 if user < 4 else 1])
     )
     (km.home / "log.csv").write_text(HEADER + rows)
-    words = [word for event in events for word in ("--funnel", event)]
-    terminal = Terminal(km, "compare", "log.csv", *words, columns=40)
+    steps = [word for event in events for word in ("--funnel", event)]
+    terminal = Terminal(km, "compare", "log.csv", *steps, columns=40)
     assert terminal.ended() == 0
-    read = tomllib.loads(terminal.shown.partition("in km.toml:")[2])
+    read = tomllib.loads(terminal.shown.partition(words.IN_KM_TOML.rpartition(" ")[2])[2])
     assert [persona.get("events") for persona in read["personas"]] == [None, events]
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.cli.terminal.findings import is_coloured
 from km_cli.rules import CATALOGUE
 from km_cli.run.places import MOST_RANGES, Places
 from tests.support.command import Command
@@ -112,20 +111,11 @@ def test_places_are_bounded() -> None:
 # Colour
 
 
-@pytest.mark.parametrize(
-    ("variables", "coloured"),
-    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
-)
-def test_when_colours_may_be_used(variables: dict[str, str], coloured: bool) -> None:
-    """NO_COLOR counts if it is not empty (no-color.org)."""
-    assert is_coloured(variables) == coloured
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "is_coloured"),
     [
-        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "xterm-256color", "NO_COLOR": ""}, True),
         ({"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
         ({"TERM": "dumb"}, False),
     ],

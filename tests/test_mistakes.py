@@ -186,10 +186,12 @@ def test_a_quiet_dry_run_says_which_rows_would_be_rejected(importer: Command, tm
     result = importer("dry-run", log, "--quiet", "--skip", "Inn").ended(65)
     assert result.out == ""
     lines = result.err.splitlines()
-    assert lines[0] == "km-cli: no-such-event: --skip 'Inn': no row has this event; did you mean 'In'?"
+    said_first = "km-cli: note: --skip 'Inn': no row has this event; did you mean 'In'? (no-such-event)"
+    assert lines[0] == said_first
+    assert lines[1].startswith("  next: Correct the name")
     rejected = f"2 rows would be rejected (I1 1, time 1), the first in {log}, line 3: the identity 'guest'"
-    assert lines[1].startswith(f"km-cli: {rejected}")
-    assert lines[2].startswith("  next: an import writes them to a file")
+    assert lines[2].startswith(f"km-cli: {rejected}")
+    assert lines[3].startswith("  next: an import writes them to a file")
 
 
 # Names of columns and events
@@ -238,7 +240,7 @@ def test_a_column_inside_of_objects_that_no_row_has_is_said(
     result = importer(command, nested, *words, "--json").ended(0)
     assert result.summary["findings"].get("unseen-column", 0) == bool(message)
     if message:
-        assert f"km-cli: unseen-column: no row has the column {message}\n" in result.err
+        assert f"km-cli: note: no row has the column {message} (unseen-column)\n" in result.err
 
 
 def test_a_column_of_an_export_that_no_row_has_is_said(importer: Command) -> None:

@@ -191,6 +191,16 @@ def test_an_identity_in_a_list(tabular: bool) -> None:
             assert found[0].message == "'groups.company' lists 2 values: only the first value is recorded"
 
 
+def test_the_cure_for_a_list_of_several_works(km: Command, tmp_path: Path) -> None:
+    """As the finding says it: the list would be a property that is nested."""
+    log = tmp_path / "log.jsonl"
+    log.write_text(json.dumps({**LINE, "account": ["Acme", "Beta"]}) + "\n")
+    assert "Add --exclude-property COLUMN." in km("dry-run", log).ended(0).out
+    cured = km("dry-run", log, "--account", "account.1", "--exclude-property", "account").ended(0).out
+    assert "one-of-several" not in cured
+    assert "identify  Beta  (account)" in cured
+
+
 def test_other_columns_take_no_list_of_several() -> None:
     """A wrong time, event or alias could not be taken back."""
     for wanted in ({"timestamp": "x"}, {"event": "x"}, {"id": "x"}):

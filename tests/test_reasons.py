@@ -243,7 +243,7 @@ def test_too_few_threads_stop_the_run_and_nothing_is_lost(
 ) -> None:
     """Each takes megabytes of address space for its stack."""
     result = limited(importer, log, resource.RLIMIT_AS, 700 << 20, 1000).ended(74)
-    assert "of the 1000 threads that --concurrency asks for" in result.err
+    assert "of the 64 threads that sending begins with" in result.err
     assert "next: lower --concurrency" in result.err
     assert not tracker.seen
     importer("import", log).ended(0)

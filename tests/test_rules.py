@@ -97,8 +97,6 @@ def whose(account: str) -> Event:
             ("D5-money", named("amount", text), named("amount", near))
             for text, near in (("5 each", "each"), ("٤٩", "49"), ("1.2e3.4", "1.2e3"), ("--5", "-.5"))
         ],
-        ("W6", event(note='say "yes"'), event(note="say 'yes'")),
-        ("W6", event(**{f"p{n}": "v" for n in range(11)}), event(**{f"p{n}": "v" for n in range(10)})),
         ("D8-name", event("Viewed https://a.example/x"), event("Viewed a.example")),
         ("D8-name", event("GET /api/users/1"), event("Won 50/50")),
         ("I1-doubt", whose("(not set)"), whose("set")),

@@ -75,7 +75,9 @@ def test_the_question(km: Command, log: Path, columns: int) -> None:
 
 
 def test_the_question_about_two_sites_and_a_plan_of_ones_own(km: Command, log: Path, folder: Path) -> None:
-    (folder / "km.toml").write_text("[plans]\nours = 4\nlarger = 750_000\n")
+    (folder / "km.toml").write_text(
+        "[plans]\nours = { events = 4, price = 10 }\nlarger = { events = 750_000, price = 900 }\n"
+    )
     words = ("import", log, "--strategy", "sites", "--rate", "2")
     shown = on_terminal(km, *words, answers=NO, KM_ACCOUNT_API_KEY="f" * 40)
     check_screen("question-sites", shown.asked[0])

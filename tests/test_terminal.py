@@ -186,6 +186,23 @@ def test_on_a_terminal_a_backfill_asks_too(km: Command, log: Path) -> None:
     assert planned(km) == 0
 
 
+@pytest.mark.parametrize("command", ["import", "backfill"])
+def test_strict_looks_through_the_log_once_and_before_it_asks(km: Command, log: Path, command: str) -> None:
+    """What is bad is no question. Enter does not cut the look short, and a yes sends without another one."""
+    (km.home / "km.toml").write_text(f'[[backfill]]\nname = "log"\nfiles = ["{log}"]\n')
+    words = (command, *((log,) if command == "import" else ()), "--strict")
+    terminal = Terminal(km, *words)
+    terminal.until(QUESTION)
+    assert "Enter" not in terminal.shown
+    terminal.type("n\n")
+    assert terminal.ended() == 130
+    log.write_text(log.read_text().replace("ada", "guest"))
+    terminal = Terminal(km, *words)
+    assert terminal.ended() == 65
+    assert "[y/N]" not in terminal.shown
+    assert "would lose, merge or change something" in " ".join(terminal.shown.split())
+
+
 def test_a_log_on_standard_input_is_asked_about_on_the_terminal(km: Command, log: Path) -> None:
     """The answer cannot come from the log."""
     with log.open("rb") as piped:

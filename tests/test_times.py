@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from email.utils import format_datetime
 
@@ -224,16 +225,22 @@ UNCLEAR: list[tuple[str, str, str]] = [
     ("03.04.2024", "several ways", "'%d.%m.%Y', or '%m.%d.%Y'"),
     ("03-04-2024", "several ways", "'%d-%m-%Y', or '%m-%d-%Y'"),
     ("2024/03/04 10:20:30", "several ways", "'%Y/%m/%d %H:%M:%S', or '%Y/%d/%m %H:%M:%S'"),
+    ("01/03/2024T09:00:00Z", "several ways", "'%d/%m/%YT%H:%M:%S%z', or '%m/%d/%YT%H:%M:%S%z'"),
+    ("01/03/2024T09:00:00.25+0100", "several ways", "'%d/%m/%YT%H:%M:%S.%f%z'"),
+    ("2024/03/04T10:20", "several ways", "'%Y/%m/%dT%H:%M', or '%Y/%d/%mT%H:%M'"),
 ]
 
 
 @pytest.mark.parametrize(("text", "said", "cure"), UNCLEAR)
 def test_times_that_need_a_flag(text: str, said: str, cure: str) -> None:
-    """The input stops, and the flag is named as it should be written."""
+    """The input stops, and the flag is named as it should be written. Its form has no digit of this time."""
     with pytest.raises(AmbiguousTime, match=said) as raised:
         parse(text)
     assert text[:10] in str(raised.value) or said == "offset"
     assert cure in raised.value.cure
+    for at, form in enumerate(re.findall(r"'(%[^']+)'", raised.value.cure)):
+        assert not re.search(r"\d", form)
+        assert at or parse(text, TimeOptions("UTC", form))
 
 
 def test_a_proven_order_is_not_taken_for_the_next_date() -> None:

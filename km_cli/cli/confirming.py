@@ -20,7 +20,7 @@ from km_cli.config.settings import Settings
 from km_cli.ledger import Ledger
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
-from km_cli.run.rehearsal import Work, rehearse
+from km_cli.run.rehearsal import Work, check_rehearsed, rehearse
 from km_cli.run.stopping import Stop
 
 
@@ -48,11 +48,14 @@ def ask_ahead(
 
     It is not asked if there is nothing to send, as far as the rehearsal came: the run itself asks then, if
     there is something after all. `make_work` returns the work of the rehearsal for its observer, `sizes` are
-    the bytes of the files. Raises click.Abort if the answer is no, LedgerError.
+    the bytes of the files. With --strict it is the rehearsal that --strict asks for: nothing cuts it short.
+    Raises click.Abort if the answer is no, LedgerError; with --strict TooManyFindings, and any error that
+    would end the run.
     """
     settings, flags, environment = question.settings, context.params, environment_of(context)
     quiet = flags["quiet"] or flags["as_json"]
-    observer = LookingAhead(settings, environment, question.keyboard, quiet=quiet, sizes=sizes)
+    keyboard = None if flags["strict"] else question.keyboard
+    observer = LookingAhead(settings, environment, keyboard, quiet=quiet, sizes=sizes)
     outlook, inner = observer.outlook, make_work(observer)
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
@@ -64,6 +67,8 @@ def ask_ahead(
             found = rehearse(settings, observer, work, Stop(), environment)
     except KeyboardInterrupt:
         refuse()
+    if flags["strict"]:
+        check_rehearsed(found)
     outlook.tally, outlook.ended = found.tally, found.ended
     outlook.is_whole = not observer.is_cut_short and found.ended is None
     if not outlook.tally.calls.planned:

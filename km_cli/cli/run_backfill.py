@@ -81,8 +81,9 @@ def _ask_and_send(
     check_monitoring_files(settings, reporter.paths)
     sizes = sizes_of_backfill(sources, settings, own) if environment.shows_progress else None
     with asking(context, settings) as question:
-        if question is not None and _is_answered(context, question, sources, own, sizes):
-            question = None
+        if question is not None:
+            question = None if _is_answered(context, question, sources, own, sizes) else question
+            limits = limits._replace(strict=False)  # rehearsed already
         quiet = flags["quiet"] or flags["as_json"]
         observer = BackfillObserver(
             settings, environment, reporter, quiet=quiet, question=question, sizes=sizes
@@ -220,7 +221,7 @@ def _rehearse(run: Run[BackfillObserver], sources: Sequence[BackfillSource], own
         Backfill(settings, pipeline, ledger, clock, stop, summary, Observer(), own).run(sources)
 
     try:
-        rehearse_strictly(settings, work, stop, environment)
+        rehearse_strictly(settings, Observer(), work, stop, environment)
     except TimeIsUp as error:
         return TimeIsUp(
             f"{error} during the rehearsal of --strict; nothing was sent",

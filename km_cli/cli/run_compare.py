@@ -15,6 +15,8 @@ from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_file_sources
 from km_cli.cli.terminal.comparing import ComparisonFollower
 from km_cli.cli.terminal.comparison import print_comparison
+from km_cli.cli.terminal.findings import print_doubts
+from km_cli.cli.terminal.report import reasons
 from km_cli.cli.terminal.show import complain, counted, say
 from km_cli.compare import Asked, Comparison, as_json, compare, make_funnel, make_within
 from km_cli.config.files import expanded
@@ -113,15 +115,13 @@ def _complain(found: Comparison) -> int:
     """Print the problems of the log, and return the exit code."""
     for message in found.unseen:
         complain(f"--funnel: {message}", "check its spelling; the funnel ends before that step")
-    for code in ("no-such-event", "unmet-condition", "swapped", "constant-time"):
-        if finding := found.tally.examples.get(code):
-            complain(f"{code}: {finding.message}")
+    print_doubts(found.tally)
     if not found.tally.rows.rejected:
         return Exit.OK
-    reasons = ", ".join(f"{code} {number:,}" for code, number in found.tally.reasons.most_common())
     first = next(iter(found.tally.rejects.values()))
+    bad = counted(found.tally.rows.rejected, "row")
     complain(
-        f"{counted(found.tally.rows.rejected, 'row')} bad and not counted ({reasons}), the first in "
+        f"{bad} bad and not counted ({reasons(found.tally)}), the first in "
         f"{first.row.source}, line {first.row.line}: {first.reason}",
         "km-cli dry-run shows the first bad row of each kind; correct the log, or compare without those rows",
     )

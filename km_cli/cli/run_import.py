@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from km_cli.cli.conclusion import conclude, warn_of_exposed_keys, warn_of_other_sites
@@ -13,9 +15,9 @@ from km_cli.cli.terminal import report
 from km_cli.cli.terminal.asking import ImportObserver
 from km_cli.cli.terminal.extent import sizes_of
 from km_cli.cli.terminal.findings import print_losses
+from km_cli.cli.terminal.observer import ProgressObserver
 from km_cli.cli.terminal.question import Question
 from km_cli.cli.terminal.show import is_complaint_lost
-from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
 from km_cli.run import interrupts
@@ -25,14 +27,21 @@ from km_cli.run.stopping import Stop
 from km_cli.run.tally import Tally
 
 
-def _rehearse_import(settings: Settings, environment: Environment) -> None:
+def _check_readable_twice(settings: Settings) -> None:
     if "-" in settings.files:
         raise UsageError(
             "--strict reads the log twice, once before it sends; standard input can be read only once",
             "write standard input to a file first, or leave --strict out",
         )
+
+
+def _rehearse_import(context: click.Context, settings: Settings) -> None:
+    """Rehearse for --strict, where no question is asked."""
+    flags, environment = context.params, environment_of(context)
     sources = make_file_sources(settings, Stop(), environment)
-    rehearse_strictly(settings, lambda pipeline, _: pipeline.run(sources), Stop(), environment)
+    quiet = flags["quiet"] or flags["as_json"]
+    with ProgressObserver(settings, environment, quiet=quiet, sends=False) as observer:
+        rehearse_strictly(settings, observer, lambda pipeline, _: pipeline.run(sources), Stop(), environment)
 
 
 def run_import(context: click.Context) -> int:
@@ -41,26 +50,24 @@ def run_import(context: click.Context) -> int:
     Rejects of cut-off runs are marked as reported only after the complaint about them was written: if
     standard error failed, the next run has to complain again.
     """
-    settings, flags, environment = make_settings(context), context.params, environment_of(context)
+    settings, is_strict = make_settings(context), context.params["strict"]
     keys = settings.keys()
     warn_of_exposed_keys(settings)
-    if flags["strict"]:
-        _rehearse_import(settings, environment)
+    if is_strict:
+        _check_readable_twice(settings)
     with asking(context, settings) as question:
-        if question is not None and _is_answered(context, question):
-            question = None
+        # Standard input and pipes can be read only once: the run asks about what it has seen of them.
+        sizes = sizes_of(settings.files) if question else None
+        if question is not None and sizes is not None:
+            question = None if _is_answered(context, question, sizes) else question
+        elif is_strict:
+            _rehearse_import(context, settings)
         return _import(context, settings, keys, question)
 
 
-def _is_answered(context: click.Context, question: Question) -> bool:
-    """Ask now if the whole input can be read twice; return whether the answer was yes.
-
-    Standard input and pipes can be read only once: the run asks about what it has seen of them.
-    """
+def _is_answered(context: click.Context, question: Question, sizes: Mapping[str, int]) -> bool:
+    """Ask now, about the whole input; return whether the answer was yes."""
     settings = question.settings
-    sizes = sizes_of(settings.files)
-    if sizes is None:
-        return False
     sources = make_file_sources(settings, Stop(), environment_of(context))
     return ask_ahead(context, question, lambda _: lambda pipeline, _: pipeline.run(sources), sizes)
 

@@ -112,7 +112,9 @@ def _gathered(
         events = gathering.events
         if asked.by and not gathering.knows_by and tally.rows.sent:
             raise _no_property(asked.by, tuple(gathering.properties))
-        funnel = asked.funnel or _proposed(propose(table, events.names), asked, list(events.seen.values()))
+        funnel = asked.funnel or _proposed(
+            propose(table, events.names), asked, list(events.seen.values()), tally
+        )
         places = [funnel.places.get(fold_name(name), -1) for name in events.names]
         may_do = [[_may_do(persona, step) for step in funnel.steps] for persona in personas]
         counted = count(table, funnel, may_do, places, by=bool(asked.by))
@@ -132,15 +134,22 @@ def _gathered(
         )
 
 
-def _proposed(steps: Sequence[str], asked: Asked, seen: Sequence[str]) -> Funnel:
+def _proposed(steps: Sequence[str], asked: Asked, seen: Sequence[str], tally: Tally) -> Funnel:
     """Return the proposed funnel. Raises InputError if there is none to propose."""
     if len(steps) > 1:
         return Funnel(tuple(steps), asked.within)
+    if not seen:
+        raise InputError(
+            f"there is no event to count: of {tally.rows.read:,} rows, {tally.rows.skipped:,} are left out "
+            f"and {tally.rows.rejected:,} are bad",
+            "km-cli dry-run with the same options says why",
+            plain="there is no event to count",
+        )
     names = sorted(seen)
     listed = ", ".join(names[:MOST_LISTED]) + (" …" if len(names) > MOST_LISTED else "")
     raise InputError(
         "no funnel can be proposed: no event of the log follows another one of the same person",
-        f"name its steps in order with --funnel; the events are: {listed or 'none'}",
+        f"name its steps in order with --funnel; the events are: {listed}",
         plain="no funnel can be proposed",
     )
 

@@ -93,13 +93,16 @@ def _firsts(table: Table) -> Iterator[tuple[int, int, int]]:
 
 def _leave_shared(table: Table) -> None:
     """Leave the candidates that all personas of the log do, if there are two or more."""
-    width = len(table.personas)
-    present = sum(1 for place in range(width) if table.identities(place))
-    shared = table.database.execute(
-        "SELECT event FROM (SELECT DISTINCT event, identity % ? FROM moments) JOIN candidates USING (event)"
-        " GROUP BY event HAVING count(*) = ?",
-        (width, present),
-    ).fetchall()
+    database, width = table.database, len(table.personas)
+    present = [place for place in range(1, width) if table.identities(place)]
+    # A search ends at the first row that it finds: for most events that is one of the first rows.
+    rows = "SELECT 1 FROM done CROSS JOIN groups USING (party) WHERE event = ? AND identity % ? = ?"
+    candidates = [event for (event,) in database.execute("SELECT event FROM candidates")]
+    shared = [
+        (event,)
+        for event in candidates
+        if all(database.execute(f"{rows} LIMIT 1", (event, width, place)).fetchone() for place in present)
+    ]
     if len(shared) > 1:
-        table.database.execute("DELETE FROM candidates")
-        table.database.executemany("INSERT INTO candidates VALUES (?)", shared)
+        database.execute("DELETE FROM candidates")
+        database.executemany("INSERT INTO candidates VALUES (?)", shared)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -11,7 +10,8 @@ from km_cli.compare.counting import PersonaFunnel
 from km_cli.compare.differences import Differences
 from km_cli.compare.funnel import CountedFunnel
 from km_cli.compare.held import IN_FORCE, HeldStrategy
-from km_cli.compare.words import many, percent, plural
+from km_cli.compare.words import converting, many, percent, plural
+from km_cli.toml_text import quoted
 
 PERSONAS = "personas"
 """The recommendation that accounts do only the events of the funnel, under names of their own."""
@@ -109,16 +109,18 @@ def _certainty(*, is_weak: bool) -> str:
 def _why(actor: PersonaFunnel, other: PersonaFunnel, differs: Differences | None) -> Iterator[str]:
     if differs is None:
         return
-    if differs.contributing:
+    people = plural(actor.persona)
+    if number := differs.contributing:
+        yield f"{converting(number, other.persona)} although most of the {people} in {_it(number)} do not."
+    if number := differs.without_converts:
         yield (
-            f"{_have(differs.contributing, other.persona, 'converts', 'convert')} although most of the "
-            f"{plural(actor.persona)} do not."
+            f"{converting(number, other.persona)} although none of the {people} in {_it(number)} does all "
+            f"steps: different {people} do them."
         )
-    if differs.without_converts:
-        yield (
-            f"{_have(differs.without_converts, other.persona, 'converts', 'convert')} although none of the "
-            f"{plural(actor.persona)} does all steps: different {plural(actor.persona)} do them."
-        )
+
+
+def _it(number: int) -> str:
+    return "it" if number == 1 else "them"
 
 
 def _reports(strategies: Mapping[str, HeldStrategy]) -> Iterator[str]:
@@ -205,13 +207,13 @@ def km_toml(actor: PersonaFunnel, other: PersonaFunnel, columns: Mapping[str, st
     return "\n".join(
         (
             "[[personas]]",
-            f"name = {_quoted(actor.persona)}",
+            f"name = {quoted(actor.persona)}",
             *_column(columns.get(actor.persona)),
             "",
             "[[personas]]",
-            f"name = {_quoted(other.persona)}",
+            f"name = {quoted(other.persona)}",
             *_column(columns.get(other.persona)),
-            *_events([_quoted(step.event) for step in other.funnel.steps]),
+            *_events([quoted(step.event) for step in other.funnel.steps]),
             f'rename = "{title} {{event}}"',
         )
     )
@@ -230,12 +232,4 @@ def _events(names: Sequence[str]) -> Iterator[str]:
 
 def _column(name: str | None) -> Iterator[str]:
     if name:
-        yield f"column = {_quoted(name)}"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _have(number: int, noun: str, one: str, several: str) -> str:
-    return f"{many(number, noun)} {one if number == 1 else several}"
+        yield f"column = {quoted(name)}"

@@ -9,6 +9,9 @@ from km_cli.compare.differences import Differences, Size
 from km_cli.compare.held import HeldPersona, HeldStrategy
 from km_cli.config.plans import Plans
 
+IN_KM_TOML = "in km.toml, in place of all [[personas]], and of user and account in [columns]:"
+"""What stands over the recommended personas."""
+
 _UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"))
 _BRIEF = {"days": "d", "hours": "h", "minutes": "min"}
 
@@ -90,15 +93,22 @@ def size_name(size: Size) -> str:
     return f"{size.least:,}" if size.least == size.most else f"{size.least:,} to {size.most:,}"
 
 
+def converting(number: int, noun: str) -> str:
+    """Return `1 account converts`, `2 accounts convert`."""
+    return f"{many(number, noun)} {'converts' if number == 1 else 'convert'}"
+
+
+def _its(number: int) -> str:
+    return "its" if number == 1 else "their"
+
+
 def difference_lines(one: Differences, actor: str) -> Iterator[str]:
     """Yield sentences on how a persona relates to the actor."""
     people = plural(actor)
-    converts = "converts" if one.contributing == 1 else "convert"
-    yield f"{many(one.contributing, one.persona)} {converts} although most of the {people} do not"
-    converts = "converts" if one.without_converts == 1 else "convert"
-    yield (
-        f"{many(one.without_converts, one.persona)} {converts} although none of the {people} does all steps"
-    )
+    most = f"most of {_its(one.contributing)} {people} do not"
+    yield f"{converting(one.contributing, one.persona)} although {most}"
+    none = f"none of {_its(one.without_converts)} {people} does all steps"
+    yield f"{converting(one.without_converts, one.persona)} although {none}"
     several = f"{one.in_several:,} in several, {one.in_none:,} in none"
     yield f"{many(one.in_one, actor)} in one {one.persona}, {several}"
     if one.largest:

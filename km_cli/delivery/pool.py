@@ -34,7 +34,7 @@ class Pool(Driver):
             self.close()
             started, wanted = len(self._threads), courier.limit
             raise Exhausted(
-                f"the system allows {started} of the {wanted} threads that --concurrency asks for",
+                f"the system allows {started} of the {wanted} threads that sending begins with",
                 "lower --concurrency, or raise the limits on processes and memory (ulimit -u, ulimit -v)",
             )
 

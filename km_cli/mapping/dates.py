@@ -15,7 +15,7 @@ _CLOCK_BEHIND = re.compile(
     r"(?: ?(UTC|GMT|Z|[+-]\d\d:?\d\d))?",
     re.IGNORECASE | re.ASCII,
 )
-_CLOCK = re.compile(r"\b\d{1,2}(:\d\d)?(:\d\d)?([.,]\d+)?(?:(\s*)([AP]M)\b)?", re.IGNORECASE)
+_CLOCK = re.compile(r"(?:\b|(?<=^T))\d{1,2}(:\d\d)?(:\d\d)?([.,]\d+)?(?:(\s*)([AP]M)\b)?", re.IGNORECASE)
 _OFFSET = re.compile(r"[+-]\d\d:?\d\d$|(?<=%[MSf])Z$")
 
 _ISO_DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:\D|\Z)", re.ASCII)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns
 from km_cli.mapping.found_columns import FoundColumns, usual_names
@@ -49,18 +50,25 @@ def override_columns(
         id=asked.get("id", known.id),
         properties=known.properties if properties is None else properties,
         exclude=(*known.exclude, *excluded, *ignored),
-        flatten=known.flatten or column_options.flatten,
         event_name=event_name,
         ignore=tuple(dict.fromkeys((*known.ignore, *ignored))),
         rename=rename or known.rename,
-        constant=column_options.constant or known.constant,
         where=conditions(column_options, columns) or known.where,
-        skip_anonymous=known.skip_anonymous or column_options.skip_anonymous,
-        without_event=known.without_event or column_options.without_event,
-        leave_out_reserved=known.leave_out_reserved or column_options.leave_out_reserved,
-        at=column_options.at or known.at,
         times=times if column_options.timestamp or column_options.at else known.times,
+        **_switches(known, column_options),
     )
+
+
+def _switches(known: Columns, column_options: ColumnOptions) -> dict[str, Any]:
+    """Return the fields that name no column."""
+    return {
+        "flatten": known.flatten or column_options.flatten,
+        "constant": column_options.constant or known.constant,
+        "skip_anonymous": known.skip_anonymous or column_options.skip_anonymous,
+        "without_event": known.without_event or column_options.without_event,
+        "leave_out_reserved": known.leave_out_reserved or column_options.leave_out_reserved,
+        "at": column_options.at or known.at,
+    }
 
 
 def _overridden(

@@ -1,7 +1,7 @@
 """The interface of a rule about data that Kissmetrics would merge, change or drop without an error.
 
-A rule is a pure function of one name, one value, one identity or the properties of one event, with a
-description. It sees neither earlier events nor the file. The driver (`driver.py`) remembers its judgements,
+A rule is a pure function of one name, one value or one identity, with a description. It sees neither
+earlier events nor the file. The driver (`driver.py`) remembers its judgements,
 so that a rule is asked once about each name, value and identity.
 """
 
@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
-
-from km_cli.model import Properties
 
 
 class Severity(Enum):
@@ -96,16 +94,6 @@ class ValueRule(NamedTuple):
     judge: Callable[[str, str], str]
 
 
-class PropertiesRule(NamedTuple):
-    """A rule about all properties of one event.
-
-    `judge` returns a message and the property that it is about, "" for the event as a whole; or None.
-    """
-
-    about: About
-    judge: Callable[[Properties], tuple[str, str] | None]
-
-
 class IdentityRule(NamedTuple):
     """A rule about identities: `judge` returns a message, or ""."""
 
@@ -113,7 +101,7 @@ class IdentityRule(NamedTuple):
     judge: Callable[[str], str]
 
 
-Rule = NameRule | ValueRule | PropertiesRule | IdentityRule
+Rule = NameRule | ValueRule | IdentityRule
 
 HEADER = "timestamp,user,account,event"
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from km_cli.memory import Remembered
 from km_cli.model import Event, Finding
 from km_cli.rules import registry
-from km_cli.rules.base import IdentityRule, Name, NameRule, PropertiesRule, Rule, ValueRule
+from km_cli.rules.base import IdentityRule, Name, NameRule, Rule, ValueRule
 
 _MOST_NAMES = 100_000
 _MOST_VALUES = 10_000
@@ -69,7 +69,6 @@ class Rules:
         placed = list(enumerate(self._rules))
         self._name_rules = [(at, one, _Groups(one.group)) for at, one in placed if isinstance(one, NameRule)]
         self._value_rules = [(at, one) for at, one in placed if isinstance(one, ValueRule)]
-        self._properties_rules = [(at, one) for at, one in placed if isinstance(one, PropertiesRule)]
         self._identity_rules = [(at, one) for at, one in placed if isinstance(one, IdentityRule)]
         self._events: Remembered[str, None] = Remembered(_MOST_NAMES)
         self._properties: Remembered[str, None] = Remembered(_MOST_NAMES)
@@ -92,9 +91,6 @@ class Rules:
         for part in event.parts:
             if part.identity and known_identities.get(part.identity) != ():
                 found += self._judge_identity(part.identity)
-        for place, rule in self._properties_rules:
-            if judged := rule.judge(event.properties):
-                found.append(_Judgement(place, *judged))
         return [
             Finding(self._rules[place].about.code, message, event.row.source, event.row.line, who)
             for place, message, who in (sorted(found, key=_in_order) if found else ())  # it is mostly empty

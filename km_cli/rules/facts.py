@@ -46,6 +46,12 @@ FACTS: tuple[About, ...] = (
         "kissmetrics-js, uri_signer",
     ),
     _fact(
+        "W6",
+        "Bulk files are for large loads: JSON, or CSV with at most 10 properties and no double quotes.",
+        "It makes calls instead, which have neither limit, and sends large logs with many calls at once.",
+        "csv-import, json-import, recurring-import",
+    ),
+    _fact(
         "W7",
         "The data export writes JSON files to an S3 bucket, in order of arrival, not of time.",
         "Nothing yet. A day's file may hold events of the days beside it.",

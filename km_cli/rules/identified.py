@@ -25,7 +25,7 @@ IDENTIFIED: tuple[About, ...] = (
         "one-of-several",
         Severity.LOST,
         "The column of an id lists several values: only the first value is recorded.",
-        "Name one item by its number: COLUMN.0 is the first item of COLUMN, COLUMN.1 the second.",
+        "Name one item: COLUMN.0 is the first, COLUMN.1 the second. Add --exclude-property COLUMN.",
         "km-cli",
         Example(
             f'{{{_MEMBERS}, "user": "ada", "account": ["Acme", "Beta"]}}\n',

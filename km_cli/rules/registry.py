@@ -18,7 +18,6 @@ RULES: tuple[Rule, ...] = (
     values.LONG,
     values.ODD,
     values.TEXT_FOR_MONEY,
-    values.NOT_FOR_CSV,
     identities.DOUBTFUL,
     identities.ANONYMOUS,
 )

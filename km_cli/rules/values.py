@@ -1,4 +1,4 @@
-"""Rules about property values: text or numbers, short, without JSON and currency signs (D5, W6)."""
+"""Rules about property values: text or numbers, short, without JSON and currency signs (D5)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import re
 from functools import lru_cache
 
 from km_cli.kissmetrics import fold_name
-from km_cli.model import Properties
-from km_cli.rules.base import About, Example, PropertiesRule, Severity, ValueRule, log
+from km_cli.rules.base import About, Example, Severity, ValueRule, log
 
 _NEWER_LIMIT = 512
-_MOST_IN_CSV = 10
 _LONGEST_AMOUNT = 40
 _SIGN = r"(?:[A-Za-z]{0,3}[$€£¥₹₽₩][A-Za-z]{0,3})"  # US$, R$, $CAD
 _ISO = r"(?:USD|EUR|GBP|CHF|JPY|CAD|AUD|SEK|NOK|DKK|PLN|CZK|INR|BRL|MXN|CNY)"
@@ -98,31 +96,6 @@ TEXT_FOR_MONEY = ValueRule(
         ),
     ),
     _is_text_for_money,
-)
-
-
-def _is_not_for_csv(properties: Properties) -> tuple[str, str] | None:
-    if len(properties) > _MOST_IN_CSV:
-        return f"it has {len(properties)} properties", ""
-    for name, value in properties:
-        if '"' in value:
-            return f"the value of {name!r} has a double quotation mark", f"property {name!r}"
-    return None
-
-
-NOT_FOR_CSV = PropertiesRule(
-    About(
-        "W6",
-        Severity.NOTE,
-        "A bulk CSV file could not hold this event: at most 10 properties, no double quotation marks.",
-        "Nothing. If you make bulk files yourself, use their JSON form, which has neither limit.",
-        "csv-import, json-import, recurring-import",
-        Example(
-            log('09:00:00Z,ada,Acme,Wrote,"a ""word"""', more="note"),
-            log("09:00:00Z,ada,Acme,Wrote,a 'word'", more="note"),
-        ),
-    ),
-    _is_not_for_csv,
 )
 
 

@@ -90,16 +90,23 @@ def rehearse(
     return Rehearsed(tally, pending, forecast, clock.monotonic() - started, ended)
 
 
-def rehearse_strictly(settings: Settings, work: Work, stop: Stop, environment: Environment) -> None:
+def rehearse_strictly(
+    settings: Settings, observer: Observer, work: Work, stop: Stop, environment: Environment
+) -> None:
     """Do the work once without sending, before it is done for real. It ends early if it is asked to `stop`.
 
     Raises TooManyFindings, and any error that would end the import.
     """
-    rehearsed = rehearse(settings, Observer(), work, stop, environment)
+    rehearsed = rehearse(settings, observer, work, stop, environment)
+    if rehearsed.ended is not None or not stop.requested:
+        check_rehearsed(rehearsed)
+
+
+def check_rehearsed(rehearsed: Rehearsed) -> None:
+    """Raise the error that ended a rehearsal, or TooManyFindings if anything is bad (--strict)."""
     if rehearsed.ended is not None:
         raise rehearsed.ended
-    if not stop.requested:
-        check_strictly(rehearsed.tally)
+    check_strictly(rehearsed.tally)
 
 
 def check_strictly(tally: Tally) -> None:

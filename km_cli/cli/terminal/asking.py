@@ -52,13 +52,13 @@ class ImportObserver(ProgressObserver):
 
 
 class LookingAhead(ProgressObserver):
-    """Observes the rehearsal before the question. Enter cuts it short."""
+    """Observes the rehearsal before the question. Enter on the `keyboard` cuts it short, if it has one."""
 
     def __init__(
         self,
         settings: Settings,
         environment: Environment,
-        keyboard: Keyboard,
+        keyboard: Keyboard | None,
         *,
         quiet: bool,
         sizes: Mapping[str, int] | None = None,
@@ -70,12 +70,13 @@ class LookingAhead(ProgressObserver):
             keep=_ROWS_SHOWN,
             sends=False,
             sizes=sizes,
-            note="Enter: ask now",
+            note="Enter: ask now" if keyboard else "",
         )
         self._keyboard = keyboard
         self.outlook = Outlook()
         self.is_cut_short = False
-        keyboard.discard()
+        if keyboard is not None:
+            keyboard.discard()
 
     def shipping(self, batch: Batch, forecast: Callable[[], Forecast]) -> None:
         """Count the calls of a batch."""
@@ -86,6 +87,6 @@ class LookingAhead(ProgressObserver):
     def shipped(self, tally: Tally, reading: Reading) -> None:
         """Show the progress. Raises Stopped if Enter was pressed."""
         super().shipped(tally, reading)
-        if self._keyboard.has_line():
+        if self._keyboard is not None and self._keyboard.has_line():
             self.is_cut_short = True
             raise Stopped

@@ -190,6 +190,6 @@ def _print_recommendation(found: Comparison) -> None:
     for reason in advice.reasons:
         say(f"  - {reason}", hang=4)
     if advice.km_toml:
-        say("\n  in km.toml:")
+        say(f"\n  {words.IN_KM_TOML}", hang=4)
         for line in advice.km_toml.splitlines():
             put(f"    {line}".rstrip())  # A name that is broken in two would be no TOML.

@@ -9,7 +9,7 @@ The word and the sign say how grave it is, for those who see no colour.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from km_cli.cli.terminal.show import complain, say, say_entry, short
@@ -54,21 +54,14 @@ class _Shown(NamedTuple):
     first: str
 
 
-def is_coloured(variables: Mapping[str, str]) -> bool:
-    """Tell whether colours may be used, by NO_COLOR (no-color.org) and TERM. A file never gets any."""
-    return not variables.get("NO_COLOR") and variables.get("TERM") != "dumb"
-
-
-def print_findings(tally: Tally, *, in_colour: bool, worst: bool = False, all_places: bool = False) -> None:
+def print_findings(tally: Tally, *, worst: bool = False, all_places: bool = False) -> None:
     """Print what was found; with `worst` also the subjects of most findings, with `all_places` all lines."""
     found = _found(tally)
     if not found:
         return
     say("\nfindings")
-    words = max(len(one.about.severity.value) for one in found)
-    numbers = max(len(f"{one.number:,}") for one in found)
-    for one in found:
-        _print_head(one, words, numbers, in_colour=in_colour)
+    for one, head in zip(found, _heads(found), strict=True):
+        _print_head(one, head)
         if one.first:
             say(f"      first: {one.first}", hang=8)
         code = one.about.code
@@ -77,6 +70,16 @@ def print_findings(tally: Tally, *, in_colour: bool, worst: bool = False, all_pl
         if all_places and one.number > 1:
             _print_places(tally, code)
         say(f"      do: {one.about.cure}", hang=8)
+
+
+def print_worst(tally: Tally) -> None:
+    """Print the gravest losses and changes, with their counts, on standard error before a question."""
+    found = [one for one in _found(tally) if not is_harmless(one.about.code)]
+    shown = [one for one in found if one.about.code not in tally.reasons][:_WORST]
+    if shown:
+        say("\nthe worst findings: `km-cli dry-run` shows all", to_stderr=True)
+    for one, head in zip(shown, _heads(shown), strict=True):
+        _print_head(one, head, to_stderr=True)
 
 
 def print_losses(tally: Tally) -> None:
@@ -89,11 +92,21 @@ def print_losses(tally: Tally) -> None:
         if code not in tally.findings or code in tally.reasons:
             continue
         if code in _ALWAYS_SHOWN or not is_harmless(code):
-            finding = tally.examples[code]
-            first = f"the first of {one.number:,}: " if one.number > 1 else ""
-            place = f" ({first}{_place(finding)})" if finding.source else ""
-            message = short(finding.message, _LONGEST_MESSAGE)
-            complain(f"{one.about.severity.value}: {message}{place} ({code})", one.about.cure)
+            _complain_of(tally.examples[code], one)
+
+
+def print_doubts(tally: Tally) -> None:
+    """Print as problems the findings which say that an option or km.toml is probably wrong."""
+    for one in _found(tally):
+        if one.about.code in _ALWAYS_SHOWN:
+            _complain_of(tally.examples[one.about.code], one)
+
+
+def _complain_of(finding: Finding, one: _Shown) -> None:
+    first = f"the first of {one.number:,}: " if one.number > 1 else ""
+    place = f" ({first}{_place(finding)})" if finding.source else ""
+    message = short(finding.message, _LONGEST_MESSAGE)
+    complain(f"{one.about.severity.value}: {message}{place} ({one.about.code})", one.about.cure)
 
 
 def _found(tally: Tally) -> list[_Shown]:
@@ -120,13 +133,21 @@ def _first_of(tally: Tally, code: str) -> str:
     return f"{place}{short(finding.message, _LONGEST_MESSAGE)}"
 
 
-def _print_head(one: _Shown, words: int, numbers: int, *, in_colour: bool) -> None:
-    severity, count = one.about.severity, f"{one.number:,}"
-    look = _LOOKS[severity]
-    word = f"  {look.sign} {severity.value}"
-    head = f"{word:<{words + 4}}  {count:>{numbers}}"
-    text = f"{one.about.meaning} ({one.about.code})"
-    say_entry(head, text, coloured=len(word), colour=look.colour if in_colour else "")
+def _heads(found: Sequence[_Shown]) -> list[str]:
+    """Return the sign, word and count of each, aligned."""
+    words = [_word(one) for one in found]
+    counts = [f"{one.number:,}" for one in found]
+    widest, longest = max(map(len, words), default=0), max(map(len, counts), default=0)
+    return [f"{word:<{widest}}  {count:>{longest}}" for word, count in zip(words, counts, strict=True)]
+
+
+def _word(one: _Shown) -> str:
+    return f"  {_LOOKS[one.about.severity].sign} {one.about.severity.value}"
+
+
+def _print_head(one: _Shown, head: str, *, to_stderr: bool = False) -> None:
+    text, colour = f"{one.about.meaning} ({one.about.code})", _LOOKS[one.about.severity].colour
+    say_entry(head, text, coloured=len(_word(one)), colour=colour, to_stderr=to_stderr)
 
 
 def _print_subjects(tally: Tally, code: str) -> None:

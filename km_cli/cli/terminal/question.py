@@ -9,21 +9,17 @@ from typing import NamedTuple, NoReturn
 import click
 
 from km_cli.cli.terminal.estimate import estimate
+from km_cli.cli.terminal.findings import print_worst
 from km_cli.cli.terminal.keyboard import Keyboard
 from km_cli.cli.terminal.observer import RunObserver
 from km_cli.cli.terminal.outlook import Outlook
 from km_cli.cli.terminal.problem import complain_of
-from km_cli.cli.terminal.report import print_forecast, reasons
-from km_cli.cli.terminal.show import complain, counted, say, short, table
+from km_cli.cli.terminal.report import lines_to_come, print_forecast
+from km_cli.cli.terminal.show import complain, counted, say, table
 from km_cli.config.plans import Plans
 from km_cli.config.settings import Settings
 from km_cli.errors import Exit
-from km_cli.rules import CATALOGUE, Severity, is_harmless
-from km_cli.run.tally import Tally
 
-_WORST = 3
-_GRAVEST_FIRST = list(Severity)
-_LONGEST = 160
 _NOT_PUBLISHED = "Kissmetrics does not publish whether events of the past are billed"
 
 
@@ -87,11 +83,11 @@ def _is_yes(question: str, keyboard: Keyboard) -> bool:
 def print_outlook(settings: Settings, outlook: Outlook, plans: Plans) -> None:
     """Print what the run would send."""
     say(to_stderr=True)
-    table(list(_totals(settings, outlook)), to_stderr=True)
+    part = "" if outlook.is_whole else "so far: there may be more"
+    by_persona = _by_persona(settings, outlook)
+    table(lines_to_come(outlook.tally, by_persona, outlook.pending, part), to_stderr=True)
     print_forecast(outlook.forecast, to_stderr=True)
-    if worst := list(_worst(outlook.tally)):
-        say("\nthe worst findings: `km-cli dry-run` shows all", to_stderr=True)
-        table(worst, to_stderr=True)
+    print_worst(outlook.tally)
     say(to_stderr=True)
     for line in _costs(settings, outlook, plans):
         say(line, to_stderr=True)
@@ -99,21 +95,6 @@ def print_outlook(settings: Settings, outlook: Outlook, plans: Plans) -> None:
     if outlook.ended is not None:
         say("\nThe run would then end with this problem:", to_stderr=True)
         complain_of(outlook.ended)
-
-
-def _totals(settings: Settings, outlook: Outlook) -> Iterator[tuple[str, str, str]]:
-    """Yield the rows and calls, and which part of the input they come from."""
-    rows, calls = outlook.tally.rows, outlook.tally.calls
-    part = "" if outlook.is_whole else "so far: there may be more"
-    yield "rows read", f"{rows.read:,}", part
-    yield "  to send", f"{rows.sent:,}", ""
-    if rows.skipped:
-        yield "  to skip", f"{rows.skipped:,}", "sent before, or left out"
-    if rows.rejected:
-        yield "  to reject", f"{rows.rejected:,}", reasons(outlook.tally)
-    yield "calls to send", f"{calls.planned:,}", _by_persona(settings, outlook)
-    if outlook.pending:
-        yield "  and before", f"{outlook.pending:,}", "that an earlier run left"
 
 
 def _by_persona(settings: Settings, outlook: Outlook) -> str:
@@ -124,14 +105,6 @@ def _by_persona(settings: Settings, outlook: Outlook) -> str:
     )
 
 
-def _worst(tally: Tally) -> Iterator[tuple[str, str, str]]:
-    """Yield the worst findings: what is lost, then merged, then changed; the most frequent first."""
-    codes = [code for code in tally.findings if not is_harmless(code)]
-    codes.sort(key=lambda code: (_GRAVEST_FIRST.index(CATALOGUE[code].severity), -tally.findings[code]))
-    for code in codes[:_WORST]:
-        yield f"  {code}", f"{tally.findings[code]:,}", short(CATALOGUE[code].meaning, _LONGEST)
-
-
 def _costs(settings: Settings, outlook: Outlook, plans: Plans) -> Iterator[str]:
     """Yield the time that the run takes, and its share of a month's events (Q5)."""
     if settings.target.seconds_a_call:
@@ -139,4 +112,5 @@ def _costs(settings: Settings, outlook: Outlook, plans: Plans) -> Iterator[str]:
         about = "about " if outlook.is_whole else "at least "
         yield f"It takes {about}{found.duration}: {found.rate:,.0f} calls per second, {found.reason}."
     events = counted(outlook.events, "event") + ("" if outlook.is_whole else " so far")
-    yield f"{events}: {plans.describe(outlook.events)} for a month, by {plans.origin}. {_NOT_PUBLISHED}."
+    share = plans.describe(outlook.events)
+    yield f"{events}: if billed in one month, {share}, by {plans.origin}. {_NOT_PUBLISHED}."

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from km_cli.cli.terminal.estimate import estimate
-from km_cli.cli.terminal.findings import is_coloured, print_findings
+from km_cli.cli.terminal.findings import print_findings
 from km_cli.cli.terminal.observer import RunObserver
 from km_cli.cli.terminal.show import complain, counted, say, table
 from km_cli.config.settings import Settings
@@ -113,7 +113,7 @@ def print_summary(
     )
     table(lines)
     _print_normalised(tally)
-    print_findings(tally, in_colour=is_coloured(settings.environment), all_places=all_places)
+    print_findings(tally, all_places=all_places)
     if kept is not None:
         _print_kept(settings, kept)
 
@@ -146,29 +146,36 @@ def print_dry_run(
     observer.print_inputs()
     observer.print_first()
     say()
-    rows, calls = tally.rows, tally.calls
+    calls = tally.calls
     by_persona = ", ".join(f"{name} {count:,}" for name, count in tally.by_persona.items())
-    lines = [("rows read", f"{rows.read:,}", "")]
-    lines += _lines(
-        ("  to send", rows.sent, ""),
-        ("  to skip", rows.skipped, _skip_reasons(tally)),
-        ("  to reject", rows.rejected, reasons(tally)),
-        ("  to hold", rows.held, "last lines that may still grow"),
-    )
-    lines += [("calls to send", f"{calls.planned:,}", by_persona)]
-    lines += _lines(
-        ("  left by an earlier run", sum(observer.pending.values()), "an import sends them first")
-    )
+    pending = sum(observer.pending.values())
+    lines = lines_to_come(tally, by_persona, pending)
     moved = tally.findings["D1"] + tally.findings["D2"]
     lines += _lines(("  moved", moved, f"to a free second, by up to {settings.spread} s"))
     table(lines)
     _print_normalised(tally)
-    print_findings(tally, in_colour=is_coloured(settings.environment), worst=True, all_places=all_places)
+    print_findings(tally, worst=True, all_places=all_places)
     print_forecast(forecast)
     if calls.planned and settings.target.seconds_a_call:
-        found = estimate(settings, calls.planned)
+        found = estimate(settings, calls.planned + pending)
         say(f"\nAn import would take about {found.duration} (at {found.rate:,.0f} calls per second).")
     say("Nothing was sent or written.")
+
+
+def lines_to_come(tally: Tally, by_persona: str, pending: int, part: str = "") -> list[tuple[str, str, str]]:
+    """Return the rows and calls that an import would send, for a table; `part` is how much was looked at."""
+    rows = tally.rows
+    return [
+        ("rows read", f"{rows.read:,}", part),
+        *_lines(
+            ("  to send", rows.sent, ""),
+            ("  to skip", rows.skipped, _skip_reasons(tally)),
+            ("  to reject", rows.rejected, reasons(tally)),
+            ("  to hold", rows.held, "last lines that may still grow"),
+        ),
+        ("calls to send", f"{tally.calls.planned:,}", by_persona),
+        *_lines(("  left by an earlier run", pending, "an import sends them first")),
+    ]
 
 
 _NORMALISED = {

@@ -63,24 +63,20 @@ def say(
             click.echo(paint(part), err=to_stderr)
 
 
-def say_entry(head: str, text: str, *, coloured: int, colour: str) -> None:
+def say_entry(head: str, text: str, *, coloured: int, colour: str, to_stderr: bool = False) -> None:
     """Print text beside its head; if the window is too narrow for that, on lines below it.
 
-    The first `coloured` characters of the head get the colour, if it is not "" and the stream is a terminal.
+    The first `coloured` characters of the head get the colour, if it is not "" and the stream has colours.
     """
-    width, hang = width_of(), len(head) + 2
+    width, hang = width_of(to_stderr=to_stderr), len(head) + 2
     if 0 < width < hang + _NARROWEST:
-        click.echo(_painted(head, coloured, colour))
-        say(f"      {text}", hang=6)
-        return
-    first, *others = _wrapped(escaped(f"{head}  {text}"), width, hang, whole=False)
-    click.echo(_painted(first, coloured, colour))
-    for part in others:
-        click.echo(part)
-
-
-def _painted(line: str, coloured: int, colour: str) -> str:
-    return click.style(line[:coloured], fg=colour) + line[coloured:] if colour else line
+        first, *others = head, *_wrapped(escaped(f"      {text}"), width, 6, whole=False)
+    else:
+        first, *others = _wrapped(escaped(f"{head}  {text}"), width, hang, whole=False)
+    if colour and has_colours(to_stderr=to_stderr):
+        first = click.style(first[:coloured], fg=colour) + first[coloured:]
+    for part in (first, *others):
+        click.echo(part, err=to_stderr)
 
 
 def put(text: str) -> None:
@@ -140,18 +136,18 @@ class _Lost:
     complaint = False
 
 
-def has_colours() -> bool:
-    """Tell whether standard error is a terminal that shows colours, and nobody asked for none."""
+def has_colours(*, to_stderr: bool = False) -> bool:
+    """Tell whether a stream is a terminal that shows colours, and NO_COLOR is empty (no-color.org)."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", "unknown")
     try:
-        return not plain and sys.stderr.isatty()
+        return not plain and (sys.stderr if to_stderr else sys.stdout).isatty()
     except ValueError:
         return False
 
 
 def painted(text: str, first: str, colour: str) -> str:
-    """Return a line whose first words are `first` with these words in colour, if the terminal has colours."""
-    if not text.startswith(first) or not has_colours():
+    """Return a line for standard error, whose first words are `first`, with these in colour if it has any."""
+    if not text.startswith(first) or not has_colours(to_stderr=True):
         return text
     return click.style(first, fg=colour, bold=True) + text[len(first) :]
 

@@ -56,6 +56,7 @@ def answer(found: Comparison) -> Iterator[str]:
         yield "<p><strong>No recommendation</strong></p>"
     yield f"<ul>{''.join(f'<li>{shown(reason)}</li>' for reason in advice.reasons)}</ul>"
     if advice.km_toml:
+        yield f"<p>I{escape(words.IN_KM_TOML[1:])}</p>"
         yield f'<pre tabindex="0">{escape(visible(advice.km_toml))}</pre>'
     yield "</section>"
 
