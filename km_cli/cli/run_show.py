@@ -28,7 +28,7 @@ from km_cli.standin import Looker
 def run_show(context: click.Context) -> int:
     """Print the overview, a timeline or a run. Raises UsageError if there is none."""
     flags, place = context.params, _place(context)
-    with _opened(place.ledger) as ledger:
+    with _opened(place) as ledger:
         if flags["run"]:
             show_run(context, place, ledger)
         elif flags["names"]:
@@ -54,14 +54,14 @@ def _place(context: click.Context) -> Place:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Ledger]:
+def _opened(place: Place) -> Iterator[Ledger]:
     """Open the ledger for reading. Raises UsageError if there is none, LedgerError if it cannot be read."""
+    path = place.ledger
     check_name(path)
     if not path.exists():
-        raise UsageError(
-            f"there is nothing to show: {path} does not exist",
-            "km-cli show --to local shows the local store; --to and --ledger name another place",
-        )
+        local = "km-cli show --to local shows the local store; --to and --ledger name another place"
+        hint = place.import_first if place.is_store else local
+        raise UsageError(f"there is nothing to show: {path} does not exist", hint)
     ledger = Ledger.overlay(path)
     try:
         yield ledger
@@ -81,7 +81,7 @@ def _store(place: Place) -> Iterator[Looker]:
             ) from None
         raise UsageError(
             f"the store {place.target.place} has received nothing yet",
-            "import a log into it first: km-cli import FILE --to local",
+            place.import_first,
         ) from None
     with looker:
         yield looker

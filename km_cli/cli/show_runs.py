@@ -78,6 +78,8 @@ def _show_calls(context: click.Context, place: Place, ledger: Ledger, run: RunRe
         print_lines(context, map(lines_of.call_line, calls()))
     sent = ledger.sent.total(tracker, run.number)
     in_all, events = sum(sent.values()), listed(sent)
+    if not in_all:
+        mention(f"run {run.number} has sent no calls", "km-cli show --run N shows an earlier run")
     if shown != in_all:
         mention(
             f"run {run.number} has sent {counted(in_all, 'call')}, "

@@ -57,11 +57,15 @@ class SentCalls:
     def of_file(self, name: str) -> Iterator[SentCall]:
         """Yield the calls of a log, in its order, each once even if several logs have its event.
 
-        Raises InputError if the log was never imported as it is, or by a km-cli that kept no personas.
+        Raises UsageError if it is no file, InputError if it was never imported as it is, or by a km-cli that
+        kept no personas.
         """
-        with closing(open_reader(Source(name))) as opened:
-            readings = [one for one in self._readings(opened) if one.personas and one.calls]
-            if not readings:
+        source = Source(name)
+        source.check()
+        with closing(open_reader(source)) as opened:
+            found = self._readings(opened)
+            readings = [one for one in found if one.personas and one.calls]
+            if not readings and (not found or any(one.calls for one in found)):
                 raise InputError(
                     f"{name}: the ledger knows no import of this file as it is",
                     "give it as it was imported: renamed, packed and grown files are known, changed ones not",
