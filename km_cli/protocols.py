@@ -41,8 +41,11 @@ class Values(Protocol):
         """Keep a value, in place of the one with the same moment and place."""
         ...
 
-    def forget(self, key: bytes, taken: int, value: bytes) -> None:
-        """Forget the value that was sent with this second: its call was refused. `value` are 4 bytes."""
+    def forget(self, key: bytes, second: int, taken: int, value: bytes) -> None:
+        """Forget the value of a refused call: `second` is that of its row, and it was sent with `taken`.
+
+        `value` are the first 4 bytes of its digest.
+        """
         ...
 
 

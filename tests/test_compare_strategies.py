@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from km_cli.compare.months import Months, months_of
 from km_cli.compare.recommendation import Recommendation, recommend
 from tests.conftest import SAMPLES
 from tests.support.command import Command
+from tests.support.terminal import Terminal
 from tests.test_compare import FUNNEL, HEADER, line
 
 PAIR = ("--funnel", "Signed Up", "--funnel", "Upgraded")
@@ -278,3 +280,34 @@ def test_every_key_is_in_the_reference(km: Command, tmp_path: Path) -> None:
         key for key in (keys(found.summary) | keys(other.summary)) - names if f"`{key}`" not in reference
     }
     assert not missing
+
+
+@pytest.mark.slow
+def test_the_personas_for_km_toml_can_be_copied(km: Command) -> None:
+    """From a narrow window as well: no name is broken in two, however long the list of steps is."""
+    events = [f"Step {number} of a long way through the product" for number in range(5)]
+    rows = "".join(
+        line(5 * user + step, f"u{user}", str(user % 4), event)
+        for user in range(12)
+        for step, event in enumerate(events[: 5 if user < 4 else 1])
+    )
+    (km.home / "log.csv").write_text(HEADER + rows)
+    steps = [word for event in events for word in ("--funnel", event)]
+    terminal = Terminal(km, "compare", "log.csv", *steps, columns=40)
+    assert terminal.ended() == 0
+    read = tomllib.loads(terminal.shown.partition(words.IN_KM_TOML.rpartition(" ")[2])[2])
+    assert [persona.get("events") for persona in read["personas"]] == [None, events]
+
+
+def test_a_funnel_that_no_account_begins(km: Command) -> None:
+    (km.home / "log.csv").write_text(
+        HEADER + line(0, "ada", "", "Signed Up") + line(1, "ada", "7", "Upgraded")
+    )
+    out = km("compare", km.home / "log.csv", *PAIR).ended(0).out
+    assert "1 account with 1 event, none begins the funnel" in out
+
+
+def test_a_page_without_a_name(km: Command) -> None:
+    (km.home / "log.csv").write_text(HEADER + line(0, "ada", "7", "Signed Up"))
+    err = km("compare", km.home / "log.csv", "--html", ".").ended(2).err
+    assert "for example --html comparison.html" in err

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import KEY, Command
+from tests.support.people import configure
 from tests.support.tracker import OK, Tracker, refuse
+from tests.test_sets import SETS
 
 LOG = """user,account,event,timestamp,plan
 ada,Acme,Paid,2024-03-01T09:00:00Z,pro
@@ -119,6 +121,42 @@ def test_a_profile_that_was_corrected_is_set_once(
         importer("import", corrected(path, [("SOON", time)]), "--profiles").ended(0)
     assert sent(tracker) == {("bo", "1709283900")}
     assert len(tracker.hits) == 1
+
+
+FOLLOWED = """user,account,event,timestamp,plan
+ada,Acme,In,2024-03-01T09:00:00Z,free
+bo,Acme,Up,SOON,pro
+ada,Acme,Up,2024-03-01T09:30:00Z,max
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "change", "codes"),
+    [
+        ("SOON", [("SOON", SECOND)], 3),
+        ("SOON", [("SOON,pro", f"{FIRST},team")], 3),
+        (FIRST, [(FIRST, SECOND)], 1),
+        (FIRST, [(",pro", ",team")], 1),
+        (FIRST, [], 0),
+    ],
+    ids=["whole: time", "whole: value", "refused: time", "refused: value", "as it was"],
+)
+def test_a_property_of_a_line_is_set_once(
+    importer: Command, tracker: Tracker, tmp_path: Path, first: str, change: list[tuple[str, str]], codes: int
+) -> None:
+    """Sent again at a later time, the value would be in force after the later row, which has another one."""
+    configure(importer, SETS)
+    log, path = tmp_path / "log.csv", tmp_path / "rejects.jsonl"
+    log.write_text(FOLLOWED.replace("SOON", first))
+    tracker.behave = lambda hit, _: refuse(413) if hit.params.get("plan") == "pro" else OK
+    importer("import", log, "--rejects", path).ended(65)
+    tracker.behave = None
+    tracker.forget()
+    importer("import", corrected(path, [("SOON", FIRST)])).ended(0)
+    result = importer("import", corrected(path, change), "--json").ended(0)
+    assert [hit.params["_t"] for hit in tracker.hits if hit.params.get("plan") == "pro"] == ["1709283900"]
+    assert result.summary["calls"]["planned"] == 0
+    assert result.summary["findings"].get("changed", 0) == codes
 
 
 # Rejects of a [[backfill]] that was renamed

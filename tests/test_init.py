@@ -416,6 +416,19 @@ def test_an_id_is_one_only_if_no_value_recurs() -> None:
 # What can't be a property
 
 
+def test_a_list_of_ids_is_no_event(folder: Folder) -> None:
+    """`org.ids` names accounts, and never the event."""
+    rows = (
+        {"actor": {"id": f"u{n % 12}"}, "org": {"ids": [f"o{n % 5}"]}, "payload": {"name": f"Did {n % 3}"},
+         "ts": 1717200000 + n}
+        for n in range(60)
+    )  # fmt: skip
+    name = folder.write("log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    folder("init", name).ended(0)
+    assert folder.config.columns.event == "payload.name"
+    assert [persona.column for persona in folder.config.personas] == ["actor.id", "org.ids"]
+
+
 def test_nested_json_is_left_out(folder: Folder) -> None:
     """By its root, even if a part of it is an identity."""
     made: list[dict[str, Any]] = [

@@ -148,6 +148,24 @@ def test_rows_that_format_4_has_read_send_only_changes(tmp_path: Path) -> None:
         assert sets_of(tracker) == [("Acme", "1", "max"), ("Acme", "2", "pro"), ("Brick", "5", "max")]
 
 
+def test_a_property_that_a_row_states_changes_the_value_of_format_4(tmp_path: Path) -> None:
+    """The value of format 4 is not sent again, but for a row behind the stated value."""
+    folder = unpacked(FOLLOWED, tmp_path)
+    log = folder / "log.csv"
+    with tracker_of(FOLLOWED) as tracker:
+        runs(FOLLOWED, folder)
+        tracker.forget()
+        (folder / "people.csv").write_text("account,plan\nAcme,max\n")
+        append(log, "u0,Acme,Up,2024-05-01T00:00:09Z,pro")
+        for result in (*runs(FOLLOWED, folder), *runs(FOLLOWED, folder)):
+            result.ended(0)
+        assert sets_of(tracker) == [("Acme", "0", "max"), ("Acme", "9", "pro")]
+        tracker.forget()
+        log.write_text("\n".join([HEADER, *FOLLOWED_ROWS[:1], ""]))  # It sent the value once and for all.
+        runs(FOLLOWED, folder)[1].ended(0)
+        assert sets_of(tracker) == []
+
+
 @pytest.mark.parametrize("old", LOCAL, ids=[old.id for old in LOCAL])
 def test_a_store_that_shares_the_file_keeps_all(tmp_path: Path, old: Old) -> None:
     folder = unpacked(old, tmp_path)

@@ -142,6 +142,17 @@ def test_what_each_column_is_taken_for_is_shown(km: Command, tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [("a", "'a'"), ("a b", "'a' and 'b'"), ("a b c d", "'a', 'b' and 2 more")],
+)
+def test_columns_that_are_left_out_are_said(km: Command, tmp_path: Path, left_out: str, said: str) -> None:
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0", header=f"{HEADER},a,b,c,d,e")
+    flags = [word for name in left_out.split() for word in ("--exclude-property", name)]
+    first, *_ = km("dry-run", log, *flags).ended(0).out.splitlines()
+    assert first.endswith(f"; all other columns are properties, without {said}")
+
+
 def test_what_no_persona_may_do_is_skipped_and_said(
     importer: Command, tracker: Tracker, tmp_path: Path
 ) -> None:

@@ -220,7 +220,7 @@ def forget(log: Log, refused: RowPlan) -> None:
     log.slots.put(planned.person, planned.second, Slot())
     for at in range(0, len(known.pairs), 8):
         key, value = planned.person + known.pairs[at : at + 4], known.pairs[at + 4 : at + 8]
-        log.slots.values.forget(key, planned.taken, value)
+        log.slots.values.forget(key, planned.second, planned.taken, value)
     log.slots.refused += 1
 
 
@@ -238,6 +238,13 @@ def test_a_value_that_is_stated_in_between_is_changed_back_by_the_rows_behind_it
     plan(log, 9, "a")
     log.plan(change(5, ("p0", "b"))._replace(stated=True))
     assert values(plan(log, 9, "a"), plan(log, 10, "a"), plan(log, 9, "a")) == [(9, "a")]
+
+
+def test_a_value_that_was_stated_before_the_column_was_followed() -> None:
+    """Profiles are imported first, then a log that begins before them. The value comes back behind them."""
+    log = Log(followed=["user"])
+    log.plan(change(5, ("p0", "b"))._replace(stated=True))
+    assert values(plan(log, 0, "a"), plan(log, 6, "a"), plan(log, 7, "a")) == [(0, "a"), (6, "a")]
 
 
 # Any rows, in any files and runs
@@ -448,6 +455,19 @@ def test_a_rejected_change_is_owed_and_sent_once(importer: Command, tracker: Tra
     assert sentences(tracker.seen) == ["Acme has plan max"]
     assert importer("import", rejects, "--json").ended(0).summary["calls"]["planned"] == 0
     assert importer("import", log, "--json").ended(0).summary["calls"]["planned"] == 0
+
+
+def test_profiles_first_then_the_log(importer: Command, tracker: Tracker, tmp_path: Path) -> None:
+    """The last row of the log has the value in force, as a person would expect of the two files."""
+    configure(importer, SETS)
+    people = write(tmp_path / "people.csv", ",Acme,,@5,max")
+    log = write(tmp_path / "log.csv", "ada,Acme,In,@0,pro", "ada,Acme,In,@9,pro")
+    importer("import", people, "--profiles").ended(0)
+    importer("import", log, "--concurrency", "1").ended(0)
+    assert has(tracker) == ["Acme has plan max", "Acme has plan pro", "Acme has plan pro"]
+    assert seconds(tracker)["Acme has plan pro"] == 9
+    for words in ([people, "--profiles"], [log]):
+        assert importer("import", *words, "--json").ended(0).summary["calls"]["planned"] == 0
 
 
 def test_a_dry_run_counts_the_changes_and_keeps_none(

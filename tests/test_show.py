@@ -265,6 +265,7 @@ def test_there_is_nothing_to_show(km: Command, tmp_path: Path) -> None:
     assert "next: km-cli show --to local shows the local store" in result.err
     own = f"local:{tmp_path / 'x.db'}"
     assert f"km-cli import FILE --to {own}" in km("show", "--to", own).ended(2).err
+    assert "next: import a log into it first" in km("show", "--to", "local").ended(2).err
     km("import", "-", "--to", "local", stdin=HEADER.encode()).ended(0)
     assert "has received nothing yet" in km("show", "--to", "local").ended(2).err
     assert "show has several IDs" in km("show", "ada", "bo").ended(2).err
@@ -375,9 +376,6 @@ def test_a_log_that_was_never_imported_is_an_error(filled: Command, log: Path) -
     log.write_text(log.read_text().replace("Acme", "Beta"))
     result = filled("show", "--to", "local", "--run", "LAST", log).ended(2)
     assert "the ledger knows no import of this file as it is" in result.err
-    result = filled("show", "--to", "local", "--run", "LAST", log.with_name("lag.csv")).ended(2)
-    assert "lag.csv: there is no such file" in result.err
-    assert f"did you mean {log}?" in result.err
 
 
 def test_a_log_of_which_nothing_was_sent_is_known(filled: Command, tmp_path: Path) -> None:
@@ -388,19 +386,51 @@ def test_a_log_of_which_nothing_was_sent_is_known(filled: Command, tmp_path: Pat
     assert (result.out, "has sent no calls" in result.err) == ("", True)
 
 
+def test_a_file_that_is_not_there(filled: Command, log: Path) -> None:
+    result = filled("show", "--to", "local", "--run", "LAST", log.with_name("lok.csv")).ended(2)
+    assert "lok.csv: there is no such file" in result.err
+    assert f"next: did you mean {log}?" in result.err
+
+
+def test_a_run_that_has_sent_nothing_names_the_last_one_that_has(filled: Command, log: Path) -> None:
+    """As after a nightly backfill that found nothing new."""
+    assert filled("show", "--to", "local", "--run", "LAST").ended(0).err == ""
+    filled("import", log, "--to", "local").ended(0)
+    for words in ((), (log,)):
+        err = filled("show", "--to", "local", "--run", "LAST", *words).ended(0).err
+        assert "run 2 has sent no calls to local" in err
+        assert "next: --run 1 is the last run that has sent some" in err
+
+
 # On a terminal
 
 
 @pytest.mark.slow
-def test_on_a_terminal_it_goes_through_the_pager(filled: Command, tmp_path: Path) -> None:
-    """What the pager gets is escaped, and whole."""
+@pytest.mark.parametrize(("lines", "is_paged"), [(7, True), (8, False)])
+def test_a_timeline_longer_than_the_window_goes_through_the_pager(
+    filled: Command, tmp_path: Path, lines: int, is_paged: bool
+) -> None:
+    """What the pager gets is escaped, and whole. A timeline of seven lines leaves one for the prompt."""
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\nsed 's/^/> /'\n")
     pager.chmod(0o755)
     environment = {"PAGER": str(pager), "TERM": "xterm"}
-    terminal = Terminal(filled, "show", "Acme", "--to", "local", columns=80, environment=environment)
+    words = ("show", "Acme", "--to", "local")
+    terminal = Terminal(filled, *words, columns=80, lines=lines, environment=environment)
     assert terminal.ended() == 0
-    assert "> Acme  (account, site main)\n> 2024-03-01 09:00:00  Signed Up\n" in terminal.shown
+    before = "> " if is_paged else ""
+    assert [line for line in terminal.shown.splitlines() if line != "> "] == [
+        before + line
+        for line in (
+            "Acme  (account, site main)",
+            "2024-03-01 09:00:00  Signed Up",
+            "                       plan: pro",
+            "2024-03-01 09:05:00  Invited",
+            "                       plan: pro",
+            "2024-03-01 09:05:01  Invited",
+            "                       plan: pro",
+        )
+    ]
 
 
 @pytest.mark.slow

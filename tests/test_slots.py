@@ -25,6 +25,7 @@ from km_cli.ledger import rows as ledger_rows
 from km_cli.ledger import slots as ledger_slots
 from km_cli.ledger import values as ledger_values
 from km_cli.model import (
+    NANOSECONDS,
     NO_EVENT,
     NO_SECOND,
     Alias,
@@ -255,6 +256,18 @@ def test_a_value_is_replaced_in_its_place(store: Store) -> None:
     assert list(store.slots.values.until(PROPERTY, 9)) == [value(1, last=7)]
 
 
+def test_a_value_of_a_refused_call_is_forgotten(store: Store) -> None:
+    """That of its own second, though another one has the same value in the second that it was sent with."""
+    moment = SECOND * NANOSECONDS
+    kept = [value(moment + at * NANOSECONDS // 2, taken=SECOND + 3) for at in range(5)]
+    for one in kept:
+        store.slots.values.put(PROPERTY, one)
+    store.reopen()
+    store.slots.values.forget(PROPERTY, SECOND + 1, SECOND + 3, b"val1")
+    assert list(store.slots.values.until(PROPERTY, 2 * moment)) == [kept[4], *kept[1::-1]]
+    assert store.slots.values.after(PROPERTY, moment + NANOSECONDS // 2) == kept[4]
+
+
 # The same for all
 
 
@@ -342,7 +355,9 @@ def test_any_operations_give_the_same_answers(sequence: list[tuple[Any, ...]]) -
 def test_a_refused_value_is_forgotten(tmp_path: Path) -> None:
     """The call is known by its second and by the digest in its pairs; other values stay."""
     store = LedgerStore(tmp_path)
-    kept = [value(1), value(3, digest=b"val2more"), value(5)]
+    (first, second, third) = moments = [(SECOND + at) * NANOSECONDS for at in (1, 3, 5)]
+    kept = [value(moment, taken=moment // NANOSECONDS) for moment in moments]
+    kept[1] = kept[1]._replace(value=b"val2more")
     for one in kept:
         store.slots.values.put(PROPERTY, one)
     refused = known(person=PERSON, second=SECOND + 3)._replace(event=NO_EVENT, pairs=b"plan" + b"val2")
@@ -352,12 +367,12 @@ def test_a_refused_value_is_forgotten(tmp_path: Path) -> None:
     )
     plan = RowPlan(Row("log.csv", 2, b"", None), (planned,), calls=(SET,), gains=(Gain(),), reading=1)
     planned_calls = store.ledger.commit("t", store.reading, [plan])
-    store.slots.values.put(PROPERTY, value(3, digest=b"val2more", last=4))
+    store.slots.values.put(PROPERTY, kept[1]._replace(last=second + 1))
     store.ledger.commit("t", store.reading, [], [Receipt(planned_calls[0], Outcome.REJECTED)])
-    assert list(store.slots.values.until(PROPERTY, 9)) == [kept[2], kept[0]]
+    assert list(store.slots.values.until(PROPERTY, third)) == [kept[2], kept[0]]
     store.reopen()
-    assert list(store.slots.values.until(PROPERTY, 9)) == [kept[2], kept[0]]
-    assert store.slots.values.after(PROPERTY, 1) == kept[2]
+    assert list(store.slots.values.until(PROPERTY, third)) == [kept[2], kept[0]]
+    assert store.slots.values.after(PROPERTY, first) == kept[2]
     store.close()
 
 

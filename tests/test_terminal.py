@@ -137,6 +137,17 @@ def test_a_terminal_that_goes_away_lets_what_is_in_flight_finish(
 QUESTION = "Send to Kissmetrics, site 'main'? [y/N] "
 
 
+def test_another_answer_or_ctrl_c_at_the_question(km: Command, log: Path) -> None:
+    """It says which answers there are; Ctrl-C, which the terminal shows, has its own line."""
+    terminal = Terminal(km, "import", log, "--to", "kissmetrics")
+    terminal.until(QUESTION)
+    terminal.type("yess\n")
+    terminal.until("\nAnswer y to send, or n.\n" + QUESTION)
+    terminal.type("\x03")
+    assert terminal.ended() == 130
+    assert f"{QUESTION}^C\nkm-cli: nothing new was sent\n" in terminal.shown
+
+
 @pytest.mark.parametrize("answer", ["n\n", "\n", "\x04", "no\n"])
 def test_on_a_terminal_import_asks_once(km: Command, log: Path, answer: str) -> None:
     """It shows the mapping and the first calls; anything but yes sends nothing and leaves nothing planned."""
@@ -377,3 +388,12 @@ def test_a_percentage_is_shown_where_it_is_known(km: Command, tmp_path: Path, fl
     assert terminal.ended() == 0
     assert "calls" in terminal.shown
     assert ("%" in terminal.shown) == (not flags)
+
+
+@pytest.mark.slow
+def test_lines_of_an_example_are_continued_deeper(km: Command) -> None:
+    """A finding in the example of a rule is indented; its second line was less indented than its first."""
+    terminal = Terminal(km, "rules", "crossover", columns=80)
+    assert terminal.ended() == 0
+    lines = terminal.shown.partition("\n  findings\n")[2].partition("\n\n")[0].splitlines()
+    assert [len(text) - len(text.lstrip()) for text in lines] == [4, 6, 8, 10, 8, 10]

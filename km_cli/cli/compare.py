@@ -59,7 +59,7 @@ def _without(group: Callable[[Any], Any], *names: str) -> Callable[[Decorated], 
     return decorate
 
 
-@click.command("compare", cls=Command)
+@click.command("compare", cls=Command, short_help="Count a funnel per person and per account.")
 @options.files
 @options.source
 @_question

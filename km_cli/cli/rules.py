@@ -105,7 +105,7 @@ def _print_part(title: str, text: str) -> None:
         more = len(lines) - _FIRST_LINES - _LAST_LINES
         lines = [*lines[:_FIRST_LINES], f"… {more:,} more lines", *lines[-_LAST_LINES:]]
     for line in lines:
-        say(f"  {short(line, _LONGEST_LINE)}".rstrip(), hang=4)
+        say(f"  {short(line, _LONGEST_LINE)}".rstrip())
 
 
 def _dry_run_output(folder: Path, flags: tuple[str, ...], environment: Environment) -> str:

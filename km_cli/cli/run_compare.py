@@ -92,7 +92,8 @@ def _page(context: click.Context, settings: Settings) -> Path | None:
     path = expanded(context.params["html"], "--html")
     if path.suffix.lower() not in (".html", ".htm"):
         raise UsageError(
-            f"--html {path}: the name does not end in .html", f"for example --html {path.stem}.html"
+            f"--html {path}: the name does not end in .html",
+            f"for example --html {path.stem or 'comparison'}.html",
         )
     check_output(context, settings, path, "--html")
     check_libraries()

@@ -44,7 +44,7 @@ _output = section(
 )
 
 
-@click.command("show", cls=Command)
+@click.command("show", cls=Command, short_help="Show what was sent, or one person's timeline.")
 @click.argument("names", nargs=-1, metavar="[ID | FILE...]", shell_complete=options.paths)
 @_what
 @options.config
@@ -56,7 +56,7 @@ def command(context: click.Context, /, **_flags: Any) -> int:
     Without ID, show how many people of each persona there are, and how often they did each event. With ID,
     show what that person or account did and when, with properties and aliases: only a local store (--to
     local) knows that. With --run and the FILEs of that run, list who did what when in its calls. Nothing is
-    sent or written. On a terminal, the output goes through your pager.
+    sent or written. Output that is longer than the window goes through your pager.
 
     \b
     Examples:

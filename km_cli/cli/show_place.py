@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
 from km_cli.cli.context import environment_of, km_toml_of
-from km_cli.cli.terminal.show import escaped, put
+from km_cli.cli.terminal.show import height_of, put, wrapped
 from km_cli.config.people import make_people
 from km_cli.destinations import Target
 from km_cli.model import Persona
@@ -45,9 +46,15 @@ def personas_of(context: click.Context) -> tuple[Persona, ...]:
 
 
 def print_lines(context: click.Context, lines: Iterable[str]) -> None:
-    """Print lines; on a terminal through the pager, which PAGER names."""
-    if environment_of(context).shows_summaries:
-        click.echo_via_pager(f"{escaped(line)}\n" for line in lines)
+    """Print lines; on a terminal wrapped at its width, and through the pager if the window is too low."""
+    if not environment_of(context).shows_summaries:
+        for line in lines:
+            put(line)
         return
-    for line in lines:
-        put(line)
+    parts = (f"{part}\n" for line in lines for part in wrapped(line))
+    height = height_of()
+    first = list(islice(parts, height))
+    if len(first) < height:  # One line is left for the shell's prompt.
+        click.echo("".join(first), nl=False)
+    else:
+        click.echo_via_pager(chain(first, parts))

@@ -14,7 +14,7 @@ from km_cli.cli.terminal import overview as lines_of
 from km_cli.cli.terminal.show import counted, mention, put
 from km_cli.errors import UsageError
 from km_cli.inputs import expand
-from km_cli.ledger import Ledger, RunRecord, Sent
+from km_cli.ledger import NO_RUN, Ledger, RunRecord, Sent
 from km_cli.run.sent_calls import SentCall, SentCalls, listed
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def show_run(context: click.Context, place: Place, ledger: Ledger) -> None:
         put(json.dumps({"run": lines_of.run_object(run), "sent": list(_sent(sent))}))
     else:
         print_lines(context, lines_of.run_lines(run, sent, str(place.ledger)))
+        if not sent:
+            _mention_last(run, ledger, place.target.tracker)
 
 
 def _run(asked: str, ledger: Ledger) -> RunRecord:
@@ -48,6 +50,16 @@ def _run(asked: str, ledger: Ledger) -> RunRecord:
         raise UsageError("no run is noted in the ledger yet", "runs are noted from the next import on")
     named = ", ".join(f"{run.number} ({run.command}, {lines_of.iso(run.began)})" for run in latest)
     raise UsageError(f"--run {asked!r}: there is no such run", f"give LAST or a number; the latest: {named}")
+
+
+def _mention_last(run: RunRecord, ledger: Ledger, tracker: str) -> None:
+    """Say that the run has sent no calls, and name the last one that has, if there is one."""
+    numbers = {one for runs in ledger.sent.runs_by_kind(tracker).values() for one in runs} - {NO_RUN}
+    if numbers:
+        mention(
+            f"run {run.number} has sent no calls to {tracker}",
+            f"--run {max(numbers)} is the last run that has sent some",
+        )
 
 
 def _sent(sent: dict[str, dict[Sent, int]]) -> Iterator[dict[str, Any]]:
@@ -79,7 +91,7 @@ def _show_calls(context: click.Context, place: Place, ledger: Ledger, run: RunRe
     sent = ledger.sent.total(tracker, run.number)
     in_all, events = sum(sent.values()), listed(sent)
     if not in_all:
-        mention(f"run {run.number} has sent no calls", "km-cli show --run N shows an earlier run")
+        _mention_last(run, ledger, tracker)
     if shown != in_all:
         mention(
             f"run {run.number} has sent {counted(in_all, 'call')}, "

@@ -27,6 +27,9 @@ _BROAD = 0.2
 _Z = 1.96
 """Standard deviations of the interval that holds 95 % of cases."""
 
+_LINE = 76
+"""Columns that a line of km.toml may have, so that it fits a window of 80 columns with its indentation."""
+
 
 class Recommendation(NamedTuple):
     """What to count by: the name of a persona, "" if the log does not say; and the strategy for it.
@@ -200,7 +203,6 @@ def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 def km_toml(actor: PersonaFunnel, other: PersonaFunnel, columns: Mapping[str, str]) -> str:
     """Return the personas for km.toml with which the second one does only the steps of the funnel."""
-    steps = ", ".join(quoted(step.event) for step in other.funnel.steps)
     title = other.persona.capitalize()
     return "\n".join(
         (
@@ -211,10 +213,21 @@ def km_toml(actor: PersonaFunnel, other: PersonaFunnel, columns: Mapping[str, st
             "[[personas]]",
             f"name = {quoted(other.persona)}",
             *_column(columns.get(other.persona)),
-            f"events = [{steps}]",
+            *_events([quoted(step.event) for step in other.funnel.steps]),
             f'rename = "{title} {{event}}"',
         )
     )
+
+
+def _events(names: Sequence[str]) -> Iterator[str]:
+    """Yield the list of events; one on each line if a line of 80 columns has no room for all."""
+    line = f"events = [{', '.join(names)}]"
+    if len(line) <= _LINE:
+        yield line
+        return
+    yield "events = ["
+    yield from (f"  {name}," for name in names)
+    yield "]"
 
 
 def _column(name: str | None) -> Iterator[str]:

@@ -120,8 +120,10 @@ def difference_lines(one: Differences, actor: str) -> Iterator[str]:
 def held_line(one: HeldPersona) -> str:
     """Return what Kissmetrics would hold of a persona, and its funnel there."""
     text = f"{many(one.people, one.persona)} with {many(one.events, 'event')}"
-    if one.funnel.steps:
+    if one.funnel.began:
         text += f", {percent(one.funnel.conversion)} of {one.funnel.began:,} convert"
+    elif one.funnel.steps:
+        text += ", none begins the funnel"
     if one.left_out:
         text += f", without {', '.join(one.left_out)}"
     if one.moved:

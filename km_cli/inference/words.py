@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from km_cli.mapping import USUAL
 
-_SUFFIXES = ("id", "uuid", "guid", "key", "email", "name", "slug")
+_SUFFIXES = ("id", "uuid", "guid", "key", "email", "name", "slug", "ids")
 """Ends of a column's name behind the word for a kind of identity; the best identity first."""
 
 WORDS = {
@@ -124,7 +124,7 @@ def rank_of_time(name: str) -> int:
 
 def is_id(name: str) -> bool:
     """Tell whether a column's name ends as an id's does."""
-    return plain(name).endswith(("_id", ".id"))
+    return plain(name).endswith(("_id", ".id", "_ids", ".ids"))
 
 
 def folder(name: str) -> str:

@@ -6,7 +6,7 @@ from km_cli.ledger.checks import check_name
 from km_cli.ledger.ledger import Ledger
 from km_cli.ledger.pauses import Pause
 from km_cli.ledger.readings import Head, Reading
-from km_cli.ledger.runs import RunRecord
+from km_cli.ledger.runs import NO_RUN, RunRecord
 from km_cli.ledger.sent import Sent
 
-__all__ = ["Head", "Ledger", "Pause", "Reading", "RunRecord", "Sent", "check_name"]
+__all__ = ["NO_RUN", "Head", "Ledger", "Pause", "Reading", "RunRecord", "Sent", "check_name"]

@@ -155,7 +155,7 @@ class SlotTable:
         self.put(person, second, Slot(rest, slot.moved))
         if leaving.event == NO_EVENT:
             for name, value in split_pairs(leaving.pairs):
-                self.values.forget(person + name, taken, value)
+                self.values.forget(person + name, second, taken, value)
         if taken != second:
             there = self.slot(person, taken)
             moved_calls = list(there.moved)

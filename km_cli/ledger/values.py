@@ -11,10 +11,11 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import takewhile
 
 from km_cli.ledger.damage import decoding, expect, expect_size
 from km_cli.ledger.sums import check_sum, expect_sum
-from km_cli.model import KnownValue
+from km_cli.model import NANOSECONDS, KnownValue
 
 _MOST_CACHED = 100_000
 _LAST_PLACE = 0xFFFF_FFFF
@@ -76,9 +77,15 @@ class ValueTable:
         if latest is None or value[:2] >= latest[:2]:
             self._latest[key] = value
 
-    def forget(self, key: bytes, taken: int, value: bytes) -> None:
-        """Forget the value that was sent with this second. `value` are the first 4 bytes of its digest."""
-        for one in list(self.until(key, _NO_MOMENT)):
+    def forget(self, key: bytes, second: int, taken: int, value: bytes) -> None:
+        """Forget the value of a refused call: `second` is that of its row, and it was sent with `taken`.
+
+        `value` are the first 4 bytes of its digest. Only values of that second are read: a property may have
+        as many values as a log has rows, and each of them may be refused.
+        """
+        begin = second * NANOSECONDS
+        of_second = takewhile(lambda one: one.moment >= begin, self.until(key, begin + NANOSECONDS - 1))
+        for one in list(of_second):
             if one.taken == taken and one.value[:4] == value:
                 self._dirty[key][one[:2]] = None
                 self._latest.pop(key, None)

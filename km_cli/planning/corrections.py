@@ -8,7 +8,7 @@ log's own ids.
 
 from __future__ import annotations
 
-from km_cli.model import NO_EVENT, KnownCall, Record, Timed, part_of
+from km_cli.model import NO_EVENT, KnownCall, Record, Timed, part_of, split_pairs
 from km_cli.planning.decision import RowDecision
 from km_cli.planning.digests import digest
 from km_cli.planning.fingerprints import CallFingerprint
@@ -25,8 +25,9 @@ class Corrections:
     def repeats(self, call: Timed, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
         """Tell whether the line of a corrected reject was sent before as another call; if so, note that.
 
-        A record with the deed that was sent is left to `Matching`. A call that the destination refused is not
-        in the slots any more, and may be sent.
+        A record with the deed that was sent is left to `Matching`, and properties of that moment with the
+        values that were sent to `Sets`: some may be owed still. A call that the destination refused is not in
+        the slots any more, and may be sent.
         """
         if not decision.is_corrected:
             return False
@@ -35,7 +36,7 @@ class Corrections:
         if known_call is None:
             return False
         is_same = place == (fingerprint.person, fingerprint.second) and known_call.deed == fingerprint.deed
-        if is_same and (type(call) is Record or known_call.total == fingerprint.total):
+        if is_same and (type(call) is Record or _has_all_of(known_call, fingerprint)):
             return False
         decision.note_sent_line(call)
         return True
@@ -61,3 +62,9 @@ class Corrections:
     def _id(self, call: Timed, decision: RowDecision) -> bytes:
         line = (str(decision.reading), str(decision.line))
         return digest(8, self._tracker, call.site, part_of(call), "corrected", *line)
+
+
+def _has_all_of(known_call: KnownCall, fingerprint: CallFingerprint) -> bool:
+    """Tell whether a row has all properties of a call. Of followed columns only changes were sent."""
+    known = set(split_pairs(known_call.pairs))
+    return fingerprint.total in known_call.totals or known <= set(split_pairs(fingerprint.pairs))

@@ -209,9 +209,11 @@ class RowDecision:
 
     def note_sent_line(self, call: Timed) -> None:
         """Report that the call is not sent, because its line was sent before as a corrected reject."""
+        self.is_changed = True
         who = name_person(call)
         place = f"{self.row.source}, line {self.row.line}"
-        message = f"{who}: {place}, was corrected and sent before with another time, name or identity"
+        another = "time, name or identity" if call.event else "time, identity or value"
+        message = f"{who}: {place}, was corrected and sent before with another {another}"
         self._note("changed", f"{message}; not sent again", who)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from km_cli.model import ChangedCall, KnownCall, KnownRow, KnownValue, Owner, Slot
+from km_cli.model import NANOSECONDS, ChangedCall, KnownCall, KnownRow, KnownValue, Owner, Slot
 
 _EMPTY = Slot()
 
@@ -35,11 +35,12 @@ class PlainValues(dict[bytes, dict[tuple[int, int], KnownValue]]):
         """Keep a value, in place of the one with the same moment and place."""
         self.setdefault(key, {})[value[:2]] = value
 
-    def forget(self, key: bytes, taken: int, value: bytes) -> None:
-        """Forget the value that was sent with this second."""
+    def forget(self, key: bytes, second: int, taken: int, value: bytes) -> None:
+        """Forget the value of this second that was sent with `taken`."""
         known = self.get(key, {})
-        for at in [at for at, one in known.items() if one.taken == taken and one.value[:4] == value]:
-            del known[at]
+        for at, one in list(known.items()):
+            if (one.moment // NANOSECONDS, one.taken, one.value[:4]) == (second, taken, value):
+                del known[at]
 
 
 class PlainSlots:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from km_cli.model import Alias, Record, Reject, RowPlan, Sequence, Set, Wired, part_of
 from km_cli.planning.aliases import Aliases
 from km_cli.planning.corrections import Corrections
@@ -21,6 +23,7 @@ class Planner:
     """Plans the rows of one reading, in order.
 
     `spread` is how many seconds a call may be moved by. `encode` makes a call's final bytes (promise 2).
+    `followed` are the names of the personas whose properties follow columns.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class Planner:
         spread: int = 60,
         collisions: Collisions = Collisions.SPREAD,
         encode: Encode = no_bytes,
+        followed: Collection[str] = (),
     ) -> None:
         self._slots = slots
         self.reading = reading
@@ -42,7 +46,7 @@ class Planner:
         self._corrections = Corrections(slots, tracker)
         self._aliases = Aliases(slots, self._fingerprints, encode)
         self._straight = StraightPath(slots, self._fingerprints, encode)
-        self._sets = Sets(slots, self._fingerprints, self._seconds)
+        self._sets = Sets(slots, self._fingerprints, self._seconds, followed)
         self._stated_sets = StatedSets(slots, self._seconds, self._matching, self._sets)
 
     def plan(self, sequence: Sequence, reading: int = 0) -> RowPlan:
@@ -152,10 +156,14 @@ class Planner:
 
     def _decide_set(self, call: Set, decision: RowDecision) -> None:
         """Plan the properties that changed, or that the row states. Raises NotPlanned."""
-        if not call.stated:
-            self._sets.decide(call, decision)
+        if not (call.stated or decision.is_corrected):
+            self._sets.decide(call, decision)  # Most Sets change nothing, so that digests would be wasted.
             return
         fingerprint = self._fingerprints.fingerprint_call(call)
-        if not self._corrections.repeats(call, fingerprint, decision):
+        if self._corrections.repeats(call, fingerprint, decision):
+            return
+        if call.stated:
             self._stated_sets.decide(call, fingerprint, decision)
-            self._corrections.keep(call, fingerprint, decision)
+        else:
+            self._sets.decide(call, decision)
+        self._corrections.keep(call, fingerprint, decision)

@@ -9,7 +9,7 @@ Rows of one moment follow one another as they are read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from km_cli.model import NANOSECONDS, KnownValue, Set, part_of, split_pairs
@@ -44,9 +44,15 @@ class _Value(NamedTuple):
 
 
 class Sets:
-    """Decides on the Sets that follow columns, by the values in the slots."""
+    """Decides on the Sets that follow columns, by the values in the slots.
 
-    def __init__(self, slots: Slots, fingerprints: Fingerprints, seconds: Seconds) -> None:
+    `followed` are the names of the personas that have columns to follow.
+    """
+
+    def __init__(
+        self, slots: Slots, fingerprints: Fingerprints, seconds: Seconds, followed: Collection[str]
+    ) -> None:
+        self._followed = followed
         self._slots = slots
         self._values = slots.values
         self._fingerprints = fingerprints
@@ -76,7 +82,8 @@ class Sets:
         digest = self._fingerprints.digest_value(name, text)
         key = person + self._fingerprints.digest_name(name)
         value = _Value(name, text, key, digest, *self._sent_around(key, call.moment))
-        if value.is_first and not call.stated and (known := self._of_format_4(call, name, key)):
+        is_followed = not call.stated or call.persona in self._followed
+        if value.is_first and is_followed and (known := self._of_format_4(call, name, key)):
             self._values.put(key, known)
             return _Value(name, text, key, digest, *self._sent_around(key, call.moment))
         return value
@@ -92,7 +99,7 @@ class Sets:
         place = self._slots.slot_of_id(self._fingerprints.id_of_set(call, name))
         if place is None:
             return None
-        deed = self._fingerprints.fingerprint_call(call).deed
+        deed = self._fingerprints.fingerprint_call(call._replace(stated=False)).deed
         for known_call in self._slots.slot(*place).known:
             digest = dict(split_pairs(known_call.pairs)).get(key[-4:])
             if known_call.deed == deed and digest:
@@ -162,12 +169,15 @@ class Sets:
         """Note that a row stated properties: a followed column changes from these values.
 
         Rows after this one may have had the value before it. They have to send it again: so these rows no
-        longer count as having it. A property of which no column was followed yet is not noted.
+        longer count as having it. A property of which no column is followed is not noted.
         """
-        for pair in () if self._values.is_empty else call.properties:
+        is_followed = call.persona in self._followed
+        for pair in call.properties if is_followed or not self._values.is_empty else ():
             value = self._around(call, *pair)
             before, after = value.before, value.after
-            if value.is_first or (before and _are_alike(value, before)):
+            if not is_followed and value.is_first:
+                continue
+            if before and _are_alike(value, before):
                 continue
             if before and before.last > call.moment:
                 self._values.put(value.key, before._replace(last=call.moment))

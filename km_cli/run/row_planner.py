@@ -69,6 +69,7 @@ class RowPlanner:
             spread=settings.spread,
             collisions=settings.collisions,
             encode=self._encode,
+            followed=[persona.name for persona in settings.personas if persona.sets],
         )
 
     def plan(self, one: Event | Reject | LeftOut) -> RowPlan:

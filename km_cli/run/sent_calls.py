@@ -57,8 +57,8 @@ class SentCalls:
     def of_file(self, name: str) -> Iterator[SentCall]:
         """Yield the calls of a log, in its order, each once even if several logs have its event.
 
-        Raises UsageError if it is no file, InputError if it was never imported as it is, or by a km-cli that
-        kept no personas.
+        Raises UsageError if there is no such file, InputError if the log was never imported as it is, or by
+        a km-cli that kept no personas.
         """
         source = Source(name)
         source.check()

@@ -34,16 +34,21 @@ class Terminal:
         out: int | None = None,
         stdin: int | None = None,
         columns: int = 0,
+        lines: int = 50,
         environment: dict[str, str] | None = None,
     ) -> None:
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         streams = {
             "stdin": slave if stdin is None else stdin,
             "stderr": slave,
             "stdout": slave if out is None else out,
         }
-        kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name != "NO_COLOR" and not name.startswith("KM_")
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "km_cli", *map(str, words)],
             env={**kept, "XDG_STATE_HOME": str(km.home / "state"), "KM_API_KEY": KEY, "TERM": "dumb",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from km_cli.cli.terminal.show import escaped, say
+from km_cli.cli.terminal.show import escaped, put, say
 from km_cli.compare import Comparison, CountedFunnel, Differences, PersonaFunnel, words
 
 _WIDEST_NAME = 22
@@ -192,4 +192,4 @@ def _print_recommendation(found: Comparison) -> None:
     if advice.km_toml:
         say(f"\n  {words.IN_KM_TOML}", hang=4)
         for line in advice.km_toml.splitlines():
-            say(f"    {line}".rstrip())
+            put(f"    {line}".rstrip())  # A name that is broken in two would be no TOML.

@@ -68,13 +68,22 @@ def _conditions(columns: Columns, shows_values: bool) -> Iterator[str]:
         yield f"only rows with {' and '.join(map(condition_text, where))}"
 
 
+def _without(columns: Columns) -> str:
+    """Return which columns are no properties although they have no role: `, without 'note' and 3 more`."""
+    left_out = [name for name in dict.fromkeys(columns.exclude) if name not in columns.taken]
+    named = " and ".join(map(repr, left_out[:_MOST_LISTED]))
+    if more := len(left_out[_MOST_LISTED:]):
+        named = f"{', '.join(map(repr, left_out[:_MOST_LISTED]))} and {more} more"
+    return f", without {named}" if named else ""
+
+
 def _properties(columns: Columns) -> Iterator[str]:
     own = [one for one in columns.personas if one.properties is not None]
     if len(own) < len(columns.personas):
         others = " and the ".join(one.persona for one in columns.personas if one.properties is None)
         owners = f" of the {others}" if own else ""
         if columns.properties is None:
-            yield f"all other columns are properties{owners}"
+            yield f"all other columns are properties{owners}{_without(columns)}"
         else:
             yield f"properties{owners}: {', '.join(columns.properties) or 'none'}"
     for one in own:

@@ -49,6 +49,7 @@ class Question(NamedTuple):
         try:
             is_yes = _is_yes(f"Send to Kissmetrics, {sites}? [y/N] ", self.keyboard)
         except KeyboardInterrupt:
+            click.echo(err=True)  # The terminal shows ^C behind the question.
             is_yes = False
         finally:
             signal.signal(signal.SIGINT, before)
@@ -76,6 +77,7 @@ def _is_yes(question: str, keyboard: Keyboard) -> bool:
             return True
         if answer in ("", "n", "no"):
             return False
+        say("Answer y to send, or n.", to_stderr=True)
 
 
 def print_outlook(settings: Settings, outlook: Outlook, plans: Plans) -> None:

@@ -92,6 +92,19 @@ def width_of(*, to_stderr: bool = False) -> int:
         return 0
 
 
+def height_of() -> int:
+    """Return how many lines the window of standard output has; 24 if that is unknown."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).lines or 24
+    except (OSError, ValueError):
+        return 24
+
+
+def wrapped(line: str) -> Iterator[str]:
+    """Yield a line in the parts that standard output has room for, escaped."""
+    yield from _wrapped(escaped(line), width_of(), None, whole=False)
+
+
 def _wrapped(line: str, width: int, hang: int | None, *, whole: bool) -> Iterator[str]:
     if not width or 2 * len(line) <= width:  # A character has two columns at most.
         yield line
