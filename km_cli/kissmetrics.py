@@ -18,6 +18,9 @@ LONGEST_VALUE = 8192
 MOST_INSTANCES = 1000
 """D7: Kissmetrics keeps this many instances of each event and each property of a person, the last ones."""
 
+LIKE_A_KEY = re.compile(r"(?=[A-Za-z_-]*\d)[\w-]{20,}", re.ASCII)
+"""A part of a text that may be an API key, in a file that was named by mistake. No message shows it."""
+
 PLACEHOLDERS = frozenset({"null", "none", "undefined", "anonymous", "guest", "-", "n/a", "missing"})
 """I1: placeholders. If one of them were an identity, many people would become one for good."""
 

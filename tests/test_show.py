@@ -269,6 +269,8 @@ def test_there_is_nothing_to_show(km: Command, tmp_path: Path) -> None:
     result = km("show").ended(2)
     assert "there is nothing to show" in result.err
     assert "next: km-cli show --to local shows the local store" in result.err
+    own = f"local:{tmp_path / 'x.db'}"
+    assert f"km-cli import FILE --to {own}" in km("show", "--to", own).ended(2).err
     assert "next: import a log into it first" in km("show", "--to", "local").ended(2).err
     km("import", "-", "--to", "local", stdin=HEADER.encode()).ended(0)
     assert "has received nothing yet" in km("show", "--to", "local").ended(2).err
@@ -380,6 +382,14 @@ def test_a_log_that_was_never_imported_is_an_error(filled: Command, log: Path) -
     log.write_text(log.read_text().replace("Acme", "Beta"))
     result = filled("show", "--to", "local", "--run", "LAST", log).ended(2)
     assert "the ledger knows no import of this file as it is" in result.err
+
+
+def test_a_log_of_which_nothing_was_sent_is_known(filled: Command, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text(HEADER + "2024-03-01T09:00:00Z,guest,Acme,In,\n")
+    filled("import", bad, "--to", "local").ended(65)
+    result = filled("show", "--to", "local", "--run", "LAST", bad).ended(0)
+    assert (result.out, "has sent no calls" in result.err) == ("", True)
 
 
 def test_a_file_that_is_not_there(filled: Command, log: Path) -> None:

@@ -18,7 +18,7 @@ from km_cli.ledger import Ledger
 from tests.support.command import Command
 from tests.support.logs import COMMANDS, ROW, said, written
 from tests.support.packing import PACKS
-from tests.support.terminal import Terminal
+from tests.support.terminal import Terminal, on_terminal
 from tests.support.tracker import Tracker
 
 
@@ -184,6 +184,23 @@ def test_on_a_terminal_a_backfill_asks_too(km: Command, log: Path) -> None:
     assert terminal.ended() == 130
     assert "nothing new was sent" in terminal.shown
     assert planned(km) == 0
+
+
+@pytest.mark.parametrize(
+    "words", [("compare", "key"), ("dry-run", "key", "--format", "jsonl"), ("config", "show")]
+)
+def test_a_key_in_a_file_named_by_mistake_is_on_no_screen(
+    km: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """Not even in the excerpt of the file that a terminal shows."""
+    monkeypatch.chdir(tmp_path)
+    secret = "0a1b2c3d" * 5
+    Path("key").write_text(secret)
+    Path("km.toml").write_text(f"[sites.main]\nkey_file = {secret}\n" if words[0] == "config" else "")
+    shown = on_terminal(km, *words)
+    assert shown.code in (2, 65)
+    assert "line" in shown.screen
+    assert secret[:9] not in "".join(shown.raw.split())
 
 
 @pytest.mark.parametrize("command", ["import", "backfill"])

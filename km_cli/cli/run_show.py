@@ -59,12 +59,9 @@ def _opened(place: Place) -> Iterator[Ledger]:
     path = place.ledger
     check_name(path)
     if not path.exists():
-        raise UsageError(
-            f"there is nothing to show: {path} does not exist",
-            "import a log into it first: km-cli import FILE --to local"
-            if place.is_store
-            else "km-cli show --to local shows the local store; --to and --ledger name another place",
-        )
+        local = "km-cli show --to local shows the local store; --to and --ledger name another place"
+        hint = place.import_first if place.is_store else local
+        raise UsageError(f"there is nothing to show: {path} does not exist", hint)
     ledger = Ledger.overlay(path)
     try:
         yield ledger
@@ -84,7 +81,7 @@ def _store(place: Place) -> Iterator[Looker]:
             ) from None
         raise UsageError(
             f"the store {place.target.place} has received nothing yet",
-            "import a log into it first: km-cli import FILE --to local",
+            place.import_first,
         ) from None
     with looker:
         yield looker

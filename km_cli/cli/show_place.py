@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from itertools import chain, islice
 from pathlib import Path
@@ -26,6 +27,11 @@ class Place(NamedTuple):
     def is_store(self) -> bool:
         """Whether it is a store on this machine, which knows people and their events."""
         return self.target.own_ledger is not None
+
+    @property
+    def import_first(self) -> str:
+        """The hint for a store that has nothing yet."""
+        return f"import a log into it first: km-cli import FILE --to {shlex.quote(self.target.spelled)}"
 
 
 def personas_of(context: click.Context) -> tuple[Persona, ...]:

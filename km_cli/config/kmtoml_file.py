@@ -23,6 +23,7 @@ from km_cli.config.kmtoml import (
     SiteTable,
 )
 from km_cli.errors import UsageError, Where, did_you_mean
+from km_cli.kissmetrics import LIKE_A_KEY
 
 _LARGEST = 1 << 20
 """Bytes; a km.toml written by hand has far fewer."""
@@ -65,11 +66,16 @@ _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 
 def _where(path: Path, content: bytes, message: str) -> Where | None:
-    """Return the place of a mistake in TOML, None if it is the end of the file."""
+    """Return the place of a mistake in TOML, None if it is the end of the file.
+
+    A line that may have an API key is not shown: a key file was named by mistake, or a key is in km.toml.
+    """
     if not (found := _PLACE.search(message)):
         return None
     line, column = int(found[1]), int(found[2])
     text = _unified(content.decode("utf-8-sig")).split("\n")[line - 1]
+    if LIKE_A_KEY.search(text):
+        return Where(str(path), line, "")
     return Where(str(path), line, text, cell=text[column - 1 :])
 
 

@@ -7,7 +7,7 @@ import shlex
 
 from km_cli.errors import MOST_LISTED, InputError, Where
 from km_cli.inputs.messages import excerpt, shell_command
-from km_cli.kissmetrics import LONGEST_NAME
+from km_cli.kissmetrics import LIKE_A_KEY, LONGEST_NAME
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
@@ -26,9 +26,6 @@ _VALUE = re.compile(
     re.ASCII,
 )
 """Values of rows that cannot be names of columns. Small numbers can: columns are called 2024, or 404."""
-
-_LIKE_A_KEY = re.compile(r"(?=[A-Za-z_-]*\d)[\w-]{20,}", re.ASCII)
-"""A part of a text that may be an API key, in a file that was named by mistake. No message shows it."""
 
 
 def header_columns(source: str, line: int, cells: list[str], delimiter: str, end: bytes) -> tuple[str, ...]:
@@ -111,7 +108,7 @@ def _check_header(place: str, columns: tuple[str, ...], delimiter: str) -> None:
     more = f", … ({len(columns):,} in all)" if len(columns) > MOST_LISTED else ""
     found = f"columns found: {', '.join(columns[:MOST_LISTED])}{more}"
     if len(columns) == 1:
-        shown = "its name looks like a key" if _LIKE_A_KEY.search(columns[0]) else repr(columns[0])
+        shown = "its name looks like a key" if LIKE_A_KEY.search(columns[0]) else repr(columns[0])
         raise InputError(
             f"{place}: only one column was found ({shown}), separated by {DELIMITERS[delimiter]}",
             "give a file with a header, its columns separated by comma, semicolon, tab or pipe "

@@ -63,8 +63,9 @@ class SentCalls:
         source = Source(name)
         source.check()
         with closing(open_reader(source)) as opened:
-            readings = [one for one in self._readings(opened) if one.personas and one.calls]
-            if not readings:
+            found = self._readings(opened)
+            readings = [one for one in found if one.personas and one.calls]
+            if not readings and (not found or any(one.calls for one in found)):
                 raise InputError(
                     f"{name}: the ledger knows no import of this file as it is",
                     "give it as it was imported: renamed, packed and grown files are known, changed ones not",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from km_cli.cli.terminal.show import complain, escaped, width_of
 from km_cli.errors import KmError, Where
+from km_cli.kissmetrics import LIKE_A_KEY
 
 _LEAST_SHOWN = 16
 """Characters of a record; fewer say nothing."""
@@ -61,8 +62,8 @@ def excerpt_lines(where: Where, width: int) -> Iterator[str]:
     yield f"   --> {escaped(where.source)}, line {where.line:,}{escaped(column)}"
     text = where.text.decode(errors="backslashreplace") if isinstance(where.text, bytes) else where.text
     text, cell = _printable(text.strip("\r\n")), _printable(where.cell)
-    if not text:
-        return
+    if not text or LIKE_A_KEY.fullmatch(text.strip()):
+        return  # The whole record may be an API key, in a file that was named by mistake.
     at = text.find(cell) if cell else -1
     part = _part(text, max(at, 0), len(cell) if at >= 0 else 0, max(width - 8, _LEAST_SHOWN))
     yield f"      | {'…' * (part.start > 0)}{text[part]}{'…' * (part.stop < len(text))}"
