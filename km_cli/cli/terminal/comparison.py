@@ -98,7 +98,7 @@ def _print_steps(funnel: CountedFunnel) -> None:
     columns = (
         _Column("step", is_number=False),
         _Column("reached"),
-        _Column("rate"),
+        _Column("of previous"),
         _Column("", is_number=False),
         _Column("median"),
         _Column("90% within"),

@@ -204,7 +204,7 @@ def print_forecast(forecast: Forecast, *, to_stderr: bool = False) -> None:
     lines = [
         (f"  {persona}" + (f", {site}" if len(forecast) > 1 else ""), held)
         for site, personas in forecast.items()
-        for persona, held in personas.items()
+        for persona, held in sorted(personas.items())
     ]
     if lines:
         say("\nwhat Kissmetrics would hold after the import", to_stderr=to_stderr)
