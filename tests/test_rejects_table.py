@@ -395,3 +395,13 @@ def test_blanks_before_the_header_are_passed_over(
     edited.write_bytes(before + out.getvalue().encode())
     importer("import", edited, "--property", "plan").ended(0)
     assert [hit.params["_p"] for hit in tracker.seen] == ["a1"]
+
+
+def test_a_spreadsheet_file_is_not_written(km: Command, tmp_path: Path) -> None:
+    """JSON lines under such a name open in no program."""
+    (tmp_path / "log.csv").write_text(LOG)
+    path = tmp_path / "bad rows.XLSX"
+    result = km("import", tmp_path / "log.csv", "--to", "local", "--rejects", path).ended(2)
+    said(result, f"--rejects {path}: km-cli writes no .XLSX files")
+    said(result, f"a spreadsheet opens a table of CSV: --rejects '{path.with_suffix('.csv')}'")
+    assert not path.exists()

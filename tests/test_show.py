@@ -259,6 +259,12 @@ def test_terminal_escapes_in_a_store_are_shown_escaped(km: Command, tmp_path: Pa
 # Errors
 
 
+def test_an_import_that_sent_nothing_does_not_say_where_to_look(km: Command) -> None:
+    out = km("import", "-", "--to", "local", "-v", stdin=HEADER.encode()).ended(0).out
+    assert "what Kissmetrics would keep" in out
+    assert "look at it" not in out
+
+
 def test_there_is_nothing_to_show(km: Command, tmp_path: Path) -> None:
     result = km("show").ended(2)
     assert "there is nothing to show" in result.err

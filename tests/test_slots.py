@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import sqlite3
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -350,6 +351,26 @@ def test_any_operations_give_the_same_answers(sequence: list[tuple[Any, ...]]) -
 
 
 # What the ledger alone does
+
+
+def test_values_that_are_only_looked_up_take_no_more_memory(tmp_path: Path) -> None:
+    """A log that is read again changes nothing, however many people it has."""
+    store = LedgerStore(tmp_path)
+    store.slots.values.put(PROPERTY, value(1))
+    store.commit()
+    with patch.object(ledger_values, "_MOST_CACHED", 1000):
+        held = []
+        for batch in range(6):
+            if batch == 2:
+                tracemalloc.start()
+            for number in range(batch * 900, batch * 900 + 900):
+                assert store.slots.values.after(b"%08dplan" % number, 0) is None
+            store.commit()
+            if batch > 2:
+                held.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+    assert held[2] < held[0] + 50_000
+    store.close()
 
 
 def test_a_refused_value_is_forgotten(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from km_cli.rejects.table_file import beside, check_places, is_table
 from km_cli.run.backfill import Own
 
 _OTHER_PATH = "give another path: --rejects PATH"
+_SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 
 
 def own_files(context: click.Context, settings: Settings, monitoring: Sequence[Path] = ()) -> Own:
@@ -98,6 +99,11 @@ def check_rejects_file(context: click.Context, settings: Settings) -> None:
 
     This is checked before the run: when the first row is rejected, other rows have been sent.
     """
+    if (path := settings.rejects).suffix.lower() in _SPREADSHEETS:
+        raise UsageError(
+            f"--rejects {path}: km-cli writes no {path.suffix} files",
+            f"a spreadsheet opens a table of CSV: --rejects {shlex.quote(str(path.with_suffix('.csv')))}",
+        )
     for rejects in _rejects_files(settings):
         for name in settings.files:
             if name != "-" and _is_same_file(rejects, Path(name)):

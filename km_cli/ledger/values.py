@@ -127,8 +127,13 @@ class ValueTable:
 
     def write(self) -> None:
         """Write the changes; the caller's transaction makes them durable."""
-        if not self._dirty:
-            return
+        if self._dirty:
+            self._write_changes()
+        # Not `Remembered`, which might forget a change before it is written: this is emptied only here.
+        if len(self._latest) > _MOST_CACHED:
+            self._latest.clear()
+
+    def _write_changes(self) -> None:
         changes = [(key, at, value) for key in sorted(self._dirty) for at, value in self._dirty[key].items()]
         self._database.executemany(
             "INSERT OR REPLACE INTO main.property_values VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -140,9 +145,6 @@ class ValueTable:
         )
         self._dirty.clear()
         self._has_any_on_disk = True
-        # Not `Remembered`, which might forget a change before it is written: this is emptied only here.
-        if len(self._latest) > _MOST_CACHED:
-            self._latest.clear()
 
     @property
     def is_ahead(self) -> bool:

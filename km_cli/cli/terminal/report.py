@@ -125,7 +125,8 @@ def _print_kept(settings: Settings, kept: Mapping[str, Any]) -> None:
         if count:
             lines.append((f"  {code}", f"{count:,}", _KEPT_MEANINGS.get(code, "")))
     table(lines)
-    say(f"look at it: km-cli show --to {shlex.quote(settings.target.spelled)}", whole=True)
+    if kept["people"]:
+        say(f"look at it: km-cli show --to {shlex.quote(settings.target.spelled)}", whole=True)
 
 
 _KEPT_MEANINGS = {
