@@ -30,7 +30,7 @@ ROWS: tuple[About, ...] = (
         "unmet-condition",
         Severity.NOTE,
         "No row meets a condition on a column (--where, or where in km.toml), or has its column.",
-        "Correct the condition: values are compared as they are. The finding proposes the nearest one.",
+        "Correct the condition: values are compared as they are. The finding names a near one, if any.",
         "",
         Example(
             log("09:00:00Z,ada,Acme,Paid,track", more="type"),
@@ -95,7 +95,7 @@ ROWS: tuple[About, ...] = (
     About(
         "older-value",
         Severity.LOST,
-        "Rows before and after it in time were read first and have another value of a set column: not sent.",
+        "Rows that were read earlier have another value of a set column before and after this row. Not sent.",
         "Import files and rows in order of time. The value that Kissmetrics holds last is right either way.",
         "km-cli",
         Example(

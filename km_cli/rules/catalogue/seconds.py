@@ -39,7 +39,7 @@ SECONDS: tuple[About, ...] = (
     About(
         "D1-full",
         Severity.REJECTED,
-        "All seconds that the event may move to have the same event of this person: that part is not sent.",
+        "Each second that the event may move to has the same event of this person already. It is not sent.",
         "Import the rejects file with a larger --spread, or let accounts do fewer events (km.toml, events).",
         "detecting-duplicates",
         Example(_SAME_SECOND, _NEXT_SECOND, ("--spread", "0")),
