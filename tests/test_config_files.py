@@ -182,3 +182,50 @@ def test_a_flag_that_names_the_home_of_a_user_that_is_not_known(
     flag, _, before = flag.partition(" ")
     words = [flag, f"{before}~no-such-user/x"]
     said(within(importer, tmp_path, "import", log, *words).ended(2), flag, "there is no such user")
+
+
+PERSONAS = '[[personas]]\nname = "user"\n\n[[personas]]\nname = "account"\n'
+SOURCE = '[[backfill]]\nname = "a"\nfiles = ["x"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("colums = 3\n", 1),
+        ("[delivery]\nconcurency = 3\n", 2),
+        ('[delivery]\n# a comment\nrate = "x"\n', 3),
+        ('delivery.rate = "x"\n', 1),
+        (PERSONAS + "evnts = []\n", 6),
+        ('[[personas]]\ncolumn = "x"\n', 1),
+        (SOURCE + '[backfill.columns]\nusr = "x"\n', 5),
+        (SOURCE + "[[backfill.personas]]\nname = 3\n", 5),
+        (SOURCE + SOURCE.replace('"x"', '"x", 3'), 6),
+        ('[sites]\nmain = { key_evn = "KM" }\n', 2),
+        ('[columns]\nrename = { "a" = "" }\n', 2),
+    ],
+)
+def test_a_mistake_in_km_toml_has_its_line(tmp_path: Path, text: str, line: int) -> None:
+    path = tmp_path / "km.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as error:
+        read(path)
+    where = error.value.where
+    assert where is not None
+    assert (where.line, where.text) == (line, text.split("\n")[line - 1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[sites.main]\nkey_env = "{"0123456789abcdef" * 2}"\n',  # `sites.*` may be any site
+        "[plans.a]\nevents = -1\nprice = 0\n",
+        f'[sites.main]\nkey = "{"0123456789abcdef" * 2}"\n',
+    ],
+)
+def test_a_line_that_is_uncertain_or_secret_is_not_shown(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "km.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as error:
+        read(path)
+    where = error.value.where
+    assert where is None or where.text == ""

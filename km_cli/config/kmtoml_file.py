@@ -22,6 +22,7 @@ from km_cli.config.kmtoml import (
     PlanTable,
     SiteTable,
 )
+from km_cli.config.kmtoml_places import line_of
 from km_cli.errors import UsageError, Where, did_you_mean
 from km_cli.kissmetrics import LIKE_A_KEY
 
@@ -37,11 +38,12 @@ def read(path: Path) -> KmToml:
     """Read a km.toml. Raises UsageError if it cannot be read or is wrong."""
     content = read_small(path, _LARGEST, f"{path}:", "check --config and the file")
     try:
-        found = tomllib.loads(_unified(content.decode("utf-8-sig")))
+        text = _unified(content.decode("utf-8-sig"))
+        found = tomllib.loads(text)
     except UnicodeDecodeError:
         raise UsageError(f"{path}: the file is not UTF-8", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        where = _where(path, content, str(error))
+        where = _where(path, text, str(error))
         hint = f"{_SEE_SCHEMA}; text needs quotation marks"
         raise UsageError(f"{path}: {error}", hint, where=where) from None
     except ValueError:
@@ -49,23 +51,24 @@ def read(path: Path) -> KmToml:
         raise _too_large(f"{path}:") from None
     except RecursionError:
         raise UsageError(f"{path}: tables are nested too deeply", _SEE_SCHEMA) from None
-    _check_keys(path, found, KmToml, "")
+    _check_keys(path, text, found, KmToml, "")
     _check_numbers(found, f"{path}:", "")
     found = _times_as_text(found)
     try:
         return msgspec.convert(found, KmToml)
     except msgspec.ValidationError as error:
-        message = _located(error)
+        place, what = _located(error)
+        message = f"{place}: {what}" if place else what
         several = _SEVERAL.fullmatch(message)
         hint = _IN_PERSONA.format(several["name"]) if several else _SEE_SCHEMA
-        raise UsageError(f"{path}: {message}", hint) from None
+        raise UsageError(f"{path}: {message}", hint, where=line_of(path, text, place)) from None
 
 
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
 """The end of the message of tomllib, which has no other form of the place before Python 3.14."""
 
 
-def _where(path: Path, content: bytes, message: str) -> Where | None:
+def _where(path: Path, text: str, message: str) -> Where | None:
     """Return the place of a mistake in TOML, None if it is the end of the file.
 
     A line that may have an API key is not shown: a key file was named by mistake, or a key is in km.toml.
@@ -73,10 +76,10 @@ def _where(path: Path, content: bytes, message: str) -> Where | None:
     if not (found := _PLACE.search(message)):
         return None
     line, column = int(found[1]), int(found[2])
-    text = _unified(content.decode("utf-8-sig")).split("\n")[line - 1]
-    if LIKE_A_KEY.search(text):
+    shown = text.split("\n")[line - 1]
+    if LIKE_A_KEY.search(shown):
         return Where(str(path), line, "")
-    return Where(str(path), line, text, cell=text[column - 1 :])
+    return Where(str(path), line, shown, cell=shown[column - 1 :])
 
 
 _SEVERAL = re.compile(r"(?:.*\.)?columns\.(?P<name>user|account): Expected .*, got a list")
@@ -114,15 +117,15 @@ def _times_as_text(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _located(error: msgspec.ValidationError) -> str:
-    """Return the message of an error, with its place as TOML writes it: `delivery.rate`."""
+def _located(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Return the place of an error as TOML writes it, such as `delivery.rate`, and its message."""
     what, _, place = str(error).partition(" - at `")
     place = place.replace("key` in `", "").rstrip("`").removeprefix("$").lstrip(".").replace("[...]", ".*")
     place = re.sub(r"\[(\d+)\]", lambda number: f"[{int(number[1]) + 1}]", place)
     for pattern, words in PATTERNS.items():
         what = what.replace(f"matching regex {pattern!r}", words)
     what = re.sub("`([^`]*)`", _in_toml, what.replace("Object missing", "missing"))
-    return f"{place}: {what}" if place else what
+    return place, what
 
 
 def _in_toml(kinds: re.Match[str]) -> str:
@@ -140,7 +143,7 @@ _KINDS = {
 }
 
 
-def _check_keys(path: Path, found: Any, table: type[Struct], place: str) -> None:
+def _check_keys(path: Path, text: str, found: Any, table: type[Struct], place: str) -> None:
     """Raise UsageError for the first unknown key; its hint is the nearest known key."""
     if not isinstance(found, dict):
         return
@@ -150,10 +153,11 @@ def _check_keys(path: Path, found: Any, table: type[Struct], place: str) -> None
             raise UsageError(
                 f"{path}: {place}{key} is not a known key",
                 did_you_mean(key, fields, f"the keys are: {', '.join(fields)}", place.__add__),
+                where=line_of(path, text, f"{place}{key}"),
             )
         for inner, below in _tables(key, value):
             if kind := _TABLES.get(re.sub(r"\[\d+\]", "", f"{place}{key}")):
-                _check_keys(path, below, kind, f"{place}{inner}.")
+                _check_keys(path, text, below, kind, f"{place}{inner}.")
 
 
 def _tables(key: str, value: Any) -> list[tuple[str, Any]]:
