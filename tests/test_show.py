@@ -13,6 +13,7 @@ import pytest
 from km_cli.ledger import Ledger
 from km_cli.standin import Looker, Store
 from tests.support.command import Command
+from tests.support.permissions import refusable
 from tests.support.terminal import Terminal
 from tests.support.tracker import Tracker
 
@@ -230,14 +231,20 @@ def test_nothing_is_written_or_locked(filled: Command, words: tuple[str, ...]) -
         ledger.close()
 
 
-def test_a_store_in_a_folder_that_cannot_be_written_is_shown(filled: Command) -> None:
-    filled.state.chmod(0o500)
-    try:
-        if os.access(filled.state, os.W_OK):
-            pytest.skip("needs a user who is not root")
-        assert "Signed Up" in filled("show", "--to", "local").ended(0).out
-    finally:
-        filled.state.chmod(0o700)
+def test_a_store_in_a_folder_that_cannot_be_written_is_shown(
+    filled: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = filled("show", "--to", "local").ended(0).out  # All modules are loaded before rights are refused.
+    store = (filled.state / "local.db").read_bytes()
+    with refusable() as folder, monkeypatch.context() as patch:
+        patch.chdir(folder)
+        (folder / "local.db").write_bytes(store)
+        folder.chmod(0o500)
+        assert not os.access(folder, os.W_OK, effective_ids=True)
+        found = Command(folder)("show", "--to", f"local:{folder}/local.db").ended(0).out
+        folder.chmod(0o700)
+    assert found.splitlines()[1:] == shown.splitlines()[1:]
+    assert "Signed Up" in found
 
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31m"

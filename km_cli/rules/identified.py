@@ -12,7 +12,7 @@ IDENTIFIED: tuple[About, ...] = (
     About(
         "anonymous",
         Severity.NOTE,
-        "Rows that name no persona are skipped, as --skip-anonymous asks.",
+        "Rows without an id of a user or account are skipped, as --skip-anonymous asks.",
         "Nothing, if visitors are not to be recorded. To see these rows as rejects, leave the option out.",
         "",
         Example(
@@ -25,7 +25,7 @@ IDENTIFIED: tuple[About, ...] = (
         "one-of-several",
         Severity.LOST,
         "The column of an id lists several values: only the first value is recorded.",
-        "Name one item: COLUMN.0 is the first, COLUMN.1 the second. Add --exclude-property COLUMN.",
+        "Name one as the id: COLUMN.0 (first) or COLUMN.1 (second). Add --exclude-property COLUMN.",
         "km-cli",
         Example(
             f'{{{_MEMBERS}, "user": "ada", "account": ["Acme", "Beta"]}}\n',
@@ -46,7 +46,7 @@ IDENTIFIED: tuple[About, ...] = (
     About(
         "alias-left-out",
         Severity.NOTE,
-        "The log has another id of a person. It is not sent, so both ids stay two people.",
+        "The log has a second id of a person. The link is not sent, so both ids stay two people.",
         "If both are the same person, add --allow-alias. An alias cannot be undone.",
         "troubleshooting-identities",
         Example(

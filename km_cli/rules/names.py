@@ -79,8 +79,8 @@ ALIKE = NameRule(
     About(
         "alike-names",
         Severity.CHANGED,
-        "Two names look the same and differ in Unicode form: reports have two of them.",
-        "Write the name in one way, preferably in the form NFC.",
+        "Two names look the same but are stored differently (such as an é): reports list both.",
+        "Write the name in one way in the log, preferably in Unicode's form NFC.",
         "specifications",
         Example(
             log("09:00:00Z,ada,Acme,Paid,1,2", more="caf\u00e9,cafe\u0301"),
@@ -153,7 +153,7 @@ ODD = NameRule(
     About(
         "D8-name",
         Severity.LOST,
-        "Events have URLs, numbers or codes in their names, and use up the names that a product can hold.",
+        "Event names have URLs, numbers or codes in them: each is a new name, and their number is limited.",
         "Give events a general name, such as Viewed Page, and send the part that differs as a property.",
         "technical-limitations, faq",
         Example(

@@ -23,8 +23,8 @@ _OF_KISSMETRICS = (
     About(
         "D4-long",
         Severity.REJECTED,
-        "A name has over 254 characters, or an id over 255, which Kissmetrics does not take. Not sent.",
-        "Shorten it in the rejects file. km-cli never cuts one: two that are cut may become the same.",
+        "The name of an event or property is over 254 characters, or an id over 255. Not sent.",
+        "Shorten it in the rejects file. km-cli does not: two cut names could end up the same.",
         "technical-limitations, specifications",
         Example(log(f"09:00:00Z,{'a' * 256},Acme,In"), log(f"09:00:00Z,{'a' * 255},Acme,In")),
         ("D4",),
@@ -45,21 +45,21 @@ _OF_KISSMETRICS = (
     ),
     _rejected(
         "no-identity",
-        "The row names no user and no account that may do its event: it cannot be recorded. Not sent.",
+        "The row has no id of a user, or of another persona that may do its event. It is not sent.",
         "Write the id into the rejects file. If such rows are not to be recorded: --skip-anonymous.",
         Example(log("09:00:00Z,,,Paid"), log("09:00:00Z,ada,,Paid")),
         "specifications",
     ),
     _rejected(
         "no-property-name",
-        "A property has no name: Kissmetrics would accept the call without it. The row is not sent.",
-        "Give the member of the JSON object a name in the rejects file.",
+        "A property has no name, and Kissmetrics would drop it without an error. The row is not sent.",
+        "Give the property a name in the rejects file, and import that file.",
         _objects('"": "pro"', '"plan": "pro"'),
         "specifications",
     ),
     _rejected(
         "twice",
-        "Two members of the row would become one property, and one value would be lost. It is not sent.",
+        "Two columns of the row would become one property, and one value would be lost. It is not sent.",
         "Rename one of them (km.toml, rename), or leave it out with --exclude-property NAME.",
         _objects('"plan": "pro", "Plan": "free"', '"plan": "pro", "Plans": "free"'),
         "technical-limitations",
@@ -83,7 +83,7 @@ _OF_THE_FILE = (
     _rejected(
         "too-many-properties",
         "The row has more than 5,000 properties: it is not sent.",
-        "Name those to send with --property NAME, or leave an object out with --exclude-property NAME.",
+        "List those to send with --property NAME, or leave out a nested column: --exclude-property NAME.",
     ),
     _rejected(
         "ragged-row",
@@ -94,12 +94,12 @@ _OF_THE_FILE = (
     _rejected(
         "bad-quoting",
         "The quotation marks of the row do not fit together: its fields cannot be told. It is not sent.",
-        "Correct it in the rejects file: a quotation mark inside of a quoted field is doubled.",
+        'Correct it in the rejects file: inside a quoted field, write each quotation mark twice ("").',
         Example(log('09:00:00Z,"a"da,Acme,In'), log('09:00:00Z,"a""da",Acme,In')),
     ),
     _rejected(
         "bad-json",
-        "The line, or a cell that a path reaches into, is not a readable JSON object. It is not sent.",
+        "The line, or a cell that is named as COLUMN.NAME, is not a readable JSON object. It is not sent.",
         "Correct it in the rejects file. The reason says at which character it goes wrong.",
         Example(f'{{{_PAID}}}\n{{"event": }}\n', f"{{{_PAID}}}\n"),
     ),
@@ -111,19 +111,19 @@ _OF_THE_FILE = (
     ),
     _rejected(
         "nul",
-        "The row has a NUL byte, which a program leaves that crashed while it wrote. It is not sent.",
-        "Take the byte out in the rejects file, and look whether the row is whole.",
+        "The row has a NUL byte, often left by a program that crashed while writing. It is not sent.",
+        "Take the byte out in the rejects file, and check that nothing of the row is missing.",
         Example(log("09:00:00Z,ada,Acme,I\0n"), log("09:00:00Z,ada,Acme,In")),
     ),
     _rejected(
         "invalid-utf8",
-        "The row has bytes that are no text in UTF-8: it is not sent.",
-        "If the file is in another encoding, import it again with --encoding NAME, such as cp1252.",
+        "The row has characters that are not UTF-8: it is not sent.",
+        "Import it again with the file's encoding, such as --encoding cp1252 for many Windows exports.",
     ),
     _rejected(
         "invalid-text",
-        "The row has bytes that are no text in the encoding of the file: it is not sent.",
-        "Correct `raw_b64` in the rejects file, or import the log again with another --encoding.",
+        "The row has characters that do not fit the encoding (--encoding) of the file. It is not sent.",
+        "Import the log again with the right --encoding, or correct `raw_b64` in the rejects file.",
     ),
     _rejected(
         "record-too-long",
@@ -135,8 +135,8 @@ _OF_THE_FILE = (
 _OF_EARLIER_RUNS = (
     _rejected(
         "id-reused",
-        "The log's own id (--id) was sent before with another person, event or time: the row is not sent.",
-        "If the id is wrong, correct it in the rejects file. If ids are no ids of events, leave --id out.",
+        "This event id (--id) was sent before with another person, event or time. The row is not sent.",
+        "Correct the id in the rejects file. If the column does not identify events, leave --id out.",
         Example(
             log("09:00:00Z,ada,Acme,In,1", "09:01:00Z,ada,Acme,Out,1", more="id"),
             log("09:00:00Z,ada,Acme,In,1", "09:01:00Z,ada,Acme,Out,2", more="id"),
@@ -145,13 +145,13 @@ _OF_EARLIER_RUNS = (
     ),
     _rejected(
         "owed",
-        "A part of this corrected row is still owed, and no persona that the row names has such a part now.",
-        "Import it with the --strategy and --config of the first import.",
+        "Part of this row was sent. The rest is for a user or account that it no longer names. Not sent.",
+        "Import the rejects file with the same --strategy and --config as the first import.",
     ),
     _rejected(
         "other-source",
-        "The row comes from a log that has columns of its own in km.toml (a [[backfill]]). It is not sent.",
-        "Import the rejects file as the reason says: with the --source that the row comes from.",
+        "The row comes from another log, with its own settings in km.toml (a [[backfill]]). Not sent.",
+        "Import the rejects file with the --source that the reason names.",
     ),
     _rejected(
         "still-bad",
@@ -160,8 +160,8 @@ _OF_EARLIER_RUNS = (
     ),
     _rejected(
         "bad-reject",
-        "The line of the rejects file is no reject any more: it is not sent.",
-        "Correct only `raw` in the line. Take the other parts of the line from a copy of the file.",
+        "This line of the rejects file is damaged: km-cli cannot read it as a reject. Not sent.",
+        "Edit only the part named `raw`. Take the rest of the line from a copy of the file.",
     ),
 )
 

@@ -63,7 +63,7 @@ ODD = ValueRule(
         "D5",
         Severity.CHANGED,
         "A value is JSON or has a currency: Kissmetrics keeps it as text, and cannot add it up.",
-        "Send the number alone. --property 'COLUMN.*', beside the other columns, sends the parts of JSON.",
+        "Send the number alone. To send JSON as parts, list 'COLUMN.*' and all other columns in --property.",
         "technical-limitations",
         Example(
             log("09:00:00Z,ada,Acme,Paid,$49.00", more="deposit"),

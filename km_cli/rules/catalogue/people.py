@@ -20,7 +20,7 @@ PEOPLE: tuple[About, ...] = (
         "D4-ids",
         Severity.REJECTED,
         "Two ids differ only by commas or colons: Kissmetrics may make one person of both. Not sent.",
-        "Write the id in one way in the rejects file, and import that file. A prefix does not help.",
+        "Write the id in one way in the rejects file and import it. A prefix from km.toml does not help.",
         "specifications",
         Example(
             log('09:00:00Z,"lee, ada",Acme,Paid', "09:01:00Z,lee  ada,Acme,Paid"),
@@ -40,8 +40,8 @@ PEOPLE: tuple[About, ...] = (
     About(
         "I2",
         Severity.REJECTED,
-        "One id as a user and as an account, or an alias between them, makes one person for good. Not sent.",
-        "Give one persona a prefix in km.toml, or a site of its own.",
+        "A user and an account have the same id, or an alias: they would be one person for good. Not sent.",
+        "In km.toml, give the ids of one of them a prefix, or give it a Kissmetrics site of its own.",
         "specifications, troubleshooting-identities",
         Example(
             log("09:00:00Z,7,8,Paid", "09:01:00Z,8,9,Paid"), log("09:00:00Z,7,8,Paid", "09:01:00Z,9,8,Paid")
@@ -50,7 +50,7 @@ PEOPLE: tuple[About, ...] = (
     About(
         "I3",
         Severity.NOTE,
-        "An alias shows in reports only when both ids have events, and this log has none for one of them.",
+        "An alias (two ids, one person) needs events of both ids to show, and one has none in this log.",
         "Nothing, if those events come from elsewhere, such as the website's JavaScript.",
         "troubleshooting-identities",
         Example(
@@ -65,7 +65,7 @@ PEOPLE: tuple[About, ...] = (
     About(
         "alike-ids",
         Severity.CHANGED,
-        "Two ids differ only in capital letters or Unicode form: Kissmetrics counts two people.",
+        "Two ids differ only in capitals or in how an accent is stored: Kissmetrics counts two people.",
         "If it is one person, write the id in one way in the log.",
         "troubleshooting-identities",
         Example(
@@ -77,7 +77,7 @@ PEOPLE: tuple[About, ...] = (
         "crossover",
         Severity.NOTE,
         "Two kinds, such as users and accounts, do the same event: a report on it counts both as people.",
-        "Rename it for one of them (km.toml, rename), or use events that only one of them does in reports.",
+        "Rename it for one kind (km.toml, rename), or build reports on events that only one kind does.",
         "person-or-account",
         Example(log("09:00:00Z,ada,Acme,Paid"), log("09:00:00Z,ada,,Paid", "09:00:00Z,,Acme,Left")),
     ),
@@ -92,8 +92,8 @@ PEOPLE: tuple[About, ...] = (
     About(
         "no-persona",
         Severity.LOST,
-        "No persona in km.toml may do this event: nothing is recorded for it.",
-        "Add it to a persona's events, or to skip (km.toml, columns) if it is meant to be left out.",
+        "km.toml lists this event under no persona, such as user or account: it is not recorded.",
+        "Add it to a persona's events in km.toml, or to skip (columns) if it is meant to be left out.",
         "person-or-account",
         Example(
             _PAID_AND_SEEN,
@@ -104,7 +104,7 @@ PEOPLE: tuple[About, ...] = (
     About(
         "left-to-others",
         Severity.NOTE,
-        "Not every persona may do this event: reports on the others lack it.",
+        "km.toml lists this event for some personas only, such as users: reports on the others lack it.",
         "Nothing, if that is meant. Otherwise add it to the other persona's events in km.toml.",
         "",
         Example(
@@ -116,8 +116,8 @@ PEOPLE: tuple[About, ...] = (
     About(
         "members",
         Severity.CHANGED,
-        "The members' file has another account for a row that was sent: the event counts for that one too.",
-        "Give since and until in the members' file: rows that were sent then keep the account of their time.",
+        "The members' file names another account than when the row was sent: the event counts for both.",
+        "Put since and until in the members' file: a row then keeps the account it had at that time.",
         "km-cli",
         NO_EXAMPLE,
     ),

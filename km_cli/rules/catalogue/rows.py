@@ -29,8 +29,8 @@ ROWS: tuple[About, ...] = (
     About(
         "unmet-condition",
         Severity.NOTE,
-        "No row meets a condition on a column (--where, or where in km.toml), or has its column.",
-        "Correct the condition: values are compared as they are. The finding names a near one, if any.",
+        "No row meets a condition (--where, or where in km.toml), or no row has the column it names.",
+        "Correct the condition: each character counts. The finding names a near value, if there is one.",
         "",
         Example(
             log("09:00:00Z,ada,Acme,Paid,track", more="type"),
@@ -41,7 +41,7 @@ ROWS: tuple[About, ...] = (
     About(
         "unseen-column",
         Severity.NOTE,
-        "No row has a column inside of an object that a flag or km.toml names: the name may be misspelt.",
+        "A flag or km.toml names a column, such as plan.name, that no row has: is it misspelt?",
         "Correct the name; the finding says which column of the log is nearest, if one is.",
         "",
         Example(
@@ -64,8 +64,8 @@ ROWS: tuple[About, ...] = (
     About(
         "one-column",
         Severity.NOTE,
-        "Rows differ from the row before only in a column that is not sent: each is sent as an event.",
-        "If the log repeats lines, and this column only counts or dates them: --ignore-column NAME.",
+        "Rows differ only in a column that is not sent. Each row is still sent as an event of its own.",
+        "If they are repeats, and this column only counts or dates them: --ignore-column NAME.",
         "",
         Example(
             log("09:05:00Z,ada,Acme,Paid,1", "09:05:00Z,ada,Acme,Paid,2", more="offset"),
@@ -77,7 +77,7 @@ ROWS: tuple[About, ...] = (
         "id-column",
         Severity.NOTE,
         "A column has a different value in every row: it may be the log's own id of the event.",
-        "Use --id NAME if every export of the log has the same ids.",
+        "Use --id NAME if an event keeps its id in every export: km-cli then knows it again.",
         "",
         Example(
             many_events(60, "Paid", "event_id", ",{n}-paid"),
@@ -88,15 +88,15 @@ ROWS: tuple[About, ...] = (
         "conflict",
         Severity.REJECTED,
         "Another file has this event at this moment with other values. It is not sent until you decide.",
-        "Import the rejects: --overlap separate for another event, --overlap repeats for a changed one.",
+        "Import the rejects: --overlap separate sends a new event, --overlap repeats keeps the first values.",
         "",
         NO_EXAMPLE,
     ),
     About(
         "older-value",
         Severity.LOST,
-        "Rows that were read earlier have another value of a set column before and after this row. Not sent.",
-        "Import files and rows in order of time. The value that Kissmetrics holds last is right either way.",
+        "Rows read first have another value of this property, from before and after this one. Not sent.",
+        "Nothing, if the latest value is enough: it is right. Otherwise import in order of time.",
         "km-cli",
         Example(
             log(
@@ -117,15 +117,15 @@ ROWS: tuple[About, ...] = (
     About(
         "changed",
         Severity.LOST,
-        "Sent before with other values, which stay in Kissmetrics: the new ones are not sent.",
-        "Nothing, if the first values are right. If these are other events: --overlap separate.",
+        "This event was sent before with other values. Those stay in Kissmetrics; the new ones are not sent.",
+        "Nothing, if the first values are right. If it is a different event: --overlap separate.",
         "km-cli",
         NO_EXAMPLE,
     ),
     About(
         "refused",
         Severity.REJECTED,
-        "The destination refused a call: the rejects file has the parts of the row that are still owed.",
+        "The destination refused a part of this row. The rejects file has the parts that were not taken.",
         "Read the answer in the reason, then import the rejects file: only the missing parts are sent.",
         "",
         NO_EXAMPLE,

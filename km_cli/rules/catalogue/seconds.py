@@ -22,7 +22,7 @@ SECONDS: tuple[About, ...] = (
     About(
         "D1-alike",
         Severity.NOTE,
-        "The same event of the same person in the same second, with the same properties. It is sent later.",
+        "One person has the same event and properties twice in a second. One moves to a later second.",
         "Nothing, unless the log wrote one action twice: then remove the second row before you import.",
         "detecting-duplicates",
         Example(_SAME_SECOND, log("09:05:00Z,bo,Acme,Paid,1", "09:05:00Z,cy,Acme,Paid,2", more="seats")),
@@ -31,7 +31,7 @@ SECONDS: tuple[About, ...] = (
     About(
         "D1-merged",
         Severity.MERGED,
-        "Kissmetrics counts these events once: same person, event and second, left so by --collisions keep.",
+        "Same person, event and second: Kissmetrics counts them once, as --collisions keep leaves them.",
         "Leave --collisions out: then each event is sent in a second of its own.",
         "detecting-duplicates",
         Example(_SAME_SECOND, _NEXT_SECOND, ("--collisions", "keep")),
@@ -39,8 +39,8 @@ SECONDS: tuple[About, ...] = (
     About(
         "D1-full",
         Severity.REJECTED,
-        "Each second that the event may move to has the same event of this person already. It is not sent.",
-        "Import the rejects file with a larger --spread, or let accounts do fewer events (km.toml, events).",
+        "This person already has this event in every second within --spread. It is not sent.",
+        "Import the rejects file with a larger --spread, or list fewer events for accounts in km.toml.",
         "detecting-duplicates",
         Example(_SAME_SECOND, _NEXT_SECOND, ("--spread", "0")),
         ("D1",),
@@ -48,8 +48,8 @@ SECONDS: tuple[About, ...] = (
     About(
         "D2",
         Severity.NOTE,
-        "Kissmetrics keeps one value of a property a second. Calls with another value are sent later.",
-        "Nothing. If you send fewer properties (--exclude-property NAME), fewer calls are moved.",
+        "Kissmetrics keeps one value of a property a second: other values get a later second.",
+        "Nothing. With fewer properties (--exclude-property NAME), fewer of them are moved.",
         "detecting-duplicates",
         Example(_TWO_PLANS, _ONE_PLAN),
     ),
@@ -57,15 +57,15 @@ SECONDS: tuple[About, ...] = (
         "D2-lost",
         Severity.LOST,
         "A property has several values in one second and no second is free: Kissmetrics keeps one of them.",
-        "Send fewer properties for that persona (km.toml, properties), or use a larger --spread.",
+        "Use a larger --spread, or send fewer properties for that persona (km.toml, properties).",
         "detecting-duplicates",
         Example(_TWO_PLANS, _ONE_PLAN, ("--spread", "0")),
     ),
     About(
         "D2-full",
         Severity.REJECTED,
-        "A property has another value in the same second: not sent, as --collisions reject asks.",
-        "Import the rejects file without --collisions: then the call moves to a free second.",
+        "This person has another value of the property in that second: not sent (--collisions reject).",
+        "Import the rejects file without --collisions: then the value is sent in a free second.",
         "detecting-duplicates",
         Example(_TWO_PLANS, _ONE_PLAN, ("--collisions", "reject")),
         ("D2",),
@@ -93,7 +93,7 @@ SECONDS: tuple[About, ...] = (
     About(
         "time-unit",
         Severity.NOTE,
-        "The times are numbers, and by their size they are not in seconds.",
+        "The times are numbers too large or too small for seconds: km-cli took them for another unit.",
         "Check that the times shown are right.",
         "specifications",
         Example(f"{HEADER}\n1709283600000,ada,Acme,Paid\n", f"{HEADER}\n1709283600,ada,Acme,Paid\n"),
@@ -101,7 +101,7 @@ SECONDS: tuple[About, ...] = (
     About(
         "constant-time",
         Severity.NOTE,
-        "All first rows have the same time: it may be the time at which the log was written.",
+        "The first rows all have the same time: perhaps when the log was written, not when things happened.",
         "Name the column that has the time of each event: --timestamp NAME.",
         "",
         Example(
