@@ -141,7 +141,7 @@ VALUES = [
       sent=(*GOOD, *did("cyd Acme", "In", AT + 30)), rows=3).counting(empty_values=1),
     Bad(_TWO, "two-values.csv", HEADER + f"ada,Acme,In,{AT},pro\nada,Acme,Out,{AT},free\n".encode(),
         (*did(plan="pro"), *did("ada Acme", "Out", AT + 1, plan="free")), (2, 0, 0), findings=(("D2", 2),),
-        said=("sent later",)),
+        said=("a later second",)),
     Bad(_TWO + ": else W", "two-values-no-room.csv",
         HEADER + f"ada,Acme,In,{AT},pro\nada,Acme,Out,{AT},free\n".encode(),
         (*did(plan="pro"), *did("ada Acme", "Out", plan="free")), (2, 0, 0), findings=(("D2-lost", 2),),

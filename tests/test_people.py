@@ -197,7 +197,7 @@ def test_an_event_in_no_list_is_a_finding_with_its_names(
     log = write(tmp_path / "log.csv", *rows)
     out = importer("dry-run", log).ended(0).out
     assert "most: 'Saved' 2; 'Typo' 1" in out
-    assert "do: Add it to a persona's events, or to skip (km.toml, columns)" in out
+    assert "do: Add it to a persona's events in km.toml, or to skip (columns)" in out
     assert re.search(r"to skip +3  1 left out by the selection; 2 with an event that no persona does\n", out)
     result = importer("import", log, "--strict").ended(65)
     assert "no-persona 3" in result.err
