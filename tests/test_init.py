@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from km_cli.config import kmtoml_file
 from km_cli.config.kmtoml import KmToml, PersonaTable
 from km_cli.inference import Inferred, infer, questions, quoted, toml_text
+from km_cli.inference.objects import object_of_properties
 from km_cli.inputs import Source, open_reader
 from km_cli.mapping import ColumnOptions, members_columns, recognise_columns
 from km_cli.model import Persona, Row
@@ -739,3 +740,17 @@ def test_the_members_of_one_object_are_the_properties(folder: Folder) -> None:
     assert "plan: pro" in shown
     assert "late: 11" in shown
     assert "_x" not in shown
+
+
+@pytest.mark.parametrize(
+    ("paths", "holds"),
+    [
+        (("payload.name", "payload.props.plan", "payload.props.seats"), "payload.props"),
+        (("payload.name", "payload.plan"), "payload"),
+        (("payload.name", "payload.props.plan", "payload.props.card.last"), ""),
+        (("payload.user.session.attributes.mfa", "payload.user.id"), ""),
+    ],
+)
+def test_the_object_of_properties_may_be_a_member_of_another(paths: tuple[str, ...], holds: str) -> None:
+    """Under a clear name, and next to the outermost object: deeper ones belong to other things."""
+    assert object_of_properties({"payload": paths}) == holds

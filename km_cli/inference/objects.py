@@ -6,11 +6,9 @@ from collections.abc import Collection, Mapping
 
 from km_cli.inference.words import plain
 
-_NAMES = (
-    *("event_properties", "properties", "event_params", "props", "attributes", "parameters", "params"),
-    *("payload", "data"),
-)
-"""Usual names of such an object, the clearest first."""
+_CLEAR = ("event_properties", "properties", "event_params", "props", "attributes", "parameters", "params")
+_NAMES = (*_CLEAR, "payload", "data")
+"""Usual names of such an object, the clearest first. The clear ones may also stand in another object."""
 
 
 def object_of_properties(nested: Mapping[str, Collection[str]]) -> str:
@@ -23,7 +21,22 @@ def object_of_properties(nested: Mapping[str, Collection[str]]) -> str:
     found = {
         name: path for top, paths in nested.items() if (name := plain(top)) and (path := _inner(top, paths))
     }
+    found = _inside(nested) | found
     return next((found[name] for name in _NAMES if name in found), "")
+
+
+def _inside(nested: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Return the members of objects that have a clear name and plain values only, by that name.
+
+    Deeper ones belong to other things, such as the session of a user.
+    """
+    found: dict[str, str] = {}
+    for top, paths in nested.items():
+        for path in sorted({name.rpartition(".")[0] for name in paths if name.startswith(f"{top}.")}):
+            outer, _, name = path.rpartition(".")
+            if outer == top and plain(name) in _CLEAR and _inner(path, paths) == path:
+                found.setdefault(plain(name), path)
+    return found
 
 
 def _inner(top: str, paths: Collection[str]) -> str:
