@@ -263,6 +263,23 @@ def test_columns_of_km_toml_may_be_missing_from_a_small_log(importer: Command, n
         assert ("unseen-column" in err) is said_so
 
 
+def test_members_of_one_object_are_not_alike_for_its_name(importer: Command, tmp_path: Path) -> None:
+    """The names of two members are compared, not the whole way to them."""
+    log = tmp_path / "log.jsonl"
+    row = {
+        "user": "ada",
+        "event": "In",
+        "time": "2024-01-01T00:00:00Z",
+        "properties": {"plan": "pro", "time": 1},
+    }
+    log.write_text(json.dumps(row) + "\n")
+    km_toml = tmp_path / "km.toml"
+    for name, said_so in (("properties.token", False), ("properties.plann", True)):
+        km_toml.write_text(f'[columns]\nproperties = ["properties.*"]\nexclude = ["{name}"]\n')
+        err = importer("dry-run", log, "--config", km_toml, "-q").ended(0).err
+        assert ("unseen-column" in err, "did you mean 'properties.plan'?" in err) == (said_so, said_so)
+
+
 def test_a_source_with_columns_of_its_own_misses_only_those(importer: Command, nested: Path) -> None:
     """The columns of other logs are none of its mistakes."""
     km_toml = nested.with_name("km.toml")

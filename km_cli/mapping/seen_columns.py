@@ -6,11 +6,11 @@ when all rows were read: a later row may have one that the first rows lack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import MappingProxyType
 from typing import Any
 
-from km_cli.errors import did_you_mean
+from km_cli.errors import nearest
 from km_cli.mapping.cells import value_in_cell
 from km_cli.mapping.found_columns import NamedAt
 from km_cli.mapping.nested import ABSENT, MEMBERS, BadRow, root, value_at
@@ -73,9 +73,20 @@ class ColumnsSeen:
         """
         for name, place in self._unseen.items() if self._has_rows else ():
             others = [one for one in self._found if one != name and not name.startswith(f"{one}.")]
-            near = did_you_mean(name, others, "", repr, least=_MISSPELT)
+            near = _proposal(name, others)
             if near or not place.startswith(_KM_TOML):
                 yield f"no row has the column {name!r} ({place})" + (f"; {near}" if near else "")
+
+
+def _proposal(name: str, others: Iterable[str]) -> str:
+    """Return a hint with the nearest member of the same object, "" if none is near.
+
+    The way to the object is left out of the comparison: it would make any two of its members alike.
+    """
+    way, _, last = name.rpartition(".")
+    members = (other.rpartition(".") for other in others)
+    found = nearest(last, [member for outer, _, member in members if outer == way], _MISSPELT)
+    return f"did you mean {(f'{way}.{found}' if way else found)!r}?" if found else ""
 
 
 def _reader(path: str, places: dict[str, int] | None) -> Callable[[Any], Any]:
