@@ -36,7 +36,7 @@ def test_an_open_breaker_lets_one_call_through_at_a_time(tracker: Tracker) -> No
         delivery.submit(100, first=1)
         before = 1 + 4 + 8 + 1
         """The first one, four failures, as many as may be in flight beside the fifth, and the first probe."""
-        # On a busy machine, a request that was taken before the breaker opened may come after the first probe.
+        # On a busy machine a request that was taken before may come after the first probe.
         while len(tracker.seen) < before + 4 or tracker.unanswered[-4:] != [1] * 4:
             assert len(tracker.seen) < before + 8 + 40, tracker.unanswered
             time.sleep(0.005)
