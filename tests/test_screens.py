@@ -111,8 +111,8 @@ def test_a_log_that_is_read_once_is_asked_about_as_far_as_it_was_seen(km: Comman
 
 @pytest.mark.parametrize("early", ["y\n", "y\ny\ny\n", "\n"])
 def test_keys_that_were_typed_early_answer_nothing(km: Command, log: Path, early: str) -> None:
-    """They are typed at once, long before the question."""
-    shown = on_terminal(km, "import", log, answers=[("", early), *NO])
+    """They stand in the terminal's input when the command begins."""
+    shown = on_terminal(km, "import", log, typed=early, answers=NO)
     assert shown.code == 130
     assert "nothing new was sent" in shown.screen
     assert not (km.home / "state").exists()

@@ -143,17 +143,22 @@ def on_terminal(
     *words: str | Path,
     columns: int = 80,
     answers: Sequence[tuple[str, str]] = (),
+    typed: str = "",
     **variables: str,
 ) -> Shown:
     """Run a command in this process, its streams on a terminal of so many columns.
 
-    Each of the `answers` is typed when its question is on the screen.
+    Each of the `answers` is typed when its question is on the screen. The lines `typed` stand in the terminal's
+    input before the command begins.
     """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     kept = {name: value for name, value in km.surroundings().items() if name not in ("NO_COLOR", "COLUMNS")}
     # rich asks the descriptors of this process how wide the terminal is, unless COLUMNS says it.
     surroundings = {**kept, "TERM": "xterm", "COLUMNS": str(columns), **variables}
+    if typed:
+        os.write(master, typed.encode())
+        select.select([slave], [], [])
     watcher = _Watcher(master, columns, answers)
     watcher.start()
     streams = [
