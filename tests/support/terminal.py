@@ -148,8 +148,8 @@ def on_terminal(
 ) -> Shown:
     """Run a command in this process, its streams on a terminal of so many columns.
 
-    Each of the `answers` is typed when its question is on the screen. The lines `typed` stand in the terminal's
-    input before the command begins.
+    Each of the `answers` is typed when its question is on the screen. The lines `typed` stand in the
+    terminal's input before the command begins.
     """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
