@@ -1,10 +1,10 @@
 """The command line: it parses and prints.
 
 A command has a light half and a heavy half. The light half declares its options and its help and imports
-nothing heavier than click: `import_.py`, `dry_run.py`, `compare.py`, `backfill.py`, `show.py`, `init.py`. The
-heavy half does the work, and is imported when the command runs: `run_import.py`, `run_dry_run.py`,
-`run_compare.py`, `run_backfill.py`, `run_show.py`, `run_init.py`. So `--help` and the completion of a shell
-answer at once. `rules.py` and `config_.py` are small and have one file each.
+nothing heavier than click: `import_.py`, `dry_run.py`, `compare.py`, `backfill.py`, `status.py`, `retry.py`,
+`show.py`, `init.py`. The heavy half does the work, and is imported when the command runs: `run_import.py`,
+`run_dry_run.py` and so on. So `--help` and the completion of a shell answer at once. `rules.py` and
+`config_.py` are small and have one file each.
 
 Both halves share these modules:
 
@@ -30,6 +30,8 @@ _COMMANDS = {
     "dry-run": "km_cli.cli.dry_run",
     "compare": "km_cli.cli.compare",
     "backfill": "km_cli.cli.backfill",
+    "status": "km_cli.cli.status",
+    "retry": "km_cli.cli.retry",
     "show": "km_cli.cli.show",
     "rules": "km_cli.cli.rules",
     "init": "km_cli.cli.init",

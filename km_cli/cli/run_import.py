@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import click
 
@@ -22,6 +22,7 @@ from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
 from km_cli.run import interrupts
 from km_cli.run.importing import Run, opened_to_send, send
+from km_cli.run.pipeline import Pipeline
 from km_cli.run.rehearsal import rehearse_strictly
 from km_cli.run.stopping import Stop
 from km_cli.run.tally import Tally
@@ -75,18 +76,30 @@ def _is_answered(context: click.Context, question: Question, sizes: Mapping[str,
 def _import(
     context: click.Context, settings: Settings, keys: dict[str, str], question: Question | None
 ) -> int:
-    """Send, print a report and return the exit code. A question that is still open is asked on the way."""
-    flags, environment = context.params, environment_of(context)
-    tally, stop = Tally(), Stop()
-    sources = make_file_sources(settings, stop, environment)
+    """Send the files. A question that is still open is asked on the way."""
+    stop = Stop()
+    sources = make_file_sources(settings, stop, environment_of(context))
+    return send_and_report(context, settings, keys, stop, lambda pipeline: pipeline.run(sources), question)
+
+
+def send_and_report(
+    context: click.Context,
+    settings: Settings,
+    keys: dict[str, str],
+    stop: Stop,
+    work: Callable[[Pipeline], None],
+    question: Question | None = None,
+) -> int:
+    """Send what is pending, do the work, print a report and return the exit code."""
+    flags, environment, tally = context.params, environment_of(context), Tally()
     started = environment.clock.monotonic()
     with opened_to_send(settings, keys) as (ledger, rejects), interrupts.catching_signals(stop) as caught:
         quiet = flags["quiet"] or flags["as_json"]
         observer = ImportObserver(settings, environment, quiet=quiet, question=question)
         run = Run(settings, keys, ledger, rejects, tally, stop, observer, environment)
-        run.begin("import")
+        run.begin(str(context.info_name))
         with observer:
-            error = send(run, lambda pipeline: pipeline.run(sources))
+            error = send(run, work)
         observer.pending = ledger.outbox.count(settings.target.tracker)
         _report(context, run, environment.clock.monotonic() - started)
         code = conclude(run, error, caught.signal)

@@ -12,23 +12,23 @@ from typing import Any
 
 import click
 
-from km_cli.cli.context import environment_of
-from km_cli.cli.show_place import Place, personas_of, print_lines
+from km_cli.cli.show_place import Place, opened_to_look, personas_of, place_of, print_lines
 from km_cli.cli.show_runs import show_run
 from km_cli.cli.terminal import overview as lines_of
 from km_cli.cli.terminal.show import put
-from km_cli.config.files import expanded
-from km_cli.destinations import parse_target
 from km_cli.errors import Exit, LedgerError, UsageError
-from km_cli.ledger import Ledger, check_name
+from km_cli.ledger import Ledger
 from km_cli.run import overview
 from km_cli.standin import Looker
 
 
 def run_show(context: click.Context) -> int:
     """Print the overview, a timeline or a run. Raises UsageError if there is none."""
-    flags, place = context.params, _place(context)
-    with _opened(place) as ledger:
+    flags = context.params
+    if len(flags["names"]) > 1 and not flags["run"]:
+        raise UsageError("show has several IDs", "give one; only --run takes several, which are FILEs")
+    place = place_of(context)
+    with opened_to_look(place) as ledger:
         if flags["run"]:
             show_run(context, place, ledger)
         elif flags["names"]:
@@ -36,37 +36,6 @@ def run_show(context: click.Context) -> int:
         else:
             _show_overview(context, place, ledger)
     return Exit.OK
-
-
-def _place(context: click.Context) -> Place:
-    """Return the destination and its ledger, as an import with these flags would use them."""
-    flags, environment = context.params, environment_of(context)
-    if len(flags["names"]) > 1 and not flags["run"]:
-        raise UsageError("show has several IDs", "give one; only --run takes several, which are FILEs")
-    target = parse_target(flags["to"], environment.state_folder)
-    if target.own_ledger is not None:
-        if flags["ledger"] is not None:
-            raise UsageError(f"--to {flags['to']} keeps its own ledger in its file", "leave --ledger out")
-        return Place(target, target.own_ledger)
-    if flags["ledger"] is None:
-        return Place(target, environment.state_folder / "ledger.db")
-    return Place(target, expanded(flags["ledger"], "--ledger"))
-
-
-@contextmanager
-def _opened(place: Place) -> Iterator[Ledger]:
-    """Open the ledger for reading. Raises UsageError if there is none, LedgerError if it cannot be read."""
-    path = place.ledger
-    check_name(path)
-    if not path.exists():
-        local = "km-cli show --to local shows the local store; --to and --ledger name another place"
-        hint = place.import_first if place.is_store else local
-        raise UsageError(f"there is nothing to show: {path} does not exist", hint)
-    ledger = Ledger.overlay(path)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
 
 
 @contextmanager

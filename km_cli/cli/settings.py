@@ -18,7 +18,7 @@ from km_cli.cli.own_files import check_inputs, check_no_key, check_rejects_file,
 from km_cli.cli.time_flags import make_time_options
 from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
-from km_cli.config.kmtoml import BackfillTable
+from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.config.membership import read_members
 from km_cli.config.people import People, make_people
 from km_cli.config.reject_limit import make_reject_limit
@@ -27,7 +27,7 @@ from km_cli.destinations import Target, parse_target
 from km_cli.errors import UsageError
 from km_cli.inputs import expand, make_format_options
 from km_cli.ledger import check_name
-from km_cli.mapping import Members, TimeOptions, make_selection
+from km_cli.mapping import ColumnOptions, Members, Selection, TimeOptions, make_selection
 from km_cli.model import Overlap
 from km_cli.planning import Collisions
 
@@ -62,7 +62,45 @@ def make_settings(context: click.Context) -> Settings:
         as_new=flags["as_new"],
         limit=flags["limit"],
         max_rejects=make_reject_limit(flags["max_rejects"]) if flags["max_rejects"] else None,
+        collisions=Collisions(flags["collisions"]),
+        spread=flags["spread"],
+        batch_size=flags["batch_size"],
         **_how_read(context),
+        **_how_sent(flags),
+    )
+    _check_files(context, settings)
+    return settings
+
+
+def settings_without_input(context: click.Context) -> Settings:
+    """Return the settings of a run that only sends what is pending: nothing is read, mapped or planned.
+
+    Raises UsageError for values that are wrong or contradict each other.
+    """
+    flags, environment = context.params, environment_of(context)
+    target = parse_target(flags["to"], environment.state_folder)
+    _check_sending_flags(context, target)
+    ledger, rejects = _places(flags, target, environment)
+    settings = Settings(
+        files=(),
+        format_options=make_format_options("", "", ""),
+        target=target,
+        people=make_people(KmToml(), Path(), strategy="toggle", site="", columns={}, allow_alias=False),
+        members=None,
+        column_options=ColumnOptions(),
+        time_options=TimeOptions(),
+        selection=Selection(),
+        allowed=(),
+        overlap=Overlap.ASK,
+        as_new=False,
+        limit=None,
+        max_rejects=None,
+        ledger=ledger,
+        rejects=rejects,
+        environment=environment.variables,
+        collisions=Collisions.SPREAD,
+        spread=0,
+        batch_size=1,
         **_how_sent(flags),
     )
     _check_files(context, settings)
@@ -98,11 +136,8 @@ def _how_read(context: click.Context) -> dict[str, Any]:
 
 
 def _how_sent(flags: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of planning and delivery."""
+    """Return the settings of delivery."""
     return {
-        "collisions": Collisions(flags["collisions"]),
-        "spread": flags["spread"],
-        "batch_size": flags["batch_size"],
         "concurrency": None if flags["concurrency"] == "auto" else flags["concurrency"],
         "rate": flags["rate"],
         "timeout": flags["timeout"],
@@ -120,6 +155,20 @@ def _skipped(context: click.Context) -> tuple[str, ...]:
 def _check_flags(context: click.Context, target: Target) -> None:
     """Raise UsageError for flags without a meaning, and for flags that contradict each other."""
     flags = context.params
+    _check_sending_flags(context, target)
+    for name in _NAMES:
+        for text in _texts(flags.get(name)):
+            _check_text(context, name, text)
+    if not all(value.strip() for value in flags["allowed"]):
+        raise UsageError(
+            "--allow-id is empty: an event without an identity cannot be recorded",
+            "give the value as it is in the log, as --allow-id guest",
+        )
+
+
+def _check_sending_flags(context: click.Context, target: Target) -> None:
+    """Raise UsageError for flags about sending that have no meaning, or contradict each other."""
+    flags = context.params
     if target.own_ledger is not None and flags["ledger"] is not None:
         raise UsageError(
             f"--to {flags['to']} keeps its own ledger in its file",
@@ -133,13 +182,10 @@ def _check_flags(context: click.Context, target: Target) -> None:
             )
     if flags.get("quiet") and flags.get("verbose"):
         raise UsageError("-q and -v contradict each other", "give one of them")
-    for name in _NAMES:
-        for text in _texts(flags.get(name)):
-            _check_text(context, name, text)
-    if not all(value.strip() for value in flags["allowed"]):
+    if flags["site"] and not re.fullmatch(r"[\w.-]+", flags["site"]):
         raise UsageError(
-            "--allow-id is empty: an event without an identity cannot be recorded",
-            "give the value as it is in the log, as --allow-id guest",
+            f"--site {flags['site']!r} is not a valid name",
+            "use letters, digits, dots, dashes and underscores",
         )
 
 
@@ -181,11 +227,6 @@ def _places(flags: dict[str, Any], target: Target, environment: Environment) -> 
 
 def _people(context: click.Context) -> People:
     flags, km_toml = context.params, km_toml_of(context)
-    if flags["site"] and not re.fullmatch(r"[\w.-]+", flags["site"]):
-        raise UsageError(
-            f"--site {flags['site']!r} is not a valid name",
-            "use letters, digits, dots, dashes and underscores",
-        )
     if km_toml.config.personas:
         _check_personas_alone(km_toml)
     strategy = flags["strategy"] or ("" if km_toml.config.personas else "toggle")

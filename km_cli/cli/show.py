@@ -9,33 +9,13 @@ import click
 from km_cli.cli import options
 from km_cli.cli.sections import Command, option, section
 
-
-def _help_of_to() -> str:
-    from km_cli.destinations import spellings
-
-    return f"The place to look at: {spellings()}."
-
-
-_what = section(
+_run = section(
     "What to show",
-    option(
-        "--to",
-        default="kissmetrics",
-        metavar="WHERE",
-        show_default=True,
-        make_help=_help_of_to,
-    ),
     option(
         "--run",
         metavar="LAST|N",
         default="",
         help="Show the calls of one run by site, persona, event and day: of the last run, or of number N.",
-    ),
-    option(
-        "--ledger",
-        metavar="PATH",
-        shell_complete=options.paths,
-        help="The file that remembers every call that was sent. Default: in your state folder.",
     ),
 )
 _output = section(
@@ -46,7 +26,8 @@ _output = section(
 
 @click.command("show", cls=Command, short_help="Show what was sent, or one person's timeline.")
 @click.argument("names", nargs=-1, metavar="[ID | FILE...]", shell_complete=options.paths)
-@_what
+@options.place
+@_run
 @options.config
 @_output
 @click.pass_context

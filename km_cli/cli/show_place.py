@@ -1,9 +1,10 @@
-"""The parts that all forms of `km-cli show` share: the place to look at, the personas, and the pager."""
+"""The parts that `km-cli show` and `status` share: the place to look at, the personas, and the pager."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +13,11 @@ import click
 
 from km_cli.cli.context import environment_of, km_toml_of
 from km_cli.cli.terminal.show import height_of, put, wrapped
+from km_cli.config.files import expanded
 from km_cli.config.people import make_people
-from km_cli.destinations import Target
+from km_cli.destinations import Target, parse_target
+from km_cli.errors import UsageError
+from km_cli.ledger import Ledger, check_name
 from km_cli.model import Persona
 
 
@@ -32,6 +36,37 @@ class Place(NamedTuple):
     def import_first(self) -> str:
         """The hint for a store that has nothing yet."""
         return f"import a log into it first: km-cli import FILE --to {shlex.quote(self.target.spelled)}"
+
+
+def place_of(context: click.Context) -> Place:
+    """Return the destination and its ledger, as an import with these flags would use them."""
+    flags, environment = context.params, environment_of(context)
+    target = parse_target(flags["to"], environment.state_folder)
+    if target.own_ledger is not None:
+        if flags["ledger"] is not None:
+            raise UsageError(f"--to {flags['to']} keeps its own ledger in its file", "leave --ledger out")
+        return Place(target, target.own_ledger)
+    if flags["ledger"] is None:
+        return Place(target, environment.state_folder / "ledger.db")
+    return Place(target, expanded(flags["ledger"], "--ledger"))
+
+
+@contextmanager
+def opened_to_look(place: Place) -> Iterator[Ledger]:
+    """Open the ledger for reading. Raises UsageError if there is none, LedgerError if it cannot be read."""
+    path = place.ledger
+    check_name(path)
+    if not path.exists():
+        other = "--to local looks at the local store; --to and --ledger name another place"
+        raise UsageError(
+            f"there is nothing to show: {path} does not exist",
+            place.import_first if place.is_store else other,
+        )
+    ledger = Ledger.overlay(path)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
 
 
 def personas_of(context: click.Context) -> tuple[Persona, ...]:

@@ -74,6 +74,16 @@ def make_people(
     return People(personas, sites, hashlib.sha256(plain.encode()).hexdigest()[:16])
 
 
+def sites_named(config: KmToml, folder: Path, names: Collection[str], site: str = "") -> dict[str, Site]:
+    """Return those of these sites whose key has a place: in km.toml, or in a default variable.
+
+    `site` is that of --site. `folder` is that of km.toml. Raises UsageError if km.toml contradicts itself.
+    """
+    first, second = _first_two(config, site)
+    known = {*config.sites, first, second}
+    return {name: _site(name, config, folder, first, second) for name in names if name in known}
+
+
 def _first_two(config: KmToml, site: str) -> tuple[str, str]:
     """Return the names of the first site, and of the site for accounts in the strategy `sites`.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
 from km_cli.config.people import People
 from km_cli.config.reject_limit import RejectLimit
+from km_cli.config.sites import Site
 from km_cli.destinations import Target
 from km_cli.inputs import FormatOptions
 from km_cli.mapping import ColumnOptions, Members, NamedAt, Selection, TimeOptions
@@ -120,6 +121,10 @@ class Settings:
         more = [self.overlap.value] if self.overlap is not Overlap.ASK else []
         more += ["allow-alias"] if self.allow_alias else []
         return hashlib.sha256(" ".join([self.asked, *more]).encode()).hexdigest() if more else self.asked
+
+    def with_sites(self, sites: tuple[Site, ...]) -> Settings:
+        """Return the settings with other sites: those that calls are sent to."""
+        return replace(self, people=self.people._replace(sites=sites))
 
     def keys(self) -> dict[str, str]:
         """Return the API key of each site. Raises UsageError if one is missing, with its variable or file."""

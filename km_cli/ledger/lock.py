@@ -134,6 +134,24 @@ def read_ending(ledger: Path) -> Ending:
         return Ending.UNKNOWN
 
 
+def read_holder(ledger: Path) -> int | None:
+    """Return the number of the process that holds the lock, without taking it; None if there is none.
+
+    A process that was killed may have left its number. It counts only if such a process is there, and so a
+    later one of the same number may be taken for it.
+    """
+    try:
+        text = lock_of(ledger).read_bytes()[:_SIZE].decode("ascii", errors="replace").strip()
+        number = int(text) if text.isascii() and text.isdigit() else 0
+        if number:
+            os.kill(number, 0)
+    except PermissionError:
+        return number  # It is another user's.
+    except (OSError, OverflowError):
+        return None
+    return number or None
+
+
 def _write(file: int, text: str) -> None:
     """Overwrite the file with the same number of bytes: even a full disk has room for that."""
     os.pwrite(file, f"{text:<{_SIZE - 1}}\n".encode(), 0)

@@ -208,6 +208,16 @@ class Outbox:
                     found[row[0]] += row[1]
         return dict(found)
 
+    def count_by_reading(self) -> dict[tuple[str, str, int], int]:
+        """Return how many calls are pending, by tracker, site and the number of their reading."""
+        found: Counter[tuple[str, str, int]] = Counter()
+        for schema, table in product(self._schemas, (_CALLS, _ALIASES)):
+            with decoding(self._database, table):
+                for columns in self._database.execute(f"SELECT * FROM {schema}.{table}"):
+                    record = unpack_record(columns)
+                    found[record.tracker, record.site, record.source.reading] += len(record.calls)
+        return dict(found)
+
     def source_of(self, planned_call: PlannedCall) -> CallSource:
         """Return where a call comes from, for a reject."""
         table = _ALIASES if planned_call.is_alias else _CALLS

@@ -43,6 +43,14 @@ class PauseTable:
                 raise ValueError(f"a pause until {row[0]}")
             return Pause(*row)
 
+    def all(self) -> dict[str, Pause]:
+        """Return the pauses of all trackers, by tracker, even those that are over."""
+        query = f"SELECT tracker FROM {self._schema}.pauses ORDER BY tracker"
+        with decoding(self._database, "pauses"):
+            trackers = [row[0] for row in self._database.execute(query)]
+            expect(trackers, *[str] * len(trackers))
+        return {tracker: pause for tracker in trackers if (pause := self.by_tracker(tracker))}
+
     def put(self, tracker: str, pause: Pause | None) -> None:
         """Replace the tracker's pause, None to end it; the caller's transaction makes that durable."""
         if pause is None:

@@ -6,7 +6,7 @@ import json
 import secrets
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from km_cli.ledger.damage import decoding, expect
@@ -265,6 +265,13 @@ class ReadingTable:
     def with_meaning(self, meaning: Meaning) -> list[Reading]:
         """Return the readings that were read in this way, the latest first."""
         return self._all("mapping = ? AND personas = ?", meaning.mapping, meaning.personas)
+
+    def latest(self) -> Iterator[Reading]:
+        """Yield all readings, the latest first."""
+        query = f"SELECT {_COLUMNS}, sum FROM {self._schemas[-1]}.readings ORDER BY reading DESC"
+        with decoding(self._database, "readings"):
+            for row in self._database.execute(query):
+                yield _from_row(row)
 
     def _all(self, where: str, *values: object) -> list[Reading]:
         found: dict[int, Reading] = {}

@@ -22,7 +22,11 @@ NO_RUN = 0
 """The number that stands for all runs that are not kept, and for a km-cli that did not note its runs."""
 
 Counts = Mapping[str, Mapping[str, int]]
-"""Numbers of rows and calls by outcome, as the JSON summary has them under `rows` and `calls`."""
+"""Numbers of rows and calls by outcome, as the JSON summary has them under `rows` and `calls`.
+
+Under `rejects` are the rows that were written to each rejects file, by its absolute path. Runs without
+rejects, and those of older versions, do not have it.
+"""
 
 
 class RunRecord(NamedTuple):

@@ -48,6 +48,19 @@ def kind_of(call: Wired, taken: int) -> Sent:
     return _sent((call.site, call.persona, event, taken // _DAY))
 
 
+class SentToSite(NamedTuple):
+    """All calls that were planned for one site. `first` and `last` are the UTC days of its events, as `day`.
+
+    Both are 0 if no call records an event.
+    """
+
+    tracker: str
+    site: str
+    calls: int
+    first: int
+    last: int
+
+
 class SentTable:
     """The numbers of calls of a ledger."""
 
@@ -91,6 +104,19 @@ class SentTable:
             for row in found:
                 expect(row, str)
             return [row[0] for row in found]
+
+    def by_site(self) -> list[SentToSite]:
+        """Return the calls to each site, sorted by tracker and site."""
+        query = (
+            "SELECT tracker, site, sum(calls), coalesce(min(CASE WHEN event <> '' THEN day END), 0), "
+            f"coalesce(max(CASE WHEN event <> '' THEN day END), 0) FROM {self._schema}.sent "
+            "WHERE calls > 0 GROUP BY tracker, site ORDER BY tracker, site"
+        )
+        with decoding(self._database, "sent"):
+            found = self._database.execute(query).fetchall()
+            for row in found:
+                expect(row, str, str, int, int, int)
+            return [SentToSite(*row) for row in found]
 
     def runs_by_kind(self, tracker: str) -> dict[Sent, tuple[int, ...]]:
         """Return the runs that sent calls of each kind to a tracker, NO_RUN among them."""

@@ -29,7 +29,7 @@ class RejectsFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.name = os.fsencode(path.absolute()).decode(errors="backslashreplace")
+        self.name = absolute_name(path)
         self.count = 0
         self._file = -1
         self._size = -1
@@ -38,6 +38,11 @@ class RejectsFile:
     def place(self) -> str:
         """The file that this run wrote to, for people."""
         return str(self.path)
+
+    @property
+    def by_file(self) -> dict[str, int]:
+        """How many rejects this run wrote to each file, by the file's absolute path as text."""
+        return {self.name: self.count} if self.count else {}
 
     @property
     def cure(self) -> str:
@@ -111,6 +116,11 @@ class RejectsFile:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def absolute_name(path: Path) -> str:
+    """Return the absolute path as text. Bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path.absolute()).decode(errors="backslashreplace")
 
 
 @contextmanager

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from km_cli.errors import LedgerFailed, UsageError
 from km_cli.model import Origin, Reject
-from km_cli.rejects.file import CORRECT_LINES, RejectsFile, check_content, check_path, write_all
+from km_cli.rejects.file import (
+    CORRECT_LINES,
+    RejectsFile,
+    absolute_name,
+    check_content,
+    check_path,
+    write_all,
+)
 from km_cli.rejects.line import BEGINNING
 from km_cli.rejects.table import cells_of, format_header, format_row, is_empty, parse_header
 
@@ -87,6 +94,13 @@ class RejectsTable(RejectsFile):
             return str(self._beside.path)
         rest = f"{self._beside.count:,} of them, not in the form of a table, in {self._beside.path}"
         return f"{self.path} ({rest})"
+
+    @property
+    def by_file(self) -> dict[str, int]:
+        """How many rejects this run wrote to the table, and to the file beside it."""
+        in_table = self.count - self._beside.count
+        table = {absolute_name(self.path): in_table} if in_table else {}
+        return table | self._beside.by_file
 
     @property
     def cure(self) -> str:

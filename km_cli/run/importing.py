@@ -14,6 +14,7 @@ from km_cli.config.settings import Settings, Transport
 from km_cli.delivery import Concurrency, Courier, Driver, OneThread, Policy, Pool
 from km_cli.errors import Exit, KmError, LedgerError, LedgerFailed, TransportError
 from km_cli.ledger import Ledger, Pause
+from km_cli.ledger.runs import Counts
 from km_cli.protocols import Clock, Destination, ManyAtOnce, Transfers
 from km_cli.rejects import RejectsFile, make_rejects_file
 from km_cli.run import pauses
@@ -51,7 +52,13 @@ class Run(NamedTuple, Generic[Seen]):
     def begin(self, command: str) -> None:
         """Begin the run in the ledger, which notes its counts with every transaction."""
         rows, calls = self.tally.rows, self.tally.calls
-        self.ledger.runs.begin(command, self.clock, lambda: {"rows": rows.counted, "calls": asdict(calls)})
+
+        def counts() -> Counts:
+            written = self.rejects.by_file
+            found: Counts = {"rows": rows.counted, "calls": asdict(calls)}
+            return {**found, "rejects": written} if written else found
+
+        self.ledger.runs.begin(command, self.clock, counts)
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from km_cli.cli.options.keeping import (
     asking,
     config,
     ledger,
+    ledger_alone,
     output,
     output_file,
+    place,
     quiet,
     rejects,
     show,
@@ -20,7 +22,7 @@ from km_cli.cli.options.reading import (
     source,
     times,
 )
-from km_cli.cli.options.sending import delivery
+from km_cli.cli.options.sending import delivery, resending
 from km_cli.cli.options.words import paths
 
 __all__ = [
@@ -32,12 +34,15 @@ __all__ = [
     "files",
     "format_options",
     "ledger",
+    "ledger_alone",
     "optional_files",
     "output",
     "output_file",
     "paths",
+    "place",
     "quiet",
     "rejects",
+    "resending",
     "selection",
     "show",
     "source",

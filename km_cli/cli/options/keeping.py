@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from km_cli.cli.options.words import paths
+from km_cli.cli.options.words import help_of_place, paths
 from km_cli.cli.sections import option, section
 
 
@@ -29,6 +29,19 @@ config = section(
     ),
 )
 
+_ledger = option(
+    "--ledger",
+    metavar="PATH",
+    shell_complete=paths,
+    help="The file that remembers every call that was sent. Default: in your state folder.",
+)
+place = section(
+    "What to show",
+    option("--to", default="kissmetrics", metavar="WHERE", show_default=True, make_help=help_of_place),
+    _ledger,
+)
+ledger_alone = section("Ledger and rejects", _ledger)
+
 ledger = section(
     "Ledger and rejects",
     option(
@@ -44,12 +57,7 @@ ledger = section(
         is_flag=True,
         help="Send a log again although its times, event names or identities have changed since it was sent.",
     ),
-    option(
-        "--ledger",
-        metavar="PATH",
-        shell_complete=paths,
-        help="The file that remembers every call that was sent. Default: in your state folder.",
-    ),
+    _ledger,
 )
 
 rejects = section(

@@ -7,27 +7,28 @@ import click
 from km_cli.cli.options.words import Words, help_of_to, strategies
 from km_cli.cli.sections import AutoOrNumber, option, section
 
-delivery = section(
-    "Sending",
-    option(
-        "--to",
-        default="kissmetrics",
-        metavar="WHERE",
-        show_default=True,
-        make_help=help_of_to,
-    ),
-    option(
-        "--strategy",
-        type=Words(strategies),
-        default=None,
-        help="How a row becomes calls. Default: the personas of km.toml, else toggle.",
-    ),
-    option(
-        "--site",
-        metavar="NAME",
-        default="",
-        help="Name of the Kissmetrics site. Default: the first in km.toml, else main.",
-    ),
+_TITLE = "Sending"
+
+_to = option(
+    "--to",
+    default="kissmetrics",
+    metavar="WHERE",
+    show_default=True,
+    make_help=help_of_to,
+)
+_strategy = option(
+    "--strategy",
+    type=Words(strategies),
+    default=None,
+    help="How a row becomes calls. Default: the personas of km.toml, else toggle.",
+)
+_site = option(
+    "--site",
+    metavar="NAME",
+    default="",
+    help="Name of the Kissmetrics site. Default: the first in km.toml, else main.",
+)
+_seconds = (
     option(
         "--collisions",
         type=click.Choice(["spread", "keep", "reject"]),
@@ -51,6 +52,9 @@ delivery = section(
         metavar="ROWS",
         help="Rows per batch.",
     ),
+)
+
+_wire = (
     option(
         "--concurrency",
         type=AutoOrNumber(1, 1024),
@@ -88,3 +92,6 @@ delivery = section(
         help="Attempts before a call is left pending for the next run.",
     ),
 )
+
+delivery = section(_TITLE, _to, _strategy, _site, *_seconds, *_wire)
+resending = section(_TITLE, _to, _site, *_wire)

@@ -57,6 +57,12 @@ def strategies() -> Iterable[str]:
     return STRATEGIES
 
 
+def help_of_place() -> str:
+    from km_cli.destinations import spellings
+
+    return f"The place to look at: {spellings()}."
+
+
 def help_of_to() -> str:
     from km_cli.destinations import spellings
 

@@ -24,7 +24,8 @@ def iso(second: float) -> str:
     return f"{datetime.fromtimestamp(int(second), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _shown(second: float) -> str:
+def time_text(second: float) -> str:
+    """Return a moment in seconds since 1970 for people, in UTC."""
     return f"{datetime.fromtimestamp(int(second), UTC):%Y-%m-%d %H:%M:%S}"
 
 
@@ -33,7 +34,7 @@ def overview_lines(found: Overview, place: str, pending: int, *, is_store: bool)
     yield f"in the store {place}" if is_store else f"sent to {place}"
     if found.span:
         first, last = found.span
-        yield f"events from {_shown(first)} to {_shown(last)} UTC"
+        yield f"events from {time_text(first)} to {time_text(last)} UTC"
     if pending:
         yield f"{counted(pending, 'call')} of these not acknowledged yet: run the import again"
     if not found.people:
@@ -41,13 +42,13 @@ def overview_lines(found: Overview, place: str, pending: int, *, is_store: bool)
         return
     yield from ("", "people")
     several = len({one.site for one in found.people}) > 1
-    yield from _aligned(
+    yield from aligned(
         (_with_site(one.persona, one.site, several=several), one.held.people, _held(one.held))
         for one in found.people
     )
     yield from ("", "events")
     everyone = {(one.site, one.persona): one.held.people for one in found.people}
-    yield from _aligned(
+    yield from aligned(
         (
             short(one.event, _LONGEST_NAME),
             _with_site(one.persona, one.site, several=several),
@@ -66,7 +67,7 @@ def _with_site(persona: str, site: str, *, several: bool) -> str:
     return f"{persona}, {site}" if several else persona
 
 
-def _aligned(rows: Iterable[tuple[str | int, ...]], indent: int = 2) -> Iterator[str]:
+def aligned(rows: Iterable[tuple[str | int, ...]], indent: int = 2) -> Iterator[str]:
     """Yield rows as lines, each column as wide as its widest cell, numbers to the right."""
     texts = [[(f"{cell:,}", ">") if isinstance(cell, int) else (cell, "<") for cell in row] for row in rows]
     widths = [max(len(text) for text, _ in column) for column in zip(*texts, strict=True)]
@@ -87,7 +88,7 @@ def timeline_lines(found: Sequence[Timeline]) -> Iterator[str]:
         for moment in timeline.moments:
             # A second without an event only sets properties.
             name, *others = moment.events or ("(sets properties)",)
-            yield f"{_shown(moment.second)}  {short(name, _LONGEST_VALUE)}"
+            yield f"{time_text(moment.second)}  {short(name, _LONGEST_VALUE)}"
             yield from (f"{'':21}{short(other, _LONGEST_VALUE)}" for other in others)
             for name, value in moment.properties:
                 yield f"{'':23}{short(name, _LONGEST_VALUE)}: {short(value, _LONGEST_VALUE)}"
@@ -108,7 +109,7 @@ def timeline_object(timeline: Timeline) -> dict[str, Any]:
 
 def run_lines(run: RunRecord, sent: dict[str, dict[Sent, int]], ledger: str) -> Iterator[str]:
     """Yield the lines of one run: how it ended, then its calls by site, persona, event and day."""
-    yield f"run {run.number}: {run.command}, {_shown(run.began)} UTC, {_end_of(run)}"
+    yield f"run {run.number}: {run.command}, {time_text(run.began)} UTC, {_end_of(run)}"
     for kind in ("rows", "calls"):
         numbers = [f"{name} {number:,}" for name, number in run.counts.get(kind, {}).items() if number]
         yield f"{kind}: {', '.join(numbers) or 'none'}"
@@ -118,7 +119,7 @@ def run_lines(run: RunRecord, sent: dict[str, dict[Sent, int]], ledger: str) -> 
         yield from ("", f"calls to {tracker}")
         for (site, persona), kinds in groupby(counted_calls.items(), key=lambda item: item[0][:2]):
             yield f"  {persona}, site {site}"
-            yield from _aligned(((_event_of(kind), day_text(kind), calls) for kind, calls in kinds), indent=4)
+            yield from aligned(((_event_of(kind), day_text(kind), calls) for kind, calls in kinds), indent=4)
 
 
 def _event_of(kind: Sent) -> str:
@@ -127,7 +128,7 @@ def _event_of(kind: Sent) -> str:
 
 def _end_of(run: RunRecord) -> str:
     if run.ended is not None:
-        return f"ended {_shown(run.ended)} UTC with exit code {run.exit}"
+        return f"ended {time_text(run.ended)} UTC with exit code {run.exit}"
     return "killed before its end" if run.is_killed else "at work, or killed"
 
 
@@ -141,7 +142,7 @@ def call_line(call: SentCall) -> str:
     who = f"{call.persona} {short(call.identity, _LONGEST_VALUE)}"
     event, place = short(call.event, _LONGEST_VALUE), f"{call.source}, line {call.line}"
     runs = f"; run {' or '.join(map(_run_name, call.runs))}" if len(call.runs) > 1 else ""
-    return f"{_shown(call.second)}  {who}  {event}  (site {call.site}; {place}{runs})"
+    return f"{time_text(call.second)}  {who}  {event}  (site {call.site}; {place}{runs})"
 
 
 def _run_name(number: int) -> str:

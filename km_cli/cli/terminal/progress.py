@@ -79,7 +79,7 @@ def _parts(shown: Progress, *, ascii_only: bool) -> Iterator[tuple[int, str]]:
     if shown.files:
         yield 4, f"{shown.files[0]:,} of {shown.files[1]:,} files"
     if shown.fraction is not None and shown.total:
-        yield 8, f"{_size(shown.fraction * shown.total)} of {_size(shown.total)}"
+        yield 8, f"{size_text(shown.fraction * shown.total)} of {size_text(shown.total)}"
     yield 2, f"{shown.rows:,} rows"
     if shown.calls is not None:
         yield 3, f"{shown.calls:,} calls"
@@ -98,7 +98,8 @@ def _bar(fraction: float, *, ascii_only: bool) -> str:
     return "#" * done + "." * (_BAR - done) if ascii_only else "━" * done + "╌" * (_BAR - done)
 
 
-def _size(size: float) -> str:
+def size_text(size: float) -> str:
+    """Return a number of bytes for people: `312 B`, `3.2 kB`, `48 MB`."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"

@@ -1,0 +1,36 @@
+"""`km-cli retry`: send what is pending. Its heavy half is `run_retry.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from km_cli.cli import options
+from km_cli.cli.sections import Command
+
+
+@click.command("retry", cls=Command, short_help="Send the pending calls, without reading any log.")
+@options.resending
+@options.config
+@options.ledger_alone
+@options.rejects
+@options.as_json
+@options.output
+@click.pass_context
+def command(context: click.Context, /, **_flags: Any) -> int:
+    """Send the calls that earlier runs left pending, without reading any log.
+
+    An import or a backfill sends them too, before its own. `retry` is for when the log is elsewhere, or
+    should not be read further. It sends to all sites of this destination that have pending calls and whose
+    key is there.
+
+    \b
+    Examples:
+      km-cli retry
+      km-cli retry --site test
+      km-cli retry --to http://127.0.0.1:8808
+    """
+    from km_cli.cli.run_retry import run_retry
+
+    return run_retry(context)

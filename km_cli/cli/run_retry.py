@@ -1,0 +1,63 @@
+"""The heavy half of `retry`: a run that sends what is pending, and has no input."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import click
+
+from km_cli.cli.conclusion import warn_of_exposed_keys, warn_of_other_sites
+from km_cli.cli.context import km_toml_of, prints_summary
+from km_cli.cli.run_import import send_and_report
+from km_cli.cli.settings import settings_without_input
+from km_cli.cli.terminal import report
+from km_cli.cli.terminal.show import say
+from km_cli.config.people import sites_named
+from km_cli.config.settings import Settings
+from km_cli.errors import Exit, UsageError
+from km_cli.ledger import Ledger
+from km_cli.run.pipeline import Pipeline
+from km_cli.run.stopping import Stop
+from km_cli.run.tally import Tally
+
+
+def run_retry(context: click.Context) -> int:
+    """Send what is pending, print a report and return the exit code.
+
+    Raises UsageError if there is no ledger, or a key is missing.
+    """
+    settings = settings_without_input(context)
+    pending = _pending(settings)
+    km_toml = km_toml_of(context)
+    sites = sites_named(km_toml.config, km_toml.folder, sorted(pending), context.params["site"])
+    settings = settings.with_sites(tuple(sites.values()))
+    if not sites:
+        warn_of_other_sites(pending, {})
+        return Exit.TEMPORARY if pending else _report_nothing(context, settings)
+    keys = settings.keys()
+    warn_of_exposed_keys(settings)
+    return send_and_report(context, settings, keys, Stop(), _read_nothing)
+
+
+def _read_nothing(_pipeline: Pipeline) -> None:
+    """The work of a run without input: its pending calls are sent before this."""
+
+
+def _pending(settings: Settings) -> dict[str, int]:
+    """Return how many calls are pending, by site. Raises UsageError if there is no ledger."""
+    if not settings.ledger.exists():
+        raise UsageError(
+            f"there is nothing to retry: {settings.ledger} does not exist",
+            "--to local retries those of the local store; --to and --ledger name another place",
+        )
+    with closing(Ledger.overlay(settings.ledger)) as ledger:
+        return ledger.outbox.count(settings.target.tracker)
+
+
+def _report_nothing(context: click.Context, settings: Settings) -> int:
+    """Report a run that found nothing to do. It writes nothing to the ledger."""
+    if context.params["as_json"]:
+        report.print_json(Tally(), 0.0, kept=settings.target.kept())
+    elif prints_summary(context):
+        say(f"nothing is pending in {settings.ledger}")
+    return Exit.OK

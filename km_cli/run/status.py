@@ -1,0 +1,202 @@
+"""How things stand in a ledger: what is sent, pending and rejected, how runs ended, and what to do next.
+
+Nothing is written, and no lock is taken: the ledger is read under an overlay as in a dry run. So a run may be
+at work meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from km_cli.ledger import Ledger, Pause, Reading, RunRecord
+from km_cli.ledger.lock import read_holder
+from km_cli.rejects import how_to_correct
+from km_cli.run.pauses import paused
+
+_RUNS = 10
+_RUNS_WITH_REJECTS = 1_000
+"""How many runs are searched for their rejects files."""
+
+
+class SiteStatus(NamedTuple):
+    """The calls to one site. `sent` are acknowledged; `first` and `last` are the UTC days of the events.
+
+    Days are counted from 1970; both are 0 if no call records an event.
+    """
+
+    tracker: str
+    site: str
+    sent: int
+    pending: int
+    first: int
+    last: int
+
+
+class Part(NamedTuple):
+    """The calls of one log to one site, for one persona. Pending calls are among them."""
+
+    tracker: str
+    site: str
+    persona: str
+    calls: int
+
+
+class SourceStatus(NamedTuple):
+    """One log under one mapping, as far as it was read: `line` lines, in `length` bytes of its content.
+
+    `begun` is in seconds since 1970, 0 if it is not known. `rejected` are rows that were rejected when they
+    were read, and `refused` rows that a destination refused; a row that was corrected later is still counted.
+    """
+
+    source: str
+    begun: int
+    line: int
+    length: int
+    rows: int
+    rejected: int
+    refused: int
+    pending: int
+    parts: tuple[Part, ...]
+
+    @property
+    def sent(self) -> int:
+        """The calls that were acknowledged."""
+        return sum(part.calls for part in self.parts) - self.pending
+
+
+class RejectsStatus(NamedTuple):
+    """A rejects file that is still there, the latest run that wrote to it, and the rows of all runs in it."""
+
+    path: str
+    run: int
+    rows: int
+
+
+class Status(NamedTuple):
+    """How things stand in a ledger.
+
+    `process` is the number of the process that holds the ledger, None if no run is at work. `size` is in
+    bytes. `runs` are the latest, the last one first, as are `sources`. `unreported` are rows by rejects file
+    that no run has reported, because the run that wrote them was cut off.
+    """
+
+    path: Path
+    size: int
+    process: int | None
+    sites: tuple[SiteStatus, ...]
+    sources: tuple[SourceStatus, ...]
+    runs: tuple[RunRecord, ...]
+    rejects: tuple[RejectsStatus, ...]
+    unreported: Mapping[str, int]
+    pauses: Mapping[str, Pause]
+
+    @property
+    def pending(self) -> int:
+        """All pending calls."""
+        return sum(site.pending for site in self.sites)
+
+
+def status_of(ledger: Ledger, now: float) -> Status:
+    """Return how things stand. `now` is in seconds since 1970. Raises LedgerError if it cannot be read."""
+    pending = ledger.outbox.count_by_reading()
+    runs = ledger.runs.latest(_RUNS_WITH_REJECTS)
+    return Status(
+        ledger.path,
+        _size_of(ledger.path),
+        read_holder(ledger.path),
+        tuple(_sites(ledger, pending)),
+        tuple(_sources(ledger, pending)),
+        tuple(runs[:_RUNS]),
+        tuple(_rejects(runs)),
+        dict(ledger.unreported.earlier),
+        {tracker: pause for tracker, pause in ledger.pauses.all().items() if paused(pause, now)},
+    )
+
+
+def _size_of(path: Path) -> int:
+    """Return the bytes of the ledger, with the log that SQLite keeps beside it while a run is at work."""
+    places = (path, path.with_name(f"{path.name}-wal"))
+    return sum(place.stat().st_size for place in places if place.exists())
+
+
+def _sites(ledger: Ledger, pending: Mapping[tuple[str, str, int], int]) -> Iterator[SiteStatus]:
+    left: Counter[tuple[str, str]] = Counter()
+    for (tracker, site, _), calls in pending.items():
+        left[tracker, site] += calls
+    for tracker, site, calls, first, last in ledger.sent.by_site():
+        yield SiteStatus(tracker, site, calls - left[tracker, site], left[tracker, site], first, last)
+
+
+def _sources(ledger: Ledger, pending: Mapping[tuple[str, str, int], int]) -> Iterator[SourceStatus]:
+    left: Counter[int] = Counter()
+    for (_, _, number), calls in pending.items():
+        left[number] += calls
+    for reading in ledger.readings.latest():
+        yield SourceStatus(
+            reading.source,
+            reading.begun,
+            reading.line,
+            reading.length,
+            reading.rows,
+            reading.rejected,
+            reading.refused,
+            left[reading.number],
+            tuple(_parts(reading)),
+        )
+
+
+def _parts(reading: Reading) -> Iterator[Part]:
+    for place, calls in reading.calls:
+        tracker, site, persona = place.split(" ", 2)
+        yield Part(tracker, site, persona, calls)
+
+
+def _rejects(runs: list[RunRecord]) -> Iterator[RejectsStatus]:
+    """Yield the rejects files of these runs that are still there, the latest first."""
+    rows: defaultdict[str, int] = defaultdict(int)
+    latest: dict[str, int] = {}
+    for run in runs:
+        for path, count in run.counts.get("rejects", {}).items():
+            rows[path] += count
+            latest.setdefault(path, run.number)
+    for path, number in latest.items():
+        if Path(path).is_file():
+            yield RejectsStatus(path, number, rows[path])
+
+
+class Step(NamedTuple):
+    """What should be done next, and why."""
+
+    why: str
+    what: str
+
+
+def next_steps(status: Status, retry: str) -> list[Step]:
+    """Return what should be done, the most urgent first. `retry` is the command that sends pending calls."""
+    return list(_steps(status, retry))
+
+
+def _steps(status: Status, retry: str) -> Iterator[Step]:
+    last = next(iter(status.runs), None)
+    if status.process is not None:
+        command = f" ({last.command})" if last is not None and last.ended is None else ""
+        yield Step(f"a run is at work{command}, process {status.process}", "wait for its end")
+    elif last is not None and last.ended is None:
+        what = f"run `km-cli {last.command}` again as before: it continues where that run was cut off"
+        yield Step("the last run was killed, or the machine went down", what)
+    if status.pending and status.process is None:
+        noun = "call is" if status.pending == 1 else "calls are"
+        yield Step(f"{status.pending:,} {noun} pending", f"send them: {retry}")
+    for path, rows in status.unreported.items():
+        yield Step(f"a run that was cut off rejected {_rows(rows)}, in {path}", how_to_correct(path))
+    for found in status.rejects:
+        if found.path not in status.unreported:
+            what = how_to_correct(found.path)
+            yield Step(f"{_rows(found.rows)} rejected, in {found.path}", f"{what}; then remove the file")
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"
