@@ -51,9 +51,8 @@ def place_of(context: click.Context) -> Place:
     return Place(target, expanded(flags["ledger"], "--ledger"))
 
 
-@contextmanager
-def opened_to_look(place: Place) -> Iterator[Ledger]:
-    """Open the ledger for reading. Raises UsageError if there is none, LedgerError if it cannot be read."""
+def existing_ledger(place: Place) -> Path:
+    """Return the path of the ledger. Raises UsageError if there is none, LedgerError if it cannot be one."""
     path = place.ledger
     check_name(path)
     if not path.exists():
@@ -62,7 +61,13 @@ def opened_to_look(place: Place) -> Iterator[Ledger]:
             f"there is nothing to show: {path} does not exist",
             place.import_first if place.is_store else other,
         )
-    ledger = Ledger.overlay(path)
+    return path
+
+
+@contextmanager
+def opened_to_look(place: Place) -> Iterator[Ledger]:
+    """Open the ledger for reading. Raises UsageError if there is none, LedgerError if it cannot be read."""
+    ledger = Ledger.overlay(existing_ledger(place))
     try:
         yield ledger
     finally:

@@ -93,7 +93,7 @@ def migrate_with_backup(database: sqlite3.Connection, path: Path, version: int) 
     held.
     """
     try:
-        _back_up(database, backup_of(path, version))
+        back_up(database, backup_of(path, version))
         migrate(database, version)
     except (OSError, sqlite3.Error) as error:
         size = max(1, path.stat().st_size // 1_000_000)
@@ -103,12 +103,15 @@ def migrate_with_backup(database: sqlite3.Connection, path: Path, version: int) 
         ) from None
 
 
-def _back_up(database: sqlite3.Connection, kept: Path) -> None:
-    """Copy the ledger. The copy gets its name once it is whole: half of one must not look like a ledger."""
+def back_up(database: sqlite3.Connection, kept: Path, schema: str = "main") -> None:
+    """Copy the ledger. The copy gets its name once it is whole: half of one must not look like a ledger.
+
+    Raises OSError, sqlite3.Error.
+    """
     part = kept.with_name(kept.name + ".part")
     remove_database(part)
     try:
-        copy(database, "main", part)
+        copy(database, schema, part)
         put_in_place(part, kept)
     except BaseException:
         remove_database(part)

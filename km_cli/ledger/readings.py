@@ -112,7 +112,7 @@ _TYPES = (
 )
 
 
-def _from_row(row: tuple[Any, ...]) -> Reading:
+def reading_from_row(row: tuple[Any, ...]) -> Reading:
     """Return the reading of a row. Raises TypeError, ValueError and the like if it is damaged."""
     expect(row, *_TYPES)
     read = Reading._make(row[:-1])
@@ -134,6 +134,11 @@ def _decode_list(text: str, kind: type) -> tuple[Any, ...]:
     values = json.loads(text)
     expect((values, *values), list, *[kind] * len(values))
     return tuple(values)
+
+
+def reading_query() -> str:
+    """Return the columns that `reading_from_row` wants, for a query."""
+    return f"{_COLUMNS}, sum"
 
 
 class Head(NamedTuple):
@@ -233,7 +238,7 @@ class ReadingTable:
                     f"SELECT {_COLUMNS}, sum FROM {name}.readings WHERE {where} ORDER BY reading DESC", values
                 ).fetchone()
                 if row:
-                    return _from_row(row)
+                    return reading_from_row(row)
         return None
 
     @property
@@ -271,7 +276,7 @@ class ReadingTable:
         query = f"SELECT {_COLUMNS}, sum FROM {self._schemas[-1]}.readings ORDER BY reading DESC"
         with decoding(self._database, "readings"):
             for row in self._database.execute(query):
-                yield _from_row(row)
+                yield reading_from_row(row)
 
     def _all(self, where: str, *values: object) -> list[Reading]:
         found: dict[int, Reading] = {}
@@ -279,7 +284,7 @@ class ReadingTable:
             query = f"SELECT {_COLUMNS}, sum FROM {name}.readings WHERE {where} ORDER BY reading DESC"
             with decoding(self._database, "readings"):
                 for row in self._database.execute(query, values):
-                    found.setdefault(row[0], _from_row(row))
+                    found.setdefault(row[0], reading_from_row(row))
         return list(found.values())
 
     def begin(self, reading: Reading) -> Reading:

@@ -94,17 +94,17 @@ class RunTable:
         """Return the latest runs, the last one first."""
         query = f"SELECT * FROM {self._schema}.runs ORDER BY run DESC LIMIT ?"
         with decoding(self._database, "runs"):
-            return [_from_row(row) for row in self._database.execute(query, (most,))]
+            return [run_from_row(row) for row in self._database.execute(query, (most,))]
 
     def by_number(self, number: int) -> RunRecord | None:
         """Return the run with this number, None if it is not kept or there is none."""
         query = f"SELECT * FROM {self._schema}.runs WHERE run = ?"
         with decoding(self._database, "runs"):
             row = self._database.execute(query, (number,)).fetchone()
-            return _from_row(row) if row else None
+            return run_from_row(row) if row else None
 
 
-def _from_row(row: tuple[Any, ...]) -> RunRecord:
+def run_from_row(row: tuple[Any, ...]) -> RunRecord:
     """Return the run of a row of the table. Raises TypeError, ValueError if it is damaged."""
     expect(row, int, str, float, (float, NoneType), (int, NoneType), int, str)
     counts = json.loads(row[6])

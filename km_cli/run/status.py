@@ -7,7 +7,7 @@ at work meanwhile.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +24,8 @@ _RUNS_WITH_REJECTS = 1_000
 class SiteStatus(NamedTuple):
     """The calls to one site. `sent` are acknowledged; `first` and `last` are the UTC days of the events.
 
-    Days are counted from 1970; both are 0 if no call records an event.
+    Days are counted from 1970; both are 0 if they are not known. The site is "" for calls that a km-cli of
+    format 2 has sent.
     """
 
     tracker: str
@@ -36,7 +37,10 @@ class SiteStatus(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The calls of one log to one site, for one persona. Pending calls are among them."""
+    """The calls of one log to one site, for one persona. Pending calls are among them.
+
+    Site and persona are "" for calls that a km-cli of format 2 has sent.
+    """
 
     tracker: str
     site: str
@@ -101,14 +105,14 @@ class Status(NamedTuple):
 
 def status_of(ledger: Ledger, now: float) -> Status:
     """Return how things stand. `now` is in seconds since 1970. Raises LedgerError if it cannot be read."""
-    pending = ledger.outbox.count_by_reading()
+    sources = tuple(_sources(ledger))
     runs = ledger.runs.latest(_RUNS_WITH_REJECTS)
     return Status(
         ledger.path,
         _size_of(ledger.path),
         read_holder(ledger.path),
-        tuple(_sites(ledger, pending)),
-        tuple(_sources(ledger, pending)),
+        tuple(_sites(ledger, sources)),
+        sources,
         tuple(runs[:_RUNS]),
         tuple(_rejects(runs)),
         dict(ledger.unreported.earlier),
@@ -122,17 +126,24 @@ def _size_of(path: Path) -> int:
     return sum(place.stat().st_size for place in places if place.exists())
 
 
-def _sites(ledger: Ledger, pending: Mapping[tuple[str, str, int], int]) -> Iterator[SiteStatus]:
+def _sites(ledger: Ledger, sources: Iterable[SourceStatus]) -> Iterator[SiteStatus]:
+    """Yield the sites. Readings know all calls; what each run has sent is known only since format 4."""
+    calls: Counter[tuple[str, str]] = Counter()
+    for source in sources:
+        for tracker, site, _, number in source.parts:
+            calls[tracker, site] += number
     left: Counter[tuple[str, str]] = Counter()
-    for (tracker, site, _), calls in pending.items():
-        left[tracker, site] += calls
-    for tracker, site, calls, first, last in ledger.sent.by_site():
-        yield SiteStatus(tracker, site, calls - left[tracker, site], left[tracker, site], first, last)
+    for (tracker, site, _), number in ledger.outbox.count_by_reading().items():
+        left[tracker, site] += number
+    spans = {(one.tracker, one.site): (one.first, one.last) for one in ledger.sent.by_site()}
+    for (tracker, site), number in sorted(calls.items()):
+        pending = left[tracker, site]
+        yield SiteStatus(tracker, site, number - pending, pending, *spans.get((tracker, site), (0, 0)))
 
 
-def _sources(ledger: Ledger, pending: Mapping[tuple[str, str, int], int]) -> Iterator[SourceStatus]:
+def _sources(ledger: Ledger) -> Iterator[SourceStatus]:
     left: Counter[int] = Counter()
-    for (_, _, number), calls in pending.items():
+    for (_, _, number), calls in ledger.outbox.count_by_reading().items():
         left[number] += calls
     for reading in ledger.readings.latest():
         yield SourceStatus(
@@ -150,7 +161,8 @@ def _sources(ledger: Ledger, pending: Mapping[tuple[str, str, int], int]) -> Ite
 
 def _parts(reading: Reading) -> Iterator[Part]:
     for place, calls in reading.calls:
-        tracker, site, persona = place.split(" ", 2)
+        tracker, _, rest = place.partition(" ")  # Format 2 counted by tracker alone.
+        site, _, persona = rest.partition(" ")
         yield Part(tracker, site, persona, calls)
 
 

@@ -54,7 +54,8 @@ def _section(title: str, rows: list[tuple[str | int, ...]], nothing: str) -> Ite
 def _site_cells(site: SiteStatus) -> tuple[str | int, ...]:
     span = f"events from {_day(site.first)} to {_day(site.last)}" if site.last else ""
     pending = f"{site.pending:,} pending" if site.pending else ""
-    return f"{site.tracker}, {site.site}", counted(site.sent, "call"), pending, span
+    name = f"{site.tracker}, {site.site}" if site.site else site.tracker
+    return name, counted(site.sent, "call"), pending, span
 
 
 def _source_cells(source: SourceStatus) -> tuple[str | int, ...]:
