@@ -128,6 +128,21 @@ class Store(Reader):
         """Close the file. It may be called again."""
         self._db.close()
 
+    def site_of(self, key: str) -> str:
+        """Return the name of the site of an API key: "site-1", "site-2", … unless `name_site` gave another.
+
+        The key itself is stored nowhere, only a salted fingerprint.
+        """
+        raise NotImplementedError
+
+    def name_site(self, name: str, key: str) -> None:
+        """Give the site of an API key its name. Raises ValueError if the name or the key has another one."""
+        raise NotImplementedError
+
+    def delete_all(self) -> None:
+        """Delete everything but the names of sites. The ids of calls go on where they were."""
+        raise NotImplementedError
+
     def _make_tables(self) -> None:
         """Make the missing tables, and count the data of a file of an earlier version."""
         if not self._one("SELECT count(*) FROM sqlite_master WHERE name = 'kept_instances'"):
