@@ -31,6 +31,7 @@ _COMMANDS = {
     "compare": "km_cli.cli.compare",
     "backfill": "km_cli.cli.backfill",
     "show": "km_cli.cli.show",
+    "serve": "km_cli.cli.serve",
     "rules": "km_cli.cli.rules",
     "init": "km_cli.cli.init",
     "config": "km_cli.cli.config_",

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -31,6 +31,12 @@ UNION ALL SELECT r.second, n.id, n.shown, r.value FROM kept_minutes m CROSS JOIN
 ON r.second BETWEEN m.minute * 60 AND m.minute * 60 + 59 AND r.person = m.person
 JOIN kept_names n ON n.id = r.name WHERE m.person = ?1
 ORDER BY 1, 3"""
+# In order of time, by the key of the table.
+_NAMED: Final = """SELECT r.person, r.second, n.id, n.folded FROM kept_events r
+JOIN kept_names n ON n.id = r.name WHERE n.kind = 'event' AND n.folded IN ({0}) ORDER BY r.second"""
+_TOO_MANY_OF_ALL: Final = (
+    f"SELECT person, name, n - {MOST_INSTANCES} FROM kept_instances WHERE n > {MOST_INSTANCES}"
+)
 _SPAN: Final = "SELECT min(second), max(second) FROM kept_events"
 
 
@@ -110,6 +116,17 @@ class Looker:
         """Return the seconds of the first and the last event; None if there are no events."""
         first, last = self._db.execute(_SPAN).fetchone()
         return None if first is None else (first, last)
+
+    def named(self, names: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+        """Yield (person, second, place in `names`) for the events of these names, in order of time."""
+        places = {fold(name).casefold(): place for place, name in enumerate(names)}
+        left_out = {(person, name): n for person, name, n in self._db.execute(_TOO_MANY_OF_ALL)}
+        query = _NAMED.format(", ".join("?" * len(places)))
+        for person, second, name, folded in self._db.execute(query, list(places)):
+            if left := left_out.get((person, name)):
+                left_out[person, name] = left - 1
+            else:
+                yield person, second, places[folded]
 
     def timeline(self, person: int) -> Iterator[Moment]:
         """Yield the seconds of a person in which something happened, in order of time."""
