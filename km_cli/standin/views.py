@@ -112,7 +112,7 @@ class EventView(NamedTuple):
 class PersonRow(NamedTuple):
     """One line of the list of people.
 
-    `events` is how many are kept, `last` the id of the newest call (0 if the journal does not have it).
+    `events` is how many are kept, `last` the UTC Unix second of the last event or property.
     """
 
     number: int
