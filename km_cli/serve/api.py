@@ -115,7 +115,7 @@ class Api:
         if await asyncio.to_thread(has_ledger, shared.settings.store):
             raise Problem(
                 409,
-                "a ledger of imports with --to local shares the file, and would go on believing that all was sent",
+                "the ledger of --to local shares the file, and would go on believing that all was sent",
                 f"delete the file {shared.settings.store.name} instead, or serve another one with --store",
             )
         await shared.writer.do(lambda store: store.delete_all())

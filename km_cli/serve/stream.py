@@ -72,6 +72,11 @@ class Stream:
         """How many streams are open."""
         return len(self._readers)
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether it looks for calls: as long as there are readers, and a moment longer."""
+        return self._task is not None and not self._task.done()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the reader leaves, is dropped, or the server ends."""
         reader = _Reader()
