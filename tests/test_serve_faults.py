@@ -1,4 +1,4 @@
-"""Faults on demand: each spoils answers as it says, a seed the same ones each time; they change at any time."""
+"""Faults on demand: each spoils answers as it says, a seed the same ones, and they change at any time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The event stream and waiting for calls: all arrive in order, slow readers are dropped, memory is bounded."""
+"""The event stream, and waiting for calls: all arrive in order, and slow readers are dropped."""
 
 from __future__ import annotations
 

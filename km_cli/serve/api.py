@@ -55,8 +55,7 @@ class Api:
         return answer(self._summary())
 
     def _summary(self) -> dict[str, Any]:
-        journal, personas = self._shared.journal, self._shared.personas
-        return views.summary_object(journal.summary(), journal.last_id(), journal.sites(), personas.names)
+        return views.summary_object(self._shared.journal, self._shared.personas)
 
     async def calls(self, request: Request) -> Response:
         """Answer with calls; with `wait`, as soon as one matches, at the latest after that time."""
@@ -120,6 +119,8 @@ class Api:
             )
         await shared.writer.do(lambda store: store.delete_all())
         shared.personas.forget()
+        shared.news.deletions += 1
+        shared.news.ring()
         return answer({"deleted": True})
 
     def facts(self, request: Request) -> Response:
@@ -140,10 +141,12 @@ class Api:
         asked = Parameters(request, "text", "site", "persona", "limit")
         persona, limit = asked.text("persona"), asked.limit()
         most = limit if persona is None else _MOST_PEOPLE
-        rows = self._shared.journal.people(asked.text("text") or "", most, asked.text("site"))
-        objects = views.people_objects(rows, self._shared.personas)
-        fitting = [one for one in objects if persona in (None, one["persona"])]
-        return answer({"people": fitting[:limit]})
+        journal, personas = self._shared.journal, self._shared.personas
+        rows = journal.people(asked.text("text") or "", most, asked.text("site"))
+        if persona is not None:
+            found = personas.of([(one.site, one.identities) for one in rows])
+            rows = [one for one, name in zip(rows, found, strict=True) if name == persona][:limit]
+        return answer({"people": views.people_objects(rows, journal, personas)})
 
     def person(self, request: Request) -> Response:
         """Answer with a person in each site. Raises Problem if there is none."""

@@ -19,8 +19,6 @@ from km_cli.serve.connections import Connections
 from km_cli.serve.export import export_routes
 from km_cli.serve.faults import Drawing
 from km_cli.serve.guard import Guard, Told
-from km_cli.serve.interim import InterimJournal as Journal
-from km_cli.serve.interim import InterimStore as Store
 from km_cli.serve.news import News
 from km_cli.serve.page import page_routes
 from km_cli.serve.personas import Personas
@@ -30,6 +28,7 @@ from km_cli.serve.shared import Shared
 from km_cli.serve.stream import Stream
 from km_cli.serve.tracker import PATHS, Tracker
 from km_cli.serve.writer import Writer
+from km_cli.standin import Journal, Store
 
 _STREAM: Final = "/api/stream"
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 
 from starlette.requests import Request
@@ -17,36 +16,33 @@ from km_cli.standin import Export
 def export_routes(store: Path) -> list[Route]:
     """Return the addresses of the export. `site` and `duplicates=1` choose what is in it."""
 
-    def opened(request: Request) -> Export:
-        asked = Parameters(request, "site", "duplicates")
-        return Export(store, asked.text("site"), duplicates=asked.flag("duplicates"))
+    def asked(request: Request) -> Export:
+        given = Parameters(request, "site", "duplicates")
+        return Export(store, given.text("site"), duplicates=given.flag("duplicates"))
 
-    def csv(make: Callable[[Export], str]) -> Callable[[Request], Response]:
-        def get(request: Request) -> Response:
-            with closing(opened(request)) as export:
-                return Response(make(export), media_type="text/csv; charset=utf-8", headers=_NO_STORE)
+    def index(request: Request) -> Response:
+        return _csv(asked(request).index_csv())
 
-        return get
+    def status(request: Request) -> Response:
+        return _csv(asked(request).status_csv())
 
     def revision(request: Request) -> Response:
-        export = opened(request)
-        lines = export.revision(request.path_params["number"])
+        lines = asked(request).revision(request.path_params["number"])
         if lines is None:
-            export.close()
             raise Problem(404, "there is no such revision", "/export/index.csv lists them")
-        return StreamingResponse(_lines(export, lines), media_type="application/json", headers=_NO_STORE)
+        return StreamingResponse(_encoded(lines), media_type="application/json")
 
     return [
-        Route("/export/index.csv", csv(Export.index_csv)),
-        Route("/export/status.csv", csv(Export.status_csv)),
+        Route("/export/index.csv", index),
+        Route("/export/status.csv", status),
         Route("/export/revisions/{number:int}.json", revision),
     ]
 
 
-_NO_STORE = {"Cache-Control": "no-store"}
+def _csv(text: str) -> Response:
+    return Response(text, media_type="text/csv; charset=utf-8")
 
 
-def _lines(export: Export, lines: Iterator[str]) -> Iterator[bytes]:
-    with closing(export):
-        for line in lines:
-            yield f"{line}\n".encode()
+def _encoded(lines: Iterator[str]) -> Iterator[bytes]:
+    for line in lines:
+        yield f"{line}\n".encode(errors="replace")

@@ -16,6 +16,8 @@ class News:
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self.is_over = False
+        self.deletions = 0
+        """How often all calls were deleted: ids of calls do not show that."""
 
     def ring(self) -> None:
         """Wake everyone who waits."""

@@ -23,6 +23,7 @@ from starlette.routing import Route
 from km_cli.serve.answering import answer
 from km_cli.serve.shared import Shared
 from km_cli.serve.views import iso
+from km_cli.standin import NameKind
 
 PAGE: Final = 50
 """Rows of a page, unless `limit` asks for fewer."""
@@ -93,7 +94,7 @@ class QueryApi:
     def _properties(self, request: Request) -> Response:
         return self._names(request, "property")
 
-    def _names(self, request: Request, kind: str) -> Response:
+    def _names(self, request: Request, kind: NameKind) -> Response:
         """Answer with the events or properties of a product. The key is `events` for both (Q2)."""
         product = request.path_params["product"]
         site = next((site for site in self._shared.journal.sites() if product_id(site) == product), None)

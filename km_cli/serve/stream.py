@@ -106,9 +106,11 @@ class Stream:
 
     async def _run(self, last: int) -> None:
         """Look for calls as long as there are readers."""
+        deletions = self._news.deletions
         while self._readers and not self._news.is_over:
             begun = asyncio.get_running_loop().time()
-            update = await self._look(last)
+            is_emptied, deletions = deletions != self._news.deletions, self._news.deletions
+            update = await self._look(None if is_emptied else last)
             if update is not None:
                 last = update.last
                 self._pass_on(update.message())

@@ -63,8 +63,8 @@ class Tracker:
             await respond(send, answer, without_body=scope["method"] == "HEAD")
 
     async def _keep(self, scope: Scope, body: bytes) -> Answer:
-        path, rest = without_key(scope["path"], scope["query_string"], body, self._site_of)
         try:
+            path, rest = without_key(scope["path"], scope["query_string"], body, self._site_of)
             await self._writer.do((path, rest))
         except sqlite3.Error as error:
             return Answer(503, f"the store cannot be written: {error}; the call was not kept\n".encode())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from km_cli.run.overview import overview_of_store
 from km_cli.serve.personas import Personas
 from km_cli.serve.words import words_of
-from km_cli.standin import Fact, Journal, KeptCall, Looker, Moment, PersonRow, PersonView, Summary
+from km_cli.standin import Fact, Journal, KeptCall, Looker, Moment, PersonRow, PersonView
 
 Object = dict[str, Any]
 
@@ -71,18 +71,20 @@ def facts_with_calls(facts: Sequence[Fact], journal: Journal, personas: Personas
     ]
 
 
-def summary_object(summary: Summary, last: int, sites: Iterable[str], personas: Iterable[str]) -> Object:
+def summary_object(journal: Journal, personas: Personas) -> Object:
     """Return the summary."""
     return {
-        **summary._asdict(),
-        "sites": list(sites),
-        "personas": list(personas),
-        "last": last,
+        **journal.summary()._asdict(),
+        "sites": journal.sites(),
+        "personas": personas.names,
+        "unlisted": journal.missing(),
+        "last": journal.last_id(),
     }
 
 
-def people_objects(people: Sequence[PersonRow], personas: Personas) -> list[Object]:
-    """Return one line of the list of people for each."""
+def people_objects(people: Sequence[PersonRow], journal: Journal, personas: Personas) -> list[Object]:
+    """Return one line of the list of people for each; `last` is when the newest call arrived, if known."""
+    newest = journal.calls_by_id({one.last for one in people if one.last})
     found = personas.of([(one.site, one.identities) for one in people])
     return [
         {
@@ -91,7 +93,7 @@ def people_objects(people: Sequence[PersonRow], personas: Personas) -> list[Obje
             "persona": persona,
             "identities": list(one.identities),
             "events": one.events,
-            "last": one.last,
+            "last": iso(newest[one.last].arrived) if one.last in newest else None,
         }
         for one, persona in zip(people, found, strict=True)
     ]

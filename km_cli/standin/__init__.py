@@ -7,6 +7,7 @@ same mistake in decoding, and no test would see it.
 from km_cli.standin.export import Export, Revision
 from km_cli.standin.journal import Journal
 from km_cli.standin.looking import KeptPerson, Looker, Moment
+from km_cli.standin.name_views import NameKind, NameView
 from km_cli.standin.reading import Event, Kept, Person, Property
 from km_cli.standin.store import Store
 from km_cli.standin.views import EventView, Fact, KeptCall, PersonRow, PersonView, Summary
@@ -25,6 +26,8 @@ __all__ = [
     "KeptPerson",
     "Looker",
     "Moment",
+    "NameKind",
+    "NameView",
     "Person",
     "PersonRow",
     "PersonView",

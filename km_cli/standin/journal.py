@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from km_cli.standin import call_queries
 from km_cli.standin.call_queries import Wanted
 from km_cli.standin.looking import Looker, open_to_read
+from km_cli.standin.name_views import NameKind, NameView, names
 from km_cli.standin.people_views import newest_people, person_view
 from km_cli.standin.reading import MOST_INSTANCES
 from km_cli.standin.views import EventView, Fact, KeptCall, PersonRow, PersonView, Summary
@@ -174,6 +175,14 @@ class Journal:
         with self._state():
             rows = self._db.execute(_EVENTS).fetchall()
         return [_event(key, list(group)) for key, group in groupby(rows, key=lambda row: row[:2])]
+
+    def names(self, kind: NameKind, site: str, until: int) -> list[NameView]:
+        """Return the events or properties of a site in calls that arrived by then (UTC Unix second), sorted.
+
+        It reads all calls of the site. Those that came before the journal do not count.
+        """
+        with self._state() as is_there:
+            return names(self._db, kind, site, until) if is_there else []
 
     def _number(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])
