@@ -146,7 +146,7 @@ class Api:
         if persona is not None:
             found = personas.of([(one.site, one.identities) for one in rows])
             rows = [one for one, name in zip(rows, found, strict=True) if name == persona][:limit]
-        return answer({"people": views.people_objects(rows, journal, personas)})
+        return answer({"people": views.people_objects(rows, personas)})
 
     def person(self, request: Request) -> Response:
         """Answer with a person in each site. Raises Problem if there is none."""

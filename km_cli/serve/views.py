@@ -82,9 +82,8 @@ def summary_object(journal: Journal, personas: Personas) -> Object:
     }
 
 
-def people_objects(people: Sequence[PersonRow], journal: Journal, personas: Personas) -> list[Object]:
-    """Return one line of the list of people for each; `last` is when the newest call arrived, if known."""
-    newest = journal.calls_by_id({one.last for one in people if one.last})
+def people_objects(people: Sequence[PersonRow], personas: Personas) -> list[Object]:
+    """Return one line of the list of people for each."""
     found = personas.of([(one.site, one.identities) for one in people])
     return [
         {
@@ -93,7 +92,7 @@ def people_objects(people: Sequence[PersonRow], journal: Journal, personas: Pers
             "persona": persona,
             "identities": list(one.identities),
             "events": one.events,
-            "last": iso(newest[one.last].arrived) if one.last in newest else None,
+            "last": iso(one.last),
         }
         for one, persona in zip(people, found, strict=True)
     ]
