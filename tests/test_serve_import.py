@@ -35,9 +35,8 @@ def kept(client: Client) -> Counter[tuple[str, str, str]]:
     return Counter({(call["person"], call["name"], call["time"]) for call in calls})
 
 
-def test_an_import_arrives_whole_under_the_names_of_its_sites(
-    km: Command, tmp_path: Path, transport: str
-) -> None:
+@pytest.mark.usefixtures("transport")
+def test_an_import_arrives_whole_under_the_names_of_its_sites(km: Command, tmp_path: Path) -> None:
     with serving(tmp_path / "s.db", keys={"main": KEY}) as client:
         summary = km("import", log_of(km), "--to", client.url, "--json").ended(0).summary
         assert summary["calls"]["acknowledged"] == client.api("/api/summary")["received"] == 2 * ROWS
