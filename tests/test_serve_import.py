@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,13 @@ from pathlib import Path
 import pytest
 
 from km_cli.serve.faults import Faults
+from km_cli.serve.trial import RefusedError, Standin
+from tests.conftest import SAMPLES
+from tests.support.browser import chromium
 from tests.support.command import KEY, Command
 from tests.support.serving import Client, serving
+
+pytest_plugins = "km_cli.serve.fixture"
 
 ROWS = 120
 
@@ -81,36 +87,40 @@ def test_an_import_that_is_refused_resumes_later(km: Command, tmp_path: Path, na
             assert sum(kept(client).values()) == 2 * ROWS
 
 
-def test_curl_sends_calls(tmp_path: Path) -> None:
+def blocks(language: str) -> list[str]:
+    """The blocks of a language in the section on the local Kissmetrics of samples/README.md."""
+    text = (SAMPLES / "README.md").read_text(encoding="utf-8").partition("\n## A local Kissmetrics\n")[2]
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def found(client: Client) -> list[tuple[str, str, str | None, dict[str, str]]]:
+    calls = client.api("/api/calls")["calls"]
+    return [(call["kind"], call["person"], call["name"], call["properties"]) for call in calls]
+
+
+def test_the_shell_of_the_page_sends_calls(km: Command, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
     with serving(tmp_path / "s.db") as client:
-        get = ["curl", "-sS", "--noproxy", "*", f"{client.url}/e?_k=test&_p=ada&_n=Signed+Up"]
-        post = [
-            *("curl", "-sS", "--noproxy", "*", f"{client.url}/s", "-d", "_k=test", "-d", "_p=ada"),
-            *("--data-urlencode", "plan=a & b"),
+        _, script = blocks("sh")
+        script = script.replace("http://127.0.0.1:8808", client.url)
+        script = script.replace("km-cli", f"{sys.executable} -m km_cli")
+        script = script.replace("samples/", f"{SAMPLES}/")
+        environment = {**km.surroundings(), "PYTHONPATH": str(SAMPLES.parent), "NO_PROXY": "127.0.0.1"}
+        ran = subprocess.run(
+            ["bash", "-euc", script],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert found(client)[:2] == [
+            ("event", "ada", "Signed Up", {"plan": "pro"}),
+            ("set", "ada", None, {"city": "Zürich"}),
         ]
-        for words in (get, post):
-            assert subprocess.run(words, capture_output=True, check=True, timeout=60).stdout[:6] == b"GIF89a"
-        calls = client.api("/api/calls")["calls"]
-    assert [(call["kind"], call["properties"]) for call in calls] == [
-        ("event", {}),
-        ("set", {"plan": "a & b"}),
-    ]
-
-
-_CLIENT = """
-import sys
-from KISSmetrics.client import Client
-client = Client("test", trk_host=sys.argv[1], trk_scheme="http")
-answers = [
-    client.record("ada", "Signed Up", {"plan": "pro & more"}, timestamp=1600000000),
-    client.record("bob", "Paid, twice"),
-    client.set("ada", {"city": "Zürich"}),
-    client.alias("ada", "ada@example.com"),
-]
-print([answer.status for answer in answers])
-"""
+        assert len(found(client)) == 2 + 9
 
 
 def test_the_public_python_library_sends_calls(tmp_path: Path) -> None:
@@ -119,75 +129,66 @@ def test_the_public_python_library_sends_calls(tmp_path: Path) -> None:
     if not python:
         pytest.skip("needs py-KISSmetrics: PY_KISSMETRICS names the Python of its environment")
     with serving(tmp_path / "s.db") as client:
-        host = client.url.removeprefix("http://")
-        surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        ran = subprocess.run(
-            [python, "-c", _CLIENT, host],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            env=surroundings,
-        )
-        assert ran.stdout == "[200, 200, 200, 200]\n", ran.stderr
-        calls = client.api("/api/calls")["calls"]
-    assert [(call["kind"], call["person"], call["name"], call["properties"]) for call in calls] == [
-        ("event", "ada", "Signed Up", {"plan": "pro & more"}),
-        ("event", "bob", "Paid, twice", {}),
-        ("set", "ada", None, {"city": "Zürich"}),
-        ("alias", "ada", "ada@example.com", {}),
-    ]
-    assert calls[0]["time"] == "2020-09-13T12:26:40Z"
+        script = blocks("python")[0].replace("127.0.0.1:8808", client.url.removeprefix("http://"))
+        script += 'answer = client.record("bob", "Paid, twice & more", timestamp=1600000000)\n'
+        script += "print(answer.data[:6])\n"
+        plain = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        ran = subprocess.run([python, "-c", script], capture_output=True, text=True, timeout=60, env=plain)
+        assert ran.stdout == "b'GIF89a'\n", ran.stderr
+        assert found(client) == [
+            ("event", "ada", "Signed Up", {"plan": "pro"}),
+            ("set", "ada", None, {"city": "Zürich"}),
+            ("alias", "ada", "ada@example.com", {}),
+            ("event", "bob", "Paid, twice & more", {}),
+        ]
+        assert client.api("/api/calls?person=bob")["calls"][0]["time"] == "2020-09-13T12:26:40Z"
 
 
-_EXAMPLE = """
-import subprocess, sys, urllib.request
-
-pytest_plugins = "km_cli.serve.fixture"
-
-
-def sign_up(person, tracker):
-    urllib.request.urlopen(f"{tracker}/e?_k=test&_p={person}&_n=Signed+Up").close()
-
-
-def test_a_sign_up_is_recorded(kissmetrics_standin):
-    assert kissmetrics_standin.summary()["received"] == 0
-    sign_up("ada", tracker=kissmetrics_standin.url)
-    (call,) = kissmetrics_standin.calls(event="Signed Up", wait="5s")
-    assert call["person"] == "ada"
-    assert kissmetrics_standin.person("ada")[0]["events"][0]["name"] == "Signed Up"
-
-
-def test_each_test_has_a_store_of_its_own(kissmetrics_standin):
-    assert kissmetrics_standin.summary()["received"] == 0
-    kissmetrics_standin.set_faults(failures=1)
-    kissmetrics_standin.set_faults()
-    sign_up("bob", tracker=kissmetrics_standin.url)
-    assert [one["id"] for one in kissmetrics_standin.people()] == ["bob"]
-    kissmetrics_standin.delete_calls()
-    assert kissmetrics_standin.calls() == kissmetrics_standin.facts() == []
-    assert not kissmetrics_standin.ledger.exists()
-"""
+@pytest.mark.slow
+def test_the_queue_of_a_web_page_sends_calls(tmp_path: Path) -> None:
+    with serving(tmp_path / "s.db") as client, chromium() as browser:
+        page = tmp_path / "page.html"
+        shutil.copy(SAMPLES / "kmq.js", tmp_path)
+        html = blocks("html")[0].replace("http://127.0.0.1:8808", client.url)
+        page.write_text(f"<!doctype html><meta charset=utf-8><title>Pricing</title>{html}", encoding="utf-8")
+        browser.open(page)
+        client.api("/api/calls?since=2&wait=60s")
+        calls = sorted(found(client))
+        visitor = next(person for kind, person, _, _ in calls if kind == "event")
+        assert visitor.startswith("visitor ")
+        assert calls == [
+            ("alias", "ada", visitor, {}),
+            ("event", visitor, "Viewed Pricing", {"plan": "pro"}),
+            ("set", "ada", None, {"city": "Zürich"}),
+        ]
+        assert browser.complaints() == []
 
 
-def test_the_fixture_runs_in_an_outside_test(tmp_path: Path) -> None:
-    (tmp_path / "test_example.py").write_text(_EXAMPLE)
+def test_the_fixture_runs_in_the_tests_of_the_page(tmp_path: Path) -> None:
+    (tmp_path / "test_example.py").write_text(blocks("python")[1], encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        env={**os.environ, "PYTHONPATH": str(SAMPLES.parent)},
         capture_output=True,
         text=True,
-        check=False,
         timeout=120,
     )
     assert "2 passed" in ran.stdout, ran.stdout + ran.stderr
 
 
-def test_what_a_fixture_was_refused_is_said(tmp_path: Path) -> None:
-    from km_cli.serve.trial import RefusedError, Standin
+def test_each_test_has_a_store_of_its_own(kissmetrics_standin: Standin) -> None:
+    assert kissmetrics_standin.summary()["received"] == 0
+    Client(kissmetrics_standin.url).send(_p="a/b+c=", plan="pro")
+    assert [one["id"] for one in kissmetrics_standin.people()] == ["a/b+c="]
+    assert kissmetrics_standin.person("a/b+c=")[0]["events"][0]["name"] == "Signed Up"
+    kissmetrics_standin.delete_calls()
+    assert kissmetrics_standin.calls() == kissmetrics_standin.facts() == []
+    assert not kissmetrics_standin.ledger.exists()
 
+
+def test_what_a_fixture_was_refused_is_said(tmp_path: Path) -> None:
     with serving(tmp_path / "s.db") as client:
         standin = Standin(client.url, tmp_path / "ledger.db")
         with pytest.raises(RefusedError, match=r"there is no fault 'failure'.*did you mean failures"):
