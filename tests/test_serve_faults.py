@@ -129,3 +129,13 @@ def test_faults_come_in_their_shares(seed: int, tenths: list[int]) -> None:
         assert drawn[Fault.NONE] <= 1  # by a rounding error
     else:
         assert drawn[Fault.NONE] == 300
+
+
+def test_a_cut_connection_is_no_error_of_the_server(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """uvicorn would log that an answer is missing, into the output of tests that use the fixture."""
+    put(client, lost=0.5, resets=0.5)
+    for _ in range(20):
+        with pytest.raises(ConnectionError):
+            client.send()
+    assert received(client)
+    assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,8 @@ def run_serve(context: click.Context) -> int:
     from km_cli.serve.running import RunningServer
 
     settings = _settings(context)
+    if environment_of(context).owns_process:  # errors are answered and printed by the guard, in plain words
+        logging.getLogger("uvicorn.error").disabled = True
     if not is_loopback(settings.host):
         complain(
             f"--host {settings.host}: every machine that reaches this one can see and change all calls",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import socket
 import threading
 from types import TracebackType
@@ -119,8 +118,6 @@ class _Server(uvicorn.Server):
 
 
 def _config(app: Any, connections: Connections) -> uvicorn.Config:
-    # What goes wrong is answered and told by guard.py: uvicorn itself would print tracebacks.
-    logging.getLogger("uvicorn.error").disabled = True
     return uvicorn.Config(
         app,
         http=connections.protocol(),

@@ -59,6 +59,7 @@ class Tracker:
             await asyncio.sleep(self._drawing.faults.latency)
         if fault in (Fault.LOST, Fault.RESET):
             self._connections.reset(scope)
+            await asyncio.sleep(0)  # then uvicorn knows that the connection is gone, and misses no answer
         else:
             await respond(send, answer, without_body=scope["method"] == "HEAD")
 
