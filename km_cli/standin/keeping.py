@@ -39,19 +39,15 @@ before, missing FROM kept_journal"""
 _ADD_COUNTS: Final = "INSERT INTO {0} VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
 
 
+_Place = tuple[int, int, int]
+"""A call's id, the second of its arrival, and its product."""
+
+
 class _Moment(NamedTuple):
     """The data of one person in one second: ids of events, and values by the id of their property."""
 
     events: set[int]
     properties: dict[int, str]
-
-
-class _Place(NamedTuple):
-    """A call's id, the second of its arrival, and its product."""
-
-    call: int
-    arrival: int
-    product: int
 
 
 class _Name(NamedTuple):
@@ -108,7 +104,7 @@ class Keeper:
         if isinstance(hit, Ignored):
             self._ignore(hit.reason, request, call, arrival)
             return
-        place = _Place(call, arrival, self._product(hit.product))
+        place = (call, arrival, self._product(hit.product))
         if hit.dropped or hit.changed:
             self._judge_parts(hit, call)
         if hit.kind == "a":
@@ -120,7 +116,7 @@ class Keeper:
         self._counts["ignored", reason] += 1
         key, parameters = all_parameters(*request)
         product = self._product(key) if key.strip() else None
-        self._recorder.call(call, arrival, product, IGNORED, None, None, None, properties=parameters)
+        self._recorder.call((call, arrival, product, IGNORED, None, None, None), parameters)
         self._recorder.fact(RULE_OF_REASON.get(reason, "W2"), "dropped", True, reason, call)
         self._recorder.counts["ignored", ""] += 1
 
@@ -140,7 +136,7 @@ class Keeper:
         second = arrival if hit.second is None else hit.second
         event = self._name(product, "event", hit.name, call) if hit.kind == "e" else None
         kind, spelling = (EVENT, event.spelling) if event else (SET, None)
-        self._recorder.call(*place, kind, identity, spelling, second, properties=hit.properties)
+        self._recorder.call((*place, kind, identity, spelling, second), hit.properties)
         if not (event or hit.properties):
             return
         moment = self._moment(second, person)
@@ -266,14 +262,15 @@ class Keeper:
 
     def _alias(self, hit: Hit, place: _Place) -> None:
         """Make two people one for good (I2)."""
-        identity, one = self._person(place.product, hit.person)
-        other, two = self._person(place.product, hit.name)
-        self._recorder.call(*place, ALIAS, identity, other, None)
+        call, _, product = place
+        identity, one = self._person(product, hit.person)
+        other, two = self._person(product, hit.name)
+        self._recorder.call((*place, ALIAS, identity, other, None))
         if one == two:
             return
         self._flush()
-        self._recorder.fact("I2", "merged", True, hit.name, place.call)
-        joined = join(self._db, self._recorder, one, two, place.call)
+        self._recorder.fact("I2", "merged", True, hit.name, call)
+        joined = join(self._db, self._recorder, one, two, call)
         self._counts["merged", "D1"] += joined.events
         self._counts["merged", "D2"] += joined.values
         self._counts["alias", ""] += 1
@@ -303,13 +300,15 @@ class Keeper:
     def _look_for_too_many(self) -> None:
         """Record which events and properties of a person passed the number that is kept (D7)."""
         most = max(map(len, self._new_instances.values()), default=0)
-        for person, name, n, kind, shown, folded in self._db.execute(_TOO_MANY, (most,)).fetchall():
+        passed: list[tuple[int, int, int, str, str, str]] = []
+        for person, name, n, *rest in self._db.execute(_TOO_MANY, (most,)).fetchall():
             calls = self._new_instances.get((person, name), [])
             before = n - len(calls)
             if before <= MOST_INSTANCES < n:
-                call = calls[MOST_INSTANCES - before]
-                oldest = self._recorder.oldest(person, name, folded, kind, call)
-                self._recorder.passed_the_limit(kind, shown, call, oldest)
+                passed.append((calls[MOST_INSTANCES - before], person, name, *rest))
+        for call, person, name, kind, shown, folded in sorted(passed):
+            oldest = self._recorder.oldest(person, name, folded, kind, call)
+            self._recorder.passed_the_limit(kind, shown, call, oldest)
 
     def _one(self, query: str, values: Iterable[str | int] = ()) -> int:
         (number,) = self._db.execute(query, tuple(values)).fetchone()

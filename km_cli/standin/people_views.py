@@ -15,7 +15,7 @@ _MOST_FACTS: Final = 1000
 
 _ALL: Final = "SELECT id FROM kept_people WHERE id = ?1 OR leader = ?1"
 _ALIASES: Final = f"""SELECT id FROM kept_calls WHERE kind = {ALIAS} AND name IN ({_ALL})
-UNION SELECT id FROM kept_calls WHERE kind = {ALIAS} AND +person IN ({_ALL}) ORDER BY id"""
+UNION SELECT id FROM kept_calls WHERE +kind = {ALIAS} AND person IN ({_ALL}) ORDER BY id"""
 _FACTS: Final = f"""SELECT f.id, f.rule, f.what, f.certain, f.detail, f.call, f.other
 FROM kept_calls c CROSS JOIN kept_facts f ON f.call = c.id WHERE c.person IN ({_ALL})
 ORDER BY f.id DESC LIMIT {_MOST_FACTS}"""

@@ -66,11 +66,11 @@ class Recorder:
         self._last += 1
         return self._last
 
-    def call(self, *values: int | None, properties: Properties = ()) -> None:
-        """Add a call: its id, arrival, product, kind, person, name and second."""
+    def call(self, row: tuple[int | None, ...], properties: Properties = ()) -> None:
+        """Add a call: a row with its id, arrival, product, kind, person, name and second."""
         if properties != self._encoded[0]:  # the calls of one row often carry the same ones
             self._encoded = (properties, _encode(properties) if properties else None)
-        self._calls.append((*values, self._encoded[1]))
+        self._calls.append((*row, self._encoded[1]))
 
     def fact(
         self, rule: str, what: str, certain: bool, detail: str, call: int, other: int | None = None

@@ -98,7 +98,9 @@ def _hit(
         return Hit(kind, product, person, other, None, (), (), (), changed)
     name = _event(special.get("_n", "")) if kind == "e" else ""
     second = _second(special.get("_t", "")) if special.get("_d") == "1" else None  # W2
-    reasons, names = zip(*dropped, strict=True) if dropped else ((), ())
+    if not dropped:
+        return Hit(kind, product, person, name, second, properties, (), (), changed)
+    reasons, names = zip(*dropped, strict=True)
     return Hit(kind, product, person, name, second, properties, reasons, names, changed)
 
 
