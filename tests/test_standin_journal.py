@@ -165,6 +165,25 @@ def test_d5_changes_are_certain(store: Store, journal: Journal, value: str) -> N
     assert [fact[1:5] for fact in journal.facts()] == [("D5", "changed", True, "Plan")]
 
 
+def test_i1_a_placeholder_is_a_fact_once_for_each_site(store: Store, journal: Journal) -> None:
+    store.receive([call(_p="Anonymous"), call(_p="Anonymous", _t=T + 1), call(_p="anonymous person")])
+    store.receive([call(_p="Anonymous", _k="other"), alias("ada", "null")])
+    found = [(fact.rule, fact.detail, fact.call) for fact in journal.facts()]
+    assert found == [("I1", "Anonymous", 1), ("I1", "Anonymous", 4), ("I1", "null", 5), ("I2", "null", 5)]
+
+
+def test_d8_passing_each_limit_of_names_is_a_fact(
+    store: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("km_cli.standin.keeping.MOST_NAMES", {3: False, 5: True})
+    store.receive([call(_n="n0"), call(_n="N0", _t=T + 1), call("s", **{f"p{n}": 1 for n in range(3)})])
+    store.receive([call(_n="x", _k="other")])
+    for n in range(1, 7):
+        store.receive([call(_n=f"n{n}")])
+    found = [fact[1:5] for fact in journal.facts("D8")]
+    assert found == [("D8", "dropped", False, "n3"), ("D8", "dropped", True, "n5")]
+
+
 # People and events
 
 

@@ -25,8 +25,9 @@ _ARRIVED: Final[dict[str, Words]] = {
         "Send the later value with a second of its own. km-cli import does that by itself.",
     ),
     "D5": Words(
-        "A value is longer than Kissmetrics keeps: it drops or cuts it.",
-        "Send a shorter value, or leave the property out.",
+        "A value is too long, or is JSON, an amount with a currency sign, or a number such as 007: "
+        "Kissmetrics drops or changes it.",
+        "Send a shorter value, the number alone, or plain text.",
     ),
     "D6": Words(
         "The time is before 2009 or is no time: Kissmetrics does not keep the call.",

@@ -20,6 +20,14 @@ RULE_OF_REASON: Final = {
 }
 """The rule by which a call or a property is dropped. All other reasons are calls that lack something (W2)."""
 
+PLACEHOLDERS: Final = frozenset(
+    {"anonymous", "guest", "missing", "n/a", "nil", "none", "null", "undefined", "unknown", "-"}
+)
+"""I1: identities, in small letters, that are sent for many people."""
+
+MOST_NAMES: Final = {1_000: False, 65_535: True}
+"""D8: names of events, and of properties, that a product may have; whether all pages agree on the limit."""
+
 LONGEST_VALUE_NEWER: Final = 512  # D5, in characters, by the newer page
 _LONGEST_AMOUNT: Final = 40
 _NUMBER: Final = frozenset("0123456789.,+- ")

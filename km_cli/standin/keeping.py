@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from km_cli.standin.aliasing import join
-from km_cli.standin.facts import RULE_OF_REASON, change_of
+from km_cli.standin.facts import MOST_NAMES, PLACEHOLDERS, RULE_OF_REASON, change_of
 from km_cli.standin.reading import MOST_INSTANCES
 from km_cli.standin.recording import Recorder
 from km_cli.standin.schema import ALIAS, EVENT, IGNORED, SET
@@ -76,6 +76,7 @@ class Keeper:
             self._epoch = epoch
         self._latest = self._one(_LATEST)
         self._counts.clear()
+        self._name_counts.clear()
         self._recorder.begin()
 
     def finish(self) -> None:
@@ -91,6 +92,7 @@ class Keeper:
         self._people: dict[tuple[int, str], int] = {}
         self._leaders: dict[int, int] = {}
         self._names: dict[tuple[int, str, str], _Name] = {}
+        self._name_counts: dict[tuple[int, str], int] = {}
         self._minutes: set[tuple[int, int]] = set()
         self._moments: dict[tuple[int, int], _Moment] = {}
         self._new_events: list[tuple[int, int, int]] = []
@@ -132,7 +134,7 @@ class Keeper:
     def _record(self, hit: Hit, place: _Place) -> None:
         """Keep an event or a set."""
         call, arrival, product = place
-        identity, person = self._person(product, hit.person)
+        identity, person = self._person(product, hit.person, call)
         second = arrival if hit.second is None else hit.second
         event = self._name(product, "event", hit.name, call) if hit.kind == "e" else None
         kind, spelling = (EVENT, event.spelling) if event else (SET, None)
@@ -213,7 +215,7 @@ class Keeper:
         self._products[key] = self._one("SELECT id FROM kept_products WHERE key = ?", (key,))
         return self._products[key]
 
-    def _person(self, product: int, identity: str) -> tuple[int, int]:
+    def _person(self, product: int, identity: str, call: int) -> tuple[int, int]:
         """Return the id of an identity, and the id that holds this person's data.
 
         Identities that differ in case are two people.
@@ -227,6 +229,8 @@ class Keeper:
         new = self._db.execute("INSERT OR IGNORE INTO kept_people (product, identity) VALUES (?, ?)", key)
         if new.rowcount:
             found = leader = int(new.lastrowid or 0)
+            if identity.strip().casefold() in PLACEHOLDERS:
+                self._recorder.fact("I1", "merged", True, identity, call)
         else:
             query = "SELECT id, coalesce(leader, id) FROM kept_people WHERE product = ? AND identity = ?"
             found, leader = self._db.execute(query, key).fetchone()
@@ -247,9 +251,22 @@ class Keeper:
         is_new = self._db.execute(insert, (*key, plain)).rowcount
         query = "SELECT id FROM kept_names WHERE product = ? AND kind = ? AND folded = ?"
         name = self._one(query, key)
+        if is_new:
+            self._count_name(product, kind, shown, call)
         spelling = self._spelling(name, shown, call, is_other=not is_new)
         found = self._names[product, kind, shown] = _Name(name, spelling, plain != shown)
         return found
+
+    def _count_name(self, product: int, kind: str, shown: str, call: int) -> None:
+        """Record that a product has a name more than a limit allows (D8)."""
+        key = (product, kind)
+        if key in self._name_counts:
+            self._name_counts[key] += 1
+        else:
+            query = "SELECT count(*) FROM kept_names WHERE product = ? AND kind = ?"
+            self._name_counts[key] = self._one(query, key)
+        if (is_certain := MOST_NAMES.get(self._name_counts[key] - 1)) is not None:
+            self._recorder.fact("D8", "dropped", is_certain, shown, call)
 
     def _spelling(self, name: int, shown: str, call: int, *, is_other: bool) -> int:
         """Return the id of a spelling. A new one of a name that `is_other` spelled merges two names (D4)."""
@@ -263,8 +280,8 @@ class Keeper:
     def _alias(self, hit: Hit, place: _Place) -> None:
         """Make two people one for good (I2)."""
         call, _, product = place
-        identity, one = self._person(product, hit.person)
-        other, two = self._person(product, hit.name)
+        identity, one = self._person(product, hit.person, call)
+        other, two = self._person(product, hit.name, call)
         self._recorder.call((*place, ALIAS, identity, other, None))
         if one == two:
             return
