@@ -34,9 +34,9 @@ export function toolbar(filter, react) {
       pause.setAttribute("aria-pressed", isPaused);
       pause.textContent = isPaused ? "Go on" : "Pause";
     },
-    choices({ sites = [], personas = [] }) {
+    choices({ sites = [], personas = [] }, calls) {
       offer(site, sites);
-      offer(persona, personas);
+      offer(persona, [...personas, ...new Set(calls.map((call) => call.persona).filter(Boolean))]);
     },
   };
 }
@@ -55,5 +55,5 @@ function choice(label, all, filter, name, changed) {
 /** Add the names that are not among the options yet. */
 function offer(select, names) {
   const known = new Set([...select.options].map((option) => option.value));
-  for (const name of names) if (!known.has(name)) select.append(make("option", { value: name }, name));
+  for (const name of new Set(names)) if (!known.has(name)) select.append(make("option", { value: name }, name));
 }

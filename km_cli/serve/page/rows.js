@@ -32,8 +32,13 @@ export function personLink(call, attributes = {}) {
 export const personaLabel = (persona) => (persona ? make("span", { class: "label" }, persona) : null);
 
 /** "merged D1": the fate of a call in two words. */
-export function factLabel(fact) {
-  return make("span", { class: `fact ${fact.what}` }, `${fact.what} ${fact.rule}`);
+export const factName = (what, rule) => (rule === "repeat" ? "sent twice" : `${what} ${rule}`);
+
+const WHATS = new Set(["merged", "changed", "dropped"]);
+
+/** The fate of a call as a label in its colour. */
+export function factLabel({ what, rule }) {
+  return make("span", { class: WHATS.has(what) ? `fact ${what}` : "fact" }, factName(what, rule));
 }
 
 /** The first properties in one line: "plan Business · seats 12 and 3 more". */

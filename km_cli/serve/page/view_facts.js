@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { button, make, moment, number } from "./dom.js";
-import { explained, inLine, personaLabel, personLink, title } from "./rows.js";
+import { explained, factName, inLine, personaLabel, personLink, title } from "./rows.js";
 import { DataView } from "./view.js";
 
 const LIMIT = 100; // facts that are shown
@@ -44,7 +44,7 @@ export class FactsView extends DataView {
 
   #offer({ merged = {}, changed = {}, dropped = {} }) {
     const rules = [["merged", merged], ["changed", changed], ["dropped", dropped]].flatMap(([what, counts]) =>
-      Object.entries(counts).filter(([, count]) => count > 0).map(([rule, count]) => [rule, `${what} ${rule}`, count]));
+      Object.entries(counts).filter(([, count]) => count > 0).map(([rule, count]) => [rule, factName(what, rule), count]));
     const all = rules.reduce((sum, [, , count]) => sum + count, 0);
     const made = [["", "All", all], ...rules].map(([rule, name, count]) =>
       button([`${name} `, make("span", { class: "count" }, number(count))], () => this.#choose(rule), { "aria-pressed": String(rule === this.rule), "data-rule": rule }));

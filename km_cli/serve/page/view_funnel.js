@@ -42,7 +42,9 @@ export class FunnelView extends DataView {
 
   draw(found) {
     if (!found) return [make("p", { class: "quiet" }, "Name two events or more. Each person counts with the first time of a step after the step before it.")];
-    return Object.entries(found.personas).map(([persona, one]) => funnel(persona, one));
+    const isUnknown = "unknown" in found.personas;
+    const why = "unknown: neither the store nor km.toml says which kind of identity these are. Import with --to local, or start km-cli serve beside a km.toml.";
+    return [...Object.entries(found.personas).map(([persona, one]) => funnel(persona, one)), isUnknown ? make("p", { class: "foot" }, why) : null];
   }
 
   get #wanted() {

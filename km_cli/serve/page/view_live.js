@@ -151,7 +151,7 @@ export class LiveView {
   #settle() {
     const first = this.body.querySelector(".open");
     if (first && !this.chosen) first.tabIndex = 0; // Tab reaches the list, and from there the keys walk in it
-    this.toolbar.choices(this.summary());
+    this.toolbar.choices(this.summary(), this.list.calls);
     this.remarks.tell();
   }
 
