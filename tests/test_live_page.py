@@ -110,7 +110,6 @@ def test_filters_choose_calls_and_stay_in_the_address(browser: Browser, filled: 
     is_listed(browser, 1)
     assert rows(browser) == ["Set properties"]
     assert browser.driver.current_url.endswith("#live?text=city")
-    browser.open("about:blank")
     browser.open(f"{filled.url}/#live?text=city")
     is_listed(browser, 1)
     browser.press("/", Keys.ESCAPE)
@@ -151,7 +150,6 @@ def test_keys_walk_through_the_list(browser: Browser, filled: RunningServer) -> 
 def test_a_person_has_a_timeline(browser: Browser, filled: RunningServer) -> None:
     """By any of the person's identities, also one that an address has to escape."""
     for identity in ("ada", ODD_IDENTITY):
-        browser.open("about:blank")
         browser.open(f"{filled.url}/#person/{quote(identity, safe='')}")
         has_text(browser, "Timeline")
         text = browser.ask("return document.getElementById('main').innerText")
@@ -248,7 +246,7 @@ def test_the_page_asks_no_other_server(browser: Browser, filled: RunningServer) 
         browser.wait("document.querySelector('h1').textContent === arguments[0]", heading)
         browser.wait("document.querySelector('.content').getAttribute('aria-busy') === 'false'")
     asked = [one for one in browser.requests() if not one.startswith("data:")]
-    assert all(one.startswith(f"{filled.url}/") for one in asked)
+    assert [one for one in asked if not one.startswith(f"{filled.url}/")] == []
     assert len(asked) > 10
     assert browser.complaints() == []
 
@@ -265,7 +263,6 @@ def test_nothing_stands_in_a_readers_way(
     if not axe:
         pytest.skip("needs axe-core: AXE_SCRIPT names its axe.min.js")
     for view in VIEWS:
-        browser.open("about:blank")
         browser.open(f"{filled.url}/{view}", scheme=scheme, width=width)
         if view == "#live":
             is_listed(browser, 8)

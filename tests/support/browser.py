@@ -58,6 +58,7 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.get("about:blank")  # what the page before still asks for is not this page's doing
         for kind in ("performance", "browser"):
             self.driver.get_log(kind)
         self.driver.get(page.as_uri() if isinstance(page, Path) else page)
