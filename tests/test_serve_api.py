@@ -259,3 +259,21 @@ def test_the_export_has_every_call_in_order_of_arrival(client: Client) -> None:
     again = client.get("/export/revisions/1.json?duplicates=1").body.splitlines()
     assert len(again) == 4
     assert client.get("/export/revisions/2.json").status == 404
+
+
+@pytest.mark.parametrize(
+    ("what", "said", "parameters"),
+    [
+        ("dropped", "more characters than Kissmetrics takes", {"_n": "x" * 256}),
+        ("merged", "Two spellings", {"_n": "signed up", "_t": SECOND + 1}),
+        ("changed", "commas and colons become spaces", {"_n": "a,b"}),
+    ],
+)
+def test_each_way_of_a_rule_has_its_own_words(
+    client: Client, what: str, said: str, parameters: dict[str, Any]
+) -> None:
+    client.send()
+    client.send(**parameters)
+    (fact,) = client.api("/api/facts?rule=D4")["facts"]
+    assert fact["what"] == what
+    assert said in fact["said"]

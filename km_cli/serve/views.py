@@ -25,7 +25,7 @@ def iso(second: int | None) -> str | None:
 
 def fact_object(fact: Fact) -> Object:
     """Return FACT."""
-    words = words_of(fact.rule)
+    words = words_of(fact.rule, fact.what)
     return {
         "id": fact.id,
         "rule": fact.rule,

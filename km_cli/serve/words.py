@@ -60,8 +60,21 @@ _ARRIVED: Final[dict[str, Words]] = {
 }
 
 
-def words_of(rule: str) -> Words:
+_TOO_LONG: Final = Words(
+    "A name or an identity has more characters than Kissmetrics takes: it does not keep that part.",
+    "Shorten it: names have fewer than 255 characters, identities 255 at most.",
+)
+_ONE_NAME: Final = Words(
+    "Two spellings of a name are one to Kissmetrics: capital letters, commas and colons do not count.",
+    "Spell the name in one way.",
+)
+_D4: Final = {"dropped": _TOO_LONG, "merged": _ONE_NAME}
+
+
+def words_of(rule: str, what: str) -> Words:
     """Return the sentences on a rule; those of `km-cli rules` where they fit a call that arrived."""
+    if rule == "D4" and what in _D4:
+        return _D4[what]
     if rule in _ARRIVED:
         return _ARRIVED[rule]
     about = about_code(rule)
