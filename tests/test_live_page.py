@@ -12,10 +12,9 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
-from selenium.webdriver.common.keys import Keys
 
 from km_cli.serve.running import RunningServer
-from tests.support.browser import Browser, chromium
+from tests.support.browser import ENTER, ESCAPE, Browser, chromium
 from tests.support.command import Command
 from tests.support.live import T, path_of, send, serving
 
@@ -112,7 +111,7 @@ def test_filters_choose_calls_and_stay_in_the_address(browser: Browser, filled: 
     assert browser.driver.current_url.endswith("#live?text=city")
     browser.open(f"{filled.url}/#live?text=city")
     is_listed(browser, 1)
-    browser.press("/", Keys.ESCAPE)
+    browser.press("/", ESCAPE)
     is_listed(browser, 8)
     sites = browser.wait("[...document.querySelector('[aria-label=Site]').options].map(one => one.value)")
     assert len(sites) == 2, "all sites, and the one that calls were sent to"
@@ -122,11 +121,11 @@ def test_filters_choose_calls_and_stay_in_the_address(browser: Browser, filled: 
 def test_keys_walk_through_the_list(browser: Browser, filled: RunningServer) -> None:
     browser.open(filled.url)
     is_listed(browser, 8)
-    browser.press("j", "j", "k", "j", Keys.ENTER)
+    browser.press("j", "j", "k", "j", ENTER)
     assert browser.ask("return document.getElementById('panel-title').textContent") == "Viewed, Page: tour"
     browser.press("j")
     assert browser.ask("return document.getElementById('panel-title').textContent") == "Signed Up"
-    browser.press(Keys.ESCAPE)
+    browser.press(ESCAPE)
     assert browser.ask("return document.getElementById('panel').hidden")
     assert browser.ask("return document.activeElement.textContent") == "Signed Up", (
         "the focus stays in the list"
@@ -135,12 +134,12 @@ def test_keys_walk_through_the_list(browser: Browser, filled: RunningServer) -> 
     assert browser.ask("return document.querySelector('.chosen .open').textContent") == rows(browser)[0]
     browser.press("?")
     assert browser.ask("return document.getElementById('help').open")
-    browser.press("p", Keys.ESCAPE)
+    browser.press("p", ESCAPE)
     assert not browser.ask("return document.getElementById('help').open")
     assert "Paused" not in browser.ask("return document.body.innerText"), "keys rest while a dialog is open"
     browser.press("/", "jp?")
     assert browser.ask("return document.querySelector('[type=search]').value") == "jp?"
-    browser.press(Keys.ESCAPE)
+    browser.press(ESCAPE)
     for key, heading in zip("2345", HEADINGS[1:2] + HEADINGS[3:], strict=True):
         browser.press(key)
         browser.wait("document.querySelector('h1').textContent === arguments[0]", heading)
@@ -198,13 +197,13 @@ def test_the_funnel_is_counted(browser: Browser, filled: RunningServer) -> None:
     browser.wait("document.querySelectorAll('#event-names option').length >= 3")
     for at, step in enumerate(("Signed Up", "Upgraded")):
         browser.driver.find_element("id", f"step-{at}").send_keys(step)
-    browser.press(Keys.ENTER)
+    browser.press(ENTER)
     browser.wait("document.querySelectorAll('.funnel tbody tr').length === 2")
     text = browser.ask("return document.querySelector('.funnel').innerText")
     assert "50.0% of 2" in text
     assert "1 day" in text
     browser.driver.find_element("id", "within").send_keys("soon")
-    browser.press(Keys.ENTER)
+    browser.press(ENTER)
     browser.wait("document.querySelector('[role=alert]')?.textContent.includes('soon')")
 
 
@@ -222,7 +221,7 @@ def test_hostile_values_are_text(browser: Browser, server: RunningServer) -> Non
     views[-1] = f"#funnel?step={quote(HOSTILE[0])}&step={quote(HOSTILE[1])}"
     browser.open(server.url)
     is_listed(browser, 3 * len(HOSTILE))
-    browser.press(*"jjj", Keys.ENTER)
+    browser.press(*"jjj", ENTER)
     for view in views:
         browser.ask("window.location.hash = arguments[0]", view)
         has_text(
@@ -266,7 +265,7 @@ def test_nothing_stands_in_a_readers_way(
         browser.open(f"{filled.url}/{view}", scheme=scheme, width=width)
         if view == "#live":
             is_listed(browser, 8)
-            browser.press("j", "j", Keys.ENTER)
+            browser.press("j", "j", ENTER)
         else:
             browser.wait("document.querySelector('.content')?.getAttribute('aria-busy') === 'false'")
         assert browser.barriers(Path(axe)) == [], view

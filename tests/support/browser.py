@@ -18,6 +18,9 @@ _ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
 )
 
+ENTER, ESCAPE = "\ue007", "\ue00c"
+"""Keys by their codes in the WebDriver standard, so that tests need no Selenium to be collected."""
+
 _PATIENCE = 120
 """Seconds until a state that a page has to reach is given up. Only a test that fails waits that long."""
 

@@ -57,6 +57,9 @@ export const percent = (share) => (share === null || share === undefined ? "–"
 /** "2024-03-01T09:05:00Z" → "2024-03-01 09:05:00". All times of this page are UTC. */
 export const moment = (iso) => (iso ? iso.slice(0, 19).replace("T", " ") : "");
 
+/** The same with its zone: "2024-03-01 09:05:00 UTC"; empty where there is no time. */
+export const momentUtc = (iso) => (iso ? `${moment(iso)} UTC` : "");
+
 /** "2024-03-01T09:05:00Z" → "09:05:00". */
 export const clock = (iso) => (iso ? iso.slice(11, 19) : "");
 

@@ -1,6 +1,6 @@
 // One call as a row of the live table, and in the panel beside it.
 
-import { button, clock, make, moment, number, personHref, terms } from "./dom.js";
+import { button, clock, make, moment, momentUtc, number, personHref, terms } from "./dom.js";
 
 const SHOWN_PROPERTIES = 4; // in a row; the panel has all of them
 
@@ -85,13 +85,13 @@ export function details(call, openOther) {
   const properties = Object.entries(call.properties ?? {});
   return [
     terms([
-      ["Person", make("span", {}, personaLabel(call.persona), " ", personLink(call))],
-      ["Time", call.kind === "alias" ? "" : `${moment(call.time)} UTC`],
-      ["Arrived", `${moment(call.arrived)} UTC`],
+      ["Person", make("span", {}, call.persona ? [personaLabel(call.persona), " "] : null, personLink(call))],
+      ["Time", call.kind === "alias" ? "" : momentUtc(call.time)],
+      ["Arrived", momentUtc(call.arrived)],
       ["Site", call.site],
       ["Call", `${number(call.id)}, ${call.kind}`],
     ]),
-    properties.length ? make("h3", {}, "Properties") : null,
+    properties.length ? make("h3", {}, call.kind === "ignored" ? "Parameters" : "Properties") : null,
     properties.length ? terms(properties, { class: "properties" }) : null,
     (call.facts ?? []).length ? make("h3", {}, "What Kissmetrics does with it") : null,
     (call.facts ?? []).map((fact) => [

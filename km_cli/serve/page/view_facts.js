@@ -1,7 +1,7 @@
 // What Kissmetrics merges, changes or drops: each fact with its rule, its cure and its two calls.
 
 import { ask } from "./api.js";
-import { button, make, moment, number } from "./dom.js";
+import { button, make, momentUtc, number } from "./dom.js";
 import { explained, factName, inLine, personaLabel, personLink, title } from "./rows.js";
 import { DataView } from "./view.js";
 
@@ -68,6 +68,6 @@ function calls({ first, second }) {
     make("h2", {}, `${names[at]}, number ${number(call.id)}`),
     make("p", {}, make("strong", {}, title(call)), " ", personaLabel(call.persona), " ", personLink(call)),
     make("p", {}, inLine(call.properties, SHOWN_PROPERTIES)),
-    make("p", { class: "quiet" }, call.kind === "alias" ? "" : `${moment(call.time)} UTC, `, call.site),
+    make("p", { class: "quiet" }, [call.kind === "alias" ? "" : momentUtc(call.time), call.site].filter(Boolean).join(", ")),
   )));
 }
