@@ -1,4 +1,4 @@
-"""A local Kissmetrics: it keeps the events and properties that Kissmetrics would keep (W1 to D7, I2, I3).
+"""A local Kissmetrics: it keeps what Kissmetrics would keep, and a journal of all calls (W1 to D8, I1 to I3).
 
 It imports nothing from the rest of km_cli. If both shared code, a mistake in encoding would be undone by the
 same mistake in decoding, and no test would see it.
