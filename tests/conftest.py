@@ -54,7 +54,17 @@ SLOW = frozenset(
             "rows",
         ),
         *("kill", "ledger_damage", "ledger_gone", "many_instances", "members", "migrations", "outcomes"),
-        *("pages", "planning", "reasons", "receipt", "rotation", "samples", "any_people", "terminal"),
+        *(
+            "pages",
+            "planning",
+            "reasons",
+            "receipt",
+            "rotation",
+            "samples",
+            "serve_command",
+            "any_people",
+            "terminal",
+        ),
     )
 )
 """Files that take long as a whole: their tests start or kill processes, run every command of the pages, or

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
+
+import pytest
 
 from tests.conftest import SAMPLES
 
@@ -30,3 +33,12 @@ def test_the_benchmarks_fill_their_table() -> None:
     for row in rows:
         assert re.search(r"\d|not installed", row.split(" | ", 1)[1]), row
     assert re.search(r"20\d\d-\d\d-\d\d, \d+ cores .*, Python 3", done.stdout)
+
+
+def test_the_load_of_the_server_is_measured() -> None:
+    """The benchmark itself checks that every call is in the store."""
+    if find_spec("pycurl") is None:
+        pytest.skip("needs pycurl")
+    words = [sys.executable, "-m", "tests.benchmarks.serve", "200", "1"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=SAMPLES.parent, check=True)
+    assert re.search(r"kept \d+\.\d\d, with the stream open \d+\.\d\d; \d+ MiB", done.stdout)

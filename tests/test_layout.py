@@ -44,7 +44,8 @@ MAY_IMPORT = {
     "config": FOUNDATION | STAGES | {"destinations", "rejects"},
     "run": FOUNDATION | STAGES | {"destinations", "rejects", "config", "standin"},
     "compare": FOUNDATION | STAGES | {"config", "run"},
-    "cli": FOUNDATION | STAGES | {"destinations", "rejects", "config", "run", "compare", "standin"},
+    "serve": FOUNDATION | STAGES | {"config", "run", "compare", "standin"},
+    "cli": FOUNDATION | STAGES | {"destinations", "rejects", "config", "run", "compare", "serve", "standin"},
 }
 """Folder (or module at the top) → those that it may import. Imports go downward only."""
 

@@ -97,10 +97,12 @@ def test_sites_are_named_if_there_are_several(km: Command, log: Path) -> None:
 def test_a_run_on_the_local_store_names_it_at_its_end(km: Command, log: Path, tmp_path: Path) -> None:
     """As a command that can be copied."""
     out = km("import", log, "--to", "local", "-v").ended(0).out
-    assert out.endswith("look at it: km-cli show --to local\n")
+    assert out.endswith("look at it: km-cli show --to local\nin a browser: km-cli serve\n")
     place = tmp_path / "my store.db"
     out = km("import", log, "--to", f"local:{place}", "-v").ended(0).out
-    assert out.endswith(f"look at it: km-cli show --to 'local:{place}'\n")
+    assert out.endswith(
+        f"look at it: km-cli show --to 'local:{place}'\nin a browser: km-cli serve --store '{place}'\n"
+    )
     assert "Signed Up" in km("show", "--to", f"local:{place}").ended(0).out
 
 

@@ -204,7 +204,7 @@ def test_threads_share_a_store(store: Store) -> None:
 
 
 def test_caches_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("km_cli.standin.store._MOST_CACHED", 2)
+    monkeypatch.setattr("km_cli.standin.keeping._MOST_CACHED", 2)
     requests = [call(_p=f"p{n}", _n=f"n{n}", _t=T + 60 * n) for n in range(10)]
     for _ in range(2):
         for request in requests:

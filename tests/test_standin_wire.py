@@ -143,7 +143,8 @@ def test_what_was_encoded_is_what_is_kept(
 ) -> None:
     form = urlencode({"_k": "K", "_p": person, "_n": event, "_t": T, "_d": 1} | properties)
     request = ("/e", form.encode()) if posted else (f"/e?{form}", b"")
-    hit = Hit("e", "K", plain(person), event, T, tuple(properties.items()), ())
+    changed = () if plain(person) == person else (person,)
+    hit = Hit("e", "K", plain(person), event, T, tuple(properties.items()), (), (), changed)
     assert decode(*request) == hit
     with fresh() as store:
         store.receive([request])

@@ -34,6 +34,7 @@ _COMMANDS = {
     "retry": "km_cli.cli.retry",
     "show": "km_cli.cli.show",
     "ledger": "km_cli.cli.ledger_",
+    "serve": "km_cli.cli.serve",
     "rules": "km_cli.cli.rules",
     "init": "km_cli.cli.init",
     "config": "km_cli.cli.config_",

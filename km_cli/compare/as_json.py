@@ -22,7 +22,7 @@ def as_json(found: Comparison) -> dict[str, Any]:
             "within_seconds": found.funnel.within,
             "proposed": found.is_proposed,
         },
-        "personas": {one.persona: _persona(one, found.by) for one in found.personas},
+        "personas": {one.persona: persona_object(one, found.by) for one in found.personas},
         "differences": {one.persona: _differences(one) for one in found.differences},
         "strategies": {one.name: _strategy(one, found.plans) for one in found.strategies},
         "recommendation": found.recommendation._asdict() if found.recommendation else None,
@@ -38,7 +38,8 @@ def _funnel(funnel: CountedFunnel) -> dict[str, Any]:
     }
 
 
-def _persona(one: PersonaFunnel, by: str) -> dict[str, Any]:
+def persona_object(one: PersonaFunnel, by: str) -> dict[str, Any]:
+    """Return the funnel of one persona; with `by`, also for the values of that property."""
     found = {"identities": one.identities, **_funnel(one.funnel)}
     if one.in_force is not None:
         found["in_force"] = {"left_out": list(one.left_out), **_short(one.in_force)}

@@ -84,6 +84,13 @@ def sites_named(config: KmToml, folder: Path, names: Collection[str], site: str 
     return {name: _site(name, config, folder, first, second) for name in names if name in known}
 
 
+def make_sites(config: KmToml, folder: Path) -> tuple[Site, ...]:
+    """Return all sites of km.toml, or the two usual ones if it names none. Raises UsageError."""
+    first, second = _first_two(config, "")
+    names = tuple(config.sites) or (first, second)
+    return tuple(_site(name, config, folder, first, second) for name in names)
+
+
 def _first_two(config: KmToml, site: str) -> tuple[str, str]:
     """Return the names of the first site, and of the site for accounts in the strategy `sites`.
 

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -14,8 +14,9 @@ from km_cli.standin.wire import fold
 _IDENTITIES: Final = """SELECT coalesce(p.leader, p.id) AS who, o.key, p.identity
 FROM kept_people p JOIN kept_products o ON o.id = p.product
 WHERE who IN (SELECT person FROM kept_minutes) ORDER BY who, p.identity"""
-_FOUND: Final = """SELECT coalesce(p.leader, p.id) FROM kept_people p
-WHERE p.identity = ? AND coalesce(p.leader, p.id) IN (SELECT person FROM kept_minutes) ORDER BY p.product"""
+_FOUND: Final = """SELECT coalesce(p.leader, p.id) FROM kept_products o
+CROSS JOIN kept_people p ON p.product = o.id AND p.identity = ?
+WHERE EXISTS (SELECT 1 FROM kept_minutes WHERE person = coalesce(p.leader, p.id)) ORDER BY o.id"""
 _ONE: Final = """SELECT p.id, o.key, p.identity FROM kept_people p JOIN kept_products o ON o.id = p.product
 WHERE p.id = ?1 OR p.leader = ?1 ORDER BY p.identity"""
 _ALIKE: Final = """SELECT DISTINCT identity FROM kept_people
@@ -31,6 +32,12 @@ UNION ALL SELECT r.second, n.id, n.shown, r.value FROM kept_minutes m CROSS JOIN
 ON r.second BETWEEN m.minute * 60 AND m.minute * 60 + 59 AND r.person = m.person
 JOIN kept_names n ON n.id = r.name WHERE m.person = ?1
 ORDER BY 1, 3"""
+# In order of time, by the key of the table.
+_NAMED: Final = """SELECT r.person, r.second, n.id, n.folded FROM kept_events r
+JOIN kept_names n ON n.id = r.name WHERE n.kind = 'event' AND n.folded IN ({0}) ORDER BY r.second"""
+_TOO_MANY_OF_ALL: Final = (
+    f"SELECT person, name, n - {MOST_INSTANCES} FROM kept_instances WHERE n > {MOST_INSTANCES}"
+)
 _SPAN: Final = "SELECT min(second), max(second) FROM kept_events"
 
 
@@ -67,13 +74,20 @@ class Looker:
 
     def __init__(self, path: Path) -> None:
         """Open the file. Raises sqlite3.Error if there is no store in it."""
-        self._db = _open(path)
+        self._db = open_to_read(path)
         try:
             self._db.execute("BEGIN")
             self._db.execute("SELECT 1 FROM kept_instances LIMIT 1").fetchone()
         except sqlite3.Error:
             self._db.close()
             raise
+
+    @classmethod
+    def over(cls, db: sqlite3.Connection) -> Self:
+        """Return a looker over a connection that sees one state already. The caller closes it."""
+        looker = cls.__new__(cls)
+        looker._db = db
+        return looker
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +125,17 @@ class Looker:
         first, last = self._db.execute(_SPAN).fetchone()
         return None if first is None else (first, last)
 
+    def named(self, names: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+        """Yield (person, second, place in `names`) for the events of these names, in order of time."""
+        places = {fold(name).casefold(): place for place, name in enumerate(names)}
+        left_out = {(person, name): n for person, name, n in self._db.execute(_TOO_MANY_OF_ALL)}
+        query = _NAMED.format(", ".join("?" * len(places)))
+        for person, second, name, folded in self._db.execute(query, list(places)):
+            if left := left_out.get((person, name)):
+                left_out[person, name] = left - 1
+            else:
+                yield person, second, places[folded]
+
     def timeline(self, person: int) -> Iterator[Moment]:
         """Yield the seconds of a person in which something happened, in order of time."""
         left_out = dict(self._db.execute(_TOO_MANY, (person,)).fetchall())
@@ -126,12 +151,19 @@ class Looker:
             yield Moment(second, tuple(events), tuple(properties))
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    """Open a file for reading only; in a folder that cannot be written, as a file that never changes."""
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open a file for reading only; in a folder that cannot be written, as a file that never changes.
+
+    Threads may share the connection, one at a time.
+    """
     place = path.absolute().as_uri()
     if not os.access(path.parent, os.W_OK):
-        return sqlite3.connect(f"{place}?mode=ro&immutable=1", uri=True, isolation_level=None)
-    return sqlite3.connect(f"{place}?mode=ro", uri=True, timeout=30, isolation_level=None)
+        return sqlite3.connect(
+            f"{place}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
+        )
+    return sqlite3.connect(
+        f"{place}?mode=ro", uri=True, timeout=30, isolation_level=None, check_same_thread=False
+    )
 
 
 def _person(rows: list[Any]) -> KeptPerson:

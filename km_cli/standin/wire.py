@@ -18,7 +18,7 @@ class Hit(NamedTuple):
     `person` is folded (D4). `name` is the event's name as sent; of an alias it is the other identity, folded,
     and of a set it is "". `second` is None if the time of arrival counts. `properties` are in the order sent,
     with their names as sent, and a name may come twice. `dropped` has a reason for each property that could
-    not be kept.
+    not be kept, and `dropped_names` its name. `changed` are the identities, as sent, that D4 changed.
     """
 
     kind: Kind
@@ -28,6 +28,8 @@ class Hit(NamedTuple):
     second: int | None
     properties: tuple[tuple[str, str], ...]
     dropped: tuple[str, ...]
+    dropped_names: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 class Ignored(NamedTuple):
@@ -42,19 +44,33 @@ class _WrongError(Exception):
 
 def decode(path: str, body: bytes = b"") -> Hit | Ignored:
     """Decode a request. `path` has the query, `body` is an urlencoded form or empty. It never raises."""
+    kind, text = _split(path, body)
+    if kind not in ("e", "s", "a"):
+        return Ignored("no such call")
+    special, properties, dropped = _parameters(text)
+    try:
+        return _hit(cast(Kind, kind), special, tuple(properties), dropped)
+    except _WrongError as wrong:
+        return Ignored(str(wrong))
+
+
+def all_parameters(path: str, body: bytes = b"") -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return the key of a request, and all other parameters as they were sent. It never raises."""
+    _, text = _split(path, body)
+    pairs = [part.partition("=")[::2] for part in filter(None, text.replace("+", " ").split("&"))]
+    parameters = [(unquote(name), unquote(value)) for name, value in pairs]
+    key = next((value for name, value in reversed(parameters) if name == "_k"), "")
+    return key, tuple(pair for pair in parameters if pair[0] != "_k")
+
+
+def _split(path: str, body: bytes) -> tuple[str, str]:
+    """Return the last part of a path, and the query and the form as one text."""
     if not path.isascii():  # a lone surrogate can be neither sent nor stored
         path = path.encode("utf-8", "replace").decode()
     call, _, text = path.partition("?")
     if body:
         text = f"{text}&{body.decode('utf-8', 'replace')}"
-    kind = call.rpartition("/")[2]
-    if kind not in ("e", "s", "a"):
-        return Ignored("no such call")
-    special, properties, dropped = _parameters(text)
-    try:
-        return _hit(cast(Kind, kind), special, tuple(properties), tuple(dropped))
-    except _WrongError as wrong:
-        return Ignored(str(wrong))
+    return call.rpartition("/")[2], text
 
 
 def fold(text: str) -> str:
@@ -66,18 +82,26 @@ def _hit(
     kind: Kind,
     special: dict[str, str],
     properties: tuple[tuple[str, str], ...],
-    dropped: tuple[str, ...],
+    dropped: list[tuple[str, str]],
 ) -> Hit:
     product = special.get("_k", "")
     if not product.strip():
         raise _WrongError("no key")
-    person = _identity(special.get("_p", ""), "person")
+    sent = special.get("_p", "")
+    person = _identity(sent, "person")
+    changed: tuple[str, ...] = () if sent == person else (sent,)
     if kind == "a":
         # Order and time of an alias do not matter (I2), and it carries no properties.
-        return Hit(kind, product, person, _identity(special.get("_n", ""), "other identity"), None, (), ())
+        sent = special.get("_n", "")
+        other = _identity(sent, "other identity")
+        changed += () if sent == other else (sent,)
+        return Hit(kind, product, person, other, None, (), (), (), changed)
     name = _event(special.get("_n", "")) if kind == "e" else ""
     second = _second(special.get("_t", "")) if special.get("_d") == "1" else None  # W2
-    return Hit(kind, product, person, name, second, properties, dropped)
+    if not dropped:
+        return Hit(kind, product, person, name, second, properties, (), (), changed)
+    reasons, names = zip(*dropped, strict=True)
+    return Hit(kind, product, person, name, second, properties, reasons, names, changed)
 
 
 def _identity(text: str, what: str) -> str:
@@ -108,11 +132,11 @@ def _second(text: str) -> int:
     return int(digits)
 
 
-def _parameters(text: str) -> tuple[dict[str, str], list[tuple[str, str]], list[str]]:
-    """Return the reserved parameters (the later of two), the properties, and why some were dropped."""
+def _parameters(text: str) -> tuple[dict[str, str], list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return the reserved parameters (the later of two), the properties, and why which were dropped."""
     special: dict[str, str] = {}
     properties: list[tuple[str, str]] = []
-    dropped: list[str] = []
+    dropped: list[tuple[str, str]] = []
     for part in filter(None, text.replace("+", " ").split("&")):  # a real plus is sent as %2B (W4)
         name, _, value = part.partition("=")
         if "%" in name:
@@ -126,7 +150,7 @@ def _parameters(text: str) -> tuple[dict[str, str], list[tuple[str, str]], list[
         ):  # nearly all properties: there is nothing to check
             properties.append((name, value))
         elif reason := _unfit(name, value):
-            dropped.append(reason)
+            dropped.append((reason, name))
         else:
             properties.append((name, value))
     return special, properties, dropped

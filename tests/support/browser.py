@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,12 @@ _ARGUMENTS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
 )
+
+ENTER, ESCAPE = "\ue007", "\ue00c"
+"""Keys by their codes in the WebDriver standard, so that tests need no Selenium to be collected."""
+
+_PATIENCE = 120
+"""Seconds until a state that a page has to reach is given up. Only a test that fails waits that long."""
 
 
 @contextmanager
@@ -48,19 +55,34 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, page: Path, *, scheme: str = "light", width: int = 1200) -> None:
-        """Open a page in a colour scheme, in a window so many pixels wide."""
+    def open(self, page: Path | str, *, scheme: str = "light", width: int = 1200) -> None:
+        """Open a file or an address in a colour scheme, in a window so many pixels wide."""
         media = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.get("about:blank")  # what the page before still asks for is not this page's doing
         for kind in ("performance", "browser"):
             self.driver.get_log(kind)
-        self.driver.get(page.as_uri())
+        self.driver.get(page.as_uri() if isinstance(page, Path) else page)
 
     def ask(self, script: str, *arguments: object) -> Any:
         """Run a script of the test in the page, and return its answer."""
         return self.driver.execute_script(script, *arguments)
+
+    def wait(self, script: str, *arguments: object) -> Any:
+        """Wait until a script has an answer that is true, and return it. A failure shows the page's text."""
+        end = time.monotonic() + _PATIENCE
+        while not (answer := self.ask(f"return {script}", *arguments)):
+            text = self.ask("return document.body.innerText")
+            assert time.monotonic() < end, f"in vain: {script}\n{text}\n{self.complaints()}"
+            time.sleep(0.02)
+        return answer
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other, wherever the focus is."""
+        for key in keys:
+            self.driver.switch_to.active_element.send_keys(key)
 
     def requests(self) -> list[str]:
         """Return the addresses that the page has asked for since it was opened."""

@@ -126,7 +126,10 @@ def _print_kept(settings: Settings, kept: Mapping[str, Any]) -> None:
             lines.append((f"  {code}", f"{count:,}", _KEPT_MEANINGS.get(code, "")))
     table(lines)
     if kept["people"]:
-        say(f"look at it: km-cli show --to {shlex.quote(settings.target.spelled)}", whole=True)
+        spelled = settings.target.spelled
+        store = "" if spelled == "local" else f" --store {shlex.quote(spelled.removeprefix('local:'))}"
+        say(f"look at it: km-cli show --to {shlex.quote(spelled)}", whole=True)
+        say(f"in a browser: km-cli serve{store}", whole=True)
 
 
 _KEPT_MEANINGS = {
