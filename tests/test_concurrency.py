@@ -262,7 +262,7 @@ def test_a_tracker_whose_capacity_changes(tracker: Tracker) -> None:
         for capacity, calls in ((500.0, 2000), (100.0, 600), (500.0, 2000)):
             behave.capacity, seen = capacity, len(tracker.seen)
             delivery.submit(calls, first=seen)
-            assert delivery.run(60.0) is None
+            assert delivery.run() is None
             found.append(max(tracker.unanswered[seen:]))
     assert max(found) < 256, "it has a line long before that"
     assert len(tracker.hits) == 4600
@@ -274,11 +274,11 @@ def test_a_tracker_that_only_becomes_slower(tracker: Tracker) -> None:
     tracker.behave = behave = Limited(500.0, 0.04)
     with delivering(tracker, adapts=True, concurrency=256) as delivery:
         delivery.submit(2000)
-        assert delivery.run(60.0) is None
+        assert delivery.run() is None
         before = max(tracker.unanswered)
         behave.latency = 0.2
         delivery.submit(600, first=2000)
-        assert delivery.run(60.0) is None
+        assert delivery.run() is None
     assert max(tracker.unanswered[2000:]) <= 1.5 * before + 1, "a last step up may still have been under way"
 
 
@@ -289,7 +289,7 @@ def test_a_tracker_that_takes_one_after_the_other(tracker: Tracker) -> None:
     tracker.behave = Limited(200.0, 0.0)
     with delivering(tracker, adapts=True, concurrency=256) as delivery:
         delivery.submit(400)
-        assert delivery.run(60.0) is None
+        assert delivery.run() is None
     assert max(tracker.unanswered) <= 16
 
 
