@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import random
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -38,7 +37,16 @@ from tests.make_ledgers import (
     wire,
 )
 from tests.support.command import Command
-from tests.support.old_ledgers import KILLED_AT_A_LINE, payloads, pending, runs, start, tracker_of, unpacked
+from tests.support.old_ledgers import (
+    KILLED_AT_A_LINE,
+    payloads,
+    pending,
+    runs,
+    start_with_room,
+    tracker_of,
+    unpacked,
+)
+from tests.support.patience import PATIENCE
 from tests.support.tracker import Tracker
 
 by_name = pytest.mark.parametrize("old", OLDS, ids=[old.id for old in OLDS])
@@ -373,9 +381,8 @@ def test_without_room_the_ledger_stays_as_it_is(tmp_path: Path, size: int) -> No
 
 def ended_with_room(old: Old, folder: Path, size: int) -> tuple[int, str]:
     """Run with files that cannot grow above so many bytes."""
-    process = start(old, folder)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
-    _, err = process.communicate(timeout=120)
+    process = start_with_room(size, old, folder)
+    _, err = process.communicate(timeout=PATIENCE)
     return process.returncode, err
 
 
