@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from km_cli.cli.monitoring.ping import Ping, check_ping
 from km_cli.errors import UsageError
 from tests.support.drawing import examples
+from tests.support.patience import PATIENCE
 from tests.support.tracker import (
     DRIP,
     ENDLESS,
@@ -43,7 +44,7 @@ def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def ping(url: str, waited: list[float] | None = None, timeout: float = 5.0) -> Ping:
+def ping(url: str, waited: list[float] | None = None, timeout: float = PATIENCE) -> Ping:
     return Ping(url, RUN, sleep=(waited if waited is not None else []).append, timeout=timeout)
 
 
