@@ -231,4 +231,4 @@ def test_without_the_library_the_hint_is_how_to_install_it(
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(UsageError, match="prometheus-client") as caught:
         check_metrics(tmp_path / "km.prom")
-    assert caught.value.hint == f"{sys.executable} -m pip install 'km-cli[metrics]'"
+    assert caught.value.hint == f"{sys.executable} -m pip install prometheus-client"
