@@ -214,8 +214,8 @@ def test_no_line_is_wider_than_its_window(
 
 def test_what_is_wrong_is_told_with_its_times() -> None:
     refused = "127.0.0.1:80 refuses connections"
-    assert trouble_text(Trouble(refused, 88.0, 105.0), 100.0) == f"{refused} since 12 s, next try in 5 s"
-    assert trouble_text(Trouble(refused, -200.0, None), 100.0) == f"{refused} since 5 min, trying again now"
+    assert trouble_text(Trouble(refused, 88.0, 105.0), 100.0) == f"{refused} for 12 s, next try in 5 s"
+    assert trouble_text(Trouble(refused, -200.0, None), 100.0) == f"{refused} for 5 min, trying again now"
     assert (
         trouble_text(Trouble("HTTP 429 Too Many Requests", 99.0, 140.0, is_asked=True), 100.0)
         == "asked to wait 40 s (Retry-After): HTTP 429 Too Many Requests"

@@ -221,6 +221,20 @@ def test_strict_looks_through_the_log_once_and_before_it_asks(km: Command, log: 
     assert "would lose, merge or change something" in " ".join(terminal.shown.split())
 
 
+@pytest.mark.parametrize("command", ["import", "backfill"])
+def test_strict_has_a_progress_where_no_question_is_asked(
+    km: Command, tracker: Tracker, log: Path, command: str
+) -> None:
+    """The rehearsal takes as long as a dry run. Each progress hides the cursor once."""
+    (km.home / "km.toml").write_text(f'[[backfill]]\nname = "log"\nfiles = ["{log}"]\n')
+    config = ("--config", km.home / "km.toml")
+    words = (command, *((log,) if command == "import" else ()), *config, "--to", tracker.url)
+    for flags, progresses in ((("--strict",), 2), ((), 1)):
+        shown = on_terminal(km, *words, *flags)
+        assert shown.code == 0
+        assert shown.raw.count("\x1b[?25l") == progresses
+
+
 def test_a_log_on_standard_input_is_asked_about_on_the_terminal(km: Command, log: Path) -> None:
     """The answer cannot come from the log."""
     with log.open("rb") as piped:
