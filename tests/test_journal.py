@@ -222,7 +222,9 @@ def test_a_name_that_no_file_has_is_refused() -> None:
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(40), deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=examples(40),
+    deadline=None,
 )
 @given(
     what=st.text(),

@@ -103,7 +103,9 @@ _LINES = st.lists(st.text() | st.text().map(_LAST.__add__)).map("\n".join)
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60), deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=examples(60),
+    deadline=None,
 )
 @given(_LINES.map(lambda text: text.encode()) | st.binary() | st.binary().map(_LAST.encode().__add__))
 @example(f"{_LAST} NaN".encode())

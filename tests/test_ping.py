@@ -206,7 +206,9 @@ def test_the_url_is_in_no_log(tracker: Tracker) -> None:
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30), deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=examples(30),
+    deadline=None,
 )
 @given(st.text(st.characters(categories=None)).map(lambda text: text * 3000))
 def test_the_text_is_sent_as_utf_8_and_cut_between_characters(tracker: Tracker, said: str) -> None:

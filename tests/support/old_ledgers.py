@@ -110,7 +110,7 @@ def start_with_room(size: int, old: Old, folder: Path) -> subprocess.Popen[str]:
 @contextmanager
 def tracker_of(old: Old, behave: Behave | None = None) -> Iterator[Tracker]:
     """Run a tracker where the ledger's was; another test may have that place for a while."""
-    for _ in range(600):
+    for _ in range(int(10 * PATIENCE)):
         tracker = Tracker(behave, address=old.address)
         try:
             tracker.start()
