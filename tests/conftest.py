@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from tests.support.bench import Bench
@@ -18,9 +18,16 @@ from tests.support.command import TRANSPORT, Command
 from tests.support.drawing import IS_CI, examples
 from tests.support.tracker import Tracker
 
-# How long an example takes says nothing: these machines are shared. In `.ci/run` a commit always gets the
-# same examples, so that a failure there is a failure of the change. All other runs draw new ones.
-settings.register_profile("km-cli", deadline=None, max_examples=examples(100), derandomize=IS_CI)
+# How long an example takes, or takes to draw, says nothing: these machines are shared. In `.ci/run` a commit
+# always gets the same examples, so that a failure there is a failure of the change. All other runs draw new
+# ones.
+settings.register_profile(
+    "km-cli",
+    deadline=None,
+    max_examples=examples(100),
+    derandomize=IS_CI,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("km-cli")
 
 SAMPLES = Path(__file__).parent.parent / "samples"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import sqlite3
 import subprocess
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import Command, Result
+from tests.support.command import Command, Result, wait_until_it_finishes
+from tests.support.patience import PATIENCE
 from tests.support.people import SITES, arrived, configure, sentences, write
-from tests.support.tracker import BAD, OK, UNAVAILABLE, Behave, Hit, Reaction, Tracker
+from tests.support.tracker import BAD, OK, UNAVAILABLE, Behave, Hit, Reaction, Tracker, held
 
 HEADER = "user,account,event,timestamp,plan,was,once"
 PEOPLE = """
@@ -311,18 +313,18 @@ def test_killed_and_resumed_every_alias_comes_after_its_data(
     configure(importer, EVERYTHING)
     rows = [f"u{n},a{n % 2},Event {n},@{n},plan {n % 2},anon{n},once{n % 2}" for n in range(30)]
     log = write(tmp_path / "log.csv", *rows, header=HEADER)
-    running: list[subprocess.Popen[str]] = []
+    running: Future[subprocess.Popen[str]] = Future()
 
     def kill(_hit: Hit, number: int) -> Reaction:
         if number == at:
-            running[0].kill()
+            running.result().kill()
         return OK
 
     tracker.behave = kill
     more = ("--allow-alias", "--batch-size", "5", "--concurrency", "4")
-    running.append(importer.start("import", log, *more))
-    running[0].communicate(timeout=60)
-    assert running[0].returncode == -signal.SIGKILL
+    running.set_result(process := importer.start("import", log, *more))
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == -signal.SIGKILL
     importer("import", log, "--allow-alias").ended(0)
     assert arrived(tracker) == sorted(
         [
@@ -365,18 +367,21 @@ def test_sites_are_drained_apart(importer: Command, tracker: Tracker, tmp_path: 
 
 
 def interrupted(command: Command, tracker: Tracker, log: Path, behave: Behave) -> Result:
-    """Import, and interrupt it when the first request arrives."""
-    running: list[subprocess.Popen[str]] = []
+    """Import, and interrupt it when the second request arrives. Then calls that are held are answered."""
+    running: Future[subprocess.Popen[str]] = Future()
 
     def interrupt(hit: Hit, number: int) -> Reaction:
-        if not number:
-            running[0].send_signal(signal.SIGINT)
+        if number == 1:
+            running.result().send_signal(signal.SIGINT)
         return behave(hit, number)
 
     tracker.behave = interrupt
-    running.append(command.start("import", log, "--allow-alias", "--concurrency", "2", "--json"))
-    out, err = running[0].communicate(timeout=60)
-    return Result(running[0].returncode, out, err).ended(130)
+    process = command.start("import", log, "--allow-alias", "--concurrency", "2", "--json")
+    running.set_result(process)
+    wait_until_it_finishes(process)
+    tracker.answer_all()
+    out, err = process.communicate(timeout=PATIENCE)
+    return Result(process.returncode, out, err).ended(130)
 
 
 def test_interrupted_an_alias_stays_for_the_next_run(
@@ -384,7 +389,7 @@ def test_interrupted_an_alias_stays_for_the_next_run(
 ) -> None:
     """What was planned counts as pending, and is sent later."""
     log = write(tmp_path / "log.csv", ALIASED, header=HEADER)
-    summary = interrupted(people, tracker, log, lambda _hit, _number: Reaction(delay=0.5)).summary
+    summary = interrupted(people, tracker, log, lambda _hit, _number: held()).summary
     assert (summary["calls"]["pending"], summary["rows"]["pending"]) == (1, 1)
     tracker.behave = None
     people("import", log, "--allow-alias").ended(0)
@@ -397,9 +402,8 @@ def test_interrupted_what_was_refused_is_counted_once(
     """An alias that goes with its refused data, beside one that still waits."""
     configure(importer, f'{PEOPLE}alias = "once"\n')
     log = write(tmp_path / "log.csv", "ada,Acme,Clicked,@0,,anon,Acme Ltd", header=HEADER)
-    slowly = Reaction(delay=0.5)
     summary = interrupted(
-        importer, tracker, log, lambda hit, _: BAD if hit.params["_p"] == "ada" else slowly
+        importer, tracker, log, lambda hit, _: BAD if hit.params["_p"] == "ada" else held()
     ).summary
     assert [summary["calls"][what] for what in ("planned", "acknowledged", "rejected", "pending")] == [
         4,

@@ -26,6 +26,7 @@ from tests.conftest import SAMPLES
 from tests.support.command import KEY, Command, Result
 from tests.support.inprocess import environment
 from tests.support.logs import COMMANDS, HEADER, ROW, said, written
+from tests.support.patience import PATIENCE
 from tests.support.tracker import OK, Hit, Reaction, Tracker
 
 
@@ -548,7 +549,7 @@ def test_a_pipe_by_name(importer: Command, tracker: Tracker, log: Path, size: in
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
         pipe.write(HEADER + "".join(rows))
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     Result(process.returncode, out, err).ended(0)
     assert {call["_p"] for call in tracker.calls()} == {"ada", "Acme", *(f"u{n}" for n in range(9))}
 
@@ -567,7 +568,7 @@ def test_a_name_that_is_no_text(importer: Command, tmp_path: Path) -> None:
 def test_closed_streams(importer: Command, tracker: Tracker, log: Path, command: str) -> None:
     """Some schedulers start it without standard streams."""
     process = importer.start(command, log, preexec_fn=lambda: os.closerange(0, 3))
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert len(tracker.seen) == (2 if command == "import" else 0)
 
@@ -580,7 +581,7 @@ def test_a_reader_that_goes_away(km: Command, tmp_path: Path) -> None:
     assert process.stderr
     with process.stderr:
         assert process.stderr.read() == ""
-    assert process.wait(60) == 74
+    assert process.wait(PATIENCE) == 74
 
 
 # Places

@@ -20,7 +20,7 @@ from km_cli.delivery.policy import Policy
 from km_cli.model import Answer, AnswerKind
 from tests.support import tracker as t
 from tests.support.command import Command
-from tests.support.delivering import delivering
+from tests.support.delivering import Hands, delivering
 from tests.support.drawing import examples
 from tests.support.tracker import Hit, Reaction, Tracker
 from tests.support.virtual import planned_calls
@@ -262,35 +262,31 @@ def test_a_tracker_whose_capacity_changes(tracker: Tracker) -> None:
         for capacity, calls in ((500.0, 2000), (100.0, 600), (500.0, 2000)):
             behave.capacity, seen = capacity, len(tracker.seen)
             delivery.submit(calls, first=seen)
-            assert delivery.run(60.0) is None
+            assert delivery.run() is None
             found.append(max(tracker.unanswered[seen:]))
     assert max(found) < 256, "it has a line long before that"
     assert len(tracker.hits) == 4600
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("transport")
-def test_a_tracker_that_only_becomes_slower(tracker: Tracker) -> None:
-    tracker.behave = behave = Limited(500.0, 0.04)
-    with delivering(tracker, adapts=True, concurrency=256) as delivery:
-        delivery.submit(2000)
-        assert delivery.run(60.0) is None
-        before = max(tracker.unanswered)
-        behave.latency = 0.2
-        delivery.submit(600, first=2000)
-        assert delivery.run(60.0) is None
-    assert max(tracker.unanswered[2000:]) <= 1.5 * before + 1, "a last step up may still have been under way"
+@pytest.mark.parametrize("is_parallel", [False, True])
+def test_more_are_in_flight_where_that_brings_more(tracker: Tracker, *, is_parallel: bool) -> None:
+    """A tracker that takes one call after the other, and one that takes all that are in flight at once.
 
+    The clock goes on with the calls that the tracker takes, however busy this machine is.
+    """
+    clock = Hands()
+    with delivering(tracker, adapts=True, concurrency=256, clock=clock) as delivery:
+        courier = delivery.pool._courier
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("transport")
-def test_a_tracker_that_takes_one_after_the_other(tracker: Tracker) -> None:
-    """Each further call in flight makes all answers slower, and none fails."""
-    tracker.behave = Limited(200.0, 0.0)
-    with delivering(tracker, adapts=True, concurrency=256) as delivery:
+        def behave(_hit: Hit, _number: int) -> Reaction:
+            clock.at += 0.02 / (courier.limit if is_parallel else START)
+            return t.OK
+
+        tracker.behave = behave
         delivery.submit(400)
-        assert delivery.run(60.0) is None
-    assert max(tracker.unanswered) <= 16
+        assert delivery.run() is None
+        assert (courier.limit > 2 * START) is is_parallel
 
 
 @pytest.mark.parametrize(("flags", "most"), [((), START), (("--concurrency", "7"), 7)])

@@ -14,6 +14,7 @@ from km_cli.config.kmtoml_file import read
 from km_cli.errors import UsageError
 from tests.support.command import Command, Result
 from tests.support.logs import said
+from tests.support.patience import PATIENCE
 from tests.support.permissions import refusable
 from tests.support.tracker import Tracker
 
@@ -49,7 +50,7 @@ def within(command: Command, folder: Path, *words: str | Path) -> Result:
     """Run a command in a folder. It must end by itself, without waiting for a FIFO."""
     process = command.start(*words, cwd=folder)
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from km_cli.ledger import Ledger, Reading, counts
@@ -35,7 +35,7 @@ steps = st.builds(
     st.integers(0, 30),
     st.sampled_from(["Paid", "Paid", "Paid", "Left"]),
     st.sampled_from(["", "pro"]),
-    st.sampled_from(["", "", "", "commit", "end the file", "reopen", "refuse"]),
+    st.sampled_from(["", "", "", "commit", "end the file", "reopen", "refuse", "abandon"]),
 )
 
 
@@ -63,6 +63,10 @@ class Naive:
         self.properties += by * sum(b"event" not in key for key in keys)
 
 
+ABANDONED = [Step("ada", second, "Paid", "", "abandon") for second in range(20)]
+
+
+@example(ABANDONED, 4, False)
 @given(st.lists(steps, min_size=20, max_size=60), st.integers(0, 4), st.booleans())
 def test_they_are_those_of_a_count_of_everything(all_steps: list[Step], busy_from: int, is_dry: bool) -> None:
     """Whenever batches, files and runs end, whatever is refused, in a dry run over a ledger too."""
@@ -100,6 +104,11 @@ def run(ledger: Ledger, path: Path, all_steps: list[Step], naive: Naive, first: 
             ledger.commit("t", reading, [])
             ledger.close()
             ledger = Ledger.open(path)
+            planner = Planner(ledger.slots, "t", reading.number, Readings())
+        elif step.then == "abandon":
+            ledger.commit("t", reading, [])
+            planner.plan(sequence_of(step._replace(second=step.second + 1000), line))
+            ledger.abandon()
             planner = Planner(ledger.slots, "t", reading.number, Readings())
         elif step.then == "refuse" and sent:
             refuse(ledger, sent.pop(len(sent) // 2), naive)

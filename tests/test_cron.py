@@ -20,6 +20,7 @@ import pytest
 
 from tests.support.command import KEY, Command
 from tests.support.installing import PROXIED, printed
+from tests.support.patience import PATIENCE
 from tests.support.tracker import Tracker
 
 pytestmark = [
@@ -62,11 +63,11 @@ class Cron:
         # Cron knows by a time in whole seconds that its tables changed: one that comes in the second in which
         # it read them, after another change in that second, would never run.
         time.sleep(1.1)
-        subprocess.run(["crontab", "-"], input=every_minute, text=True, check=True, timeout=30)
+        subprocess.run(["crontab", "-"], input=every_minute, text=True, check=True, timeout=PATIENCE)
         try:
             yield
         finally:
-            subprocess.run(["crontab", "-r"], check=True, timeout=30)
+            subprocess.run(["crontab", "-r"], check=True, timeout=PATIENCE)
 
     @contextmanager
     def mailing(self) -> Iterator[None]:
@@ -93,7 +94,7 @@ def cron(tmp_path: Path) -> Iterator[Cron]:
     """The daemon; the crontab that existed before is restored afterwards."""
     if SENDMAIL.exists() and not SENDMAIL.read_bytes().startswith(OURS.encode()):
         pytest.skip("mails would leave: there is a sendmail here")
-    kept = subprocess.run(["crontab", "-l"], capture_output=True, timeout=30)
+    kept = subprocess.run(["crontab", "-l"], capture_output=True, timeout=PATIENCE)
     daemon = None if is_running() else subprocess.Popen(["cron", "-f"])
     one = Cron(tmp_path)
     try:
@@ -101,10 +102,10 @@ def cron(tmp_path: Path) -> Iterator[Cron]:
             yield one
     finally:
         if not kept.returncode:
-            subprocess.run(["crontab", "-"], input=kept.stdout, check=True, timeout=30)
+            subprocess.run(["crontab", "-"], input=kept.stdout, check=True, timeout=PATIENCE)
         if daemon:
             daemon.terminate()
-            daemon.wait(30)
+            daemon.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -126,7 +127,9 @@ def crontab(km: Command, tracker: Tracker) -> str:
     """Print it, and write the file of the secrets as its comments say."""
     text = printed(km, km.home, "--to", tracker.url).ended(0).out
     (made,) = [line.removeprefix("#") for line in text.splitlines() if "umask" in line]
-    subprocess.run(["/bin/sh", "-c", made], env={**os.environ, "KM_API_KEY": KEY}, check=True, timeout=30)
+    subprocess.run(
+        ["/bin/sh", "-c", made], env={**os.environ, "KM_API_KEY": KEY}, check=True, timeout=PATIENCE
+    )
     return text
 
 

@@ -35,6 +35,7 @@ from km_cli.run.clock import SystemClock
 from km_cli.standin import Store
 from tests.support.delivering import KEY, SECOND, connected, planned_call, record
 from tests.support.inprocess import run
+from tests.support.patience import PATIENCE
 from tests.support.tracker import GIF, OK, Tracker, refuse
 
 FIRST, LAST = 1_230_768_000, 4_102_444_800
@@ -371,8 +372,8 @@ def test_the_certificate_must_be_trusted(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=_serve_once, args=(listener, context))
         server.start()
-        assert answer_of(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=5.0) is kind
-        server.join(5)
+        assert answer_of(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=PATIENCE) is kind
+        server.join(PATIENCE)
 
 
 def _serve_once(listener: socket.socket, context: ssl.SSLContext) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from km_cli.cli.monitoring.journal import Journal
 from tests.support.command import Command
+from tests.support.patience import PATIENCE
 from tests.support.tracker import Tracker
 
 FULL = Path("/dev/full")
@@ -40,7 +41,7 @@ def run(command: Command, *words: str | Path, out: bool = False, err: bool = Fal
             env=command.surroundings(),
             cwd=command.home,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
     said = done.stderr or ""

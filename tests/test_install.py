@@ -16,6 +16,7 @@ from km_cli.cli.schedule import systemd
 from km_cli.cli.schedule.install import Job, _program
 from tests.support.command import KEY, Command, Result
 from tests.support.installing import PROXIED, printed
+from tests.support.patience import PATIENCE
 from tests.support.tracker import Tracker
 
 AWKWARD = "a b %H 100% \"c\" 'd' $HOME `e` \\%f \\\\ ü; &#"
@@ -54,7 +55,7 @@ def by_cron(command: str, home: Path) -> Result:
     """Run it as cron does: in the home folder, with almost no environment."""
     bare = {"HOME": str(home), "LOGNAME": "me", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
-        ["/bin/sh", "-c", command], env=bare, cwd=home, capture_output=True, text=True, timeout=60
+        ["/bin/sh", "-c", command], env=bare, cwd=home, capture_output=True, text=True, timeout=PATIENCE
     )
     return Result(done.returncode, done.stdout, done.stderr)
 
@@ -242,7 +243,12 @@ def written(script: str, folder: Path) -> dict[str, str]:
     stand_in.chmod(0o700)
     script = re.sub("^folder=.*$", f"folder={shlex.quote(str(units))}", script, flags=re.MULTILINE)
     subprocess.run(
-        ["/bin/sh"], input=script, text=True, check=True, env={"PATH": f"{tools}:/usr/bin:/bin"}, timeout=60
+        ["/bin/sh"],
+        input=script,
+        text=True,
+        check=True,
+        env={"PATH": f"{tools}:/usr/bin:/bin"},
+        timeout=PATIENCE,
     )
     return {path.name: path.read_text(encoding="utf-8") for path in units.iterdir()}
 
@@ -269,7 +275,7 @@ def test_root_has_the_units_of_the_system_others_their_own(
     monkeypatch.setattr(os, "geteuid", lambda: user)
     job = Job("km-cli-backfill-x", ("/bin/km-cli", "backfill"), {}, (), None)
     script = "\n".join(systemd.unit_script_lines(job))
-    subprocess.run(["/bin/sh", "-n"], input=script, text=True, check=True, timeout=60)
+    subprocess.run(["/bin/sh", "-n"], input=script, text=True, check=True, timeout=PATIENCE)
     assert ("systemctl --user enable" in script) is (user != 0)
     assert ("/etc/systemd/system" in script) is (user == 0)
     assert ("enable-linger" in script) is (user != 0)
@@ -288,7 +294,7 @@ def test_systemd_understands_the_units(km: Command, there: Path, tmp_path: Path)
         ["systemd-analyze", "verify", *(str(tmp_path / "units" / name) for name in units)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     ours = [line for line in done.stderr.splitlines() if "km-cli" in line]
     assert (done.returncode, ours) == (0, [])

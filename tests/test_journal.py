@@ -23,6 +23,7 @@ from km_cli.cli.monitoring.reporter import Reporter
 from km_cli.errors import UsageError
 from km_cli.run.tally import Tally
 from tests.support.drawing import examples
+from tests.support.patience import PATIENCE
 from tests.support.permissions import refusable
 
 RUN = "5f4a3c2e-0000-4000-8000-000000000001"
@@ -221,7 +222,9 @@ def test_a_name_that_no_file_has_is_refused() -> None:
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(40), deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=examples(40),
+    deadline=None,
 )
 @given(
     what=st.text(),
@@ -267,7 +270,7 @@ def test_runs_that_overlap_never_mix_their_lines(tmp_path: Path) -> None:
         "for number in range(200): journal.write('line', number=number, much='x' * 9000)\n"
     )
     runs = [subprocess.Popen([sys.executable, "-c", program, str(path), name]) for name in "abc"]
-    assert [run.wait(30) for run in runs] == [0, 0, 0]
+    assert [run.wait(PATIENCE) for run in runs] == [0, 0, 0]
     read = lines(path)
     for name in "abc":
         assert [line["number"] for line in read if line["run"] == name] == list(range(200))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import resource
 import signal
 import subprocess
 from contextlib import closing
@@ -15,6 +14,7 @@ from km_cli.standin import Store
 from tests.conftest import SAMPLES
 from tests.support.command import Command
 from tests.support.oracle import expected, fold, fold_id, judged, merged
+from tests.support.patience import PATIENCE
 from tests.support.resuming import CSV, check_arrived, finished, part_of_the_samples
 from tests.support.tracker import OK, Hit, Reaction, Tracker, flaky
 
@@ -57,7 +57,7 @@ def kill_at_a_request(command: Command, log: Path, tracker: Tracker, draw: rando
     assert isinstance(behave, Kills)
     behave.at = len(tracker.seen) + draw.randrange(1, most)
     behave.process = process = command.start("import", log, *options(draw))
-    process.communicate(timeout=120)
+    process.communicate(timeout=PATIENCE)
     behave.process = None
     return process.returncode == -signal.SIGKILL
 
@@ -175,9 +175,8 @@ def test_killed_beside_the_store_many_times(tmp_path: Path, seed: int) -> None:
 
 def run_with_room(command: Command, log: Path, size: int) -> tuple[int, str]:
     """Run with files that cannot grow above so many bytes."""
-    process = command.start("import", log, "--batch-size", "50")
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
-    _, err = process.communicate(timeout=120)
+    process = command.start_with_room(size, "import", log, "--batch-size", "50")
+    _, err = process.communicate(timeout=PATIENCE)
     return process.returncode, err
 
 

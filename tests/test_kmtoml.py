@@ -14,6 +14,7 @@ from km_cli.config.people import make_people
 from km_cli.errors import UsageError
 from km_cli.rules import CATALOGUE
 from tests.support.command import KEY, Command
+from tests.support.patience import PATIENCE
 from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, write
 from tests.support.tracker import OK, UNAVAILABLE, Tracker
 
@@ -136,7 +137,7 @@ def test_it_is_found_in_this_folder_and_local_lies_beside_it(km: Command, tmp_pa
     del km.environment["KM_CLI_CONFIG"]
     write(folder / "log.csv", "ada,Acme,In,@0")
     process = km.start("import", "log.csv", cwd=folder)
-    assert process.communicate(timeout=60) == ("", "")
+    assert process.communicate(timeout=PATIENCE) == ("", "")
     assert (folder / "store.db").exists()
 
 

@@ -14,7 +14,16 @@ import km_cli
 
 ROOT = Path(km_cli.__file__).parent
 
-FOUNDATION = {"model", "protocols", "errors", "kissmetrics", "memory", "json_text", "toml_text"}
+FOUNDATION = {
+    "model",
+    "protocols",
+    "errors",
+    "kissmetrics",
+    "memory",
+    "json_text",
+    "toml_text",
+    "install_hint",
+}
 STAGES = {
     "inputs",
     "mapping",
@@ -35,6 +44,7 @@ MAY_IMPORT = {
     "memory": set(),
     "json_text": set(),
     "toml_text": set(),
+    "install_hint": set(),
     **dict.fromkeys(STAGES, FOUNDATION),
     "inference": FOUNDATION | {"mapping"},  # it reads values as the mapping would
     "exports": FOUNDATION | {"mapping"},  # its tables fill in what the mapping leaves open

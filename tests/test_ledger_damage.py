@@ -15,6 +15,7 @@ import pytest
 from km_cli.standin import Store
 from tests.support.command import Command, Result
 from tests.support.logs import COMMANDS, said
+from tests.support.patience import PATIENCE
 from tests.support.tracker import OK, Tracker, refuse
 
 HEADER = "user,account,event,timestamp,plan\n"
@@ -68,7 +69,7 @@ def test_what_is_no_file_is_refused(importer: Command, tracker: Tracker, log: Pa
     before = sorted(os.listdir(log.parent))
     for verb in COMMANDS:
         process = importer.start(verb, "log.csv", "--ledger", name, cwd=log.parent)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         said(Result(process.returncode, out, err).ended(73), "--ledger")
     assert sorted(os.listdir(log.parent)) == before
     assert tracker.seen == []

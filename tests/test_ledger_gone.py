@@ -6,13 +6,13 @@ import errno
 import fcntl
 import os
 import random
-import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from km_cli.ledger import Ledger
 from tests.support.command import Command, Result
 from tests.support.logs import said
 from tests.support.old_ledgers import KILLED_AT_A_LINE
+from tests.support.patience import PATIENCE
 from tests.support.tracker import OK, Hit, Reaction, Tracker, refuse
 
 HEADER = "user,account,event,timestamp,plan\n"
@@ -139,9 +140,8 @@ def test_killed_while_it_is_created_it_is_new_or_whole(
 def test_without_room_for_a_new_one_there_is_none(
     importer: Command, tracker: Tracker, log: Path, size: int
 ) -> None:
-    process = importer.start("import", log)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
-    out, err = process.communicate(timeout=60)
+    process = importer.start_with_room(size, "import", log)
+    out, err = process.communicate(timeout=PATIENCE)
     said(Result(process.returncode, out, err).ended(73), "make room")
     assert tracker.seen == []
     importer("import", log).ended(0)
@@ -196,11 +196,11 @@ def test_a_run_that_finds_nothing_new_notes_only_itself(importer: Command, log: 
 
 
 def test_a_killed_run_leaves_word_of_it(importer: Command, tracker: Tracker, log: Path) -> None:
-    running: list[subprocess.Popen[str]] = []
-    tracker.behave = Meddles(10, lambda: running[0].kill())
+    running: Future[subprocess.Popen[str]] = Future()
+    tracker.behave = Meddles(10, lambda: running.result().kill())
     process = importer.start("import", log)
-    running.append(process)
-    process.communicate(timeout=60)
+    running.set_result(process)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == -signal.SIGKILL
     lock = importer.state / "ledger.db.lock"
     assert lock.read_text().strip() == str(process.pid)

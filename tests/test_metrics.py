@@ -103,7 +103,9 @@ _LINES = st.lists(st.text() | st.text().map(_LAST.__add__)).map("\n".join)
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60), deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=examples(60),
+    deadline=None,
 )
 @given(_LINES.map(lambda text: text.encode()) | st.binary() | st.binary().map(_LAST.encode().__add__))
 @example(f"{_LAST} NaN".encode())
@@ -155,11 +157,13 @@ def test_node_exporter_may_read_it_at_every_moment(tmp_path: Path) -> None:
 
     reader = threading.Thread(target=look)
     reader.start()
-    for _ in range(100):
+    writes = 0
+    while writes < 100 or (looks < 100 and reader.is_alive()):
         assert write_metrics(path, WELL)
+        writes += 1
     done.set()
     reader.join()
-    assert looks > 1
+    assert looks >= 100
     assert odd == []
     assert [file.name for file in tmp_path.iterdir()] == ["km.prom"]
 
@@ -229,4 +233,4 @@ def test_without_the_library_the_hint_is_how_to_install_it(
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(UsageError, match="prometheus-client") as caught:
         check_metrics(tmp_path / "km.prom")
-    assert caught.value.hint == f"{sys.executable} -m pip install 'km-cli[metrics]'"
+    assert caught.value.hint == f"{sys.executable} -m pip install prometheus-client"

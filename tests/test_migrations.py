@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import random
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from km_cli.ledger import Ledger
+from km_cli.ledger.format_4_record import RecordCall, RecordRow, pack_record
 from km_cli.ledger.migrations import STEPS, backup_of, migrate, run
 from km_cli.ledger.runs import NO_RUN
 from km_cli.ledger.schema import VERSION
@@ -38,7 +38,16 @@ from tests.make_ledgers import (
     wire,
 )
 from tests.support.command import Command
-from tests.support.old_ledgers import KILLED_AT_A_LINE, payloads, pending, runs, start, tracker_of, unpacked
+from tests.support.old_ledgers import (
+    KILLED_AT_A_LINE,
+    payloads,
+    pending,
+    runs,
+    start_with_room,
+    tracker_of,
+    unpacked,
+)
+from tests.support.patience import PATIENCE
 from tests.support.tracker import Tracker
 
 by_name = pytest.mark.parametrize("old", OLDS, ids=[old.id for old in OLDS])
@@ -272,7 +281,7 @@ def test_damage_gets_no_new_check_sum(tmp_path: Path, statement: str) -> None:
     left = pending(folder)
     with tracker_of(old) as tracker:
         for result in runs(old, folder):
-            assert "damaged" in result.ended(73).err
+            assert "a value in its table 'outbox' is not what km-cli wrote there" in result.ended(73).err
         assert tracker.seen == []
     assert (pending(folder), version(folder / "ledger.db")) == (left, "3")
 
@@ -296,6 +305,30 @@ def test_instances_are_counted_on_from_format_3(tmp_path: Path, verb: str) -> No
     if verb == "import":
         assert version(backup_of(folder / "ledger.db", 3)) == "3"
         assert version(folder / "ledger.db") == str(VERSION)
+
+
+# A record of format 4, byte by byte
+
+
+RECORD = bytes.fromhex(
+    "0000000000000006000000000000000000000000000000030000000000000004"
+    "0000000800000022000000036cc3b6672e637376"
+    "5b22746f6b222c205b2275736572225d2c205b2261222c202262225d2c20222c225d726177"
+    "000000040000000f000000006553f100000000037070707070707070646464646464646408747474747474747475736572"
+    "2f653f5f703d616461265f6e3d496e"
+    "000100070000000a000000006553f1000000000071717171717171716565656565656565000000000000000000"
+    "6163636f756e742f653f5f703d41636d653522e796"
+)
+
+
+def test_the_step_to_format_4_writes_what_format_4_has() -> None:
+    """Whatever becomes of the records of later formats, the steps behind this one know these bytes."""
+    calls = [
+        RecordCall("user", b"/e?_p=ada&_n=In", b"p" * 8, 1_700_000_000, 3, b"d" * 8, b"t" * 8),
+        RecordCall("account", b"/e?_p=Acme", b"q" * 8, 1_700_000_000, 0, b"e" * 8, b""),
+    ]
+    row = RecordRow(6, 3, "lög.csv", 4, b"raw", '["tok",["user"],["a","b"],","]')
+    assert pack_record(7, "t", "main", row, calls) == (7, "t", "main", 2, RECORD)
 
 
 # Killed, or without room
@@ -373,9 +406,8 @@ def test_without_room_the_ledger_stays_as_it_is(tmp_path: Path, size: int) -> No
 
 def ended_with_room(old: Old, folder: Path, size: int) -> tuple[int, str]:
     """Run with files that cannot grow above so many bytes."""
-    process = start(old, folder)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
-    _, err = process.communicate(timeout=120)
+    process = start_with_room(size, old, folder)
+    _, err = process.communicate(timeout=PATIENCE)
     return process.returncode, err
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.command import KEY, Command
 from tests.support.logs import COMMANDS, HEADER, ROW, said, written
+from tests.support.patience import PATIENCE
 from tests.support.tracker import Tracker
 
 DATA = Path(__file__).parent / "data" / "exports"
@@ -45,7 +46,7 @@ def test_a_key_file_is_no_log(importer: Command, folder: Path, command: str, nam
 def test_standard_input_from_a_key_file(importer: Command, folder: Path) -> None:
     with (folder / "secret").open() as stdin:
         process = importer.start("import", "-", stdin=stdin)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert "standard input is a key file" in err
     assert OTHER not in out + err

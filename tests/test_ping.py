@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from km_cli.cli.monitoring.ping import Ping, check_ping
 from km_cli.errors import UsageError
 from tests.support.drawing import examples
+from tests.support.patience import PATIENCE
 from tests.support.tracker import (
     DRIP,
     ENDLESS,
@@ -43,7 +44,7 @@ def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def ping(url: str, waited: list[float] | None = None, timeout: float = 5.0) -> Ping:
+def ping(url: str, waited: list[float] | None = None, timeout: float = PATIENCE) -> Ping:
     return Ping(url, RUN, sleep=(waited if waited is not None else []).append, timeout=timeout)
 
 
@@ -205,7 +206,9 @@ def test_the_url_is_in_no_log(tracker: Tracker) -> None:
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30), deadline=None
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=examples(30),
+    deadline=None,
 )
 @given(st.text(st.characters(categories=None)).map(lambda text: text * 3000))
 def test_the_text_is_sent_as_utf_8_and_cut_between_characters(tracker: Tracker, said: str) -> None:

@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Timer
 
@@ -20,6 +20,7 @@ from km_cli.run.interrupts import start_thread
 from tests.support import tracker as t
 from tests.support.command import KEY, Command, Result
 from tests.support.nightly import Logs, Nights
+from tests.support.patience import PATIENCE
 from tests.support.tracker import OK, UNAVAILABLE, Hit, Reaction, Tracker, held, refuse
 
 NOWHERE = "https://127.0.0.1:9"
@@ -57,7 +58,7 @@ def limited(importer: Command, log: Path, kind: int, number: int, concurrency: i
         str(concurrency),
         preexec_fn=lambda: resource.setrlimit(kind, (number, number)),
     )
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     return Result(process.returncode, out, err)
 
 
@@ -113,7 +114,10 @@ def test_a_run_whose_time_is_up_says_what_it_waited_for(
     journal = tmp_path / "journal"
     with Tracker() as monitor:
         told = ("--log", journal, "--ping", f"{monitor.url}/uuid")
-        result = nights("--max-time", "3", *told).ended(75)
+        for seconds in ("3", "30"):  # A busy machine may not come to send anything in so short a time.
+            result = nights("--max-time", seconds, *told).ended(75)
+            if "attempt" in result.err:
+                break
         said = monitor.seen[-1].body.decode()
     assert "the time is up" in result.err
     for words in (result.err, journal.read_text(), said):
@@ -210,17 +214,19 @@ def _greeter() -> Iterator[str]:
     """A server that speaks first, and no TLS."""
 
     def greet(listener: socket.socket) -> None:
-        for _ in range(2):
-            peer, _ = listener.accept()
-            with peer:
-                peer.sendall(b"220 mail.example ESMTP\r\n")
-                peer.recv(65_536)
+        with suppress(OSError):  # In the end the listener is closed.
+            while True:
+                peer, _ = listener.accept()
+                with peer, suppress(ConnectionError):
+                    peer.sendall(b"220 mail.example ESMTP\r\n")
+                    peer.recv(65_536)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=greet, args=(listener,), daemon=True)
         server.start()
         yield f"127.0.0.1:{listener.getsockname()[1]}"
-        server.join(5)
+        listener.shutdown(socket.SHUT_RDWR)
+        server.join()
 
 
 # Too little of what the system gives
@@ -273,7 +279,7 @@ def _echoing(status: int, *, after: int = 0) -> Iterator[str]:
     """
 
     def serve(peer: socket.socket) -> None:
-        with peer:
+        with peer, suppress(ConnectionError):
             while data := peer.recv(65_536):
                 seen.append(data)
                 taken = len(seen) <= after

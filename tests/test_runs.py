@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import Future
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from km_cli.ledger import Ledger, ledger
 from km_cli.ledger.runs import NO_RUN, RunRecord
 from km_cli.ledger.sent import Sent
 from tests.support.command import Command
+from tests.support.patience import PATIENCE
 from tests.support.people import ACCOUNT_KEY, SITES, configure, write
 from tests.support.tracker import BAD, OK, UNAVAILABLE, Hit, Reaction, Tracker, refuse
 
@@ -107,17 +110,17 @@ def test_how_a_run_ended_is_known(importer: Command, tracker: Tracker, tmp_path:
 
 
 def test_a_killed_run_is_found_by_the_next_one(importer: Command, tracker: Tracker, log: Path) -> None:
-    running = []
+    running: Future[subprocess.Popen[str]] = Future()
 
     def kill(_hit: Hit, number: int) -> Reaction:
         if number == 2:
-            running[0].kill()
+            running.result().kill()
         return OK
 
     tracker.behave = kill
-    running.append(importer.start("import", log, "--batch-size", "1", "--concurrency", "1"))
-    running[0].communicate(timeout=60)
-    assert running[0].returncode == -signal.SIGKILL
+    running.set_result(process := importer.start("import", log, "--batch-size", "1", "--concurrency", "1"))
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == -signal.SIGKILL
     (run,) = runs(importer)
     assert (run.ended, run.exit, run.is_killed) == (None, None, False)
     assert run.counts["calls"]["planned"] > 0

@@ -26,12 +26,14 @@ from km_cli.inputs import Source, open_reader
 from km_cli.model import Trouble
 from km_cli.run.tally import Tally
 from tests.support.command import Command
+from tests.support.delivering import Hands
 from tests.support.logs import written
 from tests.support.packing import PACKS
+from tests.support.patience import PATIENCE
 from tests.support.screen import Screen, columns_of
 from tests.support.screens import check_screen
 from tests.support.terminal import Terminal, on_terminal
-from tests.support.tracker import OK, Tracker, too_many
+from tests.support.tracker import OK, Tracker, held, too_many
 
 WIDTHS = (40, 80, 120)
 ASKED = "? [y/N] "
@@ -157,7 +159,7 @@ def test_a_look_ahead_that_is_ended_from_outside_leaves_the_keyboard_as_it_was(
     terminal.until("Enter: ask now")
     assert not terminal.echoes, "Enter would move the progress"
     terminal.process.terminate()
-    assert terminal.process.wait(60) == -signal.SIGTERM
+    assert terminal.process.wait(PATIENCE) == -signal.SIGTERM
     assert terminal.echoes
     assert not (km.home / "state").exists()
 
@@ -212,8 +214,8 @@ def test_no_line_is_wider_than_its_window(
 
 def test_what_is_wrong_is_told_with_its_times() -> None:
     refused = "127.0.0.1:80 refuses connections"
-    assert trouble_text(Trouble(refused, 88.0, 105.0), 100.0) == f"{refused} since 12 s, next try in 5 s"
-    assert trouble_text(Trouble(refused, -200.0, None), 100.0) == f"{refused} since 5 min, trying again now"
+    assert trouble_text(Trouble(refused, 88.0, 105.0), 100.0) == f"{refused} for 12 s, next try in 5 s"
+    assert trouble_text(Trouble(refused, -200.0, None), 100.0) == f"{refused} for 5 min, trying again now"
     assert (
         trouble_text(Trouble("HTTP 429 Too Many Requests", 99.0, 140.0, is_asked=True), 100.0)
         == "asked to wait 40 s (Retry-After): HTTP 429 Too Many Requests"
@@ -222,18 +224,6 @@ def test_what_is_wrong_is_told_with_its_times() -> None:
 
 def test_times_are_written_as_a_clock_shows_them() -> None:
     assert [clock_time(seconds) for seconds in (0.2, 59.6, 754, 3723)] == ["0:00", "1:00", "12:34", "1:02:03"]
-
-
-class Hands:
-    """A clock whose hands a test moves."""
-
-    at = 0.0
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
 
 
 def test_percent_counts_acknowledged_calls_and_only_those_of_this_run(folder: Path) -> None:
@@ -285,13 +275,10 @@ def test_an_outage_is_named_on_the_screen_while_it_lasts(
 ) -> None:
     """Then the tracker comes back, and all is sent."""
     path = written(folder, "".join(f"u{n},a{n},In,{1_700_000_000 + n},\n" for n in range(500)))
-    tracker.latency = 0.01
     terminal = Terminal(
         km, "import", path, "--to", tracker.url, columns=columns, environment={"TERM": "xterm"}
     )
-    while len(tracker.seen) < 30:
-        time.sleep(0.01)
-    tracker.stop()
+    fails_in_the_middle(tracker)
     terminal.until("refuses connections")
     tracker.start()
     assert terminal.ended() == 0
@@ -301,10 +288,11 @@ def test_an_outage_is_named_on_the_screen_while_it_lasts(
 
 @pytest.mark.slow
 def test_a_wait_that_is_asked_for_is_told(km: Command, tracker: Tracker, folder: Path) -> None:
-    tracker.behave = lambda _hit, number: too_many("3") if number == 2 else OK
+    tracker.behave = lambda _hit, number: too_many("3") if number >= 2 else OK
     path = written(folder, "".join(f"u{n},a{n},In,{1_700_000_000 + n},\n" for n in range(50)))
     terminal = Terminal(km, "import", path, "--to", tracker.url, columns=80, environment={"TERM": "xterm"})
     terminal.until("(Retry-After): HTTP 429 Too Many Requests")
+    tracker.behave = None
     assert "asked to wait" in terminal.shown
     assert terminal.ended() == 0
 
@@ -314,15 +302,21 @@ def test_a_terminal_that_cannot_move_its_cursor_is_told_of_an_outage_once(
     km: Command, tracker: Tracker, folder: Path
 ) -> None:
     path = written(folder, "".join(f"u{n},a{n},In,{1_700_000_000 + n},\n" for n in range(500)))
-    tracker.latency = 0.01
     terminal = Terminal(km, "import", path, "--to", tracker.url, columns=80)
-    while len(tracker.seen) < 30:
-        time.sleep(0.01)
-    tracker.stop()
+    fails_in_the_middle(tracker)
     terminal.until("refuses connections")
     tracker.start()
     assert terminal.ended() == 0
     assert terminal.shown.count("refuses connections") == 1
+
+
+def fails_in_the_middle(tracker: Tracker) -> None:
+    """Stop the tracker when it has answered thirty calls. It answers no more, or the run might end before."""
+    tracker.behave = lambda _hit, number: held() if number >= 30 else OK
+    while len(tracker.seen) <= 30:
+        time.sleep(0.01)
+    tracker.stop()
+    tracker.behave = None
 
 
 def seen(terminal: Terminal, columns: int) -> str:

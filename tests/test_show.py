@@ -15,7 +15,7 @@ from km_cli.standin import Looker, Store
 from tests.support.command import Command
 from tests.support.permissions import refusable
 from tests.support.terminal import Terminal
-from tests.support.tracker import Tracker
+from tests.support.tracker import OK, Tracker, refuse
 
 HEADER = "timestamp,user,account,event,plan\n"
 LOG = (
@@ -92,6 +92,31 @@ def test_sites_are_named_if_there_are_several(km: Command, log: Path) -> None:
     km("import", log, "--to", "local", "--strategy", "sites").ended(0)
     out = km("show", "--to", "local").ended(0).out
     assert "  account, accounts  1  with 3 events, 3 property values\n  user, main         4  " in out
+
+
+def test_calls_that_are_pending_are_not_called_sent(km: Command, tracker: Tracker, log: Path) -> None:
+    """None acknowledged, then some: the counts of the ledger have all that was planned."""
+    own = ("--to", tracker.url)
+    tracker.behave = lambda _hit, _number: refuse(403)
+    km("import", log, *own).ended(69)
+    out = km("show", *own).ended(0).out
+    assert out.startswith(
+        f"planned for {tracker.url}\n7 calls, none of them acknowledged yet: run the import again\n\npeople\n"
+    )
+    assert f"\ncalls planned for {tracker.url}\n" in km("show", *own, "--run", "LAST").ended(0).out
+    tracker.forget()
+    tracker.behave = lambda _hit, number: OK if number < 3 else refuse(403)
+    km("import", log, *own, "--concurrency", "1").ended(69)
+    assert (
+        km("show", *own)
+        .ended(0)
+        .out.startswith(
+            f"sent to {tracker.url}\n4 of 7 calls pending, and counted here: run the import again\n\npeople\n"
+        )
+    )
+    tracker.behave = None
+    km("import", log, *own).ended(0)
+    assert km("show", *own).ended(0).out.startswith(f"sent to {tracker.url}\n\npeople\n")
 
 
 def test_a_run_on_the_local_store_names_it_at_its_end(km: Command, log: Path, tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.support.command import KEY, Command
+from tests.support.patience import PATIENCE
 from tests.support.people import ACCOUNT_KEY, SITES, arrived, configure, sentences, write
 from tests.support.tracker import BAD, OK, UNAVAILABLE, Behave, Reaction, Tracker
 
@@ -234,10 +237,10 @@ def test_sites_are_drained_apart(importer: Command, tracker: Tracker, log: Path,
         tracker.behave = lambda _hit, _number: UNAVAILABLE
         importer("import", log, "--strategy", "sites", *more)
     else:
-        running: list[object] = []
-        tracker.behave = lambda _hit, _number: running[0].kill() or UNAVAILABLE  # type: ignore[attr-defined]
-        running.append(importer.start("import", log, "--strategy", "sites", *more))
-        running[0].communicate(timeout=60)  # type: ignore[attr-defined]
+        running: Future[subprocess.Popen[str]] = Future()
+        tracker.behave = lambda _hit, _number: running.result().kill() or UNAVAILABLE
+        running.set_result(process := importer.start("import", log, "--strategy", "sites", *more))
+        process.communicate(timeout=PATIENCE)
     assert left(importer) == (6, 6)
     tracker.behave = None
     tracker.forget()

@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 
 from km_cli.destinations.sockets import READ, WRITE, Epoll, Selector, Waker, Watched
+from tests.support.patience import PATIENCE
 
 needs_epoll = pytest.mark.skipif(not hasattr(select, "epoll"), reason="needs epoll")
 
@@ -36,13 +37,13 @@ def test_events_come_as_they_are_watched_for(
 ) -> None:
     one, other = pair
     watched.watch(one.fileno(), WRITE)
-    assert watched.wait(5.0) == [(one.fileno(), WRITE)]
+    assert watched.wait(PATIENCE) == [(one.fileno(), WRITE)]
     watched.watch(one.fileno(), READ)
     assert watched.wait(0.0) == []
     other.send(b"x")
-    assert watched.wait(5.0) == [(one.fileno(), READ)]
+    assert watched.wait(PATIENCE) == [(one.fileno(), READ)]
     watched.watch(one.fileno(), READ | WRITE)
-    assert watched.wait(5.0) == [(one.fileno(), READ | WRITE)]
+    assert watched.wait(PATIENCE) == [(one.fileno(), READ | WRITE)]
 
 
 def test_a_socket_that_was_left_is_not_reported_until_it_is_watched_again(
@@ -55,7 +56,7 @@ def test_a_socket_that_was_left_is_not_reported_until_it_is_watched_again(
     assert watched.wait(0.0) == []
     assert watched.wait(0.0) == []
     watched.watch(one.fileno(), READ)
-    assert watched.wait(5.0) == [(one.fileno(), READ)]
+    assert watched.wait(PATIENCE) == [(one.fileno(), READ)]
 
 
 def test_a_number_that_is_given_again_is_watched_as_another_socket(watched: Watched) -> None:
@@ -74,14 +75,14 @@ def test_a_number_that_is_given_again_is_watched_as_another_socket(watched: Watc
         with one:
             watched.watch(number, READ)
             other.send(b"x")
-            assert watched.wait(5.0) == [(number, READ)]
+            assert watched.wait(PATIENCE) == [(number, READ)]
 
 
 def test_a_closed_connection_wakes(watched: Watched, pair: tuple[socket.socket, socket.socket]) -> None:
     one, other = pair
     watched.watch(one.fileno(), READ)
     other.close()
-    ((file, events),) = watched.wait(5.0)
+    ((file, events),) = watched.wait(PATIENCE)
     assert file == one.fileno()
     assert events & READ
 
@@ -91,7 +92,7 @@ def test_a_waker_ends_the_wait(watched: Watched) -> None:
     assert watched.wait(0.0) == []
     for _ in range(3):
         waker.wake()
-    assert [file for file, _ in watched.wait(5.0)] == [waker.file]
+    assert [file for file, _ in watched.wait(PATIENCE)] == [waker.file]
     waker.drain()
     assert watched.wait(0.0) == []
     waker.close()

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.support import tracker as t
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
@@ -19,14 +20,16 @@ def session() -> Iterator[requests.Session]:
 
 
 def _connect(tracker: t.Tracker) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", int(tracker.url.rpartition(":")[2])), timeout=10)
+    return socket.create_connection(("127.0.0.1", int(tracker.url.rpartition(":")[2])), timeout=PATIENCE)
 
 
 def test_records_and_answers_a_gif(session: requests.Session) -> None:
     """Query and form body are decoded; one connection serves both."""
     with t.Tracker() as tracker:
-        got = session.get(f"{tracker.url}/e?_k=K&_p=a%2Bb%40c&_n=Signed+Up&Note=%E2%82%AC&Empty=", timeout=5)
-        session.post(f"{tracker.url}/s?_k=K", data={"_p": "é", "Plan": "x&y"}, timeout=5)
+        got = session.get(
+            f"{tracker.url}/e?_k=K&_p=a%2Bb%40c&_n=Signed+Up&Note=%E2%82%AC&Empty=", timeout=PATIENCE
+        )
+        session.post(f"{tracker.url}/s?_k=K", data={"_p": "é", "Plan": "x&y"}, timeout=PATIENCE)
     assert (got.status_code, got.headers["Content-Type"], got.content) == (200, "image/gif", t.GIF)
     assert len(t.GIF) == 43
     assert tracker.calls() == [
@@ -59,7 +62,7 @@ def test_reactions(session: requests.Session, reaction: t.Reaction, status: int 
     """Each gives its answer (None: no whole one), and is kept or not."""
     with t.Tracker(lambda _hit, _number: reaction) as tracker:
         try:
-            got = session.get(f"{tracker.url}/e?_p=a", timeout=5, allow_redirects=False).status_code
+            got = session.get(f"{tracker.url}/e?_p=a", timeout=PATIENCE, allow_redirects=False).status_code
         except requests.RequestException:
             got = None
     assert got == status
@@ -78,11 +81,11 @@ def test_a_reset_is_a_reset() -> None:
 def test_an_endless_answer(session: requests.Session, reaction: t.Reaction) -> None:
     """It goes on for as long as one reads, and stops with the connection."""
     with t.Tracker(lambda _hit, _number: reaction) as tracker:
-        with session.get(f"{tracker.url}/e?_p=a", timeout=5, stream=True) as answer:
+        with session.get(f"{tracker.url}/e?_p=a", timeout=PATIENCE, stream=True) as answer:
             chunks = answer.iter_content(65_536)
             assert all(next(chunks) for _ in range(5))
         tracker.behave = None
-        assert session.get(f"{tracker.url}/e?_p=a", timeout=5).content == t.GIF
+        assert session.get(f"{tracker.url}/e?_p=a", timeout=PATIENCE).content == t.GIF
 
 
 def test_pipelined_requests_in_pieces() -> None:
@@ -100,25 +103,24 @@ def test_stop_refuses_and_start_takes_the_same_port(session: requests.Session) -
     """A stopped tracker refuses connections and keeps what it has."""
     with t.Tracker() as tracker:
         url = tracker.url
-        session.get(f"{url}/e?_p=a", timeout=5)
+        session.get(f"{url}/e?_p=a", timeout=PATIENCE)
         tracker.stop()
         with pytest.raises(requests.ConnectionError):
-            session.get(f"{url}/e?_p=b", timeout=5)
+            session.get(f"{url}/e?_p=b", timeout=PATIENCE)
         tracker.start()
-        session.get(f"{url}/e?_p=c", timeout=5)
+        session.get(f"{url}/e?_p=c", timeout=PATIENCE)
         assert tracker.url == url
     assert [call["_p"] for call in tracker.calls()] == ["a", "c"]
 
 
 def test_stop_while_an_answer_is_owed() -> None:
     """Leaving does not wait for slow answers."""
-    with t.Tracker(latency=60) as tracker, _connect(tracker) as client:
+    with t.Tracker(latency=3600) as tracker, _connect(tracker) as client:
         client.sendall(b"GET /e?_p=a HTTP/1.1\r\n\r\n")
         while not tracker.seen:
             time.sleep(0.001)
-        begun = time.monotonic()
         tracker.stop()
-        assert time.monotonic() - begun < 30
+        assert not tracker.seen[1:]
 
 
 def test_what_behave_raises_comes_out(session: requests.Session) -> None:
@@ -128,7 +130,7 @@ def test_what_behave_raises_comes_out(session: requests.Session) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError), t.Tracker(behave) as tracker:
-        session.get(f"{tracker.url}/e?_p=a", timeout=5)
+        session.get(f"{tracker.url}/e?_p=a", timeout=PATIENCE)
 
 
 def test_flaky_is_the_same_every_time() -> None:
@@ -154,15 +156,12 @@ def _get(tracker: t.Tracker, times: int) -> None:
             client.recv(4096)
 
 
-def test_it_is_fast() -> None:
-    """Its speed must not be what a test measures; the bound is far below what it does, for slow machines."""
+def test_many_clients_at_once() -> None:
+    """Each request is recorded once, whichever connection it comes on."""
     with t.Tracker() as tracker:
-        threads = [Thread(target=_get, args=(tracker, 250)) for _ in range(8)]
-        begun = time.monotonic()
+        threads = [Thread(target=_get, args=(tracker, 50)) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        took = time.monotonic() - begun
-    assert len(tracker.hits) == 2_000
-    assert len(tracker.hits) / took > 100
+    assert sorted(int(hit.params["N"]) for hit in tracker.hits) == sorted([*range(50)] * 8)

@@ -18,8 +18,9 @@ from km_cli.ledger import Ledger
 from tests.support.command import Command
 from tests.support.logs import COMMANDS, ROW, said, written
 from tests.support.packing import PACKS
+from tests.support.patience import PATIENCE
 from tests.support.terminal import Terminal, on_terminal
-from tests.support.tracker import Tracker
+from tests.support.tracker import OK, Tracker, held
 
 
 @pytest.fixture
@@ -123,12 +124,12 @@ def test_a_terminal_that_goes_away_lets_what_is_in_flight_finish(
     log = tmp_path / "log.csv"
     rows = "".join(f"u{n},a{n},E,{1_700_000_000 + n}\n" for n in range(1000))
     log.write_text("user,account,event,timestamp\n" + rows)
-    tracker.latency = 0.1
-    terminal = Terminal(km, "import", log, "--to", tracker.url, *flags)
-    while len(tracker.seen) < 30:
+    tracker.behave = lambda _hit, number: held() if number >= 30 else OK
+    terminal = Terminal(km, "import", log, "--to", tracker.url, "--concurrency", "4", *flags)
+    while len(tracker.seen) < 34:
         time.sleep(0.01)
-    assert terminal.hang_up() == 129
-    tracker.latency = 0.0
+    assert terminal.hang_up(meanwhile=tracker.answer_all) == 129
+    tracker.behave = None
     assert len(tracker.hits) < 1000
     km("import", log, "--to", tracker.url).ended(0)
     assert len(tracker.hits) == len({hit.wire for hit in tracker.hits}) == 2000
@@ -218,6 +219,20 @@ def test_strict_looks_through_the_log_once_and_before_it_asks(km: Command, log: 
     assert terminal.ended() == 65
     assert "[y/N]" not in terminal.shown
     assert "would lose, merge or change something" in " ".join(terminal.shown.split())
+
+
+@pytest.mark.parametrize("command", ["import", "backfill"])
+def test_strict_has_a_progress_where_no_question_is_asked(
+    km: Command, tracker: Tracker, log: Path, command: str
+) -> None:
+    """The rehearsal takes as long as a dry run. Each progress hides the cursor once."""
+    (km.home / "km.toml").write_text(f'[[backfill]]\nname = "log"\nfiles = ["{log}"]\n')
+    config = ("--config", km.home / "km.toml")
+    words = (command, *((log,) if command == "import" else ()), *config, "--to", tracker.url)
+    for flags, progresses in ((("--strict",), 2), ((), 1)):
+        shown = on_terminal(km, *words, *flags)
+        assert shown.code == 0
+        assert shown.raw.count("\x1b[?25l") == progresses
 
 
 def test_a_log_on_standard_input_is_asked_about_on_the_terminal(km: Command, log: Path) -> None:
@@ -328,7 +343,7 @@ def test_nothing_is_lost_in_a_narrow_window(km: Command, tmp_path: Path, columns
     terminal = Terminal(km, "dry-run", "log.csv", columns=columns)
     terminal.ended()
     process = km.start("dry-run", "log.csv", cwd=tmp_path)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert max(map(cells, out.splitlines())) > 120
     assert "".join(terminal.shown.split()) == "".join(out.split())
 

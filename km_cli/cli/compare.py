@@ -43,7 +43,8 @@ _page = section(
         metavar="FILE",
         shell_complete=options.paths,
         default=None,
-        help="Write the comparison as one page with charts too. It needs pip install 'km-cli[report]'.",
+        help="Write the comparison as one page with charts too. It needs the packages altair and "
+        "vl-convert-python.",
     ),
 )
 

@@ -28,6 +28,7 @@ from km_cli.cli.own_files import check_monitoring_files, own_files
 from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_backfill_sources, sizes_of_backfill
 from km_cli.cli.terminal import report
+from km_cli.cli.terminal.observer import ProgressObserver
 from km_cli.cli.terminal.question import Question
 from km_cli.cli.terminal.show import is_complaint_lost
 from km_cli.config.backfill import BackfillSource, settings_for
@@ -86,12 +87,19 @@ def _ask_and_send(
             limits = limits._replace(strict=False)  # rehearsed already
         quiet = flags["quiet"] or flags["as_json"]
         observer = BackfillObserver(
-            settings, environment, reporter, quiet=quiet, question=question, sizes=sizes
+            settings,
+            environment,
+            reporter,
+            quiet=quiet,
+            question=question,
+            sizes=sizes,
+            names_outages=not flags["quiet"],
         )
+        looking = ProgressObserver(settings, environment, quiet=quiet, sends=False, sizes=sizes)
         with opened_to_send(settings, keys, limits.wait) as (ledger, rejects):
             run = Run(settings, keys, ledger, rejects, Tally(), Stop(), observer, environment)
             run.begin("backfill")
-            done = backfill(run, sources, limits, reporter, own)
+            done = backfill(run, sources, limits, reporter, own, looking)
             ending = _report(context, done, reporter)
             if not is_complaint_lost():
                 ledger.mark_reported()
@@ -186,11 +194,13 @@ def backfill(
     limits: Limits,
     reporter: Reporter,
     own: Own,
+    looking: ProgressObserver,
 ) -> Backfilled:
     """Read what is new in the sources and send it.
 
     If the destination asked an earlier run to wait, and the wait is not over, this run ends before it reads a
-    file: cron will start another one. With --strict, all files are rehearsed before the first call.
+    file: cron will start another one. With --strict, all files are rehearsed before the first call;
+    `looking` observes that.
     """
     settings, ledger, clock, stop, observer = run.settings, run.ledger, run.clock, run.stop, run.observer
     tracker, summary = settings.target.tracker, BackfillSummary()
@@ -205,23 +215,26 @@ def backfill(
             reporter.problem(error)
         ended = pauses.paused(ledger.pauses.by_tracker(tracker), clock.now())
         if ended is None and limits.strict:
-            ended = _rehearse(run, sources, own)
+            ended = _rehearse(run, sources, own, looking)
         if ended is None:
             ended = stop.error if stop.requested else send(run, work, is_wary=True, counts_known=False)
     observer.pending = ledger.outbox.count(tracker)
     return Backfilled(run, summary, ended, caught.signal)
 
 
-def _rehearse(run: Run[BackfillObserver], sources: Sequence[BackfillSource], own: Own) -> KmError | None:
+def _rehearse(
+    run: Run[BackfillObserver], sources: Sequence[BackfillSource], own: Own, observer: ProgressObserver
+) -> KmError | None:
     """Rehearse the backfill before anything is sent; return the error that forbids sending, if any."""
     settings, stop, environment = run.settings, run.stop, run.environment
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
         summary, clock = BackfillSummary(), environment.clock
-        Backfill(settings, pipeline, ledger, clock, stop, summary, Observer(), own).run(sources)
+        Backfill(settings, pipeline, ledger, clock, stop, summary, observer, own).run(sources)
 
     try:
-        rehearse_strictly(settings, Observer(), work, stop, environment)
+        with observer:
+            rehearse_strictly(settings, observer, work, stop, environment)
     except TimeIsUp as error:
         return TimeIsUp(
             f"{error} during the rehearsal of --strict; nothing was sent",

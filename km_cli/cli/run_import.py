@@ -95,7 +95,9 @@ def send_and_report(
     started = environment.clock.monotonic()
     with opened_to_send(settings, keys) as (ledger, rejects), interrupts.catching_signals(stop) as caught:
         quiet = flags["quiet"] or flags["as_json"]
-        observer = ImportObserver(settings, environment, quiet=quiet, question=question)
+        observer = ImportObserver(
+            settings, environment, quiet=quiet, question=question, names_outages=not flags["quiet"]
+        )
         run = Run(settings, keys, ledger, rejects, tally, stop, observer, environment)
         run.begin(str(context.info_name))
         with observer:

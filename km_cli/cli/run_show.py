@@ -68,7 +68,8 @@ def _show_overview(context: click.Context, place: Place, ledger: Ledger) -> None
     if context.params["as_json"]:
         put(json.dumps({"to": tracker, "place": place.target.place, "pending": pending, **_counts(found)}))
         return
-    print_lines(context, lines_of.overview_lines(found, place.target.place, pending, is_store=place.is_store))
+    calls = lines_of.Calls(sum(ledger.sent.total(tracker).values()), pending)
+    print_lines(context, lines_of.overview_lines(found, place.target.place, calls, is_store=place.is_store))
 
 
 def _counts(found: overview.Overview) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from km_cli.destinations.answers import MOST_ANSWER, Reply
 from km_cli.destinations.sockets import READ, WRITE, Waker, watched
 from km_cli.destinations.wire import USER_AGENT, Wire
 from km_cli.errors import TransportError
+from km_cli.install_hint import install_command
 from km_cli.model import Answer, PlannedCall
 
 try:
@@ -36,7 +37,6 @@ else:
         READ | WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
     }
 
-_INSTALL = "install it with: pip install 'km-cli[fast]'; or leave --transport out"
 _TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _LONGEST_STEP = 3600.0
 _SWITCHING = b"101"
@@ -49,7 +49,10 @@ def check_curl() -> None:
     if _FAULT is not None:
         is_absent = isinstance(_FAULT, ModuleNotFoundError)
         why = "it is not installed" if is_absent else f"it cannot be loaded ({_FAULT})"
-        failure = TransportError(f"--transport curl needs pycurl: {why}", _INSTALL)
+        failure = TransportError(
+            f"--transport curl needs pycurl: {why}",
+            f"install it with: {install_command('fast')}; or leave --transport out",
+        )
         failure.is_absent = is_absent
         raise failure
     if "https" not in pycurl.version_info()[8]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from km_cli.errors import InputError
 from km_cli.inputs.messages import shell_word
+from km_cli.install_hint import install_command
 
 _MAGIC = 10
 """Bytes at the beginning of a file by which its compression is recognised."""
@@ -265,7 +266,7 @@ def _zst(name: str) -> _Unpacking:
     except ImportError:
         raise InputError(
             f"{name} is packed by zstd, which needs a library that is not installed",
-            f"pip install 'km-cli[zst]', or unpack it: zstd -dc {shell_word(name)} | km-cli … -",
+            f"{install_command('zst')}, or unpack it: zstd -dc {shell_word(name)} | km-cli … -",
         ) from None
     window = ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     return _Unpacking(

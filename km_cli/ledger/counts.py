@@ -62,12 +62,14 @@ class CountTable:
         self._gains: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         """The gains of people, events and properties that are not written yet, by site and persona."""
         self._has_calls_on_disk = self._has("calls_by_person")
+        self._is_ahead = False  # whether gains are counted whose calls are not committed
 
     def count_gains(self, tracker: str, plans: Sequence[RowPlan]) -> dict[tuple[int, int], TooMany]:
         """Count the gains of a batch, whose calls are all in the slots.
 
         Return the instances that are too many, by the place of the row and that of the call in its row.
         """
+        self._is_ahead = True
         found: dict[tuple[int, int], TooMany] = {}
         totals: dict[tuple[str, str], list[int]] = {}
         for row, plan in enumerate(plans):
@@ -268,6 +270,7 @@ class CountTable:
 
     def write(self, *, at_end: bool) -> None:
         """Write the new counts, `at_end` those of calls too. The caller's transaction keeps them."""
+        self._is_ahead = False
         run = self._database.executemany
         if self._new_spellings:
             run("INSERT OR IGNORE INTO main.spellings VALUES (?, ?)", sorted(self._new_spellings.items()))
@@ -311,17 +314,33 @@ class CountTable:
         self._uncounted.clear()
         self._instances.clear()
 
+    def abandon(self) -> None:
+        """Forget the counts of rows that were planned and not committed.
+
+        The counts of committed batches stay, written or not: a run that is interrupted while it plans would
+        lose those of a whole file, and a later one would miss instances that are too many.
+        """
+        if self._is_ahead:
+            self.discard()
+        else:
+            self._discard_names()
+
     def discard(self) -> None:
         """Forget the counts that were not written."""
+        self._is_ahead = False
         self._forget()
         self._unwritten.clear()
         self._unwritten_instances.clear()
+        self._gains.clear()
+        self._discard_names()
+
+    def _discard_names(self) -> None:
+        """Forget spellings and names that were not written. Those are counted while rows are planned."""
         self._spellings.clear()
         self._has_spellings_on_disk = True
         self._new_spellings.clear()
         self._names.clear()
         self._new_names.clear()
-        self._gains.clear()
 
     def _has(self, table: str) -> bool:
         return any(self._one(name, f"SELECT 1 FROM {{}}.{table} LIMIT 1") for name in self._schemas)

@@ -11,15 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from types import NoneType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from km_cli.ledger.damage import expect, expect_size
-from km_cli.ledger.outbox import INSERT
-from km_cli.ledger.outbox_record import number_of, pack_record, read_origin
-from km_cli.ledger.runs import NO_RUN
-from km_cli.ledger.sent import Sent, SentTable
+from km_cli.ledger.damage import decoding, expect, expect_size
+from km_cli.ledger.format_4_record import INSERT, RecordCall, RecordRow, number_of, pack_record
+from km_cli.ledger.outbox_record import read_origin
+from km_cli.ledger.sent import Sent
 from km_cli.ledger.sums import expect_sum
-from km_cli.model import NO_SECOND, PlannedCall, Row
+from km_cli.model import NO_SECOND, PlannedCall
 
 _RENAMES = (
     "ALTER TABLE untold RENAME TO unreported_rejects",
@@ -45,6 +44,12 @@ CREATE TABLE sent (
     PRIMARY KEY (run, tracker, site, persona, event, day)) WITHOUT ROWID
 """
 """Tables as they are in format 4; a later step may change them."""
+
+_COUNT = """
+INSERT INTO main.sent VALUES (0, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (run, tracker, site, persona, event, day) DO UPDATE SET calls = calls + excluded.calls
+"""
+"""Counts calls that no run has planned, as far as the ledger knows."""
 
 _CHUNK = 1000
 
@@ -96,7 +101,7 @@ def step(database: sqlite3.Connection) -> None:
 
 
 def _pending(database: sqlite3.Connection) -> Iterator[_OldCall]:
-    """Yield the pending calls, oldest first. Raises TypeError, ValueError if one is damaged."""
+    """Yield the pending calls, oldest first. Raises LedgerError if one is damaged."""
     query = (
         f"SELECT {', '.join(_OldCall._fields)} FROM old_outbox LEFT JOIN old_outbox_rows USING (row) "
         f"WHERE call > ? ORDER BY call LIMIT {_CHUNK}"
@@ -104,11 +109,22 @@ def _pending(database: sqlite3.Connection) -> Iterator[_OldCall]:
     last = 0
     while found := database.execute(query, (last,)).fetchall():
         for values in found:
-            expect(values, *_TYPES)
-            call = _OldCall._make(values)
-            expect_sum(call.sum, *values[:11])
+            with decoding(database, "outbox"):
+                call = _decoded(values)
             yield call
         last = found[-1][0]
+
+
+def _decoded(values: tuple[Any, ...]) -> _OldCall:
+    """Return the call with these columns. Raises TypeError, ValueError if it is damaged."""
+    expect(values, *_TYPES)
+    call = _OldCall._make(values)
+    expect_sum(call.sum, *values[:11])
+    expect_size(call.person, 8)
+    expect_size(call.deed, 8)
+    expect_size(call.alike, 0, 8)
+    read_origin(call.origin)
+    return call
 
 
 def _by_record(calls: Iterable[_OldCall]) -> Iterable[list[_OldCall]]:
@@ -123,17 +139,15 @@ def _by_record(calls: Iterable[_OldCall]) -> Iterable[list[_OldCall]]:
 def _move(database: sqlite3.Connection, calls: list[_OldCall], record: int, first: int) -> None:
     """Write calls as a record, and count them. `first` is the first record of their row."""
     one = calls[0]
-    row = Row(one.source, one.line, one.raw, None, read_origin(one.origin))
-    planned_calls = [_planned_call(number_of(record, place), first, call) for place, call in enumerate(calls)]
-    table = "outbox_aliases" if planned_calls[0].is_alias else "outbox"
-    packed = pack_record(one.tracker, NO_RUN, one.reading, row, planned_calls)
+    row = RecordRow(first, one.reading, one.source, one.line, one.raw, one.origin or "")
+    packed = pack_record(record, one.tracker, one.site, row, list(map(_record_call, calls)))
+    table = "outbox_aliases" if one.second == NO_SECOND else "outbox"
     database.execute(INSERT.format(table), packed)
+    planned_calls = (PlannedCall(*call[2:10], number_of(record, at), first) for at, call in enumerate(calls))
     sent = Counter(map(Sent.of_pending, planned_calls))
-    SentTable(database, ("main",)).add(NO_RUN, one.tracker, sent)
+    database.executemany(_COUNT, [(one.tracker, *kind, count) for kind, count in sent.items()])
 
 
-def _planned_call(number: int, row: int, call: _OldCall) -> PlannedCall:
-    expect_size(call.person, 8)
-    expect_size(call.deed, 8)
-    expect_size(call.alike, 0, 8)
-    return PlannedCall(*call[2:10], number, row)
+def _record_call(call: _OldCall) -> RecordCall:
+    moved = call.taken - call.second
+    return RecordCall(call.persona, call.payload, call.person, call.second, moved, call.deed, call.alike)

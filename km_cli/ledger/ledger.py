@@ -184,7 +184,7 @@ class Ledger:
         """
         if self.slots.is_ahead:
             self.slots.discard()
-            self.counts.discard()
+            self.counts.abandon()
 
     def keep_file(self, stamp: tuple[int, int, int, int], asked: str, now: float) -> None:
         """Remember that a file (device, inode, size, time) was read to its end under these settings.

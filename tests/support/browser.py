@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.patience import PATIENCE
+
 _ARGUMENTS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
@@ -43,6 +45,7 @@ def chromium() -> Iterator[Browser]:
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
         started = webdriver.Chrome(options=options, service=Service(driver))
+        started.set_script_timeout(PATIENCE)
         try:
             yield Browser(started)
         finally:

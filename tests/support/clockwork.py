@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.command import Command
+from tests.support.patience import PATIENCE
 
 _END = re.compile(r"(-?\d+) (\d+)\n")
 """What is written when a run has ended: exit code and memory."""
@@ -124,7 +125,7 @@ class Clockwork:
     ) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(60)
+        self._process.wait(PATIENCE)
         assert self._process.stderr is not None
         self._process.stderr.close()
         self._file.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ class Command:
             **more,
         )
 
+    def start_with_room(self, size: int, *arguments: str | Path, **more: Any) -> subprocess.Popen[str]:
+        """Start the command with files that cannot grow above so many bytes.
+
+        Python keeps no compiled modules then: it would keep the beginning of one that has no room.
+        """
+        small = replace(self, environment={**self.environment, "PYTHONDONTWRITEBYTECODE": "1"})
+        limits = (resource.RLIMIT_FSIZE, (size, size))
+        return small.start(*arguments, preexec_fn=lambda: resource.setrlimit(*limits), **more)
+
     def surroundings(self) -> dict[str, str]:
         """Return the environment in which it runs."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("KM_", "XDG_"))}
@@ -97,3 +107,13 @@ class Command:
         """Return all rejects of all runs, oldest run first."""
         texts = [path.read_text(encoding="utf-8") for path in sorted(self.state.glob("rejects-*"))]
         return [json.loads(line) for text in texts for line in text.splitlines()]
+
+
+def wait_until_it_finishes(process: subprocess.Popen[str]) -> None:
+    """Wait until an interrupted process says on standard error that it finishes the calls in flight."""
+    assert process.stderr is not None
+    said = ""
+    while "finishing the calls in flight" not in said:
+        line = process.stderr.readline()
+        assert line, f"the process ended: {said}"
+        said += line

@@ -14,8 +14,9 @@ from km_cli.delivery import Concurrency, Courier, Driver, OneThread, Policy, Poo
 from km_cli.destinations.http import TrackerDestination
 from km_cli.errors import KmError
 from km_cli.model import NANOSECONDS, Answer, Outcome, PlannedCall, Receipt, Record
-from km_cli.protocols import Connection, Destination, ManyAtOnce, Transfers
+from km_cli.protocols import Clock, Connection, Destination, ManyAtOnce, Transfers
 from km_cli.run.clock import SystemClock
+from tests.support.patience import PATIENCE
 from tests.support.tracker import OK, Behave, Hit, Reaction, Tracker
 
 KEY = "0123456789abcdef"
@@ -42,6 +43,20 @@ def planned_call(destination: Destination, number: int, call: Record) -> Planned
     """One call as it lies in the outbox."""
     payload = destination.encode(call, call.second)
     return PlannedCall(call.site, call.persona, payload, b"", call.second, 0, b"", b"", number, number)
+
+
+class Hands:
+    """A clock whose hands a test moves; between its moves no time passes."""
+
+    at = 0.0
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self.at
+
+    def monotonic(self) -> float:
+        """Seconds that go on when the test says so."""
+        return self.at
 
 
 class OneByOne:
@@ -86,9 +101,9 @@ class Delivery:
         """Hand over so many calls."""
         self.pool.submit(planned_calls(self.destination, count, first))
 
-    def run(self, limit: float = 20.0) -> KmError | None:
+    def run(self) -> KmError | None:
         """Wait until all have receipts or the pool stops; return why it stopped."""
-        until = time.monotonic() + limit
+        until = time.monotonic() + PATIENCE
         while not self.pool.is_idle and self.pool.failure is None:
             assert time.monotonic() < until, "the pool hangs"
             self.receipts += self.pool.receipts(0.05)
@@ -96,7 +111,7 @@ class Delivery:
 
     def end(self) -> None:
         """What is in flight finishes; what has no receipt is pending."""
-        self.pool.finish_in_flight(10.0)
+        self.pool.finish_in_flight(PATIENCE)
         self.receipts += self.pool.close()
 
     @property
@@ -116,11 +131,12 @@ def delivering(
     policy: Policy = QUICK,
     concurrency: int = 8,
     adapts: bool = False,
+    clock: Clock | None = None,
     **more: Any,
 ) -> Iterator[Delivery]:
     """A pool that is ended with the block; then every call must have one receipt."""
     destination = TrackerDestination(to.url, {"main": KEY}) if isinstance(to, Tracker) else to
-    clock, window = SystemClock(), more.pop("window", 1000)
+    clock, window = clock or SystemClock(), more.pop("window", 1000)
     most = min(concurrency, destination.workers)
     limit = Concurrency(most) if adapts else Concurrency.fixed(most)
     courier = Courier(policy, Random(0), clock.monotonic(), limit, at_once=destination.at_once, **more)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.command import Command, Result
+from tests.support.patience import PATIENCE
 
 PROXIED = {
     name: ""
@@ -17,5 +18,5 @@ PROXIED = {
 def printed(km: Command, folder: Path, *words: str | Path, form: str = "crontab") -> Result:
     """Print from within a folder, so that all paths are relative to it."""
     process = km.start("backfill", *words, "--print", form, cwd=folder)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     return Result(process.returncode, out, err)

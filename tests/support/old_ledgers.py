@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.make_ledgers import ACCOUNT_KEY, Old
 from tests.support.command import Command, Result
+from tests.support.patience import PATIENCE
 from tests.support.tracker import Behave, Tracker
 
 KILLED_AT_A_LINE = """
@@ -95,21 +96,21 @@ def runs(old: Old, folder: Path, verb: str = "import", **environment: str) -> li
             at = words.index("--rejects")
             words = words[:at] + words[at + 2 :]
         process = command.start(verb, *words[1:], cwd=folder)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
         results.append(Result(process.returncode, out, err))
     return results
 
 
-def start(old: Old, folder: Path) -> subprocess.Popen[str]:
-    """Start the first of the commands that made the ledger."""
+def start_with_room(size: int, old: Old, folder: Path) -> subprocess.Popen[str]:
+    """Start the first of the commands that made the ledger; files cannot grow above so many bytes."""
     command = Command(folder, environment={"KM_ACCOUNT_API_KEY": ACCOUNT_KEY})
-    return command.start(*next(old.commands()), cwd=folder)
+    return command.start_with_room(size, *next(old.commands()), cwd=folder)
 
 
 @contextmanager
 def tracker_of(old: Old, behave: Behave | None = None) -> Iterator[Tracker]:
     """Run a tracker where the ledger's was; another test may have that place for a while."""
-    for _ in range(600):
+    for _ in range(int(10 * PATIENCE)):
         tracker = Tracker(behave, address=old.address)
         try:
             tracker.start()

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from io import FileIO, TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from km_cli.cli import group
 from km_cli.cli.outcome import exit_code_of
 from tests.support.command import KEY, Command
 from tests.support.inprocess import environment
+from tests.support.patience import PATIENCE
 from tests.support.screen import Screen
 
 
@@ -61,7 +63,7 @@ class Terminal:
         os.close(slave)
         self.shown = ""
 
-    def until(self, text: str, seconds: float = 60.0) -> None:
+    def until(self, text: str, seconds: float = PATIENCE) -> None:
         """Read until this is shown, or the end. Raises TimeoutError if nothing more comes."""
         while text not in self.shown:
             if not select.select([self._master], [], [], seconds)[0]:
@@ -82,10 +84,16 @@ class Terminal:
         """Whether keys that are typed are shown."""
         return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
 
-    def hang_up(self) -> int:
-        """Close the terminal, as a closed window or a lost connection does; return the exit code."""
+    def hang_up(self, meanwhile: Callable[[], object]) -> int:
+        """Close the terminal, as a closed window or a lost connection does; return the exit code.
+
+        `meanwhile` is done a few times a second until the process has ended.
+        """
         os.close(self._master)
-        return self.process.wait(60)
+        while self.process.poll() is None:
+            meanwhile()
+            time.sleep(0.2)
+        return self.process.returncode
 
     def ended(self) -> int:
         """Read to the end; return the exit code."""
@@ -93,7 +101,7 @@ class Terminal:
         os.close(self._master)
         assert "Traceback" not in self.shown
         assert KEY not in self.shown
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
 
 class Shown(NamedTuple):

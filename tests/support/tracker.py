@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Literal, Self, cast
 from urllib.parse import parse_qsl
 
+from tests.support.patience import PATIENCE
+
 GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
     b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
@@ -197,7 +199,7 @@ class Tracker:
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(listener, ready)), daemon=True)
         self._thread.start()
-        if not ready.wait(10):
+        if not ready.wait(PATIENCE):
             raise RuntimeError("the test tracker did not start")
 
     def stop(self) -> None:

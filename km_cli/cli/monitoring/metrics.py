@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from km_cli.cli.terminal.show import mention
 from km_cli.errors import UsageError
+from km_cli.install_hint import install_command
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -56,9 +56,7 @@ def check_metrics(path: Path) -> None:
     try:
         import prometheus_client  # noqa: F401 - only to see whether it is installed
     except ImportError:
-        raise UsageError(
-            "--metrics needs prometheus-client", f"{sys.executable} -m pip install 'km-cli[metrics]'"
-        ) from None
+        raise UsageError("--metrics needs prometheus-client", install_command("metrics")) from None
     _check_folder(path, path.absolute().parent)
 
 

@@ -163,8 +163,16 @@ class BackfillObserver(ImportObserver):
         quiet: bool,
         question: Question | None = None,
         sizes: Mapping[str, int] | None = None,
+        names_outages: bool = False,
     ) -> None:
-        super().__init__(settings, environment, quiet=quiet, question=question, sizes=sizes)
+        super().__init__(
+            settings,
+            environment,
+            quiet=quiet,
+            question=question,
+            sizes=sizes,
+            names_outages=names_outages,
+        )
         self._reporter = reporter
         self._members = settings.members.personas if settings.members else frozenset()
         self.columns: dict[str, int] = {}

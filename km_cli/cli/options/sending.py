@@ -80,8 +80,8 @@ _wire = (
         type=click.Choice(["auto", "requests", "curl"]),
         default="auto",
         show_default=True,
-        help="Library that sends calls. curl is several times as fast and needs pip install 'km-cli[fast]'; "
-        "auto takes it if it is there.",
+        help="Library that sends calls. curl is several times as fast and needs the package pycurl; auto "
+        "takes it if it is there.",
     ),
     option(
         "--attempts",

@@ -35,8 +35,16 @@ class ImportObserver(ProgressObserver):
         quiet: bool,
         question: Question | None = None,
         sizes: Mapping[str, int] | None = None,
+        names_outages: bool = False,
     ) -> None:
-        super().__init__(settings, environment, quiet=quiet, keep=_ROWS_SHOWN, sizes=sizes)
+        super().__init__(
+            settings,
+            environment,
+            quiet=quiet,
+            keep=_ROWS_SHOWN,
+            sizes=sizes,
+            names_outages=names_outages,
+        )
         self._question = question
         self._outlook = Outlook()
 

@@ -10,6 +10,7 @@ from typing import Self
 from km_cli.cli.terminal import show
 from km_cli.cli.terminal.described import described
 from km_cli.cli.terminal.extent import Extent, sizes_of
+from km_cli.cli.terminal.outages import OutageLines
 from km_cli.cli.terminal.progress import ProgressBar
 from km_cli.cli.terminal.sequences import sequence_lines
 from km_cli.config.environment import Environment
@@ -99,7 +100,8 @@ class ProgressObserver(RunObserver):
     """Shows the progress on a terminal.
 
     `sends` is false for a dry run. `sizes` are the bytes of each file, by default those of the settings'
-    files. `note` stands at the end of the line.
+    files. `note` stands at the end of the line. With `names_outages`, outages are named on standard error
+    where there is no progress.
     """
 
     def __init__(
@@ -112,11 +114,14 @@ class ProgressObserver(RunObserver):
         sends: bool = True,
         sizes: Mapping[str, int] | None = None,
         note: str = "",
+        names_outages: bool = False,
     ) -> None:
         super().__init__(settings, keep)
         self._bar: ProgressBar | None = None
+        self._outages: OutageLines | None = None
         self._tally = Tally()
         if not environment.shows_progress or quiet:
+            self._outages = OutageLines(environment.clock) if names_outages else None
             return
         if sizes is None and settings.limit is None:
             sizes = sizes_of(settings.files)
@@ -166,3 +171,5 @@ class ProgressObserver(RunObserver):
         self._tally = tally
         if self._bar is not None:
             self._bar.update(tally, trouble)
+        elif self._outages is not None:
+            self._outages.update(tally, trouble)

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from km_cli.cli.terminal.show import counted, short
 from km_cli.ledger import RunRecord, Sent
 from km_cli.run.overview import Overview, Timeline
 from km_cli.run.sent_calls import SentCall
+
+
+class Calls(NamedTuple):
+    """The calls to a destination that the ledger counts, and those of them that are pending."""
+
+    planned: int
+    pending: int
+
 
 _DAY = 86_400
 _LONGEST_NAME = 60
@@ -29,14 +37,15 @@ def time_text(second: float) -> str:
     return f"{datetime.fromtimestamp(int(second), UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def overview_lines(found: Overview, place: str, pending: int, *, is_store: bool) -> Iterator[str]:
+def overview_lines(found: Overview, place: str, calls: Calls, *, is_store: bool) -> Iterator[str]:
     """Yield the lines of an overview; `place` is the store's path or the destination's URL."""
-    yield f"in the store {place}" if is_store else f"sent to {place}"
+    is_sent = calls.pending < calls.planned or not calls.pending
+    yield f"in the store {place}" if is_store else f"{'sent to' if is_sent else 'planned for'} {place}"
     if found.span:
         first, last = found.span
         yield f"events from {time_text(first)} to {time_text(last)} UTC"
-    if pending:
-        yield f"{counted(pending, 'call')} of these not acknowledged yet: run the import again"
+    if calls.pending:
+        yield _pending_line(calls, is_store=is_store)
     if not found.people:
         yield "nothing yet"
         return
@@ -57,6 +66,16 @@ def overview_lines(found: Overview, place: str, pending: int, *, is_store: bool)
         )
         for one in found.events
     )
+
+
+def _pending_line(calls: Calls, *, is_store: bool) -> str:
+    """Return the line about pending calls. The counts of a ledger have them, those of a store do not."""
+    if is_store:
+        return f"{counted(calls.pending, 'pending call')} not counted here: run the import again"
+    if calls.pending < calls.planned:
+        several = counted(calls.planned, "call")
+        return f"{calls.pending:,} of {several} pending, and counted here: run the import again"
+    return f"{counted(calls.pending, 'call')}, none of them acknowledged yet: run the import again"
 
 
 def _held(held: Any) -> str:
@@ -113,10 +132,11 @@ def run_lines(run: RunRecord, sent: dict[str, dict[Sent, int]], ledger: str) -> 
     for kind in ("rows", "calls"):
         numbers = [f"{name} {number:,}" for name, number in run.counts.get(kind, {}).items() if number]
         yield f"{kind}: {', '.join(numbers) or 'none'}"
+    is_pending = run.counts.get("calls", {}).get("pending", 0) > 0
     if not sent:
         yield f"it has sent no calls (ledger {ledger})"
     for tracker, counted_calls in sent.items():
-        yield from ("", f"calls to {tracker}")
+        yield from ("", f"calls {'planned for' if is_pending else 'to'} {tracker}")
         for (site, persona), kinds in groupby(counted_calls.items(), key=lambda item: item[0][:2]):
             yield f"  {persona}, site {site}"
             yield from aligned(((_event_of(kind), day_text(kind), calls) for kind, calls in kinds), indent=4)

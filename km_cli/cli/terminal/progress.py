@@ -117,13 +117,14 @@ def clock_time(seconds: float) -> str:
 def trouble_text(trouble: Trouble, now: float) -> str:
     """Return what is wrong at the moment, in words."""
     if trouble.is_asked and trouble.until is not None:
-        return f"asked to wait {_seconds(trouble.until - now)} (Retry-After): {trouble.reason}"
+        return f"asked to wait {duration(trouble.until - now)} (Retry-After): {trouble.reason}"
     wait = None if trouble.until is None else trouble.until - now
-    following = "trying again now" if wait is None or wait < 1 else f"next try in {_seconds(wait)}"
-    return f"{trouble.reason} since {_seconds(now - trouble.since)}, {following}"
+    following = "trying again now" if wait is None or wait < 1 else f"next try in {duration(wait)}"
+    return f"{trouble.reason} for {duration(now - trouble.since)}, {following}"
 
 
-def _seconds(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in seconds, or in minutes from two of them on."""
     seconds = max(0, round(seconds))
     return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from km_cli.compare.comparison import Comparison
 from km_cli.errors import ReadError, UsageError
+from km_cli.install_hint import install_command
 
 _LIBRARIES = ("altair", "vl_convert")
 
@@ -19,7 +20,7 @@ def check_libraries() -> None:
     if not all(find_spec(name) for name in _LIBRARIES):
         raise UsageError(
             "--html needs Altair and vl-convert, which are not installed",
-            "pip install 'km-cli[report]'; without --html, compare needs neither",
+            f"{install_command('report')}; without --html, compare needs neither",
         )
 
 
