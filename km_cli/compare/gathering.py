@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, cast
 
 import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from km_cli.compare.funnel import Funnel
-from km_cli.compare.table import MOST_WAITING, Table
+from km_cli.compare.table import Table
 from km_cli.config.settings import Settings
 from km_cli.errors import InputError
 from km_cli.inputs import Opened, Source, open_reader
@@ -16,7 +17,7 @@ from km_cli.kissmetrics import fold_name
 from km_cli.ledger import Ledger
 from km_cli.mapping import Columns, ConditionsSeen, EventsSeen, LeftOut, Mapper
 from km_cli.model import NANOSECONDS, Event, Finding, Gap, Reject, Row
-from km_cli.run.batch import Mapped, raw_of
+from km_cli.run.batch import Mapped
 from km_cli.run.doubts import doubts
 from km_cli.run.first_rows import judge, preview
 from km_cli.run.opening import Openings
@@ -26,7 +27,12 @@ _MOST_NAMES = 65_535
 """Names of events that are told apart: more than a product of Kissmetrics can have (D8)."""
 
 _MOST_PROPERTIES = 200
-_PROGRESS_EACH = 1000
+_MOST_WAITING = 1000
+"""Events that are written together. So many stay in the processor's cache."""
+
+_identity_of = itemgetter(0)
+"""Returns the identity of a persona's part: faster than the name of the field, for each row of a log."""
+
 _STEP_ONE = 0
 """The number of step one. A log without a funnel has no event of this number."""
 
@@ -50,8 +56,8 @@ class Follower:
     def began(self, opened: Opened) -> None:
         """An input is read from now on."""
 
-    def progressed(self, rows: int, done: int) -> None:
-        """So many rows were read, and so many bytes of this input's content."""
+    def progressed(self, rows: int) -> None:
+        """So many rows were read."""
 
     def stage(self, strategy: str) -> Callable[[int], None]:  # noqa: ARG002 - as above
         """A strategy is rehearsed. Return a function that is told how many rows are planned."""
@@ -72,12 +78,21 @@ class EventNames:
         self._is_open = funnel is None
         self._numbers: dict[str, int] = {} if funnel is None else funnel.places
         self.names: list[str] = [""] if funnel is None else list(funnel.steps)
-        self.known: dict[str, int] = {}
+        self._known: dict[str, int] = {}
         self.seen: dict[str, str] = {}
         """The names of events that rows have, by the name that Kissmetrics knows each by."""
 
+    def numbers_of(self, names: Sequence[str]) -> Sequence[int]:
+        """Return the number of each event, -1 if it is not wanted."""
+        found = list(map(self._known.get, names))
+        return [self.number(name) for name in names] if None in found else cast("list[int]", found)
+
     def number(self, name: str) -> int:
-        """Return the number of an event, -1 if it is not wanted. Then it is among those that are `known`."""
+        """Return the number of an event, -1 if it is not wanted."""
+        found = self._known.get(name)
+        return self._new_number(name) if found is None else found
+
+    def _new_number(self, name: str) -> int:
         folded = fold_name(name)
         if len(self.seen) < _MOST_NAMES:
             self.seen.setdefault(folded, name)
@@ -85,9 +100,17 @@ class EventNames:
         if found == _NOT_WANTED and self._is_open and len(self.names) < _MOST_NAMES:
             found = self._numbers[folded] = len(self.names)
             self.names.append(name)
-        if len(self.known) < _MOST_NAMES:
-            self.known[name] = found
+        if len(self._known) < _MOST_NAMES:
+            self._known[name] = found
         return found
+
+
+class _Waiting(NamedTuple):
+    """Events that wait to be written: the names of the group, the event, the moment in ns."""
+
+    groups: list[tuple[str, ...]]
+    names: list[str]
+    moments: list[int]
 
 
 class Gathering:
@@ -119,7 +142,6 @@ class Gathering:
         self._openings = Openings(settings, ledger, self._seen, tally, now, lambda: None)
         self.events = EventNames(funnel)
         self._by = fold_name(by)
-        self._take_event = self._taker()
         self._first, self._last = _NEVER, 0
         self._has_values = False
         self.properties: dict[str, None] = {}
@@ -166,7 +188,7 @@ class Gathering:
         self._follower.began(opened)
         self._follower.opened(opened.source.name, mapping.columns)
         self.properties.update(dict.fromkeys(opened.columns[:_MOST_PROPERTIES]))
-        mapper = self._openings.mapper(opened, mapping)
+        mapper = self._openings.mapper(opened, mapping, with_cells=bool(self._by))
         ahead = preview(self._mapped(opened, mapper))
         judge(ahead.first, opened, mapping, self._now)
         for finding in doubts(ahead.events, mapping.columns, opened.source.name):
@@ -175,31 +197,50 @@ class Gathering:
 
     def _count_all(self, mapped: Iterable[Mapped]) -> None:
         """Take the events of an input, and count its other rows. This loop runs for each row of a log."""
-        take, size, events = self._take_event, 0, 0
+        waiting = _Waiting([], [], [])
+        groups, names, moments = waiting
         for one in mapped:
-            if type(one) is Event:
-                take(one)
-                events += 1
-                size += len(one.row.raw)
-                if not events % _PROGRESS_EACH:
-                    self._follower.progressed(self._tally.rows.read + events, size)
-            elif type(one) is Gap:
-                size += len(one.raw)
-            else:
+            if type(one) is not Event:
                 self._count(one)
-                size += len(raw_of(one))
-        self._tally.rows.sent += events
+                continue
+            _, parts, name, moment, _, _, _, _, _ = one
+            group = tuple(map(_identity_of, parts))
+            if not name:  # It only sets properties.
+                self._table.group(group)
+                self._tally.rows.sent += 1
+                continue
+            groups.append(group)
+            names.append(name)
+            moments.append(moment)
+            if self._by:
+                self._take_value(one, group)
+            if len(names) >= _MOST_WAITING:
+                self._write(waiting)
+        self._write(waiting)
+
+    def _write(self, waiting: _Waiting) -> None:
+        """Write the events that wait into the table."""
+        if not waiting.names:
+            return
+        self._table.take(waiting.groups, waiting.moments, self.events.numbers_of(waiting.names))
+        self._first = min(self._first, min(waiting.moments) // NANOSECONDS)
+        self._last = max(self._last, max(waiting.moments) // NANOSECONDS)
+        self._tally.rows.sent += len(waiting.names)
+        self._follower.progressed(self._tally.rows.read)
+        for each in waiting:
+            each.clear()
 
     def _mapped(self, opened: Opened, mapper: Mapper) -> Iterator[Mapped]:
         """Yield every row mapped, up to --limit rows of the selection."""
+        map_row = mapper.map
         for item in opened.reader().items():
-            if isinstance(item, Gap):
-                yield item
+            if self._left is None or type(item) is Gap:
+                yield map_row(item) if isinstance(item, Row) else item
                 continue
             if self._left == 0:
                 return
-            one = mapper.map(item) if isinstance(item, Row) else item
-            if self._left is not None and type(one) is not LeftOut:
+            one = map_row(item) if isinstance(item, Row) else item
+            if type(one) is not LeftOut:
                 self._left -= 1
             yield one
 
@@ -208,38 +249,13 @@ class Gathering:
         if type(one) is Reject:
             self._tally.reject(one)
             self._tally.rows.rejected += 1
-        else:
+        elif type(one) is not Gap:
             self._tally.rows.skipped += 1
 
-    def _taker(self) -> Callable[[Event], None]:
-        """Return the function that takes an event into the table. It runs for each row."""
-        table, known, group_of = self._table, self._table.known, self._table.group_of
-        numbers, number_of, done, most = self.events.known, self.events.number, table.done, MOST_WAITING
-
-        def take(event: Event) -> None:
-            names = tuple([part[0] for part in event.parts])
-            group = known.get(names)
-            if group is None:
-                group = group_of(names)
-            name = event.name
-            number = numbers.get(name)
-            if number is None:
-                if not name:
-                    return
-                number = number_of(name)
-            second = event.moment // NANOSECONDS
-            if second > self._last:
-                self._last = second
-            if second < self._first:
-                self._first = second
-            if number != _NOT_WANTED:
-                done.append((group, second, number))
-                if number == _STEP_ONE and self._by:
-                    table.values.append((group, second, self._value(event)))
-                if len(done) >= most:
-                    table.write()
-
-        return take
+    def _take_value(self, event: Event, group: tuple[str, ...]) -> None:
+        """Keep the value that an event of step one has of the property that --by names."""
+        if self.events.number(event.name) == _STEP_ONE:
+            self._table.take_value(group, event.moment, self._value(event))
 
     def _value(self, event: Event) -> str:
         """Return the value of the property that --by names, or of the column, "" if the row has none."""

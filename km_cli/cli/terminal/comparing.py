@@ -60,10 +60,10 @@ class ComparisonFollower(Follower):
         """Begin to follow an input."""
         self._extent.begin(opened)
 
-    def progressed(self, rows: int, done: int) -> None:
+    def progressed(self, rows: int) -> None:
         """Show the rows and bytes that were read."""
         if self._bar is not None:
-            self._extent.move(done)
+            self._extent.move(None)
             self._bar.count(rows)
 
     def stage(self, strategy: str) -> Callable[[int], None]:
