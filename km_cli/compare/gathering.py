@@ -80,7 +80,10 @@ class EventNames:
         self.names: list[str] = [""] if funnel is None else list(funnel.steps)
         self._known: dict[str, int] = {}
         self.seen: dict[str, str] = {}
-        """The names of events that rows have, by the name that Kissmetrics knows each by."""
+        """The names of events that rows have, by the name that Kissmetrics knows each by.
+
+        Of several spellings it is the first by alphabet: the order of the rows does not matter.
+        """
 
     def numbers_of(self, names: Sequence[str]) -> Sequence[int]:
         """Return the number of each event, -1 if it is not wanted."""
@@ -93,13 +96,15 @@ class EventNames:
         return self._new_number(name) if found is None else found
 
     def _new_number(self, name: str) -> int:
-        folded = fold_name(name)
-        if len(self.seen) < _MOST_NAMES:
-            self.seen.setdefault(folded, name)
+        folded, spelled = fold_name(name), name.strip()
+        if folded in self.seen or len(self.seen) < _MOST_NAMES:
+            spelled = self.seen[folded] = min(spelled, self.seen.get(folded, spelled))
         found = self._numbers.get(folded, _NOT_WANTED)
-        if found == _NOT_WANTED and self._is_open and len(self.names) < _MOST_NAMES:
+        if self._is_open and found != _NOT_WANTED:
+            self.names[found] = spelled
+        elif self._is_open and len(self.names) < _MOST_NAMES:
             found = self._numbers[folded] = len(self.names)
-            self.names.append(name)
+            self.names.append(spelled)
         if len(self._known) < _MOST_NAMES:
             self._known[name] = found
         return found
