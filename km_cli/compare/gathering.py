@@ -12,16 +12,18 @@ from km_cli.compare.funnel import Funnel
 from km_cli.compare.table import Table
 from km_cli.config.settings import Settings
 from km_cli.errors import InputError
-from km_cli.inputs import Opened, Source, open_reader
+from km_cli.inputs import Item, Opened, Source, open_reader
 from km_cli.kissmetrics import fold_name
 from km_cli.ledger import Ledger
-from km_cli.mapping import Columns, ConditionsSeen, EventsSeen, LeftOut, Mapper
-from km_cli.model import NANOSECONDS, Event, Finding, Gap, Reject, Row
+from km_cli.mapping import Columns, LeftOut, Mapper
+from km_cli.model import NANOSECONDS, Event, Gap, Reject, Row
 from km_cli.run.batch import Mapped
+from km_cli.run.cursor import HeldBack
 from km_cli.run.doubts import doubts
 from km_cli.run.first_rows import judge, preview
 from km_cli.run.opening import Openings
 from km_cli.run.tally import Tally
+from km_cli.run.unseen import note_unseen, seen_under
 
 _MOST_NAMES = 65_535
 """Names of events that are told apart: more than a product of Kissmetrics can have (D8)."""
@@ -33,6 +35,7 @@ _MOST_WAITING = 1000
 _identity_of = itemgetter(0)
 """Returns the identity of a persona's part: faster than the name of the field, for each row of a log."""
 
+MOST_LOGS = 20
 _STEP_ONE = 0
 """The number of step one. A log without a funnel has no event of this number."""
 
@@ -69,6 +72,14 @@ class Span(NamedTuple):
 
     first: int = 0
     last: int = 0
+
+
+class LogRead(NamedTuple):
+    """An input that was read: its name, how many rows it has, and the time of its events."""
+
+    name: str
+    rows: int
+    span: Span
 
 
 class EventNames:
@@ -136,21 +147,32 @@ class Gathering:
         follower: Follower,
         now: float,
     ) -> None:
-        self._settings = settings
+        self._ledger = ledger
         self._table = table
         self._tally = tally
         self._follower = follower
         self._now = now
         self._left = settings.limit
-        self._conditions = ConditionsSeen(settings.column_options.where, settings.named_at)
-        self._seen = EventsSeen(settings.selection, settings.personas, settings.skipped, self._conditions)
-        self._openings = Openings(settings, ledger, self._seen, tally, now, lambda: None)
+        self._sees_all = True
         self.events = EventNames(funnel)
         self._by = fold_name(by)
         self._first, self._last = _NEVER, 0
         self._has_values = False
         self.properties: dict[str, None] = {}
         """Names of columns and properties, to propose one for a name that no row has."""
+        self.logs: list[LogRead] = []
+        """The first inputs."""
+        self.inputs = 0
+        self._begin(settings)
+
+    def turn_to(self, settings: Settings) -> None:
+        """Take the next inputs under these settings."""
+        self._note_unseen()
+        self._begin(settings)
+
+    def _begin(self, settings: Settings) -> None:
+        self._seen = seen_under(settings)
+        self._openings = Openings(settings, self._ledger, self._seen, self._tally, self._now, lambda: None)
 
     @property
     def knows_by(self) -> bool:
@@ -163,27 +185,44 @@ class Gathering:
         return Span(self._first, self._last) if self._last else Span()
 
     def run(self, sources: Iterable[Source]) -> None:
-        """Take every source in turn, then finish the table. Raises InputError, ReadError, UsageError."""
+        """Take every source in turn. Raises InputError, ReadError, UsageError."""
         for source in sources:
-            if self._left == 0:
+            if self.is_full:
                 break
             with closing(open_reader(source)) as opened:
-                opened.source.verify(lambda: None)
-                if not opened.empty:
-                    self._take(opened)
-                self._tally.add_normalised(opened.normalised)
+                self.take(opened)
+        self.end()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many rows were taken as may be (--limit)."""
+        return self._left == 0
+
+    def take(self, opened: Opened, may_grow: Callable[[], bool] | None = None) -> bool:
+        """Take an input that was opened; return whether it was taken to its end.
+
+        `may_grow`, if given, is asked at the end: a last record that may still grow is left out.
+        """
+        opened.source.verify(lambda: None)
+        try:
+            return opened.empty or (self._take(opened, may_grow) and not self.is_full)
+        finally:
+            self._tally.add_normalised(opened.normalised)
+
+    def pass_over(self) -> None:
+        """Note that not all rows of the sources are seen, so that no event can be called absent."""
+        self._sees_all = False
+
+    def end(self) -> None:
+        """Finish the table, and note the findings that show only at the end."""
         self._table.finish()
         self._note_unseen()
 
     def _note_unseen(self) -> None:
-        if self._left == 0:
-            return
-        if unseen := self._seen.unseen():
-            self._tally.note(Finding("no-such-event", "; ".join(unseen), "", 0))
-        if unmet := "; ".join(self._conditions.unmet()):
-            self._tally.note(Finding("unmet-condition", unmet, "", 0))
+        if self._sees_all and not self.is_full:
+            note_unseen(self._seen, self._tally)
 
-    def _take(self, opened: Opened) -> None:
+    def _take(self, opened: Opened, may_grow: Callable[[], bool] | None) -> bool:
         if opened.format.holds_rejects:
             raise InputError(
                 f"{opened.source.name} is a file of rejects, not a log",
@@ -194,34 +233,56 @@ class Gathering:
         self._follower.opened(opened.source.name, mapping.columns)
         self.properties.update(dict.fromkeys(opened.columns[:_MOST_PROPERTIES]))
         mapper = self._openings.mapper(opened, mapping, with_cells=bool(self._by))
-        ahead = preview(self._mapped(opened, mapper))
+        reader = opened.reader()
+        items = reader.items()
+        held_back = HeldBack(items, may_grow, reader.is_open) if may_grow else None
+        ahead = preview(self._mapped(held_back or items, mapper))
         judge(ahead.first, opened, mapping, self._now)
         for finding in doubts(ahead.events, mapping.columns, opened.source.name):
             self._tally.note(finding)
-        self._count_all(ahead.mapped)
+        self._count_log(opened.source.name, ahead.mapped)
+        if held_back is None:
+            return True
+        self._tally.rows.held += held_back.rows
+        return not held_back.held
+
+    def _count_log(self, name: str, mapped: Iterable[Mapped]) -> None:
+        """Count all rows of an input, and note how many it has and of which time."""
+        before, rows = self.span, self._tally.rows.read
+        self._first, self._last = _NEVER, 0
+        try:
+            self._count_all(mapped)
+        finally:
+            self.inputs += 1
+            if len(self.logs) < MOST_LOGS:
+                self.logs.append(LogRead(name, self._tally.rows.read - rows, self.span))
+            if before.last:
+                self._first, self._last = min(self._first, before.first), max(self._last, before.last)
 
     def _count_all(self, mapped: Iterable[Mapped]) -> None:
         """Take the events of an input, and count its other rows. This loop runs for each row of a log."""
         waiting = _Waiting([], [], [])
         groups, names, moments = waiting
-        for one in mapped:
-            if type(one) is not Event:
-                self._count(one)
-                continue
-            _, parts, name, moment, _, _, _, _, _ = one
-            group = tuple(map(_identity_of, parts))
-            if not name:  # It only sets properties.
-                self._table.group(group)
-                self._tally.rows.sent += 1
-                continue
-            groups.append(group)
-            names.append(name)
-            moments.append(moment)
-            if self._by:
-                self._take_value(one, group)
-            if len(names) >= _MOST_WAITING:
-                self._write(waiting)
-        self._write(waiting)
+        try:
+            for one in mapped:
+                if type(one) is not Event:
+                    self._count(one)
+                    continue
+                _, parts, name, moment, _, _, _, _, _ = one
+                group = tuple(map(_identity_of, parts))
+                if not name:  # It only sets properties.
+                    self._table.group(group)
+                    self._tally.rows.sent += 1
+                    continue
+                groups.append(group)
+                names.append(name)
+                moments.append(moment)
+                if self._by:
+                    self._take_value(one, group)
+                if len(names) >= _MOST_WAITING:
+                    self._write(waiting)
+        finally:  # also of a file that cannot be read any further
+            self._write(waiting)
 
     def _write(self, waiting: _Waiting) -> None:
         """Write the events that wait into the table."""
@@ -235,10 +296,10 @@ class Gathering:
         for each in waiting:
             each.clear()
 
-    def _mapped(self, opened: Opened, mapper: Mapper) -> Iterator[Mapped]:
+    def _mapped(self, items: Iterable[Item], mapper: Mapper) -> Iterator[Mapped]:
         """Yield every row mapped, up to --limit rows of the selection."""
         map_row = mapper.map
-        for item in opened.reader().items():
+        for item in items:
             if self._left is None or type(item) is Gap:
                 yield map_row(item) if isinstance(item, Row) else item
                 continue

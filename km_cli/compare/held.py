@@ -10,17 +10,19 @@ from typing import NamedTuple
 
 from km_cli.compare.counting import count
 from km_cli.compare.funnel import CountedFunnel, Funnel, counted
+from km_cli.compare.logs import Log
 from km_cli.compare.months import Months, months_of
 from km_cli.compare.table import Table
 from km_cli.config.environment import Environment
 from km_cli.config.people import People
 from km_cli.config.settings import Settings
 from km_cli.config.sites import Site
-from km_cli.inputs import Source
 from km_cli.kissmetrics import MOST_INSTANCES, fold_name
+from km_cli.ledger import Ledger
 from km_cli.model import NANOSECONDS, Held, Persona, Record, RowPlan
 from km_cli.model import Sequence as Calls
 from km_cli.run.observer import Observer
+from km_cli.run.pipeline import Pipeline
 from km_cli.run.rehearsal import Rehearsed, rehearse
 from km_cli.run.stopping import Stop
 from km_cli.strategies import STRATEGIES, event_naming
@@ -161,7 +163,7 @@ def hold(
     name: str,
     settings: Settings,
     funnel: Funnel,
-    sources: Callable[[], list[Source]],
+    log: Log,
     environment: Environment,
     follow: Callable[[int], None],
 ) -> HeldStrategy:
@@ -170,14 +172,20 @@ def hold(
     `settings` name a ledger that does not exist. `follow` is told how many rows are planned. Raises KmError
     if the strategy cannot be rehearsed.
     """
-    people = people_of(name, settings.people)
-    settings = replace(settings, people=people)
+
+    def change(settings: Settings) -> Settings:
+        return replace(settings, people=people_of(name, settings.people))
+
+    settings = change(settings)
+    people = settings.people
     names = [[_naming(persona, step) for step in funnel.steps] for persona in people.personas]
     with closing(Table([persona.name for persona in people.personas])) as table:
         recorder = _Recorder(table, names, follow)
-        rehearsed = rehearse(
-            settings, recorder, lambda pipeline, _: pipeline.run(sources()), Stop(), environment
-        )
+
+        def work(pipeline: Pipeline, ledger: Ledger) -> None:
+            log.read(pipeline, ledger, settings, change)
+
+        rehearsed = rehearse(settings, recorder, work, Stop(), environment)
         if rehearsed.ended is not None:
             raise rehearsed.ended
         recorder.write()

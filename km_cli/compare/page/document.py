@@ -11,7 +11,9 @@ from pathlib import Path
 
 from km_cli.compare import words
 from km_cli.compare.comparison import Comparison
+from km_cli.compare.gathering import Span
 from km_cli.compare.page import sections
+from km_cli.compare.page.html import shown, table
 
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -50,6 +52,7 @@ def _body(found: Comparison) -> Iterator[str]:
     yield "<h1>Per person or per account?</h1>"
     yield f"<p>{sections.funnel_text(found)}</p>"
     yield f'<p class="quiet">{_read(found)}</p>'
+    yield from _logs(found)
     yield from sections.shares(found)
     yield from sections.answer(found)
     yield from sections.funnels(found)
@@ -71,6 +74,22 @@ def _read(found: Comparison) -> str:
     if rows.skipped:
         text += f"; {rows.skipped:,} are left out on purpose"
     return f"{text}."
+
+
+def _logs(found: Comparison) -> Iterator[str]:
+    """Yield the files that were read, each with its rows and its time, in UTC."""
+    if not found.logs:
+        return
+    rows = [(shown(one.name), f"{one.rows:,}", *_days(one.span)) for one in found.logs]
+    more = found.inputs - len(found.logs)
+    if more:
+        rest = found.tally.rows.read - sum(one.rows for one in found.logs)
+        rows.append((f"{words.many(more, 'other file')}", f"{rest:,}", "", ""))
+    yield table("The log", ("file", "rows", "from (UTC)", "to (UTC)"), rows)
+
+
+def _days(span: Span) -> tuple[str, str]:
+    return (_day(span.first), _day(span.last)) if span.last else ("-", "-")
 
 
 def _day(second: int) -> str:
