@@ -80,18 +80,6 @@ def test_the_last_line_of_a_growing_file_is_held_back(km: Command, sources: Path
     assert '0% of 5 users get from "Signed Up" to "Upgraded"' in ended.out
 
 
-def test_the_page_names_the_files_with_their_rows_and_times(km: Command, tmp_path: Path) -> None:
-    log = tmp_path / "<b>up&.csv"
-    log.write_text(UPGRADES)
-    (tmp_path / "late.csv").write_text(RENAMED.replace("who,company", "user,account"))
-    words = (log, tmp_path / "late.csv", *FUNNEL, "--no-strategies", "--html", tmp_path / "page.html")
-    km("compare", *words).ended(0)
-    page = (tmp_path / "page.html").read_text()
-    assert "&lt;b&gt;up&amp;.csv</bdi></th><td>6</td><td>2024-03-01</td><td>2024-03-15</td>" in page
-    assert "late.csv</bdi></th><td>6</td><td>2024-05-01</td><td>2024-05-15</td>" in page
-    assert "<b>" not in page
-
-
 @pytest.mark.parametrize("columns", [40, 60, 80])
 def test_tables_fit_the_window(km: Command, columns: int) -> None:
     """Where a table has no room, each of its rows has lines of its own, with all its numbers."""
