@@ -51,11 +51,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("compare")
 
 
-def compared(home: Path, text: str, *words: str, code: int = 0) -> dict[str, Any]:
+def compared(
+    home: Path, text: str, *words: str, funnel: tuple[str, ...] = FUNNEL, code: int = 0
+) -> dict[str, Any]:
     """Compare a log without strategies; return the object."""
     (home / "log.csv").write_text(text)
-    words = words if "--funnel" in words else (*FUNNEL, *words)
-    return Command(home)("compare", home / "log.csv", "--no-strategies", "--json", *words).ended(code).summary
+    words = ("compare", str(home / "log.csv"), "--no-strategies", "--json", *funnel, *words)
+    return Command(home)(*words).ended(code).summary
 
 
 def funnel_of(persona: dict[str, Any]) -> dict[str, Any]:
@@ -255,6 +257,27 @@ def test_a_proposal_does_not_depend_on_the_order_of_rows(home: Path) -> None:
         for name in ("log.csv", "other.csv")
     )
     assert first == second
+
+
+@settings(max_examples=examples(40))
+@given(st.integers(41, 60), st.sampled_from((5, 30)), st.integers(0, 10**6))
+def test_a_proposal_among_ties_does_not_depend_on_the_order_of_rows(
+    home: Path, events: int, seconds: int, seed: int
+) -> None:
+    """Of more than 40 events with as many people, the first by name are looked at, in whichever case."""
+    chance = random.Random(seed)
+    names = [f"event {at:02}" for at in range(events)]
+    rows = [line(0, user, "7", "Began") for user in ("ada", "bo", "cy")] + [
+        line(1 + chance.randrange(seconds), user, "7", chance.choice((name, name.upper())))
+        for user in ("ada", "bo", "cy")
+        for name in names
+    ]
+    found = []
+    for _ in range(2):
+        chance.shuffle(rows)
+        found.append(compared(home, HEADER + "".join(rows), funnel=())["funnel"])
+    assert found[0] == found[1]
+    assert found[0]["proposed"]
 
 
 def test_no_funnel_can_be_proposed(home: Path) -> None:

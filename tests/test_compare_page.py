@@ -154,6 +154,20 @@ def test_schemes_differ_and_the_page_can_be_printed(browser: Browser, page: Path
 
 
 @needs_report
+def test_the_page_names_the_files_with_their_rows_and_times(km: Command, tmp_path: Path) -> None:
+    log = tmp_path / "<b>up&.csv"
+    log.write_text((SAMPLES / "upgrades.csv").read_text())
+    funnel = ("--funnel", "Signed Up", "--funnel", "Upgraded")
+    words = (log, SAMPLES / "teams.csv", *funnel, "--no-strategies", "--html", tmp_path / "page.html")
+    km("compare", *words).ended(0)
+    page = (tmp_path / "page.html").read_text()
+    assert "&lt;b&gt;up&amp;.csv</bdi></th><td>6</td>" in page
+    assert "teams.csv</bdi></th>" in page
+    assert "rows of 2 files read, from 2024-03-01 to 2024-03-15 (UTC)" in page
+    assert "<b>" not in page
+
+
+@needs_report
 def test_an_earlier_page_is_replaced_as_a_whole(km: Command, tmp_path: Path) -> None:
     target = tmp_path / "page.html"
     target.write_text("earlier")

@@ -252,9 +252,9 @@ def test_shares(share: float | None, shown: str) -> None:
         (None, "-"),
         (0, "0 s"),
         (119, "119 s"),
-        (120, "2.0 minutes"),
-        (7200, "2.0 hours"),
-        (259_200, "3.0 days"),
+        (120, "2 minutes"),
+        (7200, "2 hours"),
+        (259_200, "3 days"),
     ],
 )
 def test_durations(seconds: float | None, shown: str) -> None:

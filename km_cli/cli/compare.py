@@ -61,7 +61,7 @@ def _without(group: Callable[[Any], Any], *names: str) -> Callable[[Decorated], 
 
 
 @click.command("compare", cls=Command, short_help="Count a funnel per person and per account.")
-@options.files
+@options.optional_files
 @options.source
 @_question
 @_without(options.columns, "profiles")
@@ -80,6 +80,8 @@ def command(context: click.Context, /, **_flags: Any) -> int:
     step, another line shows the rest. Then compare says why the counts differ, what each strategy would leave
     in Kissmetrics, and which one it recommends. Nothing is sent, and nothing but the page is written.
 
+    Without FILE, compare reads the files that km.toml names in [[backfill]], as a dry run does.
+
     \b
     Examples:
       km-cli compare events.csv
@@ -88,6 +90,10 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli compare 'logs/*.csv.gz' --no-strategies --json
       km-cli compare events.csv --html comparison.html
     """
+    from km_cli.cli.context import km_toml_of
+
+    if not context.params["files"] and not km_toml_of(context).config.backfill:
+        raise click.MissingParameter(ctx=context, param=context.command.params[0])
     from km_cli.cli.run_compare import run_compare
 
     return run_compare(context)

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import click
 
+from km_cli.cli.conclusion import complain_of_files
 from km_cli.cli.context import environment_of, km_toml_of
 from km_cli.cli.dry_run import command as dry_run
-from km_cli.cli.own_files import check_output
+from km_cli.cli.own_files import check_output, own_files
 from km_cli.cli.settings import make_settings
-from km_cli.cli.sources import make_file_sources
+from km_cli.cli.sources import make_backfill_sources, make_file_sources, sizes_of_backfill
 from km_cli.cli.terminal.comparing import ComparisonFollower
 from km_cli.cli.terminal.comparison import print_comparison
 from km_cli.cli.terminal.findings import print_doubts
 from km_cli.cli.terminal.report import reasons
 from km_cli.cli.terminal.show import complain, counted, say
-from km_cli.compare import Asked, Comparison, as_json, compare, make_funnel, make_within
+from km_cli.compare import (
+    Asked,
+    BackfillLog,
+    Comparison,
+    Files,
+    Log,
+    as_json,
+    compare,
+    make_funnel,
+    make_within,
+)
+from km_cli.config.backfill import BackfillSource, settings_for
+from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
 from km_cli.config.plans import make_plans
 from km_cli.config.settings import Settings
@@ -28,20 +42,64 @@ from km_cli.run.stopping import Stop
 
 
 def run_compare(context: click.Context) -> int:
-    """Compare, and print the result; the exit code is 65 if rows are bad."""
+    """Compare, and print the result. The exit code is 65 if rows are bad, or that of a bad file."""
     flags, environment = context.params, environment_of(context)
     asked = _asked(context)
-    settings = make_settings(_as_dry_run(context))
+    as_dry_run = _as_dry_run(context)
+    settings = make_settings(as_dry_run)
     page = _page(context, settings)
     look_for_cycles_seldom(environment)
-    sources = partial(make_file_sources, settings, Stop(), environment)
-    with ComparisonFollower(settings, environment, quiet=flags["as_json"]) as follower:
-        found = compare(asked, settings, sources, follower, environment)
+    if flags["files"]:
+        return _compare(context, asked, settings, _files(settings, environment), page)
+    sources = make_backfill_sources(as_dry_run, settings)
+    _check_personas(sources, settings)
+    settings, own = settings_for(sources, settings), own_files(as_dry_run, settings)
+    log = BackfillLog(sources, environment.clock, own)
+    sizes = sizes_of_backfill(sources, settings, own) if environment.shows_progress else None
+    try:
+        code = _compare(context, asked, settings, log, page, sizes)
+    finally:
+        complain_of_files(log.summary)
+    return log.summary.worst or code
+
+
+def _files(settings: Settings, environment: Environment) -> Files:
+    return Files(partial(make_file_sources, settings, Stop(), environment))
+
+
+def _check_personas(sources: Sequence[BackfillSource], settings: Settings) -> None:
+    """Raise UsageError if a source has personas of its own that have other names."""
+    names = [persona.name for persona in settings.personas]
+    for source in sources:
+        if source.settings and [persona.name for persona in source.settings.personas] != names:
+            raise UsageError(
+                f"backfill {source.name!r} has other personas, and a comparison counts the same in all files",
+                f"compare that source by itself: km-cli compare FILE --source {source.name}",
+            )
+
+
+def _compare(
+    context: click.Context,
+    asked: Asked,
+    settings: Settings,
+    log: Log,
+    page: Path | None,
+    sizes: Mapping[str, int] | None = None,
+) -> int:
+    flags, environment = context.params, environment_of(context)
+    try:
+        with ComparisonFollower(settings, environment, quiet=flags["as_json"], sizes=sizes) as follower:
+            found = compare(asked, settings, log, follower, environment)
+    except KeyboardInterrupt:
+        complain(
+            "interrupted: nothing was sent, and nothing was written",
+            "run the same command again; --no-strategies leaves out the dry runs, which take the longest",
+        )
+        return Exit.INTERRUPTED
     if flags["as_json"]:
         print(json.dumps(as_json(found)))
     else:
-        for line in follower.described():
-            say(line)
+        follower.print_inputs()
         print_comparison(found)
         _explain_missing_strategies(context)
     if page is not None:

@@ -10,19 +10,23 @@ from km_cli.compare.differences import Differences
 from km_cli.compare.funnel import CountedFunnel, Funnel, Step, make_funnel, make_within
 from km_cli.compare.gathering import Follower
 from km_cli.compare.held import HeldPersona, HeldStrategy, Report
+from km_cli.compare.logs import BackfillLog, Files, Log
 from km_cli.compare.recommendation import Recommendation
 
 __all__ = [
     "OTHERS",
     "Asked",
+    "BackfillLog",
     "Comparison",
     "CountedFunnel",
     "Differences",
+    "Files",
     "Follower",
     "Funnel",
     "Group",
     "HeldPersona",
     "HeldStrategy",
+    "Log",
     "PersonaFunnel",
     "Recommendation",
     "Report",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import NamedTuple
 from km_cli.compare.counting import PersonaFunnel, count
 from km_cli.compare.differences import Differences, differences
 from km_cli.compare.funnel import Funnel
-from km_cli.compare.gathering import Follower, Gathering, Span
+from km_cli.compare.gathering import Follower, Gathering, LogRead, Span
 from km_cli.compare.held import IN_FORCE, HeldStrategy, hold
+from km_cli.compare.logs import Log
 from km_cli.compare.proposal import propose
 from km_cli.compare.recommendation import Recommendation, recommend
 from km_cli.compare.table import Table
@@ -22,7 +23,6 @@ from km_cli.config.environment import Environment
 from km_cli.config.plans import Plans
 from km_cli.config.settings import Settings
 from km_cli.errors import Exhausted, InputError, UsageError, did_you_mean
-from km_cli.inputs import Source
 from km_cli.kissmetrics import fold_name
 from km_cli.ledger import Ledger
 from km_cli.model import Persona
@@ -49,13 +49,15 @@ class Asked(NamedTuple):
 class Comparison(NamedTuple):
     """A funnel counted for each persona, why the counts differ, and what each strategy leaves of it.
 
-    `unseen` has a message for each step that no row has.
+    `logs` are the first of all `inputs`. `unseen` has a message for each step that no row has.
     """
 
     funnel: Funnel
     is_proposed: bool
     by: str
     span: Span
+    logs: tuple[LogRead, ...]
+    inputs: int
     tally: Tally
     unseen: tuple[str, ...]
     personas: tuple[PersonaFunnel, ...]
@@ -65,12 +67,8 @@ class Comparison(NamedTuple):
     recommendation: Recommendation | None
 
 
-Sources = Callable[[], list[Source]]
-"""Returns the files of the log. It is called for each time that they are read."""
-
-
 def compare(
-    asked: Asked, settings: Settings, sources: Sources, follower: Follower, environment: Environment
+    asked: Asked, settings: Settings, log: Log, follower: Follower, environment: Environment
 ) -> Comparison:
     """Return the comparison. Nothing is sent, and no ledger is read or written.
 
@@ -78,9 +76,9 @@ def compare(
     temporary table.
     """
     with _no_ledger(settings) as settings, _room_for_table():
-        found = _gathered(asked, settings, sources(), follower, environment)
+        found = _gathered(asked, settings, log, follower, environment)
         strategies = tuple(
-            hold(name, settings, found.funnel, sources, environment, follower.stage(name))
+            hold(name, settings, found.funnel, log, environment, follower.stage(name))
             for name in _strategies(asked)
         )
     recommendation = recommend(
@@ -99,7 +97,7 @@ def _strategies(asked: Asked) -> tuple[str, ...]:
 
 
 def _gathered(
-    asked: Asked, settings: Settings, sources: list[Source], follower: Follower, environment: Environment
+    asked: Asked, settings: Settings, log: Log, follower: Follower, environment: Environment
 ) -> Comparison:
     """Return the comparison but for its strategies."""
     tally, personas = Tally(), settings.personas
@@ -108,7 +106,7 @@ def _gathered(
         with closing(ledger):
             now = environment.clock.now()
             gathering = Gathering(settings, ledger, table, asked.funnel, asked.by, tally, follower, now)
-            gathering.run(sources)
+            log.read(gathering, ledger, settings, lambda same: same)
         events = gathering.events
         if asked.by and not gathering.knows_by and tally.rows.sent:
             raise _no_property(asked.by, tuple(gathering.properties))
@@ -124,6 +122,8 @@ def _gathered(
             asked.funnel is None,
             asked.by,
             gathering.span,
+            tuple(gathering.logs),
+            gathering.inputs,
             tally,
             tuple(_unseen(funnel, events.seen)),
             counted,

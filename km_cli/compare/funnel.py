@@ -63,7 +63,12 @@ def make_funnel(steps: Sequence[str], within: str) -> Funnel:
 def make_within(text: str) -> int:
     """Return the seconds of a time such as 30d, 12h or 90m. Raises UsageError."""
     found = re.fullmatch(r"(\d{1,9})\s*([smhdw])", text.strip().casefold(), re.ASCII)
-    if found is None or not int(found[1]):
+    if found is not None and not int(found[1]):
+        raise UsageError(
+            f"--within {text!r} leaves no time between the steps",
+            "give at least 1s, or leave it out for no limit",
+        )
+    if found is None:
         raise UsageError(f"--within {text!r} is not a time", "write it as 30d, 12h, 90m, 45s or 2w")
     return int(found[1]) * _UNITS[found[2]]
 

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, cast
 
 import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from km_cli.compare.funnel import Funnel
-from km_cli.compare.table import MOST_WAITING, Table
+from km_cli.compare.table import Table
 from km_cli.config.settings import Settings
 from km_cli.errors import InputError
-from km_cli.inputs import Opened, Source, open_reader
+from km_cli.inputs import Item, Opened, Source, open_reader
 from km_cli.kissmetrics import fold_name
 from km_cli.ledger import Ledger
-from km_cli.mapping import Columns, ConditionsSeen, EventsSeen, LeftOut, Mapper
-from km_cli.model import NANOSECONDS, Event, Finding, Gap, Reject, Row
-from km_cli.run.batch import Mapped, raw_of
+from km_cli.mapping import Columns, LeftOut, Mapper
+from km_cli.model import NANOSECONDS, Event, Gap, Reject, Row
+from km_cli.run.batch import Mapped
+from km_cli.run.cursor import HeldBack
 from km_cli.run.doubts import doubts
 from km_cli.run.first_rows import judge, preview
 from km_cli.run.opening import Openings
 from km_cli.run.tally import Tally
+from km_cli.run.unseen import note_unseen, seen_under
 
 _MOST_NAMES = 65_535
 """Names of events that are told apart: more than a product of Kissmetrics can have (D8)."""
 
 _MOST_PROPERTIES = 200
-_PROGRESS_EACH = 1000
+_MOST_WAITING = 1000
+"""Events that are written together. So many stay in the processor's cache."""
+
+_identity_of = itemgetter(0)
+"""Returns the identity of a persona's part: faster than the name of the field, for each row of a log."""
+
+MOST_LOGS = 20
 _STEP_ONE = 0
 """The number of step one. A log without a funnel has no event of this number."""
 
@@ -50,8 +59,8 @@ class Follower:
     def began(self, opened: Opened) -> None:
         """An input is read from now on."""
 
-    def progressed(self, rows: int, done: int) -> None:
-        """So many rows were read, and so many bytes of this input's content."""
+    def progressed(self, rows: int) -> None:
+        """So many rows were read."""
 
     def stage(self, strategy: str) -> Callable[[int], None]:  # noqa: ARG002 - as above
         """A strategy is rehearsed. Return a function that is told how many rows are planned."""
@@ -65,6 +74,14 @@ class Span(NamedTuple):
     last: int = 0
 
 
+class LogRead(NamedTuple):
+    """An input that was read: its name, how many rows it has, and the time of its events."""
+
+    name: str
+    rows: int
+    span: Span
+
+
 class EventNames:
     """The numbers of events. With a funnel they are the places of its steps, and others have none."""
 
@@ -72,22 +89,44 @@ class EventNames:
         self._is_open = funnel is None
         self._numbers: dict[str, int] = {} if funnel is None else funnel.places
         self.names: list[str] = [""] if funnel is None else list(funnel.steps)
-        self.known: dict[str, int] = {}
+        self._known: dict[str, int] = {}
         self.seen: dict[str, str] = {}
-        """The names of events that rows have, by the name that Kissmetrics knows each by."""
+        """The names of events that rows have, by the name that Kissmetrics knows each by.
+
+        Of several spellings it is the first by alphabet: the order of the rows does not matter.
+        """
+
+    def numbers_of(self, names: Sequence[str]) -> Sequence[int]:
+        """Return the number of each event, -1 if it is not wanted."""
+        found = list(map(self._known.get, names))
+        return [self.number(name) for name in names] if None in found else cast("list[int]", found)
 
     def number(self, name: str) -> int:
-        """Return the number of an event, -1 if it is not wanted. Then it is among those that are `known`."""
-        folded = fold_name(name)
-        if len(self.seen) < _MOST_NAMES:
-            self.seen.setdefault(folded, name)
+        """Return the number of an event, -1 if it is not wanted."""
+        found = self._known.get(name)
+        return self._new_number(name) if found is None else found
+
+    def _new_number(self, name: str) -> int:
+        folded, spelled = fold_name(name), name.strip()
+        if folded in self.seen or len(self.seen) < _MOST_NAMES:
+            spelled = self.seen[folded] = min(spelled, self.seen.get(folded, spelled))
         found = self._numbers.get(folded, _NOT_WANTED)
-        if found == _NOT_WANTED and self._is_open and len(self.names) < _MOST_NAMES:
+        if self._is_open and found != _NOT_WANTED:
+            self.names[found] = spelled
+        elif self._is_open and len(self.names) < _MOST_NAMES:
             found = self._numbers[folded] = len(self.names)
-            self.names.append(name)
-        if len(self.known) < _MOST_NAMES:
-            self.known[name] = found
+            self.names.append(spelled)
+        if len(self._known) < _MOST_NAMES:
+            self._known[name] = found
         return found
+
+
+class _Waiting(NamedTuple):
+    """Events that wait to be written: the names of the group, the event, the moment in ns."""
+
+    groups: list[tuple[str, ...]]
+    names: list[str]
+    moments: list[int]
 
 
 class Gathering:
@@ -108,22 +147,32 @@ class Gathering:
         follower: Follower,
         now: float,
     ) -> None:
-        self._settings = settings
+        self._ledger = ledger
         self._table = table
         self._tally = tally
         self._follower = follower
         self._now = now
         self._left = settings.limit
-        self._conditions = ConditionsSeen(settings.column_options.where, settings.named_at)
-        self._seen = EventsSeen(settings.selection, settings.personas, settings.skipped, self._conditions)
-        self._openings = Openings(settings, ledger, self._seen, tally, now, lambda: None)
+        self._sees_all = True
         self.events = EventNames(funnel)
         self._by = fold_name(by)
-        self._take_event = self._taker()
         self._first, self._last = _NEVER, 0
         self._has_values = False
         self.properties: dict[str, None] = {}
         """Names of columns and properties, to propose one for a name that no row has."""
+        self.logs: list[LogRead] = []
+        """The first inputs."""
+        self.inputs = 0
+        self._begin(settings)
+
+    def turn_to(self, settings: Settings) -> None:
+        """Take the next inputs under these settings."""
+        self._note_unseen()
+        self._begin(settings)
+
+    def _begin(self, settings: Settings) -> None:
+        self._seen = seen_under(settings)
+        self._openings = Openings(settings, self._ledger, self._seen, self._tally, self._now, lambda: None)
 
     @property
     def knows_by(self) -> bool:
@@ -136,27 +185,44 @@ class Gathering:
         return Span(self._first, self._last) if self._last else Span()
 
     def run(self, sources: Iterable[Source]) -> None:
-        """Take every source in turn, then finish the table. Raises InputError, ReadError, UsageError."""
+        """Take every source in turn. Raises InputError, ReadError, UsageError."""
         for source in sources:
-            if self._left == 0:
+            if self.is_full:
                 break
             with closing(open_reader(source)) as opened:
-                opened.source.verify(lambda: None)
-                if not opened.empty:
-                    self._take(opened)
-                self._tally.add_normalised(opened.normalised)
+                self.take(opened)
+        self.end()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many rows were taken as may be (--limit)."""
+        return self._left == 0
+
+    def take(self, opened: Opened, may_grow: Callable[[], bool] | None = None) -> bool:
+        """Take an input that was opened; return whether it was taken to its end.
+
+        `may_grow`, if given, is asked at the end: a last record that may still grow is left out.
+        """
+        opened.source.verify(lambda: None)
+        try:
+            return opened.empty or (self._take(opened, may_grow) and not self.is_full)
+        finally:
+            self._tally.add_normalised(opened.normalised)
+
+    def pass_over(self) -> None:
+        """Note that not all rows of the sources are seen, so that no event can be called absent."""
+        self._sees_all = False
+
+    def end(self) -> None:
+        """Finish the table, and note the findings that show only at the end."""
         self._table.finish()
         self._note_unseen()
 
     def _note_unseen(self) -> None:
-        if self._left == 0:
-            return
-        if unseen := self._seen.unseen():
-            self._tally.note(Finding("no-such-event", "; ".join(unseen), "", 0))
-        if unmet := "; ".join(self._conditions.unmet()):
-            self._tally.note(Finding("unmet-condition", unmet, "", 0))
+        if self._sees_all and not self.is_full:
+            note_unseen(self._seen, self._tally)
 
-    def _take(self, opened: Opened) -> None:
+    def _take(self, opened: Opened, may_grow: Callable[[], bool] | None) -> bool:
         if opened.format.holds_rejects:
             raise InputError(
                 f"{opened.source.name} is a file of rejects, not a log",
@@ -166,40 +232,81 @@ class Gathering:
         self._follower.began(opened)
         self._follower.opened(opened.source.name, mapping.columns)
         self.properties.update(dict.fromkeys(opened.columns[:_MOST_PROPERTIES]))
-        mapper = self._openings.mapper(opened, mapping)
-        ahead = preview(self._mapped(opened, mapper))
+        mapper = self._openings.mapper(opened, mapping, with_cells=bool(self._by))
+        reader = opened.reader()
+        items = reader.items()
+        held_back = HeldBack(items, may_grow, reader.is_open) if may_grow else None
+        ahead = preview(self._mapped(held_back or items, mapper))
         judge(ahead.first, opened, mapping, self._now)
         for finding in doubts(ahead.events, mapping.columns, opened.source.name):
             self._tally.note(finding)
-        self._count_all(ahead.mapped)
+        self._count_log(opened.source.name, ahead.mapped)
+        if held_back is None:
+            return True
+        self._tally.rows.held += held_back.rows
+        return not held_back.held
+
+    def _count_log(self, name: str, mapped: Iterable[Mapped]) -> None:
+        """Count all rows of an input, and note how many it has and of which time."""
+        before, rows = self.span, self._tally.rows.read
+        self._first, self._last = _NEVER, 0
+        try:
+            self._count_all(mapped)
+        finally:
+            self.inputs += 1
+            if len(self.logs) < MOST_LOGS:
+                self.logs.append(LogRead(name, self._tally.rows.read - rows, self.span))
+            if before.last:
+                self._first, self._last = min(self._first, before.first), max(self._last, before.last)
 
     def _count_all(self, mapped: Iterable[Mapped]) -> None:
         """Take the events of an input, and count its other rows. This loop runs for each row of a log."""
-        take, size, events = self._take_event, 0, 0
-        for one in mapped:
-            if type(one) is Event:
-                take(one)
-                events += 1
-                size += len(one.row.raw)
-                if not events % _PROGRESS_EACH:
-                    self._follower.progressed(self._tally.rows.read + events, size)
-            elif type(one) is Gap:
-                size += len(one.raw)
-            else:
-                self._count(one)
-                size += len(raw_of(one))
-        self._tally.rows.sent += events
+        waiting = _Waiting([], [], [])
+        groups, names, moments = waiting
+        try:
+            for one in mapped:
+                if type(one) is not Event:
+                    self._count(one)
+                    continue
+                _, parts, name, moment, _, _, _, _, _ = one
+                group = tuple(map(_identity_of, parts))
+                if not name:  # It only sets properties.
+                    self._table.group(group)
+                    self._tally.rows.sent += 1
+                    continue
+                groups.append(group)
+                names.append(name)
+                moments.append(moment)
+                if self._by:
+                    self._take_value(one, group)
+                if len(names) >= _MOST_WAITING:
+                    self._write(waiting)
+        finally:  # also of a file that cannot be read any further
+            self._write(waiting)
 
-    def _mapped(self, opened: Opened, mapper: Mapper) -> Iterator[Mapped]:
+    def _write(self, waiting: _Waiting) -> None:
+        """Write the events that wait into the table."""
+        if not waiting.names:
+            return
+        self._table.take(waiting.groups, waiting.moments, self.events.numbers_of(waiting.names))
+        self._first = min(self._first, min(waiting.moments) // NANOSECONDS)
+        self._last = max(self._last, max(waiting.moments) // NANOSECONDS)
+        self._tally.rows.sent += len(waiting.names)
+        self._follower.progressed(self._tally.rows.read)
+        for each in waiting:
+            each.clear()
+
+    def _mapped(self, items: Iterable[Item], mapper: Mapper) -> Iterator[Mapped]:
         """Yield every row mapped, up to --limit rows of the selection."""
-        for item in opened.reader().items():
-            if isinstance(item, Gap):
-                yield item
+        map_row = mapper.map
+        for item in items:
+            if self._left is None or type(item) is Gap:
+                yield map_row(item) if isinstance(item, Row) else item
                 continue
             if self._left == 0:
                 return
-            one = mapper.map(item) if isinstance(item, Row) else item
-            if self._left is not None and type(one) is not LeftOut:
+            one = map_row(item) if isinstance(item, Row) else item
+            if type(one) is not LeftOut:
                 self._left -= 1
             yield one
 
@@ -208,38 +315,13 @@ class Gathering:
         if type(one) is Reject:
             self._tally.reject(one)
             self._tally.rows.rejected += 1
-        else:
+        elif type(one) is not Gap:
             self._tally.rows.skipped += 1
 
-    def _taker(self) -> Callable[[Event], None]:
-        """Return the function that takes an event into the table. It runs for each row."""
-        table, known, group_of = self._table, self._table.known, self._table.group_of
-        numbers, number_of, done, most = self.events.known, self.events.number, table.done, MOST_WAITING
-
-        def take(event: Event) -> None:
-            names = tuple([part[0] for part in event.parts])
-            group = known.get(names)
-            if group is None:
-                group = group_of(names)
-            name = event.name
-            number = numbers.get(name)
-            if number is None:
-                if not name:
-                    return
-                number = number_of(name)
-            second = event.moment // NANOSECONDS
-            if second > self._last:
-                self._last = second
-            if second < self._first:
-                self._first = second
-            if number != _NOT_WANTED:
-                done.append((group, second, number))
-                if number == _STEP_ONE and self._by:
-                    table.values.append((group, second, self._value(event)))
-                if len(done) >= most:
-                    table.write()
-
-        return take
+    def _take_value(self, event: Event, group: tuple[str, ...]) -> None:
+        """Keep the value that an event of step one has of the property that --by names."""
+        if self.events.number(event.name) == _STEP_ONE:
+            self._table.take_value(group, event.moment, self._value(event))
 
     def _value(self, event: Event) -> str:
         """Return the value of the property that --by names, or of the column, "" if the row has none."""

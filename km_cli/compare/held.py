@@ -10,17 +10,19 @@ from typing import NamedTuple
 
 from km_cli.compare.counting import count
 from km_cli.compare.funnel import CountedFunnel, Funnel, counted
+from km_cli.compare.logs import Log
 from km_cli.compare.months import Months, months_of
-from km_cli.compare.table import MOST_WAITING, Table
+from km_cli.compare.table import Table
 from km_cli.config.environment import Environment
 from km_cli.config.people import People
 from km_cli.config.settings import Settings
 from km_cli.config.sites import Site
-from km_cli.inputs import Source
 from km_cli.kissmetrics import MOST_INSTANCES, fold_name
-from km_cli.model import Held, Persona, Record, RowPlan
+from km_cli.ledger import Ledger
+from km_cli.model import NANOSECONDS, Held, Persona, Record, RowPlan
 from km_cli.model import Sequence as Calls
 from km_cli.run.observer import Observer
+from km_cli.run.pipeline import Pipeline
 from km_cli.run.rehearsal import Rehearsed, rehearse
 from km_cli.run.stopping import Stop
 from km_cli.strategies import STRATEGIES, event_naming
@@ -29,6 +31,7 @@ IN_FORCE = "km.toml"
 """The name of the personas that km.toml describes, beside those of the strategies."""
 
 _FIRST, _SECOND = "main", "accounts"
+_MOST_WAITING = 1000
 
 
 class HeldPersona(NamedTuple):
@@ -90,6 +93,9 @@ class _Recorder(Observer):
         self._places = {persona: place for place, persona in enumerate(table.personas)}
         self._follow = follow
         self._rows = 0
+        self._groups: list[tuple[str, ...]] = []
+        self._moments: list[int] = []
+        self._numbers: list[int] = []
         self.events: Counter[str] = Counter()
         self.step_events: Counter[str] = Counter()
         self.moved: Counter[str] = Counter()
@@ -113,13 +119,20 @@ class _Recorder(Observer):
                 self._add(self._places[persona], call.identity, planned.taken, step)
 
     def _add(self, place: int, identity: str, second: int, step: int) -> None:
-        """Add a step to the table, as one of a group with this identity alone."""
-        table = self.table
-        names = tuple([identity if at == place else "" for at in range(len(table.personas))])
-        group = table.known.get(names)
-        table.done.append((table.group_of(names) if group is None else group, second, step))
-        if len(table.done) >= MOST_WAITING:
-            table.write()
+        """Add a step, as one of a group with this identity alone."""
+        names = tuple([identity if at == place else "" for at in range(len(self.table.personas))])
+        self._groups.append(names)
+        self._moments.append(second * NANOSECONDS)
+        self._numbers.append(step)
+        if len(self._groups) >= _MOST_WAITING:
+            self.write()
+
+    def write(self) -> None:
+        """Write the steps that wait into the table."""
+        waiting = self._groups, self._moments, self._numbers
+        self.table.take(*waiting)
+        for each in waiting:
+            each.clear()
 
 
 def people_of(name: str, people: People) -> People:
@@ -150,7 +163,7 @@ def hold(
     name: str,
     settings: Settings,
     funnel: Funnel,
-    sources: Callable[[], list[Source]],
+    log: Log,
     environment: Environment,
     follow: Callable[[int], None],
 ) -> HeldStrategy:
@@ -159,16 +172,23 @@ def hold(
     `settings` name a ledger that does not exist. `follow` is told how many rows are planned. Raises KmError
     if the strategy cannot be rehearsed.
     """
-    people = people_of(name, settings.people)
-    settings = replace(settings, people=people)
+
+    def change(settings: Settings) -> Settings:
+        return replace(settings, people=people_of(name, settings.people))
+
+    settings = change(settings)
+    people = settings.people
     names = [[_naming(persona, step) for step in funnel.steps] for persona in people.personas]
     with closing(Table([persona.name for persona in people.personas])) as table:
         recorder = _Recorder(table, names, follow)
-        rehearsed = rehearse(
-            settings, recorder, lambda pipeline, _: pipeline.run(sources()), Stop(), environment
-        )
+
+        def work(pipeline: Pipeline, ledger: Ledger) -> None:
+            log.read(pipeline, ledger, settings, change)
+
+        rehearsed = rehearse(settings, recorder, work, Stop(), environment)
         if rehearsed.ended is not None:
             raise rehearsed.ended
+        recorder.write()
         table.finish()
         return _held(name, people, recorder, rehearsed, funnel)
 

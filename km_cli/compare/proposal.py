@@ -10,7 +10,7 @@ not follow each other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations, groupby, islice
 from operator import itemgetter
 from typing import NamedTuple
@@ -39,11 +39,12 @@ def propose(table: Table, names: list[str]) -> tuple[str, ...]:
     """Return the names of the proposed steps; fewer than two if no event follows another.
 
     `names` are those of the events by their number. The table is finished and has all events.
+
+    The numbers of events depend on the order of the rows, the names do not: so all ties go by name.
     """
-    orders = _orders(table)
+    orders = _orders(table, names)
     if not orders.begins:
         return ()
-    # Ties go by name: the numbers of events depend on the order of the rows.
     steps = [min(orders.begins, key=lambda event: (-orders.begins[event], names[event]))]
     least = max(2, _LEAST_SHARE * orders.begins.total())
     while len(steps) < _MOST_STEPS:
@@ -62,9 +63,9 @@ def propose(table: Table, names: list[str]) -> tuple[str, ...]:
     return tuple(names[event] for event in steps)
 
 
-def _orders(table: Table) -> _Orders:
+def _orders(table: Table, names: Sequence[str]) -> _Orders:
     orders = _Orders(Counter(), Counter())
-    for _, rows in groupby(_firsts(table), key=itemgetter(0)):
+    for _, rows in groupby(_firsts(table, names), key=itemgetter(0)):
         times = [(second, event) for _, second, event in islice(rows, _MOST_FIRSTS)]
         begin = times[0][0]
         orders.begins.update(event for second, event in times if second == begin)
@@ -72,37 +73,36 @@ def _orders(table: Table) -> _Orders:
     return orders
 
 
-def _firsts(table: Table) -> Iterator[tuple[int, int, int]]:
+def _firsts(table: Table, names: Sequence[str]) -> Iterator[tuple[int, int, int]]:
     """Yield (actor, second, event) for the first time of each event that many actors do, in order."""
-    table.database.execute(
+    database = table.database
+    database.execute(
         "CREATE TEMP TABLE first_times AS SELECT identity, event, min(second) AS second FROM moments"
         " WHERE identity % ? = 0 GROUP BY identity, event",
         (len(table.personas),),
     )
-    table.database.execute(
-        "CREATE TEMP TABLE candidates AS SELECT event FROM first_times GROUP BY event"
-        " ORDER BY count(*) DESC, event LIMIT ?",
-        (_MOST_EVENTS,),
+    numbers = database.execute("SELECT event, count(*) FROM first_times GROUP BY event")
+    ranked = sorted(numbers, key=lambda one: (-one[1], names[one[0]]))
+    candidates = _shared(table, [event for event, _ in ranked[:_MOST_EVENTS]])
+    database.execute("CREATE TEMP TABLE candidates (event INTEGER PRIMARY KEY, rank INTEGER)")
+    database.executemany(
+        "INSERT INTO candidates VALUES (?, ?)", ((one, at) for at, one in enumerate(candidates))
     )
-    _leave_shared(table)
-    yield from table.database.execute(
-        "SELECT identity, second, event FROM first_times WHERE event IN (SELECT event FROM candidates)"
-        " ORDER BY identity, second, event"
+    yield from database.execute(
+        "SELECT identity, second, event FROM first_times CROSS JOIN candidates USING (event)"
+        " ORDER BY identity, second, rank"
     )
 
 
-def _leave_shared(table: Table) -> None:
-    """Leave the candidates that all personas of the log do, if there are two or more."""
+def _shared(table: Table, candidates: list[int]) -> list[int]:
+    """Return the candidates that all personas of the log do, if there are two or more; otherwise all."""
     database, width = table.database, len(table.personas)
     present = [place for place in range(1, width) if table.identities(place)]
     # A search ends at the first row that it finds: for most events that is one of the first rows.
-    rows = "SELECT 1 FROM done CROSS JOIN groups USING (party) WHERE event = ? AND identity % ? = ?"
-    candidates = [event for (event,) in database.execute("SELECT event FROM candidates")]
+    rows = "SELECT 1 FROM done CROSS JOIN groups USING (party) WHERE event = ? AND identity % ? = ? LIMIT 1"
     shared = [
-        (event,)
+        event
         for event in candidates
-        if all(database.execute(f"{rows} LIMIT 1", (event, width, place)).fetchone() for place in present)
+        if all(database.execute(rows, (event, width, place)).fetchone() for place in present)
     ]
-    if len(shared) > 1:
-        database.execute("DELETE FROM candidates")
-        database.executemany("INSERT INTO candidates VALUES (?)", shared)
+    return shared if len(shared) > 1 else candidates

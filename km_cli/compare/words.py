@@ -43,7 +43,7 @@ def duration(seconds: float | None) -> str:
         return "-"
     for size, unit in _UNITS:
         if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {unit}"
+            return f"{seconds / size:,.1f}".removesuffix(".0") + f" {unit}"
     return f"{seconds:,.0f} s"
 
 

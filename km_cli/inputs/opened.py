@@ -172,9 +172,10 @@ class Opened:
             self.normalised.clear()
         return self.format.reader(self._text, self._layout)
 
-    def bytes_of_file(self, length: int) -> int:
+    def bytes_of_file(self, length: int | None) -> int:
         """Return about how many bytes of the file hold the content's first `length` bytes; 0 if unknown.
 
+        None is for all content that was read.
         Rejects count the bytes of the readings that they came from, so of them it is the bytes read so far.
         """
         return self._stream.bytes_of_file(None if self.format.holds_rejects else length)

@@ -130,6 +130,11 @@ def cells_reader(columns: Columns, found: tuple[str, ...], *, tabular: bool) -> 
     return read
 
 
+def no_cells(_values: Any) -> Properties:
+    """Return no cells: in place of a `cells_reader`, for events that are only counted."""
+    return ()
+
+
 def _leaves(
     values: dict[str, Any], prefix: str, is_ignored: Callable[[str], bool] | None
 ) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from km_cli.errors import InputError, Where
 from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
-from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader, time_reader
+from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader, no_cells, time_reader
 from km_cli.mapping.columns import Columns, PersonaColumns
 from km_cli.mapping.conditions import row_filter, unmet
 from km_cli.mapping.identities import BadIdentity, Identities
@@ -48,7 +48,9 @@ class Mapper:
         selection: Selection = _ALL,
         seen: EventsSeen | None = None,
         members: Members | None = None,
+        with_cells: bool = True,
     ) -> None:
+        """`with_cells` is false for events that are only counted: they need no cells to know them again."""
         self._selection = selection
         self._seen = seen or EventsSeen(selection)
         self._personas = tuple(persona.name for persona in personas)
@@ -66,12 +68,14 @@ class Mapper:
         self._own_names = _own_names(columns, personas)
         self._sharing_a_site = sharing_a_site(personas)
         self._naming = naming_of(columns)
-        self._make_readers(columns, found, tabular=tabular)
+        self._make_readers(columns, found, tabular=tabular, with_cells=with_cells)
         self._make_identities(columns, found, personas, tuple(allowed), tabular=tabular)
         looks_into_rows = self._meets is not None or self._watch is not None
         self._looks = selection != _ALL or self._seen.has_lists or looks_into_rows
 
-    def _make_readers(self, columns: Columns, found: tuple[str, ...], *, tabular: bool) -> None:
+    def _make_readers(
+        self, columns: Columns, found: tuple[str, ...], *, tabular: bool, with_cells: bool
+    ) -> None:
         """Make the functions that read parts of a row: its event, time, id, properties and cells."""
         cell = cell_readers(found, tabular=tabular)
         self._seen.conditions.see(found)
@@ -79,7 +83,7 @@ class Mapper:
         self._meets = row_filter(columns.where, cell, self._seen.conditions)
         self._unmet = unmet(columns.where, cell)
         self._properties = properties_reader(columns, found, tabular=tabular)
-        self._cells = cells_reader(columns, found, tabular=tabular)
+        self._cells = cells_reader(columns, found, tabular=tabular) if with_cells else no_cells
         self._event, self._id = cell(columns.event), cell(columns.id)
         self._timestamp, self._time_column = time_reader(columns, cell), columns.timestamp
         if columns.event_name:

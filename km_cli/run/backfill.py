@@ -6,21 +6,21 @@ Files grow, rotate and vanish while it reads them. A file that cannot be read ho
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from km_cli.config.backfill import BackfillSource, overlap_of
 from km_cli.config.settings import Settings
 from km_cli.errors import CutShort, Exit, KmError, ReadError, Rewritten, Unclosed, UsageError
-from km_cli.inputs import Source, Stamp, open_reader
+from km_cli.inputs import Opened, Source, Stamp, open_reader
 from km_cli.inputs.discovery import Missing, find_files
 from km_cli.inputs.messages import path_text
 from km_cli.ledger import Ledger
 from km_cli.protocols import Clock
 from km_cli.run.observer import Observer
-from km_cli.run.pipeline import Pipeline
 from km_cli.run.stopping import Stop, Stopped
 
 _HELD = 24 * 3600.0
@@ -70,6 +70,26 @@ class BackfillSummary:
             self.problems.append(problem)
 
 
+class Taker(Protocol):
+    """Takes the inputs of a backfill one after the other: the pipeline, or a comparison."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many rows were taken as may be (--limit)."""
+
+    def turn_to(self, settings: Settings) -> None:
+        """Take the next inputs under these settings."""
+
+    def take(self, opened: Opened, may_grow: Callable[[], bool] | None = None) -> bool:
+        """Take an input; return whether it was taken to its end, without a last record that may grow."""
+
+    def pass_over(self) -> None:
+        """Note that not all rows of the sources are seen."""
+
+    def end(self) -> None:
+        """Note the findings that show only at the end."""
+
+
 Own = Sequence[tuple[Path, str]]
 """Files of km-cli itself, each with a description."""
 
@@ -84,7 +104,7 @@ class Backfill:
     def __init__(
         self,
         settings: Settings,
-        pipeline: Pipeline,
+        pipeline: Taker,
         ledger: Ledger,
         clock: Clock,
         stop: Stop,

@@ -244,8 +244,8 @@ class Openings:
         """Return the reading that a reject names by its token."""
         return self._ledger.readings.by_token(token)
 
-    def mapper(self, opened: Opened, mapping: Mapping) -> Mapper:
-        """Return the mapper of an input's rows."""
+    def mapper(self, opened: Opened, mapping: Mapping, *, with_cells: bool = True) -> Mapper:
+        """Return the mapper of an input's rows. Without cells, its events cannot be compared with others."""
         settings = self._settings
         return Mapper(
             mapping.columns,
@@ -259,6 +259,7 @@ class Openings:
             selection=settings.selection,
             members=settings.members,
             seen=self._seen,
+            with_cells=with_cells,
         )
 
 

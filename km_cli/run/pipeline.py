@@ -15,7 +15,7 @@ from km_cli.config.settings import Settings
 from km_cli.errors import InputError, ReadError
 from km_cli.inputs import Item, Opened, Place, Source, open_reader
 from km_cli.ledger import Ledger
-from km_cli.mapping import ColumnsSeen, ConditionsSeen, EventsSeen, LeftOut, Mapping, Selection
+from km_cli.mapping import LeftOut, Mapping
 from km_cli.model import Finding, Forecast, Gap, Row
 from km_cli.protocols import Clock
 from km_cli.run.batch import Batch, BatchBuilder, BatchSink, Mapped, raw_of
@@ -29,6 +29,7 @@ from km_cli.run.overlaps import Ahead, Overlaps, Span
 from km_cli.run.row_planner import RowPlanner
 from km_cli.run.stopping import Stopped
 from km_cli.run.tally import Tally
+from km_cli.run.unseen import note_unseen, seen_under
 
 _BATCH_BYTES = 4 << 20
 
@@ -71,19 +72,7 @@ class Pipeline:
 
     def _begin(self, settings: Settings) -> None:
         self._settings = settings
-        conditions = ConditionsSeen(settings.column_options.where, settings.named_at)
-        columns = ColumnsSeen(settings.named_at)
-        if settings.column_options.profiles:  # they have no events: names of events are about other logs
-            self._seen = EventsSeen(Selection(), conditions=conditions, columns=columns)
-        else:
-            self._seen = EventsSeen(
-                settings.selection,
-                settings.personas,
-                settings.skipped,
-                conditions,
-                settings.named_events,
-                columns,
-            )
+        self._seen = seen_under(settings)
         self._openings = Openings(
             settings, self._ledger, self._seen, self._tally, self._now, self._sink.check
         )
@@ -135,14 +124,8 @@ class Pipeline:
 
     def _note_unseen(self) -> None:
         """Report events that no row has, and conditions that no row meets, if this run saw all rows."""
-        if not self._sees_all or self._left == 0:
-            return
-        if unseen := self._seen.unseen():
-            self._tally.note(Finding("no-such-event", "; ".join(unseen), "", 0))
-        if unmet := "; ".join(self._seen.conditions.unmet()):
-            self._tally.note(Finding("unmet-condition", unmet, "", 0))
-        if unseen := list(self._seen.columns.unseen()):
-            self._tally.note(Finding("unseen-column", "; ".join(unseen), "", 0))
+        if self._sees_all and self._left != 0:
+            note_unseen(self._seen, self._tally)
 
     def forecast(self) -> Forecast:
         """Return the forecast for the calls planned so far."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
 
-from km_cli.cli.terminal.described import described
 from km_cli.cli.terminal.extent import Extent, sizes_of
+from km_cli.cli.terminal.inputs import Inputs
 from km_cli.cli.terminal.progress import ProgressBar
 from km_cli.compare import Follower
 from km_cli.config.environment import Environment
@@ -15,18 +15,24 @@ from km_cli.config.settings import Settings
 from km_cli.inputs import Opened
 from km_cli.mapping import Columns
 
-_INPUTS_SHOWN = 10
-
 
 class ComparisonFollower(Follower):
     """Keeps the columns of the first inputs, and shows the progress on a terminal unless `quiet`."""
 
-    def __init__(self, settings: Settings, environment: Environment, *, quiet: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Environment,
+        *,
+        quiet: bool,
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
+        """`sizes` are the bytes of each file, by default those of the settings' files."""
         super().__init__()
-        self._members = settings.members.personas if settings.members else ()
-        self._inputs: list[tuple[str, str]] = []
-        self._opened = 0
-        self._extent = Extent(sizes_of(settings.files) if settings.limit is None else None)
+        self._inputs = Inputs(settings)
+        if sizes is None:
+            sizes = sizes_of(settings.files)
+        self._extent = Extent(sizes if settings.limit is None else None)
         self._bar: ProgressBar | None = None
         if environment.shows_progress and not quiet:
             self._bar = ProgressBar(self._extent, environment.clock, sends=False)
@@ -43,27 +49,20 @@ class ComparisonFollower(Follower):
     def opened(self, source: str, columns: Columns) -> None:
         """Keep the description of the columns."""
         super().opened(source, columns)
-        self._opened += 1
-        if len(self._inputs) < _INPUTS_SHOWN:
-            self._inputs.append((source, described(columns, self._members)))
+        self._inputs.add(source, columns)
 
-    def described(self) -> Iterator[str]:
-        """Yield a line for each input: which column has which role."""
-        before = ""
-        for source, description in self._inputs:
-            yield f"{source}: {'likewise' if description == before else description}"
-            before = description
-        if self._opened > len(self._inputs):
-            yield f"… and {self._opened - len(self._inputs):,} more"
+    def print_inputs(self) -> None:
+        """Print which column of each input has which role."""
+        self._inputs.print()
 
     def began(self, opened: Opened) -> None:
         """Begin to follow an input."""
         self._extent.begin(opened)
 
-    def progressed(self, rows: int, done: int) -> None:
+    def progressed(self, rows: int) -> None:
         """Show the rows and bytes that were read."""
         if self._bar is not None:
-            self._extent.move(done)
+            self._extent.move(None)
             self._bar.count(rows)
 
     def stage(self, strategy: str) -> Callable[[int], None]:

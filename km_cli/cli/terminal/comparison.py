@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from km_cli.cli.terminal.show import escaped, put, say
+from km_cli.cli.terminal.show import escaped, put, say, width_of
 from km_cli.compare import Comparison, CountedFunnel, Differences, PersonaFunnel, words
 
 _WIDEST_NAME = 22
@@ -19,7 +19,9 @@ def print_comparison(found: Comparison) -> None:
     """Print all of a comparison, at most 80 columns wide but for names and sentences."""
     rows = found.tally.rows
     bad = f", {rows.rejected:,} of them bad" if rows.rejected else ""
-    say(f"rows read  {rows.read:,}{bad}" + (f", {rows.skipped:,} left out" if rows.skipped else ""))
+    left_out = f", {rows.skipped:,} left out" if rows.skipped else ""
+    held = f", {rows.held:,} held back: a last line may still grow" if rows.held else ""
+    say(f"rows read  {rows.read:,}{bad}{left_out}{held}")
     _print_funnel_of(found)
     for one in found.personas:
         if one.identities:
@@ -52,18 +54,39 @@ class _Column(NamedTuple):
 
 
 def _print_table(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows below their titles. Wide characters count as two columns."""
+    """Print rows below their titles. Wide characters count as two columns.
+
+    On a terminal that is too narrow for that, bars are left out, and then each row has lines of its own.
+    """
+    lines = _table_lines(columns, rows)
+    width = width_of()
+    if not width or max(map(cell_len, lines)) <= width:
+        for line in lines:
+            say(line)
+        return
+    places = [at for at, column in enumerate(columns) if column.title]
+    if len(places) < len(columns):
+        _print_table([columns[at] for at in places], [[row[at] for at in places] for row in rows])
+        return
+    for row in rows:
+        pairs = [(column.title, cell) for column, cell in zip(columns, row, strict=True) if cell]
+        say(f"  {_cut(row[0])}: " + ", ".join(f"{title} {_cut(cell)}" for title, cell in pairs[1:]), hang=4)
+
+
+def _table_lines(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> list[str]:
     shown = [[_cut(cell) for cell in row] for row in rows]
     widths = [
         max(cell_len(column.title), *(cell_len(row[at]) for row in shown))
         for at, column in enumerate(columns)
     ]
+    lines = []
     for row in ([column.title for column in columns], *shown):
         cells = [
             _padded(cell, width, is_number=column.is_number)
             for cell, width, column in zip(row, widths, columns, strict=True)
         ]
-        say("  " + "  ".join(cells).rstrip())
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines
 
 
 def _cut(text: str) -> str:

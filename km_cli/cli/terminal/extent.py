@@ -51,8 +51,11 @@ class Extent:
         self._opened = opened
         self._size = opened.source.stamp.size if opened.source.stamp else 0
 
-    def move(self, length: int, *, known: bool = False) -> None:
-        """Take note that so many bytes of the file's content are done; `known` if an earlier run did them."""
+    def move(self, length: int | None, *, known: bool = False) -> None:
+        """Take note that so many bytes of the file's content are done; None for all that were read.
+
+        `known` if an earlier run did them.
+        """
         if self._opened is None:
             return
         self._at = min(self._opened.bytes_of_file(length), self._size)

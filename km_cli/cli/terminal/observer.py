@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from types import TracebackType
 from typing import Self
 
 from km_cli.cli.terminal import show
-from km_cli.cli.terminal.described import described
 from km_cli.cli.terminal.extent import Extent, sizes_of
+from km_cli.cli.terminal.inputs import Inputs
 from km_cli.cli.terminal.outages import OutageLines
 from km_cli.cli.terminal.progress import ProgressBar
 from km_cli.cli.terminal.sequences import sequence_lines
@@ -23,17 +22,15 @@ from km_cli.run.observer import Observer
 from km_cli.run.tally import Tally
 
 _ROWS_SHOWN = 3
-_INPUTS_SHOWN = 10
+_DOUBTS_SHOWN = 10
 
 
 class RunObserver(Observer):
     """Keeps the columns of each input and the first planned rows."""
 
     def __init__(self, settings: Settings, keep: int = _ROWS_SHOWN) -> None:
-        self._settings = settings
         self._keep = keep
-        self.inputs: list[tuple[str, Columns, Reading]] = []
-        self.opened_inputs = 0
+        self._inputs = Inputs(settings)
         self.first: list[tuple[Sequence, RowPlan]] = []
         self.pending: dict[str, int] = {}
         self._doubts: list[Finding] = []
@@ -41,9 +38,7 @@ class RunObserver(Observer):
 
     def opened(self, source: str, columns: Columns, reading: Reading) -> None:
         """Keep the described columns of the first inputs."""
-        self.opened_inputs += 1
-        if len(self.inputs) < _INPUTS_SHOWN:
-            self.inputs.append((source, columns, reading))
+        self._inputs.add(source, columns, reading)
 
     def warned(self, message: str, hint: str) -> None:
         """Print the warning."""
@@ -51,7 +46,7 @@ class RunObserver(Observer):
 
     def doubted(self, finding: Finding) -> None:
         """Keep the finding, to be shown before anything is sent."""
-        if len(self._doubts) < _INPUTS_SHOWN:
+        if len(self._doubts) < _DOUBTS_SHOWN:
             self._doubts.append(finding)
 
     def planned(self, sequence: Sequence, plan: RowPlan) -> None:
@@ -65,18 +60,7 @@ class RunObserver(Observer):
 
     def print_inputs(self, *, to_stderr: bool = False) -> None:
         """Print which column has which role."""
-        say = partial(show.say, to_stderr=to_stderr)
-        members = self._settings.members.personas if self._settings.members else ()
-        before = ""
-        for source, columns, reading in self.inputs:
-            description = described(columns, members)
-            say(f"{source}: {'likewise' if description == before else description}")
-            before = description
-            if reading.length:
-                rows = show.counted(reading.rows, "row")
-                say(f"  continues at line {reading.line + 1:,}: {rows} read before")
-        if self.opened_inputs > len(self.inputs):
-            say(f"… and {self.opened_inputs - len(self.inputs):,} more")
+        self._inputs.print(to_stderr=to_stderr)
 
     def print_doubts(self) -> None:
         """Print the doubts about the columns, on standard error."""

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from km_cli.compare import words
 from km_cli.compare.comparison import Comparison
+from km_cli.compare.gathering import Span
 from km_cli.compare.page import sections
+from km_cli.compare.page.html import shown, table
 
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -57,13 +59,15 @@ def _body(found: Comparison) -> Iterator[str]:
     for one in found.differences:
         yield from sections.why(one, found.personas[0].persona)
     yield from sections.cost(found)
+    yield from _logs(found)
     yield from _method()
 
 
 def _read(found: Comparison) -> str:
     """Return how many rows were read, of which time."""
     rows = found.tally.rows
-    text = f"{words.many(rows.read, 'row')} read"
+    log = shown(found.logs[0].name) if found.inputs == 1 else words.many(found.inputs, "file")
+    text = f"{words.many(rows.read, 'row')} of {log} read"
     if found.span.last:
         text += f", from {_day(found.span.first)} to {_day(found.span.last)} (UTC)"
     if rows.rejected:
@@ -71,6 +75,28 @@ def _read(found: Comparison) -> str:
     if rows.skipped:
         text += f"; {rows.skipped:,} are left out on purpose"
     return f"{text}."
+
+
+def _logs(found: Comparison) -> Iterator[str]:
+    """Yield the files that were read, each with its rows and its time, in UTC."""
+    if not found.logs:
+        return
+    yield "<h2>The log</h2>"
+    rows = [(shown(one.name), f"{one.rows:,}", *_days(one.span)) for one in found.logs]
+    more = found.inputs - len(found.logs)
+    if more:
+        rest = found.tally.rows.read - sum(one.rows for one in found.logs)
+        rows.append((f"{words.many(more, 'other file')}", f"{rest:,}", "", ""))
+    yield table(
+        "The files, in the order in which they were read", ("file", "rows", "from (UTC)", "to (UTC)"), rows
+    )
+
+
+def _days(span: Span) -> tuple[str, str]:
+    if not span.last:
+        return "-", "-"
+    # A narrow table would break a date at its hyphens.
+    return _day(span.first).replace("-", "\u2011"), _day(span.last).replace("-", "\u2011")
 
 
 def _day(second: int) -> str:
