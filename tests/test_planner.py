@@ -55,6 +55,10 @@ class Readings:
         """Whether the line is one of those that were read."""
         return line in self.read_again
 
+    def of_same_bytes(self, _own: int) -> Listed[int]:
+        """None of them is of the same file."""
+        return ()
+
     def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
         """The columns of both in which the rows differ."""
         common = set(self._columns(own)) & set(self._columns(known.reading))
