@@ -8,7 +8,13 @@ from km_cli.planning.fingerprints import CallFingerprint
 from km_cli.protocols import Slots
 
 MOST_CLAIMS = 16
-"""How many claims a call keeps, the first and the last ones: a nightly export must not let slots grow."""
+"""How many claims a call keeps, the first and the last ones: a nightly export must not let slots grow.
+
+A reading loses its claim when fifteen later ones have claimed the call. If its file grows after that, a row
+that is alike with the call is still known, by the call itself. Only a new row with the deed and other values
+is taken for a row of another reading: it is a conflict, and rejected, unless `overlap` decides. So nothing is
+lost or sent twice without a word.
+"""
 
 
 class Claims:

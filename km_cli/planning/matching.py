@@ -35,6 +35,7 @@ from km_cli.model import (
 )
 from km_cli.planning.claims import Claims, is_changed_row, is_free
 from km_cli.planning.decision import NotPlanned, RowDecision
+from km_cli.planning.digests import pairs_of_common_names
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.planning.listing import list_values
 from km_cli.planning.seconds import Seconds
@@ -282,7 +283,7 @@ class Matching:
         if known_row is not None:
             return self._others.differing(decision.reading, decision.row_fingerprint.columns, known_row)
         first = known_call.claims[0]
-        pairs, known_pairs = _pairs_of_common_names(fingerprint.pairs, known_call.pairs)
+        pairs, known_pairs = pairs_of_common_names(fingerprint.pairs, known_call.pairs)
         return self._others.differing(
             decision.reading, pairs, KnownRow(first.reading, first.line, known_pairs)
         )
@@ -338,13 +339,6 @@ class Matching:
                 self._decide_set(one, anew)
             except NotPlanned as error:
                 anew.reject(error, part_of(one))
-
-
-def _pairs_of_common_names(pairs: bytes, others: bytes) -> tuple[bytes, bytes]:
-    """Return the digests of the properties of two calls, for the names that both have."""
-    own, known = dict(split_pairs(pairs)), dict(split_pairs(others))
-    names = sorted(own.keys() & known.keys())
-    return b"".join([name + own[name] for name in names]), b"".join([name + known[name] for name in names])
 
 
 _SAME_MOMENT = "this event of the same identity at the same moment was sent before,"
