@@ -106,8 +106,8 @@ PEOPLE: tuple[About, ...] = (
         "left-to-others",
         Severity.NOTE,
         "km.toml lists this event for some personas only, such as users: reports on the others lack it.",
-        "Nothing, if that is meant. Otherwise add it to the other persona's events in km.toml, or take it out "
-        "of its not_events.",
+        "Nothing, if that is meant. Otherwise add it to the other persona's events in km.toml, or take it "
+        "out of its not_events.",
         "",
         Example(
             _PAID_AND_SEEN,
