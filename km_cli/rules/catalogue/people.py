@@ -93,8 +93,7 @@ PEOPLE: tuple[About, ...] = (
         "no-persona",
         Severity.LOST,
         "km.toml lists this event under no persona, such as user or account: it is not recorded.",
-        "Add it to a persona's events in km.toml (or take it out of not_events), or to skip (columns) if it "
-        "is meant to be left out.",
+        "Add it to a persona's events in km.toml, or to skip (columns) if it is meant to be left out.",
         "person-or-account",
         Example(
             _PAID_AND_SEEN,
@@ -106,8 +105,7 @@ PEOPLE: tuple[About, ...] = (
         "left-to-others",
         Severity.NOTE,
         "km.toml lists this event for some personas only, such as users: reports on the others lack it.",
-        "Nothing, if that is meant. Otherwise add it to the other persona's events in km.toml, or take it "
-        "out of its not_events.",
+        "Nothing, if that is meant. Otherwise add it to the other persona's events in km.toml.",
         "",
         Example(
             _PAID_AND_SEEN,
