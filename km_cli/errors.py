@@ -186,6 +186,10 @@ class TimeIsUp(KmError):
     exit = Exit.TEMPORARY
 
 
+MISSPELT = 0.7
+"""How alike a name must be to the one that is missing to be proposed: `action` is not `account`, misspelt."""
+
+
 def nearest(word: str, names: Iterable[str], least: float = 0.6) -> str:
     """Return the name that is most like `word`, in any case of letters; "" if none is like it.
 

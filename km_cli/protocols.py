@@ -124,6 +124,10 @@ class OtherReadings(Protocol):
         """Tell whether the other reading has read this very line. Such a line always repeats."""
         ...
 
+    def of_same_bytes(self, own: int) -> abc.Sequence[int]:
+        """Return the other readings that have read exactly the bytes that `own` has read."""
+        ...
+
     def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
         """Return the columns of both logs in which two rows differ; none if the rows are alike.
 

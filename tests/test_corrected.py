@@ -83,6 +83,53 @@ def test_a_line_that_was_sent_may_be_imported_as_it_was(
     assert len(tracker.hits) == 2
 
 
+def rejected_again(importer: Command, rejected: Path, *flags: str) -> Path:
+    """The rejects of the same file under another mapping, in a file of its own."""
+    path = rejected.with_name("again.jsonl")
+    importer("import", path.with_name("log.csv"), "--rejects", path, *flags).ended(65)
+    return path
+
+
+@pytest.mark.parametrize("is_swapped", [False, True])
+@pytest.mark.parametrize("time", [FIRST, SECOND])
+def test_a_line_that_was_rejected_in_two_readings_is_sent_once(
+    importer: Command, tracker: Tracker, rejected: Path, time: str, is_swapped: bool
+) -> None:
+    """The file was read twice, under two mappings. The bytes are the same, so the line is the same."""
+    again = rejected_again(importer, rejected, "--no-properties")
+    one, other = (again, rejected) if is_swapped else (rejected, again)
+    importer("import", corrected(one, [("SOON", FIRST)])).ended(0)
+    summary = importer("import", corrected(other, [("SOON", time)]), "--json").ended(0).summary
+    assert sent(tracker) == ONCE
+    assert len(tracker.hits) == 2
+    assert summary["findings"].get("changed", 0) == (0 if time == FIRST else 2)
+
+
+def test_a_line_of_two_readings_with_other_values_is_no_conflict(
+    importer: Command, tracker: Tracker, rejected: Path
+) -> None:
+    again = rejected_again(importer, rejected, "--no-properties")
+    importer("import", corrected(rejected, [("SOON", FIRST)])).ended(0)
+    result = importer("import", corrected(again, [("SOON,pro", f"{FIRST},team")]), "--json").ended(0)
+    assert len(tracker.hits) == 2
+    assert result.summary["findings"]["changed"] == 2
+
+
+def test_another_line_of_the_same_file_is_another_event(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """Its two rejects come from two readings. Both lines are corrected to one moment, and differ."""
+    log, path = tmp_path / "log.csv", tmp_path / "rejects.jsonl"
+    log.write_text(LOG + "bo,Acme,Paid,LATE,team\n")
+    importer("import", log, "--rejects", path).ended(65)
+    again = rejected_again(importer, path, "--no-properties")
+    tracker.forget()
+    importer("import", corrected(path, [("SOON", FIRST)])).ended(65)
+    summary = importer("import", corrected(again, [("LATE", SECOND)]), "--json").ended(65).summary
+    assert len(sent(tracker)) == 4
+    assert "changed" not in summary["findings"]
+
+
 def test_a_part_that_was_refused_may_get_another_time(
     importer: Command, tracker: Tracker, rejected: Path
 ) -> None:

@@ -61,9 +61,10 @@ class Folder:
         return next(persona for persona in self.config.personas if persona.name == name)
 
     def listed(self, name: str) -> list[str]:
-        """The events that km.toml lists for this persona, as a comment."""
-        text = self.toml.read_text().partition(f'\nname = "{name}"\n')[2].partition("\n# events = [\n")[2]
-        lines = [line.removeprefix("# ") for line in text.partition("\n# ]\n")[0].splitlines()]
+        """The events that km.toml lists for this persona, as comments in the list of those it does not do."""
+        text = self.toml.read_text().partition(f'\nname = "{name}"\n')[2].partition("\nnot_events = [")[2]
+        lines = text.partition("\n]\n")[0].splitlines()[1:]
+        lines = [line.removeprefix("  # ") for line in lines if line.startswith('  # "')]
         return list(tomllib.loads("\n".join(["events = [", *lines, "]"]))["events"])
 
 
@@ -363,11 +364,29 @@ def test_an_account_that_does_too_much_of_one_event(folder: Folder) -> None:
     out = folder("init", "log.csv").ended(0).out
     assert 'one account does these over 1,000 times, and the last 1,000 are kept (D7): "Opened"\n' in out
     text = folder.toml.read_text()
-    assert '  "Opened",  # 1,080 rows, 1 account; 1,080 of one account, of which' in text
-    assert '  "Closed",  # 120 rows, 1 account\n' in text
+    assert '  # "Opened",  # 1,080 rows, 1 account; 1,080 of one account, of which' in text
+    assert '  # "Closed",  # 120 rows, 1 account\n' in text
 
 
 # By content
+
+
+@pytest.mark.parametrize("more", [{"plan": "pro"}, {"kind_of_plan": "a"}, {}])
+def test_the_name_of_an_inner_object_is_the_event_if_no_column_is(
+    folder: Folder, more: dict[str, str]
+) -> None:
+    """Other columns with few words are named beside it. A column of the row itself would go first."""
+    events = [*map(log, range(12))]
+    rows = [
+        {"user_id": user, "ts": 1_704_067_200 + n, "payload": {"name": event, "n": n % 3, **more}}
+        | {"source": ("web", "ios")[n % 2]}
+        for n, (user, _, event, _) in enumerate(events)
+    ]
+    folder.write("log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    folder("init", "log.jsonl").ended(0)
+    assert folder.config.columns.event == "payload.name"
+    folder.write("log.jsonl", "".join(json.dumps(row | {"type": row["source"]}) + "\n" for row in rows))
+    assert 'event = "type"' in folder("init", "log.jsonl", "--output", "-").ended(0).out
 
 
 def test_without_usual_names_what_is_sure_is_taken() -> None:
@@ -530,16 +549,16 @@ def test_what_is_read_only_once(folder: Folder) -> None:
 
 
 def test_a_log_that_is_longer_than_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list of events is only a comment: in force, it would leave out those that come later."""
+    """No list of events is in force: it would leave out those that come later."""
     for module in ("profiles", "relations"):
         monkeypatch.setattr(f"km_cli.inference.{module}.INFERRED_ROWS", 20)
     rows = [[str(cell) for cell in log(n)] for n in range(21)]
     header = ["user", "account", "event", "time"]
     part, all_of_it = looked_at(header, rows), looked_at(header, rows[:20])
     assert (part.rows, part.is_all, all_of_it.rows, all_of_it.is_all) == (20, False, 20, True)
-    for found, looked in ((part, ", of which the first 20 rows have these:"), (all_of_it, ":")):
+    for found, looked in ((part, "; the first 20 rows have these"), (all_of_it, "")):
         text = toml_text(found, "log.csv")
-        assert text.count(f'\nevents = "*"  # all; or a list of the events that it may do{looked}\n') == 2
+        assert text.count(f'\nevents = "*"  # all, also those that only later logs have{looked}\n') == 2
         assert "\nevents = [" not in text
 
 

@@ -388,3 +388,26 @@ def test_the_journal_has_no_values_of_conditions(importer: Command, tmp_path: Pa
     assert "only rows with user=\\u2026" in journal
     assert "ada" not in journal + json.dumps(summary)
     assert HEADER.split(",")[0] in journal
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("Acton", "did you mean 'Action'?"), ("account", "name one of the columns found")]
+)
+def test_only_a_column_that_is_much_like_it_is_proposed(
+    km: Command, tmp_path: Path, name: str, hint: str
+) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("Who,Action,When\nada,Paid,2024-03-01T09:00:00Z\n")
+    assert f"  next: {hint}\n" in km("dry-run", log, "--account", name).ended(2).err
+
+
+@pytest.mark.parametrize(
+    ("name", "proposed"), [("evnts.csv", "events.csv"), ("events.jsonl", "events.csv"), ("users.csv", "")]
+)
+def test_only_a_file_whose_name_is_much_like_it_is_proposed(
+    km: Command, tmp_path: Path, name: str, proposed: str
+) -> None:
+    """That the endings are the same says nothing."""
+    (tmp_path / "events.csv").write_text(HEADER)
+    hint = f"did you mean {tmp_path / proposed}?" if proposed else "check the path"
+    assert f"  next: {hint}\n" in km("dry-run", tmp_path / name).ended(2).err

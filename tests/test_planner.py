@@ -22,6 +22,7 @@ from km_cli.model import (
     Wired,
 )
 from km_cli.planning import Collisions, Planner
+from km_cli.planning.claims import MOST_CLAIMS
 from km_cli.planning.digests import column_fingerprint
 from km_cli.planning.plain_slots import PlainSlots
 
@@ -54,6 +55,10 @@ class Readings:
     def is_read_again(self, _own: int, _other: int, line: int) -> bool:
         """Whether the line is one of those that were read."""
         return line in self.read_again
+
+    def of_same_bytes(self, _own: int) -> Listed[int]:
+        """None of them is of the same file."""
+        return ()
 
     def differing(self, own: int, columns: bytes, known: KnownRow) -> list[str]:
         """The columns of both in which the rows differ."""
@@ -92,11 +97,11 @@ class Log:
         self._number = 0
         self.begin()
 
-    def begin(self) -> None:
-        """Begin the next reading."""
-        self._number += 1
+    def begin(self, number: int = 0) -> None:
+        """Begin the next reading, or go on with the one of this number."""
+        self._number += not number
         self.line = 1
-        self._planner = Planner(self.slots, "t", self._number, self.readings, **self._options)
+        self._planner = Planner(self.slots, "t", number or self._number, self.readings, **self._options)
 
     def plan(self, *calls: Wired, line: int = 0, origin: Origin | None = None, **cells: str) -> RowPlan:
         """Plan a row of these calls and columns, as the next line."""
@@ -536,3 +541,29 @@ def test_parts_rejected_for_one_reason_are_one_reject() -> None:
         plan = log.plan(record("ada"), record("Acme", "account"), note=note)
     assert reasons(plan) == [("D1-full", ("user", "account"))]
     assert "; " in plan.rejects[0].reason
+
+
+# More readings than a call keeps claims of
+
+
+@pytest.mark.parametrize(
+    ("overlap", "expected"),
+    [
+        (Overlap.ASK, ([], ["conflict"], [])),
+        (Overlap.REPEATS, ([], [], ["changed"])),
+        (Overlap.SEPARATE, ([1], [], ["D1"])),
+    ],
+)
+def test_a_reading_that_lost_its_claim(
+    log: Log, overlap: Overlap, expected: tuple[list[int], list[str], list[str]]
+) -> None:
+    """A row of its file that is alike is known. Another row of the moment is never left out silently."""
+    for _ in range(MOST_CLAIMS + 4):
+        log.send(plan="pro", note="1")
+        log.begin()
+    log.readings.overlaps = overlap
+    log.begin(2)
+    assert seconds(log.send(plan="pro", note="1")) == []
+    log.begin(3)
+    other = log.send(plan="max", note="2")
+    assert (seconds(other), [code for code, _ in reasons(other)], codes(other)) == expected

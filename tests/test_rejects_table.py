@@ -179,6 +179,22 @@ def test_a_row_that_a_crash_cut_off_stays_one_row(tmp_path: Path) -> None:
     assert [type(item) for item in items] == [Row, Reject, Row]
 
 
+def test_a_row_that_another_run_left_open_stays_one_row(tmp_path: Path) -> None:
+    """It crashed while this run goes on, which has written to the table before."""
+    path = tmp_path / "rejects.csv"
+    row = Reject(Row("log.csv", 2, b'"a\nb",2\n', None), "code", "reason")
+    table = RejectsTable(path)
+    table.write([table.format(row, origin(("a", "b")))])
+    with path.open("ab") as file:
+        file.write(b'reason,3,"a\nb')
+    for _ in range(2):
+        table.write([table.format(row, origin(("a", "b")))])
+    table.close()
+    with written(path.read_bytes(), path.name) as source:
+        items = read_all(source)
+    assert [type(item) for item in items] == [Row, Reject, Row, Row]
+
+
 def test_neither_file_keeps_rows_if_one_cannot_be_written(tmp_path: Path) -> None:
     """The batch is not committed then, and its rows are read again."""
     path = tmp_path / "rejects.csv"

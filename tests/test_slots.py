@@ -6,6 +6,7 @@ changes durable, `reopen` does that and begins again with what is durable.
 
 from __future__ import annotations
 
+import json
 import operator
 import sqlite3
 import tempfile
@@ -25,6 +26,7 @@ from km_cli.ledger import Ledger, Reading
 from km_cli.ledger import rows as ledger_rows
 from km_cli.ledger import slots as ledger_slots
 from km_cli.ledger import values as ledger_values
+from km_cli.ledger.changed import _decode, _encode
 from km_cli.model import (
     NANOSECONDS,
     NO_EVENT,
@@ -143,7 +145,15 @@ def known(deed: bytes = b"deed----", person: bytes = PERSON, second: int = SECON
 def changed(line: int = 2, total: bytes = b"another-", number: int = 1) -> ChangedCall:
     """The call of a row that was taken for a known one."""
     record = Record("main", "user", "ada", "ada", "Paid", SECOND * 10**9, (("plan", "pro"),), "")
-    return ChangedCall(Row("log.csv", line, b"line %d\n" % line, None), record, total, number)
+    both = (("plan", "pro"), ("seats", "2"))
+    sets = (Set("main", "account", "Acme", "ada", SECOND * 10**9, both),) if line % 2 else ()
+    return ChangedCall(Row("log.csv", line, b"line %d\n" % line, None), record, total, number, sets)
+
+
+def test_calls_without_properties_are_kept_as_before() -> None:
+    """Ledgers in use have such calls, and a version that does not know of properties still reads them."""
+    assert json.loads(_encode(changed(2)))[1:] == [None, b"another-".hex(), 1]
+    assert _decode(("log.csv", 2, b"line 2\n", _encode(changed(2)))) == changed(2)
 
 
 # One after the other

@@ -21,8 +21,8 @@ _DECIDE = (
     "or with --overlap repeats if they are the same events with changed values"
 )
 _RETRY_REFUSED = (
-    "import that file as it is once the destination works again; if a row itself is wrong, correct its `raw` "
-    "in that file first"
+    "import that file as it is once the destination works again; if a row itself is wrong, correct it in "
+    "that file first"
 )
 
 

@@ -178,6 +178,9 @@ class PersonaTable(_Table, frozen=True):
         Literal["*"] | list[EventName] | dict[EventName, EventName],
         Meta(description="the events it may do: all, a list, or a table from events to new names"),
     ] = "*"
+    not_events: Annotated[
+        list[EventName], Meta(description="the events that it does not do, if it may do all others")
+    ] = msgspec.field(default_factory=list)
     rename: Annotated[
         str, Meta(pattern=_RENAME, description="new name of its events, such as Account {event}")
     ] = "{event}"

@@ -141,7 +141,17 @@ def _persona(table: PersonaTable, config: KmToml, first: str) -> Persona:
         tuple(table.set),
         tuple(dict.fromkeys(name for name in others if name != column)),
         tuple(table.nobody),
+        _not_events(table),
     )
+
+
+def _not_events(table: PersonaTable) -> tuple[str, ...]:
+    if table.not_events and table.events != "*":
+        raise UsageError(
+            f"km.toml: the persona {table.name!r} has both `events` and `not_events`",
+            "a list of `events` already leaves out all others: remove one of the two",
+        )
+    return tuple(table.not_events)
 
 
 def _events(events: str | list[str] | dict[str, str]) -> tuple[tuple[str, str], ...] | None:

@@ -127,6 +127,7 @@ def _persona(relations: Relations, place: int, name: str, guess: Guess) -> Perso
         why,
         seen.constant,
         tuple(seen.placeholders.most_common()),
+        relations.left_out(place),
     )
 
 

@@ -24,6 +24,7 @@ from km_cli.inference.words import (
     plain,
     rank_of_event,
     rank_of_time,
+    unlike_event,
     with_first,
     word_of,
 )
@@ -309,15 +310,15 @@ class _RoleChoice:
     def _by_words(self) -> Guess | None:
         """Return a column with few distinct words; as a question, unless its name is like an event's."""
         found = [name for name, column in self._free() if self._are_words(name, column)]
-        found.sort(key=lambda name: (not LIKE_EVENT.search(plain(name)), -self._columns[name].distinct))
+        found.sort(key=lambda name: (unlike_event(name), -self._columns[name].distinct))
         if not found:
             return None
         chosen, *others = found
         why = f"a guess: it has {self._columns[chosen].distinct:,} distinct values, which recur"
         # In a log that numbers its events (`action_flag`), the words belong to something else.
         is_coded = any(LIKE_EVENT.search(plain(name)) for name, _ in self._free() if name not in found)
-        sure = not (others or is_coded) or bool(LIKE_EVENT.search(plain(chosen)))
-        return Guess(chosen, why, tuple(others), sure)
+        is_open = is_coded or (others and (unlike_event(chosen) > 1 or self._is_sparse(chosen)))
+        return Guess(chosen, why, tuple(others), not (unlike_event(chosen) and is_open))
 
     def _are_words(self, name: str, column: Profile) -> bool:
         return (

@@ -55,7 +55,7 @@ class PersonaFound(NamedTuple):
 
     `prefix` keeps its identities apart from those of other personas (I2), for the reason `why`. `constant`
     are columns that have one value for each identity. `placeholders` are values that are not identities (I1),
-    with their rows.
+    with their rows. `left_out` are events of which no row names it, although the rows of its own events do.
     """
 
     name: str
@@ -67,6 +67,7 @@ class PersonaFound(NamedTuple):
     why: str = ""
     constant: tuple[str, ...] = ()
     placeholders: tuple[tuple[str, int], ...] = ()
+    left_out: tuple[EventFound, ...] = ()
 
 
 class Inferred(NamedTuple):

@@ -10,11 +10,13 @@ from typing import Any
 from km_cli.inference.findings import EventFound, TimesFound
 from km_cli.inference.profiles import INFERRED_ROWS, text_reader
 from km_cli.inference.times import TimeForms
-from km_cli.kissmetrics import LONGEST_NAME, PLACEHOLDERS, fold_identity
+from km_cli.kissmetrics import LONGEST_NAME, PLACEHOLDERS, fold_identity, fold_name
 from km_cli.mapping import ReadCell, are_swapped
 from km_cli.model import Row
 
 _MOST_LISTED = 200
+_FEWEST_ROWS = 3
+_NEARLY_ALL = 0.9
 _MOST_JUDGED = 1000
 """Identities by which a column is judged to have one value for each identity."""
 
@@ -133,6 +135,7 @@ class Relations:
             PersonaSeen(column, properties if place else ()) for place, column in enumerate(personas)
         ]
         self._pairs: dict[tuple[int, int], set[tuple[int, int]]] = {}
+        self._rows_by_event: Counter[str] = Counter()
 
     def look(self, rows: Iterable[Row]) -> None:
         """Look at the first rows."""
@@ -143,6 +146,8 @@ class Relations:
         if time := self._timestamp(values):
             self._time_forms.see(time)
         event = self._event(values)
+        if event in self._rows_by_event or len(self._rows_by_event) <= _MOST_LISTED:
+            self._rows_by_event[event] += 1
         named = [(place, identity) for place, cell in enumerate(self._cells) if (identity := cell(values))]
         user = named[0][1] if named and named[0][0] == 0 else ""
         for place, identity in named:
@@ -166,6 +171,23 @@ class Relations:
     def clock(self) -> TimesFound:
         """Return how the times are written."""
         return self._time_forms.clock()
+
+    def left_out(self, place: int) -> tuple[EventFound, ...]:
+        """Return the events of which no row names a persona, if nearly all rows of its own events do.
+
+        A few rows say nothing, and neither does a column that is empty here and there.
+        """
+        rows, own = self._rows_by_event, self.personas[place].events
+        if not own or len(rows) > _MOST_LISTED:
+            return ()
+        named = sum(event.rows for event in own)
+        if named < sum(rows[event.name] for event in own) * _NEARLY_ALL:
+            return ()
+        done = {fold_name(event.name) for event in own}
+        others = [name for name in rows if name.strip() and fold_name(name) not in done]
+        found = [EventFound(name, rows[name], 0, 0) for name in others]
+        enough = [event for event in found if event.rows >= _FEWEST_ROWS and len(event.name) <= LONGEST_NAME]
+        return tuple(sorted(enough, key=lambda event: (-event.rows, event.name)))
 
     def is_another_name(self, place: int) -> bool:
         """Tell whether each identity of a persona stands for one identity of an earlier persona."""

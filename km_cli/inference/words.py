@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from km_cli.inference.shapes import LIKE_EVENT
 from km_cli.mapping import USUAL
 
 _SUFFIXES = ("id", "uuid", "guid", "key", "email", "name", "slug", "ids")
@@ -37,6 +38,9 @@ _KINDS = ("event", "event_name", "event_type")
 
 TOP_KINDS = ("type", "verb", "operation", "kind")
 """Names that say it at the top of a row. In an inner object they describe that object."""
+
+_BODIES = ("payload", "body", "data", "detail", "message", "attributes")
+"""Objects that hold the event itself in many logs: their `name` is the name of the event."""
 
 WEAK = ("client", "member", "login", "resource", "visitor", "business")
 """Words for a kind of identity that mean other things in many logs."""
@@ -112,6 +116,18 @@ def rank_of_event(name: str) -> int | None:
     if word in WORDS["event"]:
         return (INNER if before else 20) + WORDS["event"].index(word)
     return None
+
+
+def unlike_event(name: str) -> int:
+    """Return how little a name says that its column names the event.
+
+    0: it has a word for an event. 1: it is the name of an object that holds the event, as `payload.name`.
+    2: it says nothing.
+    """
+    if LIKE_EVENT.search(plain(name)):
+        return 0
+    *before, last = parts(name)
+    return 1 if last == "name" and before and before[-1] in _BODIES else 2
 
 
 def rank_of_time(name: str) -> int:

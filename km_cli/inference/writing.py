@@ -222,28 +222,31 @@ def _identity(persona: PersonaFound) -> Iterator[str]:
 
 
 def _events(persona: PersonaFound, found: Inferred, *, is_actor: bool) -> Iterator[str]:
-    """Yield the lines for a persona's events: all of them, and a list as a comment.
+    """Yield the lines for a persona's events: all of them but for those that it does not do.
 
-    With a list, a persona does none of the events that a later log has. So only the user can choose a list.
+    A list of the events that it does would leave out each event that only a later log has.
     """
     if not persona.events:
         why = "too many to list" if persona.events is None else "no event was found"
         yield f'events = "*"  # all; {why}'
         return
-    seen = "" if found.is_all else f", of which the first {counted(found.rows, 'row')} have these"
-    yield f'events = "*"  # all; or a list of the events that it may do{seen}:'
+    seen = "" if found.is_all else f"; the first {counted(found.rows, 'row')} have these"
+    yield f'events = "*"  # all, also those that only later logs have{seen}'
+    yield "not_events = [  # but not these"
+    for event in persona.left_out:
+        rows = counted(event.rows, "row")
+        yield f"  {quoted(event.name)},  # {rows}, none of which names the {persona.name}"
     if not is_actor:
-        yield "# Delete the lines of events that are not its own. Events that are not in the list are not"
-        yield "# recorded for it, even if they come up later: km-cli dry-run names them (left-to-others)."
-    lines = ["events = [", *(_event(event, persona.name) for event in persona.events), "]"]
-    yield from (f"# {line}" for line in lines)
+        yield f"  # Remove the # before each event that is not the {persona.name}'s own."
+    yield from (f"  # {_event(event, persona.name)}" for event in persona.events)
+    yield "]"
 
 
 def _event(event: EventFound, persona: str) -> str:
     seen = f"{counted(event.rows, 'row')}, {counted(event.identities, persona)}"
     if event.most > MOST_INSTANCES:
         seen += f"; {event.most:,} of one {persona}, of which the last {MOST_INSTANCES:,} are kept (D7)"
-    return f"  {quoted(event.name)},  # {seen}"
+    return f"{quoted(event.name)},  # {seen}"
 
 
 def _proposed(persona: PersonaFound) -> Iterator[str]:

@@ -60,7 +60,7 @@ def _row_first(source: str, place: str, columns: tuple[str, ...], delimiter: str
     echo = f"printf '{tabs}\\n'" if delimiter == "\t" else f"echo {shlex.quote(names)}"
     return InputError(
         f"{place}: there is no header: its first line looks like a row, with {excerpt(value)} in it",
-        f"add a header that names each of the {len(columns)} columns: "
+        f"add a header that names each of the {len(columns)} columns in their order: "
         f"({echo}; {shell_command(source, 'cat')}) | km-cli import -",
         plain=f"{place}: there is no header: its first line looks like a row",
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from km_cli.errors import UsageError, did_you_mean
+from km_cli.errors import MISSPELT, UsageError, nearest
 from km_cli.inputs.formats import format_words
 from km_cli.inputs.messages import path_text, shell_word
 
@@ -37,7 +37,14 @@ def _near(path: Path) -> str:
             beside = [entry.name for entry in islice(entries, _MOST_BESIDE)]
     except OSError:
         beside = []
-    return did_you_mean(path.name, beside, "check the path", lambda near: path_text(path.with_name(near)))
+    # The endings do not count: a.csv is not b.csv, misspelt.
+    stem = nearest(_stem(path.name), filter(None, map(_stem, beside)), MISSPELT)
+    near = nearest(path.name, [name for name in beside if stem and _stem(name) == stem], 0)
+    return f"did you mean {path_text(path.with_name(near))}?" if near else "check the path"
+
+
+def _stem(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def folder_named(folder: Path, name: str) -> UsageError:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from typing import Any
 
 from km_cli.ledger.damage import decoding, expect
-from km_cli.model import ChangedCall, KnownCall, Origin, Record, Row
+from km_cli.model import ChangedCall, KnownCall, Origin, Properties, Record, Row, Set
 
 Key = tuple[int, bytes, int, bytes, bytes]
 """The reading, and person, second, deed and total of the known call."""
@@ -113,18 +114,28 @@ def _key(reading: int, known_call: KnownCall) -> Key:
 
 
 def _encode(changed: ChangedCall) -> str:
-    """Return a call as JSON, with the origin, the fingerprint and the number of its row."""
-    return json.dumps([changed.call, changed.row.origin, changed.total.hex(), changed.number])
+    """Return a call as JSON, with origin, fingerprint and number of its row, and its properties."""
+    fields: list[object] = [changed.call, changed.row.origin, changed.total.hex(), changed.number]
+    return json.dumps([*fields, changed.sets] if changed.sets else fields)
 
 
 def _decode(values: tuple[str, int, bytes, str]) -> ChangedCall:
     expect(values, str, int, bytes, str)
     source, line, raw, text = values
     fields, origin, *known = json.loads(text)
-    fields[6] = tuple((name, value) for name, value in fields[6])
-    total, number = known or (b"".hex(), 0)  # Format 2 kept neither fingerprint nor number of the row.
+    fields[6] = _properties(fields[6])
+    total, number, *kept = known or (b"".hex(), 0)  # Format 2 kept neither fingerprint nor number of the row.
     row = Row(source, line, raw, None, decode_origin(origin))
-    return ChangedCall(row, Record(*fields), bytes.fromhex(total), number)
+    sets = tuple(_set(*one) for one in kept[0]) if kept else ()
+    return ChangedCall(row, Record(*fields), bytes.fromhex(total), number, sets)
+
+
+def _properties(pairs: list[list[str]]) -> Properties:
+    return tuple((name, value) for name, value in pairs)
+
+
+def _set(*fields: Any) -> Set:
+    return Set(*fields)._replace(properties=_properties(fields[5]))
 
 
 def decode_origin(fields: list[object] | None) -> Origin | None:

@@ -89,10 +89,12 @@ class EitherOrder:
         return f"T{hour:02}:{found[2] or '00'}:{found[3] or '00'}{found[4] or ''}{offset}"
 
     def flags(self, first: str = "") -> str:
-        """Return the flag that says how to read the date.
+        """Return the flag that says how to read the date: the forms that can read it.
 
         `first` is `day` or `month` if the order is known.
         """
+        orders = self.readings()
+        first = first or (next(iter(orders)) if len(orders) == 1 else "")
         clock = _OFFSET.sub("%z", _CLOCK.sub(_form_of_clock, self._rest.replace("%", "%%")))
         year, apart = "%y" if self.is_short else "%Y", self._apart
         if self._is_year_first:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from km_cli.errors import MOST_LISTED, InputError, did_you_mean, nearest
+from km_cli.errors import MISSPELT, MOST_LISTED, InputError, did_you_mean, nearest
 from km_cli.mapping.nested import MEMBERS, root
 from km_cli.toml_text import quoted
 
@@ -125,7 +125,9 @@ class FoundColumns:
         raise InputError(
             f"{self.source}: there is no column {name!r} ({self._place(role, name)}); {self._list()}",
             self._longer(name, role)
-            or self._hint(did_you_mean(name, self._names, "name one of the columns found", repr)),
+            or self._hint(
+                did_you_mean(name, self._names, "name one of the columns found", repr, least=MISSPELT)
+            ),
             plain=f"{self.source}: there is no column {name!r} ({self._place(role, name)})",
         )
 

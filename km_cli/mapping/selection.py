@@ -106,8 +106,14 @@ class EventsSeen:
             for persona in personas
             if persona.events
         ]
+        self._left_out = [
+            (f"persona {persona.name!r}, not_events", {fold_name(event): event for event in persona.excepted})
+            for persona in personas
+            if persona.excepted
+        ]
         if skipped:
-            self._lists.append(("columns.skip", self._skipped))
+            self._left_out.append(("columns.skip", self._skipped))
+        self._lists += self._left_out
         self._named = {name for _, events in self._lists for name in events}
         self._unseen = {*selection.only, *selection.skip, *self._named}
         self._names: dict[str, str] = {}
@@ -149,12 +155,13 @@ class EventsSeen:
         """Yield a message for names in personas' lists that were not seen.
 
         A small log need not have all events. So a name is reported only if it may be a misspelling of an
-        event that is in no list, or if no event of its list was seen.
+        event that is in no list, or if no event of its list was seen, unless it lists events to leave out.
         """
         others = [name for folded, name in self._names.items() if folded not in self._named]
         for place, events in self._lists:
+            leaves_out = (place, events) in self._left_out
             unseen = [name for folded, name in events.items() if folded in self._unseen]
-            is_whole = len(unseen) == len(events) and events is not self._skipped
+            is_whole = len(unseen) == len(events) and not leaves_out
             for name in unseen:
                 hint = did_you_mean(name, others, "", repr, least=_ALIKE if is_whole else _MISSPELT)
                 if hint or is_whole:

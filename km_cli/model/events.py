@@ -11,7 +11,8 @@ class Persona(NamedTuple):
     """A kind of identity that events are recorded as, and the site that records them.
 
     `events` are the events that the persona may do, None for all: pairs of an event and its name for this
-    persona. With "" as that name, `rename` makes it ({event} stands for the name in the log). `link` are
+    persona. With "" as that name, `rename` makes it ({event} stands for the name in the log). If it may do
+    all, `excepted` are the events that it does not do all the same. `link` are
     pairs of a property and the persona whose identity it holds. `prefix` stands before every identity.
 
     `column`, `alias`, `properties` and `sets` name columns: of the identity ("": recognise it), of another
@@ -32,11 +33,14 @@ class Persona(NamedTuple):
     sets: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     nobody: tuple[str, ...] = ()
+    excepted: tuple[str, ...] = ()
 
     @property
     def plain(self) -> tuple[object, ...]:
         """The fields for the ledger. It lacks those that are unused and unknown to older versions."""
-        return self if self.others or self.nobody else self[:10]
+        if self.excepted:
+            return self
+        return self[:12] if self.others or self.nobody else self[:10]
 
     @property
     def is_recorded(self) -> bool:

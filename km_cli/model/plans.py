@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from km_cli.model.calls import NO_SECOND, Record, Wired, part_on_wire
+from km_cli.model.calls import NO_SECOND, Record, Set, Wired, part_on_wire
 from km_cli.model.known import Gain
 from km_cli.model.rows import Finding, Reject, Row
 
@@ -54,13 +54,15 @@ class PlannedCall(NamedTuple):
 class ChangedCall(NamedTuple):
     """The call of a row that was taken for a known call with changed values (see Claim).
 
-    `total` is the fingerprint of that row, and `number` the one under which its columns are kept.
+    `total` is the fingerprint of that row, and `number` the one under which its columns are kept. `sets` are
+    properties of the row, which are sent too if the row turns out to be another event.
     """
 
     row: Row
     call: Record
     total: bytes
     number: int
+    sets: tuple[Set, ...] = ()
 
 
 class RowPlan(NamedTuple):

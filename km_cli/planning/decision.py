@@ -41,7 +41,9 @@ class RowDecision:
 
     `new_people` are those of the row that Kissmetrics does not have before their first call is planned.
     `is_new` if the row has an event and none of its events is known, `is_changed` if one is known, with other
-    values, and `is_contested` if one cannot be told from a known one.
+    values, and `is_contested` if one cannot be told from a known one. `is_anew` if the row was taken for a
+    known one, and a later row of its reading is that one. `sets` are the properties that are kept with a call
+    that is taken for changed.
     """
 
     __slots__ = (
@@ -52,6 +54,7 @@ class RowDecision:
         "cells",
         "findings",
         "gains",
+        "is_anew",
         "is_changed",
         "is_contested",
         "is_new",
@@ -62,6 +65,7 @@ class RowDecision:
         "rejects",
         "row",
         "row_fingerprint",
+        "sets",
     )
 
     def __init__(
@@ -80,6 +84,8 @@ class RowDecision:
         self.is_new = False
         self.is_changed = False
         self.is_contested = False
+        self.is_anew = False
+        self.sets: tuple[Set, ...] = ()
         self._number = 0
         self._claims: tuple[Claim, ...] = ()
         self._displaced: dict[int, Row] = {}
@@ -111,7 +117,9 @@ class RowDecision:
         self.gains.append(gain)
 
     def take_over(self, anew: RowDecision) -> None:
-        """Add the planned calls of an earlier row that was decided anew."""
+        """Add the decisions on an earlier row that was decided anew."""
+        self.findings += anew.findings
+        self.rejects += anew.rejects
         for planned, call, gain in zip(anew.planned, anew.calls, anew.gains, strict=True):
             self._displaced[len(self.planned)] = anew.row
             self.plan(planned, call, gain)

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from struct import Struct
 
 from km_cli.kissmetrics import fold_name
-from km_cli.model import Properties
+from km_cli.model import Properties, split_pairs
 
 _MOST_REMEMBERED = 100_000
 _LONGEST_REMEMBERED = 200
@@ -104,3 +104,10 @@ def _marks_of(count: int) -> Callable[[bytes], tuple[bytes, ...]]:
 @lru_cache(maxsize=1024)
 def _joined(marks: tuple[bytes, ...]) -> bytes:
     return b"".join(dict.fromkeys(marks))
+
+
+def pairs_of_common_names(pairs: bytes, others: bytes) -> tuple[bytes, bytes]:
+    """Return the digests of the properties of two calls, for the names that both have."""
+    own, known = dict(split_pairs(pairs)), dict(split_pairs(others))
+    names = sorted(own.keys() & known.keys())
+    return b"".join([name + own[name] for name in names]), b"".join([name + known[name] for name in names])

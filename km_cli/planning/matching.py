@@ -17,6 +17,8 @@ whether it is rejected, another event, or *taken for changed*: the same event, w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from km_cli.model import (
     ChangedCall,
     Claim,
@@ -26,30 +28,41 @@ from km_cli.model import (
     Record,
     Reject,
     RowFingerprint,
+    Set,
     Slot,
     part_of,
     split_pairs,
 )
+from km_cli.planning.claims import Claims, is_changed_row, is_free
 from km_cli.planning.decision import NotPlanned, RowDecision
+from km_cli.planning.digests import pairs_of_common_names
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.planning.listing import list_values
 from km_cli.planning.seconds import Seconds
 from km_cli.protocols import OtherReadings, Slots
 
-MOST_CLAIMS = 16
-"""How many claims a call keeps, the first and the last ones: a nightly export must not let slots grow."""
-
 
 class Matching:
-    """Matches records with the known calls in the slots."""
+    """Matches records with the known calls in the slots.
+
+    `decide_set` decides on properties of a row, of which it was found late that it is another event.
+    """
 
     def __init__(
-        self, slots: Slots, fingerprints: Fingerprints, seconds: Seconds, others: OtherReadings
+        self,
+        slots: Slots,
+        fingerprints: Fingerprints,
+        seconds: Seconds,
+        others: OtherReadings,
+        claims: Claims,
+        decide_set: Callable[[Set, RowDecision], None],
     ) -> None:
         self._slots = slots
         self._fingerprints = fingerprints
         self._seconds = seconds
         self._others = others
+        self._claims = claims
+        self._decide_set = decide_set
 
     def knows(self, call: Record, fingerprint: CallFingerprint, own: Slot, decision: RowDecision) -> bool:
         """Claim a call for its reading if it is known; return whether it is. `own` is the slot of its second.
@@ -61,7 +74,7 @@ class Matching:
         candidates = self.with_same_deed(own, fingerprint, decision)
         return bool(candidates) and (
             self._known_in_reading(call, fingerprint, candidates, decision)
-            or self._known_alike(fingerprint, candidates, decision)
+            or self._known_alike(call, fingerprint, candidates, decision)
             or self._known_changed(call, fingerprint, candidates, decision)
         )
 
@@ -138,6 +151,7 @@ class Matching:
                     columns := self._differing(known_call, fingerprint, decision)
                 ):
                     decision.note_changed(call, self.describe_origin(known_call, columns, decision))
+                decision.is_changed |= claim.changed
                 return True
             if (
                 not fingerprint.id
@@ -145,6 +159,7 @@ class Matching:
                 and self._is_same_row(known_call, claim, call, fingerprint)
             ):
                 decision.note_alike_rows()
+                decision.is_changed |= claim.changed
                 return True
         return False
 
@@ -157,7 +172,7 @@ class Matching:
         return self._fingerprints.digest_properties(call.properties) == known_call.total  # format 2
 
     def _known_alike(
-        self, fingerprint: CallFingerprint, candidates: list[KnownCall], decision: RowDecision
+        self, call: Record, fingerprint: CallFingerprint, candidates: list[KnownCall], decision: RowDecision
     ) -> bool:
         """Match a row one for one with another reading's: alike in every column, else in those of both logs.
 
@@ -165,24 +180,37 @@ class Matching:
         from the row that is exactly that call. Of several such calls the one goes first that the fewest
         different rows were matched with: another row of this reading may be alike to the others alone.
         """
-        free = [known_call for known_call in candidates if _is_free(known_call, fingerprint, decision)]
+        free = [known_call for known_call in candidates if is_free(known_call, fingerprint, decision)]
         if not fingerprint.id and self._others.has_ids(decision.reading):
             # In a log with ids, a row without one must not match a call with an id: the row with that id may
             # still follow.
             free = [known_call for known_call in free if not known_call.id]
         alike = [known_call for known_call in free if fingerprint.total in known_call.totals]
         if alike:
-            closest = min(alike, key=lambda known_call: len(set(known_call.totals)))
-            return self._match(closest, fingerprint, decision)
+            closest = min(alike, key=lambda one: (is_changed_row(one, fingerprint), len(set(one.totals))))
+            changed = call if is_changed_row(closest, fingerprint) else None
+            return self._match(closest, fingerprint, decision, changed)
         for known_call in free:
             if not self._differing(known_call, fingerprint, decision):
                 return self._match(known_call, fingerprint, decision)
         return False
 
-    def _match(self, known_call: KnownCall, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
-        """Claim the call for this reading. If an earlier row was taken for it, that row is decided anew."""
+    def _match(
+        self,
+        known_call: KnownCall,
+        fingerprint: CallFingerprint,
+        decision: RowDecision,
+        changed: Record | None = None,
+    ) -> bool:
+        """Claim the call for this reading. If an earlier row was taken for it, that row is decided anew.
+
+        `changed` is the row's own call if another reading has just this row and took it for changed.
+        """
         displaced = self._slots.take_changed(decision.reading, known_call)
-        self.claim(known_call, fingerprint, decision)
+        if changed:
+            self._take_for_changed(known_call, changed, fingerprint, decision)
+        else:
+            self._claims.claim(known_call, fingerprint, decision)
         if displaced:
             self._decide_anew(displaced, decision)
         return True
@@ -199,7 +227,7 @@ class Matching:
             if known_call.claim_of(decision.reading) or (fingerprint.id and known_call.id):
                 continue
             if self.is_read_again(known_call, decision):
-                self.claim(known_call, fingerprint, decision)
+                self._claims.claim(known_call, fingerprint, decision)
                 return True
             overlap = self.overlap(known_call, decision)
             if overlap is Overlap.SEPARATE:
@@ -216,15 +244,17 @@ class Matching:
     def _take_for_changed(
         self, known_call: KnownCall, call: Record, fingerprint: CallFingerprint, decision: RowDecision
     ) -> None:
-        """Claim a call for a row with other values, and keep the row's own call.
+        """Claim a call for a row with other values, and keep the row's own call and its properties.
 
-        It is kept because the guess may be wrong. If a later row of this reading is exactly the known call,
-        the two rows are two events, and the kept call is planned after all (`_decide_anew`). So the result
-        does not depend on the order of the rows.
+        They are kept because the guess may be wrong. If a later row of this reading is exactly the known
+        call, the two rows are two events, and the kept call is planned after all (`_decide_anew`). So the
+        result does not depend on the order of the rows.
         """
-        claimed = self.claim(known_call, fingerprint, decision, changed=True)
+        decision.is_changed = True
+        claimed = self._claims.claim(known_call, fingerprint, decision, changed=True)
         number = decision.keep_row(self._slots)
-        changed = ChangedCall(decision.row, call, fingerprint.total, number)
+        changed = ChangedCall(decision.row, call, fingerprint.total, number, decision.sets)
+        decision.sets = ()  # One of the row's calls is enough to keep them.
         self._slots.keep_changed(decision.reading, claimed, changed)
 
     def is_read_again(self, known_call: KnownCall, decision: RowDecision) -> bool:
@@ -253,7 +283,7 @@ class Matching:
         if known_row is not None:
             return self._others.differing(decision.reading, decision.row_fingerprint.columns, known_row)
         first = known_call.claims[0]
-        pairs, known_pairs = _pairs_of_common_names(fingerprint.pairs, known_call.pairs)
+        pairs, known_pairs = pairs_of_common_names(fingerprint.pairs, known_call.pairs)
         return self._others.differing(
             decision.reading, pairs, KnownRow(first.reading, first.line, known_pairs)
         )
@@ -283,65 +313,32 @@ class Matching:
         slot = self._slots.slot(fingerprint.person, fingerprint.second)
         anew = RowDecision(displaced.row, decision.reading, row_fingerprint)
         anew.new_people = decision.new_people
+        anew.sets = displaced.sets
         candidates = self.with_same_deed(slot, fingerprint, anew)
         try:
-            if not self._known_changed(call, fingerprint, candidates, anew):
-                own = self._slots.slot(fingerprint.person, fingerprint.second)
-                self._seconds.plan(call, fingerprint, own, anew)
-                decision.findings += anew.findings
+            if self._known_changed(call, fingerprint, candidates, anew):
+                return
         except NotPlanned as error:
-            decision.rejects.append(Reject(displaced.row, error.code, str(error), (part_of(call),)))
+            owed = (part_of(call), *map(part_of, displaced.sets))
+            decision.rejects.append(Reject(displaced.row, error.code, str(error), owed))
+            return
+        self._plan_anew(displaced, fingerprint, anew)
         decision.take_over(anew)
 
-    def claim(
-        self,
-        known_call: KnownCall,
-        fingerprint: CallFingerprint,
-        decision: RowDecision,
-        *,
-        changed: bool = False,
-    ) -> KnownCall:
-        """Note that a row of this reading is the call: its line, its fingerprint, and the id it has there.
-
-        A call that was sent without an id gets the first one that a reading has for it, so that the id is
-        known from now on.
-        """
-        total = b"" if known_call.row and fingerprint.total == known_call.total else fingerprint.total
-        claim = Claim(decision.reading, fingerprint.id != b"", total, decision.line, changed)
-        others = tuple(other for other in known_call.claims if other.reading != claim.reading)
-        if len(others) >= MOST_CLAIMS:
-            others = (others[0], *others[2 - MOST_CLAIMS :])
-        claimed = known_call._replace(claims=(*others, claim), id=fingerprint.id or known_call.id)
-        if claimed.id != known_call.id:
-            self._slots.keep_id(claimed.id, known_call.person, known_call.second)
-        if claimed != known_call:
-            self._replace(known_call, claimed)
-        return claimed
-
-    def _replace(self, known_call: KnownCall, by: KnownCall) -> None:
-        slot = self._slots.slot(known_call.person, known_call.second)
-        calls = tuple(by if other == known_call else other for other in slot.known)
-        self._slots.put(known_call.person, known_call.second, Slot(calls, slot.moved))
-
-
-def _pairs_of_common_names(pairs: bytes, others: bytes) -> tuple[bytes, bytes]:
-    """Return the digests of the properties of two calls, for the names that both have."""
-    own, known = dict(split_pairs(pairs)), dict(split_pairs(others))
-    names = sorted(own.keys() & known.keys())
-    return b"".join([name + own[name] for name in names]), b"".join([name + known[name] for name in names])
-
-
-def _is_free(known_call: KnownCall, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
-    """Tell whether the row may claim the call: its reading has no claim, or one of a row taken for changed.
-
-    Two different ids are never one event. But if the call has its id from a row that was taken for changed,
-    that id goes when the row goes, and does not count.
-    """
-    both_have_ids = bool(fingerprint.id and known_call.id)
-    claim = known_call.claim_of(decision.reading)
-    if claim is None:
-        return not both_have_ids
-    return claim.changed and (claim.has_id or not both_have_ids)
+    def _plan_anew(self, displaced: ChangedCall, fingerprint: CallFingerprint, anew: RowDecision) -> None:
+        """Plan the call and the properties of a row that turned out to be another event."""
+        call = displaced.call
+        anew.is_anew = True
+        try:
+            own = self._slots.slot(fingerprint.person, fingerprint.second)
+            self._seconds.plan(call, fingerprint, own, anew)
+        except NotPlanned as error:
+            anew.reject(error, part_of(call))
+        for one in displaced.sets:
+            try:
+                self._decide_set(one, anew)
+            except NotPlanned as error:
+                anew.reject(error, part_of(one))
 
 
 _SAME_MOMENT = "this event of the same identity at the same moment was sent before,"

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from km_cli.model import Alias, Record, Reject, RowPlan, Sequence, Set, Wired, part_of
 from km_cli.planning.aliases import Aliases
+from km_cli.planning.claims import Claims
 from km_cli.planning.corrections import Corrections
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
@@ -41,13 +42,14 @@ class Planner:
         self._slots = slots
         self.reading = reading
         self._fingerprints = Fingerprints(tracker)
+        claims = Claims(slots)
         self._seconds = Seconds(slots, spread, collisions, encode)
-        self._matching = Matching(slots, self._fingerprints, self._seconds, others)
-        self._corrections = Corrections(slots, tracker)
+        self._matching = Matching(slots, self._fingerprints, self._seconds, others, claims, self._decide_set)
+        self._corrections = Corrections(slots, tracker, others, claims)
         self._aliases = Aliases(slots, self._fingerprints, encode)
         self._straight = StraightPath(slots, self._fingerprints, encode)
         self._sets = Sets(slots, self._fingerprints, self._seconds, followed)
-        self._stated_sets = StatedSets(slots, self._seconds, self._matching, self._sets)
+        self._stated_sets = StatedSets(slots, self._seconds, self._matching, claims, self._sets)
 
     def plan(self, sequence: Sequence, reading: int = 0) -> RowPlan:
         """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject."""
@@ -102,7 +104,8 @@ class Planner:
         depends on both.
         """
         aliases: list[tuple[Alias, CallFingerprint]] = []
-        if any(type(call) is Set for call, _ in calls):
+        decision.sets = tuple([call for call, _ in calls if type(call) is Set])
+        if decision.sets:
             calls = self._without_known(calls, decision)
         for call, fingerprint in calls:
             try:

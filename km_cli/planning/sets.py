@@ -115,6 +115,9 @@ class Sets:
         if (before and before.last > moment) or (after and after.first < moment):
             decision.note_older(call, value.name)
             return True
+        if decision.is_anew and self._has_other_of_moment(moment, value):
+            decision.note_older(call, value.name)
+            return True
         if before and _are_alike(value, before):
             self._values.put(value.key, before._replace(last=moment))
             return True
@@ -122,6 +125,14 @@ class Sets:
             self._values.put(value.key, after._replace(first=moment))
             return True
         return False
+
+    def _has_other_of_moment(self, moment: int, value: _Value) -> bool:
+        """Tell whether another row of this very moment has another value.
+
+        A row that is decided anew was read before that row or behind it, and its order is not known any more.
+        """
+        around = [known for known in (value.before, value.after) if known is not None]
+        return any(moment in (known.first, known.last) and not _are_alike(value, known) for known in around)
 
     def _is_known(self, moment: int, value: _Value, decision: RowDecision) -> bool:
         """Tell whether rows before and after this moment, or in it, have this value.

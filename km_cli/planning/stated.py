@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from km_cli.model import NO_EVENT, KnownCall, Overlap, Set, Slot, split_pairs
+from km_cli.planning.claims import Claims
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, old_deed_of_stated
 from km_cli.planning.listing import list_values
@@ -29,8 +30,11 @@ _DECIDE = (
 class StatedSets:
     """Decides on Sets that are stated."""
 
-    def __init__(self, slots: Slots, seconds: Seconds, matching: Matching, sets: Sets) -> None:
+    def __init__(
+        self, slots: Slots, seconds: Seconds, matching: Matching, claims: Claims, sets: Sets
+    ) -> None:
         self._slots = slots
+        self._claims = claims
         self._seconds = seconds
         self._matching = matching
         self._sets = sets
@@ -52,7 +56,7 @@ class StatedSets:
         candidates = self._matching.with_same_deed(own, fingerprint, decision)
         for known_call in candidates:
             if fingerprint.total in known_call.totals and _may_claim(known_call, decision):
-                self._matching.claim(known_call, fingerprint, decision)
+                self._claims.claim(known_call, fingerprint, decision)
                 return True
         return _are_latest(fingerprint, candidates) or self._is_repeated(
             call, fingerprint, candidates, decision
@@ -80,7 +84,7 @@ class StatedSets:
             origin = f"{self._matching.describe_origin(known_call, [], decision)}, with another {here}"
             if overlap is Overlap.ASK:
                 raise NotPlanned("conflict", f"{_SAME_MOMENT} {origin}{_DECIDE}")
-            self._matching.claim(known_call, fingerprint, decision)
+            self._claims.claim(known_call, fingerprint, decision)
             decision.note_changed(call, origin)
             return True
         return False

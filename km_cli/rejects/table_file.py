@@ -82,7 +82,7 @@ class RejectsTable(RejectsFile):
         super().__init__(path)
         self._beside = RejectsFile(beside(path))
         self._columns: tuple[str, ...] | None = None
-        self._is_mended = False
+        self._end = -1
         self.name = f"{self.name} (or {self._beside.path.name}{_BESIDE}"
 
     @property
@@ -154,6 +154,7 @@ class RejectsTable(RejectsFile):
                 write_all(file, b"".join(rows))
                 os.fsync(file)
                 self._beside.write(others)
+                self._end = os.lseek(file, 0, os.SEEK_END)
         else:
             self._beside.write(others)
         self.count += len(lines)
@@ -164,12 +165,15 @@ class RejectsTable(RejectsFile):
         self._beside.close()
 
     def _mend(self, file: int) -> None:
-        """Close a quotation mark that a crash left open, so that its row stays one row."""
-        if not self._is_mended and not is_empty(_head(self.path)):
+        """Close a quotation mark that a crash left open, so that its row stays one row.
+
+        The table is read as a whole for that. So this is done only if another run has written to it since
+        the last time.
+        """
+        if os.lseek(file, 0, os.SEEK_END) != self._end and not is_empty(_head(self.path)):
             if _is_open_inside(self.path):
                 os.write(file, b'"\n')
             super()._mend(file)
-            self._is_mended = True
 
 
 def _is_open_inside(path: Path) -> bool:

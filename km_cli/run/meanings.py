@@ -267,7 +267,7 @@ class Interpretation:
         now: float,
     ) -> None:
         columns = _bare(mapping.columns)
-        plain = [(one.name, one.site, one.events, one.rename, one.prefix) for one in personas]
+        plain = [(one.name, one.site, one.events, one.rename, one.prefix, *one.excepted) for one in personas]
         deeds = columns._replace(where=(), skip_anonymous=False)  # they only decide which rows are taken
         self.key = json.dumps([deeds, mapping.time_options, plain])
         self._expansion = Expansion(personas)
@@ -339,6 +339,7 @@ def personas_from_json(text: str) -> tuple[Persona, ...]:
             rename,
             (),
             prefix,
+            excepted=tuple(rest[6]) if len(rest) > 6 else (),
         )
-        for name, site, events, rename, _link, prefix, *_ in json.loads(text)
+        for name, site, events, rename, _link, prefix, *rest in json.loads(text)
     )

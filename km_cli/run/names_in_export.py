@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from km_cli.config.settings import Settings
-from km_cli.errors import InputError, did_you_mean
+from km_cli.errors import MISSPELT, InputError, did_you_mean
 from km_cli.exports import ExportTable, value_in
 from km_cli.inputs import Opened
 from km_cli.mapping import ABSENT, MEMBERS
@@ -64,10 +64,14 @@ def _groups(table: ExportTable) -> Iterator[str]:
         yield f"{name.removesuffix(MEMBERS)}." if name.endswith(MEMBERS) else name
 
 
+def _misspelt(column: str, opened: Opened) -> str:
+    return did_you_mean(column, opened.columns, "", repr, least=MISSPELT)
+
+
 def _absent(one: _Named, table: ExportTable, opened: Opened, objects: Iterable[str]) -> InputError:
     inside = (f"{name}{one.column}" for name in objects)
     near = next((name for name in inside if name in opened.columns), "")
-    hint = f"did you mean {near!r}?" if near else did_you_mean(one.column, opened.columns, "", repr)
+    hint = f"did you mean {near!r}?" if near else _misspelt(one.column, opened)
     return InputError(
         f"{opened.source.name}: an export of {table.title} has no column {one.column!r} ({one.place})",
         hint or "name a column as the rows have it, such as 'properties.plan'",

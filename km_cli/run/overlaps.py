@@ -101,6 +101,7 @@ class Overlaps:
         self._known: Remembered[int, Reading] = Remembered(_MOST_KNOWN)
         self._columns: Remembered[int, _Columns] = Remembered(_MOST_KNOWN)
         self._beside: Remembered[tuple[int, int], bool] = Remembered(_MOST_KNOWN)
+        self._same_bytes: Remembered[int, tuple[int, ...]] = Remembered(_MOST_KNOWN)
         self._wider: dict[int, Span] = {}
         self._rereading = Rereading()
 
@@ -141,6 +142,20 @@ class Overlaps:
     def is_read_again(self, own: int, other: int, line: int) -> bool:
         """Tell whether the other reading has read this line of the same bytes."""
         return own == self._reading.number and line <= self._lines.get(other, 0)
+
+    def of_same_bytes(self, own: int) -> tuple[int, ...]:
+        """Return the other readings that have read exactly the bytes that `own` has read.
+
+        A file that grew since under one of two mappings is not found: the ledger keeps how far each reading
+        got, and the hash of its bytes up to there alone.
+        """
+        known = self._same_bytes.get(own)
+        if known is None:
+            reading, heads = self._reading_numbered(own), self._ledger.readings.heads
+            same = heads.matching(reading.length, reading.digest) if reading.length else []
+            known = tuple(head.number for head in same if head.number != own)
+            self._same_bytes.remember(own, known)
+        return known
 
     def is_passed_over(self, own: int, other: int) -> bool:
         """Tell whether `own` was sent `--as-new` and is therefore not matched with `other`.

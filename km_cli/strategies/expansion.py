@@ -92,15 +92,17 @@ def event_naming(persona: Persona) -> Callable[[str], str] | None:
 
     The function returns "" for an event that the persona may not do.
     """
-    if persona.events is None and persona.rename == "{event}":
+    if persona.events is None and persona.rename == "{event}" and not persona.excepted:
         return None
     may_do = None if persona.events is None else {fold_name(name): new for name, new in persona.events}
+    excepted = frozenset(map(fold_name, persona.excepted))
     known: Remembered[str, str] = Remembered(_MOST_NAMES)
 
     def name_for(event: str) -> str:
         name = known.get(event)
         if name is None:
-            name = known.remember(event, _name_for(event, may_do, persona.rename))
+            may_not = bool(excepted) and fold_name(event) in excepted
+            name = known.remember(event, "" if may_not else _name_for(event, may_do, persona.rename))
         return name
 
     return name_for

@@ -24,7 +24,8 @@ class EventLists:
     """Compares the events of a log with the lists in km.toml.
 
     `events = []` says that a persona does nothing, which is intended. Every other list may be incomplete, for
-    example when the product has a new event.
+    example when the product has a new event. So may `not_events`: a later log may have rows that name a
+    persona and have an event that the persona does not do.
     """
 
     def __init__(self, personas: Sequence[Persona]) -> None:
@@ -33,7 +34,8 @@ class EventLists:
             None if persona.events is None else {fold_name(name) for name, _ in persona.events}
             for persona in personas
         ]
-        self._matters = any(self._lists)
+        self._excepted = [frozenset(map(fold_name, persona.excepted)) for persona in personas]
+        self._matters = any(self._lists) or any(self._excepted)
         self._known: Remembered[str, _Doers] = Remembered(MOST_NAMES)
         self._lacked: dict[str, tuple[str, int, set[int]]] = {}
 
@@ -52,8 +54,15 @@ class EventLists:
 
     def _doers(self, name: str) -> _Doers:
         folded = fold_name(name)
-        lacking = [place for place, names in enumerate(self._lists) if names and folded not in names]
-        is_done = any(names is None or folded in names for names in self._lists)
+        both = list(zip(self._lists, self._excepted, strict=True))
+        lacking = [
+            place
+            for place, (names, excepted) in enumerate(both)
+            if folded in excepted or (names and folded not in names)
+        ]
+        is_done = any(
+            folded in names if names is not None else folded not in excepted for names, excepted in both
+        )
         return self._known.remember(name, _Doers(is_done, tuple(lacking)))
 
     def _count(self, name: str, lacking: list[int]) -> None:
