@@ -10,6 +10,7 @@ PACKAGES = {
     "fast": ("pycurl",),
     "metrics": ("prometheus-client",),
     "report": ("altair", "vl-convert-python"),
+    "serve": ("starlette", "uvicorn"),
     "zst": ("zstandard",),
 }
 """The packages of each extra. In a clone and under pipx pip knows their names, and not that of the extra."""

@@ -131,7 +131,7 @@ def test_without_the_extra_it_says_how_to_install_it(km: Command, tmp_path: Path
         check=False,
     )
     assert found.returncode == 2
-    assert "pip install 'km-cli[serve]'" in found.stderr
+    assert "pip install starlette uvicorn" in found.stderr
     assert "Traceback" not in found.stderr
 
 

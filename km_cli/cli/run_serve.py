@@ -48,12 +48,14 @@ def run_serve(context: click.Context) -> int:
 
 
 def _check_libraries() -> None:
+    from km_cli.install_hint import install_command
+
     try:
         import starlette
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            f"serve needs libraries that are not installed: {error.name}", "pip install 'km-cli[serve]'"
+            f"serve needs libraries that are not installed: {error.name}", install_command("serve")
         ) from None
     del starlette
 

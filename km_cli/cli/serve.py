@@ -78,7 +78,7 @@ def command(context: click.Context, /, **_flags: Any) -> int:
     arrive, people and their timelines, and what Kissmetrics would merge, change or drop. The store is that
     of --to local, so imports into it show there too. API keys are not stored: a call belongs to the site of
     km.toml that has its key, or else to site-1, site-2 and so on. Ctrl-C ends the server; every call that
-    was answered is kept. It needs pip install 'km-cli[serve]'.
+    was answered is kept. It needs the packages starlette and uvicorn.
 
     \b
     Examples:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from km_cli.compare import Funnel, make_funnel
 from km_cli.compare.as_json import persona_object
 from km_cli.compare.counting import count
-from km_cli.compare.table import MOST_WAITING, Table
+from km_cli.compare.table import Table
 from km_cli.errors import UsageError
+from km_cli.model import NANOSECONDS
 from km_cli.serve.personas import Personas
 from km_cli.standin import Looker
+
+_ROWS = 1000
+"""Events that are taken at a time."""
 
 
 def funnel_of_store(store: Path, personas: Personas, steps: Sequence[str], within: str) -> dict[str, Any]:
@@ -45,16 +50,17 @@ def _funnel(steps: Sequence[str], within: str) -> Funnel:
 
 def _fill(table: Table, looker: Looker, funnel: Funnel, persona_of: dict[int, str]) -> None:
     """Write the events of the funnel's steps into the table: each person is a group of its own."""
-    groups: dict[int, int] = {}
-    for person, second, step in looker.named(funnel.steps):
-        group = groups.get(person)
-        if group is None:
-            names = tuple(str(person) if persona_of[person] == name else "" for name in table.personas)
-            group = groups[person] = table.group_of(names)
-        table.done.append((group, second, step))
-        if len(table.done) >= MOST_WAITING:
-            table.write()
+    named = iter(looker.named(funnel.steps))
+    while rows := list(islice(named, _ROWS)):
+        groups = [_group(table, person, persona_of[person]) for person, _, _ in rows]
+        moments = [second * NANOSECONDS for _, second, _ in rows]
+        table.take(groups, moments, [step for _, _, step in rows])
     table.finish()
+
+
+def _group(table: Table, person: int, persona: str) -> tuple[str, ...]:
+    """Return the names of a group with one person: "" for all personas but its own."""
+    return tuple(str(person) if persona == name else "" for name in table.personas)
 
 
 def _object(funnel: Funnel, personas: dict[str, Any]) -> dict[str, Any]:
