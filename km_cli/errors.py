@@ -186,7 +186,7 @@ class TimeIsUp(KmError):
     exit = Exit.TEMPORARY
 
 
-MISSPELT = 0.7
+MISSPELT = 0.65
 """How alike a name must be to the one that is missing to be proposed: `action` is not `account`, misspelt."""
 
 
