@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -232,6 +234,29 @@ def _when_it_has_begun(importer: Command, tracker: Tracker) -> dict[str, Any]:
     while not tracker.seen:
         time.sleep(0.01)
     return status(importer)
+
+
+def test_the_number_of_a_killed_run_may_be_that_of_another_process(importer: Command, log: Path) -> None:
+    """After a restart of the machine, or in a new container, even `status` itself may have it."""
+    importer("import", log).ended(0)
+    (importer.state / "ledger.db.lock").write_text(f"{os.getpid():<31}\n")
+    found = status(importer)
+    assert (found["process"], found["next"]) == (None, [])
+
+
+def test_pending_calls_for_another_destination_are_sent_there(
+    importer: Command, tracker: Tracker, log: Path
+) -> None:
+    """One ledger has the calls for all trackers, and a retry sends to one."""
+    tracker.behave = lambda hit, _: UNAVAILABLE if hit.params["_p"] == "Acme" else OK
+    importer("import", log, "--attempts", "1").ended(75)
+    tracker.behave = None
+    url, importer.to = tracker.url, ""
+    (step,) = status(importer)["next"]
+    assert step == {"why": "2 calls are pending", "what": f"send them: km-cli retry --to {url}"}
+    importer(*shlex.split(step["what"])[3:]).ended(0)
+    assert len(arrived(tracker)) == CALLS
+    assert status(importer)["next"] == []
 
 
 def test_unreported_rejects_of_a_killed_run_are_named_once(

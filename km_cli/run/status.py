@@ -1,13 +1,13 @@
 """How things stand in a ledger: what is sent, pending and rejected, how runs ended, and what to do next.
 
-Nothing is written, and no lock is taken: the ledger is read under an overlay as in a dry run. So a run may be
+Nothing is written, and no lock is kept: the ledger is read under an overlay as in a dry run. So a run may be
 at work meanwhile.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -186,12 +186,15 @@ class Step(NamedTuple):
     what: str
 
 
-def next_steps(status: Status, retry: str) -> list[Step]:
-    """Return what should be done, the most urgent first. `retry` is the command that sends pending calls."""
+def next_steps(status: Status, retry: Callable[[str], str]) -> list[Step]:
+    """Return what should be done, the most urgent first.
+
+    `retry` returns the command that sends the pending calls of a destination, by its name in the ledger.
+    """
     return list(_steps(status, retry))
 
 
-def _steps(status: Status, retry: str) -> Iterator[Step]:
+def _steps(status: Status, retry: Callable[[str], str]) -> Iterator[Step]:
     last = next(iter(status.runs), None)
     if status.process is not None:
         command = f" ({last.command})" if last is not None and last.ended is None else ""
@@ -199,15 +202,27 @@ def _steps(status: Status, retry: str) -> Iterator[Step]:
     elif last is not None and last.ended is None:
         what = f"run `km-cli {last.command}` again as before: it continues where that run was cut off"
         yield Step("the last run was killed, or the machine went down", what)
-    if status.pending and status.process is None:
-        noun = "call is" if status.pending == 1 else "calls are"
-        yield Step(f"{status.pending:,} {noun} pending", f"send them: {retry}")
+    if status.process is None:
+        yield from _steps_of_pending(status.sites, retry)
     for path, rows in status.unreported.items():
         yield Step(f"a run that was cut off rejected {_rows(rows)}, in {path}", how_to_correct(path))
     for found in status.rejects:
         if found.path not in status.unreported:
             what = how_to_correct(found.path)
             yield Step(f"{_rows(found.rows)} rejected, in {found.path}", f"{what}; then remove the file")
+
+
+def _steps_of_pending(sites: Iterable[SiteStatus], retry: Callable[[str], str]) -> Iterator[Step]:
+    """Yield a step for each destination with pending calls: one retry sends to one of them."""
+    pending: Counter[str] = Counter()
+    for site in sites:
+        pending[site.tracker] += site.pending
+    several = sum(map(bool, pending.values())) > 1
+    for tracker, number in pending.items():
+        if number:
+            noun = "call is" if number == 1 else "calls are"
+            where = f" for {tracker}" if several else ""
+            yield Step(f"{number:,} {noun} pending{where}", f"send them: {retry(tracker)}")
 
 
 def _rows(number: int) -> str:
