@@ -196,12 +196,15 @@ def next_steps(status: Status, retry: Callable[[str], str]) -> list[Step]:
 
 def _steps(status: Status, retry: Callable[[str], str]) -> Iterator[Step]:
     last = next(iter(status.runs), None)
+    # A retry reads nothing: after a killed import, its log is still to be read further.
+    reader = next((run for run in status.runs if run.command != "retry"), last)
     if status.process is not None:
         command = f" ({last.command})" if last is not None and last.ended is None else ""
         yield Step(f"a run is at work{command}, process {status.process}", "wait for its end")
-    elif last is not None and last.ended is None:
-        what = f"run `km-cli {last.command}` again as before: it continues where that run was cut off"
-        yield Step("the last run was killed, or the machine went down", what)
+    elif reader is not None and reader.ended is None:
+        what = f"run `km-cli {reader.command}` again as before: it continues where that run was cut off"
+        which = "run" if reader is last else f"{reader.command} (run {reader.number})"
+        yield Step(f"the last {which} was killed, or the machine went down", what)
     if status.process is None:
         yield from _steps_of_pending(status.sites, retry)
     for path, rows in status.unreported.items():
