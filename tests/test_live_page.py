@@ -127,6 +127,13 @@ def test_an_address_with_a_bare_percent_sign_opens(browser: Browser, filled: Run
 
 
 @pytest.mark.slow
+def test_a_person_named_like_a_folder_opens(browser: Browser, server: RunningServer) -> None:
+    send(server, path_of("e", "..", "Signed Up"))
+    browser.open(f"{server.url}/#person/..")
+    has_text(browser, "Signed Up")
+
+
+@pytest.mark.slow
 def test_keys_walk_through_the_list(browser: Browser, filled: RunningServer) -> None:
     browser.open(filled.url)
     is_listed(browser, 8)

@@ -102,6 +102,22 @@ def test_a_person_is_found_by_any_identity(client: Client, identity: str) -> Non
     assert row["last"] == "2020-09-13T12:26:45Z"
 
 
+@pytest.mark.parametrize("identity", [".", "..", "ada/.."])
+def test_a_person_is_found_by_a_parameter(client: Client, identity: str) -> None:
+    """A browser takes two dots in a path for a folder."""
+    client.send(_p=identity)
+    (person,) = client.api(f"/api/people/?identity={quote(identity)}")["people"]
+    assert person["identities"] == [identity]
+
+
+def test_a_time_that_is_none_has_a_cure_that_names_the_time(client: Client) -> None:
+    client.send(_t=253_402_300_800)
+    client.send(_t="soon")
+    for fact in client.api("/api/facts")["facts"]:
+        assert "time" in fact["said"]
+        assert "_t" in fact["cure"]
+
+
 def test_a_person_who_is_not_there(client: Client) -> None:
     answer = client.get("/api/people/nobody")
     assert answer.status == 404
