@@ -118,6 +118,22 @@ def test_filters_choose_calls_and_stay_in_the_address(browser: Browser, filled: 
 
 
 @pytest.mark.slow
+def test_an_address_with_a_bare_percent_sign_opens(browser: Browser, filled: RunningServer) -> None:
+    """The identity was written into the address by hand."""
+    browser.open(f"{filled.url}/#person/50%")
+    has_text(browser, "the store has no person '50%'")
+    browser.press("1")
+    is_listed(browser, 8)
+
+
+@pytest.mark.slow
+def test_a_person_named_like_a_folder_opens(browser: Browser, server: RunningServer) -> None:
+    send(server, path_of("e", "..", "Signed Up"))
+    browser.open(f"{server.url}/#person/..")
+    has_text(browser, "Signed Up")
+
+
+@pytest.mark.slow
 def test_keys_walk_through_the_list(browser: Browser, filled: RunningServer) -> None:
     browser.open(filled.url)
     is_listed(browser, 8)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from queue import Queue
 from urllib.parse import urlencode
 
 import pytest
@@ -15,6 +16,7 @@ from km_cli.errors import UsageError
 from km_cli.serve.running import RunningServer
 from km_cli.serve.settings import ServeSettings
 from tests.support.command import KEY
+from tests.support.patience import PATIENCE
 from tests.support.serving import Client, serving
 from tests.support.tracker import GIF
 
@@ -66,6 +68,30 @@ def test_a_body_in_pieces_is_one_call(client: Client) -> None:
         answer = b"".join(iter(lambda: raw.recv(65536), b""))
     assert answer.endswith(GIF)
     assert [one["name"] for one in client.api("/api/calls")["calls"]] == ["In"]
+
+
+def test_half_a_body_is_no_call(tmp_path: Path) -> None:
+    """A client that ends in the middle of a form sent no call; one that does not wait for the answer did."""
+    told: Queue[str] = Queue()
+    with RunningServer(ServeSettings(store=tmp_path / "s.db", port=0), told.put) as server:
+        client = Client(server.url)
+        with client.raw() as raw:
+            raw.sendall(
+                b"POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n_k=K&_p=ada&_n=Paid&amount=12"
+            )
+        assert told.get(timeout=PATIENCE).startswith("POST /e no answer")
+        with client.raw() as raw:
+            raw.sendall(b"GET /e?_k=K&_p=ada&_n=Left HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert told.get(timeout=PATIENCE).startswith("GET /e ")
+        assert [one["name"] for one in client.api("/api/calls")["calls"]] == ["Left"]
+
+
+def test_a_line_for_people_is_one_line(tmp_path: Path) -> None:
+    """A path with a line break in it would add a line that looks like another request."""
+    told: Queue[str] = Queue()
+    with RunningServer(ServeSettings(store=tmp_path / "s.db", port=0), told.put) as server:
+        Client(server.url).get("/%1b[31m%0aGET%20/e%20200")
+    assert told.get(timeout=PATIENCE).startswith("GET /%1b[31m%0aGET%20/e%20200 404 ")
 
 
 def test_a_body_over_the_limit_is_refused_and_not_kept(client: Client) -> None:

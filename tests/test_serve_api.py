@@ -102,6 +102,22 @@ def test_a_person_is_found_by_any_identity(client: Client, identity: str) -> Non
     assert row["last"] == "2020-09-13T12:26:45Z"
 
 
+@pytest.mark.parametrize("identity", [".", "..", "ada/.."])
+def test_a_person_is_found_by_a_parameter(client: Client, identity: str) -> None:
+    """A browser takes two dots in a path for a folder."""
+    client.send(_p=identity)
+    (person,) = client.api(f"/api/people/?identity={quote(identity)}")["people"]
+    assert person["identities"] == [identity]
+
+
+def test_a_time_that_is_none_has_a_cure_that_names_the_time(client: Client) -> None:
+    client.send(_t=253_402_300_800)
+    client.send(_t="soon")
+    for fact in client.api("/api/facts")["facts"]:
+        assert "time" in fact["said"]
+        assert "_t" in fact["cure"]
+
+
 def test_a_person_who_is_not_there(client: Client) -> None:
     answer = client.get("/api/people/nobody")
     assert answer.status == 404
@@ -162,6 +178,8 @@ def test_calls_can_be_deleted_where_there_is_no_ledger(client: Client) -> None:
         ("/api/calls?persn=ada", "there is no parameter 'persn'"),
         ("/api/calls?limit=-1", "limit=-1 is not a whole number"),
         ("/api/calls?wait=soon", "wait= 'soon' is not a time"),
+        (f"/api/calls?text={'a' * 60_000}", "text= has 60,000 characters; 5,000 is the most"),
+        (f"/api/people?text={'a' * 60_000}", "text= has 60,000 characters"),
         ("/api/summary?x=1", "there is no parameter 'x'"),
         ("/api/funnel", "step= names 0 event"),
         ("/api/funnel?step=A&step=a", "twice"),
@@ -173,6 +191,12 @@ def test_a_wrong_question_is_an_error_with_a_hint(client: Client, path: str, sai
     assert answer.status == 400
     assert said in answer.json["error"]
     assert answer.json["hint"]
+
+
+def test_the_longest_text_fits_into_the_search(client: Client) -> None:
+    """Characters that JSON and a pattern both escape, and characters of four bytes."""
+    for text in ("\x01" * 5000, "\\" * 5000, "%" * 5000, "\U0001f600" * 5000):
+        assert client.api(f"/api/calls?text={quote(text)}")["calls"] == []
 
 
 def basic(user: str, password: str = "") -> dict[str, str]:

@@ -80,6 +80,13 @@ def test_the_same_seed_spoils_the_same_calls(client: Client) -> None:
     assert len(set(found[0])) == 3
 
 
+@pytest.mark.parametrize("given", [" 7 ", 7, "7"])
+def test_a_header_has_no_blanks_around_its_value(client: Client, given: object) -> None:
+    client.change("PUT", "/api/faults", {"throttled": 1, "retry_after": given})
+    answer = client.send()
+    assert (answer.status, answer.headers["retry-after"]) == (429, "7")
+
+
 @pytest.mark.parametrize(
     ("faults", "said"),
     [
@@ -90,6 +97,8 @@ def test_the_same_seed_spoils_the_same_calls(client: Client) -> None:
         ({"latency": 1e9}, "latency is not a number from 0 to 3,600 (seconds)"),
         ({"seed": "x"}, "seed is not a whole number"),
         ({"retry_after": "1\r\nX: y"}, "retry_after is not the value of a header"),
+        ({"retry_after": None}, "retry_after is not the value of a header"),
+        ({"retry_after": [1]}, "retry_after is not the value of a header"),
         ({"failures": 0.6, "lost": 0.6}, "the shares add up to 1.2"),
     ],
 )

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -236,6 +237,19 @@ def test_a_journal_sees_what_comes_later_and_never_a_half(path: Path, store: Sto
         db.execute("DROP TRIGGER t")
     store.receive([call(Plan="pro")])
     assert [(one.id, len(one.facts)) for one in journal.calls()] == [(1, 0), (2, 1)]
+
+
+def test_closing_waits_until_no_thread_reads(journal: Journal) -> None:
+    """A statement that loses its connection in the middle may end the process."""
+    closing_it = Thread(target=journal.close)
+    with journal._lock:
+        closing_it.start()
+        closing_it.join(0.1)
+        assert closing_it.is_alive()
+    closing_it.join()
+    with pytest.raises(sqlite3.ProgrammingError):
+        journal.last_id()
+    journal.close()
 
 
 def test_a_file_that_is_no_store_is_an_error(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ from km_cli.serve.settings import seconds_of
 
 _MOST_ROWS = 1000
 _MOST_ID = 2**62
+_LONGEST_TEXT = 5000
+"""Characters of a parameter: SQLite refuses a pattern of 50,000 bytes, and each may take seven in it."""
+
 LONGEST_WAIT = 60
 """Seconds that one request may wait for a call."""
 
@@ -72,8 +75,14 @@ class Parameters:
                 raise UsageError(f"there is no parameter {name!r}", did_you_mean(name, known, listed))
 
     def text(self, name: str) -> str | None:
-        """Return a text, None if it is not given or empty."""
-        return self._query.get(name) or None
+        """Return a text, None if it is not given or empty. Raises UsageError if it is too long."""
+        text = self._query.get(name) or None
+        if text and len(text) > _LONGEST_TEXT:
+            raise UsageError(
+                f"{name}= has {len(text):,} characters; {_LONGEST_TEXT:,} is the most",
+                "give a shorter part of it",
+            )
+        return text
 
     def all(self, name: str) -> list[str]:
         """Return each value of a parameter that may come several times."""

@@ -149,9 +149,12 @@ class Api:
         return answer({"people": views.people_objects(rows, personas)})
 
     def person(self, request: Request) -> Response:
-        """Answer with a person in each site. Raises Problem if there is none."""
-        asked = Parameters(request, "site")
-        identity = request.path_params["identity"]
+        """Answer with a person in each site. Raises Problem if there is none.
+
+        The identities "." and ".." come as a parameter: in a path, a browser takes them for folders.
+        """
+        asked = Parameters(request, "site", "identity")
+        identity = request.path_params["identity"] or asked.text("identity") or ""
         found = self._shared.journal.person(identity, asked.text("site"))
         if not found:
             raise Problem(404, f"the store has no person {identity!r}", "/api/people?text= finds identities")

@@ -17,14 +17,21 @@ class Answer(NamedTuple):
     close: bool = False
 
 
+class ClientGoneError(Exception):
+    """The connection ended before the body of the request did."""
+
+
 async def read_body(receive: Receive, most: int) -> bytes | None:
-    """Return the body of a request; None as soon as it has more than `most` bytes."""
+    """Return the body of a request; None as soon as it has more than `most` bytes.
+
+    Raises ClientGoneError if the client left before the end: a part of a body is no body.
+    """
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return b"".join(parts)
+            raise ClientGoneError
         part = message.get("body", b"")
         size += len(part)
         if size > most:

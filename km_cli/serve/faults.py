@@ -71,8 +71,9 @@ def _list(known: tuple[str, ...]) -> str:
 def _checked(field: str, value: Any, name: str) -> Any:
     """Return the value of one field as its type. Raises UsageError."""
     if field == "retry_after":
-        text = str(value)
-        if not (text.isascii() and text.isprintable() and len(text) <= 100):
+        text = str(value).strip()  # no header begins or ends with a blank
+        is_value = isinstance(value, str | int | float) and not isinstance(value, bool)
+        if not (is_value and text.isascii() and text.isprintable() and len(text) <= 100):
             raise UsageError(
                 f"{name}: retry_after is not the value of a header", "write seconds or an HTTP date"
             )

@@ -83,8 +83,9 @@ class Guard:
             if not status:
                 await respond(send_on, _bug(error))
         if self._told:
-            # The query is left out: it has the key.
-            self._told(f"{scope['method']} {scope['path']} {status or 'no answer'} {_ms(begun)} ms")
+            # The query is left out: it has the key. The path is as it was sent: decoded, it may break lines.
+            path = scope["raw_path"].decode("ascii", "replace")
+            self._told(f"{scope['method']} {path} {status or 'no answer'} {_ms(begun)} ms")
 
     def _refusal(self, scope: Scope) -> Answer | None:
         if scope["path"] in OPEN:

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from km_cli.serve.asgi import Answer, read_body, respond
+from km_cli.serve.asgi import Answer, ClientGoneError, read_body, respond
 from km_cli.serve.connections import Connections
 from km_cli.serve.faults import Drawing, Fault
 from km_cli.serve.sites import SiteOf, without_key
@@ -48,7 +48,12 @@ class Tracker:
         if scope["method"] not in ("GET", "HEAD", "POST"):
             await respond(send, _WRONG_METHOD)
             return
-        body = await read_body(receive, LARGEST_BODY)
+        try:
+            body = await read_body(receive, LARGEST_BODY)
+        except ClientGoneError:
+            if _has_body(scope):
+                return  # half a call would be kept with a value that was cut
+            body = b""  # the call is whole in the query; its client does not wait for the answer
         if body is None:
             await respond(send, _TOO_LARGE)
             return
@@ -76,3 +81,9 @@ class Tracker:
             header = (b"retry-after", self._drawing.faults.retry_after.encode("ascii"))
             return Answer(429, b"a fault that was asked for: slow down\n", headers=(header,))
         return {Fault.HTML: _HTML, Fault.REDIRECT: _REDIRECT}.get(fault, _FAILURE)
+
+
+def _has_body(scope: Scope) -> bool:
+    """Tell whether a request says that a body follows its head."""
+    headers = dict(scope["headers"])
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip(b" 0") != b""

@@ -46,8 +46,9 @@ _ARRIVED: Final[dict[str, Words]] = {
         "Nothing, if they are the same. Never alias a user to an account: it cannot be undone.",
     ),
     "W2": Words(
-        "The call lacks a parameter that it needs, so Kissmetrics does not keep it.",
-        "Send _k (key), _p (person), and _n (event name, or the other identity of an alias).",
+        "The call lacks a parameter that it needs, or its time is none: Kissmetrics does not keep it.",
+        "Send _k (key), _p (person), _n (event name, or the other identity of an alias), and _t in whole "
+        "seconds up to the year 9999.",
     ),
     "W3": Words(
         "Kissmetrics answers this call with 200 and an image, and does not keep it.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Self
@@ -56,8 +56,11 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Close the file. It may be called again."""
-        self._db.close()
+        """Close the file, and end a query of another thread. It may be called again."""
+        with suppress(sqlite3.ProgrammingError):  # it is closed already
+            self._db.interrupt()
+        with self._lock:  # a statement that runs in another thread must not lose its connection
+            self._db.close()
 
     @contextmanager
     def _state(self) -> Iterator[bool]:

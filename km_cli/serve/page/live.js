@@ -22,12 +22,21 @@ let view = null;
 function makeView(hash) {
   const [path, query = ""] = hash.replace(/^#/, "").split("?");
   const parameters = new URLSearchParams(query);
-  if (path.startsWith("person/")) return new PersonView(decodeURIComponent(path.slice("person/".length)), parameters);
+  if (path.startsWith("person/")) return new PersonView(decoded(path.slice("person/".length)), parameters);
   if (path === "people") return new PeopleView(parameters);
   if (path === "events") return new EventsView();
   if (path === "facts") return new FactsView(parameters);
   if (path === "funnel") return new FunnelView(parameters);
   return new LiveView(list, () => summary, parameters);
+}
+
+/** An address that was written by hand may have a "%" that stands for itself. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function go() {

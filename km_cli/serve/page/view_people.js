@@ -83,7 +83,7 @@ export class PersonView extends DataView {
   }
 
   read() {
-    return ask(`/api/people/${encodeURIComponent(this.identity)}`, { site: this.site });
+    return ask("/api/people/", { identity: this.identity, site: this.site }); // in a path, ".." would be a folder
   }
 
   draw({ people }) {
