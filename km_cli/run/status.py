@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from km_cli.errors import Exit
 from km_cli.ledger import Ledger, Pause, Reading, RunRecord
 from km_cli.ledger.lock import read_holder
 from km_cli.rejects import how_to_correct
@@ -196,18 +197,35 @@ def _steps(status: Status, retry: str) -> Iterator[Step]:
     if status.process is not None:
         command = f" ({last.command})" if last is not None and last.ended is None else ""
         yield Step(f"a run is at work{command}, process {status.process}", "wait for its end")
-    elif last is not None and last.ended is None:
-        what = f"run `km-cli {last.command}` again as before: it continues where that run was cut off"
-        yield Step("the last run was killed, or the machine went down", what)
+    else:
+        yield from _unfinished(status.runs)
     if status.pending and status.process is None:
         noun = "call is" if status.pending == 1 else "calls are"
         yield Step(f"{status.pending:,} {noun} pending", f"send them: {retry}")
     for path, rows in status.unreported.items():
-        yield Step(f"a run that was cut off rejected {_rows(rows)}, in {path}", how_to_correct(path))
+        by_whom = (
+            "a run that was cut off" if status.process is None else "a run that is at work, or was cut off,"
+        )
+        yield Step(f"{by_whom} rejected {_rows(rows)}, in {path}", how_to_correct(path))
     for found in status.rejects:
         if found.path not in status.unreported:
             what = how_to_correct(found.path)
             yield Step(f"{_rows(found.rows)} rejected, in {found.path}", f"{what}; then remove the file")
+
+
+def _unfinished(runs: Iterable[RunRecord]) -> Iterator[Step]:
+    """Yield the step for a last run that may have left a part of its logs. Retries read none."""
+    last = next((run for run in runs if run.command != "retry"), None)
+    if last is None or last.exit in (Exit.OK, Exit.REJECTED):
+        return
+    again = f"run `km-cli {last.command}` again as before"
+    if last.ended is None:
+        what = f"{again}: it continues where that run was cut off"
+        yield Step("the last run was killed, or the machine went down", what)
+        return
+    what = "it says what is wrong" if last.exit == Exit.USAGE else "it continues where that run ended"
+    why = f"the last {last.command} ended with exit {last.exit}, and may not have read all"
+    yield Step(why, f"{again}: {what}")
 
 
 def _rows(number: int) -> str:
