@@ -234,6 +234,7 @@ def test_a_run_at_work_is_named_and_not_disturbed(importer: Command, tracker: Tr
         ]
         running.kill()
     found = status(importer)
+    assert "import  killed" in importer("status").ended(0).out
     assert found["process"] is None
     assert [step["why"] for step in found["next"]] == [
         "the last run was killed, or the machine went down",
