@@ -154,6 +154,20 @@ def test_pending_calls_are_counted_by_site_and_log_and_retry_sends_them(
     assert [run["command"] for run in found["runs"]] == ["retry", "import"]
 
 
+def test_pending_calls_to_another_destination_are_sent_there(
+    importer: Command, tracker: Tracker, log: Path
+) -> None:
+    """A retry without --to would go to Kissmetrics, and find nothing pending."""
+    tracker.behave = lambda _hit, _number: UNAVAILABLE
+    importer("import", log, "--attempts", "1").ended(75)
+    elsewhere = "http://127.0.0.1:9"
+    found = importer("status", "--to", elsewhere, "--json").ended(0).summary
+    assert found["next"][-1] == {
+        "why": "5 calls are pending",
+        "what": f"send them: km-cli retry --to {tracker.url}",
+    }
+
+
 def test_a_run_that_refused_a_log_is_named_until_one_ends_well(importer: Command, log: Path) -> None:
     importer("import", log).ended(0)
     importer("import", log, "--event-name", "Other").ended(2)

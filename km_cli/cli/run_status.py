@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import partial
 
 import click
 
@@ -18,9 +19,10 @@ from km_cli.run.status import next_steps, status_of
 def run_status(context: click.Context) -> int:
     """Print how things stand. Raises UsageError if there is no ledger, LedgerError if it cannot be read."""
     flags = context.params
-    with opened_to_look(place_of(context)) as ledger:
+    place = place_of(context)
+    with opened_to_look(place) as ledger:
         status = status_of(ledger, environment_of(context).clock.now())
-    steps = next_steps(status, _retry(context))
+    steps = next_steps(status, partial(_retry, context, place.target.tracker))
     if flags["as_json"]:
         put(json.dumps(status_object(status, steps)))
     else:
@@ -28,12 +30,14 @@ def run_status(context: click.Context) -> int:
     return Exit.OK
 
 
-def _retry(context: click.Context) -> str:
-    """Return the command that sends the pending calls of this ledger, to be copied."""
+def _retry(context: click.Context, looked_at: str, tracker: str) -> str:
+    """Return the command that sends the pending calls of this ledger to a tracker, to be copied."""
     given = {
         f"--{name}": context.params[name]
         for name in ("to", "ledger")
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }
+    if tracker != looked_at:
+        given = {"--to": tracker, **{name: value for name, value in given.items() if name != "--to"}}
     words = [word for name, value in given.items() for word in (name, shlex.quote(value))]
     return " ".join(["km-cli retry", *words])

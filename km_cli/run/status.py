@@ -7,7 +7,7 @@ at work meanwhile.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -187,21 +187,23 @@ class Step(NamedTuple):
     what: str
 
 
-def next_steps(status: Status, retry: str) -> list[Step]:
-    """Return what should be done, the most urgent first. `retry` is the command that sends pending calls."""
+def next_steps(status: Status, retry: Callable[[str], str]) -> list[Step]:
+    """Return what should be done, the most urgent first.
+
+    `retry` returns the command that sends the pending calls to a tracker.
+    """
     return list(_steps(status, retry))
 
 
-def _steps(status: Status, retry: str) -> Iterator[Step]:
+def _steps(status: Status, retry: Callable[[str], str]) -> Iterator[Step]:
     last = next(iter(status.runs), None)
     if status.process is not None:
         command = f" ({last.command})" if last is not None and last.ended is None else ""
         yield Step(f"a run is at work{command}, process {status.process}", "wait for its end")
     else:
         yield from _unfinished(status.runs)
-    if status.pending and status.process is None:
-        noun = "call is" if status.pending == 1 else "calls are"
-        yield Step(f"{status.pending:,} {noun} pending", f"send them: {retry}")
+    if status.process is None:
+        yield from _pending(status.sites, retry)
     for path, rows in status.unreported.items():
         by_whom = (
             "a run that was cut off" if status.process is None else "a run that is at work, or was cut off,"
@@ -211,6 +213,16 @@ def _steps(status: Status, retry: str) -> Iterator[Step]:
         if found.path not in status.unreported:
             what = how_to_correct(found.path)
             yield Step(f"{_rows(found.rows)} rejected, in {found.path}", f"{what}; then remove the file")
+
+
+def _pending(sites: Iterable[SiteStatus], retry: Callable[[str], str]) -> Iterator[Step]:
+    """Yield a step for each tracker that has pending calls: one retry sends to one tracker."""
+    pending: Counter[str] = Counter()
+    for site in sites:
+        pending[site.tracker] += site.pending
+    for tracker, calls in (+pending).items():
+        noun = "call is" if calls == 1 else "calls are"
+        yield Step(f"{calls:,} {noun} pending", f"send them: {retry(tracker)}")
 
 
 def _unfinished(runs: Iterable[RunRecord]) -> Iterator[Step]:
