@@ -306,3 +306,25 @@ def test_the_rejects_keep_their_form(rejected: Path) -> None:
     (line,) = map(json.loads, rejected.read_text().splitlines())
     assert (line["line"], len(line["reading"])) == (3, 16)
     assert KEY not in rejected.read_text()
+
+
+def test_a_row_of_two_readings_does_not_take_the_call_of_the_row_behind_it(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    """The second mapping reads both lines again. The row that was sent has its call from another line."""
+    configure(importer, SETS)
+    head, row = "user,account,event,timestamp,plan\n", "bo,Acme,Paid,{},{}\n"
+    edges = [row.format(f"2024-03-0{day}T09:00:00Z", "pro") for day in (1, 9)]
+    twin, other = (row.format(FIRST, plan) for plan in ("pro", "max"))
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text(head + edges[0] + twin + edges[1])
+    second.write_text(head + edges[0] + other + twin + edges[1])
+    importer("import", first).ended(0)
+    tracker.forget()
+    rejects = [tmp_path / "1.jsonl", tmp_path / "2.jsonl"]
+    importer("import", second, "--rejects", rejects[0]).ended(65)
+    importer("import", second, "--rejects", rejects[1], "--exclude-property", "plan").ended(65)
+    assert tracker.hits == []
+    for path in (*rejects, *rejects):
+        importer("import", path, "--overlap", "separate").ended(0)
+    assert sorted(hit.params["_p"] for hit in tracker.hits if "_n" in hit.params) == ["Acme", "bo"]

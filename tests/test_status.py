@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -154,20 +156,6 @@ def test_pending_calls_are_counted_by_site_and_log_and_retry_sends_them(
     assert [run["command"] for run in found["runs"]] == ["retry", "import"]
 
 
-def test_pending_calls_to_another_destination_are_sent_there(
-    importer: Command, tracker: Tracker, log: Path
-) -> None:
-    """A retry without --to would go to Kissmetrics, and find nothing pending."""
-    tracker.behave = lambda _hit, _number: UNAVAILABLE
-    importer("import", log, "--attempts", "1").ended(75)
-    elsewhere = "http://127.0.0.1:9"
-    found = importer("status", "--to", elsewhere, "--json").ended(0).summary
-    assert found["next"][-1] == {
-        "why": "5 calls are pending",
-        "what": f"send them: km-cli retry --to {tracker.url}",
-    }
-
-
 def test_a_run_that_refused_a_log_is_named_until_one_ends_well(importer: Command, log: Path) -> None:
     importer("import", log).ended(0)
     importer("import", log, "--event-name", "Other").ended(2)
@@ -278,6 +266,29 @@ def _when_it_has_begun(importer: Command, tracker: Tracker) -> dict[str, Any]:
     while not tracker.seen:
         time.sleep(0.01)
     return status(importer)
+
+
+def test_the_number_of_a_killed_run_may_be_that_of_another_process(importer: Command, log: Path) -> None:
+    """After a restart of the machine, or in a new container, even `status` itself may have it."""
+    importer("import", log).ended(0)
+    (importer.state / "ledger.db.lock").write_text(f"{os.getpid():<31}\n")
+    found = status(importer)
+    assert (found["process"], found["next"]) == (None, [])
+
+
+def test_pending_calls_for_another_destination_are_sent_there(
+    importer: Command, tracker: Tracker, log: Path
+) -> None:
+    """One ledger has the calls for all trackers, and a retry sends to one."""
+    tracker.behave = lambda hit, _: UNAVAILABLE if hit.params["_p"] == "Acme" else OK
+    importer("import", log, "--attempts", "1").ended(75)
+    tracker.behave = None
+    url, importer.to = tracker.url, ""
+    unfinished, step = status(importer)["next"]
+    assert step == {"why": "2 calls are pending", "what": f"send them: km-cli retry --to {url}"}
+    importer(*shlex.split(step["what"])[3:]).ended(0)
+    assert len(arrived(tracker)) == CALLS
+    assert status(importer)["next"] == [unfinished]
 
 
 def test_unreported_rejects_of_a_killed_run_are_named_once(

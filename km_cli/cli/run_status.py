@@ -9,7 +9,7 @@ from functools import partial
 import click
 
 from km_cli.cli.context import environment_of
-from km_cli.cli.show_place import opened_to_look, place_of, print_lines
+from km_cli.cli.show_place import Place, opened_to_look, place_of, print_lines
 from km_cli.cli.terminal.show import put
 from km_cli.cli.terminal.status import status_lines, status_object
 from km_cli.errors import Exit
@@ -22,7 +22,7 @@ def run_status(context: click.Context) -> int:
     place = place_of(context)
     with opened_to_look(place) as ledger:
         status = status_of(ledger, environment_of(context).clock.now())
-    steps = next_steps(status, partial(_retry, context, place.target.tracker))
+    steps = next_steps(status, partial(_retry, context, place))
     if flags["as_json"]:
         put(json.dumps(status_object(status, steps)))
     else:
@@ -30,14 +30,17 @@ def run_status(context: click.Context) -> int:
     return Exit.OK
 
 
-def _retry(context: click.Context, looked_at: str, tracker: str) -> str:
-    """Return the command that sends the pending calls of this ledger to a tracker, to be copied."""
+def _retry(context: click.Context, place: Place, tracker: str) -> str:
+    """Return the command that sends the pending calls of a destination in this ledger, to be copied.
+
+    The ledger may have calls for another destination than the one that is looked at.
+    """
     given = {
         f"--{name}": context.params[name]
         for name in ("to", "ledger")
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }
-    if tracker != looked_at:
-        given = {"--to": tracker, **{name: value for name, value in given.items() if name != "--to"}}
+    if tracker != place.target.tracker:
+        given["--to"] = tracker
     words = [word for name, value in given.items() for word in (name, shlex.quote(value))]
     return " ".join(["km-cli retry", *words])

@@ -135,21 +135,26 @@ def read_ending(ledger: Path) -> Ending:
 
 
 def read_holder(ledger: Path) -> int | None:
-    """Return the number of the process that holds the lock, without taking it; None if there is none.
+    """Return the number of the process that holds the lock; None if there is none.
 
-    A process that was killed may have left its number. It counts only if such a process is there, and so a
-    later one of the same number may be taken for it.
+    A process that was killed leaves its number, which another process may have by now: after a restart, or in
+    a new container, perhaps this very one. So the lock itself is tried, shared and for an instant.
     """
     try:
-        text = lock_of(ledger).read_bytes()[:_SIZE].decode("ascii", errors="replace").strip()
-        number = int(text) if text.isascii() and text.isdigit() else 0
-        if number:
-            os.kill(number, 0)
-    except PermissionError:
-        return number  # It is another user's.
-    except (OSError, OverflowError):
+        with lock_of(ledger).open("rb") as file:
+            text = file.read(_SIZE).decode("ascii", errors="replace").strip()
+            return int(text) if text.isascii() and text.isdigit() and _is_held(file.fileno()) else None
+    except OSError:
         return None
-    return number or None
+
+
+def _is_held(file: int) -> bool:
+    """Tell whether a process holds the lock. If none does, closing the file gives the try back."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _BUSY
+    return False
 
 
 def _write(file: int, text: str) -> None:

@@ -258,10 +258,14 @@ class Matching:
         self._slots.keep_changed(decision.reading, claimed, changed)
 
     def is_read_again(self, known_call: KnownCall, decision: RowDecision) -> bool:
-        """Tell whether a reading that has the call has read the current line with the same bytes."""
-        readings = (claim.reading for claim in known_call.claims)
+        """Tell whether a reading that has the call has read the current line with the same bytes.
+
+        If that reading has the call from another line, its row of this line is another event.
+        """
         return any(
-            self._others.is_read_again(decision.reading, other, decision.row.line) for other in readings
+            claim.line in (0, decision.row.line)
+            and self._others.is_read_again(decision.reading, claim.reading, decision.row.line)
+            for claim in known_call.claims
         )
 
     def overlap(self, known_call: KnownCall, decision: RowDecision) -> Overlap:

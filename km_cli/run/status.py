@@ -1,6 +1,6 @@
 """How things stand in a ledger: what is sent, pending and rejected, how runs ended, and what to do next.
 
-Nothing is written, and no lock is taken: the ledger is read under an overlay as in a dry run. So a run may be
+Nothing is written, and no lock is kept: the ledger is read under an overlay as in a dry run. So a run may be
 at work meanwhile.
 """
 
@@ -190,7 +190,7 @@ class Step(NamedTuple):
 def next_steps(status: Status, retry: Callable[[str], str]) -> list[Step]:
     """Return what should be done, the most urgent first.
 
-    `retry` returns the command that sends the pending calls to a tracker.
+    `retry` returns the command that sends the pending calls of a destination, by its name in the ledger.
     """
     return list(_steps(status, retry))
 
@@ -203,7 +203,7 @@ def _steps(status: Status, retry: Callable[[str], str]) -> Iterator[Step]:
     else:
         yield from _unfinished(status.runs)
     if status.process is None:
-        yield from _pending(status.sites, retry)
+        yield from _steps_of_pending(status.sites, retry)
     for path, rows in status.unreported.items():
         by_whom = (
             "a run that was cut off" if status.process is None else "a run that is at work, or was cut off,"
@@ -215,14 +215,17 @@ def _steps(status: Status, retry: Callable[[str], str]) -> Iterator[Step]:
             yield Step(f"{_rows(found.rows)} rejected, in {found.path}", f"{what}; then remove the file")
 
 
-def _pending(sites: Iterable[SiteStatus], retry: Callable[[str], str]) -> Iterator[Step]:
-    """Yield a step for each tracker that has pending calls: one retry sends to one tracker."""
+def _steps_of_pending(sites: Iterable[SiteStatus], retry: Callable[[str], str]) -> Iterator[Step]:
+    """Yield a step for each destination with pending calls: one retry sends to one of them."""
     pending: Counter[str] = Counter()
     for site in sites:
         pending[site.tracker] += site.pending
-    for tracker, calls in (+pending).items():
-        noun = "call is" if calls == 1 else "calls are"
-        yield Step(f"{calls:,} {noun} pending", f"send them: {retry(tracker)}")
+    several = sum(map(bool, pending.values())) > 1
+    for tracker, number in pending.items():
+        if number:
+            noun = "call is" if number == 1 else "calls are"
+            where = f" for {tracker}" if several else ""
+            yield Step(f"{number:,} {noun} pending{where}", f"send them: {retry(tracker)}")
 
 
 def _unfinished(runs: Iterable[RunRecord]) -> Iterator[Step]:
