@@ -244,6 +244,9 @@ def test_a_run_at_work_is_named_and_not_disturbed(importer: Command, tracker: Tr
     ]
     tracker.answer_all()
     tracker.behave = None
+    importer("retry").ended(0)
+    (step,) = status(importer)["next"]
+    assert step["why"] == "the last import (run 1) was killed, or the machine went down"
     importer("import", log).ended(0)
     assert status(importer)["next"] == []
 

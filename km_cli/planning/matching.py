@@ -262,11 +262,9 @@ class Matching:
 
         If that reading has the call from another line, its row of this line is another event.
         """
-        return any(
-            claim.line in (0, decision.row.line)
-            and self._others.is_read_again(decision.reading, claim.reading, decision.row.line)
-            for claim in known_call.claims
-        )
+        own, line = decision.reading, decision.row.line
+        claims = (claim for claim in known_call.claims if claim.line in (0, line))
+        return any(self._others.is_read_again(own, claim.reading, line) for claim in claims)
 
     def overlap(self, known_call: KnownCall, decision: RowDecision) -> Overlap:
         """Return how this reading overlaps with those that have the call.

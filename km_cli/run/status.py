@@ -7,7 +7,7 @@ at work meanwhile.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -197,6 +197,7 @@ def next_steps(status: Status, retry: Callable[[str], str]) -> list[Step]:
 
 def _steps(status: Status, retry: Callable[[str], str]) -> Iterator[Step]:
     last = next(iter(status.runs), None)
+    # A retry reads nothing: after a killed import, its log is still to be read further.
     if status.process is not None:
         command = f" ({last.command})" if last is not None and last.ended is None else ""
         yield Step(f"a run is at work{command}, process {status.process}", "wait for its end")
@@ -228,15 +229,17 @@ def _steps_of_pending(sites: Iterable[SiteStatus], retry: Callable[[str], str]) 
             yield Step(f"{number:,} {noun} pending{where}", f"send them: {retry(tracker)}")
 
 
-def _unfinished(runs: Iterable[RunRecord]) -> Iterator[Step]:
+def _unfinished(runs: Sequence[RunRecord]) -> Iterator[Step]:
     """Yield the step for a last run that may have left a part of its logs. Retries read none."""
     last = next((run for run in runs if run.command != "retry"), None)
+    latest = next(iter(runs), None)
     if last is None or last.exit in (Exit.OK, Exit.REJECTED):
         return
     again = f"run `km-cli {last.command}` again as before"
     if last.ended is None:
         what = f"{again}: it continues where that run was cut off"
-        yield Step("the last run was killed, or the machine went down", what)
+        which = "run" if last is latest else f"{last.command} (run {last.number})"
+        yield Step(f"the last {which} was killed, or the machine went down", what)
         return
     what = "it says what is wrong" if last.exit == Exit.USAGE else "it continues where that run ended"
     why = f"the last {last.command} ended with exit {last.exit}, and may not have read all"
