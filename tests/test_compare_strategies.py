@@ -163,6 +163,23 @@ def test_many_accounts_that_differ_make_a_clear_one() -> None:
     assert 'rename = "Account {event}"' in found.km_toml
 
 
+def test_an_account_that_reads_like_a_placeholder_is_doubted(km: Command, tmp_path: Path) -> None:
+    """With the value in `nobody`, as the doubt says, the log has no accounts that differ."""
+    rows = [
+        f"{hour:02}:00:00Z,u{hour},EMPTY,{event}" for hour in range(9) for event in ("Signed Up", "Upgraded")
+    ]
+    text = "timestamp,user,account,event\n" + "".join(f"2024-03-01T{row}\n" for row in rows[:-8])
+    found = compared(km, text)["recommendation"]
+    assert found["certainty"] == "weak"
+    (doubt,) = [reason for reason in found["reasons"] if "I1-doubt" in reason]
+    assert "The account 'EMPTY' may be a placeholder" in doubt
+    assert 'nobody = ["EMPTY"]' in doubt
+    config = tmp_path / "km.toml"
+    config.write_text('[[personas]]\nname = "user"\n[[personas]]\nname = "account"\nnobody = ["EMPTY"]\n')
+    again = compared(km, text, "--config", config)
+    assert again["personas"]["account"]["identities"] == 0
+
+
 def test_the_same_share_both_ways_needs_no_accounts() -> None:
     assert advice((5000, 1000), (5000, 1010))[:3] == ("user", "property", "clear")
     assert advice((10, 5), (10, 5))[:3] == ("user", "property", "weak")

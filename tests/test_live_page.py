@@ -88,8 +88,8 @@ def test_an_empty_store_shows_commands_that_fill_it(
     commands = browser.ask("return [...document.querySelectorAll('pre')].map(one => one.textContent)")
     (tmp_path / "events.csv").write_text("timestamp,user,event\n2024-03-01T09:00:00Z,ada,Invited\n")
     words = [str(tmp_path / word) if word == "events.csv" else word for word in shlex.split(commands[0])]
-    assert words[:2] == ["KM_API_KEY=trial", "km-cli"]
-    Command(tmp_path, environment={"KM_API_KEY": "trial"})(*words[2:]).ended(0)
+    assert words[:2] == ["KM_API_KEY=test", "km-cli"]
+    Command(tmp_path, environment={"KM_API_KEY": "test"})(*words[2:]).ended(0)
     is_listed(browser, 1)
     for command in commands[1:]:
         program, address = shlex.split(command)

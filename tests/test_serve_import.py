@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -17,7 +18,7 @@ from km_cli.serve.trial import RefusedError, Standin
 from tests.conftest import SAMPLES
 from tests.support.browser import chromium
 from tests.support.command import KEY, Command
-from tests.support.serving import Client, serving
+from tests.support.serving import Client, served, serving
 
 pytest_plugins = "km_cli.serve.fixture"
 
@@ -51,6 +52,36 @@ def test_an_import_arrives_whole_under_the_names_of_its_sites(km: Command, tmp_p
         again = km("import", log_of(km), "--to", client.url, "--json").ended(0).summary
         assert again["rows"]["skipped"] == ROWS
         assert client.api("/api/summary")["received"] == 2 * ROWS
+
+
+def test_a_store_that_a_server_writes_is_imported_into_and_looked_at(km: Command, tmp_path: Path) -> None:
+    """The import before ended cleanly, so that the log beside the file is the server's alone."""
+    store = tmp_path / "local.db"
+    here = ("--to", f"local:{store}")
+    km("import", log_of(km), "--limit", "10", *here).ended(0)
+    with served(km, "--store", store) as server:
+        assert server.client.send(_p="walk-in").status == 200
+        assert Path(f"{store}-wal").stat().st_size
+        assert "walk-in" in km("show", "walk-in", *here).ended(0).out
+        km("status", *here).ended(0)
+        km("dry-run", log_of(km), *here).ended(0)
+        km("import", log_of(km), *here).ended(0)
+        assert sum(kept(server.client).values()) == 2 * ROWS + 1
+        km("import", log_of(km), *here).ended(0)
+        server.end()
+    km("ledger", "check", *here).ended(0)
+
+
+def test_calls_of_a_server_that_was_killed_are_there_for_the_next_import(km: Command, tmp_path: Path) -> None:
+    store = tmp_path / "local.db"
+    here = ("--to", f"local:{store}")
+    km("import", log_of(km), "--limit", "10", *here).ended(0)
+    with served(km, "--store", store) as server:
+        assert server.client.send(_p="walk-in").status == 200
+        server.end(signal.SIGKILL)
+    km("import", log_of(km), *here).ended(0)
+    assert "walk-in" in km("show", "walk-in", *here).ended(0).out
+    km("ledger", "check", *here).ended(0)
 
 
 @pytest.mark.slow

@@ -301,7 +301,7 @@ def test_an_import_that_sent_nothing_does_not_say_where_to_look(km: Command) -> 
 
 def test_there_is_nothing_to_show(km: Command, tmp_path: Path) -> None:
     result = km("show").ended(2)
-    assert "there is nothing to show" in result.err
+    assert "there is no ledger yet" in result.err
     assert "next: --to local looks at the local store" in result.err
     own = f"local:{tmp_path / 'x.db'}"
     assert f"km-cli import FILE --to {own}" in km("show", "--to", own).ended(2).err

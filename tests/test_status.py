@@ -138,16 +138,34 @@ def test_pending_calls_are_counted_by_site_and_log_and_retry_sends_them(
     found = status(importer)
     assert (found["pending"], found["sites"][0]["sent"], found["sites"][0]["pending"]) == (2, 3, 2)
     assert (found["sources"][0]["sent"], found["sources"][0]["pending"]) == (3, 2)
-    (step,) = found["next"]
-    assert step == {"why": "2 calls are pending", "what": f"send them: km-cli retry --to {tracker.url}"}
+    unfinished = {
+        "why": "the last import ended with exit 75, and may not have read all",
+        "what": "run `km-cli import` again as before: it continues where that run ended",
+    }
+    assert found["next"] == [
+        unfinished,
+        {"why": "2 calls are pending", "what": f"send them: km-cli retry --to {tracker.url}"},
+    ]
     tracker.behave = None
     log.unlink()
     summary = importer("retry", "--json").ended(0).summary
     assert (summary["rows"]["read"], summary["calls"]["resumed"]) == (0, 2)
     assert (len(tracker.hits), len(arrived(tracker))) == (CALLS, CALLS)
     found = status(importer)
-    assert (found["pending"], found["next"]) == (0, [])
+    assert (found["pending"], found["next"]) == (0, [unfinished])
     assert [run["command"] for run in found["runs"]] == ["retry", "import"]
+
+
+def test_a_run_that_refused_a_log_is_named_until_one_ends_well(importer: Command, log: Path) -> None:
+    importer("import", log).ended(0)
+    importer("import", log, "--event-name", "Other").ended(2)
+    (step,) = status(importer)["next"]
+    assert step == {
+        "why": "the last import ended with exit 2, and may not have read all",
+        "what": "run `km-cli import` again as before: it says what is wrong",
+    }
+    importer("import", log).ended(0)
+    assert status(importer)["next"] == []
 
 
 def test_retry_with_nothing_to_do_says_so_and_writes_nothing(importer: Command, log: Path) -> None:
@@ -218,6 +236,7 @@ def test_a_run_at_work_is_named_and_not_disturbed(importer: Command, tracker: Tr
         ]
         running.kill()
     found = status(importer)
+    assert "import  killed" in importer("status").ended(0).out
     assert found["process"] is None
     assert [step["why"] for step in found["next"]] == [
         "the last run was killed, or the machine went down",
@@ -230,6 +249,19 @@ def test_a_run_at_work_is_named_and_not_disturbed(importer: Command, tracker: Tr
     assert step["why"] == "the last import (run 1) was killed, or the machine went down"
     importer("import", log).ended(0)
     assert status(importer)["next"] == []
+
+
+def test_rejects_of_a_run_at_work_are_not_said_to_be_of_one_that_was_cut_off(
+    importer: Command, tracker: Tracker, tmp_path: Path
+) -> None:
+    log = write(tmp_path / "log.csv", *ROWS, ",,Clicked,@4")
+    place = tmp_path / "bad.jsonl"
+    tracker.behave = lambda _hit, _number: held()
+    with importer.start("import", log, "--rejects", place) as running:
+        whys = [step["why"] for step in _when_it_has_begun(importer, tracker)["next"]]
+        running.kill()
+    tracker.answer_all()
+    assert f"a run that is at work, or was cut off, rejected 1 row, in {place}" in whys
 
 
 def _when_it_has_begun(importer: Command, tracker: Tracker) -> dict[str, Any]:
@@ -255,11 +287,11 @@ def test_pending_calls_for_another_destination_are_sent_there(
     importer("import", log, "--attempts", "1").ended(75)
     tracker.behave = None
     url, importer.to = tracker.url, ""
-    (step,) = status(importer)["next"]
+    unfinished, step = status(importer)["next"]
     assert step == {"why": "2 calls are pending", "what": f"send them: km-cli retry --to {url}"}
     importer(*shlex.split(step["what"])[3:]).ended(0)
     assert len(arrived(tracker)) == CALLS
-    assert status(importer)["next"] == []
+    assert status(importer)["next"] == [unfinished]
 
 
 def test_unreported_rejects_of_a_killed_run_are_named_once(

@@ -85,7 +85,7 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli serve
       km-cli serve --port 0 --store /tmp/trial.db
       km-cli serve --fault failures=0.05 --fault lost=0.02 --fault seed=7
-      km-cli import events.csv --to http://127.0.0.1:8808
+      KM_API_KEY=test km-cli import events.csv --to http://127.0.0.1:8808
       curl 'http://127.0.0.1:8808/e?_k=test&_p=ada&_n=Signed+Up'
     """
     from km_cli.cli.run_serve import run_serve

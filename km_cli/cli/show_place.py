@@ -58,7 +58,7 @@ def existing_ledger(place: Place) -> Path:
     if not path.exists():
         other = "--to local looks at the local store; --to and --ledger name another place"
         raise UsageError(
-            f"there is nothing to show: {path} does not exist",
+            f"there is no ledger yet: {path} does not exist",
             place.import_first if place.is_store else other,
         )
     return path

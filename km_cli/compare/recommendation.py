@@ -11,6 +11,7 @@ from km_cli.compare.differences import Differences
 from km_cli.compare.funnel import CountedFunnel
 from km_cli.compare.held import IN_FORCE, HeldStrategy
 from km_cli.compare.words import converting, many, percent, plural
+from km_cli.rules.identities import DOUBTFUL
 from km_cli.toml_text import quoted
 
 PERSONAS = "personas"
@@ -34,8 +35,9 @@ _LINE = 76
 class Recommendation(NamedTuple):
     """What to count by: the name of a persona, "" if the log does not say; and the strategy for it.
 
-    `certainty` is `clear` or `weak`: weak if chance alone could explain the difference, or if Kissmetrics
-    would not keep it. `km_toml` has the personas that the strategy needs, "" for none.
+    `certainty` is `clear` or `weak`: weak if chance alone could explain the difference, if Kissmetrics
+    would not keep it, or if an account may be none. `km_toml` has the personas that the strategy needs, ""
+    for none.
     """
 
     count_by: str
@@ -88,18 +90,33 @@ def _by_shares(
         f"{percent(mine)} of {many(actor.funnel.began, actor.persona)} and {percent(theirs)} of "
         f"{many(other.funnel.began, other.persona)} get from the first step to the last."
     )
+    unsure = tuple(_placeholders(differs))
     if abs(mine - theirs) < _ALIKE:
         is_weak = max(_width(actor.funnel), _width(other.funnel)) > _BROAD
-        doubt = tuple(_doubt(actor, other, "hide a difference")) if is_weak else ()
+        doubt = (*unsure, *(_doubt(actor, other, "hide a difference") if is_weak else ()))
         reasons = (both, "Both ways of counting say the same here.", *_cost_of_property(strategies), *doubt)
-        return Recommendation(actor.persona, PROPERTY, _certainty(is_weak=is_weak), reasons)
+        certainty = _certainty(is_weak=is_weak or bool(unsure))
+        return Recommendation(actor.persona, PROPERTY, certainty, reasons)
     is_weak = _overlap(_interval(actor.funnel), _interval(other.funnel))
-    doubt = tuple(_doubt(actor, other, "explain the difference")) if is_weak else ()
+    doubt = (*unsure, *(_doubt(actor, other, "explain the difference") if is_weak else ()))
     lost = tuple(_retention(other, strategies))
     why = (*_why(actor, other, differs), *_reports(strategies), *_cost_of_accounts(other, strategies))
     snippet = "" if _is_in_force(other, strategies) else km_toml(actor, other, columns)
-    certainty = _certainty(is_weak=is_weak or bool(lost))
+    certainty = _certainty(is_weak=is_weak or bool(lost or unsure))
     return Recommendation(other.persona, PERSONAS, certainty, (both, *why, *lost, *doubt), snippet)
+
+
+def _placeholders(differs: Differences | None) -> Iterator[str]:
+    """Yield the doubt about each large or decisive account whose name reads like a placeholder."""
+    if differs is None:
+        return
+    names = [one.name for one in differs.contributors] + [name for name, _ in differs.largest]
+    for name in dict.fromkeys(names):
+        if DOUBTFUL.judge(name):
+            yield (
+                f"The {differs.persona} {name!r} may be a placeholder (I1-doubt). If it is one, leave it out "
+                f"before you decide: nobody = [{quoted(name)}] in km.toml."
+            )
 
 
 def _certainty(*, is_weak: bool) -> str:

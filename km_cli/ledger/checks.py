@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 from km_cli.errors import LedgerError
@@ -74,10 +75,11 @@ def _kind(mode: int) -> str:
     return "a pipe" if stat.S_ISFIFO(mode) else "a device"
 
 
-def check_beside(path: Path, *, is_there: bool, ending: Ending) -> None:
+def check_beside(path: Path, *, is_there: bool, ending: Ending) -> Ending:
     """Raise LedgerError for a journal or a log that is not the ledger's, though it has the right name.
 
-    SQLite knows such files by their names alone, and would write their content into the ledger.
+    SQLite knows such files by their names alone, and would write their content into the ledger. Return how
+    the file was left: `km-cli serve` may have written to a store's file since the last run ended.
     """
     for suffix in _BESIDE:
         beside = path.with_name(path.name + suffix)
@@ -98,10 +100,27 @@ def check_beside(path: Path, *, is_there: bool, ending: Ending) -> None:
                 "move it away: SQLite would write it into the ledger",
             )
         if suffix == "-wal" and found.st_size and ending is Ending.CLEAN:
-            raise LedgerError(
-                f"{beside} does not belong to the ledger, which was closed and has no log",
-                f"move it away; if a program that you know wrote it to this ledger, remove {lock_of(path)}",
-            )
+            if not _has_store(path):
+                raise _of_another_ledger(path, beside)
+            ending = Ending.UNKNOWN
+    return ending
+
+
+def _of_another_ledger(path: Path, log: Path) -> LedgerError:
+    return LedgerError(
+        f"{log} does not belong to the ledger, which was closed and has no log",
+        f"move it away; if a program that you know wrote it to this ledger, remove {lock_of(path)}",
+    )
+
+
+def _has_store(path: Path) -> bool:
+    """Tell whether a local store is in the ledger's file, without its log."""
+    place = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(place, uri=True)) as database:
+            return any(name.startswith(_STORE) for name in _tables(database, "main"))
+    except sqlite3.Error:
+        return False
 
 
 def _is_hot(journal: Path) -> bool:

@@ -33,7 +33,7 @@ def open_ledger(path: Path, ending: Ending) -> Database:
     Raises LedgerError if it cannot be used; then it is left as it was.
     """
     is_there = check_file(path)
-    check_beside(path, is_there=is_there, ending=ending)
+    ending = check_beside(path, is_there=is_there, ending=ending)
     if not is_there:
         _create(path)
         ending = Ending.CLEAN

@@ -7,10 +7,11 @@ at work meanwhile.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from km_cli.errors import Exit
 from km_cli.ledger import Ledger, Pause, Reading, RunRecord
 from km_cli.ledger.lock import read_holder
 from km_cli.rejects import how_to_correct
@@ -197,18 +198,18 @@ def next_steps(status: Status, retry: Callable[[str], str]) -> list[Step]:
 def _steps(status: Status, retry: Callable[[str], str]) -> Iterator[Step]:
     last = next(iter(status.runs), None)
     # A retry reads nothing: after a killed import, its log is still to be read further.
-    reader = next((run for run in status.runs if run.command != "retry"), last)
     if status.process is not None:
         command = f" ({last.command})" if last is not None and last.ended is None else ""
         yield Step(f"a run is at work{command}, process {status.process}", "wait for its end")
-    elif reader is not None and reader.ended is None:
-        what = f"run `km-cli {reader.command}` again as before: it continues where that run was cut off"
-        which = "run" if reader is last else f"{reader.command} (run {reader.number})"
-        yield Step(f"the last {which} was killed, or the machine went down", what)
+    else:
+        yield from _unfinished(status.runs)
     if status.process is None:
         yield from _steps_of_pending(status.sites, retry)
     for path, rows in status.unreported.items():
-        yield Step(f"a run that was cut off rejected {_rows(rows)}, in {path}", how_to_correct(path))
+        by_whom = (
+            "a run that was cut off" if status.process is None else "a run that is at work, or was cut off,"
+        )
+        yield Step(f"{by_whom} rejected {_rows(rows)}, in {path}", how_to_correct(path))
     for found in status.rejects:
         if found.path not in status.unreported:
             what = how_to_correct(found.path)
@@ -226,6 +227,23 @@ def _steps_of_pending(sites: Iterable[SiteStatus], retry: Callable[[str], str]) 
             noun = "call is" if number == 1 else "calls are"
             where = f" for {tracker}" if several else ""
             yield Step(f"{number:,} {noun} pending{where}", f"send them: {retry(tracker)}")
+
+
+def _unfinished(runs: Sequence[RunRecord]) -> Iterator[Step]:
+    """Yield the step for a last run that may have left a part of its logs. Retries read none."""
+    last = next((run for run in runs if run.command != "retry"), None)
+    latest = next(iter(runs), None)
+    if last is None or last.exit in (Exit.OK, Exit.REJECTED):
+        return
+    again = f"run `km-cli {last.command}` again as before"
+    if last.ended is None:
+        what = f"{again}: it continues where that run was cut off"
+        which = "run" if last is latest else f"{last.command} (run {last.number})"
+        yield Step(f"the last {which} was killed, or the machine went down", what)
+        return
+    what = "it says what is wrong" if last.exit == Exit.USAGE else "it continues where that run ended"
+    why = f"the last {last.command} ended with exit {last.exit}, and may not have read all"
+    yield Step(why, f"{again}: {what}")
 
 
 def _rows(number: int) -> str:

@@ -29,7 +29,7 @@ def status_lines(status: Status, steps: Sequence[Step], *, all_sources: bool) ->
     if len(status.sources) > most:
         yield f"  and {len(status.sources) - most:,} more: -v lists all"
     yield from _section(
-        "runs, the latest first", [_run_cells(run) for run in status.runs], "none is noted yet"
+        "runs, the latest first", [_run_cells(run, status) for run in status.runs], "none is noted yet"
     )
     if status.pauses:
         yield from ("", "pauses")
@@ -74,17 +74,17 @@ def _source_cells(source: SourceStatus) -> tuple[str | int, ...]:
     )
 
 
-def _run_cells(run: RunRecord) -> tuple[str | int, ...]:
+def _run_cells(run: RunRecord, status: Status) -> tuple[str | int, ...]:
     calls = run.counts.get("calls", {})
     did = f"{counted(run.counts.get('rows', {}).get('read', 0), 'row')}, "
     did += f"{counted(calls.get('acknowledged', 0), 'call')} acknowledged"
-    return run.number, time_text(run.began), run.command, _end_of(run), did
+    return run.number, time_text(run.began), run.command, _end_of(run, status), did
 
 
-def _end_of(run: RunRecord) -> str:
+def _end_of(run: RunRecord, status: Status) -> str:
     if run.ended is not None:
         return f"exit {run.exit}"
-    return "killed" if run.is_killed else "at work, or killed"
+    return "killed" if run.is_killed or status.process is None else "at work"
 
 
 def _day(day: int) -> str:

@@ -55,9 +55,9 @@ export function emptyStore() {
     { class: "empty" },
     make("h1", {}, "No calls yet"),
     make("p", {}, "Send something. It shows here as soon as it arrives, and nothing reaches Kissmetrics."),
-    command("A log, by km-cli", `KM_API_KEY=trial km-cli import events.csv --to ${here} --yes`),
-    command("One event, by curl", `curl '${here}/e?_k=trial&_p=ada%40example.com&_n=Signed+Up&plan=Business'`),
-    command("A property, by curl", `curl '${here}/s?_k=trial&_p=ada%40example.com&seats=12'`),
+    command("A log, by km-cli", `KM_API_KEY=test km-cli import events.csv --to ${here} --yes`),
+    command("One event, by curl", `curl '${here}/e?_k=test&_p=ada%40example.com&_n=Signed+Up&plan=Business'`),
+    command("A property, by curl", `curl '${here}/s?_k=test&_p=ada%40example.com&seats=12'`),
     make("p", { class: "quiet" }, "Any key will do: each key becomes a site of its own, and the key itself is not stored. ",
       "samples/README.md has the same for Python and JavaScript."),
   );
