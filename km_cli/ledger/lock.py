@@ -49,7 +49,8 @@ class Lock:
 
         Raises LedgerBusy, naming the process that holds it, or LedgerError.
         """
-        until = time.monotonic() + wait
+        # `read_holder` may try the lock in this very instant, which is no run.
+        until = time.monotonic() + max(wait, _TICK)
         file = self._open()
         try:
             while not self._is_taken(file):

@@ -51,10 +51,18 @@ Look = Callable[[int | None], Awaitable[Update | None]]
 
 
 class _Reader:
-    """One open stream, with the messages that wait for it."""
+    """One open stream, with the messages that wait for it, each with its last id; None is the end."""
 
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.queue: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
+
+    def begin(self, first: Update) -> None:
+        """Put the first message in front, and drop those that it makes needless."""
+        waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+        self.queue.put_nowait((first.last, first.message()))
+        for one in waiting:
+            if one is None or one[0] > first.last:
+                self.queue.put_nowait(one)
 
 
 class Stream:
@@ -81,13 +89,13 @@ class Stream:
         """Stream until the reader leaves, is dropped, or the server ends."""
         reader = _Reader()
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        first = await self._look(None)
-        if first is not None:
-            reader.queue.put_nowait(first.message())
-        self._readers[reader] = scope
-        self._begin(first.last if first is not None else 0)
+        self._readers[reader] = scope  # Before it looks: calls that arrive meanwhile are passed on to it.
         leaving = asyncio.create_task(_left(receive, reader))
         try:
+            first = await self._look(None)
+            if first is not None:
+                reader.begin(first)
+            self._begin(first.last if first is not None else 0)
             while (message := await _next(reader)) is not None:
                 await send({"type": "http.response.body", "body": message, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
@@ -113,15 +121,16 @@ class Stream:
             update = await self._look(None if is_emptied else last)
             if update is not None:
                 last = update.last
-                self._pass_on(update.message())
+                self._pass_on(update)
             await asyncio.sleep(max(0.0, begun + LOOK_EACH - asyncio.get_running_loop().time()))
             if update is None:
                 await self._news.wait(LOOK_EACH)
 
-    def _pass_on(self, message: bytes) -> None:
+    def _pass_on(self, update: Update) -> None:
+        message = update.message()
         for reader, scope in list(self._readers.items()):
             if reader.queue.qsize() < _MOST_WAITING:
-                reader.queue.put_nowait(message)
+                reader.queue.put_nowait((update.last, message))
                 continue
             del self._readers[reader]
             reader.queue = asyncio.Queue()
@@ -132,7 +141,8 @@ class Stream:
 async def _next(reader: _Reader) -> bytes | None:
     """Return the next message, a comment if there is none for a while, or None at the end."""
     try:
-        return await asyncio.wait_for(reader.queue.get(), _HEARTBEAT)
+        found = await asyncio.wait_for(reader.queue.get(), _HEARTBEAT)
+        return found[1] if found is not None else None
     except TimeoutError:
         return b": nothing new\n\n"
 
