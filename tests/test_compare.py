@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from km_cli.compare import table as table_module
+from km_cli.compare.first_times import FirstTimes
 from km_cli.compare.funnel import make_within
 from km_cli.errors import UsageError
 from tests.conftest import SAMPLES
@@ -376,3 +380,27 @@ def test_a_table_without_room_says_where_to_make_some(home: Path, monkeypatch: p
     ended = Command(home)("compare", home / "log.csv", *FUNNEL, "--no-strategies").ended(74)
     assert "the temporary table of the comparison cannot be written" in ended.err
     assert "TMPDIR=FOLDER" in ended.err
+
+
+@given(
+    actors=st.lists(st.one_of(st.none(), st.integers(0, 5)), min_size=1, max_size=8),
+    done=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9), st.integers(0, 4)), max_size=40),
+    most=st.sampled_from((0, 3, 1000)),
+)
+def test_first_times_are_those_of_a_naive_search_however_few_fit_into_memory(
+    actors: list[int | None], done: list[tuple[int, int, int]], most: int
+) -> None:
+    events = [(group % len(actors), second, event) for group, second, event in done]
+    with closing(sqlite3.connect("")) as database, patch("km_cli.compare.first_times._MOST_IN_MEMORY", most):
+        firsts = FirstTimes(database)
+        for actor in actors:
+            firsts.add_group(actor)
+        for one in events:
+            firsts.note([one])
+        firsts.write()
+        found = database.execute("SELECT identity, event, second FROM first_times").fetchall()
+    pairs = {(actors[group], event) for group, _, event in events if actors[group] is not None}
+    assert found == sorted(
+        (actor, event, min(at for group, at, name in events if (actors[group], name) == (actor, event)))
+        for actor, event in pairs
+    )

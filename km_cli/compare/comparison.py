@@ -101,7 +101,7 @@ def _gathered(
 ) -> Comparison:
     """Return the comparison but for its strategies."""
     tally, personas = Tally(), settings.personas
-    with closing(Table([persona.name for persona in personas])) as table:
+    with closing(Table([persona.name for persona in personas], keeps_firsts=asked.funnel is None)) as table:
         ledger = Ledger.overlay(settings.ledger)
         with closing(ledger):
             now = environment.clock.now()

@@ -38,7 +38,8 @@ class _Orders(NamedTuple):
 def propose(table: Table, names: list[str]) -> tuple[str, ...]:
     """Return the names of the proposed steps; fewer than two if no event follows another.
 
-    `names` are those of the events by their number. The table is finished and has all events.
+    `names` are those of the events by their number. The table is finished, has all events, and keeps first
+    times.
 
     The numbers of events depend on the order of the rows, the names do not: so all ties go by name.
     """
@@ -76,11 +77,6 @@ def _orders(table: Table, names: Sequence[str]) -> _Orders:
 def _firsts(table: Table, names: Sequence[str]) -> Iterator[tuple[int, int, int]]:
     """Yield (actor, second, event) for the first time of each event that many actors do, in order."""
     database = table.database
-    database.execute(
-        "CREATE TEMP TABLE first_times AS SELECT identity, event, min(second) AS second FROM moments"
-        " WHERE identity % ? = 0 GROUP BY identity, event",
-        (len(table.personas),),
-    )
     numbers = database.execute("SELECT event, count(*) FROM first_times GROUP BY event")
     ranked = sorted(numbers, key=lambda one: (-one[1], names[one[0]]))
     candidates = _shared(table, [event for event, _ in ranked[:_MOST_EVENTS]])

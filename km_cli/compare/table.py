@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+from km_cli.compare.first_times import FirstTimes
 from km_cli.memory import Remembered
 from km_cli.model import NANOSECONDS
 
@@ -51,11 +52,13 @@ CREATE TABLE times (place INTEGER, seconds INTEGER);
 class Table:
     """The rows of a log. `personas` are the names of the personas, the actor first.
 
+    With `keeps_firsts` the table `first_times` is kept as well, by which a funnel is proposed.
+
     An identity is a number from which its persona can be told: identity modulo the number of personas is the
     place of the persona.
     """
 
-    def __init__(self, personas: Sequence[str]) -> None:
+    def __init__(self, personas: Sequence[str], *, keeps_firsts: bool = False) -> None:
         self.personas = tuple(personas)
         self.database = sqlite3.connect("", isolation_level=None)
         self.database.executescript(_TABLES)
@@ -70,6 +73,7 @@ class Table:
         self._done: list[tuple[int, int, int]] = []
         self._values: list[tuple[int, int, str]] = []
         self._pairs: list[tuple[int, int]] = []
+        self._firsts = FirstTimes(self.database) if keeps_firsts else None
 
     def close(self) -> None:
         """Remove the table."""
@@ -120,6 +124,8 @@ class Table:
         number = self._next_group
         self._next_group += 1
         self._members += [(number, identity) for identity in found]
+        if self._firsts is not None:
+            self._firsts.add_group(found[0] if names[0] else None)
         if names[0]:
             self._pairs += [(found[0], other) for other in found[1:]]
         if len(self._members) >= MOST_WAITING:
@@ -134,11 +140,14 @@ class Table:
         numbers: list[Any] = list(map(self._groups.get, groups))
         if None in numbers:
             numbers = list(map(self.group, groups))
-        self._done += [
+        done = [
             (group, moment // NANOSECONDS, event)
             for group, moment, event in zip(numbers, moments, events, strict=True)
             if event >= 0
         ]
+        if self._firsts is not None:
+            self._firsts.note(done)
+        self._done += done
         self._write_done()
 
     def _write_done(self) -> None:
@@ -176,6 +185,8 @@ class Table:
         self._write_groups()
         self._write_values()
         self._many("INSERT INTO done VALUES (?, ?, ?)", self._done)
+        if self._firsts is not None:
+            self._firsts.write()
         self.database.execute("INSERT INTO belongs SELECT DISTINCT other, actor FROM pairs ORDER BY 1, 2")
         self.database.execute("DELETE FROM pairs")
 
