@@ -1,4 +1,4 @@
-"""`km-cli retry`: send what is pending. Its heavy half is `run_retry.py`."""
+"""`km-cli retry`: send the pending calls. Its heavy half is `run_retry.py`."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def send_and_report(
     work: Callable[[Pipeline], None],
     question: Question | None = None,
 ) -> int:
-    """Send what is pending, do the work, print a report and return the exit code."""
+    """Send the pending calls, do the work, print a report and return the exit code."""
     flags, environment, tally = context.params, environment_of(context), Tally()
     started = environment.clock.monotonic()
     with opened_to_send(settings, keys) as (ledger, rejects), interrupts.catching_signals(stop) as caught:

@@ -1,4 +1,4 @@
-"""The heavy half of `retry`: a run that sends what is pending, and has no input."""
+"""The heavy half of `retry`: a run that sends the pending calls, and has no input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from km_cli.run.tally import Tally
 
 
 def run_retry(context: click.Context) -> int:
-    """Send what is pending, print a report and return the exit code.
+    """Send the pending calls, print a report and return the exit code.
 
     Raises UsageError if there is no ledger, or a key is missing.
     """

@@ -52,7 +52,7 @@ def _check_libraries() -> None:
 
     try:
         import starlette
-        import uvicorn  # noqa: F401
+        import uvicorn  # noqa: F401 - only to see whether it is installed
     except ImportError as error:
         raise UsageError(
             f"serve needs libraries that are not installed: {error.name}", install_command("serve")

@@ -73,7 +73,7 @@ def make_settings(context: click.Context) -> Settings:
 
 
 def settings_without_input(context: click.Context) -> Settings:
-    """Return the settings of a run that only sends what is pending: nothing is read, mapped or planned.
+    """Return the settings of a run that only sends pending calls: nothing is read, mapped or planned.
 
     Raises UsageError for values that are wrong or contradict each other.
     """

@@ -1,4 +1,4 @@
-"""`km-cli status`: what is sent, pending and rejected. Its heavy half is `run_status.py`."""
+"""`km-cli status`: sent and pending calls, rejected rows, next step. Its heavy half is `run_status.py`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _output = section(
 
 
 @click.command(
-    "status", cls=Command, short_help="Show what is sent, pending and rejected, and what to do next."
+    "status", cls=Command, short_help="Show sent and pending calls, rejected rows, and the next step."
 )
 @options.place
 @options.config
 @_output
 @click.pass_context
 def command(context: click.Context, /, **_flags: Any) -> int:
-    """Show what is sent, pending and rejected, and what to do next.
+    """Show sent and pending calls, rejected rows, and the next step.
 
     It lists the sites with their calls, the latest logs and how far each is read, the latest runs and how
     they ended, and rejects files that are still there. Nothing is sent or written, and a run may be at work

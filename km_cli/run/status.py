@@ -1,4 +1,4 @@
-"""How things stand in a ledger: what is sent, pending and rejected, how runs ended, and what to do next.
+"""The state of a ledger: sent and pending calls, rejected rows, how runs ended, and the next step.
 
 Nothing is written, and no lock is kept: the ledger is read under an overlay as in a dry run. So a run may be
 at work meanwhile.
