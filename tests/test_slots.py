@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from km_cli.errors import LedgerError
 from km_cli.ledger import Ledger, Reading
+from km_cli.ledger import people as ledger_people
 from km_cli.ledger import rows as ledger_rows
 from km_cli.ledger import slots as ledger_slots
 from km_cli.ledger import values as ledger_values
@@ -337,13 +338,13 @@ def answer(store: Store, name: str, *arguments: object) -> object:
 
 
 @settings(max_examples=examples(60))
-@given(sequence=st.lists(operations, min_size=5, max_size=40))
-def test_any_operations_give_the_same_answers(sequence: list[tuple[Any, ...]]) -> None:
-    """With caches so small that they are emptied all the time."""
-    small = {"_MOST_CACHED": 1, "_MOST_OWNERS": 1}
+@given(sequence=st.lists(operations, min_size=5, max_size=40), most_people=st.sampled_from([0, 2, 1000]))
+def test_any_operations_give_the_same_answers(sequence: list[tuple[Any, ...]], most_people: int) -> None:
+    """With caches so small that they are emptied all the time, and with room for all people."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        patch.multiple(ledger_slots, **small),
+        patch.object(ledger_slots, "_MOST_CACHED", 1),
+        patch.multiple(ledger_people, _MOST_PEOPLE=most_people, _MOST_LED=1),
         patch.object(ledger_rows, "_MOST_BATCHES", 1),
         patch.object(ledger_values, "_MOST_CACHED", 1),
     ):

@@ -18,13 +18,11 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import islice
-from types import NoneType
 from typing import Any
 
 from km_cli.kissmetrics import MOST_INSTANCES
 from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.slots import SlotTable
-from km_cli.memory import Remembered
 from km_cli.model import NO_EVENT, Gain, Held, RowPlan, held_keys, instance_keys, is_event_key
 
 _MOST_CACHED = 200_000
@@ -41,27 +39,29 @@ TooMany = Sequence[tuple[bytes, int]]
 class CountTable:
     """The counts of a ledger for one run. `schemas` are searched in this order; writes go to the first."""
 
-    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...], slots: SlotTable) -> None:
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        schemas: tuple[str, ...],
+        slots: SlotTable,
+        *,
+        is_dry: bool = False,
+    ) -> None:
         self._database = database
         self._schemas = schemas
         self._slots = slots
+        self._is_dry = is_dry
         self._busy_from = BUSY_FROM
-        self._calls: dict[bytes, int] = {}
-        """How many calls a person has, of people who are not busy."""
+        self._people = slots.people
         self._uncounted: dict[bytes, int] = {}
         """How many calls a busy person has whose instances are not counted: those before it was busy."""
         self._instances: dict[bytes, int] = {}
         self._unwritten: set[bytes] = set()
         self._unwritten_instances: set[bytes] = set()
-        self._spellings: Remembered[bytes, bytes] = Remembered(_MOST_CACHED)
-        self._new_spellings: dict[bytes, bytes] = {}
-        # Most people of a first log are new: what a table cannot have is not looked up.
-        self._has_spellings_on_disk = self._has("spellings")
         self._names: dict[tuple[str, str], set[bytes]] = {}
         self._new_names: list[tuple[str, str, bytes]] = []
         self._gains: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         """The gains of people, events and properties that are not written yet, by site and persona."""
-        self._has_calls_on_disk = self._has("calls_by_person")
         self._is_ahead = False  # whether gains are counted whose calls are not committed
 
     def count_gains(self, tracker: str, plans: Sequence[RowPlan]) -> dict[tuple[int, int], TooMany]:
@@ -70,6 +70,7 @@ class CountTable:
         Return the instances that are too many, by the place of the row and that of the call in its row.
         """
         self._is_ahead = True
+        count_call, is_dry = self._people.count_call, self._is_dry
         found: dict[tuple[int, int], TooMany] = {}
         totals: dict[tuple[str, str], list[int]] = {}
         for row, plan in enumerate(plans):
@@ -78,15 +79,12 @@ class CountTable:
                 person, where = planned.person, planned[:2]
                 total = totals.get(where) or totals.setdefault(where, self._total(tracker, *where))
                 total[0] += people
-                calls = self._calls.get(person)
-                if calls is None or calls >= self._busy_from:
-                    calls = self._load_calls(person)
-                    if calls is None:
-                        if too_many := self._count_instances(plans, row, at, total):
-                            found[row, at] = too_many
-                        continue
-                self._calls[person] = calls + 1
-                self._unwritten.add(person)
+                if not (count_call(person, self._busy_from) or self._count_loaded(person)):
+                    if too_many := self._count_instances(plans, row, at, total):
+                        found[row, at] = too_many
+                    continue
+                if not is_dry:
+                    self._unwritten.add(person)
                 total[1] += event != NO_EVENT
                 total[2] += len(names) // 4
         return found
@@ -94,26 +92,27 @@ class CountTable:
     def _total(self, tracker: str, site: str, persona: str) -> list[int]:
         return self._gains[f"{tracker} {site}", persona]
 
+    def _count_loaded(self, person: bytes) -> bool:
+        """Count a call of a person whose calls may be on disk; return False if the person is busy."""
+        calls = self._load_calls(person)
+        if calls is not None:
+            self._people.set_calls(person, calls + 1)
+        return calls is not None
+
     def _load_calls(self, person: bytes) -> int | None:
         """Return how many calls a person has, None if it is busy."""
         if person in self._uncounted:
             return None
-        calls, is_busy = self._calls.pop(person, None), 0
+        people, is_busy = self._people, 0
+        calls = people.calls(person)
         if calls is None:
-            calls, is_busy = self._stored_calls(person) if self._has_calls_on_disk else (0, 0)
+            calls, is_busy = people.stored_calls(person) if people.may_have_calls_on_disk(person) else (0, 0)
         if not is_busy and calls < self._busy_from:
             return calls
+        people.make_busy(person)
         self._uncounted[person] = calls
         self._unwritten.add(person)
         return None
-
-    def _stored_calls(self, person: bytes) -> tuple[int, int]:
-        query = "SELECT calls, is_busy FROM {}.calls_by_person WHERE person = ?"
-        with decoding(self._database, "calls_by_person"):
-            rows = (self._one(name, query, person) for name in self._schemas)
-            found = next((row for row in rows if row), (0, 0))
-            expect(found, int, int)
-            return found[0], found[1]
 
     def _count_instances(self, plans: Sequence[RowPlan], row: int, at: int, total: list[int]) -> TooMany:
         """Count the instances of a call whose person is busy."""
@@ -163,7 +162,7 @@ class CountTable:
 
     def _is_waiting(self, person: bytes) -> bool:
         if person not in self._uncounted:
-            calls, is_busy = self._stored_calls(person)
+            calls, is_busy = self._people.stored_calls(person)
             return bool(is_busy and calls)
         return self._uncounted[person] > 0
 
@@ -182,7 +181,7 @@ class CountTable:
     def take_back(self, site: str, persona: str, person: bytes, gain: Gain) -> None:
         """Take back the gain of a call that its destination refused."""
         total = self._gains[site, persona]
-        is_busy = self._calls.get(person) is None and self._load_calls(person) is None
+        is_busy = self._people.calls(person) is None and self._load_calls(person) is None
         is_counted = is_busy and not self._uncounted[person]
         for key in instance_keys(person, gain):
             count = self._instances_of(key) if is_counted else 0
@@ -206,22 +205,7 @@ class CountTable:
 
     def is_spelled_alike(self, spelling: bytes, person: bytes) -> bool:
         """Tell whether another person's identity has this spelling; if not, remember this person's."""
-        known = self._spellings.get(spelling) or self._new_spellings.get(spelling)
-        if known is None:
-            known = self._load_spelling(spelling) if self._has_spellings_on_disk else None
-            if known is None:
-                known = self._new_spellings[spelling] = person
-            self._has_spellings_on_disk |= len(self._spellings) == _MOST_CACHED  # It forgets all of them now.
-            self._spellings.remember(spelling, known)
-        return known != person
-
-    def _load_spelling(self, spelling: bytes) -> bytes | None:
-        query = "SELECT person FROM {}.spellings WHERE spelling = ?"
-        with decoding(self._database, "spellings"):
-            rows = (self._one(name, query, spelling) for name in self._schemas)
-            known: bytes | None = next((row[0] for row in rows if row), None)
-            expect((known,), (bytes, NoneType))
-        return known
+        return self._people.is_spelled_alike(spelling, person)
 
     def count_name(self, site: str, kind: str, name: bytes) -> int:
         """Count the name of an event or property. Return how many the site has; 0 if it had this one."""
@@ -272,9 +256,7 @@ class CountTable:
         """Write the new counts, `at_end` those of calls too. The caller's transaction keeps them."""
         self._is_ahead = False
         run = self._database.executemany
-        if self._new_spellings:
-            run("INSERT OR IGNORE INTO main.spellings VALUES (?, ?)", sorted(self._new_spellings.items()))
-            self._new_spellings.clear()
+        self._people.write_spellings()
         if self._new_names:
             run("INSERT OR IGNORE INTO main.names VALUES (?, ?, ?)", self._new_names)
             self._new_names.clear()
@@ -287,16 +269,18 @@ class CountTable:
             )
             self._gains.clear()
         unwritten = len(self._unwritten) + len(self._unwritten_instances)
-        if unwritten and (at_end or unwritten > _MOST_UNWRITTEN):
+        if unwritten and (at_end or unwritten > _MOST_UNWRITTEN or self._people.is_full):
             self._write_calls()
+        if self._people.is_full:
+            self._people.leave_to_disk()
 
     def _write_calls(self) -> None:
         run = self._database.executemany
-        calls, uncounted = self._calls, self._uncounted
+        calls, uncounted = self._people.calls, self._uncounted
         run(
             "INSERT OR REPLACE INTO main.calls_by_person VALUES (?, ?, ?)",
             [
-                (person, uncounted.get(person, calls.get(person)), person in uncounted)
+                (person, uncounted[person] if person in uncounted else calls(person), person in uncounted)
                 for person in sorted(self._unwritten)
             ],
         )
@@ -305,14 +289,9 @@ class CountTable:
         self._unwritten.clear()
         self._unwritten_instances.clear()
         # Not `Remembered`: unwritten counts must be kept.
-        if len(self._calls) + len(self._uncounted) + len(self._instances) > _MOST_CACHED:
-            self._forget()
-
-    def _forget(self) -> None:
-        self._has_calls_on_disk = True
-        self._calls.clear()
-        self._uncounted.clear()
-        self._instances.clear()
+        if len(self._uncounted) + len(self._instances) > _MOST_CACHED:
+            self._uncounted.clear()
+            self._instances.clear()
 
     def abandon(self) -> None:
         """Forget the counts of rows that were planned and not committed.
@@ -328,7 +307,9 @@ class CountTable:
     def discard(self) -> None:
         """Forget the counts that were not written."""
         self._is_ahead = False
-        self._forget()
+        self._people.forget_calls()
+        self._uncounted.clear()
+        self._instances.clear()
         self._unwritten.clear()
         self._unwritten_instances.clear()
         self._gains.clear()
@@ -336,14 +317,9 @@ class CountTable:
 
     def _discard_names(self) -> None:
         """Forget spellings and names that were not written. Those are counted while rows are planned."""
-        self._spellings.clear()
-        self._has_spellings_on_disk = True
-        self._new_spellings.clear()
+        self._people.discard_spellings()
         self._names.clear()
         self._new_names.clear()
-
-    def _has(self, table: str) -> bool:
-        return any(self._one(name, f"SELECT 1 FROM {{}}.{table} LIMIT 1") for name in self._schemas)
 
     def _one(self, schema: str, query: str, *values: object) -> tuple[Any, ...] | None:
         found: tuple[Any, ...] | None = self._database.execute(query.format(schema), values).fetchone()

@@ -46,8 +46,8 @@ class Ledger:
         database.presence = Presence(path) if lock else None
         self._leave_no_trace = False
         self._new_sites: list[tuple[str, str, bytes, bytes]] = []
-        self.slots = SlotTable(database, schemas)
-        self.counts = CountTable(database, schemas, self.slots)
+        self.slots = SlotTable(database, schemas, is_dry=lock is None)
+        self.counts = CountTable(database, schemas, self.slots, is_dry=lock is None)
         self.readings = ReadingTable(database, schemas)
         self.outbox = Outbox(database, schemas)
         self.files = FileTable(database, schemas)

@@ -8,12 +8,11 @@ table, and a batch writes few of its pages. (Sorted by person, each slot would g
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Collection, Iterator
-from itertools import chain
 
 from km_cli.ledger.changed import ChangedTable
 from km_cli.ledger.damage import decoding, expect
+from km_cli.ledger.people import People
 from km_cli.ledger.rows import RowTable
 from km_cli.ledger.slot_bytes import decode_slot, encode_slot
 from km_cli.ledger.values import ValueTable
@@ -33,7 +32,6 @@ from km_cli.model import (
 
 _EMPTY = Slot()
 _MOST_CACHED = 20_000
-_MOST_OWNERS = 100_000
 
 Key = tuple[bytes, int]
 
@@ -44,7 +42,9 @@ class SlotTable:
     `schemas` are searched in this order; writes go to the first. A dry run lays one over the ledger's.
     """
 
-    def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, schemas: tuple[str, ...], *, is_dry: bool = False
+    ) -> None:
         self._database = database
         self.refused = 0
         self._queries = [
@@ -56,19 +56,7 @@ class SlotTable:
         self._dirty: dict[tuple[int, bytes], Slot] = {}
         """The changed slots, in the order of the log: sorting them takes least so."""
         self._ids: dict[bytes, Key] = {}
-        self._owners: dict[bytes, Owner] = {}
-        self._new_owners: dict[bytes, Owner] = {}
-        self._new_led: defaultdict[bytes, set[bytes]] = defaultdict(set)
-        """By leader, the people that aliases made part of it, as far as they are not written yet."""
-        self._owner_queries = [
-            f"SELECT persona, identity, leader FROM {name}.owners WHERE person = ?" for name in schemas
-        ]
-        self._led_queries = [
-            f"SELECT person FROM {name}.owners WHERE leader = ? AND leader <> x''" for name in schemas
-        ]
-        self._has_owners_on_disk = any(
-            database.execute(f"SELECT 1 FROM {name}.owners LIMIT 1").fetchone() for name in schemas
-        )
+        self.people = People(database, schemas, is_dry=is_dry)
         self._changed = ChangedTable(database, schemas)
         self._rows = RowTable(database, schemas)
         self.values = ValueTable(database, schemas)
@@ -180,32 +168,15 @@ class SlotTable:
 
     def owner(self, person: bytes) -> Owner | None:
         """Return the owner of a person."""
-        known = self._owners.get(person)
-        if known is None and self._has_owners_on_disk:
-            with decoding(self._database, "owners"):
-                for query in self._owner_queries:
-                    found = self._database.execute(query, (person,)).fetchone()
-                    if found is not None:
-                        expect(found, str, bytes, bytes)
-                        known = self._owners[person] = Owner(*found)
-                        break
-        return known
+        return self.people.owner(person)
 
     def set_owner(self, person: bytes, owner: Owner) -> None:
         """Remember the owner of a person, for now in memory."""
-        self._owners[person] = owner
-        self._new_owners[person] = owner
-        if owner.leader:
-            self._new_led[owner.leader].add(person)
+        self.people.set_owner(person, owner)
 
     def is_leader(self, person: bytes) -> bool:
         """Tell whether an alias made another person part of this one."""
-        led = chain(
-            self._new_led.get(person, ()),
-            (row[0] for query in self._led_queries for row in self._database.execute(query, (person,))),
-        )
-        # The owner is asked once more, because the alias may have been undone since.
-        return any((owner := self.owner(one)) is not None and owner.leader == person for one in led)
+        return self.people.is_leader(person)
 
     def keep_changed(self, reading: int, known_call: KnownCall, changed: ChangedCall) -> None:
         """Keep the call of a row that this reading took for `known_call`."""
@@ -232,28 +203,16 @@ class SlotTable:
             ],
         )
         self._dirty.clear()
-        if self._new_owners:
-            self._database.executemany(
-                "INSERT OR REPLACE INTO main.owners VALUES (?, ?, ?, ?)",
-                [(person, *owner) for person, owner in self._new_owners.items()],
-            )
-            self._new_owners.clear()
-            self._new_led.clear()
+        self.people.write_owners()
         if self._ids:
             self._database.executemany(
                 "INSERT OR REPLACE INTO main.ids (id, person, second) VALUES (?, ?, ?)",
                 [(event_id, *home) for event_id, home in self._ids.items()],
             )
             self._ids.clear()
-        # Not `Remembered`, which might forget a change before it is written: these are emptied only here.
+        # Not `Remembered`, which might forget a change before it is written: this is emptied only here.
         if len(self._cache) > _MOST_CACHED:
             self._empty_cache()
-        if len(self._owners) > _MOST_OWNERS:
-            self._forget_owners()
-
-    def _forget_owners(self) -> None:
-        self._owners.clear()
-        self._has_owners_on_disk = True
 
     def _empty_cache(self) -> None:
         self._cache.clear()
@@ -263,16 +222,14 @@ class SlotTable:
     def is_ahead(self) -> bool:
         """Whether changes are in memory alone."""
         ahead = self._changed.is_ahead or self._rows.is_ahead or self.values.is_ahead
-        return bool(self._dirty or self._ids or self._new_owners or ahead)
+        return bool(self._dirty or self._ids or self.people.is_ahead or ahead)
 
     def discard(self) -> None:
         """Forget the changes that were not written."""
         self._empty_cache()
         self._dirty.clear()
         self._ids.clear()
-        self._forget_owners()
-        self._new_owners.clear()
-        self._new_led.clear()
+        self.people.discard_owners()
         self._changed.discard()
         self._rows.discard()
         self.values.discard()

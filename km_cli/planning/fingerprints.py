@@ -25,6 +25,7 @@ from km_cli.planning.digests import ColumnDigests, column_fingerprint, different
 
 _MOST_TOTAL = 0xFFFF_FFFF_FFFF_FFFF
 _MOST_REMEMBERED = 100_000
+_MOST_PERSONS = 20_000
 
 
 class CallFingerprint(NamedTuple):
@@ -61,7 +62,9 @@ class Fingerprints:
 
     def __init__(self, tracker: str) -> None:
         self._tracker = tracker
-        self._persons: Remembered[tuple[str, str], tuple[bytes, bytes]] = Remembered(_MOST_REMEMBERED)
+        self._persons: Remembered[tuple[str, str], tuple[bytes, bytes]] = Remembered(_MOST_PERSONS)
+        self._beginnings: dict[str, blake2b] = {}
+        """The digest of tracker and site, by site: that of a person goes on from there."""
         self._events: Remembered[str, tuple[bytes, str]] = Remembered(_MOST_REMEMBERED)
         self._columns = ColumnDigests()
         self._last: tuple[Properties | None, bytes, bytes] = (None, b"", b"")
@@ -124,9 +127,18 @@ class Fingerprints:
         """Return the digests of a person in a site, and of the identity as it is written."""
         known = self._persons.get((site, identity))
         if known is None:
-            person = digest(8, self._tracker, site, fold_identity(identity))
-            known = self._persons.remember((site, identity), (person, digest(4, identity)))
+            known = self._persons.remember((site, identity), self.make_person(site, identity))
         return known
+
+    def make_person(self, site: str, identity: str) -> tuple[bytes, bytes]:
+        """Return the same as `digest_person`, which is not remembered here."""
+        beginning = self._beginnings.get(site)
+        if beginning is None:
+            beginning = blake2b(f"{self._tracker}\0{site}\0".encode(), digest_size=8)
+            self._beginnings[site] = beginning
+        whole = beginning.copy()
+        whole.update(fold_identity(identity).encode())
+        return whole.digest(), blake2b(identity.encode(), digest_size=4).digest()
 
     def digest_deed(self, who: str, actor: str, name: str, moment: int) -> tuple[bytes, bytes]:
         """Return the digests of an event's name, and of who did it when."""

@@ -6,6 +6,7 @@ It decides as the rest of planning would, without asking the questions that such
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from km_cli.memory import Remembered
@@ -30,12 +31,17 @@ from km_cli.planning.seconds import Encode
 from km_cli.protocols import Slots
 
 _gain, _known_call, _planned_call = maker(Gain), maker(KnownCall), maker(PlannedCall)
+_owner = maker(Owner)
 _claim, _known_row, _row_plan, _slot = maker(Claim), maker(KnownRow), maker(RowPlan), maker(Slot)
 
 _EMPTY = Slot()
-_MOST_REMEMBERED = 100_000
+_MOST_REMEMBERED = 40_000
 
 _Place = tuple[bytes, int, Owner | None]
+
+
+def _people() -> Remembered[str, bytes]:
+    return Remembered(_MOST_REMEMBERED)
 
 
 class StraightPath:
@@ -45,8 +51,8 @@ class StraightPath:
         self._slots = slots
         self._fingerprints = fingerprints
         self._encode = encode
-        self._owned: Remembered[tuple[str, ...], bytes] = Remembered(_MOST_REMEMBERED)
-        """The people whose owner is right, by site, persona and identity."""
+        self._owned: defaultdict[tuple[str, ...], Remembered[str, bytes]] = defaultdict(_people)
+        """The people whose owner is right, by site and persona, then by identity."""
 
     def plan(self, sequence: Sequence, fingerprint: RowFingerprint, reading: int) -> RowPlan | None:
         """Return the plan of a row; None, with nothing changed, if the row has to be looked at closely."""
@@ -68,7 +74,7 @@ class StraightPath:
             put(person, second, _slot(((known,), ())))
             if owner is not None:
                 self._slots.set_owner(person, owner)
-                self._owned.remember(call[:3], person)
+                self._owned[site, persona].remember(identity, person)
             gains.append(_gain((int(owner is not None), event, names)))
             payload = encode(call, second)
             planned.append(_planned_call((site, persona, payload, person, second, second, deed, total, 0, 0)))
@@ -85,14 +91,16 @@ class StraightPath:
         for call in calls:
             if type(call) is not Record or call.id:
                 return None
-            person, owner = self._owned.get(call[:3]), None
+            site, persona, who = call[:3]
+            owned, owner = self._owned[site, persona], None
+            person = owned.get(who)
             if person is None:
-                person, identity = self._fingerprints.digest_person(call.site, call.identity)
+                person, identity = self._fingerprints.make_person(site, who)
                 known = self._slots.owner(person)
                 if known is None:
-                    owner = Owner(call.persona, identity)
-                elif (known.persona, known.identity) == (call.persona, identity):
-                    self._owned.remember(call[:3], person)
+                    owner = _owner((persona, identity, b""))
+                elif known.persona == persona and known.identity == identity:
+                    owned.remember(who, person)
                 else:
                     return None
             second = call.moment // NANOSECONDS
