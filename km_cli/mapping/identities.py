@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from km_cli.kissmetrics import LONGEST_IDENTITY, PLACEHOLDERS, first_invisible, is_blank
 from km_cli.memory import Remembered
 
-_MOST_REMEMBERED = 100_000
+_MOST_REMEMBERED = 40_000
 _PLAIN_BLANKS = " \t\r\n\v\f"
 """Blanks that pad an empty cell. A cell of any other blanks was written as an identity."""
 
@@ -64,6 +64,8 @@ class Identities:
             )
         if (length := len(self._prefix) + len(identity)) > LONGEST_IDENTITY:
             raise BadIdentity("D4-long", f"the identity {identity[:30]!r}… has {length} characters, over 255")
+        if identity.isascii() and identity.isprintable() and identity:
+            return  # It has neither invisible characters nor blanks alone, as most identities.
         at, name = first_invisible(identity)
         if at:
             raise BadIdentity(

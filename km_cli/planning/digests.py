@@ -14,7 +14,7 @@ from struct import Struct
 from km_cli.kissmetrics import fold_name
 from km_cli.model import Properties, split_pairs
 
-_MOST_REMEMBERED = 100_000
+_MOST_REMEMBERED = 50_000
 _LONGEST_REMEMBERED = 200
 """Characters of a value whose digest is remembered: longer ones seldom repeat, and fill the memory."""
 

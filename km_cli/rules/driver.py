@@ -12,6 +12,7 @@ from km_cli.rules import registry
 from km_cli.rules.base import IdentityRule, Name, NameRule, Rule, ValueRule
 
 _MOST_NAMES = 100_000
+_MOST_IDENTITIES = 40_000
 _MOST_VALUES = 10_000
 _LONGEST_VALUE = 100
 """Characters; a longer value hardly comes again, and would fill the memory."""
@@ -75,7 +76,7 @@ class Rules:
         self._values: Remembered[tuple[str, str], _Judgements] = Remembered(_MOST_VALUES)
         self._harmless: set[tuple[str, str]] = set()
         """The pairs of name and value without judgements, as many at most."""
-        self._identities: Remembered[str, _Judgements] = Remembered(_MOST_NAMES)
+        self._identities: Remembered[str, _Judgements] = Remembered(_MOST_IDENTITIES)
 
     def look(self, event: Event) -> list[Finding]:
         """Return the findings in an event that will be sent, in the order of the registry."""
@@ -124,11 +125,10 @@ class Rules:
     def _judge_identity(self, identity: str) -> _Judgements:
         judged = self._identities.get(identity)
         if judged is None:
-            judged = tuple(
-                _Judgement(place, message, repr(identity))
-                for place, rule in self._identity_rules
-                if (message := rule.judge(identity))
-            )
+            judged = ()
+            for place, rule in self._identity_rules:
+                if message := rule.judge(identity):
+                    judged = (*judged, _Judgement(place, message, repr(identity)))
             self._identities.remember(identity, judged)
         return judged
 

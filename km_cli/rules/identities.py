@@ -24,6 +24,8 @@ _WORD = re.compile(r"(?:^|[+/])(?:[A-Z]?[a-z]{3,}[0-9]*|[A-Z]{4,}[0-9]*|[0-9]{4,
 
 
 def _may_be_placeholder(identity: str) -> str:
+    if "@" in identity:  # No placeholder has one, and most users of a log are addresses.
+        return ""
     folded = identity.casefold()
     if folded in PLACEHOLDERS:  # such a row is rejected, unless --allow-id says that it is a real identity
         return ""
@@ -34,7 +36,7 @@ def _may_be_placeholder(identity: str) -> str:
 
 
 def _looks_anonymous(identity: str) -> str:
-    if _ANONYMOUS.fullmatch(identity) and not _WORD.search(identity):
+    if 20 <= len(identity) <= 42 and _ANONYMOUS.fullmatch(identity) and not _WORD.search(identity):
         return f"the identity {identity!r} looks like a visitor's"
     return ""
 
