@@ -11,7 +11,7 @@ from unittest.mock import patch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from km_cli.ledger import Ledger, Reading, counts
+from km_cli.ledger import Ledger, Reading, counts, people
 from km_cli.model import NANOSECONDS, Held, PlannedCall, Record, Row, RowPlan, Sequence, instance_keys
 from km_cli.planning import Planner
 from tests.test_planner import SECOND, Readings
@@ -66,12 +66,20 @@ class Naive:
 ABANDONED = [Step("ada", second, "Paid", "", "abandon") for second in range(20)]
 
 
-@example(ABANDONED, 4, False)
-@given(st.lists(steps, min_size=20, max_size=60), st.integers(0, 4), st.booleans())
-def test_they_are_those_of_a_count_of_everything(all_steps: list[Step], busy_from: int, is_dry: bool) -> None:
+@example(ABANDONED, 4, False, 1000)
+@given(
+    st.lists(steps, min_size=20, max_size=60),
+    st.integers(0, 4),
+    st.booleans(),
+    st.sampled_from([0, 2, 1000]),
+)
+def test_they_are_those_of_a_count_of_everything(
+    all_steps: list[Step], busy_from: int, is_dry: bool, most_people: int
+) -> None:
     """Whenever batches, files and runs end, whatever is refused, in a dry run over a ledger too."""
     limits = patch.multiple(counts, MOST_INSTANCES=MOST, BUSY_FROM=busy_from)
-    with limits, TemporaryDirectory() as folder:
+    fewer = patch.object(people, "_MOST_PEOPLE", most_people)
+    with limits, fewer, TemporaryDirectory() as folder:
         path = Path(folder, "ledger.db")
         half = len(all_steps) // 2
         naive = Naive()
