@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from km_cli.errors import LedgerError
@@ -87,6 +87,18 @@ class Plain:
         return self.spellings.setdefault(spelling, person) != person
 
 
+OVERWRITTEN: list[tuple[object, ...]] = [
+    ("set_owner", PEOPLE[0], Owner("user", b"iden")),
+    ("is_spelled_alike", PEOPLE[0], PEOPLE[1]),
+    ("commit",),
+    ("set_owner", PEOPLE[0], Owner("user", b"iden", PEOPLE[1])),
+    ("is_spelled_alike", PEOPLE[2], PEOPLE[2]),
+    ("discard",),
+]
+
+
+@example(first=[], second=OVERWRITTEN, most=1000, is_dry=True)
+@example(first=OVERWRITTEN, second=OVERWRITTEN, most=0, is_dry=True)
 @settings(max_examples=examples(50))
 @given(
     first=st.lists(operations, max_size=15),
