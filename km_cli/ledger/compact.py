@@ -32,34 +32,26 @@ class CompactTable:
 
     def find(self, key: bytes) -> int:
         """Return the place in `cells` of a digest's number, or where it would stand: there is a 0 then."""
-        return self._find(_from_bytes(key))
-
-    def _find(self, number: int) -> int:
-        cells = self.cells
+        number, cells = _from_bytes(key), self.cells
         at = (number >> self._shift) << 1
-        while cells[at + 1] and cells[at] != number:
+        while cells[at] != number and cells[at + 1]:
             at = (at + 2) & self._mask
         return at + 1
 
     def get(self, key: bytes) -> int:
         """Return the number of a digest, 0 if it has none."""
-        # As `_find` does: this is asked for each call, and a function more costs as much as the search.
-        number, cells = _from_bytes(key), self.cells
-        at = (number >> self._shift) << 1
-        while (found := cells[at + 1]) and cells[at] != number:
-            at = (at + 2) & self._mask
-        return found
+        return self.cells[self.find(key)]
 
     def put(self, key: bytes, value: int) -> None:
         """Set the number of a digest."""
-        number = _from_bytes(key)
-        at = self._find(number)
-        if not self.cells[at]:
-            self.cells[at - 1] = number
+        at, cells = self.find(key), self.cells
+        is_new = not cells[at]
+        cells[at] = value
+        if is_new:
+            cells[at - 1] = _from_bytes(key)
             self.count += 1
-        self.cells[at] = value
-        if self.count * 3 > self._mask:  # Two thirds are taken: a search takes two or three steps.
-            self._grow()
+            if self.count * 3 > self._mask:  # Two thirds are taken: a search takes two or three steps.
+                self._grow()
 
     def items(self) -> Iterator[tuple[bytes, int]]:
         """Yield each digest and its number, nearly sorted by digest."""
@@ -70,10 +62,12 @@ class CompactTable:
 
     def _grow(self) -> None:
         larger = CompactTable(self._bits + 1)
-        cells, into, find = self.cells, larger.cells, larger._find
-        for at in range(1, len(cells), 2):
-            if cells[at]:
-                place = find(cells[at - 1])
-                into[place - 1], into[place] = cells[at - 1], cells[at]
-        self._bits, self._shift, self._mask = larger._bits, larger._shift, larger._mask
+        cells, into, shift, mask = self.cells, larger.cells, larger._shift, larger._mask
+        for at in range(0, len(cells), 2):
+            if cells[at + 1]:
+                place = (cells[at] >> shift) << 1
+                while into[place + 1]:
+                    place = (place + 2) & mask
+                into[place], into[place + 1] = cells[at], cells[at + 1]
+        self._bits, self._shift, self._mask = larger._bits, shift, mask
         self.cells = into

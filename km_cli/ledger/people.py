@@ -177,17 +177,16 @@ class People:
 
         It is not if the person has `busy_from` calls, or if the disk has to be asked first.
         """
-        table = self._table
-        at = table.find(person)
-        bits = table.cells[at]
+        at, cells = self._table.find(person), self._table.cells
+        bits = cells[at]
         if bits & _COUNTED:
             if (bits >> _CALLS & MOST_CALLS) >= busy_from:
                 return False
-            table.cells[at] = bits + _ONE_CALL
+            cells[at] = bits + _ONE_CALL
             return True
         if bits & _BUSY or self._on_disk["calls_by_person"] or busy_from <= 0:
             return False
-        table.put(person, bits | _PRESENT | _COUNTED | _ONE_CALL)
+        self._table.put(person, bits | _PRESENT | _COUNTED | _ONE_CALL)
         return True
 
     def calls(self, person: bytes) -> int | None:
