@@ -119,3 +119,17 @@ def test_a_limit_of_no_time_is_said(km: Command) -> None:
         km("compare", SAMPLES / "upgrades.csv", *FUNNEL, "--within", "10d", "--no-strategies").ended(0).out
     )
     assert "within 10 days of the first step" in shown
+
+
+@pytest.mark.parametrize("age", [-3600, 3600], ids=["just touched", "an hour ago"])
+def test_a_file_of_two_sources_counts_once(km: Command, sources: Path, age: int) -> None:
+    """A file that was touched a moment ago is not noted as read: the second source would read it again.
+
+    A time in the future stands for such a file, however slow the machine is.
+    """
+    log = sources.parent / "logs/web.csv"
+    os.utime(log, (log.stat().st_atime, log.stat().st_mtime - age))
+    sources.write_text(f'{BACKFILL}[[backfill]]\nname = "all"\nfiles = ["logs/*"]\n')
+    found = km("compare", *FUNNEL, "--json", "--config", sources).ended(0).summary
+    assert found["rows"]["read"] == 6
+    assert found["strategies"]["toggle"]["calls"] == 12

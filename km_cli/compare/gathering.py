@@ -154,6 +154,7 @@ class Gathering:
         self._now = now
         self._left = settings.limit
         self._sees_all = True
+        self._taken: set[tuple[int, int, str]] = set()
         self.events = EventNames(funnel)
         self._by = fold_name(by)
         self._first, self._last = _NEVER, 0
@@ -172,6 +173,7 @@ class Gathering:
 
     def _begin(self, settings: Settings) -> None:
         self._seen = seen_under(settings)
+        self._asked = settings.asked_of_files
         self._openings = Openings(settings, self._ledger, self._seen, self._tally, self._now, lambda: None)
 
     @property
@@ -203,11 +205,23 @@ class Gathering:
 
         `may_grow`, if given, is asked at the end: a last record that may still grow is left out.
         """
+        if self._was_taken(opened.source):
+            return True
         opened.source.verify(lambda: None)
         try:
             return opened.empty or (self._take(opened, may_grow) and not self.is_full)
         finally:
             self._tally.add_normalised(opened.normalised)
+
+    def _was_taken(self, source: Source) -> bool:
+        """Tell whether a file was taken before under these settings: two sources may have it."""
+        if source.stamp is None:
+            return False
+        file = source.stamp.device, source.stamp.inode, self._asked
+        if file in self._taken:
+            return True
+        self._taken.add(file)
+        return False
 
     def pass_over(self) -> None:
         """Note that not all rows of the sources are seen, so that no event can be called absent."""
