@@ -15,7 +15,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from km_cli.compare.first_times import FirstTimes
-from km_cli.compare.table import Table
+from km_cli.compare.table import EVENT_BITS, Table
 
 _MOST_EVENTS = 40
 """Events that are looked at: those that most people do."""
@@ -115,7 +115,11 @@ def _shared(table: Table, candidates: list[int]) -> list[int]:
     database, width = table.database, len(table.personas)
     present = [place for place in range(1, width) if table.identities(place)]
     # A search ends at the first row that it finds: for most events that is one of the first rows.
-    rows = "SELECT 1 FROM done CROSS JOIN groups USING (party) WHERE event = ? AND identity % ? = ? LIMIT 1"
+    event_of_row = f"event & {(1 << EVENT_BITS) - 1}"
+    rows = (
+        f"SELECT 1 FROM done CROSS JOIN groups USING (party) WHERE {event_of_row} = ? AND identity % ? = ?"
+        " LIMIT 1"
+    )
     shared = [
         event
         for event in candidates

@@ -193,7 +193,7 @@ def _cost_of_accounts(other: PersonaFunnel, strategies: Mapping[str, HeldStrateg
 def _is_in_force(other: PersonaFunnel, strategies: Mapping[str, HeldStrategy]) -> bool:
     """Tell whether km.toml has such personas already: the funnel is whole, and no report mixes it."""
     held = strategies.get(IN_FORCE)
-    return bool(held and not other.left_out and not held.reports)
+    return bool(held and other.in_force is None and not held.reports)
 
 
 def _doubt(actor: PersonaFunnel, other: PersonaFunnel, could: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, compress
 from typing import Any
 
@@ -21,6 +21,9 @@ from km_cli.model import NANOSECONDS
 
 _MOST_IDENTITIES = 1_000_000
 _MOST_GROUPS = 500_000
+EVENT_BITS = 17
+"""Bits for the number of an event, which is below 100,000 (`event_names`). Its rule is in the bits above."""
+
 MOST_WAITING = 20_000
 """Rows that wait in memory before they are written together."""
 
@@ -48,6 +51,16 @@ CREATE TABLE belongs (other INTEGER, actor INTEGER, PRIMARY KEY (other, actor)) 
 CREATE TABLE walked (identity INTEGER PRIMARY KEY, steps INTEGER, second INTEGER);
 CREATE TABLE times (place INTEGER, seconds INTEGER);
 """
+
+
+def coded(event: int, rule: int) -> int:
+    """Return an event in the table: its number, and that of the rule that says which personas may do it."""
+    return rule << EVENT_BITS | event
+
+
+def rule_of(event: int) -> int:
+    """Return the number of the rule of an event in the table."""
+    return event >> EVENT_BITS
 
 
 class Table:
@@ -133,8 +146,16 @@ class Table:
             self._write_groups()
         return self._groups.remember(names, number)
 
-    def take(self, groups: Sequence[tuple[str, ...]], moments: Sequence[int], events: Sequence[int]) -> None:
+    def take(
+        self,
+        groups: Sequence[tuple[str, ...]],
+        moments: Sequence[int],
+        events: Sequence[int],
+        rule: int = 0,
+    ) -> None:
         """Write events: the names of each group, the moment in ns, and the number of the event, -1 for none.
+
+        `rule` is the number of the rule that says which personas may do these events.
 
         This runs for every row of a log, so it takes many rows at once and leaves the loops to C.
         """
@@ -144,6 +165,8 @@ class Table:
         seconds = [moment // NANOSECONDS for moment in moments]
         if self.firsts is not None and seconds:
             self.firsts.note(numbers, seconds, events)
+        if rule:
+            events = [coded(event, rule) if event >= 0 else event for event in events]
         rows = zip(numbers, seconds, events, strict=True)
         self._done += chain.from_iterable(compress(rows, [event >= 0 for event in events]))
         self._write_done()
@@ -193,11 +216,10 @@ class Table:
         """Return how many identities a persona has."""
         return self._next[place] // len(self.personas)
 
-    def rows(self, places: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-        """Yield (identity, second, place of the step), sorted. `places` has the step of each event or -1."""
+    def rows(self, places: Mapping[int, int]) -> Iterator[tuple[int, int, int]]:
+        """Yield (identity, second, place of the step), sorted. `places` has the step of each coded event."""
         self.database.execute("CREATE TEMP TABLE steps (event INTEGER PRIMARY KEY, place INTEGER)")
-        wanted = [(event, place) for event, place in enumerate(places) if place >= 0]
-        self.database.executemany("INSERT INTO steps VALUES (?, ?)", wanted)
+        self.database.executemany("INSERT INTO steps VALUES (?, ?)", places.items())
         try:
             yield from self.database.execute(
                 "SELECT identity, second, place FROM done CROSS JOIN steps USING (event)"
