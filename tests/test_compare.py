@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections import Counter, defaultdict
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -384,23 +386,43 @@ def test_a_table_without_room_says_where_to_make_some(home: Path, monkeypatch: p
 
 @given(
     actors=st.lists(st.one_of(st.none(), st.integers(0, 5)), min_size=1, max_size=8),
-    done=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 9), st.integers(0, 4)), max_size=40),
+    batches=st.lists(
+        st.lists(
+            st.tuples(st.integers(0, 7), st.integers(0, 9), st.sampled_from((-1, 0, 1, 2, 62, 63, 64, 900))),
+            min_size=1,
+            max_size=20,
+        ),
+        max_size=8,
+    ),
+    is_in_order=st.booleans(),
     most=st.sampled_from((0, 3, 1000)),
+    asked=st.sampled_from(((0, 1, 2), (900, 63, 0), (64, 62), (5,))),
 )
 def test_first_times_are_those_of_a_naive_search_however_few_fit_into_memory(
-    actors: list[int | None], done: list[tuple[int, int, int]], most: int
+    actors: list[int | None],
+    batches: list[list[tuple[int, int, int]]],
+    is_in_order: bool,
+    most: int,
+    asked: tuple[int, ...],
 ) -> None:
-    events = [(group % len(actors), second, event) for group, second, event in done]
+    rows = [(group % len(actors), second, event) for batch in batches for group, second, event in batch]
+    seconds = sorted(second for _, second, _ in rows) if is_in_order else [second for _, second, _ in rows]
+    rows = [(group, second, event) for (group, _, event), second in zip(rows, seconds, strict=True)]
     with closing(sqlite3.connect("")) as database, patch("km_cli.compare.first_times._MOST_IN_MEMORY", most):
         firsts = FirstTimes(database)
         for actor in actors:
             firsts.add_group(actor)
-        for one in events:
-            firsts.note([one])
-        firsts.write()
-        found = database.execute("SELECT identity, event, second FROM first_times").fetchall()
-    pairs = {(actors[group], event) for group, _, event in events if actors[group] is not None}
-    assert found == sorted(
-        (actor, event, min(at for group, at, name in events if (actors[group], name) == (actor, event)))
-        for actor, event in pairs
-    )
+        left = iter(rows)
+        for batch in batches:
+            firsts.note(*map(list, zip(*islice(left, len(batch)), strict=True)))
+        numbers, by_actor = firsts.numbers(), list(firsts.by_actor(asked))
+    naive: dict[int, dict[int, int]] = defaultdict(dict)
+    for group, second, event in rows:
+        if (actor := actors[group]) is not None and event >= 0:
+            naive[actor][event] = min(second, naive[actor].get(event, second))
+    assert numbers == Counter(event for times in naive.values() for event in times)
+    expected = [
+        sorted((times[event], place) for place, event in enumerate(asked) if event in times)
+        for times in naive.values()
+    ]
+    assert sorted(by_actor) == sorted(filter(None, expected))

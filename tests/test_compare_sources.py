@@ -119,3 +119,54 @@ def test_a_limit_of_no_time_is_said(km: Command) -> None:
         km("compare", SAMPLES / "upgrades.csv", *FUNNEL, "--within", "10d", "--no-strategies").ended(0).out
     )
     assert "within 10 days of the first step" in shown
+
+
+@pytest.mark.parametrize("age", [-3600, 3600], ids=["just touched", "an hour ago"])
+def test_a_file_of_two_sources_counts_once(km: Command, sources: Path, age: int) -> None:
+    """A file that was touched a moment ago is not noted as read: the second source would read it again.
+
+    A time in the future stands for such a file, however slow the machine is.
+    """
+    log = sources.parent / "logs/web.csv"
+    os.utime(log, (log.stat().st_atime, log.stat().st_mtime - age))
+    sources.write_text(f'{BACKFILL}[[backfill]]\nname = "all"\nfiles = ["logs/*"]\n')
+    found = km("compare", *FUNNEL, "--json", "--config", sources).ended(0).summary
+    assert found["rows"]["read"] == 6
+    assert found["strategies"]["toggle"]["calls"] == 12
+
+
+OWN = (
+    '[[backfill.personas]]\nname = "user"\n[[backfill.personas]]\nname = "account"\nevents = ["Signed Up"]\n'
+)
+
+
+def test_events_lists_of_a_source_hold_for_its_rows(km: Command, sources: Path) -> None:
+    """The accounts of the source `web` only sign up; those of `app` do all steps."""
+    both = sources.read_text()
+    sources.write_text(both.replace(BACKFILL, BACKFILL + OWN))
+    found = km("compare", *FUNNEL, "--no-strategies", "--json", "--config", sources).ended(0).summary
+    account = found["personas"]["account"]
+    assert [step["reached"] for step in account["steps"]] == [2, 2]
+    assert account["in_force"] == {
+        "left_out": [],
+        "steps": [{"event": "Signed Up", "reached": 2}, {"event": "Upgraded", "reached": 1}],
+        "conversion": 0.5,
+    }
+    assert "in_force" not in found["personas"]["user"]
+    shown = km("compare", *FUNNEL, "--no-strategies", "--config", sources).ended(0).out
+    assert "The settings in force leave out some events of some sources for accounts." in " ".join(
+        shown.split()
+    )
+
+
+def test_a_step_that_no_source_lets_accounts_do_is_left_out(km: Command, sources: Path) -> None:
+    """The personas of km.toml itself hold for no row. Its strategy leaves out the step, too."""
+    own = OWN.replace("events", 'rename = "Account {event}"\nevents')
+    personas = '[[personas]]\nname = "user"\n[[personas]]\nname = "account"\n'
+    sources.write_text(personas + BACKFILL + own)
+    found = km("compare", *FUNNEL, "--json", "--config", sources).ended(0).summary
+    in_force = found["personas"]["account"]["in_force"]
+    assert in_force["left_out"] == ["Upgraded"]
+    held = found["strategies"]["km.toml"]["personas"]["account"]
+    assert held["left_out"] == ["Upgraded"]
+    assert held["steps"] == in_force["steps"] == [{"event": "Signed Up", "reached": 1}]

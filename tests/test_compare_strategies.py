@@ -12,6 +12,7 @@ from km_cli.cli.terminal.comparison import bar
 from km_cli.compare import words
 from km_cli.compare.counting import PersonaFunnel
 from km_cli.compare.funnel import counted
+from km_cli.compare.held import HeldPersona, HeldStrategy
 from km_cli.compare.months import Months, months_of
 from km_cli.compare.recommendation import Recommendation, recommend
 from tests.conftest import SAMPLES
@@ -92,8 +93,11 @@ def test_step_one_that_kissmetrics_drops_takes_the_funnel_with_it(km: Command) -
     late = [line(1000 + at, f"u{at % 5}", "7", "Signed Up") for at in range(1000)]
     found = compared(km, HEADER + "".join(early + late))
     held = found["strategies"]["toggle"]["personas"]
-    assert found["recommendation"]["certainty"] == "weak"
-    assert any("there is 0%, not 100%" in reason for reason in found["recommendation"]["reasons"])
+    advice = found["recommendation"]
+    assert (advice["count_by"], advice["strategy"], advice["km_toml"]) == ("user", "property", "")
+    assert advice["certainty"] == "weak"
+    assert any("there is 0%, not 100%" in reason for reason in advice["reasons"])
+    assert any("cannot show the funnel of accounts: count by user" in reason for reason in advice["reasons"])
     assert held["account"]["dropped"] == 1
     assert [step["reached"] for step in held["account"]["steps"]] == [1, 0, 0]
     assert held["user"]["dropped"] == 0
@@ -149,6 +153,64 @@ def persona(name: str, began: int, converted: int) -> PersonaFunnel:
 
 def advice(users: tuple[int, int], accounts: tuple[int, int]) -> Recommendation:
     return recommend((persona("user", *users), persona("account", *accounts)), {}, {}, {})
+
+
+def held(**dropped: tuple[int, int]) -> dict[str, HeldStrategy]:
+    """Personas whose events Kissmetrics drops, each with the numbers that are left of its two steps."""
+    personas = tuple(
+        HeldPersona(
+            name,
+            "main",
+            1,
+            9000,
+            0,
+            9000,
+            (),
+            counted(("Signed Up", "Upgraded"), reached),
+            moved=0,
+            dropped=1,
+        )
+        for name, reached in dropped.items()
+    )
+    return {"toggle": HeldStrategy("toggle", personas, (), 9000, 0, 0, Months())}
+
+
+@pytest.mark.parametrize(
+    ("users", "accounts", "left", "expected"),
+    [
+        pytest.param((5000, 1000), (800, 640), {"account": (800, 0)}, ("user", "property", "weak"), id="0%"),
+        pytest.param((5000, 9), (800, 300), {"account": (800, 250)}, ("user", "property", "weak"), id="far"),
+        pytest.param(
+            (5000, 9), (800, 300), {"account": (800, 298)}, ("account", "personas", "weak"), id="near"
+        ),
+        pytest.param(
+            (5000, 100), (800, 16), {"user": (5000, 0)}, ("account", "personas", "weak"), id="users are lost"
+        ),
+        pytest.param(
+            (5000, 100), (800, 640), {"user": (5000, 0), "account": (800, 0)}, ("", "", "weak"), id="both"
+        ),
+        pytest.param((0, 0), (800, 640), {"account": (800, 0)}, ("", "", "weak"), id="no users"),
+        pytest.param((5000, 100), (0, 0), {"user": (5000, 0)}, ("", "", "weak"), id="no accounts"),
+    ],
+)
+def test_no_funnel_is_recommended_that_kissmetrics_cannot_show(
+    users: tuple[int, int],
+    accounts: tuple[int, int],
+    left: dict[str, tuple[int, int]],
+    expected: tuple[str, str, str],
+) -> None:
+    """It drops so many events (D7) that the funnel would read 0%, or another share than that of the log."""
+    funnels = [
+        persona(name, *numbers)._replace(identities=numbers[0])
+        for name, numbers in (("user", users), ("account", accounts))
+    ]
+    found = recommend(funnels, {}, held(**left), {})
+    assert found[:3] == expected
+    assert bool(found.km_toml) == (found.count_by == "account")
+    for name in left:
+        assert any(f"the funnel of {name}s there is" in reason for reason in found.reasons)
+    if not found.count_by:
+        assert "compare again" in found.reasons[-1]
 
 
 def test_few_accounts_make_no_clear_recommendation() -> None:

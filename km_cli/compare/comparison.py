@@ -76,9 +76,9 @@ def compare(
     temporary table.
     """
     with _no_ledger(settings) as settings, _room_for_table():
-        found = _gathered(asked, settings, log, follower, environment)
+        found, rules = _gathered(asked, settings, log, follower, environment)
         strategies = tuple(
-            hold(name, settings, found.funnel, log, environment, follower.stage(name))
+            hold(name, settings, found.funnel, log, environment, follower.stage(name), rules)
             for name in _strategies(asked)
         )
     recommendation = recommend(
@@ -98,8 +98,8 @@ def _strategies(asked: Asked) -> tuple[str, ...]:
 
 def _gathered(
     asked: Asked, settings: Settings, log: Log, follower: Follower, environment: Environment
-) -> Comparison:
-    """Return the comparison but for its strategies."""
+) -> tuple[Comparison, Sequence[Sequence[Persona]]]:
+    """Return the comparison but for its strategies, and the rules of its rows (`Gathering`)."""
     tally, personas = Tally(), settings.personas
     with closing(Table([persona.name for persona in personas], keeps_firsts=asked.funnel is None)) as table:
         ledger = Ledger.overlay(settings.ledger)
@@ -114,10 +114,11 @@ def _gathered(
             propose(table, events.names), asked, list(events.seen.values()), tally
         )
         places = [funnel.places.get(fold_name(name), -1) for name in events.names]
-        may_do = [[_may_do(persona, step) for step in funnel.steps] for persona in personas]
-        counted = count(table, funnel, may_do, places, by=bool(asked.by))
+        rules = gathering.rules or [personas]
+        able = [[[_may_do(persona, step) for step in funnel.steps] for persona in rule] for rule in rules]
+        counted = count(table, funnel, able, places, by=bool(asked.by))
         steps, others = len(funnel.steps), range(1, len(personas))
-        return Comparison(
+        found = Comparison(
             funnel,
             asked.funnel is None,
             asked.by,
@@ -132,6 +133,7 @@ def _gathered(
             asked.plans,
             None,
         )
+        return found, rules
 
 
 def _proposed(steps: Sequence[str], asked: Asked, seen: Sequence[str], tally: Tally) -> Funnel:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from km_cli.compare.funnel import CountedFunnel, Funnel, Walk, counted, walks
-from km_cli.compare.table import Table
+from km_cli.compare.table import Table, coded, rule_of
 
 _MOST_WAITING = 20_000
 _MOST_GROUPS = 10
 
 OTHERS = None
 """Stands for the value of all groups that are not listed."""
+
+
+Able = Sequence[Sequence[bool]]
+"""A rule: for each persona, which steps it may do."""
 
 
 class Group(NamedTuple):
@@ -30,7 +34,8 @@ class PersonaFunnel(NamedTuple):
     """The funnel of one persona. `identities` is how many of it the log names, whatever they did.
 
     `left_out` are the steps that the persona may not do under the settings in force, and `in_force` is the
-    funnel without them. `groups` are those of --by, the largest first.
+    funnel without them, and without events that the settings of some sources leave out. `groups` are those
+    of --by, the largest first.
     """
 
     persona: str
@@ -57,16 +62,18 @@ class _Reached:
 
 
 def count(
-    table: Table, funnel: Funnel, may_do: Sequence[Sequence[bool]], places: Sequence[int], *, by: bool = False
+    table: Table, funnel: Funnel, rules: Sequence[Able], places: Sequence[int], *, by: bool = False
 ) -> tuple[PersonaFunnel, ...]:
     """Count the funnel for each persona of a table that is finished.
 
-    `may_do` says, for each persona, which steps it may do. `places` is the step of each event, -1 for none.
-    The walks are kept in the table, for the questions that follow.
+    `rules` are those of the events in the table. `places` is the step of each event, -1 for none. The walks
+    are kept in the table, for the questions that follow.
     """
     steps, width = len(funnel.steps), len(table.personas)
     reached = _Reached(width)
-    _keep(table, _seen(walks(table.rows(places), funnel.within), reached), width, steps)
+    wanted = [(event, place) for event, place in enumerate(places) if place >= 0]
+    all_steps = {coded(event, rule): place for rule in range(len(rules)) for event, place in wanted}
+    _keep(table, _seen(walks(table.rows(all_steps), funnel.within), reached), width, steps)
     found = []
     for place, persona in enumerate(table.personas):
         spans = [_quantiles(table, _key(place, step, steps)) for step in range(steps)]
@@ -76,26 +83,31 @@ def count(
         groups = _groups(table, place, steps) if by else ()
         found.append(PersonaFunnel(persona, table.identities(place), whole, groups=groups))
     return tuple(
-        one if all(able) else _with_force(table, one, funnel, able, places)
-        for one, able in zip(found, may_do, strict=True)
+        one if all(all(able[at]) for able in rules) else _with_force(table, one, funnel, rules, all_steps)
+        for at, one in enumerate(found)
     )
 
 
 def _with_force(
-    table: Table, one: PersonaFunnel, funnel: Funnel, able: Sequence[bool], places: Sequence[int]
+    table: Table, one: PersonaFunnel, funnel: Funnel, rules: Sequence[Able], all_steps: Mapping[int, int]
 ) -> PersonaFunnel:
-    """Add the funnel that the settings in force leave: without the steps that the persona may not do."""
-    kept = [step for step, may in enumerate(able) if may]
-    left_out = tuple(step for step, may in zip(funnel.steps, able, strict=True) if not may)
+    """Add the funnel that the settings in force leave: without the events that the persona may not do.
+
+    A step is left out if no rule lets the persona do it.
+    """
+    at = table.personas.index(one.persona)
+    kept = [place for place in range(len(funnel.steps)) if any(able[at][place] for able in rules)]
+    left_out = tuple(step for place, step in enumerate(funnel.steps) if place not in kept)
     if not kept:
         return one._replace(left_out=left_out, in_force=CountedFunnel((), None))
-    again = [kept.index(place) if place in kept else -1 for place in places]
+    again = {
+        event: kept.index(place) for event, place in all_steps.items() if rules[rule_of(event)][at][place]
+    }
     reached = _Reached(len(table.personas))
     for walk in walks(table.rows(again), funnel.within):
         reached.see(walk)
-    place = table.personas.index(one.persona)
     events = [funnel.steps[step] for step in kept]
-    return one._replace(left_out=left_out, in_force=counted(events, reached.reached(place, len(kept))))
+    return one._replace(left_out=left_out, in_force=counted(events, reached.reached(at, len(kept))))
 
 
 def _seen(all_walks: Iterator[Walk], reached: _Reached) -> Iterator[Walk]:

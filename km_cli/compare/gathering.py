@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from operator import itemgetter
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
+from km_cli.compare.event_names import EventNames
 from km_cli.compare.funnel import Funnel
 from km_cli.compare.table import Table
 from km_cli.config.settings import Settings
@@ -16,7 +17,7 @@ from km_cli.inputs import Item, Opened, Source, open_reader
 from km_cli.kissmetrics import fold_name
 from km_cli.ledger import Ledger
 from km_cli.mapping import Columns, LeftOut, Mapper
-from km_cli.model import NANOSECONDS, Event, Gap, Reject, Row
+from km_cli.model import NANOSECONDS, Event, Gap, Persona, Reject, Row
 from km_cli.run.batch import Mapped
 from km_cli.run.cursor import HeldBack
 from km_cli.run.doubts import doubts
@@ -24,9 +25,6 @@ from km_cli.run.first_rows import judge, preview
 from km_cli.run.opening import Openings
 from km_cli.run.tally import Tally
 from km_cli.run.unseen import note_unseen, seen_under
-
-_MOST_NAMES = 65_535
-"""Names of events that are told apart: more than a product of Kissmetrics can have (D8)."""
 
 _MOST_PROPERTIES = 200
 _MOST_WAITING = 1000
@@ -39,7 +37,6 @@ MOST_LOGS = 20
 _STEP_ONE = 0
 """The number of step one. A log without a funnel has no event of this number."""
 
-_NOT_WANTED = -1
 _NEVER = 1 << 62
 
 
@@ -82,45 +79,6 @@ class LogRead(NamedTuple):
     span: Span
 
 
-class EventNames:
-    """The numbers of events. With a funnel they are the places of its steps, and others have none."""
-
-    def __init__(self, funnel: Funnel | None) -> None:
-        self._is_open = funnel is None
-        self._numbers: dict[str, int] = {} if funnel is None else funnel.places
-        self.names: list[str] = [""] if funnel is None else list(funnel.steps)
-        self._known: dict[str, int] = {}
-        self.seen: dict[str, str] = {}
-        """The names of events that rows have, by the name that Kissmetrics knows each by.
-
-        Of several spellings it is the first by alphabet: the order of the rows does not matter.
-        """
-
-    def numbers_of(self, names: Sequence[str]) -> Sequence[int]:
-        """Return the number of each event, -1 if it is not wanted."""
-        found = list(map(self._known.get, names))
-        return [self.number(name) for name in names] if None in found else cast("list[int]", found)
-
-    def number(self, name: str) -> int:
-        """Return the number of an event, -1 if it is not wanted."""
-        found = self._known.get(name)
-        return self._new_number(name) if found is None else found
-
-    def _new_number(self, name: str) -> int:
-        folded, spelled = fold_name(name), name.strip()
-        if folded in self.seen or len(self.seen) < _MOST_NAMES:
-            spelled = self.seen[folded] = min(spelled, self.seen.get(folded, spelled))
-        found = self._numbers.get(folded, _NOT_WANTED)
-        if self._is_open and found != _NOT_WANTED:
-            self.names[found] = spelled
-        elif self._is_open and len(self.names) < _MOST_NAMES:
-            found = self._numbers[folded] = len(self.names)
-            self.names.append(spelled)
-        if len(self._known) < _MOST_NAMES:
-            self._known[name] = found
-        return found
-
-
 class _Waiting(NamedTuple):
     """Events that wait to be written: the names of the group, the event, the moment in ns."""
 
@@ -154,6 +112,9 @@ class Gathering:
         self._now = now
         self._left = settings.limit
         self._sees_all = True
+        self._taken: set[tuple[int, int, str]] = set()
+        self.rules: list[tuple[Persona, ...]] = []
+        """Personas whose events are limited in different ways: a source may have events lists of its own."""
         self.events = EventNames(funnel)
         self._by = fold_name(by)
         self._first, self._last = _NEVER, 0
@@ -172,6 +133,8 @@ class Gathering:
 
     def _begin(self, settings: Settings) -> None:
         self._seen = seen_under(settings)
+        self._asked = settings.asked_of_files
+        self._rule = tuple(map(_rule_of, settings.personas))
         self._openings = Openings(settings, self._ledger, self._seen, self._tally, self._now, lambda: None)
 
     @property
@@ -203,11 +166,23 @@ class Gathering:
 
         `may_grow`, if given, is asked at the end: a last record that may still grow is left out.
         """
+        if self._was_taken(opened.source):
+            return True
         opened.source.verify(lambda: None)
         try:
             return opened.empty or (self._take(opened, may_grow) and not self.is_full)
         finally:
             self._tally.add_normalised(opened.normalised)
+
+    def _was_taken(self, source: Source) -> bool:
+        """Tell whether a file was taken before under these settings: two sources may have it."""
+        if source.stamp is None:
+            return False
+        file = source.stamp.device, source.stamp.inode, self._asked
+        if file in self._taken:
+            return True
+        self._taken.add(file)
+        return False
 
     def pass_over(self) -> None:
         """Note that not all rows of the sources are seen, so that no event can be called absent."""
@@ -288,7 +263,10 @@ class Gathering:
         """Write the events that wait into the table."""
         if not waiting.names:
             return
-        self._table.take(waiting.groups, waiting.moments, self.events.numbers_of(waiting.names))
+        if self._rule not in self.rules:
+            self.rules.append(self._rule)
+        numbers, rule = self.events.numbers_of(waiting.names), self.rules.index(self._rule)
+        self._table.take(waiting.groups, waiting.moments, numbers, rule)
         self._first = min(self._first, min(waiting.moments) // NANOSECONDS)
         self._last = max(self._last, max(waiting.moments) // NANOSECONDS)
         self._tally.rows.sent += len(waiting.names)
@@ -333,3 +311,14 @@ class Gathering:
         if not self._has_values and len(self.properties) < _MOST_PROPERTIES:
             self.properties.update((name, None) for name, _ in pairs)
         return ""
+
+
+def _rule_of(persona: Persona) -> Persona:
+    """Return a persona with nothing but the events that it does, and their names."""
+    return Persona(
+        persona.name,
+        persona.site,
+        events=persona.events,
+        rename=persona.rename,
+        excepted=persona.excepted,
+    )

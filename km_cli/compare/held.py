@@ -30,6 +30,9 @@ from km_cli.strategies import STRATEGIES, event_naming
 IN_FORCE = "km.toml"
 """The name of the personas that km.toml describes, beside those of the strategies."""
 
+StepNames = Sequence[tuple[str, ...]]
+"""The names under which a persona's steps are recorded; none for a step that the persona does not do."""
+
 _FIRST, _SECOND = "main", "accounts"
 _MOST_WAITING = 1000
 
@@ -82,12 +85,12 @@ class HeldStrategy(NamedTuple):
 class _Recorder(Observer):
     """Keeps the planned records of a dry run: the steps in a table, and counts of all."""
 
-    def __init__(self, table: Table, names: Sequence[Sequence[str]], follow: Callable[[int], None]) -> None:
-        """`names` has the names of the steps for each persona, "" for a step that it does not do."""
+    def __init__(self, table: Table, names: Sequence[StepNames], follow: Callable[[int], None]) -> None:
+        """`names` are those of the steps for each persona."""
         self.table = table
         self.names = names
         self._steps = {
-            persona: {fold_name(new): place for place, new in enumerate(own) if new}
+            persona: {fold_name(new): place for place, news in enumerate(own) for new in news}
             for persona, own in zip(table.personas, names, strict=True)
         }
         self._places = {persona: place for place, persona in enumerate(table.personas)}
@@ -166,9 +169,11 @@ def hold(
     log: Log,
     environment: Environment,
     follow: Callable[[int], None],
+    rules: Sequence[Sequence[Persona]] = (),
 ) -> HeldStrategy:
     """Return what a strategy would leave in Kissmetrics of all rows, whatever was sent before.
 
+    `rules` are the personas in force for the rows of the log, if those of its sources differ.
     `settings` name a ledger that does not exist. `follow` is told how many rows are planned. Raises KmError
     if the strategy cannot be rehearsed.
     """
@@ -178,7 +183,9 @@ def hold(
 
     settings = change(settings)
     people = settings.people
-    names = [[_naming(persona, step) for step in funnel.steps] for persona in people.personas]
+    if name != IN_FORCE or not rules:
+        rules = [people.personas]
+    names = [_step_names([rule[at] for rule in rules], funnel) for at in range(len(people.personas))]
     with closing(Table([persona.name for persona in people.personas])) as table:
         recorder = _Recorder(table, names, follow)
 
@@ -193,6 +200,12 @@ def hold(
         return _held(name, people, recorder, rehearsed, funnel)
 
 
+def _step_names(personas: Sequence[Persona], funnel: Funnel) -> StepNames:
+    """Return the names of the steps of one persona, under each rule."""
+    found = [dict.fromkeys(_naming(persona, step) for persona in personas) for step in funnel.steps]
+    return [tuple(filter(None, names)) for names in found]
+
+
 def _naming(persona: Persona, step: str) -> str:
     """Return the name under which a persona's step is recorded, "" if the persona does not do it."""
     naming = event_naming(persona)
@@ -204,8 +217,8 @@ def _held(
 ) -> HeldStrategy:
     table, names, tally = recorder.table, recorder.names, rehearsed.tally
     dropped = table.keep_last(MOST_INSTANCES)
-    may_do = [[bool(new) for new in own] for own in names]
-    funnels = count(table, funnel, may_do, range(len(funnel.steps)))
+    may_do = [[bool(news) for news in own] for own in names]
+    funnels = count(table, funnel, [may_do], range(len(funnel.steps)))
     personas = []
     for place, (persona, one) in enumerate(zip(people.personas, funnels, strict=True)):
         if persona.is_recorded:
@@ -226,14 +239,14 @@ def _held(
 
 
 def _reports(
-    people: People, funnel: Funnel, funnels: Sequence[CountedFunnel], names: Sequence[Sequence[str]]
+    people: People, funnel: Funnel, funnels: Sequence[CountedFunnel], names: Sequence[StepNames]
 ) -> Iterator[Report]:
     """Yield the report on the funnel in each site in which several personas do its first step."""
     folded = list(map(fold_name, funnel.steps))
     for site in people.sites:
         reached, who = [0] * len(folded), []
         for persona, one, own in zip(people.personas, funnels, names, strict=True):
-            shown = [fold_name(new) == step for new, step in zip(own, folded, strict=True)]
+            shown = [step in map(fold_name, news) for news, step in zip(own, folded, strict=True)]
             if persona.site != site.name or not shown[0]:
                 continue
             who.append(persona.name)

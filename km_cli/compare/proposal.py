@@ -10,12 +10,12 @@ not follow each other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import combinations, groupby, islice
-from operator import itemgetter
+from collections.abc import Iterable, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
-from km_cli.compare.table import Table
+from km_cli.compare.first_times import FirstTimes
+from km_cli.compare.table import EVENT_BITS, Table
 
 _MOST_EVENTS = 40
 """Events that are looked at: those that most people do."""
@@ -23,16 +23,35 @@ _MOST_EVENTS = 40
 _MOST_FIRSTS = 12
 """Events of one person that are compared with each other: its first ones."""
 
+_MOST_ALIKE = 10_000
+"""Orders of events that are counted before they are added."""
+
 _MOST_STEPS = 4
 _LEAST_SHARE = 0.02
 """A step that fewer of those who begin reach is too rare to be proposed."""
 
 
 class _Orders(NamedTuple):
-    """How many people begin with each event, and how many do one event before another."""
+    """How many people begin with each event, and how many do one event before another.
+
+    Events are places among the candidates.
+    """
 
     begins: Counter[int]
     before: Counter[tuple[int, int]]
+
+    def add(self, times: Sequence[tuple[int, int]]) -> None:
+        """Add the events of one person, each with its second, sorted."""
+        begin = times[0][0]
+        self.begins.update(event for second, event in times if second == begin)
+        self.before.update((one, other) for (at, one), (then, other) in combinations(times, 2) if at < then)
+
+    def add_alike(self, alike: Counter[tuple[int, ...]]) -> None:
+        """Add people who do the same events in the same order, each event in a second of its own."""
+        for events, people in alike.items():
+            self.begins[events[0]] += people
+            for pair in combinations(events, 2):
+                self.before[pair] += people
 
 
 def propose(table: Table, names: list[str]) -> tuple[str, ...]:
@@ -43,7 +62,10 @@ def propose(table: Table, names: list[str]) -> tuple[str, ...]:
 
     The numbers of events depend on the order of the rows, the names do not: so all ties go by name.
     """
-    orders = _orders(table, names)
+    assert table.firsts is not None
+    candidates = _candidates(table, table.firsts, names)
+    orders = _orders(table.firsts.by_actor(candidates))
+    names = [names[event] for event in candidates]
     if not orders.begins:
         return ()
     steps = [min(orders.begins, key=lambda event: (-orders.begins[event], names[event]))]
@@ -64,30 +86,28 @@ def propose(table: Table, names: list[str]) -> tuple[str, ...]:
     return tuple(names[event] for event in steps)
 
 
-def _orders(table: Table, names: Sequence[str]) -> _Orders:
+def _candidates(table: Table, firsts: FirstTimes, names: Sequence[str]) -> list[int]:
+    """Return the numbers of the events that can be steps, those that most actors do first."""
+    numbers = firsts.numbers()
+    ranked = sorted(numbers, key=lambda event: (-numbers[event], names[event]))
+    return _shared(table, ranked[:_MOST_EVENTS])
+
+
+def _orders(by_actor: Iterable[Sequence[tuple[int, int]]]) -> _Orders:
+    """Return the orders in which actors do events. Most do them in an order that others have, too."""
     orders = _Orders(Counter(), Counter())
-    for _, rows in groupby(_firsts(table, names), key=itemgetter(0)):
-        times = [(second, event) for _, second, event in islice(rows, _MOST_FIRSTS)]
-        begin = times[0][0]
-        orders.begins.update(event for second, event in times if second == begin)
-        orders.before.update((one, other) for (at, one), (then, other) in combinations(times, 2) if at < then)
+    alike: Counter[tuple[int, ...]] = Counter()
+    for times in by_actor:
+        seconds, events = zip(*times[:_MOST_FIRSTS], strict=True)
+        if len(set(seconds)) < len(seconds):
+            orders.add(times[:_MOST_FIRSTS])
+            continue
+        alike[events] += 1
+        if len(alike) > _MOST_ALIKE:
+            orders.add_alike(alike)
+            alike.clear()
+    orders.add_alike(alike)
     return orders
-
-
-def _firsts(table: Table, names: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-    """Yield (actor, second, event) for the first time of each event that many actors do, in order."""
-    database = table.database
-    numbers = database.execute("SELECT event, count(*) FROM first_times GROUP BY event")
-    ranked = sorted(numbers, key=lambda one: (-one[1], names[one[0]]))
-    candidates = _shared(table, [event for event, _ in ranked[:_MOST_EVENTS]])
-    database.execute("CREATE TEMP TABLE candidates (event INTEGER PRIMARY KEY, rank INTEGER)")
-    database.executemany(
-        "INSERT INTO candidates VALUES (?, ?)", ((one, at) for at, one in enumerate(candidates))
-    )
-    yield from database.execute(
-        "SELECT identity, second, event FROM first_times CROSS JOIN candidates USING (event)"
-        " ORDER BY identity, second, rank"
-    )
 
 
 def _shared(table: Table, candidates: list[int]) -> list[int]:
@@ -95,7 +115,11 @@ def _shared(table: Table, candidates: list[int]) -> list[int]:
     database, width = table.database, len(table.personas)
     present = [place for place in range(1, width) if table.identities(place)]
     # A search ends at the first row that it finds: for most events that is one of the first rows.
-    rows = "SELECT 1 FROM done CROSS JOIN groups USING (party) WHERE event = ? AND identity % ? = ? LIMIT 1"
+    event_of_row = f"event & {(1 << EVENT_BITS) - 1}"
+    rows = (
+        f"SELECT 1 FROM done CROSS JOIN groups USING (party) WHERE {event_of_row} = ? AND identity % ? = ?"
+        " LIMIT 1"
+    )
     shared = [
         event
         for event in candidates

@@ -10,6 +10,7 @@ from km_cli.compare.counting import PersonaFunnel
 from km_cli.compare.differences import Differences
 from km_cli.compare.funnel import CountedFunnel
 from km_cli.compare.held import IN_FORCE, HeldStrategy
+from km_cli.compare.retention import ALIKE, is_lost, lost_reasons, none_kept, only_kept
 from km_cli.compare.words import converting, many, percent, plural
 from km_cli.rules.identities import DOUBTFUL
 from km_cli.toml_text import quoted
@@ -18,9 +19,6 @@ PERSONAS = "personas"
 """The recommendation that accounts do only the events of the funnel, under names of their own."""
 
 PROPERTY = "property"
-
-_ALIKE = 0.05
-"""Shares that differ by less than this say the same."""
 
 _BROAD = 0.2
 """If a true share may lie in an interval broader than this, two shares that are alike say little."""
@@ -35,8 +33,9 @@ _LINE = 76
 class Recommendation(NamedTuple):
     """What to count by: the name of a persona, "" if the log does not say; and the strategy for it.
 
-    `certainty` is `clear` or `weak`: weak if chance alone could explain the difference, if Kissmetrics
-    would not keep it, or if an account may be none. `km_toml` has the personas that the strategy needs, ""
+    No persona is recommended whose funnel Kissmetrics could not show (D7). `certainty` is `clear` or `weak`:
+    weak if chance alone could explain the difference, if Kissmetrics would not keep it, or if an account may
+    be none. `km_toml` has the personas that the strategy needs, ""
     for none.
     """
 
@@ -58,11 +57,15 @@ def recommend(
     others = [one for one in others if one.identities]
     if not others:
         reason = f"The log names no identity but the {actor.persona}'s, so there is nothing to choose."
-        return Recommendation(actor.persona, PROPERTY, "clear", (reason,))
+        return _not_kept((reason,), (actor,), strategies) or Recommendation(
+            actor.persona, PROPERTY, "clear", (reason,)
+        )
     other = max(others, key=lambda one: (one.funnel.began, -funnels.index(one)))
     if not actor.identities:
         reason = f"The log names no {actor.persona}: only {plural(other.persona)} can be counted."
-        return Recommendation(other.persona, PERSONAS, "clear", (reason,), km_toml(actor, other, columns))
+        return _not_kept((reason,), (other,), strategies) or Recommendation(
+            other.persona, PERSONAS, "clear", (reason,), km_toml(actor, other, columns)
+        )
     if actor.funnel.conversion is None or other.funnel.conversion is None:
         return Recommendation("", "", "weak", tuple(_not_begun(actor, other)))
     return _by_shares(actor, other, differences.get(other.persona), strategies, columns)
@@ -91,7 +94,13 @@ def _by_shares(
         f"{many(other.funnel.began, other.persona)} get from the first step to the last."
     )
     unsure = tuple(_placeholders(differs))
-    if abs(mine - theirs) < _ALIKE:
+    if nothing := _not_kept((both,), (other, actor), strategies):
+        return nothing
+    if is_lost(other, strategies):
+        why_not = (*lost_reasons(other, strategies), only_kept(actor, other))
+        reasons = (both, *why_not, *_cost_of_property(strategies), *unsure)
+        return Recommendation(actor.persona, PROPERTY, "weak", reasons)
+    if abs(mine - theirs) < ALIKE and not is_lost(actor, strategies):
         is_weak = max(_width(actor.funnel), _width(other.funnel)) > _BROAD
         doubt = (*unsure, *(_doubt(actor, other, "hide a difference") if is_weak else ()))
         reasons = (both, "Both ways of counting say the same here.", *_cost_of_property(strategies), *doubt)
@@ -99,11 +108,22 @@ def _by_shares(
         return Recommendation(actor.persona, PROPERTY, certainty, reasons)
     is_weak = _overlap(_interval(actor.funnel), _interval(other.funnel))
     doubt = (*unsure, *(_doubt(actor, other, "explain the difference") if is_weak else ()))
-    lost = tuple(_retention(other, strategies))
+    changed = (other, actor) if is_lost(actor, strategies) else (other,)
+    lost = [reason for one in changed for reason in lost_reasons(one, strategies)]
     why = (*_why(actor, other, differs), *_reports(strategies), *_cost_of_accounts(other, strategies))
     snippet = "" if _is_in_force(other, strategies) else km_toml(actor, other, columns)
     certainty = _certainty(is_weak=is_weak or bool(lost or unsure))
     return Recommendation(other.persona, PERSONAS, certainty, (both, *why, *lost, *doubt), snippet)
+
+
+def _not_kept(
+    reasons: tuple[str, ...], funnels: Sequence[PersonaFunnel], strategies: Mapping[str, HeldStrategy]
+) -> Recommendation | None:
+    """Return no recommendation, with the reasons, if Kissmetrics could show none of these funnels (D7)."""
+    if not all(is_lost(one, strategies) for one in funnels):
+        return None
+    lost = [reason for one in funnels for reason in lost_reasons(one, strategies)]
+    return Recommendation("", "", "weak", (*reasons, *lost, none_kept(funnels[0])))
 
 
 def _placeholders(differs: Differences | None) -> Iterator[str]:
@@ -150,18 +170,6 @@ def _reports(strategies: Mapping[str, HeldStrategy]) -> Iterator[str]:
         )
 
 
-def _retention(other: PersonaFunnel, strategies: Mapping[str, HeldStrategy]) -> Iterator[str]:
-    """Yield what is left of the funnel in Kissmetrics, if it drops so many events that the funnel changes."""
-    held = strategies.get("toggle")
-    found = next((one for one in held.personas if one.persona == other.persona), None) if held else None
-    if found and found.dropped and found.funnel.conversion != other.funnel.conversion:
-        yield (
-            f"Kissmetrics keeps the last 1,000 of each event of one {other.persona} (D7), so the funnel of "
-            f"{plural(other.persona)} there is {percent(found.funnel.conversion)}, not "
-            f"{percent(other.funnel.conversion)}."
-        )
-
-
 def _cost_of_property(strategies: Mapping[str, HeldStrategy]) -> Iterator[str]:
     held, toggle = strategies.get(PROPERTY), strategies.get("toggle")
     if held and toggle:
@@ -185,7 +193,7 @@ def _cost_of_accounts(other: PersonaFunnel, strategies: Mapping[str, HeldStrateg
 def _is_in_force(other: PersonaFunnel, strategies: Mapping[str, HeldStrategy]) -> bool:
     """Tell whether km.toml has such personas already: the funnel is whole, and no report mixes it."""
     held = strategies.get(IN_FORCE)
-    return bool(held and not other.left_out and not held.reports)
+    return bool(held and other.in_force is None and not held.reports)
 
 
 def _doubt(actor: PersonaFunnel, other: PersonaFunnel, could: str) -> Iterator[str]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, compress
 from typing import Any
 
 from km_cli.compare.first_times import FirstTimes
@@ -21,6 +21,9 @@ from km_cli.model import NANOSECONDS
 
 _MOST_IDENTITIES = 1_000_000
 _MOST_GROUPS = 500_000
+EVENT_BITS = 17
+"""Bits for the number of an event, which is below 100,000 (`event_names`). Its rule is in the bits above."""
+
 MOST_WAITING = 20_000
 """Rows that wait in memory before they are written together."""
 
@@ -30,6 +33,7 @@ _IN_ONE_STATEMENT = 300
 A statement has at most 999 values before SQLite 3.32.
 """
 
+_VALUES = 3 * _IN_ONE_STATEMENT
 _INSERT_DONE = "INSERT INTO done VALUES " + ", ".join(["(?, ?, ?)"] * _IN_ONE_STATEMENT)
 
 _TABLES = """
@@ -49,10 +53,20 @@ CREATE TABLE times (place INTEGER, seconds INTEGER);
 """
 
 
+def coded(event: int, rule: int) -> int:
+    """Return an event in the table: its number, and that of the rule that says which personas may do it."""
+    return rule << EVENT_BITS | event
+
+
+def rule_of(event: int) -> int:
+    """Return the number of the rule of an event in the table."""
+    return event >> EVENT_BITS
+
+
 class Table:
     """The rows of a log. `personas` are the names of the personas, the actor first.
 
-    With `keeps_firsts` the table `first_times` is kept as well, by which a funnel is proposed.
+    With `keeps_firsts` the first times of events are kept as well, by which a funnel is proposed.
 
     An identity is a number from which its persona can be told: identity modulo the number of personas is the
     place of the persona.
@@ -70,10 +84,10 @@ class Table:
         self._names: list[tuple[int, int, str]] = []
         self._members: list[tuple[int, int]] = []
         self._next_group = 0
-        self._done: list[tuple[int, int, int]] = []
+        self._done: list[int] = []
         self._values: list[tuple[int, int, str]] = []
         self._pairs: list[tuple[int, int]] = []
-        self._firsts = FirstTimes(self.database) if keeps_firsts else None
+        self.firsts = FirstTimes(self.database) if keeps_firsts else None
 
     def close(self) -> None:
         """Remove the table."""
@@ -124,39 +138,45 @@ class Table:
         number = self._next_group
         self._next_group += 1
         self._members += [(number, identity) for identity in found]
-        if self._firsts is not None:
-            self._firsts.add_group(found[0] if names[0] else None)
+        if self.firsts is not None:
+            self.firsts.add_group(found[0] if names[0] else None)
         if names[0]:
             self._pairs += [(found[0], other) for other in found[1:]]
         if len(self._members) >= MOST_WAITING:
             self._write_groups()
         return self._groups.remember(names, number)
 
-    def take(self, groups: Sequence[tuple[str, ...]], moments: Sequence[int], events: Sequence[int]) -> None:
+    def take(
+        self,
+        groups: Sequence[tuple[str, ...]],
+        moments: Sequence[int],
+        events: Sequence[int],
+        rule: int = 0,
+    ) -> None:
         """Write events: the names of each group, the moment in ns, and the number of the event, -1 for none.
+
+        `rule` is the number of the rule that says which personas may do these events.
 
         This runs for every row of a log, so it takes many rows at once and leaves the loops to C.
         """
         numbers: list[Any] = list(map(self._groups.get, groups))
         if None in numbers:
             numbers = list(map(self.group, groups))
-        done = [
-            (group, moment // NANOSECONDS, event)
-            for group, moment, event in zip(numbers, moments, events, strict=True)
-            if event >= 0
-        ]
-        if self._firsts is not None:
-            self._firsts.note(done)
-        self._done += done
+        seconds = [moment // NANOSECONDS for moment in moments]
+        if self.firsts is not None and seconds:
+            self.firsts.note(numbers, seconds, events)
+        if rule:
+            events = [coded(event, rule) if event >= 0 else event for event in events]
+        rows = zip(numbers, seconds, events, strict=True)
+        self._done += chain.from_iterable(compress(rows, [event >= 0 for event in events]))
         self._write_done()
 
     def _write_done(self) -> None:
         """Write the events that wait, but for those that do not fill a statement."""
         done = self._done
-        whole = len(done) - len(done) % _IN_ONE_STATEMENT
-        for at in range(0, whole, _IN_ONE_STATEMENT):
-            values = list(chain.from_iterable(done[at : at + _IN_ONE_STATEMENT]))
-            self.database.execute(_INSERT_DONE, values)
+        whole = len(done) - len(done) % _VALUES
+        for at in range(0, whole, _VALUES):
+            self.database.execute(_INSERT_DONE, done[at : at + _VALUES])
         del done[:whole]
 
     def take_value(self, names: tuple[str, ...], moment: int, value: str) -> None:
@@ -184,9 +204,11 @@ class Table:
         self._write_names()
         self._write_groups()
         self._write_values()
-        self._many("INSERT INTO done VALUES (?, ?, ?)", self._done)
-        if self._firsts is not None:
-            self._firsts.write()
+        values = iter(self._done)
+        self.database.executemany(
+            "INSERT INTO done VALUES (?, ?, ?)", zip(values, values, values, strict=True)
+        )
+        self._done.clear()
         self.database.execute("INSERT INTO belongs SELECT DISTINCT other, actor FROM pairs ORDER BY 1, 2")
         self.database.execute("DELETE FROM pairs")
 
@@ -194,11 +216,10 @@ class Table:
         """Return how many identities a persona has."""
         return self._next[place] // len(self.personas)
 
-    def rows(self, places: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-        """Yield (identity, second, place of the step), sorted. `places` has the step of each event or -1."""
+    def rows(self, places: Mapping[int, int]) -> Iterator[tuple[int, int, int]]:
+        """Yield (identity, second, place of the step), sorted. `places` has the step of each coded event."""
         self.database.execute("CREATE TEMP TABLE steps (event INTEGER PRIMARY KEY, place INTEGER)")
-        wanted = [(event, place) for event, place in enumerate(places) if place >= 0]
-        self.database.executemany("INSERT INTO steps VALUES (?, ?)", wanted)
+        self.database.executemany("INSERT INTO steps VALUES (?, ?)", places.items())
         try:
             yield from self.database.execute(
                 "SELECT identity, second, place FROM done CROSS JOIN steps USING (event)"

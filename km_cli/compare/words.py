@@ -66,10 +66,13 @@ def headline(one: PersonaFunnel) -> str:
 
 
 def in_force(one: PersonaFunnel) -> str:
-    """Return the funnel that km.toml or the strategy in force leaves, "" if it leaves all of it."""
+    """Return the funnel that km.toml or the strategy in force leaves, "" if it leaves all of it.
+
+    A source may leave out events that others do not: then no step is left out as a whole.
+    """
     if one.in_force is None:
         return ""
-    left_out = ", ".join(f'"{step}"' for step in one.left_out)
+    left_out = ", ".join(f'"{step}"' for step in one.left_out) or "some events of some sources"
     if not one.in_force.steps:
         return f"The settings in force record none of these events for {plural(one.persona)}."
     kept = " → ".join(f'"{step.event}" {step.reached:,}' for step in one.in_force.steps)

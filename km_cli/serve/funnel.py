@@ -33,7 +33,7 @@ def funnel_of_store(store: Path, personas: Personas, steps: Sequence[str], withi
         with closing(Table(names)) as table:
             _fill(table, looker, funnel, {one.number: name for one, name in zip(people, found, strict=True)})
             may_do = [[True] * len(funnel.steps) for _ in names]
-            counted = count(table, funnel, may_do, range(len(funnel.steps)))
+            counted = count(table, funnel, [may_do], range(len(funnel.steps)))
     return _object(funnel, {one.persona: persona_object(one, "") for one in counted})
 
 
