@@ -56,9 +56,9 @@ def export_lines(found: Verified, *, is_long: bool, details: str) -> Iterator[st
 
 
 def _outcomes(found: Verified) -> Iterator[tuple[str | int, ...]]:
-    yield found.found, "found"
-    yield found.absent, "absent"
-    yield found.other_person, "under another person"
+    yield found.found, "found", ""
+    yield found.absent, "absent", ""
+    yield found.other_person, "under another person", ""
     for outcome, text in _REASONS.items():
         if calls := found.outcomes.get(outcome):
             yield (
@@ -69,7 +69,7 @@ def _outcomes(found: Verified) -> Iterator[tuple[str | int, ...]]:
 
 
 def _aliases(found: Verified) -> Iterator[tuple[str | int, ...]]:
-    yield found.aliases.found, "found"
+    yield found.aliases.found, "found", ""
     if found.aliases.not_shown:
         yield found.aliases.not_shown, "not shown", "an alias has no time, so it may lie outside the export"
     if found.aliases.unknown:

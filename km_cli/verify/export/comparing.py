@@ -49,12 +49,12 @@ def compare_second(expected: ExpectedSecond, held: HeldSecond) -> Compared:
         is_there = call.event in events if call.event != NO_EVENT else values.has(call.pairs)
         (found if is_there else absent).append(call)
     sent = {call.event for call in calls}
-    unknown = [
-        record
-        for record in held.records
+    unknown = {
+        (record.event, record.pairs): record  # Older exports have duplicates; they are one (D1).
+        for record in reversed(held.records)
         if (record.event not in sent if record.event != NO_EVENT else not values.explains(record.pairs))
-    ]
-    return Compared(second, person, persona, tuple(found), tuple(absent), tuple(unknown))
+    }
+    return Compared(second, person, persona, tuple(found), tuple(absent), tuple(reversed(unknown.values())))
 
 
 class _Values:
