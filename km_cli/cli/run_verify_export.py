@@ -44,11 +44,13 @@ def run_verify_export(context: click.Context) -> int:
     except KeyboardInterrupt:
         complain("interrupted: the comparison is not complete", "run the same command again")
         return Exit.INTERRUPTED
+    code = Exit.OK if found.is_complete else Exit.REJECTED
     if flags["as_json"]:
-        put(json.dumps({"export": export_object(found)}))
-    else:
+        top = {"ledger": str(found.ledger), "to": found.tracker, "exit": int(code)}
+        put(json.dumps({**top, "export": export_object(found)}))
+    elif code or not flags["quiet"]:
         print_lines(context, export_lines(found, is_long=flags["verbose"], details=flags["details"]))
-    return Exit.OK if found.is_complete else Exit.REJECTED
+    return code
 
 
 def _made(text: str) -> float | None:

@@ -37,6 +37,7 @@ _export = section(
 _output = section(
     "Output",
     option("-v", "--verbose", is_flag=True, help="List more calls, and all days and events."),
+    option("-q", "--quiet", is_flag=True, help="Print nothing if no call is missing."),
     option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else."),
 )
 

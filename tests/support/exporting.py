@@ -75,53 +75,78 @@ class Damage(NamedTuple):
     alien: set[Fact]
 
 
+class _Damaging:
+    """An export while it is damaged: its lines by what they say, and those that are added."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.kept: dict[Fact, list[Line]] = {}
+        self.added = [line for line in lines if "_p2" in line]
+        self.lost: set[Fact] = set()
+        self.moved: dict[Fact, tuple[str, bool]] = {}
+        self.alien: set[Fact] = set()
+        for line in lines:
+            if "_p2" not in line:
+                self.kept.setdefault(fact_of(line), []).append(line)
+
+    @property
+    def done(self) -> int:
+        return len(self.lost) + len(self.moved) + len(self.alien)
+
+    def lose(self, fact: Fact) -> None:
+        self.lost.add(fact)
+        del self.kept[fact]
+
+    def move(self, fact: Fact, other: str, *, by_alias: bool) -> None:
+        """Give the records to another person, unless that one has the event too."""
+        if fact._replace(person=other) in self.kept:
+            return
+        self.moved[fact] = (other, by_alias)
+        self.added += [line | {"_p": other} for line in self.kept.pop(fact)]
+        if by_alias:
+            self.added.append({"_p": fact.person, "_p2": other, "_t": fact.second})
+
+    def add(self, line: Line) -> None:
+        """Add a record of another source, unless it is there."""
+        if fact_of(line) not in self.kept:
+            self.alien.add(fact_of(line))
+            self.added.append(line)
+
+
 def damage(lines: Sequence[Line], number: int, draw: random.Random) -> Damage:
     """Lose, move, merge or add so many calls. Each second of an event is touched once at most.
 
     Two calls of one row are alike but for the person: if one was lost and the other moved, nothing could tell
     which is which. Properties without an event are lost or moved if nothing else has them in that second.
     """
-    kept: dict[Fact, list[Line]] = {}
-    aliases = [line for line in lines if "_p2" in line]
-    for line in lines:
-        if "_p2" not in line:
-            kept.setdefault(fact_of(line), []).append(line)
+    work = _Damaging(lines)
     touched: set[tuple[int, str]] = set()
-    lost, moved, alien = set(), {}, set()
-    added: list[Line] = []
-    for at, fact in enumerate(draw.sample(sorted(kept), len(kept))):
-        if len(lost) + len(moved) + len(alien) == number:
+    everybody = sorted({fact.person for fact in work.kept})
+    for at, fact in enumerate(draw.sample(sorted(work.kept), len(work.kept))):
+        if work.done == number:
             break
-        if fact[:2] in touched or (not fact.event and _stands_elsewhere(fact, kept)):
+        if fact[:2] in touched or (not fact.event and _stands_elsewhere(fact, work.kept)):
             continue
         touched.add(fact[:2])
-        kind = at % 8
-        if kind < 3:
-            lost.add(fact)
-            del kept[fact]
-        elif kind < 6:
-            by_alias = kind == 5
-            other = f"stranger {at}" if kind == 3 else f"twin of {fact.person}"
-            other = other if by_alias or kind == 3 else draw.choice(sorted(kept)).person
-            if fact._replace(person=other) in kept or (not by_alias and f"twin of {fact.person}" == other):
-                continue
-            moved[fact] = (other, by_alias)
-            same = [line | {"_p": other} for line in kept.pop(fact)]
-            added += same
-            if by_alias:
-                added.append({"_p": fact.person, "_p2": other, "_t": fact.second})
-        else:
-            line = {"_p": f"alien {at}", "_t": fact.second, "_n": f"Alien {at % 5}"}
-            if kind == 7:
-                line = {"_p": fact.person, "_t": fact.second, "_n": "Paid elsewhere", "price": str(at)}
-            if fact_of(line) in kept:
-                continue
-            alien.add(fact_of(line))
-            added.append(line)
-    rest = [line for of_fact in kept.values() for line in of_fact]
-    damaged = [*rest, *added, *aliases]
+        _damage_one(work, fact, at, draw.choice(everybody))
+    damaged = [*(line for of_fact in work.kept.values() for line in of_fact), *work.added]
     draw.shuffle(damaged)
-    return Damage(damaged, lost, moved, alien)
+    return Damage(damaged, work.lost, work.moved, work.alien)
+
+
+def _damage_one(work: _Damaging, fact: Fact, at: int, other: str) -> None:
+    kind = at % 8
+    if kind < 3:
+        work.lose(fact)
+    elif kind == 3:
+        work.move(fact, f"stranger {at}", by_alias=False)
+    elif kind == 4:
+        work.move(fact, other, by_alias=False)
+    elif kind == 5:
+        work.move(fact, f"twin of {fact.person}", by_alias=True)
+    elif kind == 6:
+        work.add({"_p": f"alien {at}", "_t": fact.second, "_n": f"Alien {at % 5}"})
+    else:
+        work.add({"_p": fact.person, "_t": fact.second, "_n": "Paid elsewhere", "price": str(at)})
 
 
 def _stands_elsewhere(fact: Fact, kept: dict[Fact, list[Line]]) -> bool:

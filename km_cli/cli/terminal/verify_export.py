@@ -140,6 +140,9 @@ def _next(found: Verified, details: str) -> Iterator[str]:
     """Yield what to do."""
     if found.is_complete:
         yield "  nothing is missing" if found.found else "  no call could be checked: see the reasons above"
+    if not (found.found or found.is_complete):
+        yield "  no call at all is in the export"
+        yield f"    is it the export of site {found.site}? --site and --to name another one"
     if found.absent:
         yield f"  {counted(found.absent, 'call')} absent"
         yield "    make sure first: look for the people in Kissmetrics, and in a later export. A call that is"
@@ -167,8 +170,6 @@ def _day(day: int) -> str:
 def export_object(found: Verified) -> dict[str, Any]:
     """Return the object for --json, under the key `export`. Times are ISO 8601 in UTC."""
     return {
-        "ledger": str(found.ledger),
-        "to": found.tracker,
         "site": found.site,
         "files": found.files,
         "records": found.records,

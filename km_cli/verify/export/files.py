@@ -155,10 +155,17 @@ _TABLES = {"status.csv": _last_exported, "index.csv": _last_listed}
 def open_bytes(name: str) -> Bytes:
     """Open a file of the export, and unpack it. Raises ExportError."""
     try:
-        content, _ = unpack(name, open(name, "rb"))  # noqa: SIM115 - the caller closes it
+        file = open(name, "rb")  # noqa: SIM115 - the caller closes it
     except OSError as error:
         raise _unreadable(name, error) from None
-    return content
+    try:
+        return unpack(name, file)[0]
+    except OSError as error:
+        file.close()
+        raise _unreadable(name, error) from None
+    except KmError as error:
+        file.close()
+        raise ExportError(str(error), error.hint) from None
 
 
 def open_lines(name: str) -> Iterator[tuple[int, bytes]]:
