@@ -18,6 +18,13 @@ _DAY = 86_400
 _LONGEST_NAME = 40
 _SETS = "(sets properties)"
 
+_SEND_AGAIN = (
+    "make sure first: look for the people in Kissmetrics and in a later export, because nothing can be taken "
+    "back; then copy the rows to a new file, with the times listed here and of the identities only the one "
+    "listed here, and import it with a ledger of its own: --ledger NEW"
+)
+"""How to send absent calls again. With its second, a call that is there after all counts once (D1)."""
+
 _REASONS = {
     "pending": "pending: km-cli retry sends them",
     "before_the_export": "older than the first record of the export",
@@ -137,25 +144,21 @@ def _day_lines(days: Sequence[DayCount], most: int) -> Iterator[str]:
 
 
 def _next(found: Verified, details: str) -> Iterator[str]:
-    """Yield what to do."""
+    """Yield what to do: a line that says why, and one that says what."""
     if found.is_complete:
         yield "  nothing is missing" if found.found else "  no call could be checked: see the reasons above"
-    if not (found.found or found.is_complete):
+    elif not found.found:
         yield "  no call at all is in the export"
         yield f"    is it the export of site {found.site}? --site and --to name another one"
     if found.absent:
         yield f"  {counted(found.absent, 'call')} absent"
-        yield "    make sure first: look for the people in Kissmetrics, and in a later export. A call that is"
-        yield "    sent again with another second counts twice, and cannot be taken back"
-        yield "    then copy the rows to a new file, with the times listed here and only the column of the"
-        yield "    persona listed here, and import it with a ledger of its own: --ledger NEW"
+        yield f"    {_SEND_AGAIN}"
     if any(not call.identity for call in found.absent_calls):
         yield "  some people are not named"
         yield "    give the logs that they were imported from: --source FILE"
     if found.other_person:
         yield f"  {counted(found.other_person, 'call')} under another person"
-        yield "    find out who sent these events or the alias. Do not send the calls again: one person would"
-        yield "    have them twice"
+        yield "    find out who sent these events or the alias; sent again, one person would have them twice"
     if found.aliases.unknown:
         yield "  the export has aliases that the ledger does not know"
         yield "    find out who sent them: an alias cannot be undone, and it moves events to another person"
