@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-import jsonschema
 import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 
 import km_cli.cli
 from km_cli.ledger import Ledger
@@ -32,7 +33,14 @@ from tests.support.query_api import QUERY_KEY
 from tests.support.serving import serving
 from tests.support.tracker import BAD, OK, UNAVAILABLE, Hit, Tracker, held
 
-SCHEMA = json.loads((Path(km_cli.cli.__file__).parent / "schemas" / "verify.json").read_text())
+SCHEMAS = [
+    json.loads((Path(km_cli.cli.__file__).parent / "schemas" / name).read_text())
+    for name in ("verify.json", "verify-export.json")
+]
+VALIDATOR = Draft202012Validator(
+    SCHEMAS[0],
+    registry=Registry().with_resources([(one["$id"], Resource.from_contents(one)) for one in SCHEMAS]),
+)
 ROWS = ("ada,7,Clicked,@1,pro", "bob,7,Signed Up,@2", "cy,8,Clicked,@3", "dot,,Left,@4")
 HOUR = 3600.0
 
@@ -78,7 +86,7 @@ class Kissmetrics(NamedTuple):
             result = self.km("verify", "--api", f"{client.url}/v3", "--show-after", wait, *words)
         assert QUERY_KEY not in result.out + result.err
         if "--json" in words and result.out:
-            jsonschema.validate(result.summary, SCHEMA)
+            VALIDATOR.validate(result.summary)
         return result
 
     def found(self, code: int, *words: str | Path, **more: Any) -> dict[str, Any]:
@@ -566,6 +574,19 @@ def test_a_ledger_that_is_not_that_of_the_snapshot_cannot_be_checked(
     site = kissmetrics.found(69, "--since", path, "--ledger", other)
     assert verdicts(site) == {"Clicked": ("unchecked", 0)}
     assert "it is another one, or was pruned" in site["events"][0]["why"]
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("--details", "x"), "--details"),
+        (("--source", "x"), "--source"),
+        (("export/", "--since", "x"), "--since"),
+        (("export/", "--product", "main=7"), "--product"),
+    ],
+)
+def test_options_of_the_other_way_are_refused(importer: Command, words: tuple[str, ...], option: str) -> None:
+    assert f"km-cli: {option} does not apply: it is for " in importer("verify", *words).ended(2).err
 
 
 # What the ledger knows of merges and drops
