@@ -54,8 +54,11 @@ MAY_IMPORT = {
     "config": FOUNDATION | STAGES | {"destinations", "rejects"},
     "run": FOUNDATION | STAGES | {"destinations", "rejects", "config", "standin"},
     "compare": FOUNDATION | STAGES | {"config", "run"},
+    "verify": FOUNDATION | STAGES | {"destinations", "config", "run"},
     "serve": FOUNDATION | STAGES | {"config", "run", "compare", "standin"},
-    "cli": FOUNDATION | STAGES | {"destinations", "rejects", "config", "run", "compare", "serve", "standin"},
+    "cli": FOUNDATION
+    | STAGES
+    | {"destinations", "rejects", "config", "run", "compare", "verify", "serve", "standin"},
 }
 """Folder (or module at the top) → those that it may import. Imports go downward only."""
 

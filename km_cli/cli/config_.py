@@ -139,6 +139,8 @@ def _other_tables(km_toml: KmTomlFile, variables: Mapping[str, str]) -> Iterator
     for name, plan in km_toml.config.plans.items():
         yield f"\n[plans.{_key(name)}]"
         yield from (f"events = {_toml(plan.events)}", f"price = {_toml(plan.price)}")
+    if query := list(_table(msgspec.structs.asdict(km_toml.config.query))):
+        yield from ("\n[query]", *query)
     for source in km_toml.config.backfill:
         yield "\n[[backfill]]"
         values = msgspec.structs.asdict(source)

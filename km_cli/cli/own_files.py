@@ -59,6 +59,8 @@ def key_files(km_toml: KmTomlFile) -> Iterator[Path]:
     for table in km_toml.config.sites.values():
         if table.key_file:
             yield km_toml.folder / expanded(table.key_file, "km.toml, key_file:")
+    if km_toml.config.query.key_file:
+        yield km_toml.folder / expanded(km_toml.config.query.key_file, "km.toml, query.key_file:")
 
 
 def check_no_key(context: click.Context, path: Path, label: str) -> None:

@@ -73,7 +73,7 @@ def _show_calls(context: click.Context, place: Place, ledger: Ledger, run: RunRe
     """Print each call of the run that the logs show; say how many calls they do not show."""
     tracker = place.target.tracker
     now = environment_of(context).clock.now()
-    found = SentCalls(ledger, tracker, run.number, _members(context, now), now)
+    found = SentCalls(ledger, tracker, run.number, members_of(context, now), now)
     shown = 0
 
     def calls() -> Iterator[SentCall]:
@@ -101,7 +101,7 @@ def _show_calls(context: click.Context, place: Place, ledger: Ledger, run: RunRe
         )
 
 
-def _members(context: click.Context, now: float) -> Members | None:
+def members_of(context: click.Context, now: float) -> Members | None:
     """Return the members' file of km.toml, which completed the rows when they were sent."""
     km_toml = km_toml_of(context)
     if not km_toml.config.members:

@@ -158,6 +158,19 @@ class SiteTable(_Table, frozen=True):
         str, Meta(pattern=_VARIABLE, description="environment variable that holds the API key")
     ] = ""
     key_file: Annotated[str, Meta(pattern=_KEY_FILE, description="file that holds only the API key")] = ""
+    product: Annotated[
+        Annotated[str, Meta(pattern=_NOT_BLANK)] | int,
+        Meta(description="id or name of the product in Kissmetrics, for verify"),
+    ] = ""
+
+
+class QueryTable(_Table, frozen=True):
+    """Kissmetrics' Query API, which verify asks. The credentials themselves are never in km.toml."""
+
+    key_file: Annotated[
+        str,
+        Meta(pattern=_KEY_FILE, description="file that holds only an API key, or USER:PASSWORD"),
+    ] = ""
 
 
 class PersonaTable(_Table, frozen=True):
@@ -283,6 +296,7 @@ class KmToml(_Table, frozen=True):
     ] = msgspec.field(default_factory=dict)
     delivery: DeliveryTable = DeliveryTable()
     plans: dict[Annotated[str, Meta(pattern=_NAME_OF_PLAN)], PlanTable] = msgspec.field(default_factory=dict)
+    query: QueryTable = QueryTable()
     backfill: list[BackfillTable] = msgspec.field(default_factory=list)
 
 

@@ -20,6 +20,7 @@ from km_cli.config.kmtoml import (
     KmToml,
     PersonaTable,
     PlanTable,
+    QueryTable,
     SiteTable,
 )
 from km_cli.config.kmtoml_places import line_of
@@ -175,6 +176,7 @@ _TABLES: dict[str, type[Struct]] = {
     "personas": PersonaTable,
     "delivery": DeliveryTable,
     "plans": PlanTable,
+    "query": QueryTable,
     "backfill": BackfillTable,
     "backfill.columns": ColumnsTable,
     "backfill.personas": PersonaTable,

@@ -46,39 +46,42 @@ class TrackerTarget(Target):
         return TrackerDestination(self.place, keys, timeout=timeout, now=clock.now)
 
 
-def check_no_password(to: str) -> None:
+def check_no_password(to: str, option: str = "--to") -> None:
     """Raise UsageError for a URL with a user or a password, without repeating either of them."""
     if "@" in to:
         raise UsageError(
-            "--to has a user or password in its URL", "leave it out; the key comes from the environment"
+            f"{option} has a user or password in its URL", "leave it out; the key comes from the environment"
         )
 
 
-def check_url(url: str) -> str:
+def check_url(url: str, option: str = "--to", example: str = _EXAMPLE) -> str:
     """Return the base URL in one spelling, without a trailing slash: the ledger knows a tracker by it.
+
+    `option` is where it was given, and `example` is a hint.
 
     Raises UsageError for a place where no key may go; the message leaves out any part that may be a secret.
     """
-    check_no_password(url)
+    check_no_password(url, option)
     base = re.split("[?#]", url)[0]
     if base != url:
-        raise UsageError(f"--to {base!r} is followed by a query: it is not a base URL", _EXAMPLE)
+        raise UsageError(f"{option} {base!r} is followed by a query: it is not a base URL", example)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UsageError(f"--to {url!r} is not a URL: {error}", _EXAMPLE) from None
+        raise UsageError(f"{option} {url!r} is not a URL: {error}", example) from None
     host = parts.hostname or ""
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise UsageError(
-            f"--to {url!r} has characters that cannot stand in a URL",
+            f"{option} {url!r} has characters that cannot stand in a URL",
             "write them percent-encoded, and a host name in Punycode",
         )
     if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(f"--to {url!r} is not a base URL", _EXAMPLE)
+        raise UsageError(f"{option} {url!r} is not a base URL", example)
     if parts.scheme == "http" and not _is_loopback(host):
         raise UsageError(
-            f"--to {url}: the key would travel unencrypted", "use https://, or http:// to this machine only"
+            f"{option} {url}: the key would travel unencrypted",
+            "use https://, or http:// to this machine only",
         )
     place = f"[{host}]" if ":" in host else host
     if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:

@@ -16,6 +16,7 @@ from km_cli.ledger.checks import check_file, check_header, check_name
 from km_cli.ledger.counts import CountTable
 from km_cli.ledger.damage import Database, damaged, decoding, expect, expect_size, is_damage
 from km_cli.ledger.durable import make_folder
+from km_cli.ledger.expected import ExpectedTable
 from km_cli.ledger.files import FileTable
 from km_cli.ledger.lock import Ending, Lock
 from km_cli.ledger.opening import leave_no_trace, open_ledger, open_overlay
@@ -55,6 +56,7 @@ class Ledger:
         self.unreported = UnreportedTable(database, schemas)
         self.runs = RunTable(database, schemas)
         self.sent = SentTable(database, schemas)
+        self.expected = ExpectedTable(database, schemas)
 
     @classmethod
     def open(cls, path: Path, wait: float = 0.0) -> Ledger:

@@ -218,6 +218,14 @@ class Outbox:
                     found[record.tracker, record.site, record.source.reading] += len(record.calls)
         return dict(found)
 
+    def all_pending(self) -> Iterator[tuple[str, PlannedCall]]:
+        """Yield the tracker and the call of all that is pending, aliases too. Nothing expects receipts."""
+        for schema, table in product(self._schemas, (_CALLS, _ALIASES)):
+            with decoding(self._database, table):
+                for columns in self._database.execute(f"SELECT * FROM {schema}.{table}"):
+                    record = unpack_record(columns)
+                    yield from ((record.tracker, planned_call) for planned_call in record.calls)
+
     def source_of(self, planned_call: PlannedCall) -> CallSource:
         """Return where a call comes from, for a reject."""
         table = _ALIASES if planned_call.is_alias else _CALLS

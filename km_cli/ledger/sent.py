@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from km_cli.ledger.damage import decoding, expect
@@ -117,6 +117,14 @@ class SentTable:
             for row in found:
                 expect(row, str, str, int, int, int)
             return [SentToSite(*row) for row in found]
+
+    def by_run(self) -> Iterator[tuple[str, Sent, int]]:
+        """Yield tracker, kind and run of all calls that are counted. NO_RUN is among the runs."""
+        query = f"SELECT tracker, site, persona, event, day, run FROM {self._schema}.sent WHERE calls > 0"
+        with decoding(self._database, "sent"):
+            for row in self._database.execute(query):
+                expect(row, str, str, str, str, int, int)
+                yield row[0], Sent(*row[1:5]), row[5]
 
     def runs_by_kind(self, tracker: str) -> dict[Sent, tuple[int, ...]]:
         """Return the runs that sent calls of each kind to a tracker, NO_RUN among them."""

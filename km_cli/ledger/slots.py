@@ -46,6 +46,7 @@ class SlotTable:
         self, database: sqlite3.Connection, schemas: tuple[str, ...], *, is_dry: bool = False
     ) -> None:
         self._database = database
+        self._schemas = schemas
         self.refused = 0
         self._queries = [
             f"SELECT calls FROM {name}.slots WHERE second = ? AND person = ?" for name in schemas
@@ -98,6 +99,29 @@ class SlotTable:
                 for second, person, blob in self._database.execute(query):
                     if (second, person) not in self._dirty:
                         yield person, second, decode_slot(person, second, blob)
+
+    def in_order(self) -> Iterator[tuple[int, bytes, str, Slot]]:
+        """Yield second, person, persona and slot of all slots on disk, by second, then person.
+
+        The persona is "" if the ledger does not know the owner of the person.
+        """
+        schema = self._schemas[-1]
+        query = (
+            f"SELECT slot.second, slot.person, slot.calls, owner.persona FROM {schema}.slots AS slot "
+            f"LEFT JOIN {schema}.owners AS owner ON owner.person = slot.person "
+            "ORDER BY slot.second, slot.person"
+        )
+        with decoding(self._database, "slots"):
+            for second, person, blob, persona in self._database.execute(query):
+                yield second, person, persona or "", decode_slot(person, second, blob)
+
+    def aliases(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the two people of each alias on disk, the one that leads first."""
+        query = f"SELECT leader, person FROM {self._schemas[-1]}.owners WHERE leader <> x''"
+        with decoding(self._database, "owners"):
+            for row in self._database.execute(query):
+                expect(row, bytes, bytes)
+                yield row
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
         """Replace the slot, for now in memory."""

@@ -140,6 +140,10 @@ class Fingerprints:
         whole.update(fold_identity(identity).encode())
         return whole.digest(), blake2b(identity.encode(), digest_size=4).digest()
 
+    def digest_event(self, name: str) -> bytes:
+        """Return the 4 bytes by which a person's second knows an event of this name."""
+        return (self._events.get(name) or self._digest_event(name))[0]
+
     def digest_deed(self, who: str, actor: str, name: str, moment: int) -> tuple[bytes, bytes]:
         """Return the digests of an event's name, and of who did it when."""
         event, folded = self._events.get(name) or self._digest_event(name)

@@ -8,22 +8,16 @@ belongs to a run for certain if no other run sent calls of its kind; else it bel
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from typing import NamedTuple
 
-from km_cli.errors import InputError
-from km_cli.inputs import Opened, Source, open_reader
-from km_cli.kissmetrics import PLACEHOLDERS
-from km_cli.ledger import Ledger, Reading, Sent
+from km_cli.ledger import Ledger, Sent
 from km_cli.ledger.sent import kind_of
-from km_cli.mapping import Mapper, Mapping, Members
-from km_cli.model import Event, KnownCall, Record, Row
+from km_cli.mapping import Members
+from km_cli.model import KnownCall, Record, Row
 from km_cli.model import Sequence as Calls
 from km_cli.planning.fingerprints import Fingerprints
-from km_cli.run.meanings import personas_from_json
-from km_cli.strategies import Expansion
+from km_cli.run.logs_again import LogsAgain
 
 
 class SentCall(NamedTuple):
@@ -48,8 +42,7 @@ class SentCalls:
     def __init__(self, ledger: Ledger, tracker: str, run: int, members: Members | None, now: float) -> None:
         self._ledger = ledger
         self._run = run
-        self._members = members
-        self._now = now
+        self._logs = LogsAgain(ledger, members, now)
         self._fingerprints = Fingerprints(tracker)
         self._runs = ledger.sent.runs_by_kind(tracker)
         self._given: list[int] = []
@@ -60,51 +53,10 @@ class SentCalls:
         Raises UsageError if there is no such file, InputError if the log was never imported as it is, or by
         a km-cli that kept no personas.
         """
-        source = Source(name)
-        source.check()
-        with closing(open_reader(source)) as opened:
-            found = self._readings(opened)
-            readings = [one for one in found if one.personas and one.calls]
-            if not readings and (not found or any(one.calls for one in found)):
-                raise InputError(
-                    f"{name}: the ledger knows no import of this file as it is",
-                    "give it as it was imported: renamed, packed and grown files are known, changed ones not",
-                )
-            for reading in readings:
-                yield from self._of_reading(opened, reading)
-
-    def _readings(self, opened: Opened) -> list[Reading]:
-        """Return the readings that have read the beginning of a file, one for each way of reading it."""
-        heads = self._ledger.readings.heads
-        found: dict[tuple[str, str], Reading] = {}
-        for length, state in reversed(opened.source.hashes_at(heads.lengths)):
-            for head in heads.matching(length, state.digest()):
-                reading = self._ledger.reading_of(head.number)
-                found.setdefault((reading.mapping, reading.personas), reading)
-        return list(found.values())
-
-    def _of_reading(self, opened: Opened, reading: Reading) -> Iterator[SentCall]:
-        with self._ledger.decoding("readings"):
-            mapping, personas = Mapping.from_json(reading.mapping), personas_from_json(reading.personas)
-        mapper = Mapper(
-            mapping.columns,
-            opened.columns,
-            tabular=opened.format.is_tabular,
-            personas=personas,
-            time_options=mapping.time_options,
-            allowed=PLACEHOLDERS,
-            now=self._now,
-            normalised=defaultdict(int),
-            members=self._members,
-        )
-        expansion = Expansion(personas)
-        self._given.append(reading.number)
-        with closing(open_reader(opened.source)) as again:
-            for item in again.reader().items():
-                event = mapper.map(item) if type(item) is Row else None
-                sequence = expansion.expand(event) if type(event) is Event else None
-                if type(sequence) is Calls:
-                    yield from self._of_row(sequence.row, _records(sequence), reading.number)
+        for reading, sequences in self._logs.of_file(name):
+            self._given.append(reading.number)
+            for sequence in sequences:
+                yield from self._of_row(sequence.row, _records(sequence), reading.number)
 
     def _of_row(self, row: Row, records: Iterable[Record], reading: int) -> Iterator[SentCall]:
         for record in records:
