@@ -12,6 +12,7 @@ from km_cli.cli.context import environment_of, km_toml_of
 from km_cli.cli.show_place import Place, personas_of, print_lines
 from km_cli.cli.terminal import overview as lines_of
 from km_cli.cli.terminal.show import counted, mention, put
+from km_cli.config.hashing import make_hasher
 from km_cli.errors import UsageError
 from km_cli.inputs import expand
 from km_cli.ledger import NO_RUN, Ledger, RunRecord, Sent
@@ -73,7 +74,9 @@ def _show_calls(context: click.Context, place: Place, ledger: Ledger, run: RunRe
     """Print each call of the run that the logs show; say how many calls they do not show."""
     tracker = place.target.tracker
     now = environment_of(context).clock.now()
-    found = SentCalls(ledger, tracker, run.number, _members(context, now), now)
+    km_toml = km_toml_of(context)
+    hasher = make_hasher(km_toml.config.columns, km_toml.folder)
+    found = SentCalls(ledger, tracker, run.number, _members(context, now), now, hasher)
     shown = 0
 
     def calls() -> Iterator[SentCall]:

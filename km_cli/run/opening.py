@@ -258,6 +258,7 @@ class Openings:
             normalised=self._tally.normalised,
             selection=settings.selection,
             members=settings.members,
+            hasher=settings.hasher,
             seen=self._seen,
             with_cells=with_cells,
         )

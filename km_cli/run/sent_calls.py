@@ -18,7 +18,7 @@ from km_cli.inputs import Opened, Source, open_reader
 from km_cli.kissmetrics import PLACEHOLDERS
 from km_cli.ledger import Ledger, Reading, Sent
 from km_cli.ledger.sent import kind_of
-from km_cli.mapping import Mapper, Mapping, Members
+from km_cli.mapping import Hasher, Mapper, Mapping, Members
 from km_cli.model import Event, KnownCall, Record, Row
 from km_cli.model import Sequence as Calls
 from km_cli.planning.fingerprints import Fingerprints
@@ -43,12 +43,24 @@ class SentCall(NamedTuple):
 
 
 class SentCalls:
-    """Finds the calls of one run to a tracker. `members` complete rows, as they did when they were sent."""
+    """Finds the calls of one run to a tracker. `members` complete rows, as they did when they were sent.
 
-    def __init__(self, ledger: Ledger, tracker: str, run: int, members: Members | None, now: float) -> None:
+    `hasher` hashes the columns that stayed home then.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        tracker: str,
+        run: int,
+        members: Members | None,
+        now: float,
+        hasher: Hasher | None = None,
+    ) -> None:
         self._ledger = ledger
         self._run = run
         self._members = members
+        self._hasher = hasher
         self._now = now
         self._fingerprints = Fingerprints(tracker)
         self._runs = ledger.sent.runs_by_kind(tracker)
@@ -96,6 +108,7 @@ class SentCalls:
             now=self._now,
             normalised=defaultdict(int),
             members=self._members,
+            hasher=self._hasher,
         )
         expansion = Expansion(personas)
         self._given.append(reading.number)
