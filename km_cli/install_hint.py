@@ -10,6 +10,7 @@ PACKAGES = {
     "fast": ("pycurl",),
     "metrics": ("prometheus-client",),
     "report": ("altair", "vl-convert-python"),
+    "s3": ("s3fs",),
     "serve": ("starlette", "uvicorn"),
     "zst": ("zstandard",),
 }
