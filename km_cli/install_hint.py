@@ -9,6 +9,7 @@ from importlib.util import find_spec
 PACKAGES = {
     "fast": ("pycurl",),
     "metrics": ("prometheus-client",),
+    "parquet": ("pyarrow",),
     "report": ("altair", "vl-convert-python"),
     "s3": ("s3fs",),
     "serve": ("starlette", "uvicorn"),

@@ -10,21 +10,14 @@ from typing import TYPE_CHECKING
 
 from km_cli.errors import CutShort, ReadError, UsageError
 from km_cli.inputs.base import LONGEST_RECORD, Check, FormatOptions, no_check
-from km_cli.inputs.compression import (
-    Bytes,
-    Damaged,
-    EndsEarly,
-    TooLarge,
-    check_packed_once,
-    is_packed,
-    unpack,
-)
+from km_cli.inputs.compression import PARQUET, check_packed_once, is_packed, unpack
 from km_cli.inputs.encoding import Transcoded, check_encoding, undecodable
 from km_cli.inputs.messages import shell_word
 from km_cli.inputs.storage.address import is_address
 from km_cli.inputs.storage.base import Held, Stamp, rewritten, unreadable
 from km_cli.inputs.storage.local import unopened
 from km_cli.inputs.storage.registry import storage_of
+from km_cli.inputs.unpacking import Bytes, Damaged, EndsEarly, TooLarge
 from km_cli.inputs.unsupported import check_kind
 
 if TYPE_CHECKING:
@@ -270,7 +263,7 @@ class Source:
         raw: io.BufferedReader = self._raw() if pinned is None else io.BufferedReader(pinned)
         try:
             content, packer = unpack(self.name, raw)
-            if self.format_options.encoding and not only_unpacked:
+            if self.format_options.encoding and packer != PARQUET and not only_unpacked:
                 content = Transcoded(content, self.format_options.encoding)
             place = pinned.place if pinned else None
             return Stream(self.name, content, packer, is_verified=pinned is not None, place=place)
