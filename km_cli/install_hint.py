@@ -9,7 +9,9 @@ from importlib.util import find_spec
 PACKAGES = {
     "fast": ("pycurl",),
     "metrics": ("prometheus-client",),
+    "parquet": ("pyarrow",),
     "report": ("altair", "vl-convert-python"),
+    "s3": ("s3fs",),
     "serve": ("starlette", "uvicorn"),
     "zst": ("zstandard",),
 }

@@ -61,11 +61,12 @@ FOREIGN: dict[str, tuple[bytes, str, str]] = {
     "log.csv.lz4": (b"\x04\x22\x4d\x18\x64\x40\xa7" + bytes(9), "is packed by lz4", "lz4 -dc "),
     "log.csv.lz": (b"LZIP\x01\x0c" + bytes(30), "is packed by lzip", "lzip -dc "),
     "log.csv.Z": (b"\x1f\x9d\x90" + bytes(30), "is packed by compress", "gzip -dc "),
-    "log.parquet": (
-        b"PAR1\x15\x04\x15\x10" + bytes(30) + b"PAR1",
-        "is a Parquet file",
-        "log.parquet\"' | km-cli import -",
+    "log.parquet.gz": (
+        gzip.compress(b"PAR1\x15\x04\x15\x10" + bytes(30) + b"PAR1", mtime=0),
+        "is a packed Parquet file",
+        "unpack it",
     ),
+    "log.parquet": (b"PARE\x15\x04\x15\x10" + bytes(30) + b"PARE", "is an encrypted Parquet file", "decrypt"),
     "log.csv.lz4.gz": (
         gzip.compress(b"\x04\x22\x4d\x18\x64\x40\xa7" + bytes(9), mtime=0),
         "is packed by lz4",

@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from km_cli.errors import UsageError
-from km_cli.inputs.discovery import FoundFiles, find_files, pattern_from_here
+from km_cli.inputs.discovery import pattern_from_here
+from km_cli.inputs.finding import FoundFiles, find_files
 from km_cli.inputs.partitions import KNOWN, parse_pattern, period_of
 from tests.support.permissions import refusable
 

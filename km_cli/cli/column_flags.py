@@ -15,7 +15,7 @@ from km_cli.config.columns import constants, renamed_columns
 from km_cli.config.people import People
 from km_cli.errors import UsageError
 from km_cli.kissmetrics import LONGEST_NAME, fold_name
-from km_cli.mapping import ColumnOptions, Condition, NamedAt, make_bound, make_condition
+from km_cli.mapping import ColumnOptions, Condition, Hasher, NamedAt, make_bound, make_condition
 from km_cli.model import NANOSECONDS, Persona
 
 _STRENGTH = [
@@ -27,7 +27,7 @@ _STRENGTH = [
 """The sources of a value, the weakest first. DEFAULT_MAP is km.toml."""
 
 
-def make_column_options(context: click.Context) -> ColumnOptions:
+def make_column_options(context: click.Context, hasher: Hasher | None = None) -> ColumnOptions:
     """Return the columns that flags and km.toml name. Raises UsageError for flags that contradict each other.
 
     Lists of km.toml that leave columns out are added to, not replaced: a flag given for one run must not
@@ -45,7 +45,8 @@ def make_column_options(context: click.Context) -> ColumnOptions:
             "--at is for files of people and accounts: give --profiles, or the column of the time",
         )
     _check_event_name(event_name)
-    excluded = _united(columns.exclude, flags["exclude"])
+    dropped = _united(columns.drop, ())
+    excluded = (*_united(columns.exclude, flags["exclude"]), *dropped)
     ignored = _united(columns.ignore, flags["ignore"])
     return ColumnOptions(
         event,
@@ -67,6 +68,9 @@ def make_column_options(context: click.Context) -> ColumnOptions:
         at=_time(context, at) if at else "",
         times=_other_times(context) if timestamp else (),
         optional=_united(columns.optional, ()),
+        hash=_united(columns.hash, ()),
+        drop=dropped,
+        hash_key=hasher.fingerprint if hasher else "",
     )
 
 

@@ -22,7 +22,10 @@ _PLACE_KEY = "km_cli.place"
 _NAME = "km.toml"
 _PATH_KEYS = ("ledger", "rejects")
 
-WITHOUT_FLAG = ("rename", "constant", "alias", "without_event", "leave_out_reserved", "optional")
+WITHOUT_FLAG = (
+    *("rename", "constant", "alias", "without_event", "leave_out_reserved", "optional"),
+    *("hash", "drop", "hash_key_file"),
+)
 """Keys of [columns] that have no flag."""
 
 _PARAMETERS = {"id": "event_id", "allow_id": "allowed"}

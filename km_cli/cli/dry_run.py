@@ -9,6 +9,29 @@ import click
 from km_cli.cli import options
 from km_cli.cli.sections import Command, option, section
 
+_calls = section(
+    "Output",
+    option(
+        "--as",
+        "form",
+        type=options.Words(options.forms),
+        default=None,
+        help="Write every call that import would send: as a table, as JSON lines, as JavaScript (_kmq), as a "
+        "shell script for curl, or as the log of request paths that km_send replays (urls).",
+    ),
+    option(
+        "--out",
+        metavar="FILE",
+        shell_complete=options.paths,
+        default=None,
+        help="Write the calls of --as to this file, which only you can read. Default: standard output.",
+    ),
+    option(
+        "--with-keys",
+        is_flag=True,
+        help="Write API keys into the file of --as urls, which does not work without them.",
+    ),
+)
 _places = section(
     "Output",
     option("-v", "--verbose", is_flag=True, help="List all lines that have a finding, not only the first."),
@@ -26,6 +49,7 @@ _places = section(
 @options.ledger
 @options.show
 @options.as_json
+@_calls
 @_places
 @options.quiet
 @click.pass_context
@@ -44,6 +68,7 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli dry-run events.csv --time-format '%d/%m/%Y %H:%M' --timezone UTC
       km-cli dry-run log.jsonl --flatten --show 10
       km-cli dry-run events.csv --json
+      km-cli dry-run events.csv --as jsonl --out calls.jsonl
     """
     from km_cli.cli.context import km_toml_of
 

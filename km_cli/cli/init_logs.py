@@ -92,10 +92,10 @@ class _File:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.name = source.name
-        if source.path is None:
+        if source.is_stdin:
             raise _only_once("standard input")
         source.check()
-        if not source.path.is_file():
+        if not source.is_regular:
             raise _only_once(source.name)
         opened = open_reader(source)
         opened.close()

@@ -54,16 +54,31 @@ def exit_code_of(command: click.Command, words: Sequence[str], environment: Envi
     with _streams(environment):
         begin_complaints()
         hide(value.strip() for name, value in environment.variables.items() if _is_of_key(name))
-        code = _run(command, words, environment)
+        try:
+            code = _run(command, words, environment)
+        finally:
+            _close_storages()
         is_written = [_is_written(number, environment) for number in (1, 2)]
         if code == Exit.OK and (is_complaint_lost() or not all(is_written)):
             return Exit.IO
         return code
 
 
+_OF_STORES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
 def _is_of_key(name: str) -> bool:
-    """Tell whether a variable holds an API key, by its name: KM_API_KEY, or that of another site."""
-    return name.startswith("KM_") and name.endswith("KEY")
+    """Tell whether a variable holds an API key, by its name: KM_API_KEY, or that of another site.
+
+    So do those of object stores.
+    """
+    return (name.startswith("KM_") and name.endswith("KEY")) or name in _OF_STORES
+
+
+def _close_storages() -> None:
+    """Close the connections to object stores, if there may be any. The help does not import them."""
+    if registry := sys.modules.get("km_cli.inputs.storage.registry"):
+        registry.close_storages()
 
 
 @contextmanager

@@ -97,11 +97,11 @@ def _take(context: click.Context, made: click.Context, param: click.Parameter, n
 
 _SHARED = (
     *("exclude", "ignore", "constant", "skip", "skip_anonymous", "ambiguous", "leave_out_reserved"),
-    "optional",
+    *("optional", "hash", "drop", "hash_key_file"),
 )
 """Keys of [columns] that hold for a source that names its export. The others describe other logs."""
 
-_LEFT_OUT = ("exclude", "ignore", "optional")
+_LEFT_OUT = ("exclude", "ignore", "optional", "hash", "drop")
 """Those of them that name columns of all logs, so that an export may lack some."""
 
 

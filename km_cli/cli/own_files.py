@@ -55,7 +55,9 @@ def configuration_and_ledger(context: click.Context, settings: Settings) -> Iter
 
 
 def key_files(km_toml: KmTomlFile) -> Iterator[Path]:
-    """Yield the files that hold API keys. Raises UsageError for a path that cannot be."""
+    """Yield the files that hold API keys, and that of `hash`. Raises UsageError for a path that cannot be."""
+    if isinstance(key_file := km_toml.config.columns.hash_key_file, str):
+        yield km_toml.folder / expanded(key_file, "km.toml, columns.hash_key_file:")
     for table in km_toml.config.sites.values():
         if table.key_file:
             yield km_toml.folder / expanded(table.key_file, "km.toml, key_file:")
@@ -74,7 +76,7 @@ def check_no_key(context: click.Context, path: Path, label: str) -> None:
 
 def _is_key_file(label: str) -> UsageError:
     return UsageError(
-        f"{label} is a key file: it holds an API key, and km-cli never reads that as data",
+        f"{label} is a key file: it holds a secret, and km-cli never reads that as data",
         "name the file that you mean",
     )
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 
 import click
 
 from km_cli.cli.conclusion import complain_of_files
 from km_cli.cli.context import environment_of
+from km_cli.cli.forms.asked import asked_form
+from km_cli.cli.forms.writing import writing
 from km_cli.cli.own_files import own_files
 from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_backfill_sources, make_file_sources, sizes_of_backfill
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.findings import print_losses
 from km_cli.cli.terminal.observer import ProgressObserver
+from km_cli.cli.terminal.show import say
 from km_cli.config.backfill import settings_for
 from km_cli.config.settings import Settings
 from km_cli.errors import Exit
@@ -63,13 +67,18 @@ def _rehearse(
     """Do the work that is made for an observer, and print its report. `sizes` are the bytes of the files."""
     flags, environment = context.params, environment_of(context)
     quiet = flags["quiet"] or flags["as_json"]
+    asked = asked_form(context, settings)
+    quiet = quiet or (asked is not None and asked.path is None)
     observer = ProgressObserver(
         settings, environment, quiet=quiet, keep=flags["show"], sends=False, sizes=sizes
     )
-    with observer:
+    with observer, writing(asked.form, asked.path) if asked else nullcontext() as writer:
+        observer.take = writer.write if writer else None
         tally, observer.pending, forecast, seconds, error = rehearse(
             settings, observer, make_work(observer), Stop(), environment
         )
+        if writer and error is None:
+            writer.end()
     if flags["as_json"]:
         report.print_json(tally, seconds, forecast=forecast)
         print_losses(tally)
@@ -78,8 +87,12 @@ def _rehearse(
         report.print_rejects_to_come(tally)
     elif error is None or tally.rows.read:
         report.print_dry_run(settings, tally, observer, forecast, all_places=flags["verbose"])
+        report.print_nothing_sent(asked.path if asked else None)
     if error is not None:
         raise error
+    if asked and writer and not flags["quiet"]:
+        for note in writer.notes(asked.place):
+            say(note, to_stderr=True)
     if flags["strict"]:
         check_strictly(tally)
     return Exit.REJECTED if tally.rows.rejected else Exit.OK

@@ -11,7 +11,7 @@ import click
 
 from km_cli.cli.context import environment_of
 from km_cli.cli.show_place import opened_to_look, place_of, print_lines
-from km_cli.cli.show_runs import members_of
+from km_cli.cli.show_runs import logs_again
 from km_cli.cli.terminal.show import complain, put
 from km_cli.cli.terminal.verify_export import detail_object, export_lines, export_object
 from km_cli.config.files import expanded
@@ -20,7 +20,6 @@ from km_cli.inputs import expand
 from km_cli.ledger import Ledger
 from km_cli.mapping.selection import make_bound
 from km_cli.model import NANOSECONDS
-from km_cli.run.logs_again import LogsAgain
 from km_cli.verify.export import Detail, ExportRequest, verify_export
 
 
@@ -63,8 +62,7 @@ def _identities(context: click.Context, ledger: Ledger) -> Iterator[str]:
     """Yield the identities in the logs of --source. Raises UsageError, InputError."""
     if not context.params["sources"]:
         return
-    now = environment_of(context).clock.now()
-    logs = LogsAgain(ledger, members_of(context, now), now)
+    logs = logs_again(context, ledger)
     for name in expand(context.params["sources"]):
         yield from logs.identities_of(name)
 

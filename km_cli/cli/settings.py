@@ -18,6 +18,7 @@ from km_cli.cli.own_files import check_inputs, check_no_key, check_rejects_file,
 from km_cli.cli.time_flags import make_time_options
 from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
+from km_cli.config.hashing import make_hasher
 from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.config.membership import read_members
 from km_cli.config.people import People, make_people
@@ -118,14 +119,16 @@ def settings_of_source(context: click.Context, settings: Settings, table: Backfi
 
 def _how_read(context: click.Context) -> dict[str, Any]:
     """Return the settings by which a row is read and becomes an event. A source may have its own."""
-    flags, time_options = context.params, make_time_options(context)
+    flags, time_options, km_toml = context.params, make_time_options(context), km_toml_of(context)
+    hasher = make_hasher(km_toml.config.columns, km_toml.folder)
     people, skipped = _people(context), _skipped(context)
     return {
         "format_options": make_format_options(flags["format"] or "", flags["encoding"], flags["delimiter"]),
         "export": flags["export"] or "",
         "people": people,
         "members": _members(context, people, time_options),
-        "column_options": make_column_options(context),
+        "column_options": make_column_options(context, hasher),
+        "hasher": hasher,
         "time_options": time_options,
         "selection": make_selection(
             flags["since"], flags["until"], flags["only"], (*skipped, *flags["skip"]), flags["timezone"]

@@ -12,9 +12,11 @@ from km_cli.cli.context import environment_of, km_toml_of
 from km_cli.cli.show_place import Place, personas_of, print_lines
 from km_cli.cli.terminal import overview as lines_of
 from km_cli.cli.terminal.show import counted, mention, put
+from km_cli.config.hashing import make_hasher
 from km_cli.errors import UsageError
 from km_cli.inputs import expand
 from km_cli.ledger import NO_RUN, Ledger, RunRecord, Sent
+from km_cli.run.logs_again import LogsAgain
 from km_cli.run.sent_calls import SentCall, SentCalls, listed
 
 if TYPE_CHECKING:
@@ -72,8 +74,7 @@ def _sent(sent: dict[str, dict[Sent, int]]) -> Iterator[dict[str, Any]]:
 def _show_calls(context: click.Context, place: Place, ledger: Ledger, run: RunRecord) -> None:
     """Print each call of the run that the logs show; say how many calls they do not show."""
     tracker = place.target.tracker
-    now = environment_of(context).clock.now()
-    found = SentCalls(ledger, tracker, run.number, members_of(context, now), now)
+    found = SentCalls(ledger, tracker, run.number, logs_again(context, ledger))
     shown = 0
 
     def calls() -> Iterator[SentCall]:
@@ -101,7 +102,14 @@ def _show_calls(context: click.Context, place: Place, ledger: Ledger, run: RunRe
         )
 
 
-def members_of(context: click.Context, now: float) -> Members | None:
+def logs_again(context: click.Context, ledger: Ledger) -> LogsAgain:
+    """Return what reads logs again as they were sent, with the members and the key of km.toml."""
+    now, km_toml = environment_of(context).clock.now(), km_toml_of(context)
+    hasher = make_hasher(km_toml.config.columns, km_toml.folder)
+    return LogsAgain(ledger, _members(context, now), now, hasher)
+
+
+def _members(context: click.Context, now: float) -> Members | None:
     """Return the members' file of km.toml, which completed the rows when they were sent."""
     km_toml = km_toml_of(context)
     if not km_toml.config.members:

@@ -19,10 +19,11 @@ from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
 from km_cli.inputs import Source
-from km_cli.inputs.discovery import find_files
+from km_cli.inputs.finding import find_files
+from km_cli.inputs.storage.registry import storage_of
 from km_cli.run import interrupts
 from km_cli.run.backfill import Own
-from km_cli.run.stopping import Stop
+from km_cli.run.stopping import Stop, Stopped
 
 
 def make_file_sources(settings: Settings, stop: Stop, environment: Environment) -> list[Source]:
@@ -32,7 +33,12 @@ def make_file_sources(settings: Settings, stop: Stop, environment: Environment) 
         patient: io.RawIOBase = interrupts.PatientInput(environment.stdin.fileno(), stop)
         stdin = io.BufferedReader(patient)
     opens = partial(interrupts.open_patiently, stop=stop)
-    sources = [Source(name, stdin, settings.format_options, opens) for name in settings.files]
+
+    def heed() -> None:
+        if stop.requested:
+            raise Stopped(stop.error)
+
+    sources = [Source(name, stdin, settings.format_options, opens, heed) for name in settings.files]
     for source in sources:
         source.check()
     return sources
@@ -81,7 +87,7 @@ def sizes_of_backfill(
         except UsageError:
             return None
         for file in found.files:
-            with suppress(OSError, ValueError):
-                if os.path.realpath(file) not in mine:
-                    sizes[file] = os.stat(file).st_size
+            with suppress(OSError, ValueError, UsageError):
+                if os.path.realpath(file) not in mine and (found_file := storage_of(file).stat(file)):
+                    sizes[file] = found_file.stamp.size
     return sizes

@@ -74,6 +74,27 @@ class ColumnsTable(_Table, frozen=True):
         Annotated[list[Text], Meta(description="default: every column not named elsewhere")] | UnsetType
     ) = UNSET
     exclude: list[Text] | UnsetType = UNSET
+    hash: (
+        Annotated[
+            list[Text],
+            Meta(description="columns whose values are sent as digests (HMAC-SHA256, with hash_key_file)"),
+        ]
+        | UnsetType
+    ) = UNSET
+    drop: (
+        Annotated[
+            list[Text],
+            Meta(description="columns that are not sent, and by whose digests rows are compared"),
+        ]
+        | UnsetType
+    ) = UNSET
+    hash_key_file: (
+        Annotated[
+            str,
+            Meta(pattern=_KEY_FILE, description="file with a secret of 32 bytes or more, for hash and drop"),
+        ]
+        | UnsetType
+    ) = UNSET
     ignore: (
         Annotated[
             list[Text],

@@ -14,7 +14,7 @@ from km_cli.config.reject_limit import RejectLimit
 from km_cli.config.sites import Site
 from km_cli.destinations import Target
 from km_cli.inputs import FormatOptions
-from km_cli.mapping import ColumnOptions, Members, NamedAt, Selection, TimeOptions
+from km_cli.mapping import ColumnOptions, Hasher, Members, NamedAt, Selection, TimeOptions
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
 
@@ -76,6 +76,7 @@ class Settings:
     allow_alias: bool = False
     named_events: tuple[str, ...] = ()
     named_at: NamedAt = field(default_factory=dict)
+    hasher: Hasher | None = None
 
     @property
     def personas(self) -> tuple[Persona, ...]:
@@ -108,6 +109,8 @@ class Settings:
             parts.append(newer)
         if options.times:
             parts.append(["times", options.times])
+        if options.hash_key:
+            parts.append(["hash", options.hash, options.drop, options.hash_key])
         if self.export:
             parts.append(["export", self.export])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

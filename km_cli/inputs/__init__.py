@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from km_cli.inputs.base import Format, FormatOptions, Item, Reader
-from km_cli.inputs.globs import expand
+from km_cli.inputs.finding import expand
 from km_cli.inputs.opened import Opened, Place, open_reader
 from km_cli.inputs.options import make_format_options
-from km_cli.inputs.source import Source, Stamp
+from km_cli.inputs.source import Source
+from km_cli.inputs.storage.base import Stamp
 
 __all__ = [
     "Format",

@@ -159,6 +159,10 @@ class Format(ABC):
         Raises ValueError with a reason for people, UnicodeDecodeError for bytes that are no text.
         """
 
+    def write_record(self, values: Any, columns: tuple[str, ...], delimiter: str) -> bytes:
+        """Return the bytes of one record with these values: cells in the order of `columns`, or an object."""
+        raise NotImplementedError(f"{self.name}: its records are never written")
+
 
 Check = Callable[[], None]
 """Called now and then in a long piece of work; raises the error that ends the run."""

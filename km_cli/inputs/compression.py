@@ -9,11 +9,16 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from km_cli.errors import InputError
+from km_cli.inputs import parquet
 from km_cli.inputs.messages import shell_word
+from km_cli.inputs.unpacking import Bytes, Damaged, EndsEarly, TooLarge
 from km_cli.install_hint import install_command
 
 _MAGIC = 10
 """Bytes at the beginning of a file by which its compression is recognised."""
+
+PARQUET = "Parquet"
+"""Stands for the program that packed a file whose content are rows, not bytes."""
 
 _BLOCK = 1 << 13
 _PIECE = 1 << 8
@@ -29,34 +34,6 @@ _LARGEST_WINDOW = 128 << 20
 """Bytes of memory that zstd may take for one file."""
 
 
-class Bytes(Protocol):
-    """The two methods of a file that readers use."""
-
-    def read1(self, size: int, /) -> bytes:
-        """Return up to `size` bytes, b"" at the end."""
-        ...
-
-    def close(self) -> None:
-        """Close the stream and the file below it."""
-        ...
-
-
-class Damaged(Exception):
-    """Compressed data cannot be unpacked any further; str() says why."""
-
-
-class EndsEarly(Damaged):
-    """The data ends early. All before the end is sound; the rest is missing, or not written yet."""
-
-
-class TooLarge(Damaged):
-    """The data needs more memory than km-cli gives it. `program` unpacks it with as much as it needs."""
-
-    def __init__(self, message: str, program: str) -> None:
-        super().__init__(message)
-        self.program = program
-
-
 def unpack(name: str, raw: io.BufferedReader) -> tuple[Bytes, str]:
     """Return the content of `raw` and the program that packed it, or `raw` and "" if it is not packed.
 
@@ -66,6 +43,8 @@ def unpack(name: str, raw: io.BufferedReader) -> tuple[Bytes, str]:
     packer = _packer(head)
     if packer == "gzip":
         return _Gunzip(raw), packer
+    if packer == PARQUET:
+        return parquet.read_parquet(name, raw), packer
     return (_Unpacked(raw, _UNPACKINGS[packer](name)), packer) if packer else (raw, "")
 
 
@@ -75,7 +54,7 @@ def check_packed_once(name: str, packer: str, head: bytes) -> None:
     `packer` is "" for a file that is not.
     """
     inner = _packer(head[:_MAGIC]) if packer else ""
-    if inner:
+    if inner and inner != PARQUET:  # for that one `check_kind` has a message of its own
         twice = f"twice by {packer}" if inner == packer else f"by {inner}, and that by {packer}"
         raise InputError(
             f"{name} is packed {twice}",
@@ -98,7 +77,7 @@ def _packer(head: bytes) -> str:
         return "xz"
     if head.startswith(b"\x28\xb5\x2f\xfd") or (head[:1] <= b"\x5f" and head[1:4] == b"\x2a\x4d\x18"):
         return "zstd"
-    return ""
+    return PARQUET if parquet.is_parquet(head) else ""
 
 
 def _with_head(raw: io.BufferedReader) -> tuple[bytes, io.BufferedReader]:

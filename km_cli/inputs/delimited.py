@@ -81,6 +81,13 @@ class Delimited(Format):
             raise ValueError(f"`raw` must be one record of {len(columns)} fields, it has {found}")
         return dict(zip(columns, rows[0], strict=True))
 
+    def write_record(self, values: Any, columns: tuple[str, ...], delimiter: str) -> bytes:
+        """Return the record, which `parse_record` reads as the same cells."""
+        cells = [values.get(name, "") for name in columns] if isinstance(values, dict) else values
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(cells)
+        return text.getvalue().encode()
+
 
 def _read_header(text: Text) -> Layout:
     """Return the columns, and the bytes and the lines that the header takes.

@@ -10,52 +10,29 @@ import errno
 import glob
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from km_cli.inputs.globs import hint
 from km_cli.inputs.messages import path_text
-from km_cli.inputs.partitions import Date, Period, Step, as_glob, parse_pattern, period_of
+from km_cli.inputs.partitions import Date, Step, as_glob, is_data, is_wanted, parse_pattern
+from km_cli.inputs.storage.address import is_address, parse
+from km_cli.inputs.storage.base import Matches, Missing, Window
 
-_DAY = 86_400 * 10**9
-"""Nanoseconds. A partition may be off by that much: by another time zone, or by the time of arrival."""
-
-_UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _SPECIAL = re.compile(r"[*?\[%]")
-
-
-class Missing(NamedTuple):
-    """A pattern that matches no file, or of which some files may be missing.
-
-    `unreadable` if the reason is a folder that can't be read.
-    """
-
-    pattern: str
-    hint: str
-    unreadable: bool = False
-
-
-class FoundFiles(NamedTuple):
-    """The files that were found, each once, in the order in which they are read.
-
-    `outside` counts the files and folders that were left out because their period is not asked for.
-    """
-
-    files: tuple[str, ...]
-    missing: tuple[Missing, ...]
-    outside: int
 
 
 def pattern_from_here(folder: Path, entry: str) -> str:
     """Return a pattern in km.toml, which lies in `folder`, as a pattern from the current folder.
 
     `~` is the home folder. Special characters in the name of `folder` are escaped: it may be called 100% or
-    [old].
+    [old]. The address of an object stays as it is. Raises UsageError for one that cannot be.
     """
+    if is_address(entry):
+        parse(entry)
+        return entry
     first, _, rest = entry.partition("/")
     if (home := os.path.expanduser(first)) != first:
         return _below(home, rest.lstrip("/"))
@@ -65,43 +42,35 @@ def pattern_from_here(folder: Path, entry: str) -> str:
 def _below(folder: str, entry: str) -> str:
     whole = os.path.join(folder, entry)
     if os.path.isabs(entry) or not _SPECIAL.search(folder):
-        return _named(whole)
+        return named(whole)
     if os.path.lexists(whole):
         return whole
     return os.path.join(glob.escape(folder).replace("%", "%%"), entry)
 
 
-def _named(file: str) -> str:
+def named(file: str) -> str:
     """Return a file's name, as `./-` if it is `-`, which would mean standard input."""
     return "./-" if file == "-" else file
 
 
-def find_files(patterns: Iterable[str], since: int | None, until: int | None, timezone: str) -> FoundFiles:
-    """Return the files of each pattern, sorted by name. `timezone` "" is UTC.
+def search(pattern: str, window: Window) -> Matches:
+    """Return the files of a pattern.
 
     A name that exists is taken as it is; a folder means all data files at any depth below it. Partitions by
-    date (`%Y`, `%m`, `%d`, `%H`) are left out if they lie more than a day before `since` or after `until`,
-    which are in nanoseconds since 1970. Raises UsageError for a pattern that makes no sense.
+    date (`%Y`, `%m`, `%d`, `%H`) are left out if they lie more than a day outside of the window. Raises
+    UsageError for a pattern that makes no sense.
     """
-    files: dict[str, None] = {}
-    outside: set[str] = set()
-    missing: list[Missing] = []
-    for pattern in patterns:
-        search = _Search(since, until, ZoneInfo(timezone or "UTC"))
-        search.run(pattern)
-        files.update(dict.fromkeys(sorted(search.files)))
-        outside |= search.outside
-        missing += search.missing(pattern)
-    return FoundFiles(tuple(map(_named, files)), tuple(missing), len(outside.difference(files)))
+    searching = _Search(window)
+    searching.run(pattern)
+    missing = tuple(searching.missing(pattern))
+    return Matches(frozenset(searching.files), frozenset(searching.outside), missing)
 
 
 class _Search:
     """Searches the files of one pattern."""
 
-    def __init__(self, since: int | None, until: int | None, zone: ZoneInfo) -> None:
-        self._since = since
-        self._until = until
-        self._zone = zone
+    def __init__(self, window: Window) -> None:
+        self._window = window
         self._has_folder = False
         self._dangling = ""
         self._unreadable: dict[str, str] = {}
@@ -167,18 +136,10 @@ class _Search:
 
     def _is_in_time(self, path: str, date: Date) -> bool:
         """Tell whether the period of a path is asked for. It is not if the digits are not a date."""
-        try:
-            period = period_of(date, self._zone)
-        except ValueError:
-            return False
-        if period is None or self._touches(period):
-            return True
-        self.outside.add(path)
-        return False
-
-    def _touches(self, period: Period) -> bool:
-        is_over = self._since is not None and period.end < self._since - _DAY
-        return not is_over and (self._until is None or period.begin <= self._until + _DAY)
+        wanted = is_wanted(date, self._window)
+        if wanted is False:
+            self.outside.add(path)
+        return bool(wanted)
 
     def _file_or_folder(self, path: str) -> Iterator[str]:
         """Yield the file of this name, or the data files of the folder."""
@@ -190,7 +151,7 @@ class _Search:
     def _data(self, folder: str) -> Iterator[str]:
         """Yield the data files at any depth below a folder."""
         self._has_folder |= os.path.isdir(folder)
-        for below, others in self._walk(folder, _is_data):
+        for below, others in self._walk(folder, is_data):
             yield from (os.path.join(below, entry.name) for entry in others if self._is_file(entry))
 
     def _folders(self, folder: str) -> Iterator[str]:
@@ -259,8 +220,3 @@ def _is_dangling(path: str) -> bool:
     except (OSError, ValueError):
         return False
     return False
-
-
-def _is_data(name: str) -> bool:
-    """Tell whether a file in a folder is data: not hidden, not unfinished, not a marker such as _SUCCESS."""
-    return not name.startswith((".", "_")) and not name.lower().endswith(_UNFINISHED)

@@ -8,9 +8,9 @@ import string
 
 from km_cli.errors import InputError, UsageError, did_you_mean
 from km_cli.inputs.base import UTF8
-from km_cli.inputs.compression import Bytes
 from km_cli.inputs.formats import holds_rejects, may_be_saved_elsewhere
 from km_cli.inputs.messages import shell_command, shell_word
+from km_cli.inputs.unpacking import Bytes
 
 _BLOCK = 1 << 16
 _REJECT_HEAD = 1 << 12

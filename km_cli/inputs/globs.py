@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from km_cli.errors import UsageError
 from km_cli.inputs.messages import path_text
 
 
-def expand(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names, each pattern replaced by the files that it matches, sorted. `**` is any depth.
-
-    A name that exists is taken as it is. Raises UsageError for a pattern that matches no file.
-    """
-    found: list[str] = []
-    for name in names:
-        if name == "-" or glob.escape(name) == name or os.path.lexists(name):
-            found.append(name)
-        else:
-            # A file that was named before is not read twice.
-            found += [path for path in _matches(name) if path not in found]
-    return tuple(found)
-
-
-def _matches(pattern: str) -> list[str]:
-    matches = sorted(path for path in set(glob.glob(pattern, recursive=True)) if not os.path.isdir(path))
-    if not matches:
+def matches(pattern: str) -> list[str]:
+    """Return the files that a pattern matches, sorted. `**` is any depth. Raises UsageError for none."""
+    found = sorted(path for path in set(glob.glob(pattern, recursive=True)) if not os.path.isdir(path))
+    if not found:
         raise UsageError(f"no file matches {pattern!r}", hint(pattern))
-    return matches
+    return found
 
 
 def hint(pattern: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -60,6 +61,10 @@ class JsonLines(Format):
     ) -> dict[str, Any]:
         """Return the object."""
         return parse_object(raw)
+
+    def write_record(self, values: Any, columns: tuple[str, ...], delimiter: str) -> bytes:  # noqa: ARG002
+        """Return the object on one line. Numbers are texts there, which are read as the same values."""
+        return json.dumps(values, ensure_ascii=False).encode() + b"\n"
 
 
 class JsonLinesReader:

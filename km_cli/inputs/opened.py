@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from km_cli.errors import InputError, ReadError
-from km_cli.inputs.base import BOM, LONGEST_RECORD, UTF8, Check, Reader, Text, no_check
+from km_cli.inputs.base import BOM, UTF8, Check, Reader, Text, no_check
 from km_cli.inputs.encoding import wide_rejects
 from km_cli.inputs.formats import recognise_format
 from km_cli.inputs.lines import split_lines
@@ -86,8 +86,8 @@ class Opened:
         if encoding := self._wide_rejects(head):
             head = self._read_anew(encoding)
         self._stream.check_content(head)
-        filename = self.source.path.name if self.source.path else ""
-        self.format, self.delimiter = recognise_format(self.source.format_options, filename, head)
+        name = self.source.filename
+        self.format, self.delimiter = recognise_format(self.source.format_options, name, head)
         longest = self.format.longest_line
         if longest > _HEAD and b"\n" not in head:
             head += self._read_head(longest)
@@ -162,10 +162,9 @@ class Opened:
         """
         if place is not None and place.length:
             self._stream.close()
-            self._stream = self.source.open()
             # The place may be inside of a line. If that line has grown, its rest is read as a record. If the
             # line is too long for a record, its rest is skipped, and line numbers begin behind it.
-            is_overlong = self._stream.skip(place.length, place.digest, check) > LONGEST_RECORD
+            self._stream, is_overlong = self.source.open_behind(place.length, place.digest, check)
             lines = split_lines(cast(BinaryIO, self._stream), overlong=is_overlong)
             self._text = self._text._replace(lines=lines)
             self._layout = self._layout._replace(preamble=b"", line=place.line + is_overlong)

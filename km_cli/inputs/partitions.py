@@ -13,6 +13,12 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from km_cli.errors import UsageError
+from km_cli.inputs.storage.base import Window
+
+_DAY = 86_400 * 10**9
+"""Nanoseconds. A partition may be off by that much: by another time zone, or by the time of arrival."""
+
+_UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
 
 KNOWN = {
     "Y": r"(?!0000)[0-9]{4}",
@@ -79,13 +85,13 @@ def parse_pattern(pattern: str) -> tuple[str, tuple[Step, ...]]:
 
     Raises UsageError for unknown directives, and for one without those before it.
     """
-    _check(pattern)
+    check_directives(pattern)
     *parts, last = pattern.split("/")
     texts = [*(part for part in parts if part), last]
     texts = [text for before, text in pairwise(["", *texts]) if text != "**" or before != "**"]
     if last == "**":
         texts.append("*")
-    return "/" if pattern.startswith("/") else "", tuple(map(_step, texts))
+    return "/" if pattern.startswith("/") else "", tuple(map(make_step, texts))
 
 
 def as_glob(pattern: str) -> str:
@@ -108,6 +114,23 @@ def period_of(date: Date, zone: ZoneInfo) -> Period | None:
     return Period(_nanoseconds(begin.replace(tzinfo=zone)), _nanoseconds(last) + 1000)
 
 
+def is_wanted(date: Date, window: Window) -> bool | None:
+    """Tell whether the period of a date is asked for; None if there is no such date."""
+    try:
+        period = period_of(date, window.zone)
+    except ValueError:
+        return None
+    if period is None:
+        return True
+    is_over = window.since is not None and period.end < window.since - _DAY
+    return not is_over and (window.until is None or period.begin <= window.until + _DAY)
+
+
+def is_data(name: str) -> bool:
+    """Tell whether a file in a folder is data: not hidden, not unfinished, not a marker such as _SUCCESS."""
+    return not name.startswith((".", "_")) and not name.lower().endswith(_UNFINISHED)
+
+
 def _last(begin: datetime, known: int) -> datetime:
     """Return the last moment of a year, month, day or hour."""
     month = 12 if known < 2 else begin.month
@@ -128,7 +151,8 @@ def _first(directives: Mapping[str, str] | set[str]) -> Iterator[str]:
         yield key
 
 
-def _check(pattern: str) -> None:
+def check_directives(pattern: str) -> None:
+    """Raise UsageError for a directive that is not known, and for one without those before it."""
     used = {token["directive"] for token in _DIRECTIVE.finditer(pattern) if token["directive"] is not None}
     for directive in sorted(used - {*KNOWN, "%"}):
         raise UsageError(
@@ -145,7 +169,8 @@ def _check(pattern: str) -> None:
         )
 
 
-def _step(text: str) -> Step:
+def make_step(text: str) -> Step:
+    """Return the step for one part of a pattern."""
     marked = _DIRECTIVE.sub(lambda token: _written(token, _MARK + (token["directive"] or "")), text)
     is_dated = _MARK in marked
     if text == "**" or (not is_dated and glob.escape(marked) == marked):

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from km_cli.errors import CutShort, ReadError, Rewritten, UsageError
-from km_cli.inputs.base import Check, FormatOptions, no_check
-from km_cli.inputs.compression import (
-    Bytes,
-    Damaged,
-    EndsEarly,
-    TooLarge,
-    check_packed_once,
-    is_packed,
-    unpack,
-)
+from km_cli.errors import CutShort, ReadError, UsageError
+from km_cli.inputs.base import LONGEST_RECORD, Check, FormatOptions, no_check
+from km_cli.inputs.compression import PARQUET, check_packed_once, is_packed, unpack
 from km_cli.inputs.encoding import Transcoded, check_encoding, undecodable
-from km_cli.inputs.messages import path_text, shell_word
-from km_cli.inputs.misnamed import absent, folder_named
+from km_cli.inputs.messages import shell_word
+from km_cli.inputs.storage.address import is_address
+from km_cli.inputs.storage.base import Held, Stamp, rewritten, unreadable
+from km_cli.inputs.storage.local import unopened
+from km_cli.inputs.storage.registry import storage_of
+from km_cli.inputs.unpacking import Bytes, Damaged, EndsEarly, TooLarge
 from km_cli.inputs.unsupported import check_kind
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 _BLOCK = 1 << 20
-_LAST = 1 << 12
-"""Bytes before the place of reading; if they change, the file was rewritten."""
 
 _ANY = FormatOptions()
 
@@ -47,17 +39,18 @@ class Stream:
         *,
         is_verified: bool = False,
         place: Callable[[], int] | None = None,
+        offset: int = 0,
     ) -> None:
         """`packer` is the program that packed the input, "" for none.
 
         `is_verified` if a packed input was checked for damage before (`Source.verify`). `place` returns how
-        many bytes of the file were read.
+        many bytes of the file were read. `offset` is where the content begins, if its beginning is left out.
         """
         self._name = name
         self._packer = packer
         self._is_verified = is_verified
         self._raw = raw
-        self._offset = 0
+        self._offset = offset
         self._place = place
 
     def bytes_of_file(self, length: int | None) -> int:
@@ -83,7 +76,7 @@ class Stream:
             self.check_content(b"")
             raise undecodable(self._name, self._offset, error) from None
         except OSError as error:
-            raise _unreadable(self._name, self._offset, error) from None
+            raise unreadable(self._name, self._offset, error.strerror or str(error)) from None
         self._offset += len(data)
         return data
 
@@ -125,70 +118,12 @@ class Stream:
             end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
             unended = len(data) - end if end else unended + len(data)
         if digest and state.digest() != digest:
-            raise _rewritten(self._name, self._offset)
+            raise rewritten(self._name, self._offset)
         return unended
 
     def close(self) -> None:
         """Close the file."""
         self._raw.close()
-
-
-def _unreadable(name: str, offset: int, error: OSError) -> ReadError:
-    return ReadError(
-        f"{name}: cannot be read after {offset:,} bytes: {error.strerror or error}",
-        "all rows before that place are dealt with; run again when the file can be read",
-    )
-
-
-def _rewritten(name: str, offset: int) -> Rewritten:
-    return Rewritten(
-        f"{name}: was truncated or rewritten while it was read, after {offset:,} bytes",
-        "run again: all rows before that place are dealt with, and no row is sent twice",
-    )
-
-
-class Stamp(NamedTuple):
-    """Device, inode, size in bytes and time in ns since 1970: a file that keeps them was not touched."""
-
-    device: int
-    inode: int
-    size: int
-    time: int
-
-    @classmethod
-    def from_stat(cls, found: os.stat_result) -> Stamp:
-        """Return the stamp of a file."""
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-class _Pinned(io.RawIOBase):
-    """A file from its start, read through a descriptor that is shared with other readers.
-
-    Raises Rewritten if the bytes that were read last have changed: the file was truncated, and perhaps has
-    grown beyond that place since. Its next bytes would be taken for the rest of a line that is gone.
-    """
-
-    def __init__(self, name: str, file: int) -> None:
-        self._name = name
-        self._file = file
-        self._at = 0
-        self._last = b""
-
-    def place(self) -> int:
-        """Return how many bytes were read."""
-        return self._at
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        size = os.preadv(self._file, [buffer], self._at)
-        # Not before reading, since the file may be truncated in between.
-        if os.pread(self._file, len(self._last), self._at - len(self._last)) != self._last:
-            raise _rewritten(self._name, self._at)
-        self._at += size
-        self._last = (self._last + bytes(memoryview(buffer)[max(0, size - _LAST) : size]))[-_LAST:]
-        return size
 
 
 def _opened(path: Path) -> io.BufferedReader:
@@ -198,7 +133,7 @@ def _opened(path: Path) -> io.BufferedReader:
 class Source:
     """One input named on the command line. `-` is standard input, which can be opened once.
 
-    `stamp` is that of the file that is pinned, None if none is.
+    `path` is that of a file on this machine; None for standard input and for objects.
     """
 
     def __init__(
@@ -207,48 +142,64 @@ class Source:
         stdin: io.BufferedReader | None = None,
         format_options: FormatOptions = _ANY,
         opens: Callable[[Path], io.BufferedReader] = _opened,
+        check: Check = no_check,
     ) -> None:
-        """`opens` opens a file that cannot be pinned, such as a named pipe, which may wait for its writer."""
+        """`opens` opens a file that cannot be pinned, such as a named pipe, which may wait for its writer.
+
+        `check` is called while an object store is awaited, and may raise the error that ends the run.
+        """
         self._opens = opens
+        self._check = check
+        self._given = name
         self.format_options = format_options
-        self.path = None if name == "-" else Path(name)
-        self.name = "<stdin>" if name == "-" else path_text(name)
+        self.is_stdin = name == "-"
+        self.path = None if self.is_stdin or is_address(name) else Path(name)
+        self.name = "<stdin>" if self.is_stdin else storage_of(name).shown(name)
+        self.filename = self.path.name if self.path else name.rpartition("/")[2]
         self._stdin = stdin
-        self._file = -1
-        self.stamp: Stamp | None = None
+        self._held: Held | None = None
+        self._hashed: dict[int, bytes] = {}
 
     def pin(self) -> None:
         """Keep open the file that has this name now, so that every reader reads the same file.
 
-        When logs are rotated, the name passes to another file. Only regular files can be pinned.
+        When logs are rotated, the name passes to another file. Only regular files and objects can be pinned.
         """
-        if self._file >= 0 or self.path is None:
-            return
-        try:
-            if not stat.S_ISREG(os.stat(self.path).st_mode):
-                return
-            # Without O_NONBLOCK, opening would wait if a named pipe has taken the name meanwhile.
-            file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise self._unopened(error) from None
-        found = os.fstat(file)
-        if stat.S_ISREG(found.st_mode):
-            self._file, self.stamp = file, Stamp.from_stat(found)
-        else:
-            os.close(file)
+        if self._held is None and not self.is_stdin:
+            self._held = storage_of(self._given).hold(self._given, self._check)
 
     def unpin(self) -> None:
         """Close the file that is pinned."""
-        if self._file >= 0:
-            os.close(self._file)
-        self._file, self.stamp = -1, None
+        held, self._held = self._held, None
+        self._hashed.clear()
+        if held is not None:
+            held.close()
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """The stamp of the file that is pinned, None if none is."""
+        return self._held.found.stamp if self._held else None
+
+    @property
+    def modified(self) -> float:
+        """When the pinned file was written to, in seconds since 1970."""
+        assert self._held is not None
+        return self._held.found.modified
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the content of the pinned file can never change."""
+        return self._held is not None and self._held.is_fixed
 
     @property
     def was_touched(self) -> bool:
         """Whether the pinned file was written to, or truncated, since it was pinned."""
-        return self.stamp != Stamp.from_stat(os.fstat(self._file))
+        return self._held is not None and self._held.was_touched()
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether this is a file, or an object, that can be read more than once."""
+        return not self.is_stdin and (self.path is None or self.path.is_file())
 
     @property
     def has_line(self) -> bool:
@@ -262,10 +213,15 @@ class Source:
         return is_packed(self._head(1 << 5))
 
     def _head(self, size: int) -> bytes:
+        assert self._held is not None
+        head = b""
         try:
-            return os.pread(self._file, size, 0)
+            with self._held.open() as content:
+                while len(head) < size and (data := content.read(size - len(head))):
+                    head += data
         except OSError as error:
-            raise _unreadable(self.name, 0, error) from None
+            raise unreadable(self.name, 0, error.strerror or str(error)) from None
+        return head
 
     def verify(self, check: Check) -> None:
         """Raise ReadError if a packed file is damaged.
@@ -275,7 +231,7 @@ class Source:
         can be read only once cannot be verified. `check` is called each MiB, and may raise the error that
         ends the run.
         """
-        if self._file < 0 or not self.is_packed:
+        if self._held is None or not self.is_packed:
             return
         stream = self.open(only_unpacked=True)
         try:
@@ -293,51 +249,65 @@ class Source:
                 "a FILE has an empty name",
                 "name the file, or - for standard input; a shell variable that is not set leaves no name",
             )
-        if self.path is None:
-            if self._stdin is None:
-                raise UsageError("standard input is closed", "pipe something into it, or name a file")
-            return
-        try:
-            is_folder = stat.S_ISDIR(self.path.stat().st_mode)
-        except FileNotFoundError:
-            raise absent(self.path, self.name) from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise UsageError(f"{self.name}: cannot be opened: {reason}", "check the path") from None
-        if is_folder:
-            raise folder_named(self.path, self.name)
+        if not self.is_stdin:
+            storage_of(self._given).check(self._given, self._check)
+        elif self._stdin is None:
+            raise UsageError("standard input is closed", "pipe something into it, or name a file")
 
     def open(self, *, only_unpacked: bool = False) -> Stream:
         """Return the content from its start, unpacked (as its first bytes say, not its name) and in UTF-8.
 
         With `only_unpacked` the content stays in its own encoding.
         """
-        pinned = _Pinned(self.name, self._file) if self._file >= 0 else None
+        pinned = self._held.open() if self._held else None
         raw: io.BufferedReader = self._raw() if pinned is None else io.BufferedReader(pinned)
         try:
             content, packer = unpack(self.name, raw)
-            if self.format_options.encoding and not only_unpacked:
+            if self.format_options.encoding and packer != PARQUET and not only_unpacked:
                 content = Transcoded(content, self.format_options.encoding)
             place = pinned.place if pinned else None
             return Stream(self.name, content, packer, is_verified=pinned is not None, place=place)
         except OSError as error:
             raw.close()
-            raise _unreadable(self.name, 0, error) from None
+            raise unreadable(self.name, 0, error.strerror or str(error)) from None
         except BaseException:
             raw.close()
             raise
 
+    def open_behind(self, length: int, digest: bytes, check: Check) -> tuple[Stream, bool]:
+        """Return the content behind its first `length` bytes, and whether an overlong line is open there.
+
+        Raises Rewritten if the bytes before have another hash (b"": any). If they were hashed before, and
+        cannot have changed since, only the end of them is read again.
+        """
+        begin = 0
+        is_plain = self.is_fixed and not self.is_packed and not self.format_options.encoding
+        if is_plain and digest in (b"", self._hashed.get(length)):
+            begin, digest = max(0, length - LONGEST_RECORD - 1), b""
+        stream = self.open() if not begin else self._open_at(begin)
+        try:
+            return stream, stream.skip(length - begin, digest, check) > LONGEST_RECORD
+        except BaseException:
+            stream.close()
+            raise
+
+    def _open_at(self, offset: int) -> Stream:
+        assert self._held is not None
+        content = self._held.open(offset)
+        raw = io.BufferedReader(content)
+        return Stream(self.name, raw, is_verified=True, place=content.place, offset=offset)
+
     def _raw(self) -> io.BufferedReader:
-        if self.path is None:
+        if self.is_stdin:
             assert self._stdin is not None
             return self._stdin
+        if self.path is None:
+            self.check()
+            raise unreadable(self.name, 0, "it is gone")
         try:
             return self._opens(self.path)
         except OSError as error:
-            raise self._unopened(error) from None
-
-    def _unopened(self, error: OSError) -> UsageError:
-        return UsageError(f"{self.name}: cannot be opened: {error.strerror}", "check its permissions")
+            raise unopened(self.name, error) from None
 
     def hashes_at(self, lengths: Iterable[int], check: Check = no_check) -> list[tuple[int, _Hash]]:
         """Return the hash state of the content's beginning for each of the lengths that it has, ascending.
@@ -345,7 +315,7 @@ class Source:
         Empty for an input that can be read only once: standard input, a pipe. `check` is called each MiB, and
         may raise the error that ends the run.
         """
-        if self._file < 0:
+        if self._held is None:
             return []
         stream, done, found = self.open(), 0, []
         state = hashlib.sha256()
@@ -358,6 +328,7 @@ class Source:
                 if done < length:
                     break
                 found.append((length, state.copy()))
+                self._hashed[length] = state.digest()
         except ReadError:
             # The reader of the rows meets the same error and reports it.
             pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -42,12 +41,6 @@ def _packed(begins: bytes, packer: str, program: str) -> _Kind:
     return _Kind(begins, f"packed by {packer}", hint)
 
 
-def _from_parquet(name: str) -> str:
-    file = "FILE" if name == "<stdin>" else name
-    query = 'FROM "{}"'.format(file.replace('"', '""'))
-    return f"turn it into CSV: duckdb -csv -c {shlex.quote(query)} {_IMPORTED}"
-
-
 _KINDS = (
     # Office documents are zip archives too. They differ by the name of their first member.
     _Kind(rb"PK\x03\x04.{26}(\[Content_Types\]|_rels/|docProps/|xl/)", "an Office document (xlsx)", _EXPORT),
@@ -60,7 +53,10 @@ _KINDS = (
     _packed(rb"\x04\x22\x4d\x18", "lz4", "lz4"),
     _packed(rb"LZIP\x01", "lzip", "lzip"),
     _packed(rb"\x1f\x9d", "compress", "gzip"),
-    _Kind(rb"PAR[1E][\0-\x1f\x7f-\xff]", "a Parquet file", _from_parquet),
+    _Kind(
+        rb"PAR1[\0-\x1f\x7f-\xff]", "a packed Parquet file", "unpack it, and import the Parquet file itself"
+    ),
+    _Kind(rb"PARE[\0-\x1f\x7f-\xff]", "an encrypted Parquet file", "decrypt it first"),
     _Kind(rb"ARROW1\0\0", "an Arrow file", _EXPORT),
     _Kind(rb"Obj\x01", "an Avro file", _EXPORT),
     _Kind(

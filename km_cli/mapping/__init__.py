@@ -7,6 +7,7 @@ from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaCol
 from km_cli.mapping.conditions import ConditionsSeen, condition_text, make_condition
 from km_cli.mapping.dates import EitherOrder
 from km_cli.mapping.found_columns import USUAL, NamedAt
+from km_cli.mapping.hashing import SHORTEST_KEY, Hasher
 from km_cli.mapping.mapper import Mapper
 from km_cli.mapping.mapping import Mapping
 from km_cli.mapping.members import Members, Membership
@@ -32,6 +33,7 @@ __all__ = [
     "ANONYMOUS",
     "LOCAL_EPOCH",
     "MEMBERS",
+    "SHORTEST_KEY",
     "USUAL",
     "WITHHELD",
     "AmbiguousTime",
@@ -45,6 +47,7 @@ __all__ = [
     "ConditionsSeen",
     "EitherOrder",
     "EventsSeen",
+    "Hasher",
     "LeftOut",
     "Mapper",
     "Mapping",

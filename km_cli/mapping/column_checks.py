@@ -19,6 +19,7 @@ def check_columns(
 ) -> None:
     """Raise InputError if columns contradict each other, or if no row could be sent with them."""
     _check_ignored(columns, source)
+    _check_hashed(columns, source)
     if tabular:
         sets = tuple(name for persona in columns.personas for name in persona.sets)
         sent = _sent_columns((*property_columns(columns, found), *sets), columns)
@@ -49,6 +50,23 @@ def _check_ignored(columns: Columns, source: str) -> None:
                 "made without it",
                 "ignore only columns such as offsets and times of arrival",
             )
+
+
+def _check_hashed(columns: Columns, source: str) -> None:
+    """Raise InputError if a column is hashed or dropped that calls cannot be made without in clear."""
+    times = {columns.event, columns.timestamp, *columns.times} - {""}
+    for key, names in (("hash", columns.hash), ("drop", columns.drop)):
+        for name in names:
+            if name in times or (key == "drop" and name in columns.taken):
+                raise InputError(
+                    f"{source}: the column {name!r} is both used and in `{key}` (km.toml, columns.{key})",
+                    "the event and the time are sent in clear; any other column may be hashed",
+                )
+            if columns.is_ignored(name):
+                raise InputError(
+                    f"{source}: the column {name!r} is both ignored and in `{key}`",
+                    "leave it out of one of them: an ignored column is neither sent nor compared",
+                )
 
 
 def _check_links(columns: Columns, personas: Sequence[Persona], found: tuple[str, ...], source: str) -> None:

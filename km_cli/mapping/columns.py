@@ -33,6 +33,9 @@ class ColumnOptions(NamedTuple):
     files without a time column, as a text that `Times` reads without options. Where the timestamp is empty,
     the first of the `times` that is not empty is the time. An input, or its first rows, may lack the columns
     in `optional`.
+
+    Values of the columns in `hash` and `drop` stay home: the former are sent as digests, the latter are not
+    sent (they are in `exclude` too). `hash_key` is the fingerprint of the key.
     """
 
     event: str = ""
@@ -55,6 +58,9 @@ class ColumnOptions(NamedTuple):
     at: str = ""
     times: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    hash: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    hash_key: str = ""
 
 
 class PersonaColumns(NamedTuple):
@@ -110,11 +116,15 @@ class Columns(NamedTuple):
     withheld_alias: str = ""
     at: str = ""
     times: tuple[str, ...] = ()
+    hash: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    hash_key: str = ""
 
     @property
     def plain(self) -> tuple[object, ...]:
         """The fields for the ledger. It lacks those that are unused and unknown to older versions."""
-        newer = self[_OLD_FIELDS:] if self.times else self[_OLD_FIELDS:-1]
+        end = len(self) if self.hash_key else _TIMES + 1 if self.times else _TIMES
+        newer = self[_OLD_FIELDS:end]
         old = ([persona.plain for persona in self.personas], *self[1:_OLD_FIELDS])
         return (*old, *newer) if any(newer) else old
 
@@ -154,7 +164,7 @@ class Columns(NamedTuple):
     @property
     def named(self) -> tuple[str, ...]:
         """Every column that is named here, each once."""
-        others = (*(name for name, _ in self.rename), *(one.column for one in self.where))
+        others = (*(name for name, _ in self.rename), *(one.column for one in self.where), *self.hash)
         named = (*sorted(self.taken), *(self.all_properties or ()), *self.exclude, *others)
         return tuple(dict.fromkeys(named))
 
@@ -179,6 +189,7 @@ class Columns(NamedTuple):
 
 
 _OLD_FIELDS = Columns._fields.index("rename")
+_TIMES = Columns._fields.index("times")
 _OLD_PERSONA_FIELDS = PersonaColumns._fields.index("others")
 """How many fields every ledger has of both; those behind them are kept only if one is used."""
 

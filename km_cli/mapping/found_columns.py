@@ -23,9 +23,13 @@ USUAL = {
 _UNANSWERED = "?"
 """The name that `km-cli init` writes for a column that it asks for."""
 
+HASH, DROP = "columns.hash", "columns.drop"
+"""The roles of columns whose values stay home."""
+
 _IGNORED = "ignore-column"
 _LEFT_OUT = ("exclude-property", _IGNORED)
-"""The roles of columns that may be whole objects: all in them is left out."""
+_WHOLE = (*_LEFT_OUT, HASH, DROP)
+"""The roles of columns that may be whole objects: all in them is left out, or hashed together."""
 
 _FLAGS = frozenset({*USUAL, "id", "property", *_LEFT_OUT, "where"})
 
@@ -96,7 +100,7 @@ class FoundColumns:
         A `sparse` column is accepted although none of the first objects has it, and so is an optional one.
         Of a table, an optional column that is not there is "". Raises InputError.
         """
-        is_object = not self.are_of_table or role in _LEFT_OUT
+        is_object = not self.are_of_table or role in _WHOLE
         if name in self._names or (is_object and self._inside(name)):
             return name
         alike = [path for path in self._names if path.casefold() == name.casefold()]
@@ -245,7 +249,7 @@ def _place(role: str) -> str:
     """Return where a role's column is named: in a flag, or in km.toml."""
     if role in _FLAGS:
         return f"--{role}, or km.toml"
-    if role.startswith(IN_MEMBERS) or role in (RENAMED, ALIAS_COLUMN):
+    if role.startswith(IN_MEMBERS) or role in (RENAMED, ALIAS_COLUMN, HASH, DROP):
         return f"km.toml, {role}"
     return f"km.toml, {role}" if role.endswith(_IN_PERSONAS) else f"km.toml, the persona {role!r}"
 

@@ -11,6 +11,7 @@ from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_
 from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader, no_cells, time_reader
 from km_cli.mapping.columns import Columns, PersonaColumns
 from km_cli.mapping.conditions import row_filter, unmet
+from km_cli.mapping.hashing import Hasher, hashed_columns
 from km_cli.mapping.identities import BadIdentity, Identities
 from km_cli.mapping.members import Members
 from km_cli.mapping.naming import naming_of
@@ -48,9 +49,13 @@ class Mapper:
         selection: Selection = _ALL,
         seen: EventsSeen | None = None,
         members: Members | None = None,
+        hasher: Hasher | None = None,
         with_cells: bool = True,
     ) -> None:
-        """`with_cells` is false for events that are only counted: they need no cells to know them again."""
+        """`with_cells` is false for events that are only counted: they need no cells to know them again.
+
+        Raises InputError if columns are to be hashed under another key than that of `hasher`.
+        """
         self._selection = selection
         self._seen = seen or EventsSeen(selection)
         self._personas = tuple(persona.name for persona in personas)
@@ -68,6 +73,7 @@ class Mapper:
         self._own_names = _own_names(columns, personas)
         self._sharing_a_site = sharing_a_site(personas)
         self._naming = naming_of(columns)
+        self._hashed = hashed_columns(columns, found, personas, hasher, tabular=tabular)
         self._make_readers(columns, found, tabular=tabular, with_cells=with_cells)
         self._make_identities(columns, found, personas, tuple(allowed), tabular=tabular)
         looks_into_rows = self._meets is not None or self._watch is not None
@@ -139,27 +145,38 @@ class Mapper:
                 self._check_any(identities)
                 is_part = "" in identities
             self._check_apart(identities)
-            properties = self._properties.read(values)
-            if len(row.raw) > LONGEST_VALUE // 4:
-                check_size(properties)
-            named = properties if self._naming is None else self._naming.named(properties)
-            reserved = self._naming.left_out if self._naming else 0
-            parts = self._parts.deal(values, identities, properties, named)
-            if not name:
-                parts = self._stated(values, parts)
-            event_id = self._id(values).strip()
+            parts, named, empty = self._dealt(row, identities, name)
             withheld = self._withheld(values) if self._withheld else ""
+            reserved = self._naming.left_out if self._naming else 0
+            kept = row
+            if self._hashed is not None:  # what is wrong with a row was judged by its values in clear
+                kept, identities = self._hashed.row(row), self._hashed.identities(row, identities)
+                parts, named, empty = self._dealt(kept, identities, name)
+                values = kept.values
+            event_id = self._id(values).strip()
         except (BadRow, BadIdentity, BadTime) as error:
             return self._refused(row, error)
         except AmbiguousTime as error:
             raise _ambiguous(row, error, self._time_column, time) from None
         has_findings = is_part or self._times.leap_second or self._several or withheld
         findings = tuple(self._findings(row, identities, withheld)) if has_findings else ()
-        empty = self._properties.width - len(properties)
         if empty or self._trimmed or moment % NANOSECONDS or reserved:
             self._count(moment, empty, reserved)
         cells, is_date = self._cells(values), self._times.is_date(time)
-        return _event((row, parts, name, moment, named, event_id, cells, is_date, findings))
+        return _event((kept, parts, name, moment, named, event_id, cells, is_date, findings))
+
+    def _dealt(
+        self, row: Row, identities: list[str], name: str
+    ) -> tuple[tuple[PersonaPart, ...], Properties, int]:
+        """Return the part of each persona, all properties, and how many were empty. Raises BadRow."""
+        properties = self._properties.read(row.values)
+        if len(row.raw) > LONGEST_VALUE // 4:
+            check_size(properties)
+        named = properties if self._naming is None else self._naming.named(properties)
+        parts = self._parts.deal(row.values, identities, properties, named)
+        if not name:
+            parts = self._stated(row.values, parts)
+        return parts, named, self._properties.width - len(properties)
 
     def _is_outside(self, values: Any) -> bool:
         """Tell whether a row is outside of the selection. If it is, faults in it do not matter.

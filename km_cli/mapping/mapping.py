@@ -58,7 +58,7 @@ class Mapping(NamedTuple):
         # A ledger of format 2 has no list of ignored columns; no ledger has the fields that are not used.
         newer += _UNUSED[len(newer) :]
         ignore, rename, constant, where, *plain = newer
-        plain[-1] = tuple(plain[-1])
+        plain[_LISTS] = map(tuple, plain[_LISTS])
         return cls(
             Columns(
                 tuple(_persona_columns(*one) for one in personas),
@@ -80,8 +80,12 @@ class Mapping(NamedTuple):
         )
 
 
-_UNUSED: list[Any] = [(), (), (), (), False, "", False, "", "", "", ()]
+_UNUSED: list[Any] = [(), (), (), (), False, "", False, "", "", "", (), (), (), ""]
 """The fields of Columns that the text of a mapping may lack, as they are when unused."""
+
+
+_LISTS = slice(-4, -1)
+"""The place of `times`, `hash` and `drop`, from the end: in JSON these are lists."""
 
 
 def _persona_columns(

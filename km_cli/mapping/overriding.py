@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from km_cli.mapping.columns import ColumnOptions, Columns, PersonaColumns
-from km_cli.mapping.found_columns import FoundColumns, usual_names
+from km_cli.mapping.found_columns import DROP, HASH, FoundColumns, usual_names
 from km_cli.mapping.recognition import asked_by_role, conditions, persona_columns
 from km_cli.mapping.renamed_columns import has_pattern, renamed_columns
 from km_cli.model import Persona
@@ -54,9 +54,16 @@ def override_columns(
         ignore=tuple(dict.fromkeys((*known.ignore, *ignored))),
         rename=rename or known.rename,
         where=conditions(column_options, columns) or known.where,
+        hash=_together(known.hash, columns.all_named(column_options.hash, HASH)),
+        drop=_together(known.drop, columns.all_named(column_options.drop, DROP)),
         times=times if column_options.timestamp or column_options.at else known.times,
         **_switches(known, column_options),
     )
+
+
+def _together(known: tuple[str, ...], asked: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the columns that stay home: those that did, and those that are to stay home now."""
+    return tuple(dict.fromkeys((*known, *(asked or ()))))
 
 
 def _switches(known: Columns, column_options: ColumnOptions) -> dict[str, Any]:
@@ -68,6 +75,7 @@ def _switches(known: Columns, column_options: ColumnOptions) -> dict[str, Any]:
         "without_event": known.without_event or column_options.without_event,
         "leave_out_reserved": known.leave_out_reserved or column_options.leave_out_reserved,
         "at": column_options.at or known.at,
+        "hash_key": known.hash_key or column_options.hash_key,
     }
 
 

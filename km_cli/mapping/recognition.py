@@ -11,6 +11,8 @@ from km_cli.mapping.columns import ColumnOptions, Columns, Condition, PersonaCol
 from km_cli.mapping.found_columns import (
     ALIAS,
     ALIAS_COLUMN,
+    DROP,
+    HASH,
     IN_MEMBERS,
     PROPERTIES,
     SET,
@@ -84,6 +86,9 @@ def _other_columns(column_options: ColumnOptions, columns: FoundColumns) -> dict
         "withheld_alias": columns.named(withheld, ALIAS_COLUMN, sparse=True) if withheld else "",
         "at": column_options.at,
         "times": _times(column_options, columns)[1:],
+        "hash": columns.all_named(column_options.hash, HASH, sparse=is_export) or (),
+        "drop": columns.all_named(column_options.drop, DROP, sparse=is_export) or (),
+        "hash_key": column_options.hash_key,
     }
 
 

@@ -22,6 +22,13 @@ IDENTIFIED: tuple[About, ...] = (
         ),
     ),
     About(
+        "hashed",
+        Severity.NOTE,
+        "Identities are sent as digests. A source that names the same people in clear has other people.",
+        "Have all sources of the site send the same digests (HMAC-SHA256, h_ and hex), or a site of its own.",
+        "importing-data",
+    ),
+    About(
         "one-of-several",
         Severity.LOST,
         "The column of an id lists several values: only the first value is recorded.",

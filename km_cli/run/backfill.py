@@ -16,8 +16,9 @@ from km_cli.config.backfill import BackfillSource, overlap_of
 from km_cli.config.settings import Settings
 from km_cli.errors import CutShort, Exit, KmError, ReadError, Rewritten, Unclosed, UsageError
 from km_cli.inputs import Opened, Source, Stamp, open_reader
-from km_cli.inputs.discovery import Missing, find_files
-from km_cli.inputs.messages import path_text
+from km_cli.inputs.finding import find_files
+from km_cli.inputs.storage.base import Missing
+from km_cli.inputs.storage.registry import storage_of
 from km_cli.ledger import Ledger
 from km_cli.protocols import Clock
 from km_cli.run.observer import Observer
@@ -145,16 +146,24 @@ class Backfill:
         for file in self._files(source, settings):
             if self._pipeline.is_full:
                 return
-            if self._stop.requested:
-                raise Stopped(self._stop.error)
+            self._heed()
             self._look_at(source, file, asked)
+
+    def _heed(self) -> None:
+        """Raise Stopped if the run is asked to end."""
+        if self._stop.requested:
+            raise Stopped(self._stop.error)
 
     def _files(self, source: BackfillSource, settings: Settings) -> tuple[str, ...]:
         """Return the files that exist now, and note the patterns that match none."""
         selection = source.selection
         try:
             places = find_files(
-                source.patterns, selection.since, selection.until, settings.time_options.timezone
+                source.patterns,
+                selection.since,
+                selection.until,
+                settings.time_options.timezone,
+                self._heed,
             )
         except UsageError as error:
             self._note(source, ", ".join(source.patterns), "missing", error)
@@ -195,20 +204,17 @@ class Backfill:
         if state != "read":
             self._pipeline.pass_over()
         if state != "unchanged":
-            self._observer.looked(source.name, path_text(file), state, problem)
+            self._observer.looked(source.name, storage_of(file).shown(file), state, problem)
 
     def _state(self, file: str, asked: str) -> str:
         """Send what is new in a file; return the state that it is left in. Raises UsageError, ReadError."""
         now = self._clock.now()
-        try:
-            stamp = Stamp.from_stat(os.stat(file))
-        except FileNotFoundError:
+        found = storage_of(file).stat(file, self._heed)
+        if found is None:
             return "gone"
-        except OSError as error:
-            raise UsageError(f"{file}: cannot be opened: {error.strerror}", "check its permissions") from None
-        if self._ledger.files.is_read(stamp, asked, now):
+        if self._ledger.files.is_read(found.stamp, asked, now):
             return "unchanged"
-        input_ = Source(file, format_options=self._format_options)
+        input_ = Source(file, format_options=self._format_options, check=self._heed)
         input_.pin()
         try:
             return self._take(input_, input_.stamp, asked, now) if input_.stamp else _unheld(input_)
@@ -216,7 +222,7 @@ class Backfill:
             input_.unpin()
 
     def _take(self, source: Source, stamp: Stamp, asked: str, now: float) -> str:
-        age = now - stamp.time / 1e9
+        age = now - source.modified
         is_packed = source.is_packed
 
         def may_grow() -> bool:
@@ -238,7 +244,7 @@ class Backfill:
             if not may_grow():
                 raise
             return "held"
-        if is_whole and age > _SETTLED:
+        if is_whole and (source.is_fixed or age > _SETTLED):
             self._ledger.keep_file(stamp, asked, now)
         if self._pipeline.is_full:
             return "begun"
@@ -247,7 +253,7 @@ class Backfill:
 
 def _unheld(source: Source) -> str:
     """Return the state of a file that cannot be kept open. Raises UsageError if it exists."""
-    if source.path is None or not os.path.exists(source.path):
+    if source.path is None or not os.path.exists(source.path):  # an object is gone if it is not there
         return "gone"
     raise UsageError(f"{source.name} is no regular file", "name files that can be read more than once")
 

@@ -31,10 +31,22 @@ _FAR = 10**10
 
 
 def doubts(events: Sequence[Event], columns: Columns, source: str) -> Iterator[Finding]:
-    """Yield the findings on the first events of an input; for fewer than twenty events there are none."""
+    """Yield the findings on the first events of an input; most of them take twenty events."""
+    yield from _hashed(columns, source)
     if len(events) >= _FEWEST_EVENTS:
         yield from _swapped(events, columns, source)
         yield from _constant_time(events, columns, source)
+
+
+def _hashed(columns: Columns, source: str) -> Iterator[Finding]:
+    """Yield a finding if a persona's identities are hashed (I5)."""
+    for one in columns.personas:
+        if hashed := [name for name in one.identities if name in columns.hash]:
+            message = (
+                f"the {one.persona} is sent as a digest of {hashed[0]!r}: for Kissmetrics it is another "
+                "person than one that another source of the site names in clear"
+            )
+            yield Finding("hashed", message, source, 0)
 
 
 def _swapped(events: Sequence[Event], columns: Columns, source: str) -> Iterator[Finding]:

@@ -14,18 +14,24 @@ from km_cli.errors import InputError
 from km_cli.inputs import Opened, Source, open_reader
 from km_cli.kissmetrics import PLACEHOLDERS
 from km_cli.ledger import Ledger, Reading
-from km_cli.mapping import Mapper, Mapping, Members
+from km_cli.mapping import Hasher, Mapper, Mapping, Members
 from km_cli.model import Event, Row, Sequence
 from km_cli.run.meanings import personas_from_json
 from km_cli.strategies import Expansion
 
 
 class LogsAgain:
-    """Reads logs again. `members` complete rows, as they did when they were sent; `now` is the present."""
+    """Reads logs again. `now` is the present.
 
-    def __init__(self, ledger: Ledger, members: Members | None, now: float) -> None:
+    `members` complete rows, and `hasher` hashes the columns that stay home, as they did when rows were sent.
+    """
+
+    def __init__(
+        self, ledger: Ledger, members: Members | None, now: float, hasher: Hasher | None = None
+    ) -> None:
         self._ledger = ledger
         self._members = members
+        self._hasher = hasher
         self._now = now
 
     def of_file(self, name: str) -> Iterator[tuple[Reading, Iterator[Sequence]]]:
@@ -76,6 +82,7 @@ class LogsAgain:
             now=self._now,
             normalised=defaultdict(int),
             members=self._members,
+            hasher=self._hasher,
         )
         expansion = Expansion(personas)
         with closing(open_reader(opened.source)) as again:

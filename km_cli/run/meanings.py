@@ -83,6 +83,7 @@ class Meanings:
         `same` are the readings that begin with the same bytes, `first` are the first rows. Raises InputError
         if there are such readings, unless `--as-new` says that the log is to be sent once more.
         """
+        self._check_key(opened, mapping)
         now = self._interpretation(opened, mapping, self._settings.personas)
         for reading in same:
             then = self._then(opened, reading.mapping, reading.personas) if reading.calls else None
@@ -94,6 +95,21 @@ class Meanings:
         if found and not self._settings.as_new:
             raise self._refusal(opened, *found[0])
         return tuple(sorted({reading.number for reading, _ in found}))
+
+    def _check_key(self, opened: Opened, mapping: Mapping) -> None:
+        """Raise InputError if earlier logs were hashed under another key, unless `--as-new` is given."""
+        key = mapping.columns.hash_key
+        if not key or self._settings.as_new:
+            return
+        for meaning in self._ledger.readings.meanings():
+            with self._ledger.decoding("readings"):
+                before = Mapping.from_json(meaning.mapping).columns.hash_key
+            if before and before != key:
+                raise InputError(
+                    f"{opened.source.name}: earlier logs were hashed under another key than that of "
+                    "columns.hash_key_file (km.toml): the same people would become other people",
+                    "use the earlier key; --as-new sends the log under the new one all the same",
+                )
 
     def _interpretation(
         self, opened: Opened, mapping: Mapping, personas: Sequence[Persona]
@@ -111,8 +127,8 @@ class Meanings:
             return None
         try:
             return self._interpretation(opened, known, people)
-        except (LookupError, OSError, ValueError):
-            return None  # this machine does not know its time zone any more
+        except (InputError, LookupError, OSError, ValueError):
+            return None  # this machine does not know its time zone any more, or has another key for `hash`
 
     def _people_of_old(self, known: Mapping) -> tuple[Persona, ...]:
         """Return today's personas for a reading of format 2, which recorded only their names."""
@@ -281,6 +297,7 @@ class Interpretation:
             now=now,
             normalised=defaultdict(int),
             members=settings.members,
+            hasher=settings.hasher,
         )
 
     def records(self, row: Row) -> dict[Part, Record]:
@@ -299,12 +316,20 @@ def _bare(columns: Columns) -> Columns:
     """Return columns without those that are no part of a deed: properties, sets, aliases, ids."""
     people = tuple(who._replace(alias="", properties=(), sets=()) for who in columns.personas)
     bare = columns._replace(personas=people, id="", properties=(), exclude=(), flatten=False, ignore=())
+    bare = _with_hashed_identities(bare)
     bare = bare._replace(rename=(), constant=(), leave_out_reserved=False, export="", withheld_alias="")
     if columns.event or columns.event_name:
         return bare
     # Profiles have no event. They are compared as if all had the same one, and `--at` is not their own time.
     at = _SOME_TIME if columns.at else ""
     return bare._replace(event_name=_PROFILE, without_event="", at=at)
+
+
+def _with_hashed_identities(columns: Columns) -> Columns:
+    """Return columns in which only identities are hashed."""
+    identities = {name for one in columns.personas for name in one.identities}
+    hashed = tuple(name for name in columns.hash if name in identities)
+    return columns._replace(hash=hashed, drop=(), hash_key=columns.hash_key if hashed else "")
 
 
 def _difference_of(before: Record, now: Record) -> str:

@@ -84,7 +84,7 @@ class Openings:
         """
         asked, source = self._settings.asked, opened.source
         heads: list[tuple[Head, _Hash]] = []
-        if source.path is not None and not opened.format.holds_rejects:
+        if not source.is_stdin and not opened.format.holds_rejects:
             heads = self._heads(opened)
             for head, state in heads:
                 if head.asked == asked and (known := self._continued(head, opened)):
@@ -258,6 +258,7 @@ class Openings:
             normalised=self._tally.normalised,
             selection=settings.selection,
             members=settings.members,
+            hasher=settings.hasher,
             seen=self._seen,
             with_cells=with_cells,
         )

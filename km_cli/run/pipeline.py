@@ -134,7 +134,7 @@ class Pipeline:
     def _check_heads(self, sources: Iterable[Source]) -> None:
         """Look at every file's columns before anything is sent: a mistake in the last one shows at once."""
         for source in sources:
-            if source.path is not None and source.path.is_file():
+            if source.is_regular:
                 opened = open_reader(source)
                 try:
                     if not opened.empty:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from km_cli.config.settings import Settings
+from km_cli.inputs.formats import format_with
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import ANONYMOUS, WITHHELD, Columns, LeftOut
 from km_cli.model import NANOSECONDS, Event, Finding, Forecast, Persona, Reject, Row, RowPlan
@@ -57,6 +58,8 @@ class RowPlanner:
         self._waiting: list[tuple[Calls | None, int]] = []
         self._mappers = mappers
         self._overlaps = overlaps
+        self._reading = reading
+        self._is_hashed = settings.hasher is not None
         accounts = UnusedAccounts(columns, settings.personas, reading.columns)
         self._row_findings = RowFindings(
             columns, reading.source, settings.spread, accounts, seeks_ids=self._seeks_ids
@@ -82,6 +85,28 @@ class RowPlanner:
         return _left_out(one)
 
     def _plan(self, event: Event) -> RowPlan:
+        """Plan an event. The ledger keeps its row as it is sent; a reject has it as it stands in the log."""
+        if not self._is_hashed:
+            return self._planned(event)
+        row = event.row
+        plan = self._planned(event._replace(row=self._as_hashed(row)))
+        mine = tuple(
+            one._replace(row=row) if (one.row.source, one.row.line) == (row.source, row.line) else one
+            for one in plan.rejects
+        )
+        return plan._replace(rejects=mine)
+
+    def _as_hashed(self, row: Row) -> Row:
+        """Return a row whose raw has its hashed values: what stays home must not be in the ledger."""
+        origin = row.origin
+        columns, delimiter = (
+            (origin.columns, origin.delimiter) if origin else (self._reading.columns, self._reading.delimiter)
+        )
+        written_in = format_with(delimiter)
+        assert written_in is not None
+        return row._replace(raw=written_in.write_record(row.values, columns, delimiter))
+
+    def _planned(self, event: Event) -> RowPlan:
         own = self._mappers.reading_of(event.row)
         self._overlaps.see(event.moment // NANOSECONDS, own, is_date=event.is_date)
         found = list(event.findings)

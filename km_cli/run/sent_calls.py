@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from km_cli.ledger import Ledger, Sent
 from km_cli.ledger.sent import kind_of
-from km_cli.mapping import Members
 from km_cli.model import KnownCall, Record, Row
 from km_cli.model import Sequence as Calls
 from km_cli.planning.fingerprints import Fingerprints
@@ -37,12 +36,12 @@ class SentCall(NamedTuple):
 
 
 class SentCalls:
-    """Finds the calls of one run to a tracker. `members` complete rows, as they did when they were sent."""
+    """Finds the calls of one run to a tracker, in logs that are given again."""
 
-    def __init__(self, ledger: Ledger, tracker: str, run: int, members: Members | None, now: float) -> None:
+    def __init__(self, ledger: Ledger, tracker: str, run: int, logs: LogsAgain) -> None:
         self._ledger = ledger
         self._run = run
-        self._logs = LogsAgain(ledger, members, now)
+        self._logs = logs
         self._fingerprints = Fingerprints(tracker)
         self._runs = ledger.sent.runs_by_kind(tracker)
         self._given: list[int] = []

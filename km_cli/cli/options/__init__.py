@@ -23,9 +23,10 @@ from km_cli.cli.options.reading import (
     times,
 )
 from km_cli.cli.options.sending import delivery, resending
-from km_cli.cli.options.words import paths
+from km_cli.cli.options.words import Words, forms, paths
 
 __all__ = [
+    "Words",
     "as_json",
     "asking",
     "columns",
@@ -33,6 +34,7 @@ __all__ = [
     "delivery",
     "files",
     "format_options",
+    "forms",
     "ledger",
     "ledger_alone",
     "optional_files",

@@ -57,6 +57,12 @@ def strategies() -> Iterable[str]:
     return STRATEGIES
 
 
+def forms() -> Iterable[str]:
+    from km_cli.cli.forms import FORMS
+
+    return FORMS
+
+
 def help_of_place() -> str:
     from km_cli.destinations import spellings
 

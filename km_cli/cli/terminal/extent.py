@@ -6,7 +6,10 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 
+from km_cli.errors import UsageError
 from km_cli.inputs import Opened
+from km_cli.inputs.storage.address import is_address
+from km_cli.inputs.storage.registry import storage_of
 
 
 def sizes_of(files: Iterable[str]) -> dict[str, int] | None:
@@ -16,14 +19,27 @@ def sizes_of(files: Iterable[str]) -> dict[str, int] | None:
     """
     sizes: dict[str, int] = {}
     for name in files:
-        try:
-            found = os.stat(name)
-        except (OSError, ValueError):
+        size = _object_size(name) if is_address(name) else _file_size(name)
+        if size is None:
             return None
-        if not stat.S_ISREG(found.st_mode):
-            return None
-        sizes[name] = found.st_size
+        sizes[name] = size
     return sizes
+
+
+def _file_size(name: str) -> int | None:
+    try:
+        found = os.stat(name)
+    except (OSError, ValueError):
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _object_size(name: str) -> int | None:
+    try:
+        found = storage_of(name).stat(name)
+    except UsageError:
+        return None
+    return found.stamp.size if found else None
 
 
 class Extent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +17,8 @@ from km_cli.config.settings import Settings
 from km_cli.inputs import Opened
 from km_cli.ledger import Reading
 from km_cli.mapping import Columns
-from km_cli.model import Finding, RowPlan, Sequence, Trouble
+from km_cli.model import Finding, Forecast, RowPlan, Sequence, Trouble
+from km_cli.run.batch import Batch
 from km_cli.run.observer import Observer
 from km_cli.run.tally import Tally
 
@@ -104,6 +105,8 @@ class ProgressObserver(RunObserver):
         self._bar: ProgressBar | None = None
         self._outages: OutageLines | None = None
         self._tally = Tally()
+        self.take: Callable[[Iterable[RowPlan]], None] | None = None
+        """Takes the rows of each batch before it is shipped."""
         if not environment.shows_progress or quiet:
             self._outages = OutageLines(environment.clock) if names_outages else None
             return
@@ -142,6 +145,11 @@ class ProgressObserver(RunObserver):
         if self._bar is not None:
             self._extent.passed(file)
             self._bar.update(self._tally)
+
+    def shipping(self, batch: Batch, _forecast: Callable[[], Forecast]) -> None:
+        """Hand on the rows of the batch."""
+        if self.take is not None:
+            self.take(batch.plans)
 
     def shipped(self, tally: Tally, reading: Reading) -> None:
         """Show the progress."""

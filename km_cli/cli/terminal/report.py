@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from km_cli.cli.terminal.estimate import estimate
@@ -162,7 +163,11 @@ def print_dry_run(
     if calls.planned and settings.target.seconds_a_call:
         found = estimate(settings, calls.planned + pending)
         say(f"\nAn import would take about {found.duration} (at {found.rate:,.0f} calls per second).")
-    say("Nothing was sent or written.")
+
+
+def print_nothing_sent(path: Path | None = None) -> None:
+    """Print the last line of a dry run; `path` is the file that it wrote, if it wrote one."""
+    say("Nothing was sent or written." if path is None else f"Nothing was sent, and only {path} was written.")
 
 
 def lines_to_come(tally: Tally, by_persona: str, pending: int, part: str = "") -> list[tuple[str, str, str]]:

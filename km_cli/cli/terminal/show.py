@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import click
 
-_INVISIBLE = (
+INVISIBLE = (
     *range(0x20), *range(0x7F, 0xA0), 0xAD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5,
     *range(0x180B, 0x180F), *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0x3164,
     *range(0xFE00, 0xFE10), 0xFEFF, 0xFFA0, *range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080),
 )  # fmt: skip
+"""The code points of control characters, and of others that have no width or turn the direction of text."""
+
 _CONTROLS = {
-    code: f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}" for code in _INVISIBLE if code != 0x0A
+    code: f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}" for code in INVISIBLE if code != 0x0A
 }
 
 _NARROWEST = 24
