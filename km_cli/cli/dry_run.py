@@ -26,6 +26,7 @@ _places = section(
 @options.ledger
 @options.show
 @options.as_json
+@options.plan_out
 @_places
 @options.quiet
 @click.pass_context
@@ -44,6 +45,7 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli dry-run events.csv --time-format '%d/%m/%Y %H:%M' --timezone UTC
       km-cli dry-run log.jsonl --flatten --show 10
       km-cli dry-run events.csv --json
+      km-cli dry-run events.csv --out events.plan.toml
     """
     from km_cli.cli.context import km_toml_of
 

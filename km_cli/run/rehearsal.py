@@ -10,11 +10,12 @@ from km_cli.config.settings import Settings
 from km_cli.errors import KmError, TooManyFindings
 from km_cli.ledger import Ledger
 from km_cli.model import Forecast
-from km_cli.planning import no_bytes
+from km_cli.planning import Encode, no_bytes
 from km_cli.rules import is_harmless
 from km_cli.run.batch import Batch
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
+from km_cli.run.plan_taking import PlanTaker
 from km_cli.run.process import look_for_cycles_seldom
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
@@ -26,9 +27,12 @@ Work = Callable[[Pipeline, Ledger], None]
 class Rehearsal:
     """Takes the batches of a dry run: they go to the ledger's overlay, and no call is sent."""
 
-    encode = staticmethod(no_bytes)
-
-    def __init__(self, ledger: Ledger, tracker: str, tally: Tally, stop: Stop) -> None:
+    def __init__(
+        self, ledger: Ledger, tracker: str, tally: Tally, stop: Stop, taker: PlanTaker | None = None
+    ) -> None:
+        """`taker` gets each batch as well. Without it, no call needs its bytes."""
+        self.encode: Encode = taker.encode if taker else no_bytes
+        self._taker = taker
         self._ledger = ledger
         self._tracker = tracker
         self._tally = tally
@@ -38,6 +42,8 @@ class Rehearsal:
         """Count the calls that an import would send."""
         for plan in batch.plans:
             self._tally.rehearse(plan)
+        if self._taker is not None:
+            self._taker.take(batch)
         self._ledger.commit(self._tracker, batch.reading, batch.plans, at_end=batch.at_end)
         self.check()
 
@@ -65,9 +71,17 @@ class Rehearsed(NamedTuple):
 
 
 def rehearse(
-    settings: Settings, observer: Observer, work: Work, stop: Stop, environment: Environment
+    settings: Settings,
+    observer: Observer,
+    work: Work,
+    stop: Stop,
+    environment: Environment,
+    taker: PlanTaker | None = None,
 ) -> Rehearsed:
-    """Do the work as an import would, up to a temporary overlay of the ledger. Nothing is sent or kept."""
+    """Do the work as an import would, up to a temporary overlay of the ledger. Nothing is sent or kept.
+
+    `taker` gets each batch, for an import plan.
+    """
     look_for_cycles_seldom(environment)
     tally, clock = Tally(), environment.clock
     started = clock.monotonic()
@@ -76,7 +90,7 @@ def rehearse(
     pending: dict[str, int] = {}
     ledger = Ledger.overlay(settings.ledger)
     try:
-        sink = Rehearsal(ledger, settings.target.tracker, tally, stop)
+        sink = Rehearsal(ledger, settings.target.tracker, tally, stop, taker)
         pipeline = Pipeline(settings, ledger, sink, tally, observer, clock, seeks_ids=True)
         work(pipeline, ledger)
         pending = ledger.outbox.count(settings.target.tracker)

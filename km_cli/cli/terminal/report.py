@@ -143,9 +143,18 @@ _KEPT_MEANINGS = {
 
 
 def print_dry_run(
-    settings: Settings, tally: Tally, observer: RunObserver, forecast: Forecast, *, all_places: bool = False
+    settings: Settings,
+    tally: Tally,
+    observer: RunObserver,
+    forecast: Forecast,
+    *,
+    all_places: bool = False,
+    wrote: str = "",
 ) -> None:
-    """Print the first sequences, the totals, the findings and the forecast of a dry run."""
+    """Print the first sequences, the totals, the findings and the forecast of a dry run.
+
+    `wrote` says what it wrote, if it wrote an import plan.
+    """
     observer.print_inputs()
     observer.print_first()
     say()
@@ -162,7 +171,7 @@ def print_dry_run(
     if calls.planned and settings.target.seconds_a_call:
         found = estimate(settings, calls.planned + pending)
         say(f"\nAn import would take about {found.duration} (at {found.rate:,.0f} calls per second).")
-    say("Nothing was sent or written.")
+    say(f"Nothing was sent. {wrote}" if wrote else "Nothing was sent or written.", whole=bool(wrote))
 
 
 def lines_to_come(tally: Tally, by_persona: str, pending: int, part: str = "") -> list[tuple[str, str, str]]:

@@ -1,0 +1,122 @@
+"""Counts all that an import plan says of the calls, while a rehearsal plans them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from tempfile import SpooledTemporaryFile
+from typing import NamedTuple
+
+from km_cli.import_plan import START, Block, CallChain, Position
+from km_cli.import_plan.chain import MARK
+from km_cli.mapping import ANONYMOUS, WITHHELD
+from km_cli.model import Record, RowPlan, Set
+from km_cli.planning import Encode
+from km_cli.run.batch import Batch
+
+_DAY = 86_400
+_IN_MEMORY = 1 << 20
+"""Bytes of marks; more of them go to a temporary file, so that memory stays flat."""
+
+_NOT_COUNTED = frozenset({"left-out", ANONYMOUS, WITHHELD})
+"""Findings of rows that --limit does not count."""
+
+
+class InputRows(NamedTuple):
+    """The rows of one input that were read: their number, and the first and the last line."""
+
+    rows: int
+    first: int
+    last: int
+
+
+class Marks:
+    """The marks of the rows that send calls, in order: by them a run is compared with its rehearsal."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - `close` closes it
+        self.rows = 0
+
+    def add(self, marks: bytes) -> None:
+        """Add the marks of a batch."""
+        self._file.write(marks)
+        self.rows += len(marks) // MARK
+
+    def at(self, row: int, rows: int) -> bytes:
+        """Return the marks of `rows` rows from a place on; fewer if there are not so many."""
+        self._file.seek(row * MARK)
+        return self._file.read(rows * MARK)
+
+    def close(self) -> None:
+        """Remove the temporary file."""
+        self._file.close()
+
+
+class PlanTaker:
+    """Takes the batches of a rehearsal. `encode` makes the bytes of their calls, `marks` keeps their marks.
+
+    It begins at a position if an earlier run has sent the calls before it. `calls` are by site, persona and
+    event ("" for a call that records none), `days` by site and UTC day since 1970. `people` are the new ones.
+    """
+
+    def __init__(self, encode: Encode, at: Position = START, marks: Marks | None = None) -> None:
+        self.encode = encode
+        self._marks = marks
+        self.calls: Counter[tuple[str, str, str, str]] = Counter()
+        self.days: Counter[tuple[str, int]] = Counter()
+        self.people: Counter[tuple[str, str]] = Counter()
+        self.inputs: dict[str, InputRows] = {}
+        self._chain = CallChain(at)
+
+    def take(self, batch: Batch) -> None:
+        """Count a batch."""
+        marks = b"".join([self._chain.take(plan) for plan in batch.plans])
+        if self._marks is not None:
+            self._marks.add(marks)
+        self._chain.count(taken_of(batch.plans))
+        self._count(batch.plans)
+        if batch.plans:
+            lines = [plan.row.line for plan in batch.plans]
+            source = batch.reading.source
+            known = self.inputs.get(source) or InputRows(0, lines[0], 0)
+            self.inputs[source] = InputRows(known.rows + len(lines), known.first, lines[-1])
+
+    def finish(self) -> None:
+        """Close the last block. No batch may follow."""
+        self._chain.finish()
+
+    @property
+    def position(self) -> Position:
+        """How far the rehearsal got."""
+        return self._chain.position
+
+    @property
+    def sums(self) -> dict[str, int]:
+        """The sums of the digests of calls, by site."""
+        return dict(self._chain.sums)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks that are finished."""
+        return self._chain.blocks
+
+    def _count(self, plans: Iterable[RowPlan]) -> None:
+        for plan in plans:
+            for planned, call, gain in zip(plan.planned, plan.calls, plan.gains, strict=True):
+                site, persona = planned.site, planned.persona
+                kind = "records" if type(call) is Record else "sets" if type(call) is Set else "aliases"
+                self.calls[site, persona, kind, call.event if type(call) is Record else ""] += 1
+                self.days[site, planned.taken // _DAY] += 1
+                if gain.people > 0:
+                    self.people[site, persona] += gain.people
+
+
+def taken_of(plans: Iterable[RowPlan]) -> int:
+    """Return how many of the rows --limit counts: all but those outside of the selection."""
+    return sum(not _is_left_out(plan) for plan in plans)
+
+
+def _is_left_out(plan: RowPlan) -> bool:
+    if plan.planned or plan.rejects or plan.reading or plan.is_undone:
+        return False
+    return any(finding.code in _NOT_COUNTED for finding in plan.findings)
