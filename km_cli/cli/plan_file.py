@@ -29,7 +29,7 @@ from km_cli.ledger.durable import put_in_place
 from km_cli.mapping import Columns
 from km_cli.run.pipeline import Pipeline
 from km_cli.run.plan_making import Made, Rehearsal, ledger_part, make_plan
-from km_cli.run.plan_taking import Marks, PlanTaker
+from km_cli.run.plan_taking import RECORDS, Marks, PlanTaker
 from km_cli.run.rehearsal import Rehearsed, Work
 
 
@@ -63,7 +63,7 @@ class Planning:
         self._settings = settings
         self._inputs = inputs
         self._ledger: LedgerPart | None = None
-        self.taker = PlanTaker(settings.target.encoder(), at, marks)
+        self.taker = PlanTaker(at, marks)
 
     def work(self, inner: Work) -> Work:
         """Return the work of the rehearsal: it looks at the ledger first."""
@@ -82,7 +82,7 @@ class Planning:
         """
         assert self._ledger is not None, "there was no rehearsal"
         made = Made(environment_of(self._context).clock.now(), version("km-cli"))
-        events = sum(number for (*_, kind, _), number in self.taker.calls.items() if kind == "records")
+        events = sum(number for (*_, kind, _), number in self.taker.calls.items() if kind == RECORDS)
         cost = cost_of(self._context, events)
         found = Rehearsal(rehearsed, self.taker, self._inputs, columns, self._ledger, cost)
         return signed(escaped(text_of(make_plan(self._settings, made, found))))

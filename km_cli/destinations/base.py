@@ -7,7 +7,7 @@ rest of km_cli asks the target for its properties, and never compares the names 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -63,10 +63,6 @@ class Target(ABC):
 
         `keys` maps sites to API keys, `timeout` is the limit of one attempt, in seconds.
         """
-
-    def encoder(self) -> Callable[[Wired, int], bytes]:
-        """Return the `encode` of the destination without opening it: an import plan needs no key."""
-        return QueryEncoder().encode
 
     def kept(self) -> Mapping[str, Any] | None:
         """Return the counts of its store; None without a store, or if it cannot be read."""

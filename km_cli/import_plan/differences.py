@@ -81,10 +81,12 @@ def first_change_of_rest(planned: Sequence[Listed], found: Sequence[Listed], don
 
 def changes(before: Any, now: Any, place: str) -> Iterator[str]:
     """Yield each value that differs, with its place: `settings.spread: 60 → 30`."""
+    if place.startswith("settings."):  # Options of a table that is not there are not used.
+        before = {} if before is _ABSENT and isinstance(now, dict) else before
+        now = {} if now is _ABSENT and isinstance(before, dict) else now
     if isinstance(before, dict) and isinstance(now, dict):
         for key in [*before, *(key for key in now if key not in before)]:
-            inner = f"{place}.{key}" if key.isidentifier() else f"{place}.{key!r}"
-            yield from changes(before.get(key, _ABSENT), now.get(key, _ABSENT), inner)
+            yield from changes(before.get(key, _ABSENT), now.get(key, _ABSENT), f"{place}.{key}")
     elif _is_table_list(before) and _is_table_list(now):
         ones, others = _by_label(before), _by_label(now)
         yield from changes(ones, others, place)

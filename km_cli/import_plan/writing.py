@@ -24,9 +24,10 @@ _NOTES = {
     "settings": "# The settings that decide which calls a row becomes.",
     "ledger": "# The ledger that the plan was made against: what was sent before is not sent again.",
     "proof": (
-        "# Digests of all calls. The digest of a call is SHA-256 of its site, a line feed, and its path and\n"
-        "# query without the key. `sums` adds them up by site, modulo 2^256. A block is [input, first line,\n"
-        "# last line, rows, calls, digest of the calls, digest of the lines], and `chain` is over all blocks."
+        "# Digests of all calls. The digest of a call is SHA-256 of its site, path (e, s or a), identity,\n"
+        "# event, second, and the names and values of its properties, joined by NUL. `sums` adds them up by\n"
+        "# site, modulo 2^256. A block is [input, first line, last line, rows, calls, digest of the calls,\n"
+        "# digest of the lines], and `chain` is over all blocks."
     ),
 }
 _BARE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from km_cli.errors import PlanDiffers
 from km_cli.import_plan import CallChain, Position
+from km_cli.import_plan.chain import MARK
 from km_cli.ledger import Ledger
 from km_cli.run.batch import Batch
 from km_cli.run.plan_taking import Marks, taken_of
@@ -64,12 +65,11 @@ class Guard:
     def check(self, batch: Batch) -> None:
         """Raise PlanDiffers if a row of the batch sends other calls than it did in the rehearsal."""
         at = self._chain.position
-        marks, rows = b"", self._marks
         first = next((plan.row for plan in batch.plans if plan.planned), None)
-        marks = b"".join([self._chain.take(plan) for plan in batch.plans])
+        marks = self._chain.take(batch.plans)
         self._chain.count(taken_of(batch.plans))
         self._chain.blocks.clear()
-        if first is not None and marks != rows.at(at.rows - self._begun, self._chain.position.rows - at.rows):
+        if first is not None and marks != self._marks.at(at.rows - self._begun, len(marks) // MARK):
             raise PlanDiffers(
                 f"{first.source} changed while it was sent: rows from line {first.line:,} on are not as "
                 f"{self._name} says, and their calls were not sent"

@@ -15,7 +15,7 @@ from km_cli.import_plan.content import FORMAT
 from km_cli.ledger import Ledger, readings_known, state_of
 from km_cli.rules import Severity, about_code
 from km_cli.run.plan_settings import settings_of
-from km_cli.run.plan_taking import InputRows, PlanTaker
+from km_cli.run.plan_taking import ALIASES, RECORDS, SETS, InputRows, PlanTaker
 from km_cli.run.rehearsal import Rehearsed
 from km_cli.run.tally import Tally
 
@@ -116,15 +116,15 @@ def _calls(taker: PlanTaker) -> list[CallsOf]:
         events: dict[str, int] = {}
         for (_, _, kind, event), number in counted:
             kinds[kind] += number
-            if kind == "records":
+            if kind == RECORDS:
                 events[event] = number
         found.append(
             CallsOf(
                 site=site,
                 persona=persona,
-                records=kinds["records"],
-                sets=kinds["sets"],
-                aliases=kinds["aliases"],
+                records=kinds[RECORDS],
+                sets=kinds[SETS],
+                aliases=kinds[ALIASES],
                 new_people=taker.people[site, persona],
                 events=events,
             )

@@ -10,9 +10,11 @@ from typing import NamedTuple
 from km_cli.import_plan import START, Block, CallChain, Position
 from km_cli.import_plan.chain import MARK
 from km_cli.mapping import ANONYMOUS, WITHHELD
-from km_cli.model import Record, RowPlan, Set
-from km_cli.planning import Encode
+from km_cli.model import PlannedCall, Record, RowPlan, Set, Wired
 from km_cli.run.batch import Batch
+
+RECORDS, SETS, ALIASES = "records", "sets", "aliases"
+"""The kinds of calls, as `CallsOf` has them."""
 
 _DAY = 86_400
 _IN_MEMORY = 1 << 20
@@ -53,14 +55,13 @@ class Marks:
 
 
 class PlanTaker:
-    """Takes the batches of a rehearsal. `encode` makes the bytes of their calls, `marks` keeps their marks.
+    """Takes the batches of a rehearsal. `marks` keeps the marks of its rows.
 
-    It begins at a position if an earlier run has sent the calls before it. `calls` are by site, persona and
-    event ("" for a call that records none), `days` by site and UTC day since 1970. `people` are the new ones.
+    It begins at a position if an earlier run has sent the calls before it. `calls` are by site, persona, kind
+    and event, `days` by site and UTC day since 1970. `people` are the new ones.
     """
 
-    def __init__(self, encode: Encode, at: Position = START, marks: Marks | None = None) -> None:
-        self.encode = encode
+    def __init__(self, at: Position = START, marks: Marks | None = None) -> None:
         self._marks = marks
         self.calls: Counter[tuple[str, str, str, str]] = Counter()
         self.days: Counter[tuple[str, int]] = Counter()
@@ -70,7 +71,7 @@ class PlanTaker:
 
     def take(self, batch: Batch) -> None:
         """Count a batch."""
-        marks = b"".join([self._chain.take(plan) for plan in batch.plans])
+        marks = self._chain.take(batch.plans)
         if self._marks is not None:
             self._marks.add(marks)
         self._chain.count(taken_of(batch.plans))
@@ -101,14 +102,19 @@ class PlanTaker:
         return self._chain.blocks
 
     def _count(self, plans: Iterable[RowPlan]) -> None:
-        for plan in plans:
-            for planned, call, gain in zip(plan.planned, plan.calls, plan.gains, strict=True):
-                site, persona = planned.site, planned.persona
-                kind = "records" if type(call) is Record else "sets" if type(call) is Set else "aliases"
-                self.calls[site, persona, kind, call.event if type(call) is Record else ""] += 1
-                self.days[site, planned.taken // _DAY] += 1
-                if gain.people > 0:
-                    self.people[site, persona] += gain.people
+        sent = [one for plan in plans for one in zip(plan.planned, plan.calls, plan.gains, strict=True)]
+        self.calls.update([_kind_of(planned, call) for planned, call, _ in sent])
+        self.days.update([(planned.site, planned.taken // _DAY) for planned, *_ in sent])
+        for planned, _, gain in sent:
+            if gain.people > 0:
+                self.people[planned.site, planned.persona] += gain.people
+
+
+def _kind_of(planned: PlannedCall, call: Wired) -> tuple[str, str, str, str]:
+    """Return site, persona, kind and event of a call, "" for a call that records none."""
+    if type(call) is Record:
+        return planned.site, planned.persona, RECORDS, call.event
+    return planned.site, planned.persona, SETS if type(call) is Set else ALIASES, ""
 
 
 def taken_of(plans: Iterable[RowPlan]) -> int:

@@ -10,7 +10,7 @@ from km_cli.config.settings import Settings
 from km_cli.errors import KmError, TooManyFindings
 from km_cli.ledger import Ledger
 from km_cli.model import Forecast
-from km_cli.planning import Encode, no_bytes
+from km_cli.planning import no_bytes
 from km_cli.rules import is_harmless
 from km_cli.run.batch import Batch
 from km_cli.run.observer import Observer
@@ -27,11 +27,12 @@ Work = Callable[[Pipeline, Ledger], None]
 class Rehearsal:
     """Takes the batches of a dry run: they go to the ledger's overlay, and no call is sent."""
 
+    encode = staticmethod(no_bytes)
+
     def __init__(
         self, ledger: Ledger, tracker: str, tally: Tally, stop: Stop, taker: PlanTaker | None = None
     ) -> None:
-        """`taker` gets each batch as well. Without it, no call needs its bytes."""
-        self.encode: Encode = taker.encode if taker else no_bytes
+        """`taker` gets each batch as well."""
         self._taker = taker
         self._ledger = ledger
         self._tracker = tracker
