@@ -3,6 +3,7 @@
 KmError                         the message, and `hint`, the next step
 ├── UsageError              2   wrong flags, a missing file, a missing key
 │   ├── TransportError      2   the fast transport cannot be used
+│   ├── PlanDiffers         2   what would be sent is not what an import plan says
 │   └── InputError          2   an input that cannot be understood
 │       └── Unclosed        2   its last quotation mark is not closed
 ├── LedgerError            73   the ledger cannot be used
@@ -162,6 +163,15 @@ class TransportError(UsageError):
     """The fast transport (pycurl) cannot be used. `is_absent` if it is not installed."""
 
     is_absent = False
+
+
+class PlanDiffers(UsageError):
+    """An import would not send what its plan says (--plan)."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(
+            message, hint or "make the plan again with km-cli dry-run … --out, and have it reviewed"
+        )
 
 
 class Undelivered(KmError):

@@ -177,7 +177,6 @@ def test_standard_output_has_the_calls_and_nothing_else(km: Command, tmp_path: P
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--out", "x"), "--out needs --as"),
         (("--with-keys",), "--with-keys needs --as"),
         (("--as", "urls"), "has the API key on every line"),
         (("--as", "urls", "--with-keys"), "is written only to a file"),

@@ -34,6 +34,7 @@ STAGES = {
     "delivery",
     "inference",
     "exports",
+    "import_plan",
 }
 
 MAY_IMPORT = {

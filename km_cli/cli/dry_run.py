@@ -20,13 +20,6 @@ _calls = section(
         "shell script for curl, or as the log of request paths that km_send replays (urls).",
     ),
     option(
-        "--out",
-        metavar="FILE",
-        shell_complete=options.paths,
-        default=None,
-        help="Write the calls of --as to this file, which only you can read. Default: standard output.",
-    ),
-    option(
         "--with-keys",
         is_flag=True,
         help="Write API keys into the file of --as urls, which does not work without them.",
@@ -50,6 +43,7 @@ _places = section(
 @options.show
 @options.as_json
 @_calls
+@options.plan_out
 @_places
 @options.quiet
 @click.pass_context
@@ -69,6 +63,7 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli dry-run log.jsonl --flatten --show 10
       km-cli dry-run events.csv --json
       km-cli dry-run events.csv --as jsonl --out calls.jsonl
+      km-cli dry-run events.csv --out events.plan.toml
     """
     from km_cli.cli.context import km_toml_of
 

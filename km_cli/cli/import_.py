@@ -16,6 +16,7 @@ from km_cli.cli.sections import Command
 @options.columns
 @options.times
 @options.selection
+@options.plan
 @options.delivery
 @options.config
 @options.ledger
@@ -41,7 +42,12 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli import export.csv --encoding cp1252 --delimiter semicolon
       km-cli import events.csv --site test --limit 10
       km-cli import 'logs/**/*.csv.zst' --since 2024-01-01 --only 'Signed Up'
+      km-cli import events.csv --plan events.plan.toml
     """
+    if context.params["plan"] is not None:
+        from km_cli.cli.run_planned import run_planned_import
+
+        return run_planned_import(context)
     from km_cli.cli.run_import import run_import
 
     return run_import(context)

@@ -23,6 +23,7 @@ from km_cli.errors import UsageError
 from km_cli.run import interrupts
 from km_cli.run.importing import Run, opened_to_send, send
 from km_cli.run.pipeline import Pipeline
+from km_cli.run.plan_guard import Guard
 from km_cli.run.rehearsal import rehearse_strictly
 from km_cli.run.stopping import Stop
 from km_cli.run.tally import Tally
@@ -89,19 +90,25 @@ def send_and_report(
     stop: Stop,
     work: Callable[[Pipeline], None],
     question: Question | None = None,
+    guard: Guard | None = None,
 ) -> int:
-    """Send the pending calls, do the work, print a report and return the exit code."""
+    """Send the pending calls, do the work, print a report and return the exit code.
+
+    A `guard` holds the run to an import plan.
+    """
     flags, environment, tally = context.params, environment_of(context), Tally()
     started = environment.clock.monotonic()
     with opened_to_send(settings, keys) as (ledger, rejects), interrupts.catching_signals(stop) as caught:
+        if guard is not None:
+            guard.check_ledger(ledger)
         quiet = flags["quiet"] or flags["as_json"]
         observer = ImportObserver(
             settings, environment, quiet=quiet, question=question, names_outages=not flags["quiet"]
         )
         run = Run(settings, keys, ledger, rejects, tally, stop, observer, environment)
-        run.begin(str(context.info_name))
+        run.begin(str(context.info_name), guard)
         with observer:
-            error = send(run, work)
+            error = send(run, work, guard=guard)
         observer.pending = ledger.outbox.count(settings.target.tracker)
         _report(context, run, environment.clock.monotonic() - started)
         code = conclude(run, error, caught.signal)

@@ -9,5 +9,20 @@ from km_cli.ledger.pauses import Pause
 from km_cli.ledger.readings import Head, Reading
 from km_cli.ledger.runs import NO_RUN, RunRecord
 from km_cli.ledger.sent import Sent
+from km_cli.ledger.state import LedgerState, readings_known, runs_since, state_of
 
-__all__ = ["NO_RUN", "Head", "Ledger", "Pause", "Reading", "RunRecord", "Sent", "Shortfalls", "check_name"]
+__all__ = [
+    "NO_RUN",
+    "Head",
+    "Ledger",
+    "LedgerState",
+    "Pause",
+    "Reading",
+    "RunRecord",
+    "Sent",
+    "Shortfalls",
+    "check_name",
+    "readings_known",
+    "runs_since",
+    "state_of",
+]

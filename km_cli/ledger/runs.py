@@ -21,11 +21,12 @@ MOST_RUNS = 10_000
 NO_RUN = 0
 """The number that stands for all runs that are not kept, and for a km-cli that did not note its runs."""
 
-Counts = Mapping[str, Mapping[str, int]]
+Counts = Mapping[str, Mapping[str, Any]]
 """Numbers of rows and calls by outcome, as the JSON summary has them under `rows` and `calls`.
 
 Under `rejects` are the rows that were written to each rejects file, by its absolute path. Runs without
-rejects, and those of older versions, do not have it.
+rejects, and those of older versions, do not have it. Under `plan` is how far the run got in its import plan,
+as `run.plan_guard` has it, if it was given one.
 """
 
 

@@ -20,6 +20,7 @@ from km_cli.rejects import RejectsFile, make_rejects_file
 from km_cli.run import pauses
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
+from km_cli.run.plan_guard import NOTED, Guard
 from km_cli.run.process import look_for_cycles_seldom, stay_on_one_core
 from km_cli.run.sending import Sending
 from km_cli.run.stopping import Stop, Stopped
@@ -49,13 +50,18 @@ class Run(NamedTuple, Generic[Seen]):
         """The clock of the environment."""
         return self.environment.clock
 
-    def begin(self, command: str) -> None:
-        """Begin the run in the ledger, which notes its counts with every transaction."""
+    def begin(self, command: str, guard: Guard | None = None) -> None:
+        """Begin the run in the ledger, which notes its counts with every transaction.
+
+        With a `guard` it notes how far the run got in its import plan, too.
+        """
         rows, calls = self.tally.rows, self.tally.calls
 
         def counts() -> Counts:
             written = self.rejects.by_file
             found: Counts = {"rows": rows.counted, "calls": asdict(calls)}
+            if guard is not None:
+                found = {**found, NOTED: guard.noted()}
             return {**found, "rejects": written} if written else found
 
         self.ledger.runs.begin(command, self.clock, counts)
@@ -95,20 +101,34 @@ def _exit_of(error: BaseException) -> int:
 
 
 def send(
-    run: Run[Seen], work: Callable[[Pipeline], None], *, is_wary: bool = False, counts_known: bool = True
+    run: Run[Seen],
+    work: Callable[[Pipeline], None],
+    *,
+    is_wary: bool = False,
+    counts_known: bool = True,
+    guard: Guard | None = None,
 ) -> KmError | None:
     """Drain the outbox, do the work, wait for the last receipt; return the error that ended the run early.
 
     At its end all receipts are durable, and so is the pause for which backfills leave the tracker alone. A
     run that `is_wary` sends one call at a time after an outage, until one is acknowledged. `counts_known` is
-    as for Pipeline.
+    as for Pipeline. A `guard` holds the run to an import plan.
     """
     tracker = run.settings.target.tracker
     pause = run.ledger.pauses.by_tracker(tracker)
     destination = run.settings.target.open(run.keys, run.settings.timeout, run.clock)
     pool = _make_driver(run, destination, is_wary=is_wary and pauses.is_recent(pause, run.clock.now()))
     sending = Sending(
-        run.ledger, tracker, destination, pool, run.rejects, run.tally, run.stop, run.observer.tick, run.clock
+        run.ledger,
+        tracker,
+        destination,
+        pool,
+        run.rejects,
+        run.tally,
+        run.stop,
+        run.observer.tick,
+        run.clock,
+        guard,
     )
     ended = _drain_and_work(run, sending, work, counts_known=counts_known)
     return _note_pause(run, pauses.after(pause, ended, pool.pause, run.tally, run.clock.now()), ended)

@@ -15,6 +15,7 @@ from km_cli.rules import is_harmless
 from km_cli.run.batch import Batch
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
+from km_cli.run.plan_taking import PlanTaker
 from km_cli.run.process import look_for_cycles_seldom
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
@@ -28,7 +29,11 @@ class Rehearsal:
 
     encode = staticmethod(no_bytes)
 
-    def __init__(self, ledger: Ledger, tracker: str, tally: Tally, stop: Stop) -> None:
+    def __init__(
+        self, ledger: Ledger, tracker: str, tally: Tally, stop: Stop, taker: PlanTaker | None = None
+    ) -> None:
+        """`taker` gets each batch as well."""
+        self._taker = taker
         self._ledger = ledger
         self._tracker = tracker
         self._tally = tally
@@ -38,6 +43,8 @@ class Rehearsal:
         """Count the calls that an import would send."""
         for plan in batch.plans:
             self._tally.rehearse(plan)
+        if self._taker is not None:
+            self._taker.take(batch)
         self._ledger.commit(self._tracker, batch.reading, batch.plans, at_end=batch.at_end)
         self.check()
 
@@ -65,9 +72,17 @@ class Rehearsed(NamedTuple):
 
 
 def rehearse(
-    settings: Settings, observer: Observer, work: Work, stop: Stop, environment: Environment
+    settings: Settings,
+    observer: Observer,
+    work: Work,
+    stop: Stop,
+    environment: Environment,
+    taker: PlanTaker | None = None,
 ) -> Rehearsed:
-    """Do the work as an import would, up to a temporary overlay of the ledger. Nothing is sent or kept."""
+    """Do the work as an import would, up to a temporary overlay of the ledger. Nothing is sent or kept.
+
+    `taker` gets each batch, for an import plan.
+    """
     look_for_cycles_seldom(environment)
     tally, clock = Tally(), environment.clock
     started = clock.monotonic()
@@ -76,7 +91,7 @@ def rehearse(
     pending: dict[str, int] = {}
     ledger = Ledger.overlay(settings.ledger)
     try:
-        sink = Rehearsal(ledger, settings.target.tracker, tally, stop)
+        sink = Rehearsal(ledger, settings.target.tracker, tally, stop, taker)
         pipeline = Pipeline(settings, ledger, sink, tally, observer, clock, seeks_ids=True)
         work(pipeline, ledger)
         pending = ledger.outbox.count(settings.target.tracker)

@@ -15,6 +15,7 @@ from km_cli.model import Outcome, PlannedCall, Receipt, Trouble, Wired
 from km_cli.protocols import Clock, Destination
 from km_cli.rejects import RejectsFile, refused
 from km_cli.run.batch import Batch
+from km_cli.run.plan_guard import Guard
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import OpenRow, Tally
 
@@ -39,7 +40,10 @@ class Sending:
         stop: Stop,
         tick: Callable[[Tally, Trouble | None], None],
         clock: Clock,
+        guard: Guard | None = None,
     ) -> None:
+        """`guard` holds the run to an import plan."""
+        self._guard = guard
         self._ledger = ledger
         self._tick = tick
         self._tracker = tracker
@@ -70,9 +74,13 @@ class Sending:
         return self._destination.encode(call, second)
 
     def ship(self, batch: Batch) -> None:
-        """Make a batch durable and send it."""
+        """Make a batch durable and send it. Raises PlanDiffers before that if it is not as planned."""
+        if self._guard is not None:
+            self._guard.check(batch)
         self._write_rejects(batch)
         self._collect(self._pool.receipts())
+        if self._guard is not None:
+            self._guard.note()
         planned_calls = self._ledger.commit(
             self._tracker, batch.reading, batch.plans, self._take_unsettled(), at_end=batch.at_end
         )

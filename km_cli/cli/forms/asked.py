@@ -35,9 +35,8 @@ def asked_form(context: click.Context, settings: Settings) -> AskedForm | None:
     flags = context.params
     word, out = flags["form"], flags["out"]
     if word is None:
-        if out is not None or flags["with_keys"]:
-            given = "--out" if out is not None else "--with-keys"
-            raise UsageError(f"{given} needs --as", f"say in which form: {', '.join(FORMS)}")
+        if flags["with_keys"]:
+            raise UsageError("--with-keys needs --as", "only --as urls writes API keys")
         return None
     made = FORMS[word]
     _check_keys(made, out, asks=flags["with_keys"])

@@ -105,6 +105,29 @@ as_json = section(
     ),
 )
 
+plan_out = section(
+    "Output",
+    option(
+        "--out",
+        metavar="PATH",
+        shell_complete=paths,
+        default=None,
+        help="Write the import plan to this file, to be reviewed and given to import --plan; - is standard "
+        "output. With --as: write the calls to this file, which only you can read.",
+    ),
+)
+plan = section(
+    "Selection",
+    option(
+        "--plan",
+        metavar="PATH",
+        shell_complete=paths,
+        default=None,
+        help="Send exactly the calls of this import plan, which dry-run --out wrote, or refuse. It asks "
+        "nothing.",
+    ),
+)
+
 asking = section(
     "Output",
     option("--yes", is_flag=True, help="Do not ask for confirmation before sending to Kissmetrics."),

@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from km_cli.cli.terminal.estimate import estimate
@@ -144,9 +143,18 @@ _KEPT_MEANINGS = {
 
 
 def print_dry_run(
-    settings: Settings, tally: Tally, observer: RunObserver, forecast: Forecast, *, all_places: bool = False
+    settings: Settings,
+    tally: Tally,
+    observer: RunObserver,
+    forecast: Forecast,
+    *,
+    all_places: bool = False,
+    wrote: str = "",
 ) -> None:
-    """Print the first sequences, the totals, the findings and the forecast of a dry run."""
+    """Print the first sequences, the totals, the findings and the forecast of a dry run.
+
+    `wrote` says what it wrote, if it wrote an import plan.
+    """
     observer.print_inputs()
     observer.print_first()
     say()
@@ -163,11 +171,7 @@ def print_dry_run(
     if calls.planned and settings.target.seconds_a_call:
         found = estimate(settings, calls.planned + pending)
         say(f"\nAn import would take about {found.duration} (at {found.rate:,.0f} calls per second).")
-
-
-def print_nothing_sent(path: Path | None = None) -> None:
-    """Print the last line of a dry run; `path` is the file that it wrote, if it wrote one."""
-    say("Nothing was sent or written." if path is None else f"Nothing was sent, and only {path} was written.")
+    say(f"Nothing was sent. {wrote}" if wrote else "Nothing was sent or written.", whole=bool(wrote))
 
 
 def lines_to_come(tally: Tally, by_persona: str, pending: int, part: str = "") -> list[tuple[str, str, str]]:
