@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from km_cli.errors import Exit, KmError
-from km_cli.inputs.compression import Bytes, Damaged, unpack
+from km_cli.inputs.compression import unpack
+from km_cli.inputs.unpacking import Bytes, Damaged
 
 _LONGEST_LINE = 16 << 20
 """Bytes of a record. A call may have some hundred properties of 8 KiB (D5)."""
