@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import km_cli.cli
+from km_cli.ledger import Ledger
 from km_cli.standin import Export
+from km_cli.verify.export import ExportRequest, verify_export
 from tests.support.command import Command, Result
 from tests.support.exporting import Line, records_of, write_export
 from tests.support.logs import said, written
@@ -249,6 +252,31 @@ def test_calls_that_were_sent_after_the_export_was_made(
     os.utime(export / "revisions" / "1.json", (1e9, 1e9))
     assert verify(importer, export)["calls"]["sent_after_the_export"] == 1
     said(importer("verify", export, "--exported-at", "soon").ended(2), "--exported-at 'soon'")
+
+
+def test_a_call_that_was_left_pending_was_sent_by_the_run_that_resumed_it(
+    importer: Command, tracker: Tracker, tmp_path: Path, log: Path
+) -> None:
+    tracker.behave = lambda hit, _: UNAVAILABLE if hit.params["_p"] == "bob" else OK
+    importer("import", log, "--attempts", "1").ended(75)
+    export = write_export(tmp_path / "export", records_of(tracker.hits))
+    first = importer("status", "--json").summary["runs"][0]["ended"]
+    tracker.behave = None
+    importer("retry").ended(0)
+    found = verify(importer, export, "--exported-at", first.removesuffix("Z"))
+    assert found["calls"] == {"found": 4, "absent": 0, "other_person": 0, "sent_after_the_export": 1}
+    assert verify(importer, export, "--exported-at", "2100-01-01", code=65)["calls"]["absent"] == 1
+
+
+def test_kissmetrics_own_export_ends_with_the_day_before(
+    importer: Command, tracker: Tracker, tmp_path: Path, lines: list[Line]
+) -> None:
+    export = write_export(tmp_path / "export", [line for line in lines if not whose(line, "bob")])
+    request = ExportRequest(tracker.url, "", (str(export),), ends_day_before=True)
+    with closing(Ledger.overlay(importer.state / "ledger.db")) as ledger:
+        found = verify_export(request, ledger, 2e9)
+        assert (found.absent, found.outcomes["sent_after_the_export"]) == (0, 1)
+        assert verify_export(request._replace(made=found.made + 86_400), ledger, 2e9).absent == 1
 
 
 def test_calls_that_were_sent_before_the_first_revision(

@@ -38,6 +38,7 @@ def run_verify_export(context: click.Context) -> int:
                 flags["site"],
                 tuple(flags["exports"]),
                 _made(flags["exported_at"]),
+                place.target.asks_first,
                 _identities(context, ledger),
             )
             found = verify_export(request, ledger, environment_of(context).clock.now(), take)
