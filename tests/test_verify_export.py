@@ -48,7 +48,7 @@ def verify(command: Command, export: Path, *words: str | Path, code: int = 0) ->
     found = command("verify", export, "--json", *words).ended(code).summary
     assert (found["exit"], set(found)) == (code, {"ledger", "to", "exit", "export"})
     Draft202012Validator(SCHEMA).validate(found["export"])
-    return found["export"]  # type: ignore[no-any-return]
+    return found["export"]
 
 
 def whose(line: Line, person: str, event: str | None = None) -> bool:
@@ -361,6 +361,10 @@ def test_details_are_written_to_a_new_file(importer: Command, tmp_path: Path, li
     (line,) = details.read_text().splitlines()
     assert json.loads(line)["outcome"] == "absent"
     said(importer("verify", export, "--details", details).ended(2), "exists already")
+    assert details.read_text().splitlines() == [line]
+    other = tmp_path / "other.jsonl"
+    importer("verify", tmp_path / "nowhere", "--details", other).ended(69)
+    assert not other.exists()
 
 
 def test_files_can_be_named_themselves(importer: Command, tmp_path: Path, lines: list[Line]) -> None:
