@@ -24,7 +24,8 @@ EDGES = [bytes(8), b"\0" * 7 + b"\1", b"\xff" * 8, b"\xff" * 7 + b"\xfe", b"\x80
 keys = st.one_of(st.sampled_from(EDGES), st.binary(min_size=8, max_size=8))
 
 
-@given(st.lists(st.tuples(keys, st.integers(1, 2**64 - 1)), max_size=200), keys)
+@settings(max_examples=examples(40))
+@given(st.lists(st.tuples(keys, st.integers(1, 2**64 - 1)), max_size=100), keys)
 def test_a_compact_table_is_a_dictionary(entries: list[tuple[bytes, int]], other: bytes) -> None:
     """At any size, and with digests that begin alike, or stand at the end of the table."""
     table, expected = CompactTable(bits=1), dict(entries)
@@ -99,7 +100,7 @@ OVERWRITTEN: list[tuple[object, ...]] = [
 
 @example(first=[], second=OVERWRITTEN, most=1000, is_dry=True)
 @example(first=OVERWRITTEN, second=OVERWRITTEN, most=0, is_dry=True)
-@settings(max_examples=examples(50))
+@settings(max_examples=examples(40))
 @given(
     first=st.lists(operations, max_size=15),
     second=st.lists(operations, max_size=30),
