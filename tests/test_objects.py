@@ -1,4 +1,4 @@
-"""Logs in an object store, by the real command against a real S3 server: sent once, whatever happens there."""
+"""Logs in an object store, by the real command and a real S3 server: sent once, whatever happens there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -64,12 +63,9 @@ def once(tracker: Tracker, logs: Logs) -> None:
 
 
 def long(logs: Logs, size: int) -> bytes:
-    """Rows of so many bytes at least, with a property that fills them."""
-    rows: list[bytes] = []
-    while sum(map(len, rows)) < size:
-        (row,) = (json.loads(one) for one in logs.lines(1).splitlines())
-        rows.append(json.dumps({**row, "fill": "x" * 500}).encode() + b"\n")
-    return b"".join(rows)
+    """Rows of so many bytes at least, most of them blanks."""
+    rows = logs.lines(size // 20_000 + 1).splitlines()
+    return b"".join(row[:-1] + b" " * 20_000 + b"}\n" for row in rows)
 
 
 # Sent as from a file
@@ -102,7 +98,7 @@ def test_a_dry_run_says_the_same_of_both(reader: Command, store: Store, tmp_path
 
 
 def test_packed_objects_are_unpacked(reader: Command, store: Store, logs: Logs, tracker: Tracker) -> None:
-    url = store.put("app.jsonl.gz", gzip.compress(logs.lines(3000)))
+    url = store.put("app.jsonl.gz", gzip.compress(logs.lines(60)))
     reader("import", url).ended(0)
     once(tracker, logs)
 
@@ -126,7 +122,7 @@ def test_an_init_writes_a_km_toml_for_objects(reader: Command, store: Store, log
 
 def test_a_comparison_reads_objects(reader: Command, store: Store, logs: Logs) -> None:
     url = store.put("a.jsonl", logs.lines(20))
-    result = replace(reader, to="")("compare", url, "--step", "E", "--json")
+    result = replace(reader, to="")("compare", url, "--funnel", "E", "--json")
     assert json.loads(result.ended(0).out)["rows"]["read"] == 20
 
 
@@ -206,7 +202,7 @@ def test_a_rewritten_object_sends_only_what_is_new(
 def test_partitions_of_other_days_are_not_even_listed(
     nights: Nights, store: Store, logs: Logs, tracker: Tracker
 ) -> None:
-    rows = [n for n in range(0, 10 * 1440, 240)]
+    rows = list(range(0, 10 * 1440, 240))
     for day in range(10):
         date = _date(day)
         mine = [n for n in rows if n // 1440 == day]
@@ -216,7 +212,6 @@ def test_partitions_of_other_days_are_not_even_listed(
     assert found["outside"] >= 3
     listed = [one.query for one in store.asked if "list-type" in one.query]
     assert not [query for query in listed if _date(0) in query or _date(2) in query]
-    assert Counter({call for call in arrived(tracker) if int(call[1]) >= BEGIN // 86400 * 86400}) is not None
     assert set(arrived(tracker)) <= set(logs.calls(rows))
 
 
@@ -278,7 +273,7 @@ def test_an_answer_that_breaks_off_goes_on_where_it_ended(
     store.behave = behave
     reader("import", url).ended(0)
     once(tracker, logs)
-    assert len(store.of("app.jsonl")) > 6
+    assert len({one.range for one in store.of("app.jsonl")}) == 4
     assert {one.etag != "" for one in store.of("app.jsonl") if not one.range.startswith("bytes=0-")} == {True}
 
 
@@ -305,7 +300,9 @@ def test_a_fault_that_stays_is_one_error_with_a_next_step(
     parts: tuple[str, ...],
 ) -> None:
     url = store.put("app.jsonl", logs.lines(20))
-    store.behave = lambda _asked, _number: Answer(status, code)
+    store.behave = lambda _asked, _number: Answer(
+        status, code, headers=(("x-amz-bucket-region", "us-west-2"),)
+    )
     result = reader("import", url).ended(2)
     said(result, url, *parts)
     assert SECRET not in result.err
@@ -432,11 +429,9 @@ def test_an_address_with_a_password_is_refused_unseen(km: Command, tmp_path: Pat
     said(km("dry-run", name).ended(2), "has a key or a password in it", "AWS_ACCESS_KEY_ID")
     config = tmp_path / "km.toml"
     config.write_text(f'[[backfill]]\nname = "a"\nfiles = ["{name}"]\n')
-    for words in (("backfill", "--config", config), ("dry-run", name)):
+    for words in (("backfill", "--config", config), ("config", "show", "--config", config)):
         result = km(*words).ended(2)
-        assert "se" not in re.sub(r"\bse\w{2,}", "", result.err) or "cret" not in result.err
-        assert "AKIA:" not in result.err
-        assert "token@" not in result.err
+        assert not [part for part in ("AKIA:", "cret@", "token@", "k:se@") if part in result.err + result.out]
 
 
 # Names
@@ -456,13 +451,13 @@ HOSTILE = (
 def test_no_name_becomes_a_path_here(
     reader: Command, store: Store, logs: Logs, tracker: Tracker, tmp_path: Path
 ) -> None:
-    before = {path for path in tmp_path.parent.iterdir()}
+    before = set(tmp_path.parent.iterdir())
     for key in HOSTILE:
         url = store.put(key, logs.lines(3) + b"{bad\n")
         result = reader("import", url).ended(65)
         assert "\x1b" not in result.err + result.out
     once(tracker, logs)
-    assert {path for path in tmp_path.parent.iterdir()} == before
+    assert set(tmp_path.parent.iterdir()) == before
     written = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")}
     assert written == {"state", "logs"}
     rejects = sorted(reader.state.glob("rejects-*"))
@@ -496,7 +491,7 @@ def test_a_kill_in_the_middle_of_an_object_loses_nothing(
     started: list[subprocess.Popen[str]] = []
 
     def behave(_hit: Hit, number: int) -> Reaction:
-        if number % 700 == 0 and started:
+        if number % 50 == 0 and started:
             started[-1].kill()
         return OK
 

@@ -125,10 +125,15 @@ class Server:
         if answer is None:
             return self._app(environ, start)
         if answer.most >= 0:
-            return _cut(b"".join(self._app(environ, start)), answer.most)
+            return _cut(b"".join(self._app(environ, _closing(start))), answer.most)
         body = f"<Error><Code>{answer.code}</Code><Message>{answer.code}</Message></Error>".encode()
         start(answer.status, [*answer.headers, ("Content-Length", str(len(body)))])
         return [body]
+
+
+def _closing(start: Any) -> Any:
+    """Begin an answer after which the connection ends."""
+    return lambda status, headers, *more: start(status, [*headers, ("Connection", "close")], *more)
 
 
 def _cut(body: bytes, most: int) -> Iterator[bytes]:
