@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -107,8 +110,7 @@ def test_a_quoted_pattern_names_objects(reader: Command, store: Store, logs: Log
     store.put("in/", b"")  # a console makes such an object for a folder
     for name in ("b.jsonl", "a.jsonl", "c.txt"):
         store.put(f"in/{name}", logs.lines(5) if name != "c.txt" else b"no log")
-    result = reader("import", store.url("in/*.jsonl"), "-v").ended(0)
-    assert result.err.index("a.jsonl") < result.err.index("b.jsonl") if "a.jsonl" in result.err else True
+    reader("import", store.url("in/*.jsonl")).ended(0)
     once(tracker, logs)
 
 
@@ -120,10 +122,12 @@ def test_an_init_writes_a_km_toml_for_objects(reader: Command, store: Store, log
     assert f'"{store.url("in/*.jsonl")}"' in target.read_text()
 
 
-def test_a_comparison_reads_objects(reader: Command, store: Store, logs: Logs) -> None:
-    url = store.put("a.jsonl", logs.lines(20))
-    result = replace(reader, to="")("compare", url, "--funnel", "E", "--json")
-    assert json.loads(result.ended(0).out)["rows"]["read"] == 20
+def test_a_comparison_reads_objects(reader: Command, store: Store) -> None:
+    rows = [f"u{n},a{n % 3},{event},{BEGIN + 60 * n}" for n in range(9) for event in ("Joined", "Paid")]
+    url = store.put("a.csv", "\n".join(["user,account,event,timestamp", *rows, ""]).encode())
+    words = ("compare", url, "--funnel", "Joined", "--funnel", "Paid", "--no-strategies", "--json")
+    found = json.loads(replace(reader, to="")(*words).ended(0).out)
+    assert found["rows"]["read"] == len(rows)
 
 
 # Every night
@@ -216,8 +220,6 @@ def test_partitions_of_other_days_are_not_even_listed(
 
 
 def _date(day: int) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(BEGIN + day * DAY, UTC).date().isoformat()
 
 
@@ -491,18 +493,18 @@ def test_a_kill_in_the_middle_of_an_object_loses_nothing(
     started: list[subprocess.Popen[str]] = []
 
     def behave(_hit: Hit, number: int) -> Reaction:
-        if number % 50 == 0 and started:
+        if number in (60, 150) and started:
             started[-1].kill()
         return OK
 
     tracker.behave = behave
-    for _ in range(20):
+    for _ in range(5):
         started.append(reader.start("import", url))
         started[-1].communicate(timeout=PATIENCE)
         if started[-1].returncode == 0:
             break
     assert started[-1].returncode == 0
-    assert len(started) > 2
+    assert len(started) >= 3
     assert arrived_once(tracker) == logs.calls()
 
 
@@ -544,24 +546,27 @@ def test_an_end_leaves_no_warning(reader: Command, store: Store, logs: Logs) -> 
     assert "nclosed" not in result.err
 
 
-def test_memory_does_not_grow_with_the_object(server: objects.Server, store: Store) -> None:
-    """A process that reads 96 MiB takes little more than one that reads 1 MiB."""
-    program = (
-        "import resource, sys\n"
-        "from km_cli.inputs.finding import open_bytes\n"
-        "with open_bytes(sys.argv[1]) as stream:\n"
-        "    size = sum(map(len, iter(lambda: stream.read(1 << 16), b'')))\n"
-        "print(size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
-    )
-    import os
-    import sys
+PEAK = """
+import re, sys
+from pathlib import Path
+from km_cli.inputs.finding import open_bytes
+from km_cli.inputs.storage.registry import close_storages
+with open_bytes(sys.argv[1]) as stream:
+    size = sum(map(len, iter(lambda: stream.read(1 << 16), b"")))
+close_storages()
+print(size, re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
 
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux only: it has /proc")
+def test_memory_does_not_grow_with_the_object(server: objects.Server, store: Store) -> None:
+    """A process that reads 48 MiB takes little more than one that reads 1 MiB."""
     found = []
-    for size in (1 << 20, 96 << 20):
+    for size in (1 << 20, 48 << 20):
         url = store.put(f"{size}.bin", b"x" * size)
-        words = [sys.executable, "-c", program, url]
+        words = [sys.executable, "-c", PEAK, url]
         out = subprocess.check_output(words, env={**os.environ, **server.environment}, text=True)
-        read, kept = map(int, out.split())
+        read, peak = map(int, out.split())
         assert read == size
-        found.append(kept)
+        found.append(peak)
     assert found[1] - found[0] < 16 << 10, found
