@@ -10,6 +10,7 @@ from pathlib import Path
 from km_cli.errors import InputError, UsageError
 from km_cli.inference import INFERRED_ROWS
 from km_cli.inputs import FormatOptions, Source, expand, open_reader
+from km_cli.inputs.storage.address import is_address
 from km_cli.model import Reject, Row
 
 
@@ -82,7 +83,8 @@ class Logs:
         if folder.resolve() == Path.cwd():
             return self.entries
         return tuple(
-            entry if os.path.isabs(entry) else os.path.relpath(entry, folder) for entry in self.entries
+            entry if is_address(entry) or os.path.isabs(entry) else os.path.relpath(entry, folder)
+            for entry in self.entries
         )
 
 

@@ -275,7 +275,8 @@ class BackfillTable(_Table, frozen=True):
         list[PathText],
         Meta(
             min_length=1,
-            description="files, folders, patterns such as logs/**/*.csv, days such as logs/%Y/%m/%d/*.jsonl",
+            description="files, folders, patterns such as logs/**/*.csv, days such as logs/%Y/%m/%d/*.jsonl; "
+            "also s3://bucket/key",
         ),
     ]
     since: Annotated[str, Meta(description="only events at or after this time, such as 2024-01-31")] = ""

@@ -25,6 +25,7 @@ from km_cli.config.kmtoml import (
 )
 from km_cli.config.kmtoml_places import line_of
 from km_cli.errors import UsageError, Where, did_you_mean
+from km_cli.inputs.storage.address import is_address, parse
 from km_cli.kissmetrics import LIKE_A_KEY
 
 _LARGEST = 1 << 20
@@ -56,13 +57,25 @@ def read(path: Path) -> KmToml:
     _check_numbers(found, f"{path}:", "")
     found = _times_as_text(found)
     try:
-        return msgspec.convert(found, KmToml)
+        config = msgspec.convert(found, KmToml)
     except msgspec.ValidationError as error:
         place, what = _located(error)
         message = f"{place}: {what}" if place else what
         several = _SEVERAL.fullmatch(message)
         hint = _IN_PERSONA.format(several["name"]) if several else _SEE_SCHEMA
         raise UsageError(f"{path}: {message}", hint, where=line_of(path, text, place)) from None
+    _check_addresses(path, config)
+    return config
+
+
+def _check_addresses(path: Path, config: KmToml) -> None:
+    """Raise UsageError for an address of an object store that cannot be, or that has a password in it."""
+    for at, table in enumerate(config.backfill, start=1):
+        for entry in filter(is_address, table.files):
+            try:
+                parse(entry)
+            except UsageError as error:
+                raise UsageError(f"{path}, backfill[{at}].files: {error}", error.hint) from None
 
 
 _PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")

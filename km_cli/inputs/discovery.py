@@ -17,7 +17,7 @@ from pathlib import Path
 from km_cli.inputs.globs import hint
 from km_cli.inputs.messages import path_text
 from km_cli.inputs.partitions import Date, Step, as_glob, is_data, is_wanted, parse_pattern
-from km_cli.inputs.storage.address import is_address, parse
+from km_cli.inputs.storage.address import is_address
 from km_cli.inputs.storage.base import Matches, Missing, Window
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -28,10 +28,9 @@ def pattern_from_here(folder: Path, entry: str) -> str:
     """Return a pattern in km.toml, which lies in `folder`, as a pattern from the current folder.
 
     `~` is the home folder. Special characters in the name of `folder` are escaped: it may be called 100% or
-    [old]. The address of an object stays as it is. Raises UsageError for one that cannot be.
+    [old]. The address of an object stays as it is.
     """
     if is_address(entry):
-        parse(entry)
         return entry
     first, _, rest = entry.partition("/")
     if (home := os.path.expanduser(first)) != first:

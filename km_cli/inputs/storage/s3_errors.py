@@ -18,8 +18,8 @@ _CHANGED = {"PreconditionFailed", "412"}
 
 _RENEW = "renew them; a run that begins with valid ones goes on where this one stopped"
 _RIGHTS = (
-    "check that the credentials have s3:GetObject and s3:ListBucket here; without the latter, a key that does "
-    "not exist is refused as well"
+    "check that the credentials have s3:GetObject and s3:ListBucket here; without the latter, "
+    "a key that does not exist is refused as well"
 )
 
 _CODES: dict[str, tuple[str, str]] = {
