@@ -19,10 +19,12 @@ import pytest
 
 from tests.support import objects
 from tests.support.command import Command
+from tests.support.exporting import Line, records_of, write_export
 from tests.support.logs import said
 from tests.support.nightly import BEGIN, DAY, Logs, Nights, arrived, arrived_once
 from tests.support.objects import SECRET, Answer, Asked, Store
 from tests.support.patience import PATIENCE
+from tests.support.people import write
 from tests.support.tracker import OK, Hit, Reaction, Tracker
 
 pytestmark = pytest.mark.slow
@@ -570,3 +572,28 @@ def test_memory_does_not_grow_with_the_object(server: objects.Server, store: Sto
         assert read == size
         found.append(peak)
     assert found[1] - found[0] < 16 << 10, found
+
+
+def test_a_data_export_is_verified_where_it_lies(
+    reader: Command, tracker: Tracker, store: Store, tmp_path: Path
+) -> None:
+    """Its revisions are found below a prefix; a call that is absent, and a prefix without any, are said."""
+    log = write(tmp_path / "log.csv", "ada,Acme,Clicked,@1", "bob,Acme,Clicked,@2")
+    reader("import", log).ended(0)
+    export = tmp_path / "export"
+    write_export(export, records_of(tracker.hits))
+    for file in sorted(export.rglob("*")):
+        if file.is_file():
+            store.put(f"acme/{file.relative_to(export)}", file.read_bytes())
+    found = reader("verify", store.url("acme"), "--json").ended(0).summary
+    assert found["export"]["calls"]["found"] == 4
+    last = records_of(tracker.hits)[-1]
+    whole = store.put("lost/revisions/1.json", b"".join(_lines(records_of(tracker.hits)[:-1])))
+    absent = reader("verify", whole, "--json").ended(65).summary
+    assert absent["export"]["calls"]["absent"] == 1, last
+    result = reader("verify", store.url("empty")).ended(69)
+    assert "no files of an export" in result.err
+
+
+def _lines(records: list[Line]) -> Iterator[bytes]:
+    yield from (json.dumps(record).encode() + b"\n" for record in records)

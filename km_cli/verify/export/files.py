@@ -1,6 +1,6 @@
 """The files of a data export (W7): `revisions/N.json` with one record a line, `index.csv` and `status.csv`.
 
-All files are opened by `open_bytes`, which takes a name.
+A name may be an address in an object store. All files are opened by `open_bytes`, which takes a name.
 """
 
 from __future__ import annotations
@@ -8,12 +8,16 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from km_cli.errors import Exit, KmError
+from km_cli.errors import Exit, KmError, UsageError
 from km_cli.inputs.compression import unpack
+from km_cli.inputs.finding import find_files
+from km_cli.inputs.finding import open_bytes as open_object
+from km_cli.inputs.storage.address import is_address
+from km_cli.inputs.storage.registry import storage_of
 from km_cli.inputs.unpacking import Bytes, Damaged
 
 _LONGEST_LINE = 16 << 20
@@ -57,13 +61,13 @@ def find_export(names: Sequence[str]) -> ExportFiles:
     files: dict[str, int] = {}
     last = 0
     for name in names:
-        for path in _in(name):
-            if path.name in _TABLES:
-                last = max(last, _TABLES[path.name](_table(str(path))))
-            elif found := _REVISION.fullmatch(path.name):
-                files[str(path)] = int(found[1])
+        for file in _in_store(name) if is_address(name) else map(str, _in(name)):
+            last_part = file.rpartition("/")[2]
+            if last_part in _TABLES:
+                last = max(last, _TABLES[last_part](_table(file)))
             else:
-                files[str(path)] = 0
+                found = _REVISION.fullmatch(last_part)
+                files[file] = int(found[1]) if found else 0
     if not files:
         raise ExportError(
             f"{', '.join(names)}: there are no files of an export",
@@ -92,14 +96,37 @@ def _in(name: str) -> Iterator[Path]:
         raise _unreadable(name, error) from None
 
 
-def _is_part(path: Path) -> bool:
-    named = _REVISION.fullmatch(path.name) or path.name in _TABLES
-    return bool(named) and path.is_file()
-
-
-def _made(names: Iterable[str]) -> float:
+def _in_store(name: str) -> Iterator[str]:
+    """Yield the object of this address, or the objects of an export below it. Raises ExportError."""
+    folder = name.rstrip("/")
     try:
+        if not name.endswith("/") and storage_of(name).stat(name) is not None:
+            yield name
+            return
+        found = find_files([f"{folder}/*", f"{folder}/revisions/*"], None, None, "UTC").files
+    except KmError as error:
+        raise ExportError(str(error), error.hint) from None
+    yield from (one for one in found if _is_named(one.rpartition("/")[2]))
+
+
+def _is_part(path: Path) -> bool:
+    return _is_named(path.name) and path.is_file()
+
+
+def _is_named(name: str) -> bool:
+    """Tell whether a file of this name is a part of an export."""
+    return bool(_REVISION.fullmatch(name)) or name in _TABLES
+
+
+def _made(names: Sequence[str]) -> float:
+    """Return when the newest file was written. The objects of an export are written in their order."""
+    try:
+        if is_address(names[-1]):
+            last = storage_of(names[-1]).stat(names[-1])
+            return last.modified if last else 0.0
         return max(os.stat(name).st_mtime for name in names)
+    except UsageError as error:
+        raise ExportError(str(error), error.hint) from None
     except OSError as error:
         raise _unreadable(str(error.filename), error) from None
 
@@ -156,7 +183,9 @@ _TABLES = {"status.csv": _last_exported, "index.csv": _last_listed}
 def open_bytes(name: str) -> Bytes:
     """Open a file of the export, and unpack it. Raises ExportError."""
     try:
-        file = open(name, "rb")  # noqa: SIM115 - the caller closes it
+        file = open_object(name) if is_address(name) else open(name, "rb")  # noqa: SIM115 - the caller closes it
+    except KmError as error:
+        raise ExportError(str(error), error.hint) from None
     except OSError as error:
         raise _unreadable(name, error) from None
     try:
