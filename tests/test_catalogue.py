@@ -65,9 +65,9 @@ def with_toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 WITHOUT_EXAMPLE = [
     "bad-reject", "changed", "conflict", "invalid-text", "invalid-utf8", "members", "other-source", "owed",
-    "record-too-long", "refused", "still-bad", "too-many-properties",
+    "pruned", "record-too-long", "refused", "still-bad", "too-many-properties",
 ]  # fmt: skip
-"""They take bytes that are no text, a very long row, an earlier import, or the answer of a destination."""
+"""They take bytes that are no text, a very long row, an earlier command, or the answer of a destination."""
 
 NO_REJECTS = {"anonymous", "alias-left-out"}
 """Codes of rows that are skipped."""
