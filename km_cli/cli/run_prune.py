@@ -85,8 +85,8 @@ def _outlook(path: Path, second: int, calls: int) -> Iterator[str]:
     day = day_of(second)
     yield f"{path} is going to forget {counted(calls, 'call')} from before {day}, 00:00 UTC."
     yield (
-        "From then on km-cli cannot tell whether a row older than that was sent. It skips all such rows, also "
-        "those that were never sent. With --as-new it sends them: a second time, if they were sent before."
+        "From then on km-cli cannot tell whether a row older than that was sent. It skips all such rows, "
+        "also those that were never sent. With --as-new it sends them, perhaps a second time."
     )
     yield "This cannot be undone. For a copy, answer n and run: km-cli ledger backup PATH"
 
