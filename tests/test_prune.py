@@ -475,7 +475,7 @@ Test = Callable[[Tracker, Drawn], None]
 
 
 @pytest.mark.slow
-@settings(max_examples=examples(60), deadline=None, phases=PHASES)
+@settings(max_examples=examples(40), deadline=None, phases=PHASES)
 @given(drawn())
 def test_nothing_old_is_sent_twice_and_nothing_new_is_lost(shared_tracker: Tracker, one: Drawn) -> None:
     check(shared_tracker, one)

@@ -1,4 +1,4 @@
-"""`km-cli ledger`: check the ledger, copy it, keep it small. Heavy halves are `run_ledger`, `run_prune`."""
+"""`km-cli ledger`: check the ledger, copy it, keep it small. Heavy halves are `run_*.py`."""
 
 from __future__ import annotations
 
@@ -103,3 +103,54 @@ def prune(context: click.Context, /, **_flags: Any) -> int:
     from km_cli.cli.run_prune import run_prune
 
     return run_prune(context)
+
+
+@command.command("export", cls=Command)
+@section(
+    "What to write",
+    option(
+        "--as",
+        "form",
+        type=click.Choice(["jsonl", "csv"]),
+        default="jsonl",
+        show_default=True,
+        help="JSON lines, or a table.",
+    ),
+    option(
+        "--out",
+        metavar="PATH",
+        default="-",
+        show_default=True,
+        shell_complete=options.paths,
+        help="A new file, which only its owner can read; - is standard output.",
+    ),
+    option(
+        "--secret-file",
+        metavar="PATH",
+        shell_complete=options.paths,
+        help="Add the person of each call, as HMAC-SHA256 under the content of this file: 32 bytes or more, "
+        "which only its owner can read.",
+    ),
+)
+@options.place
+@options.config
+@options.quiet
+@_output
+@click.pass_context
+def export(context: click.Context, /, **_flags: Any) -> int:
+    """Write a receipt for each call that the ledger knows, one a line.
+
+    A receipt has the state of the call (acknowledged or pending), its destination, site, persona, event and
+    time, by how many seconds it was moved, and the log and line of its row. The ledger has no identities and
+    no values of properties. Without --secret-file there is nothing about the person: a plain digest could be
+    guessed from a list of e-mail addresses. With it the calls of one person have the same digest. Aliases,
+    refused calls and pruned calls are not in it. Nothing is changed, and a run may be at work meanwhile.
+
+    \b
+    Examples:
+      km-cli ledger export --out receipts.jsonl
+      km-cli ledger export --as csv --secret-file ~/.km-cli-secret > receipts.csv
+    """
+    from km_cli.cli.run_export import run_export
+
+    return run_export(context)

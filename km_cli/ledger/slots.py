@@ -46,6 +46,7 @@ class SlotTable:
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
+        self._schemas = schemas
         self.refused = 0
         self._queries = [
             f"SELECT calls FROM {name}.slots WHERE second = ? AND person = ?" for name in schemas
@@ -110,6 +111,13 @@ class SlotTable:
                 for second, person, blob in self._database.execute(query):
                     if (second, person) not in self._dirty:
                         yield person, second, decode_slot(person, second, blob)
+
+    def all_known(self) -> Iterator[KnownCall]:
+        """Yield all calls that the ledger knows, by their seconds; not those that are in memory alone."""
+        query = f"SELECT second, person, calls FROM {self._schemas[-1]}.slots ORDER BY second, person"
+        with decoding(self._database, "slots"):
+            for second, person, blob in self._database.execute(query):
+                yield from decode_slot(person, second, blob).known
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
         """Replace the slot, for now in memory."""

@@ -18,7 +18,7 @@ from km_cli.rejects import how_to_correct
 from km_cli.run.pauses import paused
 
 _RUNS = 10
-_READ_NONE = frozenset({"retry", "ledger prune", "ledger forget"})
+_READ_NONE = frozenset({"retry", "ledger prune"})
 """Commands whose runs read no logs."""
 _RUNS_WITH_REJECTS = 1_000
 """How many runs are searched for their rejects files."""
