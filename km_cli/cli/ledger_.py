@@ -91,7 +91,7 @@ def prune(context: click.Context, /, **_flags: Any) -> int:
     and counts them as pruned. With --as-new an import sends them, a second time if they were sent before.
     So choose a horizon that is older than your logs reach back. It may only move forward.
 
-    Calls that are pending must be sent first. This cannot be undone, and takes a few seconds for a million
+    Calls that are pending must be sent first. This cannot be undone, and takes half a minute for a million
     calls: it asks first, or needs --yes. `km-cli ledger backup` makes a copy. What is kept: how far each log
     was read, the names, people and counts, and the latest value of each property.
 
