@@ -17,7 +17,7 @@ from km_cli.errors import UsageError
 def ask_for_consent(environment: Environment, lines: Sequence[str], question: str, verb: str) -> None:
     """Print what is going to happen on standard error, and ask. Nothing was changed yet.
 
-    `verb` is what a yes does. Raises Declined unless the answer is yes, UsageError if there is no terminal to ask on.
+    `verb` is what a yes does. Raises Declined unless the answer is yes, UsageError without a terminal.
     """
     keyboard = Keyboard.of(environment)
     if keyboard is None:
