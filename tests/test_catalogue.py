@@ -65,9 +65,9 @@ def with_toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 WITHOUT_EXAMPLE = [
     "bad-reject", "changed", "conflict", "hashed", "invalid-text", "invalid-utf8", "members", "other-source",
-    "owed", "record-too-long", "refused", "still-bad", "too-many-properties",
+    "owed", "pruned", "record-too-long", "refused", "still-bad", "too-many-properties",
 ]  # fmt: skip
-"""They take bytes that are no text, a very long row, a key, an earlier import, or a destination's answer."""
+"""They take bytes that are no text, a very long row, a key, an earlier command, or a destination's answer."""
 
 NO_REJECTS = {"anonymous", "alias-left-out"}
 """Codes of rows that are skipped."""

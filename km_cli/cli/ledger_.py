@@ -1,4 +1,4 @@
-"""`km-cli ledger`: check the ledger, and copy it. The heavy half is `run_ledger.py`."""
+"""`km-cli ledger`: check the ledger, copy it, keep it small. Heavy halves are `run_*.py`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ _output = section(
 )
 
 
-@click.group("ledger", cls=Group, short_help="Check the ledger, or copy it.")
+_destroying = section(
+    "Output",
+    option("--yes", is_flag=True, help="Do not ask for confirmation."),
+    option("-q", "--quiet", is_flag=True, help="Print problems only."),
+)
+
+
+@click.group("ledger", cls=Group, short_help="Check the ledger, copy it, or keep it small.")
 def command() -> None:
-    """Check the ledger, or copy it."""
+    """Check the ledger, copy it, or keep it small."""
 
 
 @command.command("check", cls=Command)
@@ -60,3 +67,90 @@ def backup(context: click.Context, /, **_flags: Any) -> int:
     from km_cli.cli.run_ledger import run_backup
 
     return run_backup(context)
+
+
+@command.command("prune", cls=Command)
+@section(
+    "What to forget",
+    option(
+        "--older-than",
+        metavar="AGE",
+        required=True,
+        help="The horizon: an age such as 400d, 60w, 13mo or 2y, or a date. Its day begins at 00:00 UTC.",
+    ),
+)
+@options.place
+@options.config
+@_destroying
+@_output
+@click.pass_context
+def prune(context: click.Context, /, **_flags: Any) -> int:
+    """Forget the calls that are older than a horizon, to keep the ledger small.
+
+    From then on km-cli cannot tell whether a row older than the horizon was sent. So it skips all such rows
+    and counts them as pruned. With --as-new an import sends them, a second time if they were sent before.
+    So choose a horizon that is older than your logs reach back. It may only move forward.
+
+    Calls that are pending must be sent first. This cannot be undone, and takes half a minute for a million
+    calls: it asks first, or needs --yes. `km-cli ledger backup` makes a copy. What is kept: how far each log
+    was read, the names, people and counts, and the latest value of each property.
+
+    \b
+    Examples:
+      km-cli ledger prune --older-than 13mo
+      km-cli ledger prune --older-than 2024-12-31 --yes
+    """
+    from km_cli.cli.run_prune import run_prune
+
+    return run_prune(context)
+
+
+@command.command("export", cls=Command)
+@section(
+    "What to write",
+    option(
+        "--as",
+        "form",
+        type=click.Choice(["jsonl", "csv"]),
+        default="jsonl",
+        show_default=True,
+        help="JSON lines, or a table.",
+    ),
+    option(
+        "--out",
+        metavar="PATH",
+        default="-",
+        show_default=True,
+        shell_complete=options.paths,
+        help="A new file, which only its owner can read; - is standard output.",
+    ),
+    option(
+        "--secret-file",
+        metavar="PATH",
+        shell_complete=options.paths,
+        help="Add the person of each call, as HMAC-SHA256 under the content of this file: 32 bytes or more, "
+        "which only its owner can read.",
+    ),
+)
+@options.place
+@options.config
+@options.quiet
+@_output
+@click.pass_context
+def export(context: click.Context, /, **_flags: Any) -> int:
+    """Write a receipt for each call that the ledger knows, one a line.
+
+    A receipt has the state of the call (acknowledged or pending), its destination, site, persona, event and
+    time, by how many seconds it was moved, and the log and line of its row. The ledger has no identities and
+    no values of properties. Without --secret-file there is nothing about the person: a plain digest could be
+    guessed from a list of e-mail addresses. With it the calls of one person have the same digest. Aliases,
+    refused calls and pruned calls are not in it. Nothing is changed, and a run may be at work meanwhile.
+
+    \b
+    Examples:
+      km-cli ledger export --out receipts.jsonl
+      km-cli ledger export --as csv --secret-file ~/.km-cli-secret > receipts.csv
+    """
+    from km_cli.cli.run_export import run_export
+
+    return run_export(context)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from km_cli.ledger.checks import check_name
 from km_cli.ledger.expected import Shortfalls
+from km_cli.ledger.horizons import NO_HORIZON
 from km_cli.ledger.ledger import Ledger
 from km_cli.ledger.pauses import Pause
+from km_cli.ledger.pruning import Pruned
 from km_cli.ledger.readings import Head, Reading
 from km_cli.ledger.runs import NO_RUN, RunRecord
 from km_cli.ledger.sent import Sent
 from km_cli.ledger.state import LedgerState, readings_known, runs_since, state_of
 
 __all__ = [
+    "NO_HORIZON",
     "NO_RUN",
     "Head",
     "Ledger",
     "LedgerState",
     "Pause",
+    "Pruned",
     "Reading",
     "RunRecord",
     "Sent",

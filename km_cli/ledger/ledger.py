@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from km_cli.errors import LedgerError, LedgerFailed, UsageError
+from km_cli.errors import LedgerError, LedgerFailed
 from km_cli.ledger.checks import check_file, check_header, check_name
 from km_cli.ledger.counts import CountTable
-from km_cli.ledger.damage import Database, damaged, decoding, expect, expect_size, is_damage
+from km_cli.ledger.damage import Database, damaged, decoding, is_damage
 from km_cli.ledger.durable import make_folder
 from km_cli.ledger.expected import ExpectedTable
 from km_cli.ledger.files import FileTable
+from km_cli.ledger.horizons import HorizonTable
 from km_cli.ledger.lock import Ending, Lock
 from km_cli.ledger.opening import leave_no_trace, open_ledger, open_overlay
 from km_cli.ledger.outbox import Outbox
 from km_cli.ledger.pauses import Pause, PauseTable
 from km_cli.ledger.presence import Presence
+from km_cli.ledger.pruning import Pruned, count_old_calls, count_old_pending, prune
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.runs import MOST_RUNS, RunTable
 from km_cli.ledger.sent import SentTable, kind_of
+from km_cli.ledger.sites import SiteTable
 from km_cli.ledger.slots import SlotTable
 from km_cli.ledger.unreported import UnreportedTable
 from km_cli.model import Outcome, PlannedCall, Receipt, RowPlan
@@ -46,7 +46,7 @@ class Ledger:
         self._failed: LedgerFailed | None = None
         database.presence = Presence(path) if lock else None
         self._leave_no_trace = False
-        self._new_sites: list[tuple[str, str, bytes, bytes]] = []
+        self._sites = SiteTable(database, path)
         self.slots = SlotTable(database, schemas, is_dry=lock is None)
         self.counts = CountTable(database, schemas, self.slots, is_dry=lock is None)
         self.readings = ReadingTable(database, schemas)
@@ -57,6 +57,7 @@ class Ledger:
         self.runs = RunTable(database, schemas)
         self.sent = SentTable(database, schemas)
         self.expected = ExpectedTable(database, schemas)
+        self.horizon = HorizonTable(database, schemas)
 
     @classmethod
     def open(cls, path: Path, wait: float = 0.0) -> Ledger:
@@ -127,8 +128,33 @@ class Ledger:
         """Write the end of the run, and forget the runs that are too many."""
         if self.runs.number:
             self.runs.write()
-            self.sent.merge_until(self.runs.number - MOST_RUNS)
-            self.runs.forget_until(self.runs.number - MOST_RUNS)
+            self._forget_runs(self.runs.number - MOST_RUNS)
+
+    def _forget_runs(self, last: int) -> int:
+        self.sent.merge_until(last)
+        return self.runs.forget_until(last)
+
+    def count_older(self, second: int) -> tuple[int, int]:
+        """Return how many calls older than a second are known, and how many of them are pending."""
+        of_what = (self._database, self._schemas[-1], second)
+        return count_old_calls(*of_what), count_old_pending(*of_what)
+
+    def prune(self, second: int, now: float, noted: Callable[[Pruned], None]) -> Pruned:
+        """Forget the calls that are older than a second, in one transaction; `now` is in seconds since 1970.
+
+        `noted` gets the numbers before they are durable, for the counts of the run. Raises LedgerFailed.
+        """
+        with self._transaction():
+            found = prune(self._database, second)
+            found = found._replace(runs=self._forget_runs(self.runs.last_before(second)))
+            self.horizon.note(second, now, found.calls)
+            noted(found)
+        return found
+
+    def give_back(self) -> None:
+        """Give the room of forgotten records back to the disk. Raises sqlite3.Error; nothing is lost then."""
+        self._database.execute("VACUUM")
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def commit(
         self,
@@ -149,7 +175,7 @@ class Ledger:
             self._settle(tracker, receipts)
             planned_calls: list[PlannedCall] = []
             if self._lock and any(plan.planned for plan in plans):
-                self._write_sites()
+                self._sites.write()
                 planned_calls = self.outbox.post(tracker, self.runs.number, reading.number, plans)
             self.slots.write()
             self.counts.write(at_end=at_end)
@@ -303,50 +329,8 @@ class Ledger:
         return self._failed
 
     def check_site(self, tracker: str, name: str, key: str) -> None:
-        """Check that a site's name belongs to its key. The first batch ties the two for good (promise 8).
-
-        Only a salted fingerprint of the key is kept. Raises UsageError if the name is known with another key.
-        """
-        known = self._sites(tracker)
-        site = next((site for site in known if site[0] == name), None)
-        if site is None:
-            salt = secrets.token_bytes(16)
-            self._new_sites.append((tracker, name, salt, _fingerprint(key, salt)))
-            self._check_other_sites(known, tracker, name, key)
-        elif not hmac.compare_digest(site[2], _fingerprint(key, site[1])):
-            raise UsageError(
-                f"the site {name!r} is known to the ledger with another API key",
-                f"give the right key, or this product a name of its own: --site NAME (ledger {self.path})",
-            )
-
-    def _sites(self, tracker: str) -> list[tuple[str, bytes, bytes]]:
-        """Return the tracker's sites: name, salt and fingerprint of the key."""
-        with decoding(self._database, "sites"):
-            query = "SELECT name, salt, fingerprint FROM sites WHERE tracker = ?"
-            found = self._database.execute(query, (tracker,)).fetchall()
-            for name, salt, fingerprint in found:
-                expect((name, salt, fingerprint), str, bytes, bytes)
-                expect_size(salt, 16)
-                expect_size(fingerprint, 16)
-            return found
-
-    def _check_other_sites(
-        self, known: list[tuple[str, bytes, bytes]], tracker: str, name: str, key: str
-    ) -> None:
-        """Raise UsageError if another site has this key: one product under two names would get all twice."""
-        new = [(other, salt, found) for at, other, salt, found in self._new_sites if at == tracker]
-        for other, salt, fingerprint in (*known, *new):
-            if other != name and hmac.compare_digest(fingerprint, _fingerprint(key, salt)):
-                raise UsageError(
-                    f"the API key given for the site {name!r} is that of the site {other!r}",
-                    f"use --site {other}, or give the key of the other product",
-                )
-
-    def _write_sites(self) -> None:
-        self._database.executemany(
-            "INSERT INTO sites (tracker, name, salt, fingerprint) VALUES (?, ?, ?, ?)", self._new_sites
-        )
-        self._new_sites = []
+        """Check that a site's name belongs to its key. Raises UsageError."""
+        self._sites.check(tracker, name, key)
 
 
 def _by_row(planned_calls: Iterable[PlannedCall]) -> Iterable[list[PlannedCall]]:
@@ -355,7 +339,3 @@ def _by_row(planned_calls: Iterable[PlannedCall]) -> Iterable[list[PlannedCall]]
     for planned_call in planned_calls:
         found[planned_call.row].append(planned_call)
     return found.values()
-
-
-def _fingerprint(key: str, salt: bytes) -> bytes:
-    return hashlib.blake2b(key.encode(), salt=salt, digest_size=16).digest()

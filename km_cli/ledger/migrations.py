@@ -49,11 +49,16 @@ def _from_3_to_4(database: sqlite3.Connection) -> None:
     run(database, TABLES.format(schema="main"))
 
 
-def _from_4_to_5(_database: sqlite3.Connection) -> None:
-    """Change nothing: a table is new. It gets the values that format 4 has in slots as they are asked for."""
+def _from_4_to_5(database: sqlite3.Connection) -> None:
+    """Make the new table. It gets the values that format 4 has in slots as they are asked for."""
+    run(database, TABLES.format(schema="main"))
 
 
-STEPS: Mapping[int, Step] = {2: _from_2_to_3, 3: _from_3_to_4, 4: _from_4_to_5}
+def _from_5_to_6(_database: sqlite3.Connection) -> None:
+    """Change nothing: a table is new. A km-cli that does not know it would send pruned rows again."""
+
+
+STEPS: Mapping[int, Step] = {2: _from_2_to_3, 3: _from_3_to_4, 4: _from_4_to_5, 5: _from_5_to_6}
 """Steps by the format that they begin with. Tables that are new in this format are made after the last."""
 
 OLDEST = min(STEPS)

@@ -208,6 +208,16 @@ class Outbox:
                     found[row[0]] += row[1]
         return dict(found)
 
+    def pending_calls(self) -> set[tuple[bytes, int, int, bytes, bytes]]:
+        """Return person, second, taken, deed and total of each pending call that is no alias, for a look."""
+        found: set[tuple[bytes, int, int, bytes, bytes]] = set()
+        for schema in self._schemas:
+            with decoding(self._database, _CALLS):
+                for columns in self._database.execute(f"SELECT * FROM {schema}.{_CALLS}"):
+                    for one in unpack_record(columns).calls:
+                        found.add((one.person, one.second, one.taken, one.deed, one.total))
+        return found
+
     def count_by_reading(self) -> dict[tuple[str, str, int], int]:
         """Return how many calls are pending, by tracker, site and the number of their reading."""
         found: Counter[tuple[str, str, int]] = Counter()

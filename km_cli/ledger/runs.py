@@ -87,9 +87,17 @@ class RunTable:
         self._written = values
         self._database.execute("INSERT OR REPLACE INTO main.runs VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
-    def forget_until(self, number: int) -> None:
-        """Forget the runs up to this number; the caller's transaction makes it durable."""
-        self._database.execute("DELETE FROM main.runs WHERE run <= ?", (number,))
+    def forget_until(self, number: int) -> int:
+        """Forget the runs up to this number; the caller's transaction makes it durable. Return how many."""
+        return self._database.execute("DELETE FROM main.runs WHERE run <= ?", (number,)).rowcount
+
+    def last_before(self, second: int) -> int:
+        """Return the number of the last run that began before a second, NO_RUN if there is none."""
+        query = f"SELECT coalesce(max(run), ?) FROM {self._schema}.runs WHERE began < ?"
+        with decoding(self._database, "runs"):
+            (number,) = self._database.execute(query, (NO_RUN, second)).fetchone()
+            expect((number,), int)
+            return int(number)
 
     def latest(self, most: int) -> list[RunRecord]:
         """Return the latest runs, the last one first."""

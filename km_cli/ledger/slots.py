@@ -123,6 +123,13 @@ class SlotTable:
                 expect(row, bytes, bytes)
                 yield row
 
+    def all_known(self) -> Iterator[KnownCall]:
+        """Yield all calls that the ledger knows, by their seconds; not those that are in memory alone."""
+        query = f"SELECT second, person, calls FROM {self._schemas[-1]}.slots ORDER BY second, person"
+        with decoding(self._database, "slots"):
+            for second, person, blob in self._database.execute(query):
+                yield from decode_slot(person, second, blob).known
+
     def put(self, person: bytes, second: int, slot: Slot) -> None:
         """Replace the slot, for now in memory."""
         key = (second, person)

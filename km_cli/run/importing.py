@@ -83,14 +83,14 @@ def opened_to_send(
             ledger.check_site(settings.target.tracker, name, key)
         yield ledger, rejects
     except BaseException as error:
-        ledger.runs.end(_exit_of(error))
+        ledger.runs.end(exit_of(error))
         raise
     finally:
         ledger.close()
         rejects.close()
 
 
-def _exit_of(error: BaseException) -> int:
+def exit_of(error: BaseException) -> int:
     """Return the exit code that an error leads to. Ours, and those of the command line, say it themselves."""
     code = getattr(error, "exit", None)
     if isinstance(code, Exit):

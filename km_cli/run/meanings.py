@@ -8,17 +8,17 @@ mappings of earlier readings.
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import NamedTuple
 
 from km_cli.config.settings import Settings
-from km_cli.errors import InputError, ReadError
-from km_cli.inputs import Opened, open_reader
+from km_cli.errors import InputError
+from km_cli.inputs import Opened
 from km_cli.kissmetrics import fold_name
 from km_cli.ledger import Ledger, Reading
 from km_cli.ledger.readings import Meaning
@@ -26,6 +26,7 @@ from km_cli.mapping import Columns, Mapper, Mapping, root
 from km_cli.model import NANOSECONDS, Event, Persona, Record, Row
 from km_cli.model import Sequence as Calls
 from km_cli.planning.fingerprints import Fingerprints
+from km_cli.run.rows_behind import rows_behind
 from km_cli.strategies import Expansion
 
 JUDGED_ROWS = 200
@@ -91,7 +92,7 @@ class Meanings:
                 return reading.as_new  # it was sent under this meaning as well
         found = list(self._of_same_log(opened, same, first, now))
         if not found:
-            found = list(self._of_any_log(opened, first[:JUDGED_ROWS], now))
+            found = list(self._of_any_log(opened, self._judged(opened, first, now), now))
         if found and not self._settings.as_new:
             raise self._refusal(opened, *found[0])
         return tuple(sorted({reading.number for reading, _ in found}))
@@ -151,25 +152,9 @@ class Meanings:
                 continue
             # Only the rows behind the cursor were sent; later rows may well differ.
             behind = islice(first, reading.rows)
-            rows = chain(behind, self._rows_behind(opened, len(first), reading.rows))
+            rows = chain(behind, rows_behind(opened, len(first), reading.rows, self._check))
             if difference := self._difference(rows, then, now, reading):
                 yield reading, difference
-
-    def _rows_behind(self, opened: Opened, skipped: int, most: int) -> Iterator[Row]:
-        """Yield the rows of a file behind the first ones, as far as a reading got."""
-        if opened.source.stamp is None or most <= skipped:
-            return
-        try:
-            with closing(open_reader(opened.source)) as again:
-                for at, item in enumerate(again.reader().items()):
-                    if at >= most:
-                        return
-                    if at % 1000 == 0:
-                        self._check()
-                    if at >= skipped and type(item) is Row:
-                        yield item
-        except (InputError, ReadError):
-            return  # The import itself meets the error again and reports it.
 
     def _difference(
         self, rows: Iterable[Row], then: Interpretation, now: Interpretation, reading: Reading
@@ -212,6 +197,18 @@ class Meanings:
         )
 
     # Other bytes
+
+    def _judged(self, opened: Opened, first: Sequence[Row], now: Interpretation) -> Sequence[Row]:
+        """Return the first rows of a log, of those that the ledger may know: not those before its horizon."""
+        horizon = self._ledger.horizon
+
+        def is_known(row: Row) -> bool:
+            return all(record.second >= horizon.second for record in now.records(row).values())
+
+        if not horizon.is_set or all(map(is_known, first[:JUDGED_ROWS])):
+            return first[:JUDGED_ROWS]
+        rows = chain(first, rows_behind(opened, len(first), sys.maxsize, self._check))
+        return list(islice(filter(is_known, rows), JUDGED_ROWS))
 
     def _of_any_log(
         self, opened: Opened, first: Sequence[Row], now: Interpretation
@@ -286,6 +283,7 @@ class Interpretation:
         plain = [(one.name, one.site, one.events, one.rename, one.prefix, *one.excepted) for one in personas]
         deeds = columns._replace(where=(), skip_anonymous=False)  # they only decide which rows are taken
         self.key = json.dumps([deeds, mapping.time_options, plain])
+        self._width = len(opened.columns) if opened.format.is_tabular else 0
         self._expansion = Expansion(personas)
         self._mapper = Mapper(
             columns,
@@ -302,6 +300,8 @@ class Interpretation:
 
     def records(self, row: Row) -> dict[Part, Record]:
         """Return the record of each persona in each site; a row that would be rejected has none."""
+        if self._width and (row.values is None or len(row.values) != self._width):
+            return {}  # The reader rejected it: it has too many cells, or too few.
         try:
             event = self._mapper.map(row)
         except InputError:

@@ -101,7 +101,8 @@ class Openings:
         """Return the reading of a head, None if the file has to be read from its start all the same.
 
         It is read again if a flag decides otherwise on conflicts, so that rows that were rejected are judged
-        anew. (Without a flag the last decision stays in force.) It is read again if aliases were withheld and
+        anew. (Without a flag the last decision stays in force.) It is read again with --as-new if it has rows
+        that are older than the ledger's horizon; if aliases were withheld and
         --allow-alias is given now, or the other way round; if a file without a row turns out to be an export;
         if the account of an export is found; and if the
         reading is of format 2, which has no fingerprints of its rows.
@@ -109,7 +110,7 @@ class Openings:
         reading = self._ledger.reading_of(head.number)
         overlap = self._settings.overlap
         is_known = overlap in (Overlap.ASK, reading.overlap) and not reading.is_of_format_2
-        if not is_known:
+        if not is_known or self._may_have_pruned(reading):
             return None
         columns = self.known_mapping(reading).columns
         if not has_aliases_as_asked(self._settings, columns):
@@ -117,6 +118,10 @@ class Openings:
         if not head.rows and asked_for(self._settings, opened).column_options.export != columns.export:
             return None
         return None if columns.export and self._has_found_account(opened, columns) else reading
+
+    def _may_have_pruned(self, reading: Reading) -> bool:
+        """Tell whether --as-new is to send rows of a reading that were older than the horizon."""
+        return self._settings.as_new and reading.first < self._ledger.horizon.second
 
     def _has_found_account(self, opened: Opened, known: Columns) -> bool:
         """Tell whether the file of an export has its account in a column that was not known yet."""

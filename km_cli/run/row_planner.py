@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from km_cli.config.settings import Settings
 from km_cli.inputs.formats import format_with
-from km_cli.ledger import Ledger, Reading
+from km_cli.ledger import NO_HORIZON, Ledger, Reading
 from km_cli.mapping import ANONYMOUS, WITHHELD, Columns, LeftOut
 from km_cli.model import NANOSECONDS, Event, Finding, Forecast, Persona, Reject, Row, RowPlan
 from km_cli.model import Sequence as Calls
@@ -17,6 +18,7 @@ from km_cli.run.observer import Observer
 from km_cli.run.opening import Mappers
 from km_cli.run.overlaps import Overlaps
 from km_cli.run.row_findings import RowFindings, moved_members
+from km_cli.run.tally import PRUNED
 from km_cli.run.unused_accounts import UnusedAccounts
 from km_cli.strategies import EventLists, Expansion
 
@@ -54,6 +56,7 @@ class RowPlanner:
     ) -> None:
         """Begin an input. Its settings may differ from those of the run in how it is read."""
         self._settings = settings
+        self._horizon = NO_HORIZON if settings.as_new else self._ledger.horizon.second
         self._record_as(settings.personas)
         self._waiting: list[tuple[Calls | None, int]] = []
         self._mappers = mappers
@@ -108,7 +111,10 @@ class RowPlanner:
 
     def _planned(self, event: Event) -> RowPlan:
         own = self._mappers.reading_of(event.row)
-        self._overlaps.see(event.moment // NANOSECONDS, own, is_date=event.is_date)
+        second = event.moment // NANOSECONDS
+        self._overlaps.see(second, own, is_date=event.is_date)
+        if second < self._horizon:
+            return self._pruned(event)
         found = list(event.findings)
         found += self._row_findings.look(event)
         sequence = self._expansion.expand(event)
@@ -125,6 +131,12 @@ class RowPlanner:
             found += moved_members(event, sequence, plan, self._settings.members)
         self._observer.planned(sequence, plan)
         return plan._replace(findings=(*found, *plan.findings)) if found else plan
+
+    def _pruned(self, event: Event) -> RowPlan:
+        """Return the plan of a row that is older than the horizon: it may have been sent, so it is not."""
+        since = f"{datetime.fromtimestamp(self._horizon, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        message = f"it is older than {since}, before which the ledger has forgotten the calls"
+        return RowPlan(event.row, findings=(_about(PRUNED, message, event.row),))
 
     def with_forecast(self, plans: Sequence[RowPlan]) -> Sequence[RowPlan]:
         """Return the plans of a batch, all since the last one, with the findings of the forecast."""

@@ -18,6 +18,8 @@ from km_cli.rejects import how_to_correct
 from km_cli.run.pauses import paused
 
 _RUNS = 10
+_READ_NONE = frozenset({"retry", "ledger prune"})
+"""Commands whose runs read no logs."""
 _RUNS_WITH_REJECTS = 1_000
 """How many runs are searched for their rejects files."""
 
@@ -85,7 +87,8 @@ class Status(NamedTuple):
 
     `process` is the number of the process that holds the ledger, None if no run is at work. `size` is in
     bytes. `runs` are the latest, the last one first, as are `sources`. `unreported` are rows by rejects file
-    that no run has reported, because the run that wrote them was cut off.
+    that no run has reported, because the run that wrote them was cut off. Rows older than the second
+    `horizon` are skipped; None if the ledger was never pruned.
     """
 
     path: Path
@@ -97,6 +100,7 @@ class Status(NamedTuple):
     rejects: tuple[RejectsStatus, ...]
     unreported: Mapping[str, int]
     pauses: Mapping[str, Pause]
+    horizon: int | None
 
     @property
     def pending(self) -> int:
@@ -118,6 +122,7 @@ def status_of(ledger: Ledger, now: float) -> Status:
         tuple(_rejects(runs)),
         dict(ledger.unreported.earlier),
         {tracker: pause for tracker, pause in ledger.pauses.all().items() if paused(pause, now)},
+        ledger.horizon.second if ledger.horizon.is_set else None,
     )
 
 
@@ -231,7 +236,7 @@ def _steps_of_pending(sites: Iterable[SiteStatus], retry: Callable[[str], str]) 
 
 def _unfinished(runs: Sequence[RunRecord]) -> Iterator[Step]:
     """Yield the step for a last run that may have left a part of its logs. Retries read none."""
-    last = next((run for run in runs if run.command != "retry"), None)
+    last = next((run for run in runs if run.command not in _READ_NONE), None)
     latest = next(iter(runs), None)
     if last is None or last.exit in (Exit.OK, Exit.REJECTED):
         return

@@ -10,19 +10,26 @@ from km_cli.mapping import WITHHELD
 from km_cli.model import Finding, Outcome, Reject, RowPlan
 from km_cli.run.places import Places
 
+PRUNED = "pruned"
+"""The finding about a row that is older than the ledger's horizon."""
+
 MOST_REMEMBERED = 10_000
 """Subjects of the findings of one code. Later ones are not counted, so that memory stays constant."""
 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows by their outcome. `read` is always the sum."""
+    """Rows by their outcome. `read` is always the sum.
+
+    `pruned` are those of the skipped rows that are older than the ledger's horizon.
+    """
 
     sent: int = 0
     skipped: int = 0
     rejected: int = 0
     held: int = 0
     pending: int = 0
+    pruned: int = 0
 
     @property
     def read(self) -> int:
@@ -31,8 +38,9 @@ class Rows:
 
     @property
     def counted(self) -> dict[str, int]:
-        """All by name, `read` first."""
-        return {"read": self.read, **asdict(self)}
+        """All by name, `read` first; `pruned` only if there are such rows."""
+        counted = {"read": self.read, **asdict(self)}
+        return counted if self.pruned else {name: counted[name] for name in counted if name != "pruned"}
 
 
 @dataclass(slots=True)
@@ -133,6 +141,7 @@ class Tally:
             self.rows.rejected += 1
         else:
             self.rows.skipped += 1
+            self.rows.pruned += any(finding.code == PRUNED for finding in plan.findings)
             self.undone += plan.is_undone
             # A row that was planned has a reading: its calls are known, and its alias is withheld besides.
             is_left_out = not (plan.reading or plan.is_undone)

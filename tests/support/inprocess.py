@@ -16,6 +16,7 @@ from km_cli.cli.outcome import exit_code_of
 from km_cli.config.environment import Environment
 from km_cli.protocols import Clock
 from km_cli.run.clock import SystemClock
+from tests.support.schemas import check_output
 
 _RUNS = count(1)
 
@@ -29,12 +30,14 @@ def run(
     """Run a command line to its end; return the exit code and what it wrote to both streams.
 
     Libraries look into `os.environ` themselves (proxies, time zones, the home folder): meanwhile it holds
-    `variables`.
+    `variables`. An output of --json must be as its schema says.
     """
     out, err = _stream(), _stream()
     with closing(_input(stdin)) as source, patch.dict(os.environ, variables, clear=True):
         code = exit_code_of(group, words, environment(variables, source, out, err, clock))
-    return code, _text(out), _text(err)
+    printed = _text(out)
+    check_output(words, printed)
+    return code, printed, _text(err)
 
 
 def environment(

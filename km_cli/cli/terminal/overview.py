@@ -132,6 +132,8 @@ def run_lines(run: RunRecord, sent: dict[str, dict[Sent, int]], ledger: str) -> 
     for kind in ("rows", "calls"):
         numbers = [f"{name} {number:,}" for name, number in run.counts.get(kind, {}).items() if number]
         yield f"{kind}: {', '.join(numbers) or 'none'}"
+    if forgotten := {name: number for name, number in run.counts.get("forgotten", {}).items() if number}:
+        yield f"forgotten: {', '.join(f'{name} {number:,}' for name, number in forgotten.items())}"
     is_pending = run.counts.get("calls", {}).get("pending", 0) > 0
     if not sent:
         yield f"it has sent no calls (ledger {ledger})"

@@ -47,13 +47,13 @@ class Question(NamedTuple):
         sites = f"site{'s' * (len(names) > 1)} {' and '.join(names)}"
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            is_yes = _is_yes(f"Send to Kissmetrics, {sites}? [y/N] ", self.keyboard)
+            answer = is_yes(f"Send to Kissmetrics, {sites}? [y/N] ", self.keyboard, "send")
         except KeyboardInterrupt:
             click.echo(err=True)  # The terminal shows ^C behind the question.
-            is_yes = False
+            answer = False
         finally:
             signal.signal(signal.SIGINT, before)
-        if not is_yes:
+        if not answer:
             refuse()
 
 
@@ -63,8 +63,11 @@ def refuse() -> NoReturn:
     raise Declined
 
 
-def _is_yes(question: str, keyboard: Keyboard) -> bool:
-    """Ask until the answer is yes or no. Only keys that are pressed after the question count."""
+def is_yes(question: str, keyboard: Keyboard, verb: str) -> bool:
+    """Ask until the answer is yes or no. Only keys that are pressed after the question count.
+
+    `verb` is what a yes does.
+    """
     say(to_stderr=True)
     while True:
         keyboard.discard()
@@ -77,7 +80,7 @@ def _is_yes(question: str, keyboard: Keyboard) -> bool:
             return True
         if answer in ("", "n", "no"):
             return False
-        say("Answer y to send, or n.", to_stderr=True)
+        say(f"Answer y to {verb}, or n.", to_stderr=True)
 
 
 def print_outlook(settings: Settings, outlook: Outlook, plans: Plans) -> None:

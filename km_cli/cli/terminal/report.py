@@ -234,12 +234,14 @@ def _lines(*lines: tuple[str, int, str]) -> list[tuple[str, str, str]]:
 def _skip_reasons(tally: Tally) -> str:
     left_out, anonymous = tally.findings["left-out"], tally.findings[ANONYMOUS]
     without_persona = tally.undone
-    known = tally.rows.skipped - left_out - anonymous - without_persona - tally.withheld
+    pruned = tally.rows.pruned
+    known = tally.rows.skipped - left_out - anonymous - without_persona - tally.withheld - pruned
     kinds = (
         (left_out, "left out by the selection"),
         (anonymous, "without any persona"),
         (without_persona, "with an event that no persona does"),
         (tally.withheld, "with an alias, which needs --allow-alias"),
+        (pruned, "older than the ledger's horizon"),
         (known, "handled before, or identical to another row"),
     )
     several = sum(bool(count) for count, _ in kinds) > 1

@@ -22,6 +22,8 @@ _DAY = 86_400
 def status_lines(status: Status, steps: Sequence[Step], *, all_sources: bool) -> Iterator[str]:
     """Yield the lines for people."""
     yield f"ledger {status.path} ({size_text(status.size)})"
+    if status.horizon is not None:
+        yield f"  pruned: it skips rows older than {time_text(status.horizon)} UTC"
     yield from _section("sites", [_site_cells(site) for site in status.sites], "nothing was sent yet")
     most = len(status.sources) if all_sources else MOST_SOURCES
     shown = [_source_cells(source) for source in islice(status.sources, most)]
@@ -75,7 +77,10 @@ def _source_cells(source: SourceStatus) -> tuple[str | int, ...]:
 
 
 def _run_cells(run: RunRecord, status: Status) -> tuple[str | int, ...]:
-    calls = run.counts.get("calls", {})
+    calls, forgotten = run.counts.get("calls", {}), run.counts.get("forgotten")
+    if forgotten is not None:
+        did = f"{counted(forgotten.get('calls', 0), 'call')} forgotten"
+        return run.number, time_text(run.began), run.command, _end_of(run, status), did
     did = f"{counted(run.counts.get('rows', {}).get('read', 0), 'row')}, "
     did += f"{counted(calls.get('acknowledged', 0), 'call')} acknowledged"
     return run.number, time_text(run.began), run.command, _end_of(run, status), did
@@ -108,6 +113,7 @@ def status_object(status: Status, steps: Sequence[Step]) -> dict[str, Any]:
             for tracker, pause in status.pauses.items()
         ],
         "next": [step._asdict() for step in steps],
+        **({} if status.horizon is None else {"horizon": iso(status.horizon)}),
     }
 
 

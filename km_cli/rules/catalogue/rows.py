@@ -19,6 +19,14 @@ ROWS: tuple[About, ...] = (
         ),
     ),
     About(
+        "pruned",
+        Severity.NOTE,
+        "These rows are older than the ledger's horizon: km-cli forgot which of them were sent. Not sent.",
+        "Nothing, if they were sent before `km-cli ledger prune`. If they are new: import with --as-new.",
+        "",
+        NO_EXAMPLE,
+    ),
+    About(
         "no-such-event",
         Severity.NOTE,
         "No row has an event of this name, which --only, --skip or km.toml asks for.",
