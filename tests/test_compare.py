@@ -426,3 +426,23 @@ def test_first_times_are_those_of_a_naive_search_however_few_fit_into_memory(
         for times in naive.values()
     ]
     assert sorted(by_actor) == sorted(filter(None, expected))
+
+
+def test_orders_of_events_count_alike_however_few_are_kept(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders that several people share are counted together, up to a number of different orders."""
+    draw = random.Random(0)
+    rows = [
+        line(30 * step + draw.randrange(60), f"u{user}", "7", f"E{step}")
+        for user in range(20)
+        for step in range(5)
+        if draw.random() < 0.9
+    ]
+    (home / "log.csv").write_text(HEADER + "".join(rows))
+    asked = ("compare", home / "log.csv", "--no-strategies", "--json")
+    steps = Command(home)(*asked).ended(0).summary["funnel"]["steps"]
+    for most in (0, 3):
+        monkeypatch.setattr("km_cli.compare.proposal._MOST_ALIKE", most)
+        assert Command(home)(*asked).ended(0).summary["funnel"]["steps"] == steps
+    assert len(steps) > 2
