@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import km_cli.cli
+from km_cli.ledger import Ledger
 from km_cli.standin import Export
+from km_cli.verify.export import ExportRequest, verify_export
 from tests.support.command import Command, Result
 from tests.support.exporting import Line, records_of, write_export
 from tests.support.logs import said, written
@@ -45,7 +48,7 @@ def verify(command: Command, export: Path, *words: str | Path, code: int = 0) ->
     found = command("verify", export, "--json", *words).ended(code).summary
     assert (found["exit"], set(found)) == (code, {"ledger", "to", "exit", "export"})
     Draft202012Validator(SCHEMA).validate(found["export"])
-    return found["export"]  # type: ignore[no-any-return]
+    return found["export"]
 
 
 def whose(line: Line, person: str, event: str | None = None) -> bool:
@@ -251,6 +254,31 @@ def test_calls_that_were_sent_after_the_export_was_made(
     said(importer("verify", export, "--exported-at", "soon").ended(2), "--exported-at 'soon'")
 
 
+def test_a_call_that_was_left_pending_was_sent_by_the_run_that_resumed_it(
+    importer: Command, tracker: Tracker, tmp_path: Path, log: Path
+) -> None:
+    tracker.behave = lambda hit, _: UNAVAILABLE if hit.params["_p"] == "bob" else OK
+    importer("import", log, "--attempts", "1").ended(75)
+    export = write_export(tmp_path / "export", records_of(tracker.hits))
+    first = importer("status", "--json").summary["runs"][0]["ended"]
+    tracker.behave = None
+    importer("retry").ended(0)
+    found = verify(importer, export, "--exported-at", first.removesuffix("Z"))
+    assert found["calls"] == {"found": 4, "absent": 0, "other_person": 0, "sent_after_the_export": 1}
+    assert verify(importer, export, "--exported-at", "2100-01-01", code=65)["calls"]["absent"] == 1
+
+
+def test_kissmetrics_own_export_ends_with_the_day_before(
+    importer: Command, tracker: Tracker, tmp_path: Path, lines: list[Line]
+) -> None:
+    export = write_export(tmp_path / "export", [line for line in lines if not whose(line, "bob")])
+    request = ExportRequest(tracker.url, "", (str(export),), ends_day_before=True)
+    with closing(Ledger.overlay(importer.state / "ledger.db")) as ledger:
+        found = verify_export(request, ledger, 2e9)
+        assert (found.absent, found.outcomes["sent_after_the_export"]) == (0, 1)
+        assert verify_export(request._replace(made=found.made + 86_400), ledger, 2e9).absent == 1
+
+
 def test_calls_that_were_sent_before_the_first_revision(
     importer: Command, tmp_path: Path, lines: list[Line]
 ) -> None:
@@ -333,6 +361,10 @@ def test_details_are_written_to_a_new_file(importer: Command, tmp_path: Path, li
     (line,) = details.read_text().splitlines()
     assert json.loads(line)["outcome"] == "absent"
     said(importer("verify", export, "--details", details).ended(2), "exists already")
+    assert details.read_text().splitlines() == [line]
+    other = tmp_path / "other.jsonl"
+    importer("verify", tmp_path / "nowhere", "--details", other).ended(69)
+    assert not other.exists()
 
 
 def test_files_can_be_named_themselves(importer: Command, tmp_path: Path, lines: list[Line]) -> None:

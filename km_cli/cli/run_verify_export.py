@@ -38,6 +38,7 @@ def run_verify_export(context: click.Context) -> int:
                 flags["site"],
                 tuple(flags["exports"]),
                 _made(flags["exported_at"]),
+                place.target.asks_first,
                 _identities(context, ledger),
             )
             found = verify_export(request, ledger, environment_of(context).clock.now(), take)
@@ -84,5 +85,9 @@ def _details(name: str) -> Iterator[Callable[[Detail], None] | None]:
         ) from None
     except OSError as error:
         raise UsageError(f"--details {path}: {error.strerror}", "give another path") from None
-    with file:
-        yield lambda detail: print(json.dumps(detail_object(detail), ensure_ascii=False), file=file)
+    try:
+        with file:
+            yield lambda detail: print(json.dumps(detail_object(detail), ensure_ascii=False), file=file)
+    except BaseException:
+        path.unlink(missing_ok=True)  # The same command is to work once the problem is solved.
+        raise

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from math import inf
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from km_cli.ledger import NO_RUN, Ledger
+from km_cli.errors import Exit
+from km_cli.ledger import NO_RUN, Ledger, RunRecord
 from km_cli.ledger.lock import read_holder
 from km_cli.ledger.runs import MOST_RUNS
 from km_cli.model import NO_EVENT, PlannedCall, Slot
@@ -23,6 +23,9 @@ INSERT INTO kinds VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (persona, event, day)
 """
 _ADD_MOVED = "INSERT OR IGNORE INTO moved VALUES (?, ?, ?, ?, ?, ?)"
 _ADD_PENDING = "INSERT OR IGNORE INTO pending VALUES (?, ?, ?, ?)"
+
+_SETTLED = (Exit.OK, Exit.REJECTED)
+"""The exit codes of runs that left no call pending."""
 
 Product = tuple[str, str]
 """A product in Kissmetrics: tracker and site."""
@@ -126,22 +129,26 @@ def _products(ledger: Ledger) -> set[Product]:
 
 
 def _spans(ledger: Ledger, now: float) -> dict[int, Span]:
-    """Return when each run sent its calls.
+    """Return when the calls that each run has planned were sent.
 
     A run that was killed has no end. It ended before the next one began, and before the ledger's last change.
+    The calls that a run left pending were sent by a later run, one that resumed some.
     """
-    runs = sorted(ledger.runs.latest(MOST_RUNS), key=lambda run: run.number)
-    found: dict[int, Span] = {}
-    for run, following in pairwise([*runs, None]):
-        assert run is not None
-        ended = run.ended
-        if ended is None and following is not None:
-            ended = following.began
-        if ended is None:
-            ended = inf if read_holder(ledger.path) is not None else min(now, _last_change(ledger))
-        found[run.number] = Span(run.began, ended)
-    found[NO_RUN] = Span(-inf, -inf)
+    found = {NO_RUN: Span(-inf, -inf)}
+    ends = inf if read_holder(ledger.path) is not None else min(now, _last_change(ledger))
+    resumed = -inf
+    for run in ledger.runs.latest(MOST_RUNS):
+        ended = ends if run.ended is None else run.ended
+        left = run.ended is None or run.exit not in _SETTLED or _calls(run, "pending")
+        found[run.number] = Span(run.began, max(ended, resumed) if left else ended)
+        if run.ended is None or _calls(run, "resumed"):
+            resumed = max(resumed, ended)
+        ends = run.began
     return found
+
+
+def _calls(run: RunRecord, outcome: str) -> int:
+    return run.counts.get("calls", {}).get(outcome, 0)
 
 
 def _last_change(ledger: Ledger) -> float:

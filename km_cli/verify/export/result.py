@@ -79,7 +79,8 @@ class Aliases(NamedTuple):
 class Verified(NamedTuple):
     """What the export says of one product of the ledger.
 
-    `first` and `last` are the first and the last second of its records, `made` is when the export was made.
+    `first` and `last` are the first and the last second of its records, calls that were sent after
+    `made` are not in it.
     `outcomes` counts the ledger's calls: `found`, `absent`, `other_person`, and those that cannot be checked
     by the reason. The lists have MOST_LISTED entries at most.
     """

@@ -40,14 +40,16 @@ _MOST_COUNTED = 10_000
 class ExportRequest(NamedTuple):
     """What to compare: the product's tracker, its site ("" for the only one), and the export's files.
 
-    `made` is when the export was made, in seconds since 1970; None for the time of its newest file.
-    `identities` are the names of people in logs that are given again.
+    `made` is when the export was made, in seconds since 1970; None for the time of its newest file. If it
+    `ends_day_before`, it lacks the calls of that UTC day (W7: Kissmetrics' own export). `identities` are the
+    names of people in logs that are given again.
     """
 
     tracker: str
     site: str
     names: tuple[str, ...]
     made: float | None = None
+    ends_day_before: bool = False
     identities: Iterable[str] = ()
 
 
@@ -125,6 +127,8 @@ class _Comparison:
         """Compare both sides, and return the result."""
         self._ours.load(now)
         reach = self._export.load(self._request.made)
+        if self._request.ends_day_before:
+            reach = reach._replace(made=reach.made // _DAY * _DAY)
         self._people.note_all(self._request.identities)
         judge = Judge(self._workspace, reach, is_alone=len(self._ours.products) == 1)
         for compared in compare(self._ours.seconds(), self._workspace.held()):
