@@ -107,7 +107,7 @@ class _Damaging:
 
     def add(self, line: Line) -> None:
         """Add a record of another source, unless it is there."""
-        if fact_of(line) not in self.kept:
+        if fact_of(line) not in self.kept and fact_of(line) not in self.alien:
             self.alien.add(fact_of(line))
             self.added.append(line)
 
