@@ -322,6 +322,19 @@ def test_a_limit_that_stays_exhausted_ends_it(
     assert "the products could not be asked: HTTP 429" in result.err
 
 
+def test_ctrl_c_ends_a_wait(sent: Command, server: Tracker, tmp_path: Path) -> None:
+    api, clock = acme(server), Clock()
+    api.spoil = lambda *_: too_many("90")
+
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    clock.sleep = interrupted  # type: ignore[method-assign]
+    result = with_clock(sent, server, clock, "--snapshot", str(tmp_path / "x.json")).ended(130)
+    assert "km-cli: interrupted: nothing was compared or written" in result.err
+    assert not (tmp_path / "x.json").exists()
+
+
 # Where credentials come from, and where they go
 
 

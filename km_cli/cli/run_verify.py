@@ -60,7 +60,14 @@ class _Now(NamedTuple):
 
 def run_verify(context: click.Context) -> int:
     """Verify, and print the result. Raises UsageError, LedgerError, and Unavailable."""
-    flags = _flags(context)
+    try:
+        return _verify(context, _flags(context))
+    except KeyboardInterrupt:
+        complain("interrupted: nothing was compared or written", "run the same command again")
+        return Exit.INTERRUPTED
+
+
+def _verify(context: click.Context, flags: _Flags) -> int:
     before = _read(flags.since, "--since", flags) if flags.since else None
     now = _stored(flags) if flags.until else _ask(context, flags, before)
     if flags.snapshot:
