@@ -591,6 +591,29 @@ def test_corrected_rejects_can_be_planned(bench: Bench, log: Path) -> None:
     check_sent(bench, plan)
 
 
+def test_refused_calls_do_not_stop_a_plan(bench: Bench, log: Path) -> None:
+    """The destination refuses one call for good: the others are sent, and the plan is carried out."""
+    plan = planned(bench, log)
+    bench.tracker.behave = lambda hit, _: refuse(400) if hit.params["_p"] == "cy" else OK
+    bench.send(log, "--plan", plan, code=65)
+    bench.tracker.behave = None
+    assert len(bench.wires()) == CALLS - 1
+    assert "has nothing left to send" in bench.run("import", log, "--plan", plan).err
+    assert len(bench.tracker.hits) == CALLS - 1
+
+
+def test_the_ledger_is_sound_and_shows_the_plan_of_a_run(
+    importer: Command, log: Path, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.toml"
+    importer("dry-run", log, "--out", plan).ended(65)
+    importer("import", log, "--plan", plan).ended(65)
+    importer("ledger", "check").ended(0)
+    carried_out = {"digest": plan_in(plan)["digest"], "calls": CALLS}
+    assert importer("status", "--json").ended(0).summary["runs"][0]["plan"] == carried_out
+    assert importer("show", "--run", "1", "--json").ended(0).summary["run"]["plan"] == carried_out
+
+
 def test_strict_holds_with_a_plan(bench: Bench, log: Path) -> None:
     plan = planned(bench, log)
     result = bench.run("import", log, "--plan", plan, "--strict")
