@@ -15,6 +15,7 @@ from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_backfill_sources, make_file_sources, sizes_of_backfill
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.findings import print_losses
+from km_cli.cli.terminal.observer import ProgressObserver
 from km_cli.config.backfill import settings_for
 from km_cli.config.settings import Settings
 from km_cli.errors import Exit, UsageError
@@ -74,9 +75,8 @@ def _rehearse(
     """
     flags, environment = context.params, environment_of(context)
     quiet = flags["quiet"] or flags["as_json"] or (out is not None and out.is_printed)
-    observer = PlanningObserver(
-        settings, environment, quiet=quiet, keep=flags["show"], sends=False, sizes=sizes
-    )
+    make_observer = PlanningObserver if out else ProgressObserver
+    observer = make_observer(settings, environment, quiet=quiet, keep=flags["show"], sends=False, sizes=sizes)
     work = make_work(observer)
     with observer:
         found = rehearse(
@@ -88,7 +88,9 @@ def _rehearse(
             out.planning.taker if out else None,
         )
     tally, observer.pending, forecast, seconds, error = found
-    written = out.write(found, observer.columns) if out is not None and error is None else None
+    written = None
+    if out is not None and isinstance(observer, PlanningObserver) and error is None:
+        written = out.write(found, observer.columns)
     if flags["as_json"]:
         more = {"plan": written._asdict()} if written else None
         report.print_json(tally, seconds, forecast=forecast, more=more)
