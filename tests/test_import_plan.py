@@ -545,16 +545,32 @@ def interrupted(bench: Bench, at_call: int, *words: str | Path) -> Ran:
     return result
 
 
-def test_another_import_after_an_interrupted_one_is_refused(bench: Bench, log: Path) -> None:
+@pytest.fixture
+def cut_off(bench: Bench, log: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Import with a plan whose run ends after the first row: the file ends there for a while."""
+
+    def run_until_cut_off(*words: str | Path) -> None:
+        changed_before_sending(monkeypatch, lambda: write(log, *ROWS[:1]))
+        assert bench.run("import", log, *words).code == 2
+        assert len(bench.tracker.hits) == 2
+        monkeypatch.undo()
+        write(log, *ROWS)
+
+    return run_until_cut_off
+
+
+def test_another_import_after_an_interrupted_one_is_refused(
+    bench: Bench, log: Path, cut_off: Callable[..., None]
+) -> None:
     plan = planned(bench, log)
-    interrupted(bench, 2, log, "--plan", plan)
+    cut_off("--plan", plan)
     bench.send(log, code=65)
     assert "run 2 (import, " in refused(bench, log, "--plan", plan)
 
 
-def test_a_changed_rest_is_refused(bench: Bench, log: Path) -> None:
+def test_a_changed_rest_is_refused(bench: Bench, log: Path, cut_off: Callable[..., None]) -> None:
     plan = planned(bench, log)
-    interrupted(bench, 1, log, "--plan", plan)
+    cut_off("--plan", plan)
     write(log, *ROWS[:3], "evil,Beta,In,@3", *ROWS[4:])
     message = refused(bench, log, "--plan", plan)
     assert f"the first calls that differ are of {log}, lines 2 to 5" in message
@@ -563,10 +579,10 @@ def test_a_changed_rest_is_refused(bench: Bench, log: Path) -> None:
     check_sent(bench, plan)
 
 
-def test_a_limit_is_that_of_the_whole_plan(bench: Bench, log: Path) -> None:
+def test_a_limit_is_that_of_the_whole_plan(bench: Bench, log: Path, cut_off: Callable[..., None]) -> None:
     """An import of two rows that is interrupted after one sends one more, not two."""
     plan = planned(bench, log, "--limit", "2", code=0)
-    interrupted(bench, 1, log, "--limit", "2", "--plan", plan)
+    cut_off("--limit", "2", "--plan", plan)
     bench.send(log, "--limit", "2", "--plan", plan, code=0)
     check_sent(bench, plan)
     assert bench.run("import", log, "--limit", "2", "--plan", plan).summary["rows"]["read"] == 0
@@ -589,6 +605,29 @@ def test_corrected_rejects_can_be_planned(bench: Bench, log: Path) -> None:
     plan = planned(bench, rejects, code=0)
     bench.send(rejects, "--plan", plan, code=0)
     check_sent(bench, plan)
+
+
+def test_refused_calls_do_not_stop_a_plan(bench: Bench, log: Path) -> None:
+    """The destination refuses one call for good: the others are sent, and the plan is carried out."""
+    plan = planned(bench, log)
+    bench.tracker.behave = lambda hit, _: refuse(400) if hit.params["_p"] == "cy" else OK
+    bench.send(log, "--plan", plan, code=65)
+    bench.tracker.behave = None
+    assert len(bench.wires()) == CALLS - 1
+    assert "has nothing left to send" in bench.run("import", log, "--plan", plan).err
+    assert len(bench.tracker.hits) == CALLS - 1
+
+
+def test_the_ledger_is_sound_and_shows_the_plan_of_a_run(
+    importer: Command, log: Path, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.toml"
+    importer("dry-run", log, "--out", plan).ended(65)
+    importer("import", log, "--plan", plan).ended(65)
+    importer("ledger", "check").ended(0)
+    carried_out = {"digest": plan_in(plan)["digest"], "calls": CALLS}
+    assert importer("status", "--json").ended(0).summary["runs"][0]["plan"] == carried_out
+    assert importer("show", "--run", "1", "--json").ended(0).summary["run"]["plan"] == carried_out
 
 
 def test_strict_holds_with_a_plan(bench: Bench, log: Path) -> None:

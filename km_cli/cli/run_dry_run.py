@@ -18,6 +18,7 @@ from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_backfill_sources, make_file_sources, sizes_of_backfill
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.findings import print_losses
+from km_cli.cli.terminal.observer import ProgressObserver
 from km_cli.cli.terminal.show import say
 from km_cli.config.backfill import settings_for
 from km_cli.config.settings import Settings
@@ -85,9 +86,8 @@ def _rehearse(
     asked = asked_form(context, settings)
     prints = (out is not None and out.is_printed) or (asked is not None and asked.path is None)
     quiet = flags["quiet"] or flags["as_json"] or prints
-    observer = PlanningObserver(
-        settings, environment, quiet=quiet, keep=flags["show"], sends=False, sizes=sizes
-    )
+    make_observer = PlanningObserver if out else ProgressObserver
+    observer = make_observer(settings, environment, quiet=quiet, keep=flags["show"], sends=False, sizes=sizes)
     work = make_work(observer)
     with observer, writing(asked.form, asked.path) if asked else nullcontext() as writer:
         observer.take = writer.write if writer else None
@@ -102,7 +102,9 @@ def _rehearse(
         if writer and found.ended is None:
             writer.end()
     tally, observer.pending, forecast, seconds, error = found
-    written = out.write(found, observer.columns) if out is not None and error is None else None
+    written = None
+    if out is not None and isinstance(observer, PlanningObserver) and error is None:
+        written = out.write(found, observer.columns)
     if flags["as_json"]:
         more = {"plan": written._asdict()} if written else None
         report.print_json(tally, seconds, forecast=forecast, more=more)

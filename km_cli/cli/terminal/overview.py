@@ -186,7 +186,10 @@ def call_object(call: SentCall) -> dict[str, Any]:
 
 
 def run_object(run: RunRecord) -> dict[str, Any]:
-    """Return a run as an object for --json."""
+    """Return a run as an object for --json. Of its import plan it has what is of use to people."""
+    counts = dict(run.counts)
+    if plan := counts.pop("plan", None):
+        counts["plan"] = {name: plan.get(name) for name in ("digest", "calls")}
     return {
         "number": run.number,
         "command": run.command,
@@ -194,5 +197,5 @@ def run_object(run: RunRecord) -> dict[str, Any]:
         "ended": None if run.ended is None else iso(run.ended),
         "exit": run.exit,
         "killed": run.is_killed,
-        **run.counts,
+        **counts,
     }

@@ -148,7 +148,7 @@ def _spans(ledger: Ledger, now: float) -> dict[int, Span]:
 
 
 def _calls(run: RunRecord, outcome: str) -> int:
-    return run.counts.get("calls", {}).get(outcome, 0)
+    return int(run.counts.get("calls", {}).get(outcome, 0))
 
 
 def _last_change(ledger: Ledger) -> float:
