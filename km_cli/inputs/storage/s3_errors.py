@@ -72,12 +72,8 @@ def fault_of(error: Exception) -> Fault | None:
     cause = error.__cause__ if isinstance(error.__cause__, boto.ClientError) else error
     if isinstance(cause, boto.ClientError):
         return _of_answer(cause.response)
-    if isinstance(cause, boto.NoCredentialsError | boto.PartialCredentialsError):
-        return Fault("there are no credentials for the object store", f"set {CREDENTIALS}", "credentials")
-    if isinstance(cause, boto.ProfileNotFound):
-        return Fault("there is no such profile of credentials", "check AWS_PROFILE", "credentials")
-    if isinstance(cause, boto.CredentialRetrievalError | boto.TokenRetrievalError | boto.SSOError):
-        return Fault("credentials cannot be obtained", f"log in again, or set {CREDENTIALS}", "credentials")
+    if fault := _of_credentials(cause):
+        return fault
     if isinstance(cause, boto.SSLError):
         return Fault(
             "the certificate of the object store cannot be verified",
@@ -104,6 +100,18 @@ def fault_of(error: Exception) -> Fault | None:
         )
     if isinstance(cause, ValueError) and "endpoint" in str(cause).lower():
         return Fault("AWS_ENDPOINT_URL is not a URL", "set it as https://s3.example.com", "endpoint")
+    return None
+
+
+def _of_credentials(cause: BaseException) -> Fault | None:
+    from botocore import exceptions as boto
+
+    if isinstance(cause, boto.NoCredentialsError | boto.PartialCredentialsError):
+        return Fault("there are no credentials for the object store", f"set {CREDENTIALS}", "credentials")
+    if isinstance(cause, boto.ProfileNotFound):
+        return Fault("there is no such profile of credentials", "check AWS_PROFILE", "credentials")
+    if isinstance(cause, boto.CredentialRetrievalError | boto.TokenRetrievalError | boto.SSOError):
+        return Fault("credentials cannot be obtained", f"log in again, or set {CREDENTIALS}", "credentials")
     return None
 
 
