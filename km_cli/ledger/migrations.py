@@ -53,7 +53,11 @@ def _from_4_to_5(_database: sqlite3.Connection) -> None:
     """Change nothing: a table is new. It gets the values that format 4 has in slots as they are asked for."""
 
 
-STEPS: Mapping[int, Step] = {2: _from_2_to_3, 3: _from_3_to_4, 4: _from_4_to_5}
+def _from_5_to_6(_database: sqlite3.Connection) -> None:
+    """Change nothing: a table is new. Format 5 has no bulk files."""
+
+
+STEPS: Mapping[int, Step] = {2: _from_2_to_3, 3: _from_3_to_4, 4: _from_4_to_5, 5: _from_5_to_6}
 """Steps by the format that they begin with. Tables that are new in this format are made after the last."""
 
 OLDEST = min(STEPS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 5
+VERSION = 6
 """The format of the tables. To change it takes a step in `migrations`."""
 
 APPLICATION_ID = 0x6B6D6C67
@@ -75,5 +75,9 @@ CREATE TABLE IF NOT EXISTS {schema}.sent (
     run INTEGER NOT NULL, tracker TEXT NOT NULL, site TEXT NOT NULL, persona TEXT NOT NULL,
     event TEXT NOT NULL, day INTEGER NOT NULL, calls INTEGER NOT NULL,
     PRIMARY KEY (run, tracker, site, persona, event, day)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS {schema}.bulk_parts (
+    series TEXT NOT NULL, site TEXT NOT NULL, number INTEGER NOT NULL, layout TEXT NOT NULL,
+    length INTEGER NOT NULL, crc INTEGER NOT NULL, calls INTEGER NOT NULL, is_open INTEGER NOT NULL,
+    sum INTEGER NOT NULL, PRIMARY KEY (series, site, number)) WITHOUT ROWID;
 """
 """One ledger for all sites: the site is in every key. Slots begin with the second, see `slots`."""
