@@ -17,6 +17,7 @@ KmError                         the message, and `hint`, the next step
 ├── TooManyFindings        65   there are findings, and --strict allows none
 ├── Unavailable            69   the destination is unavailable, or refuses us
 │   └── Outage             69   the destination does not answer at present
+├── WriteError             74   writing a bulk file failed
 ├── Exhausted              74   the system allows this process no more files or threads
 ├── ComeBackLater          75   the destination asked for a longer wait than a run should make
 ├── Undelivered            75   calls are pending: their attempts are used up, or they have to wait
@@ -123,6 +124,12 @@ class CutShort(ReadError):
 
 class Rewritten(ReadError):
     """The file changed after its beginning was read, so the rest may belong to another log."""
+
+
+class WriteError(KmError):
+    """Writing a bulk file failed, or a file that an earlier run left is not as that run left it."""
+
+    exit = Exit.IO
 
 
 class UnreportedRejects(KmError):

@@ -59,7 +59,7 @@ def ask_ahead(
     outlook, inner = observer.outlook, make_work(observer)
 
     def work(pipeline: Pipeline, ledger: Ledger) -> None:
-        outlook.pending = sum(ledger.outbox.count(settings.target.tracker).values())
+        outlook.pending = sum(ledger.outbox.count(settings.target.route).values())
         inner(pipeline, ledger)
 
     try:

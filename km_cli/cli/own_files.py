@@ -37,7 +37,14 @@ def own_files(context: click.Context, settings: Settings, monitoring: Sequence[P
         *((path, "the rejects file") for path in _rejects_files(settings)),
         *((path, "the rejects file of an earlier run") for path in earlier),
         *((path, "the file of --log or --metrics") for path in monitoring),
+        *((path, "a bulk file that km-cli wrote") for path in _bulk_files(settings)),
     ]
+
+
+def _bulk_files(settings: Settings) -> Iterator[Path]:
+    """Yield the bulk files of earlier runs: their calls must not come back as those of a log."""
+    if (series := settings.target.bulk()) is not None:
+        yield from series.files()
 
 
 def configuration_and_ledger(context: click.Context, settings: Settings) -> Iterator[tuple[Path, str]]:
@@ -91,9 +98,15 @@ def _is_open_file(stream: TextIO, path: Path) -> bool:
 
 def check_inputs(context: click.Context, settings: Settings) -> None:
     """Raise UsageError if an input is a key file, also one that standard input comes from."""
+    written = set(_bulk_files(settings))
     for name in settings.files:
         if name != "-":
             check_no_key(context, Path(name), path_text(name))
+            if Path(name).absolute() in written:
+                raise UsageError(
+                    f"{path_text(name)} is a bulk file that an import with this --to has written",
+                    "name the log that you mean, or another file with --to",
+                )
         elif any(_is_open_file(environment_of(context).stdin, one) for one in key_files(km_toml_of(context))):
             raise _is_key_file("standard input")
 

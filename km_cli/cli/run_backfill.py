@@ -119,7 +119,7 @@ def _is_answered(
 
     def make_work(observer: Observer) -> Work:
         def work(pipeline: Pipeline, ledger: Ledger) -> None:
-            if ended := pauses.paused(ledger.pauses.by_tracker(settings.target.tracker), clock.now()):
+            if ended := pauses.paused(ledger.pauses.by_tracker(settings.target.route), clock.now()):
                 raise ended
             Backfill(settings, pipeline, ledger, clock, Stop(), BackfillSummary(), observer, own).run(sources)
 
@@ -203,8 +203,8 @@ def backfill(
     `looking` observes that.
     """
     settings, ledger, clock, stop, observer = run.settings, run.ledger, run.clock, run.stop, run.observer
-    tracker, summary = settings.target.tracker, BackfillSummary()
-    reporter.pending = sum(ledger.outbox.count(tracker).values())
+    route, summary = settings.target.route, BackfillSummary()
+    reporter.pending = sum(ledger.outbox.count(route).values())
 
     def work(pipeline: Pipeline) -> None:
         Backfill(settings, pipeline, ledger, clock, stop, summary, observer, own).run(sources)
@@ -213,12 +213,12 @@ def backfill(
         reporter.start(sources)
         for error in unreported_rejects(ledger):
             reporter.problem(error)
-        ended = pauses.paused(ledger.pauses.by_tracker(tracker), clock.now())
+        ended = pauses.paused(ledger.pauses.by_tracker(route), clock.now())
         if ended is None and limits.strict:
             ended = _rehearse(run, sources, own, looking)
         if ended is None:
             ended = stop.error if stop.requested else send(run, work, is_wary=True, counts_known=False)
-    observer.pending = ledger.outbox.count(tracker)
+    observer.pending = ledger.outbox.count(route)
     return Backfilled(run, summary, ended, caught.signal)
 
 

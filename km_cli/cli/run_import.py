@@ -109,7 +109,7 @@ def send_and_report(
         run.begin(str(context.info_name), guard)
         with observer:
             error = send(run, work, guard=guard)
-        observer.pending = ledger.outbox.count(settings.target.tracker)
+        observer.pending = ledger.outbox.count(settings.target.route)
         _report(context, run, environment.clock.monotonic() - started)
         code = conclude(run, error, caught.signal)
         ledger.runs.end(code)

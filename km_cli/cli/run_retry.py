@@ -51,7 +51,7 @@ def _pending(settings: Settings) -> dict[str, int]:
             "--to local retries those of the local store; --to and --ledger name another place",
         )
     with closing(Ledger.overlay(settings.ledger)) as ledger:
-        return ledger.outbox.count(settings.target.tracker)
+        return ledger.outbox.count(settings.target.route)
 
 
 def _report_nothing(context: click.Context, settings: Settings) -> int:

@@ -40,7 +40,7 @@ def _retry(context: click.Context, place: Place, tracker: str) -> str:
         for name in ("to", "ledger")
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     }
-    if tracker != place.target.tracker:
+    if tracker != place.target.route:
         given["--to"] = tracker
     words = [word for name, value in given.items() for word in (name, shlex.quote(value))]
     return " ".join(["km-cli retry", *words])

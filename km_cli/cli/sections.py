@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from km_cli.config.environment import Environment
 from km_cli.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[int]
+else:
+    _ParamType = click.ParamType
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 OptionInSection = Callable[[str], Callable[[Any], Any]]
@@ -25,6 +31,27 @@ class AutoOrNumber(click.IntRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the word or the number. Raises BadParameter."""
         return value if value == "auto" else super().convert(value, param, ctx)
+
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+
+
+class Size(_ParamType):
+    """A number of bytes, `least` or more, with a unit: 500K, 100M, 2G. A number alone is in bytes."""
+
+    name = "size"
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number of bytes. Raises BadParameter."""
+        found = re.fullmatch(r"([0-9]{1,15})\s?([KMG]?)B?", str(value).strip(), re.IGNORECASE)
+        size = int(found[1]) * _UNITS[found[2].upper()] if found else 0
+        if size < self._least:
+            least = f"{self._least:,} bytes or more"
+            self.fail(f"{value!r} is not a size of {least}: write it like 100M", param, ctx)
+        return size
 
 
 class Option(click.Option):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from km_cli.cli.column_flags import columns_named_at, make_column_options, with_property_flags
 from km_cli.cli.context import KmTomlFile, environment_of, km_toml_of, label_of_flag
@@ -146,6 +147,7 @@ def _how_sent(flags: dict[str, Any]) -> dict[str, Any]:
         "timeout": flags["timeout"],
         "attempts": flags["attempts"],
         "transport": Transport(flags["transport"]),
+        "part_size": flags.get("part_size") or 0,
     }
 
 
@@ -178,6 +180,12 @@ def _check_sending_flags(context: click.Context, target: Target) -> None:
             f"leave --ledger out, or use --to {target.tracker}:PATH",
         )
     check_store(flags["to"], target)
+    target.check()
+    if target.bulk() is None and context.get_parameter_source("part_size") in _GIVEN:
+        raise UsageError(
+            f"{label_of_flag(context, 'part_size')} is for bulk files alone",
+            "leave it out, or write files: --to file:PATH.json",
+        )
     for name in ("rate", "timeout", "wait", "max_time"):
         if flags.get(name) is not None and not math.isfinite(flags[name]):
             raise UsageError(
@@ -191,6 +199,8 @@ def _check_sending_flags(context: click.Context, target: Target) -> None:
             "use letters, digits, dots, dashes and underscores",
         )
 
+
+_GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 _NAMES = (
     *("user", "account", "event", "event_name", "timestamp", "event_id", "properties", "exclude", "ignore"),

@@ -20,6 +20,7 @@ _KEY_FILE = r"^(?!\s*[0-9A-Fa-f]{32,}\s*$)[^\x00-\x1f\x7f]*$(?!\n)"
 _PATH = r"^[^\x00-\x1f\x7f]+$(?!\n)"
 _RENAME = r"^[^{}]*(\{event\}[^{}]*)+$"
 _NO_NUL = r"^[^\x00]*$"
+_SIZE = "^[0-9]{1,15} ?[KMGkmg]?[Bb]?$"
 _REJECT_LIMIT = r"^\d+(\.\d+)?%?$"
 _NOT_BLANK = r"\S"
 _AUTO = "^auto$"
@@ -33,6 +34,7 @@ PATTERNS = {
     _RENAME: "with {event}, the name of the event in the log, and no other braces",
     _NO_NUL: "without NUL",
     _REJECT_LIMIT: "such as 10 or 5%",
+    _SIZE: "such as 100M",
     _NOT_BLANK: "that is not blank",
     _AUTO: "auto, or a whole number",
 }
@@ -242,6 +244,7 @@ class DeliveryTable(_Table, frozen=True):
 
     to: PathText | UnsetType = UNSET
     batch_size: Annotated[int, Meta(ge=1, le=100_000)] | UnsetType = UNSET
+    part_size: Annotated[str, Meta(pattern=_SIZE)] | int | UnsetType = UNSET
     concurrency: Annotated[int, Meta(ge=1, le=1024)] | Annotated[str, Meta(pattern=_AUTO)] | UnsetType = UNSET
     rate: Above0 | UnsetType = UNSET
     timeout: Above0 | UnsetType = UNSET

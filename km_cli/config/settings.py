@@ -42,7 +42,7 @@ class Settings:
     names the [[backfill]] whose own columns and personas these are, "" for those of km.toml; `sources` are
     the names of all that have their own. `export` names the table by which all inputs are read; "" recognises
     exports, "none" does not. For messages, `named_events` are the events of --only and --skip as they are
-    written, and `named_at` is where each column is named.
+    written, and `named_at` is where each column is named. A bulk file has at most `part_size` bytes.
     """
 
     files: tuple[str, ...]
@@ -77,6 +77,7 @@ class Settings:
     named_events: tuple[str, ...] = ()
     named_at: NamedAt = field(default_factory=dict)
     hasher: Hasher | None = None
+    part_size: int = 0
 
     @property
     def personas(self) -> tuple[Persona, ...]:

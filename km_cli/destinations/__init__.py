@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from km_cli.destinations.base import Target
+from km_cli.destinations.bulk import FileTarget
 from km_cli.destinations.local import LocalTarget
 from km_cli.destinations.tracker import TrackerTarget, check_no_password
 from km_cli.errors import UsageError
@@ -14,6 +15,7 @@ DESTINATIONS: dict[str, type[Target]] = {
     "https": TrackerTarget,
     "http": TrackerTarget,
     "local": LocalTarget,
+    "file": FileTarget,
 }
 """Every destination by its scheme. A new one is one file, and one line here."""
 

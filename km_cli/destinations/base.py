@@ -7,12 +7,13 @@ rest of km_cli asks the target for its properties, and never compares the names 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
+from km_cli.destinations.series import Series
 from km_cli.memory import Remembered
 from km_cli.model import Alias, Record, Wired
 from km_cli.protocols import Clock, Destination
@@ -64,9 +65,25 @@ class Target(ABC):
         `keys` maps sites to API keys, `timeout` is the limit of one attempt, in seconds.
         """
 
+    @property
+    def route(self) -> str:
+        """The name under which the ledger keeps its pending calls and its pauses."""
+        return self.tracker
+
     def kept(self) -> Mapping[str, Any] | None:
         """Return the counts of its store; None without a store, or if it cannot be read."""
         return None
+
+    def limits(self) -> Callable[[Wired], str] | None:
+        """Return the function that says why it cannot hold a call, "" if it can; None if it holds all."""
+        return None
+
+    def bulk(self) -> Series | None:
+        """Return the files that calls are written to; None if calls are sent one by one, and answered."""
+        return None
+
+    def check(self) -> None:  # noqa: B027 - most places have nothing to check
+        """Raise UsageError if it cannot be used, as far as that can be seen before a run."""
 
 
 LONGEST_GET = 2048

@@ -17,7 +17,8 @@ KISSMETRICS = "https://trk.kissmetrics.io"
 HOSTS = frozenset({KISSMETRICS, "https://trk.kissmetrics.com"})
 """Kissmetrics' hosts (W1): a call that was sent to one is not sent again to the other."""
 
-_WORD = "kissmetrics"
+NAME = "kissmetrics"
+"""How `--to` and the ledger name Kissmetrics itself."""
 _EXAMPLE = "for example: --to https://tracker.example.com"
 
 
@@ -29,10 +30,10 @@ class TrackerTarget(Target):
     @classmethod
     def parse(cls, to: str, folder: Path) -> Self:  # noqa: ARG003 - others need it
         """Return the tracker. Only Kissmetrics itself asks first: its data cannot be deleted (D10)."""
-        url = KISSMETRICS if to == _WORD else check_url(to)
+        url = KISSMETRICS if to == NAME else check_url(to)
         is_kissmetrics = url in HOSTS
         return cls(
-            _WORD if is_kissmetrics else url,
+            NAME if is_kissmetrics else url,
             url,
             needs_key=True,
             asks_first=is_kissmetrics,

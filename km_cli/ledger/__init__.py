@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from km_cli.ledger.bulk_parts import BulkPart
 from km_cli.ledger.checks import check_name
 from km_cli.ledger.expected import Shortfalls
 from km_cli.ledger.horizons import NO_HORIZON
@@ -16,6 +17,7 @@ from km_cli.ledger.state import LedgerState, readings_known, runs_since, state_o
 __all__ = [
     "NO_HORIZON",
     "NO_RUN",
+    "BulkPart",
     "Head",
     "Ledger",
     "LedgerState",

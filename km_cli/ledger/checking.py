@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from km_cli.errors import LedgerError
+from km_cli.ledger.bulk_parts import part_from_row
 from km_cli.ledger.checks import check_file, check_header
 from km_cli.ledger.damage import SPOILED, expect, expect_size
 from km_cli.ledger.migrations import back_up
@@ -92,6 +93,7 @@ class _Check:
                 (self._check_value, "property_values", "*"),
                 (self._check_record, "outbox", "*"),
                 (self._check_record, "outbox_aliases", "*"),
+                (self._check_part, "bulk_parts", "*"),
             )
             for check, table, columns in checks:
                 yield from self._each(table, columns, check)
@@ -188,6 +190,10 @@ class _Check:
         for call in record.calls:
             if not call.is_alias and not self._has_slot(call):
                 yield f"a pending call of the second {call.taken} stands in no slot"
+
+    def _check_part(self, row: tuple[Any, ...]) -> Iterator[str]:
+        part_from_row(row)
+        return iter(())
 
     def _has_slot(self, call: PlannedCall) -> bool:
         key = (call.person, call.second, call.taken, call.deed, call.total)

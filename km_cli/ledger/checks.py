@@ -26,8 +26,8 @@ _TABLES_NOW = frozenset(re.findall(r"TABLE IF NOT EXISTS \{schema\}\.(\w+)", TAB
 _TABLES = {
     2: _TABLES_OF_2,
     3: _TABLES_OF_2 | set(re.findall(r"TABLE IF NOT EXISTS (\w+)", from_2_to_3.TABLES)),
-    4: _TABLES_NOW - {"property_values", "horizons"},
-    5: _TABLES_NOW - {"horizons"},
+    4: _TABLES_NOW - {"property_values", "horizons", "bulk_parts"},
+    5: _TABLES_NOW - {"horizons", "bulk_parts"},
     VERSION: _TABLES_NOW,
 }
 """The tables that a ledger must have, by its format."""

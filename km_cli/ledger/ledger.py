@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from km_cli.errors import LedgerError, LedgerFailed
+from km_cli.ledger.bulk_parts import BulkPart, BulkPartTable
 from km_cli.ledger.checks import check_file, check_header, check_name
 from km_cli.ledger.counts import CountTable
 from km_cli.ledger.damage import Database, damaged, decoding, is_damage
@@ -58,6 +59,7 @@ class Ledger:
         self.sent = SentTable(database, schemas)
         self.expected = ExpectedTable(database, schemas)
         self.horizon = HorizonTable(database, schemas)
+        self.bulk_parts = BulkPartTable(database, schemas)
 
     @classmethod
     def open(cls, path: Path, wait: float = 0.0) -> Ledger:
@@ -177,15 +179,43 @@ class Ledger:
             if self._lock and any(plan.planned for plan in plans):
                 self._sites.write()
                 planned_calls = self.outbox.post(tracker, self.runs.number, reading.number, plans)
-            self.slots.write()
-            self.counts.write(at_end=at_end)
-            if at_end:
-                self.slots.forget_old_changed()
-            self.readings.write(reading)
-            self._count_planned(tracker, plans)
-            self.files.write()
-            self.unreported.write()
+            self._write_batch(tracker, reading, plans, at_end=at_end)
         return planned_calls
+
+    def commit_written(
+        self,
+        tracker: str,
+        reading: Reading,
+        plans: Sequence[RowPlan],
+        parts: Iterable[BulkPart],
+        *,
+        at_end: bool = False,
+    ) -> None:
+        """Make a batch durable in one transaction, with the bulk files as they are with its calls.
+
+        The calls are on the disk already, and count as sent. Raises LedgerFailed; then nothing of the batch
+        is written, and the files are longer than the ledger says.
+        """
+        with self._transaction():
+            self.bulk_parts.write(parts)
+            self._write_batch(tracker, reading, plans, at_end=at_end)
+
+    def keep_parts(self, parts: Iterable[BulkPart], empty: Iterable[BulkPart] = ()) -> None:
+        """Make durable which bulk files are begun or finished, and forget those that are `empty`."""
+        with self._transaction():
+            self.bulk_parts.write(parts)
+            self.bulk_parts.forget(empty)
+
+    def _write_batch(self, tracker: str, reading: Reading, plans: Sequence[RowPlan], *, at_end: bool) -> None:
+        """Write the slots that a batch takes, its counts and the cursor behind it."""
+        self.slots.write()
+        self.counts.write(at_end=at_end)
+        if at_end:
+            self.slots.forget_old_changed()
+        self.readings.write(reading)
+        self._count_planned(tracker, plans)
+        self.files.write()
+        self.unreported.write()
 
     def _count_planned(self, tracker: str, plans: Iterable[RowPlan]) -> None:
         """Add the calls to those that were sent, and to the counts of their readings."""

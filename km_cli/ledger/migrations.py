@@ -55,7 +55,7 @@ def _from_4_to_5(database: sqlite3.Connection) -> None:
 
 
 def _from_5_to_6(_database: sqlite3.Connection) -> None:
-    """Change nothing: a table is new. A km-cli that does not know it would send pruned rows again."""
+    """Change nothing: two tables are new. A km-cli that does not know them would send pruned rows again."""
 
 
 STEPS: Mapping[int, Step] = {2: _from_2_to_3, 3: _from_3_to_4, 4: _from_4_to_5, 5: _from_5_to_6}

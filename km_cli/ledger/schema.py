@@ -77,5 +77,9 @@ CREATE TABLE IF NOT EXISTS {schema}.sent (
     PRIMARY KEY (run, tracker, site, persona, event, day)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS {schema}.horizons (
     second INTEGER PRIMARY KEY, noted REAL NOT NULL, calls INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS {schema}.bulk_parts (
+    series TEXT NOT NULL, site TEXT NOT NULL, number INTEGER NOT NULL, layout TEXT NOT NULL,
+    length INTEGER NOT NULL, crc INTEGER NOT NULL, calls INTEGER NOT NULL, is_open INTEGER NOT NULL,
+    sum INTEGER NOT NULL, PRIMARY KEY (series, site, number)) WITHOUT ROWID;
 """
 """One ledger for all sites: the site is in every key. Slots begin with the second, see `slots`."""

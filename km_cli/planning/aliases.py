@@ -9,15 +9,19 @@ from __future__ import annotations
 from km_cli.model import NO_SECOND, Alias, Gain, Owner, PlannedCall, part_of
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
+from km_cli.planning.limits import Limits, check_limits
 from km_cli.planning.seconds import Encode
 from km_cli.protocols import Slots
 
 
 class Aliases:
-    """Decides on aliases, by the owners of the two people."""
+    """Decides on aliases, by the owners of the two people. `limits` is as for Planner."""
 
-    def __init__(self, slots: Slots, fingerprints: Fingerprints, encode: Encode) -> None:
+    def __init__(
+        self, slots: Slots, fingerprints: Fingerprints, encode: Encode, limits: Limits | None = None
+    ) -> None:
         self._slots = slots
+        self._limits = limits
         self._encode = encode
         self._fingerprints = fingerprints
 
@@ -41,6 +45,7 @@ class Aliases:
         if other == owner or (leader is not None and leader.leader == fingerprint.other):
             return  # The alias is known, perhaps in the other order, which does not matter.
         self._check(call, fingerprint, leader, other, owner)
+        check_limits(self._limits, call)
         if leader is None:
             self._slots.set_owner(fingerprint.person, Owner(call.persona, fingerprint.identity))
         if other is None:

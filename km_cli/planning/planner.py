@@ -10,6 +10,7 @@ from km_cli.planning.claims import Claims
 from km_cli.planning.corrections import Corrections
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
+from km_cli.planning.limits import Limits
 from km_cli.planning.matching import Matching
 from km_cli.planning.seconds import Collisions, Encode, Seconds, no_bytes
 from km_cli.planning.sets import Sets
@@ -24,7 +25,8 @@ class Planner:
     """Plans the rows of one reading, in order.
 
     `spread` is how many seconds a call may be moved by. `encode` makes a call's final bytes (promise 2).
-    `followed` are the names of the personas whose properties follow columns.
+    `followed` are the names of the personas whose properties follow columns. `limits`, if given, says why a
+    call cannot be sent to the destination, "" if it can.
     """
 
     def __init__(
@@ -38,15 +40,17 @@ class Planner:
         collisions: Collisions = Collisions.SPREAD,
         encode: Encode = no_bytes,
         followed: Collection[str] = (),
+        limits: Limits | None = None,
     ) -> None:
         self._slots = slots
+        self._limits = limits
         self.reading = reading
         self._fingerprints = Fingerprints(tracker)
         claims = Claims(slots)
-        self._seconds = Seconds(slots, spread, collisions, encode)
+        self._seconds = Seconds(slots, spread, collisions, encode, limits)
         self._matching = Matching(slots, self._fingerprints, self._seconds, others, claims, self._decide_set)
         self._corrections = Corrections(slots, tracker, others, claims)
-        self._aliases = Aliases(slots, self._fingerprints, encode)
+        self._aliases = Aliases(slots, self._fingerprints, encode, limits)
         self._straight = StraightPath(slots, self._fingerprints, encode)
         self._sets = Sets(slots, self._fingerprints, self._seconds, followed)
         self._stated_sets = StatedSets(slots, self._seconds, self._matching, claims, self._sets)
@@ -55,7 +59,7 @@ class Planner:
         """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject."""
         row = sequence.row
         row_fingerprint = self._fingerprints.fingerprint_row(sequence.cells)
-        if not (reading or row.origin):
+        if not (reading or row.origin) and self._fits(sequence):
             plan = self._straight.plan(sequence, row_fingerprint, self.reading)
             if plan is not None:
                 return plan
@@ -72,6 +76,10 @@ class Planner:
             return RowPlan(row, rejects=(Reject(row, error.code, str(error)),))
         self._decide_calls(calls, decision)
         return decision.made()
+
+    def _fits(self, sequence: Sequence) -> bool:
+        """Tell whether the destination can hold all calls of a row."""
+        return self._limits is None or not any(map(self._limits, sequence.calls))
 
     def _check_owners(self, calls: _Fingerprinted, decision: RowDecision) -> None:
         """Note who is new. Raise NotPlanned if a call would make one person of two, for good (I2, D4).

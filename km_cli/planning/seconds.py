@@ -29,6 +29,7 @@ from km_cli.model.making import maker
 from km_cli.planning.crowds import Crowds
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint
+from km_cli.planning.limits import Limits, check_limits
 from km_cli.protocols import Slots
 
 _gain, _known_call, _planned_call, _slot = maker(Gain), maker(KnownCall), maker(PlannedCall), maker(Slot)
@@ -67,10 +68,18 @@ def no_bytes(_call: Wired, _second: int) -> bytes:
 
 
 class Seconds:
-    """Chooses seconds. `spread` is how many seconds a call may be moved by."""
+    """Chooses seconds. `spread` is how many seconds a call may be moved by; `limits` is as for Planner."""
 
-    def __init__(self, slots: Slots, spread: int, collisions: Collisions, encode: Encode) -> None:
+    def __init__(
+        self,
+        slots: Slots,
+        spread: int,
+        collisions: Collisions,
+        encode: Encode,
+        limits: Limits | None = None,
+    ) -> None:
         self._slots = slots
+        self._limits = limits
         self._encode = encode
         self._spread = spread if collisions is Collisions.SPREAD else 0
         self._collisions = collisions
@@ -84,6 +93,7 @@ class Seconds:
 
         Raises NotPlanned.
         """
+        check_limits(self._limits, call)
         taken = fingerprint.second
         if own.known or own.moved:
             taken = self._choose(call, fingerprint, own, decision)
@@ -93,6 +103,7 @@ class Seconds:
         self, call: Set, fingerprint: CallFingerprint, decision: RowDecision, room: Room = _ANYWHERE
     ) -> int:
         """Plan a Set with a second that lies within `room`; return that second. Raises NotPlanned."""
+        check_limits(self._limits, call)
         own = self._slots.slot(fingerprint.person, fingerprint.second)
         taken = self._choose_for_set(call, fingerprint, decision, room)
         self._plan_at(taken, call, fingerprint, own, decision)

@@ -73,6 +73,18 @@ _OF_KISSMETRICS = (
     ),
 )
 
+_OF_BULK_FILES = (
+    _rejected(
+        "unfit",
+        "The files of --to file:PATH.csv cannot hold the row: commas, quotation marks, over ten properties.",
+        "Write JSON instead, which holds every row: --to file:PATH.json. Or correct the rejects file.",
+        Example(
+            log('09:00:00Z,ada,Acme,"Paid ""twice"""'), log("09:00:00Z,ada,Acme,Paid"), ("--to", "file:x.csv")
+        ),
+        "csv-import",
+    ),
+)
+
 _OF_THE_FILE = (
     _rejected(
         "invisible-character",
@@ -165,4 +177,4 @@ _OF_EARLIER_RUNS = (
     ),
 )
 
-REJECTED: tuple[About, ...] = (*_OF_KISSMETRICS, *_OF_THE_FILE, *_OF_EARLIER_RUNS)
+REJECTED: tuple[About, ...] = (*_OF_KISSMETRICS, *_OF_BULK_FILES, *_OF_THE_FILE, *_OF_EARLIER_RUNS)

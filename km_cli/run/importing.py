@@ -12,12 +12,14 @@ from typing import Generic, NamedTuple, TypeVar
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings, Transport
 from km_cli.delivery import Concurrency, Courier, Driver, OneThread, Policy, Pool
+from km_cli.destinations.series import Series
 from km_cli.errors import Exit, KmError, LedgerError, LedgerFailed, TransportError
 from km_cli.ledger import Ledger, Pause
 from km_cli.ledger.runs import Counts
 from km_cli.protocols import Clock, Destination, ManyAtOnce, Transfers
 from km_cli.rejects import RejectsFile, make_rejects_file
 from km_cli.run import pauses
+from km_cli.run.bulk_files import BulkFiles
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
 from km_cli.run.plan_guard import NOTED, Guard
@@ -25,6 +27,7 @@ from km_cli.run.process import look_for_cycles_seldom, stay_on_one_core
 from km_cli.run.sending import Sending
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
+from km_cli.run.writing import Writing
 
 _LEAST_WINDOW = 2000
 _OTHER_FILES = 64
@@ -79,7 +82,7 @@ def opened_to_send(
     rejects = make_rejects_file(settings.rejects)
     ledger = Ledger.open(settings.ledger, wait)
     try:
-        for name, key in keys.items():
+        for name, key in _keys_to_check(settings, keys):
             ledger.check_site(settings.target.tracker, name, key)
         yield ledger, rejects
     except BaseException as error:
@@ -88,6 +91,12 @@ def opened_to_send(
     finally:
         ledger.close()
         rejects.close()
+
+
+def _keys_to_check(settings: Settings, keys: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the sites with their keys. Bulk files need no key, so that none is known of their sites."""
+    if settings.target.bulk() is None:
+        yield from keys.items()
 
 
 def exit_of(error: BaseException) -> int:
@@ -110,10 +119,13 @@ def send(
 ) -> KmError | None:
     """Drain the outbox, do the work, wait for the last receipt; return the error that ended the run early.
 
+    If the calls go to bulk files, only the work is done, and the files are finished.
     At its end all receipts are durable, and so is the pause for which backfills leave the tracker alone. A
     run that `is_wary` sends one call at a time after an outage, until one is acknowledged. `counts_known` is
     as for Pipeline. A `guard` holds the run to an import plan.
     """
+    if (series := run.settings.target.bulk()) is not None:
+        return _write(run, series, work, counts_known=counts_known)
     tracker = run.settings.target.tracker
     pause = run.ledger.pauses.by_tracker(tracker)
     destination = run.settings.target.open(run.keys, run.settings.timeout, run.clock)
@@ -132,6 +144,29 @@ def send(
     )
     ended = _drain_and_work(run, sending, work, counts_known=counts_known)
     return _note_pause(run, pauses.after(pause, ended, pool.pause, run.tally, run.clock.now()), ended)
+
+
+def _write(
+    run: Run[Seen], series: Series, work: Callable[[Pipeline], None], *, counts_known: bool
+) -> KmError | None:
+    """Do the work, and write its calls to files; return the error that ended it early, if any."""
+    look_for_cycles_seldom(run.environment)
+    settings, ledger, tally = run.settings, run.ledger, run.tally
+    series.check_sites(run.keys)
+    files = BulkFiles(ledger, series, settings.part_size, tally)
+    writing = Writing(ledger, settings.target.tracker, files, run.rejects, tally, run.stop, run.observer.tick)
+    pipeline = Pipeline(settings, ledger, writing, tally, run.observer, run.clock, counts_known=counts_known)
+    ended: KmError | None = None
+    try:
+        files.resume()
+        work(pipeline)
+    except Stopped as stopped:
+        ended = stopped.error
+    except KmError as error:
+        ended = error
+    finally:
+        lost = _error_of(writing.end)
+    return ended or lost
 
 
 def _make_driver(run: Run[Seen], destination: Destination, *, is_wary: bool) -> Driver:

@@ -94,7 +94,7 @@ def rehearse(
         sink = Rehearsal(ledger, settings.target.tracker, tally, stop, taker)
         pipeline = Pipeline(settings, ledger, sink, tally, observer, clock, seeks_ids=True)
         work(pipeline, ledger)
-        pending = ledger.outbox.count(settings.target.tracker)
+        pending = ledger.outbox.count(settings.target.route)
         forecast = pipeline.forecast()
     except Stopped as stopped:
         ended = stopped.error

@@ -76,6 +76,7 @@ class RowPlanner:
             collisions=settings.collisions,
             encode=self._encode,
             followed=[persona.name for persona in settings.personas if persona.sets],
+            limits=settings.target.limits(),
         )
 
     def plan(self, one: Event | Reject | LeftOut) -> RowPlan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 from km_cli.mapping import WITHHELD
 from km_cli.model import Finding, Outcome, Reject, RowPlan
@@ -53,6 +54,15 @@ class Calls:
     rejected: int = 0
     retried: int = 0
     resumed: int = 0
+
+
+class WrittenPart(NamedTuple):
+    """A bulk file that the run has finished, with its size in bytes and its calls."""
+
+    file: str
+    site: str
+    bytes: int
+    calls: int
 
 
 class OpenRow:
@@ -110,6 +120,8 @@ class Tally:
     """Why the last attempt at a call that stays pending failed, in words."""
     undone: int = 0
     withheld: int = 0
+    parts: list[WrittenPart] = field(default_factory=list)
+    """The bulk files that the run has finished."""
 
     def take(self, plan: RowPlan) -> OpenRow | None:
         """Count the decision on a row. Return the row if it has calls: their receipts settle it."""
@@ -118,7 +130,7 @@ class Tally:
         return None
 
     def rehearse(self, plan: RowPlan) -> None:
-        """Count the decision on a row in a dry run, where calls count as sent."""
+        """Count the decision on a row whose calls need no receipt, in a dry run or in bulk files."""
         if not self._count(plan):
             return
         if plan.rejects:

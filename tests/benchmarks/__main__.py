@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.commands import dry_run, imported, into_local, stages
+from tests.benchmarks.commands import dry_run, imported, into_files, into_local, stages
 from tests.benchmarks.logs import Log, generated
 from tests.benchmarks.peers import Measured, Peers, install
 from tests.benchmarks.servers import fast_server, late_server
@@ -118,6 +118,9 @@ class Benchmark:
         self._table.put("stages of `plan`: a bare csv.reader (CPU)", log.name, "{:.0f}", stages(log))
         local = into_local(log) - started
         self._table.put("import into local: dry run (CPU)", log.name, "{:.1f}", local / dry)
+        for ending in ("json", "csv"):
+            files = into_files(log, ending) - started
+            self._table.put(f"bulk files, {ending}: dry run (CPU)", log.name, "{:.2f}", files / dry)
         for transport in ("curl", "requests"):
             ours = imported(log, self._fast, transport, "auto")
             ours = ours._replace(cpu=ours.cpu - started)

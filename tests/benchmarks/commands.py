@@ -44,6 +44,12 @@ def into_local(log: Log) -> float:
     return run(log, "import")[1].cpu
 
 
+def into_files(log: Log, ending: str) -> float:
+    """Return the CPU seconds of an import into bulk files."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run(log, "import", to=f"file:{folder}/bulk.{ending}")[1].cpu
+
+
 def imported(log: Log, url: str, transport: str, in_flight: str) -> Measured:
     """Import the first rows of a log; only the seconds are without its start."""
     words = ("--transport", transport, "--concurrency", in_flight, "--limit", str(MOST_ROWS))

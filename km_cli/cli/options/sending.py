@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from km_cli.cli.options.words import Words, help_of_to, strategies
-from km_cli.cli.sections import AutoOrNumber, option, section
+from km_cli.cli.sections import AutoOrNumber, Size, option, section
 
 _TITLE = "Sending"
 
@@ -54,6 +54,15 @@ _seconds = (
     ),
 )
 
+_part_size = option(
+    "--part-size",
+    type=Size(1 << 10),
+    default="100M",
+    show_default=True,
+    metavar="SIZE",
+    help="The most bytes of a bulk file (K, M, G). Kissmetrics takes one file an hour.",
+)
+
 _wire = (
     option(
         "--concurrency",
@@ -93,5 +102,5 @@ _wire = (
     ),
 )
 
-delivery = section(_TITLE, _to, _strategy, _site, *_seconds, *_wire)
+delivery = section(_TITLE, _to, _strategy, _site, *_seconds, *_wire, _part_size)
 resending = section(_TITLE, _to, _site, *_wire)

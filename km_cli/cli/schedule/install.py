@@ -105,7 +105,10 @@ def _arguments(context: click.Context, settings: Settings, config: Path) -> Iter
         yield f"--to={settings.target.tracker}:{own_ledger.absolute()}"
     else:
         yield f"--ledger={settings.ledger.absolute()}"
-    done = {"names", "config", "ledger", "form", *(["to"] if own_ledger else [])}
+    if settings.target.bulk() is not None:
+        yield f"--to={settings.target.spelled}"
+    has_path = own_ledger is not None or settings.target.bulk() is not None
+    done = {"names", "config", "ledger", "form", *(["to"] if has_path else [])}
     given = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     for param in context.command.params:
         name = param.name or ""

@@ -11,11 +11,15 @@ from typing import Any
 from km_cli.cli.terminal.estimate import estimate
 from km_cli.cli.terminal.findings import print_findings
 from km_cli.cli.terminal.observer import RunObserver
+from km_cli.cli.terminal.progress import size_text
 from km_cli.cli.terminal.show import complain, counted, say, table
 from km_cli.config.settings import Settings
 from km_cli.mapping import ANONYMOUS
 from km_cli.model import Forecast, Held
 from km_cli.run.tally import Tally
+
+MOST_PARTS = 20
+"""Bulk files that are listed; --json lists all."""
 
 FILES = {
     "read": "to the end",
@@ -57,6 +61,8 @@ def print_json(
         }
     if kept is not None:
         summary["kept"] = dict(kept)
+    if tally.parts:
+        summary["parts"] = [part._asdict() for part in tally.parts]
     summary |= more or {}
     print(json.dumps(summary))
 
@@ -116,6 +122,21 @@ def print_summary(
     print_findings(tally, all_places=all_places)
     if kept is not None:
         _print_kept(settings, kept)
+    _print_parts(tally)
+
+
+def _print_parts(tally: Tally) -> None:
+    """Print the bulk files that the run has finished, the last ones if there are many."""
+    if not tally.parts:
+        return
+    say(f"\n{counted(len(tally.parts), 'bulk file')} for Kissmetrics' import")
+    shown = tally.parts[-MOST_PARTS:]
+    if len(shown) < len(tally.parts):
+        say(f"  {len(tally.parts) - len(shown):,} others before these")
+    table([(f"  {part.file}", size_text(part.bytes), counted(part.calls, "call")) for part in shown])
+    say(
+        "The ledger counts these calls as sent to Kissmetrics: upload the files, in the order of their names."
+    )
 
 
 def _print_kept(settings: Settings, kept: Mapping[str, Any]) -> None:
