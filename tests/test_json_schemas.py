@@ -119,7 +119,12 @@ def log(tmp_path: Path) -> Path:
 
 def test_nothing_yet(importer: Command) -> None:
     """Without a ledger there is an error on standard error, and no half of an object."""
-    for words in (*READ, ("retry",), ("ledger", "prune", "--older-than", "1d")):
+    for words in (
+        *READ,
+        ("retry",),
+        ("ledger", "prune", "--older-than", "1d"),
+        ("ledger", "forget", "log.csv"),
+    ):
         result = importer(*words, "--json")
         assert (result.code, result.out) == (2, "")
     printed(replace(importer, to=""), "config", "show")

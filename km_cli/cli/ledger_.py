@@ -105,6 +105,36 @@ def prune(context: click.Context, /, **_flags: Any) -> int:
     return run_prune(context)
 
 
+@command.command("forget", cls=Command)
+@click.argument("source", metavar="SOURCE")
+@options.place
+@options.config
+@_destroying
+@_output
+@click.pass_context
+def forget(context: click.Context, /, **_flags: Any) -> int:
+    """Forget one log, so that an import sends it again.
+
+    SOURCE is a log as `km-cli status` names it, or the end of its path. Calls that only this log has are
+    forgotten. Calls that another log has, too, stay known, and so do aliases, which cannot be undone.
+
+    An import of the log then sends the forgotten calls a second time. Kissmetrics counts a call once that is
+    the same to the second. Calls whose second is chosen anew are counted twice. Nothing can be taken back.
+    So this is for a trial with the key of another site, or for a site that was deleted and begun anew.
+
+    Calls of the log that are pending must be sent first. This cannot be undone: it asks first, or needs
+    --yes. `km-cli ledger backup` makes a copy.
+
+    \b
+    Examples:
+      km-cli ledger forget logs/2026-11.csv
+      km-cli ledger forget 2026-11.csv --to local --yes
+    """
+    from km_cli.cli.run_forget import run_forget
+
+    return run_forget(context)
+
+
 @command.command("export", cls=Command)
 @section(
     "What to write",

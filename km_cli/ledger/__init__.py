@@ -5,6 +5,7 @@ from __future__ import annotations
 from km_cli.ledger.bulk_parts import BulkPart
 from km_cli.ledger.checks import check_name
 from km_cli.ledger.expected import Shortfalls
+from km_cli.ledger.forgetting import Claimed
 from km_cli.ledger.horizons import NO_HORIZON
 from km_cli.ledger.ledger import Ledger
 from km_cli.ledger.pauses import Pause
@@ -18,6 +19,7 @@ __all__ = [
     "NO_HORIZON",
     "NO_RUN",
     "BulkPart",
+    "Claimed",
     "Head",
     "Ledger",
     "LedgerState",

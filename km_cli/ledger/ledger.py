@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from km_cli.ledger.damage import Database, damaged, decoding, is_damage
 from km_cli.ledger.durable import make_folder
 from km_cli.ledger.expected import ExpectedTable
 from km_cli.ledger.files import FileTable
+from km_cli.ledger.forgetting import Claimed, Forgetting, Tables, count_claimed
 from km_cli.ledger.horizons import HorizonTable
 from km_cli.ledger.lock import Ending, Lock
 from km_cli.ledger.opening import leave_no_trace, open_ledger, open_overlay
@@ -150,6 +151,29 @@ class Ledger:
             found = prune(self._database, second)
             found = found._replace(runs=self._forget_runs(self.runs.last_before(second)))
             self.horizon.note(second, now, found.calls)
+            noted(found)
+        return found
+
+    def count_claimed(self, numbers: Collection[int]) -> Claimed:
+        """Return how many calls these readings claim, alone and with others, and how many are pending."""
+        claimed = count_claimed(self.slots, self.outbox.pending_calls(), numbers)
+        by_reading = self.outbox.count_by_reading()
+        pending = sum(calls for (_, _, number), calls in by_reading.items() if number in numbers)
+        return claimed._replace(pending=max(claimed.pending, pending))
+
+    def forget(
+        self, numbers: Collection[int], digest_event: Callable[[str], bytes], noted: Callable[[Pruned], None]
+    ) -> Pruned:
+        """Forget these readings and the calls that only they claim, in one transaction.
+
+        `digest_event` returns the digest of an event's name that slots have. `noted` is as for `prune`.
+        Raises LedgerFailed.
+        """
+        tables = Tables(
+            self._database, self.slots, self.counts, self.readings, self.sent, self.runs, self.horizon
+        )
+        with self._transaction():
+            found = Forgetting(tables, numbers, digest_event).forget()
             noted(found)
         return found
 

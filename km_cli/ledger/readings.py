@@ -61,6 +61,11 @@ class Reading(NamedTuple):
         return not self.begun
 
     @property
+    def is_forgotten(self) -> bool:
+        """Whether `ledger forget` has left no more of it than its names and mapping."""
+        return not (self.length or self.rows or self.start) and self.begun > 0
+
+    @property
     def origin(self) -> Origin:
         """The origin that a reject of this reading has."""
         return Origin(self.token, (), self.columns, self.delimiter)
@@ -318,6 +323,29 @@ class ReadingTable:
             [(*span, number) for number, span in self._wider.items()],
         )
         self._wider.clear()
+
+    def forget(self, number: int) -> None:
+        """Forget how far a reading got, so that its file is read as a new one. Its calls stay counted."""
+        reading = self.by_number(number)
+        if reading is None:
+            return
+        stub = reading._replace(
+            length=0,
+            line=0,
+            rows=0,
+            rejected=0,
+            digest=b"",
+            refused=0,
+            first=0,
+            last=0,
+            dated=False,
+            start=b"",
+        )
+        values = ",".join("?" * (len(Reading._fields) + 1))
+        self._database.execute(
+            f"INSERT OR REPLACE INTO main.readings ({_COLUMNS}, sum) VALUES ({values})", _to_row(stub)
+        )
+        self._heads = None
 
     def count_calls(self, number: int, calls: Mapping[str, int]) -> None:
         """Add to a reading's numbers of planned calls; the caller's transaction makes it durable.

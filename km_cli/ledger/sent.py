@@ -87,6 +87,15 @@ class SentTable:
                 if found.rowcount:
                     break
 
+    def take_from(self, run: int, tracker: str, kind: Sent, calls: int) -> int:
+        """Take back at most `calls` of a run and a kind; return how many it had. Durable as `add`."""
+        key = (run, tracker, *kind)
+        where = "WHERE (run, tracker, site, persona, event, day) = (?, ?, ?, ?, ?, ?)"
+        found = self._database.execute(f"SELECT calls FROM main.sent {where}", key).fetchone()
+        taken = max(0, min(calls, found[0])) if found else 0
+        self._database.execute(f"UPDATE main.sent SET calls = calls - ? {where}", (taken, *key))
+        return taken
+
     def merge_until(self, run: int) -> None:
         """Count the calls of all runs up to this one as those of NO_RUN; durable as `add`."""
         self._database.execute(

@@ -18,7 +18,7 @@ from km_cli.rejects import how_to_correct
 from km_cli.run.pauses import paused
 
 _RUNS = 10
-_READ_NONE = frozenset({"retry", "ledger prune"})
+_READ_NONE = frozenset({"retry", "ledger prune", "ledger forget"})
 """Commands whose runs read no logs."""
 _RUNS_WITH_REJECTS = 1_000
 """How many runs are searched for their rejects files."""
@@ -67,6 +67,7 @@ class SourceStatus(NamedTuple):
     refused: int
     pending: int
     parts: tuple[Part, ...]
+    is_forgotten: bool = False
 
     @property
     def sent(self) -> int:
@@ -117,7 +118,7 @@ def status_of(ledger: Ledger, now: float) -> Status:
         _size_of(ledger.path),
         read_holder(ledger.path),
         tuple(_sites(ledger, sources)),
-        sources,
+        tuple(source for source in sources if not source.is_forgotten),
         tuple(runs[:_RUNS]),
         tuple(_rejects(runs)),
         dict(ledger.unreported.earlier),
@@ -162,6 +163,7 @@ def _sources(ledger: Ledger) -> Iterator[SourceStatus]:
             reading.refused,
             left[reading.number],
             tuple(_parts(reading)),
+            reading.is_forgotten,
         )
 
 
