@@ -2,7 +2,8 @@
 
 A call that another reading claims, too, stays known. A reading that is forgotten stays as a stub: rows of
 calls that stay refer to it, for their columns, and rejects of it have its token. Its aliases cannot be undone
-(I2), so they stay known and stay counted, with the calls that it has sent and another reading claims.
+(I2), so they stay known and stay counted. A call that it has sent and another reading claims is counted as
+one of the other reading from then on.
 """
 
 from __future__ import annotations
@@ -82,10 +83,6 @@ def _other_claims(known_call: KnownCall, numbers: Collection[int]) -> tuple[Clai
     return tuple(claim for claim in known_call.claims if claim.reading not in numbers)
 
 
-def _is_theirs(known_call: KnownCall, numbers: Collection[int]) -> bool:
-    return not _other_claims(known_call, numbers)
-
-
 class Forgetting:
     """Forgets readings by their numbers. `digest_event` returns the digest that slots have of an event."""
 
@@ -97,7 +94,7 @@ class Forgetting:
         self._numbers = numbers
         self._digest_event = digest_event
         self._calls_of: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        """By reading, the forgotten calls that it had sent, by tracker, site and persona."""
+        """By reading, the change of its calls, by tracker, site and persona."""
         self._kinds: Counter[Kind] = Counter()
         self._places: dict[tuple[int, str], tuple[str, str] | None] = {}
 
@@ -152,42 +149,54 @@ class Forgetting:
         """Take the claims of the readings from a slot; yield the calls that are forgotten with them."""
         slots = self._tables.slots
         slot = slots.slot(person, second)
-        gone = [known_call for known_call in slot.known if _is_theirs(known_call, self._numbers)]
-        kept = tuple(
-            known_call._replace(claims=_other_claims(known_call, self._numbers))
-            if known_call not in gone
-            else known_call
-            for known_call in slot.known
-        )
-        slots.put(person, second, Slot(kept, slot.moved))
+        gone, kept = [], []
+        for known_call in slot.known:
+            others = _other_claims(known_call, self._numbers)
+            kept.append(known_call._replace(claims=others) if others else known_call)
+            if not others:
+                gone.append(known_call)
+            elif others != known_call.claims:
+                self._hand_over(known_call, others[0].reading)
+        slots.put(person, second, Slot(tuple(kept), slot.moved))
         for known_call in gone:
             self._take_back(known_call)
             yield known_call
 
     def _take_back(self, known_call: KnownCall) -> None:
         """Forget a call as if it were refused, and note what is to be counted no more."""
-        slots = self._tables.slots
         person, second, taken, deed, total, event, *_ = known_call
-        owner = slots.owner(person)
-        persona = owner.persona if owner else ""
-        number = self._sender(known_call)
-        gain = slots.forget(PlannedCall("", persona, b"", person, second, taken, deed, total))
+        number, persona = self._sender(known_call), self._persona(person)
         place = self._place(number, persona)
+        gain = self._tables.slots.forget(PlannedCall("", persona, b"", person, second, taken, deed, total))
         if place is None:  # A ledger of format 2 does not know it.
             return
         tracker, site = place
         if gain:
             self._tables.counts.take_back(f"{tracker} {site}", persona, person, gain)
-        self._calls_of[number][f"{tracker} {site} {persona}"] += 1
+        self._calls_of[number][f"{tracker} {site} {persona}"] -= 1
         self._kinds[number, tracker, site, persona, event, taken // _DAY] += 1
         self._database.execute(
             "INSERT OR IGNORE INTO temp.gone VALUES (?, ?, ?)", (person, f"{tracker} {site}", persona)
         )
 
+    def _hand_over(self, known_call: KnownCall, heir: int) -> None:
+        """Count a call that stays for another reading that claims it, if a forgotten one has sent it."""
+        number, persona = self._sender(known_call), self._persona(known_call.person)
+        place = self._place(number, persona)
+        if place is not None and number in self._numbers:
+            where = f"{place[0]} {place[1]} {persona}"
+            self._calls_of[number][where] -= 1
+            self._calls_of[heir][where] += 1
+
+    def _persona(self, person: bytes) -> str:
+        owner = self._tables.slots.owner(person)
+        return owner.persona if owner else ""
+
     def _sender(self, known_call: KnownCall) -> int:
-        """Return the number of the reading that a call was sent from."""
+        """Return the reading that counts a call: the one that has sent it, as long as it has a claim."""
         row = self._tables.slots.row(known_call.row) if known_call.row else None
-        return row.reading if row else known_call.claims[0].reading
+        is_there = row is not None and known_call.claim_of(row.reading) is not None
+        return row.reading if row is not None and is_there else known_call.claims[0].reading
 
     def _place(self, number: int, persona: str) -> tuple[str, str] | None:
         """Return the tracker and the site that the calls of a persona went to from a reading."""
@@ -226,8 +235,7 @@ class Forgetting:
             for run, sent in sorted(runs[kind[1:]], key=lambda one: (one[0] < first, one[0])):
                 left -= self._tables.sent.take_from(run, kind[1], sent, left)
         for number, counted in self._calls_of.items():
-            changes = {place: -calls for place, calls in counted.items()}
-            self._tables.readings.count_calls(number, changes)
+            self._tables.readings.count_calls(number, counted)
 
     def _first_run(self, number: int) -> int:
         reading = self._tables.readings.by_number(number)
