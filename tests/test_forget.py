@@ -297,6 +297,25 @@ def test_status_and_show_tell_it(sent: Command, logs: tuple[Path, Path]) -> None
     assert "forgotten: calls 4" in sent("show", "--run", "LAST").ended(0).out
 
 
+def test_a_pruned_ledger_says_what_it_skips_all_the_same(
+    sent: Command, tracker: Tracker, logs: tuple[Path, Path]
+) -> None:
+    """It cannot tell who has no call any more, so all people stay."""
+    sent("ledger", "prune", "--older-than", "2024-01-02", "--yes").ended(0)
+    before = state_of(sent)
+    result = sent("ledger", "forget", logs[0]).ended(2)
+    assert "is going to forget" in result.err
+    shown = on_terminal(
+        sent, "ledger", "forget", str(logs[0]), columns=300, answers=[("Forget this log? [y/N]", "y\n")]
+    )
+    assert shown.code == 0, shown.raw
+    assert "Rows from before 2024-01-02 are skipped all the same" in shown.asked[0]
+    assert intact(sent)
+    assert state_of(sent)["owners"] == before["owners"]
+    assert sent("import", logs[0], "--json").ended(0).summary["rows"]["pruned"] == 2
+    assert people_and_events(tracker) == {("cy", "Left"): 1, ("Beta", "Left"): 1}
+
+
 def test_a_ledger_that_a_run_holds_is_left_alone(sent: Command, logs: tuple[Path, Path]) -> None:
     with opened_to_change(sent.state / "ledger.db"):
         assert "another run" in forget(sent, logs[0], code=75)

@@ -351,6 +351,23 @@ def test_refused_calls_are_not_expected(kissmetrics: Kissmetrics, log: Path) -> 
     assert site["properties"]["why"] == "the only calls with them may have been refused"
 
 
+@pytest.mark.slow
+def test_calls_of_a_forgotten_log_are_not_expected(
+    kissmetrics: Kissmetrics, log: Path, tmp_path: Path
+) -> None:
+    """The ledger still knows the names of their properties, and says why the site may lack them."""
+    kissmetrics.km("import", log).ended(0)
+    kissmetrics.arrive()
+    other = tmp_path / "other.csv"
+    other.write_text("user,account,event,timestamp,colour\nzoe,77,Painted,2024-05-01T09:00:00Z,red\n")
+    kissmetrics.km("import", other).ended(0)
+    kissmetrics.km("ledger", "forget", other, "--yes").ended(0)
+    site = kissmetrics.found(0)
+    assert verdicts(site) == HELD
+    assert site["properties"]["verdict"] == "explained"
+    assert "a log that the ledger has forgotten" in site["properties"]["why"]
+
+
 # Not shown yet
 
 

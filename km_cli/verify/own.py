@@ -178,6 +178,8 @@ def own_properties(
         doubt = "the only calls with them may be pending"
     elif any(reading.refused for reading in readings):
         doubt = "the only calls with them may have been refused"
+    elif any(reading.is_forgotten for reading in readings):
+        doubt = "the only calls with them may be those of a log that the ledger has forgotten"
     texts: set[str] = set()
     for reading in readings:
         texts.update(reading.columns)
