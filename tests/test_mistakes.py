@@ -381,12 +381,12 @@ def test_the_journal_has_no_values_of_conditions(importer: Command, tmp_path: Pa
     km_toml = tmp_path / "km.toml"
     km_toml.write_text(f'[[backfill]]\nname = "all"\nfiles = ["{log}"]\n')
     words = ("backfill", "--config", km_toml, "--log", tmp_path / "journal")
-    summary = importer(*words, "--where", "user=ada", "--json").ended(0).summary
-    importer(*words, "--where", "ada@example.com").ended(2)
-    importer(*words, "--where", "user in ada@example.com,").ended(2)
+    summary = importer(*words, "--where", "user=zoe", "--json").ended(0).summary
+    importer(*words, "--where", "zoe@example.com").ended(2)
+    importer(*words, "--where", "user in zoe@example.com,").ended(2)
     journal = (tmp_path / "journal").read_text()
     assert "only rows with user=\\u2026" in journal
-    assert "ada" not in journal + json.dumps(summary)
+    assert "zoe" not in journal + json.dumps(summary)
     assert HEADER.split(",")[0] in journal
 
 

@@ -570,9 +570,13 @@ PAIRS = st.lists(st.tuples(NAMES, NAMES), max_size=2).map(tuple)
 TEXTS = st.lists(NAMES, max_size=2).map(tuple)
 
 
+HASHED = st.one_of(st.just(((), (), "")), st.tuples(TEXTS, TEXTS, st.just("0123456789abcdef")))
+"""Columns that stay home, and the key's fingerprint, which only such columns have."""
+
+
 @given(PAIRS, PAIRS, st.lists(st.builds(make_condition, st.just("a in b,c")), max_size=2).map(tuple),
        st.booleans(), TEXTS, TEXTS,
-       st.tuples(st.sampled_from(["", "set"]), st.booleans(), NAMES, NAMES, NAMES, TEXTS), NAMES)  # fmt: skip
+       st.tuples(st.sampled_from(["", "set"]), st.booleans(), NAMES, NAMES, NAMES, TEXTS), HASHED, NAMES)  # fmt: skip
 @settings(max_examples=examples(100))
 def test_a_reading_keeps_how_it_is_read(
     rename: Properties,
@@ -582,9 +586,11 @@ def test_a_reading_keeps_how_it_is_read(
     others: tuple[str, ...],
     nobody: tuple[str, ...],
     newer: tuple[Any, ...],
+    hashed: tuple[Any, ...],
     source: str,
 ) -> None:
-    """The ledger keeps a mapping as text. `newer` are without_event and all fields of Columns behind it."""
+    """The ledger keeps a mapping as text. `newer` and `hashed` are without_event and all fields behind it."""
+    newer = (*newer, *hashed)
     who = PersonaColumns("user", "u", "", None, (), others, nobody)
     columns = Columns((who,), "e", "t", "", None, (), False, "", (), rename, constant, where, skip, *newer)
     assert len(newer) == len(Columns._fields) - Columns._fields.index("without_event")

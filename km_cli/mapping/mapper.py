@@ -145,13 +145,12 @@ class Mapper:
                 self._check_any(identities)
                 is_part = "" in identities
             self._check_apart(identities)
-            parts, named, empty = self._dealt(row, identities, name)
+            parts, named, empty, reserved = self._dealt(row, identities, name)
             withheld = self._withheld(values) if self._withheld else ""
-            reserved = self._naming.left_out if self._naming else 0
             kept = row
             if self._hashed is not None:  # what is wrong with a row was judged by its values in clear
                 kept, identities = self._hashed.row(row), self._hashed.identities(row, identities)
-                parts, named, empty = self._dealt(kept, identities, name)
+                parts, named, empty, reserved = self._dealt(kept, identities, name)
                 values = kept.values
             event_id = self._id(values).strip()
         except (BadRow, BadIdentity, BadTime) as error:
@@ -167,16 +166,17 @@ class Mapper:
 
     def _dealt(
         self, row: Row, identities: list[str], name: str
-    ) -> tuple[tuple[PersonaPart, ...], Properties, int]:
-        """Return the part of each persona, all properties, and how many were empty. Raises BadRow."""
+    ) -> tuple[tuple[PersonaPart, ...], Properties, int, int]:
+        """Return each persona's part, all properties, and how many were empty and reserved. Raises BadRow."""
         properties = self._properties.read(row.values)
         if len(row.raw) > LONGEST_VALUE // 4:
             check_size(properties)
         named = properties if self._naming is None else self._naming.named(properties)
+        reserved = self._naming.left_out if self._naming else 0
         parts = self._parts.deal(row.values, identities, properties, named)
         if not name:
             parts = self._stated(row.values, parts)
-        return parts, named, self._properties.width - len(properties)
+        return parts, named, self._properties.width - len(properties), reserved
 
     def _is_outside(self, values: Any) -> bool:
         """Tell whether a row is outside of the selection. If it is, faults in it do not matter.
