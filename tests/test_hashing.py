@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -286,3 +287,24 @@ def test_hashed_logs_resume_and_repeat_as_plain_ones_do(
         accepted = {hit.params["_p"] for hit in shared_tracker.hits if hit.params["_p"].startswith("u-")}
         assert accepted <= {f"u-{digest(one['email'].strip())}" for one in rows}
         assert bench.send(*words(bench, log)).summary["calls"]["planned"] == 0
+
+
+def test_a_plan_has_no_value_that_stays_home(bench: Bench) -> None:
+    """It is passed on for review, and the reasons of rejects are found in values in clear."""
+    bad = (
+        row("dora" * 70),
+        row("u-same@example.com", account="u-u-same@example.com"),
+        row("zero\u200bwidth@example.com"),
+    )
+    log = write(bench, [row("ada@example.com"), *bad])
+    plan = bench.folder / "import.plan.toml"
+    assert bench.run("dry-run", *words(bench, log), "--out", plan).code == 65
+    text = plan.read_text()
+    assert {found["code"] for found in tomllib.loads(text)["rejects"]} == {
+        "D4-long",
+        "I2",
+        "invisible-character",
+    }
+    assert "log.csv, line 3: " in text
+    for plain in ("ada@", "dora", "same@", "zero", "555"):
+        assert plain not in text
