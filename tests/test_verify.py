@@ -620,6 +620,24 @@ def test_merged_and_dropped_calls_are_counted_from_the_slots(km: Command, tmp_pa
     assert found.dropped == {digest(4, "clicked"): 100}
 
 
+def test_a_pruned_ledger_accuses_nobody(kissmetrics: Kissmetrics, tmp_path: Path) -> None:
+    """Kissmetrics drops 60 events of one account, and merges two of one second; all of them are pruned."""
+    begun = int(datetime(2024, 1, 2, tzinfo=UTC).timestamp())
+    rows = [f",7,Clicked,{begun + n}" for n in range(-530, 530)]
+    rows += [f"{user},8,Paid,{begun - 530}" for user in ("ada", "bob")]
+    log = tmp_path / "log.csv"
+    log.write_text("\n".join(["user,account,event,timestamp", *rows, ""]))
+    kissmetrics.km("import", log, "--collisions", "keep").ended(0)
+    kissmetrics.arrive()
+    assert verdicts(kissmetrics.found(0))["Paid"] == ("explained", 0)
+    kissmetrics.km("ledger", "prune", "--older-than", "2024-01-02", "--yes").ended(0)
+    with closing(Ledger.overlay(kissmetrics.km.state / "ledger.db")) as ledger:
+        assert ledger.expected.shortfalls().dropped == {digest(4, "clicked"): 60}
+    site = kissmetrics.found(69)
+    assert verdicts(site)["Paid"] == ("unchecked", 0)
+    assert "1 missing, but the ledger has forgotten 4 calls (ledger prune)" in json.dumps(site)
+
+
 # A thousand calls
 
 
