@@ -620,6 +620,24 @@ def test_merged_and_dropped_calls_are_counted_from_the_slots(km: Command, tmp_pa
     assert found.dropped == {digest(4, "clicked"): 100}
 
 
+def test_calls_in_bulk_files_may_not_be_uploaded_yet(kissmetrics: Kissmetrics, log: Path) -> None:
+    """They count as sent when they are written, and an upload may come days later."""
+    to = ("--to", "kissmetrics")
+    kissmetrics.km("import", log, "--to", f"file:{log.parent}/bulk.json").ended(0)
+    kissmetrics.receive([])
+    out = kissmetrics.verify(*to).ended(65).out
+    assert "7 of the site 'main'" in out
+    assert "when Kissmetrics has imported these files, one an hour (W6)" in out
+    export = log.parent / "export"
+    export.mkdir()
+    (bulk,) = log.parent.glob("bulk*.json")
+    first, _, *others = bulk.read_text().splitlines(keepends=True)
+    (export / "1.json").write_text("".join([first, *others]))
+    assert "7 of the site 'main'" in kissmetrics.km("verify", export, *to).ended(65).err
+    (export / "1.json").write_text(bulk.read_text())
+    assert "bulk files" not in kissmetrics.km("verify", export, *to).ended(0).err
+
+
 def test_a_pruned_ledger_accuses_nobody(kissmetrics: Kissmetrics, tmp_path: Path) -> None:
     """Kissmetrics drops 60 events of one account, and merges two of one second; all of them are pruned."""
     begun = int(datetime(2024, 1, 2, tzinfo=UTC).timestamp())
