@@ -308,3 +308,15 @@ def test_a_plan_has_no_value_that_stays_home(bench: Bench) -> None:
     assert "log.csv, line 3: " in text
     for plain in ("ada@", "dora", "same@", "zero", "555"):
         assert plain not in text
+
+
+def test_what_a_list_has_is_not_sent_in_clear(bench: Bench) -> None:
+    """No path reaches into a list. What is behind it must not go out under the name of the element."""
+    toml = '[columns]\nuser = "id"\nhash = ["user.email"]\nhash_key_file = "hash.key"\n'
+    write(bench, [], toml)
+    rest = {"id": "u1", "event": "Paid", "timestamp": "2024-01-01T00:00:00Z"}
+    people = ([{"email": "ada@example.com"}], [], {"email": "bo@example.com"}, {"of": []}, None)
+    log = bench.write("log.jsonl", "".join(json.dumps({**rest, "user": one}) + "\n" for one in people))
+    assert bench.send(*words(bench, log), "--flatten", code=65).summary["reasons"] == {"nested": 1}
+    assert len(bench.tracker.hits) == len(people) - 1
+    check_nothing_plain(bench, "ada@example.com", "bo@example.com")
