@@ -142,6 +142,24 @@ def test_an_open_file_that_is_not_as_it_was_left(tmp_path: Path, log: Path) -> N
     check_whole(command, log, "json", whole(tmp_path, log, "json"))
 
 
+def test_status_names_a_file_that_was_left_until_a_run_finishes_it(tmp_path: Path, log: Path) -> None:
+    """Its calls count as sent, also for a run that writes elsewhere: they would never be uploaded."""
+    command = Command(tmp_path / "home")
+    part = left_open(command, log)
+    command("import", log, "--to", f"file:{tmp_path}/other.json").ended(65)
+    to = f"file:{tmp_path}/out.json"
+    (step,) = (
+        one for one in command("status", "--json", "--to", to).summary["next"] if "unfinished" in one["why"]
+    )
+    assert "calls count as sent in an unfinished bulk file" in step["why"]
+    assert str(part.with_name("outmain0000")) in step["why"]
+    assert f"with --to {to}" in step["what"]
+    command(*words_of(log, "json"))
+    assert "unfinished" not in command("status", "--to", to).ended(0).out
+    both = calls_in(tmp_path, "out") + calls_in(tmp_path, "other")
+    assert both == whole(tmp_path, log, "json")
+
+
 def test_two_ledgers_cannot_write_to_one_file(tmp_path: Path, log: Path) -> None:
     """The second one begins a file of its own, beside that of the run that was cut off."""
     command, other = Command(tmp_path / "home"), Command(tmp_path / "other")

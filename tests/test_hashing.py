@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -286,3 +287,36 @@ def test_hashed_logs_resume_and_repeat_as_plain_ones_do(
         accepted = {hit.params["_p"] for hit in shared_tracker.hits if hit.params["_p"].startswith("u-")}
         assert accepted <= {f"u-{digest(one['email'].strip())}" for one in rows}
         assert bench.send(*words(bench, log)).summary["calls"]["planned"] == 0
+
+
+def test_a_plan_has_no_value_that_stays_home(bench: Bench) -> None:
+    """It is passed on for review, and the reasons of rejects are found in values in clear."""
+    bad = (
+        row("dora" * 70),
+        row("u-same@example.com", account="u-u-same@example.com"),
+        row("zero\u200bwidth@example.com"),
+    )
+    log = write(bench, [row("ada@example.com"), *bad])
+    plan = bench.folder / "import.plan.toml"
+    assert bench.run("dry-run", *words(bench, log), "--out", plan).code == 65
+    text = plan.read_text()
+    assert {found["code"] for found in tomllib.loads(text)["rejects"]} == {
+        "D4-long",
+        "I2",
+        "invisible-character",
+    }
+    assert "log.csv, line 3: " in text
+    for plain in ("ada@", "dora", "same@", "zero", "555"):
+        assert plain not in text
+
+
+def test_what_a_list_has_is_not_sent_in_clear(bench: Bench) -> None:
+    """No path reaches into a list. What is behind it must not go out under the name of the element."""
+    toml = '[columns]\nuser = "id"\nhash = ["user.email"]\nhash_key_file = "hash.key"\n'
+    write(bench, [], toml)
+    rest = {"id": "u1", "event": "Paid", "timestamp": "2024-01-01T00:00:00Z"}
+    people = ([{"email": "ada@example.com"}], [], {"email": "bo@example.com"}, {"of": []}, None)
+    log = bench.write("log.jsonl", "".join(json.dumps({**rest, "user": one}) + "\n" for one in people))
+    assert bench.send(*words(bench, log), "--flatten", code=65).summary["reasons"] == {"nested": 1}
+    assert len(bench.tracker.hits) == len(people) - 1
+    check_nothing_plain(bench, "ada@example.com", "bo@example.com")

@@ -205,6 +205,16 @@ def test_what_cannot_be_planned(km: Command, log: Path, tmp_path: Path) -> None:
     assert not plan.exists()
 
 
+def test_bulk_files_have_no_plan(km: Command, log: Path, tmp_path: Path) -> None:
+    """No run that writes files is held to a plan: the command is refused before it writes one."""
+    plan, to = tmp_path / "p.toml", f"file:{tmp_path}/bulk.json"
+    km("dry-run", log, "--out", plan).ended(65)
+    for words in (("import", log, "--plan", plan), ("dry-run", log, "--out", tmp_path / "other.toml")):
+        assert f"--to {to} do not go together" in km(*words, "--to", to).ended(2).err
+    assert not list(tmp_path.glob("bulk*"))
+    assert not (tmp_path / "other.toml").exists()
+
+
 def test_an_import_that_would_end_early_has_no_plan(km: Command, tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", *ROWS, "guest,,In,@5", "guest,,In,@6")
     assert "more than --max-rejects" in km("dry-run", log, "--max-rejects", "2", "--out", tmp_path / "p").err

@@ -308,6 +308,16 @@ def test_the_horizon_only_moves_forward(sent: Command) -> None:
     assert prune(sent, DAYS[2])["forgotten"]["calls"] == 2  # type: ignore[index]
 
 
+def test_a_prune_that_makes_the_file_smaller_has_ended(importer: Command, tmp_path: Path) -> None:
+    """The file was cut short by the run itself, so that nothing is lost."""
+    rows = [f"u{number},,In,{1_600_000_000 + number}" for number in range(3000)]
+    importer("import", written(tmp_path / "many.csv", *rows, header="user,account,event,timestamp")).ended(0)
+    found = prune(importer, DAYS[1])
+    assert found["bytes_after"] < found["bytes_before"]  # type: ignore[operator]
+    run = importer("status", "--json").ended(0).summary["runs"][0]
+    assert (run["command"], run["exit"]) == ("ledger prune", 0)
+
+
 def test_pending_calls_are_sent_first(importer: Command, tracker: Tracker, log: Path) -> None:
     tracker.behave = lambda hit, _: UNAVAILABLE if hit.params["_p"] == "cy" else OK
     importer("import", log, "--attempts", "1").ended(75)

@@ -637,6 +637,42 @@ def test_merged_and_dropped_calls_are_counted_from_the_slots(km: Command, tmp_pa
     assert found.dropped == {digest(4, "clicked"): 100}
 
 
+def test_calls_in_bulk_files_may_not_be_uploaded_yet(kissmetrics: Kissmetrics, log: Path) -> None:
+    """They count as sent when they are written, and an upload may come days later."""
+    to, made = ("--to", "kissmetrics"), ("--exported-at", "2099-01-01")
+    kissmetrics.km("import", log, "--to", f"file:{log.parent}/bulk.json").ended(0)
+    kissmetrics.receive([])
+    out = kissmetrics.verify(*to).ended(65).out
+    assert "7 of the site 'main'" in out
+    assert "when Kissmetrics has imported these files, one an hour (W6)" in out
+    export = log.parent / "export"
+    export.mkdir()
+    (bulk,) = log.parent.glob("bulk*.json")
+    first, _, *others = bulk.read_text().splitlines(keepends=True)
+    (export / "1.json").write_text("".join([first, *others]))
+    assert "7 of the site 'main'" in kissmetrics.km("verify", export, *to, *made).ended(65).err
+    (export / "1.json").write_text(bulk.read_text())
+    assert "bulk files" not in kissmetrics.km("verify", export, *to, *made).ended(0).err
+
+
+def test_a_pruned_ledger_accuses_nobody(kissmetrics: Kissmetrics, tmp_path: Path) -> None:
+    """Kissmetrics drops 60 events of one account, and merges two of one second; all of them are pruned."""
+    begun = int(datetime(2024, 1, 2, tzinfo=UTC).timestamp())
+    rows = [f",7,Clicked,{begun + n}" for n in range(-530, 530)]
+    rows += [f"{user},8,Paid,{begun - 530}" for user in ("ada", "bob")]
+    log = tmp_path / "log.csv"
+    log.write_text("\n".join(["user,account,event,timestamp", *rows, ""]))
+    kissmetrics.km("import", log, "--collisions", "keep").ended(0)
+    kissmetrics.arrive()
+    assert verdicts(kissmetrics.found(0))["Paid"] == ("explained", 0)
+    kissmetrics.km("ledger", "prune", "--older-than", "2024-01-02", "--yes").ended(0)
+    with closing(Ledger.overlay(kissmetrics.km.state / "ledger.db")) as ledger:
+        assert ledger.expected.shortfalls().dropped == {digest(4, "clicked"): 60}
+    site = kissmetrics.found(69)
+    assert verdicts(site)["Paid"] == ("unchecked", 0)
+    assert "1 missing, but the ledger has forgotten 4 calls (ledger prune)" in json.dumps(site)
+
+
 # A thousand calls
 
 

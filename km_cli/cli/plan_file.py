@@ -89,6 +89,16 @@ class Planning:
         return signed(escaped(text_of(make_plan(self._settings, made, found))))
 
 
+def check_target(settings: Settings, option: str) -> None:
+    """Raise UsageError for bulk files: no run that writes them is held to a plan."""
+    if settings.target.bulk() is not None:
+        raise UsageError(
+            f"{option} and --to {settings.target.spelled} do not go together: an import plan is about calls "
+            "that are sent to the tracker",
+            "leave one of them out; km-cli dry-run … --as jsonl --out PATH writes the calls for review",
+        )
+
+
 def inputs_of(settings: Settings, option: str) -> tuple[Input, ...]:
     """Return the inputs as they are on disk. Raises UsageError for one that can be read once, ReadError."""
     return tuple(_input(name, option) for name in settings.files)

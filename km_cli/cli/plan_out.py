@@ -11,7 +11,7 @@ import click
 
 from km_cli.cli.context import environment_of
 from km_cli.cli.own_files import check_output
-from km_cli.cli.plan_file import Planning, inputs_of, read_plan, write_plan
+from km_cli.cli.plan_file import Planning, check_target, inputs_of, read_plan, write_plan
 from km_cli.config.files import expanded
 from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
@@ -39,6 +39,7 @@ class PlanOut:
     """The plan of a dry run. Making it raises UsageError if the plan could not be made or written."""
 
     def __init__(self, context: click.Context, settings: Settings) -> None:
+        check_target(settings, "--out")
         self._stdout = environment_of(context).stdout
         self._replaced = ""
         self._path = self._place(context, settings)

@@ -18,7 +18,7 @@ import click
 
 from km_cli.cli.conclusion import warn_of_exposed_keys
 from km_cli.cli.context import environment_of
-from km_cli.cli.plan_file import Planning, PlanningObserver, inputs_of, read_plan
+from km_cli.cli.plan_file import Planning, PlanningObserver, check_target, inputs_of, read_plan
 from km_cli.cli.run_import import send_and_report
 from km_cli.cli.settings import make_settings
 from km_cli.cli.sources import make_file_sources
@@ -78,6 +78,7 @@ class _Asked(NamedTuple):
 def run_planned_import(context: click.Context) -> int:
     """Compare with the plan, send, print a report and return the exit code. Raises PlanDiffers."""
     settings = make_settings(context)
+    check_target(settings, "--plan")
     keys = settings.keys()
     warn_of_exposed_keys(settings)
     path = expanded(context.params["plan"], "--plan")

@@ -18,7 +18,7 @@ from km_cli.cli.terminal.show import complain, hide, put, say
 from km_cli.cli.terminal.verify import problem_lines, snapshot_object, verify_lines, verify_object
 from km_cli.config.files import expanded
 from km_cli.config.query import query_login
-from km_cli.destinations.tracker import HOSTS, check_url
+from km_cli.destinations.tracker import HOSTS, NAME, check_url
 from km_cli.errors import Exit, UsageError
 from km_cli.ledger import Ledger, check_name
 from km_cli.serve.settings import seconds_of
@@ -51,11 +51,15 @@ class _Flags(NamedTuple):
 
 
 class _Now(NamedTuple):
-    """What Kissmetrics and the ledger have now, and the properties that the ledger has for each site."""
+    """What Kissmetrics and the ledger have now, and the properties that the ledger has for each site.
+
+    `in_files` are the calls that were written to bulk files, by site.
+    """
 
     snapshot: Snapshot
     asked: Asked
     properties: Mapping[str, OwnProperties]
+    in_files: Mapping[str, int]
 
 
 def run_verify(context: click.Context) -> int:
@@ -136,7 +140,8 @@ def _stored(flags: _Flags) -> _Now:
             )
             for state in found.sites
         }
-    return _Now(found, Asked(found.sites, ()), properties)
+        in_files = _in_files(flags, ledger)
+    return _Now(found, Asked(found.sites, ()), properties, in_files)
 
 
 def _ask(context: click.Context, flags: _Flags, before: Snapshot | None) -> _Now:
@@ -156,10 +161,16 @@ def _ask(context: click.Context, flags: _Flags, before: Snapshot | None) -> _Now
             )
             for state in sites
         }
+        in_files = _in_files(flags, ledger)
     taken = datetime.fromtimestamp(int(began), UTC)
     shown_by = datetime.fromtimestamp(int(first.shown_by), UTC) if first.shown_by else None
     snapshot = Snapshot(taken, _api(context, flags), tracker, sites, shown_by)
-    return _Now(snapshot, asked, properties)
+    return _Now(snapshot, asked, properties, in_files)
+
+
+def _in_files(flags: _Flags, ledger: Ledger) -> Mapping[str, int]:
+    """Return the calls that were written to bulk files. Those are for Kissmetrics itself."""
+    return ledger.bulk_parts.calls_by_site() if flags.place.target.tracker == NAME else {}
 
 
 def _second_look(ledger: Ledger, tracker: str, first: Look, flags: _Flags, now: float) -> Look:
@@ -240,6 +251,7 @@ def _compared(flags: _Flags, now: _Now, before: Snapshot | None) -> Result:
         sites,
         tuple((site, str(error), error.hint) for site, error in now.asked.failures),
         flags.show_after,
+        now.in_files,
     )
 
 

@@ -13,8 +13,10 @@ from km_cli.cli.context import environment_of
 from km_cli.cli.show_place import opened_to_look, place_of, print_lines
 from km_cli.cli.show_runs import logs_again
 from km_cli.cli.terminal.show import complain, put
+from km_cli.cli.terminal.verify import files_note
 from km_cli.cli.terminal.verify_export import detail_object, export_lines, export_object
 from km_cli.config.files import expanded
+from km_cli.destinations.tracker import NAME
 from km_cli.errors import Exit, UsageError
 from km_cli.inputs import expand
 from km_cli.ledger import Ledger
@@ -41,6 +43,7 @@ def run_verify_export(context: click.Context) -> int:
                 _identities(context, ledger),
             )
             found = verify_export(request, ledger, environment_of(context).clock.now(), take)
+            in_files = ledger.bulk_parts.calls_by_site() if place.target.tracker == NAME else {}
     except KeyboardInterrupt:
         complain("interrupted: the comparison is not complete", "run the same command again")
         return Exit.INTERRUPTED
@@ -50,6 +53,8 @@ def run_verify_export(context: click.Context) -> int:
         put(json.dumps({**top, "export": export_object(found)}))
     elif code or not flags["quiet"]:
         print_lines(context, export_lines(found, is_long=flags["verbose"], details=flags["details"]))
+    for message, hint in files_note(in_files) if found.absent else ():
+        complain(message, hint)
     return code
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from km_cli.destinations.base import Target
-from km_cli.destinations.series import GZIP, Series, split_name
+from km_cli.destinations.series import GZIP, Series, series_at, split_name
 from km_cli.destinations.tracker import NAME
 from km_cli.errors import UsageError
 from km_cli.model import Wired
@@ -54,8 +54,7 @@ class FileTarget(Target):
 
     def bulk(self) -> Series:
         """Return the series of files."""
-        path = Path(self.place)
-        return Series(path.parent, *split_name(path.name))
+        return series_at(Path(self.place))
 
     def check(self) -> None:
         """Raise UsageError if there is no folder to write to. The path may be mistyped."""

@@ -94,3 +94,8 @@ def split_name(name: str) -> tuple[str, str]:
     """Return a file's name and its ending, which is "" if it names no format."""
     found = re.fullmatch(rf"(.*?)((?:\.json|\.csv)(?:\{GZIP})?)", name, re.DOTALL)
     return (found[1], found[2]) if found else (name, "")
+
+
+def series_at(path: Path) -> Series:
+    """Return the series of a path that ends as its files do."""
+    return Series(path.parent, *split_name(path.name))

@@ -7,6 +7,7 @@ that was not committed, so the next run cuts them off and writes that batch agai
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -53,6 +54,13 @@ class BulkPartTable:
     def all_open(self) -> list[BulkPart]:
         """Return the files of all series that are not finished."""
         return list(self._select("is_open ORDER BY series, site, number"))
+
+    def calls_by_site(self) -> dict[str, int]:
+        """Return how many calls were written to files, by site. The ledger does not know of their upload."""
+        found: Counter[str] = Counter()
+        for part in self._select("calls > 0"):
+            found[part.site] += part.calls
+        return dict(found)
 
     def _select(self, where: str, *values: str) -> Iterator[BulkPart]:
         with decoding(self._database, "bulk_parts"):

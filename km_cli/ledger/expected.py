@@ -16,7 +16,10 @@ from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.outbox_record import unpack_record
 from km_cli.ledger.sent import Sent
 from km_cli.ledger.slot_bytes import decode_slot
-from km_cli.model import NO_EVENT
+from km_cli.model import NO_EVENT, is_event_key
+
+_PERSON, _EVENT = 8, 4
+"""Bytes of the digests in the key of an instance."""
 
 _OUTBOXES = ("outbox", "outbox_aliases")
 
@@ -26,10 +29,12 @@ class Shortfalls(NamedTuple):
 
     `merged` are calls beyond the first of one person's second (D1); people whom an alias joins are one.
     `dropped` are instances beyond the last 1,000 of a person (D7). The numbers are of all trackers and sites.
+    `forgotten` are the calls that a prune has forgotten: more of them may be merged or dropped.
     """
 
     merged: Mapping[bytes, int] = {}
     dropped: Mapping[bytes, int] = {}
+    forgotten: int = 0
 
 
 class ExpectedTable:
@@ -83,7 +88,29 @@ class ExpectedTable:
                 else:
                     seen.add(key)
                     instances[key] += 1
-        return Shortfalls(dict(merged), _dropped(instances))
+        if forgotten := self._forgotten():
+            for key, times in self._counted(leaders).items():
+                instances[key] = max(instances[key], times)
+        return Shortfalls(dict(merged), _dropped(instances), forgotten)
+
+    def _forgotten(self) -> int:
+        """Return how many calls the prunes have forgotten."""
+        with decoding(self._database, "horizons"):
+            query = f"SELECT coalesce(sum(calls), 0) FROM {self._schemas[-1]}.horizons"
+            found = self._database.execute(query).fetchone()
+            expect(found, int)
+            return int(found[0])
+
+    def _counted(self, leaders: Mapping[bytes, bytes]) -> Counter[tuple[bytes, bytes]]:
+        """Return the instances of events that were counted one by one, as a prune does for busy people."""
+        found: Counter[tuple[bytes, bytes]] = Counter()
+        with decoding(self._database, "instances"):
+            for name, times in self._database.execute(f"SELECT name, n FROM {self._schemas[-1]}.instances"):
+                expect((name, times), bytes, int)
+                if is_event_key(name):
+                    person, event = name[:_PERSON], name[-_EVENT:]
+                    found[leaders.get(person, person), event] += times
+        return found
 
     def _standing(self) -> Iterator[tuple[int, bytes, list[bytes]]]:
         """Yield second, person and events of each slot, in the order of seconds."""

@@ -181,6 +181,7 @@ class Ledger:
         """Give the room of forgotten records back to the disk. Raises sqlite3.Error; nothing is lost then."""
         self._database.execute("VACUUM")
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._database.presence = Presence(self.path)  # The file is smaller now, and that is no loss.
 
     def commit(
         self,

@@ -152,10 +152,11 @@ def _in_cells(cells: list[str], name: str, place: dict[str, int], to_hash: Hash)
 
 def _in_object(values: dict[str, Any], path: str, to_hash: Hash) -> dict[str, Any]:
     """Return an object with one value hashed. Raises BadRow for a value in a list, which cannot be."""
-    value = value_at(values, path)
-    if value is ABSENT or value is None:
+    value, made = value_at(values, path), None
+    if value is None or (value is ABSENT and not _meets_list(values, path)):
         return values
-    made = _replaced(values, path, _hashed(path, value, to_hash))
+    if value is not ABSENT:
+        made = _replaced(values, path, _hashed(path, value, to_hash))
     if made is None:
         raise BadRow(
             "nested",
@@ -163,6 +164,13 @@ def _in_object(values: dict[str, Any], path: str, to_hash: Hash) -> dict[str, An
             "columns.hash",
         )
     return made
+
+
+def _meets_list(values: dict[str, Any], path: str) -> bool:
+    """Tell whether a path meets a list, whose elements may have what is to be hashed."""
+    key, _, rest = path.partition(".")
+    inner = values.get(key)
+    return bool(inner) if isinstance(inner, list) else isinstance(inner, dict) and _meets_list(inner, rest)
 
 
 def _hashed(path: str, value: Any, to_hash: Hash) -> str:

@@ -77,7 +77,7 @@ _OF_BULK_FILES = (
     _rejected(
         "unfit",
         "The files of --to file:PATH.csv cannot hold the row: commas, quotation marks, over ten properties.",
-        "Write JSON instead, which holds every row: --to file:PATH.json. Or correct the rejects file.",
+        "Import the rejects file with --to file:PATH.json: JSON holds every row. Or correct it before.",
         Example(
             log('09:00:00Z,ada,Acme,"Paid ""twice"""'), log("09:00:00Z,ada,Acme,Paid"), ("--to", "file:x.csv")
         ),

@@ -13,6 +13,7 @@ from km_cli.import_plan import CallsOf, Found, ImportPlan, Input, LedgerPart, Pr
 from km_cli.import_plan.chain import sum_text
 from km_cli.import_plan.content import FORMAT
 from km_cli.ledger import Ledger, readings_known, state_of
+from km_cli.mapping import WITHHELD
 from km_cli.rules import Severity, about_code
 from km_cli.run.plan_settings import settings_of
 from km_cli.run.plan_taking import ALIASES, RECORDS, SETS, InputRows, PlanTaker
@@ -27,6 +28,9 @@ _MOST_DAYS = 62
 _MOST_INPUTS = 20
 _LONGEST_LINES = 200
 _LONGEST_MESSAGE = 300
+_QUOTES_THE_LOG = frozenset({WITHHELD, "unmet-condition"})
+"""Findings whose messages quote values that no call has."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -71,8 +75,8 @@ def make_plan(settings: Settings, made: Made, found: Rehearsal) -> ImportPlan:
         ),
         calls=_calls(taker),
         days=_days(taker.days),
-        findings=_findings(tally),
-        rejects=_rejects(tally),
+        findings=_findings(tally, in_clear=settings.hasher is None),
+        rejects=_rejects(tally, in_clear=settings.hasher is None),
         forecast={
             site: {persona: held._asdict() for persona, held in sorted(personas.items())}
             for site, personas in rehearsed.forecast.items()
@@ -144,16 +148,35 @@ def _days(counted: Mapping[tuple[str, int], int]) -> dict[str, dict[str, int]]:
     return found
 
 
-def _findings(tally: Tally) -> list[Found]:
+def _findings(tally: Tally, *, in_clear: bool) -> list[Found]:
     return [
-        _found(tally, code, tally.findings[code], first.source, first.line, first.message)
+        _found(
+            tally,
+            code,
+            tally.findings[code],
+            first.source,
+            first.line,
+            first.message if in_clear or code not in _QUOTES_THE_LOG else about_code(code).meaning,
+        )
         for code, first in _gravest_first(tally.examples.items())
     ]
 
 
-def _rejects(tally: Tally) -> list[Found]:
+def _rejects(tally: Tally, *, in_clear: bool) -> list[Found]:
+    """Return the rejects by code. If values stay home, a plan has no reason that was found in the log itself.
+
+    A plan is made to be passed on. Such a row is rejected as a whole; one that is owed in parts was judged
+    by its digests.
+    """
     return [
-        _found(tally, code, tally.reasons[code], first.row.source, first.row.line, first.reason)
+        _found(
+            tally,
+            code,
+            tally.reasons[code],
+            first.row.source,
+            first.row.line,
+            first.reason if in_clear or first.owed else about_code(code).meaning,
+        )
         for code, first in _gravest_first(tally.rejects.items())
     ]
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from km_cli.destinations.series import series_at
 from km_cli.errors import Exit
-from km_cli.ledger import Ledger, Pause, Reading, RunRecord
+from km_cli.ledger import BulkPart, Ledger, Pause, Reading, RunRecord
 from km_cli.ledger.lock import read_holder
 from km_cli.rejects import how_to_correct
 from km_cli.run.pauses import paused
@@ -89,7 +90,8 @@ class Status(NamedTuple):
     `process` is the number of the process that holds the ledger, None if no run is at work. `size` is in
     bytes. `runs` are the latest, the last one first, as are `sources`. `unreported` are rows by rejects file
     that no run has reported, because the run that wrote them was cut off. Rows older than the second
-    `horizon` are skipped; None if the ledger was never pruned.
+    `horizon` are skipped; None if the ledger was never pruned. `open_parts` are bulk files with calls
+    that are not finished.
     """
 
     path: Path
@@ -102,6 +104,7 @@ class Status(NamedTuple):
     unreported: Mapping[str, int]
     pauses: Mapping[str, Pause]
     horizon: int | None
+    open_parts: tuple[BulkPart, ...]
 
     @property
     def pending(self) -> int:
@@ -124,6 +127,7 @@ def status_of(ledger: Ledger, now: float) -> Status:
         dict(ledger.unreported.earlier),
         {tracker: pause for tracker, pause in ledger.pauses.all().items() if paused(pause, now)},
         ledger.horizon.second if ledger.horizon.is_set else None,
+        tuple(part for part in ledger.bulk_parts.all_open() if part.calls),
     )
 
 
@@ -212,6 +216,7 @@ def _steps(status: Status, retry: Callable[[str], str]) -> Iterator[Step]:
         yield from _unfinished(status.runs)
     if status.process is None:
         yield from _steps_of_pending(status.sites, retry)
+        yield from _steps_of_files(status.open_parts)
     for path, rows in status.unreported.items():
         by_whom = (
             "a run that was cut off" if status.process is None else "a run that is at work, or was cut off,"
@@ -234,6 +239,25 @@ def _steps_of_pending(sites: Iterable[SiteStatus], retry: Callable[[str], str]) 
             noun = "call is" if number == 1 else "calls are"
             where = f" for {tracker}" if several else ""
             yield Step(f"{number:,} {noun} pending{where}", f"send them: {retry(tracker)}")
+
+
+def _steps_of_files(parts: Iterable[BulkPart]) -> Iterator[Step]:
+    """Yield a step for each series with files that a run which was cut off has left without their names.
+
+    Their calls count as sent. So no other destination gets them, and no upload takes the files.
+    """
+    by_series: defaultdict[str, list[BulkPart]] = defaultdict(list)
+    for part in parts:
+        by_series[part.series].append(part)
+    for series, found in by_series.items():
+        calls = sum(part.calls for part in found)
+        first = series_at(Path(series)).open_path(found[0].site, found[0].number)
+        more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+        noun = "1 call counts" if calls == 1 else f"{calls:,} calls count"
+        yield Step(
+            f"{noun} as sent in an unfinished bulk file: {first}{more}",
+            f"import that log, or another one, with --to file:{series}: that finishes it for the upload",
+        )
 
 
 def _unfinished(runs: Sequence[RunRecord]) -> Iterator[Step]:

@@ -100,6 +100,7 @@ def judge(own: OwnEvent, shown: Shown, *, is_listed: bool, is_whole: bool) -> Ju
         (Reason.NOT_SHOWN_YET, own.recent),
     )
     found = _lower(own.acknowledged, shown.total, below, is_listed=is_listed, is_whole=is_whole)
+    found = _or_forgotten(found, own.forgotten)
     if found is None and shown.total > own.most:
         found = Judgement(Verdict.OTHERS, own.acknowledged, shown.total, shown.total - own.most)
     return _with_dates(found or Judgement(Verdict.HELD, own.acknowledged, shown.total), own, shown)
@@ -127,6 +128,7 @@ def judge_since(
         (Reason.NOT_SHOWN_YET, own.recent),
     )
     lower = _lower(sent, found, below, is_listed=is_listed, is_whole=is_whole)
+    lower = _or_forgotten(lower, own.forgotten - before.forgotten)
     if lower is None:
         has_others = shown_before.total > before.most
         most = own.most - before.acknowledged
@@ -162,6 +164,17 @@ def _lower(
     else:
         verdict = Verdict.EXPLAINED
     return Judgement(verdict, sent, found, missing, tuple(reasons))
+
+
+def _or_forgotten(judged: Judgement | None, forgotten: int) -> Judgement | None:
+    """Return the judgement on a total that is lower, unless it may be so by calls that were pruned."""
+    if judged is None or not 0 < judged.wrong <= forgotten:
+        return judged
+    why = (
+        f"{judged.wrong:,} missing, but the ledger has forgotten {forgotten:,} calls (ledger prune): it "
+        "cannot tell how many of them are merged (D1) or dropped (D7)"
+    )
+    return judged._replace(verdict=Verdict.UNCHECKED, wrong=0, why=why)
 
 
 def _higher(sent: int, most: int, found: int, late: int, *, has_others: bool) -> Judgement | None:

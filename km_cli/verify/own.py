@@ -111,6 +111,7 @@ def _own_event(folded: str, kinds: Iterable[Sent], counts: _Counts, shortfalls: 
     key = digest(4, folded)
     # Any of the calls of a day may be merged, dropped or resumed: the day must have more than those.
     doubtful = counts.recent.resumed + shortfalls.merged.get(key, 0) + shortfalls.dropped.get(key, 0)
+    doubtful += shortfalls.forgotten
     days = [day for day, calls in certain.items() if calls > doubtful]
     return OwnEvent(
         max(spelled, key=spelled.__getitem__),
@@ -121,6 +122,7 @@ def _own_event(folded: str, kinds: Iterable[Sent], counts: _Counts, shortfalls: 
         shortfalls.dropped.get(key, 0),
         min(days, default=None),
         max(days, default=None),
+        min(acknowledged, shortfalls.forgotten),
     )
 
 

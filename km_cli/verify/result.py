@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ class Result(NamedTuple):
 
     `since` is the time of the snapshot that was compared with. `failures` are the lists that could not be
     asked or read: site, reason and hint. `show_after` is in seconds.
+    `in_files` are the calls that were written to bulk files, by site.
     """
 
     ledger: Path
@@ -26,6 +27,7 @@ class Result(NamedTuple):
     sites: tuple[SiteResult, ...]
     failures: tuple[tuple[str, str, str], ...]
     show_after: float
+    in_files: Mapping[str, int] = {}
 
     def of(self, *verdicts: Verdict) -> int:
         """Count the events, and the properties of sites, with one of these verdicts."""

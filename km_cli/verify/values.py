@@ -52,8 +52,9 @@ class OwnEvent(_Value, frozen=True):
 
     `acknowledged` were acknowledged before Kissmetrics was asked, `most` were planned when it had answered:
     the difference are pending calls. `recent` of the acknowledged ones may not be shown yet (Q4), `merged`
-    may be one with another (D1), and `dropped` may be beyond the last 1,000 of a person (D7). `first_day` and
-    `last_day` are the UTC days, since 1970, of calls that must be shown; None if none must.
+    may be one with another (D1), and `dropped` may be beyond the last 1,000 of a person (D7). `forgotten`
+    were pruned, so that the ledger cannot tell this of them. `first_day` and `last_day` are the UTC days,
+    since 1970, of calls that must be shown; None if none must.
     """
 
     name: str
@@ -64,6 +65,7 @@ class OwnEvent(_Value, frozen=True):
     dropped: Count = 0
     first_day: int | None = None
     last_day: int | None = None
+    forgotten: Count = 0
 
 
 class SiteState(_Value, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -129,6 +129,7 @@ def problem_lines(result: Result) -> Iterator[tuple[str, str]]:
             "look at them one by one in a data export: km-cli verify EXPORT; send no call again before that, "
             "since Kissmetrics cannot delete what it has twice (D10)",
         )
+        yield from files_note(result.in_files)
     for site in result.sites:
         if site.properties.verdict is Verdict.ABSENT:
             yield (
@@ -141,6 +142,19 @@ def problem_lines(result: Result) -> Iterator[tuple[str, str]]:
             "find the other source of these events: another program, or a log sent with another ledger",
         )
     yield from _steps_without_findings(result)
+
+
+def files_note(in_files: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Yield the reminder that calls in bulk files may not be uploaded, and what to do; nothing without any.
+
+    `in_files` are calls by site.
+    """
+    if in_files:
+        calls = " and ".join(f"{calls:,} of the site {site!r}" for site, calls in sorted(in_files.items()))
+        yield (
+            f"calls were written to bulk files and count as sent: {calls}",
+            "when Kissmetrics has imported these files, one an hour (W6), run the same command again",
+        )
 
 
 def _steps_without_findings(result: Result) -> Iterator[tuple[str, str]]:
