@@ -256,7 +256,7 @@ def test_a_part_size_is_for_bulk_files(command: Command, log: Path, tmp_path: Pa
     assert "for bulk files alone" in command("import", log, "--to", "local", "--part-size", "1M").ended(2).err
     to = f"file:{tmp_path}/out.json"
     assert (
-        "--part-size 'x' is not a valid value"
+        "--part-size 'x' is not a size of 1,024 bytes or more, such as 100M"
         in command("import", log, "--to", to, "--part-size", "x").ended(2).err
     )
     configure(command, '[delivery]\npart_size = "2K"\n')

@@ -184,6 +184,7 @@ def test_standard_output_has_the_calls_and_nothing_else(km: Command, tmp_path: P
         (("--as", "jsonl", "--with-keys"), "has no API keys in it"),
         (("--as", "jsonl", "--json"), "both write to standard output"),
         (("--as", "curl", "--to", "local"), "a local store is none"),
+        (("--as", "curl", "--to", "file:bulk.json"), "a bulk file is none"),
         (("--as", "jsonl", "--out", "absent/x"), "there is no folder"),
         (("--as", "jsonl", "--out", "log.csv"), "would be both an input and the file of --out"),
         (("--as", "yaml"), "is not one of table, jsonl, js, curl, urls"),

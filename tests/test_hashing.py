@@ -250,6 +250,7 @@ def test_mistakes_are_refused_before_anything_is_sent(
         return
     assert result.code == 2
     assert message in result.err
+    assert "hash.key)" not in result.err or "no hash_key_file" in message  # would overwrite the key
     assert not bench.tracker.hits
 
 

@@ -121,6 +121,7 @@ def test_a_poor_secret_is_refused(
     secret.chmod(mode)
     result = sent("ledger", "export", "--secret-file", secret).ended(2)
     assert problem in result.err
+    assert "urandom" not in result.err  # the command for a new secret would overwrite this file
     assert result.out == ""
 
 

@@ -85,8 +85,8 @@ def command(context: click.Context, /, **_flags: Any) -> int:
     \b
     Examples:
       km-cli compare events.csv
-      km-cli compare events.csv --funnel "Signed Up" --funnel Invited --funnel Upgraded
-      km-cli compare events.csv --funnel "Signed Up" --funnel Upgraded --within 30d --by plan
+      km-cli compare events.csv --funnel "Signed Up" --funnel Upgraded
+      km-cli compare events.csv --funnel Invited --funnel Paid --within 30d --by plan
       km-cli compare 'logs/*.csv.gz' --no-strategies --json
       km-cli compare events.csv --html comparison.html
     """

@@ -48,7 +48,7 @@ _places = section(
 @options.quiet
 @click.pass_context
 def command(context: click.Context, /, **_flags: Any) -> int:
-    """Show what import would send. Sends nothing, writes nothing and needs no key.
+    """Show what import would send. Sends nothing, needs no key, writes only --out.
 
     A dry run reads the ledger that import would use. So it leaves out calls that were sent before, and moves
     calls that Kissmetrics would merge to different seconds, exactly as import would.

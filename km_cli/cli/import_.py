@@ -28,11 +28,11 @@ from km_cli.cli.sections import Command
 def command(context: click.Context, /, **_flags: Any) -> int:
     """Send the events of FILE that have not been sent yet.
 
-    FILE is a CSV file with a header or a file of JSON lines, also compressed (.gz .bz2 .xz .zst); a quoted
-    pattern; an object as s3://bucket/key; or - for standard input. Columns with the usual names are
-    recognised. Rows that cannot be sent go to the rejects file, with the reason: correct them there and
-    import that file. You can run the same command again at any time: it continues where the last run
-    stopped, and sends nothing twice.
+    FILE is a CSV file with a header or a file of JSON lines, also compressed (.gz .bz2 .xz .zst); a Parquet
+    file; a quoted pattern; an object as s3://bucket/key; or - for standard input. Columns with the usual
+    names are recognised. Rows that cannot be sent go to the rejects file, with the reason: correct them
+    there and import that file. You can run the same command again at any time: it continues where the last
+    run stopped, and sends nothing twice.
 
     \b
     Examples:

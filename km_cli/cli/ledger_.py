@@ -69,7 +69,7 @@ def backup(context: click.Context, /, **_flags: Any) -> int:
     return run_backup(context)
 
 
-@command.command("prune", cls=Command)
+@command.command("prune", cls=Command, short_help="Forget the calls that are older than a horizon.")
 @section(
     "What to forget",
     option(

@@ -162,11 +162,24 @@ def _wrong_usage(error: click.ClickException) -> int:
             hint = "a dry run is a command of its own: km-cli dry-run FILE... shows what import would send"
         complain(f"there is no option {error.option_name!r}", hint)
     elif isinstance(error, click.MissingParameter) and error.param:
-        name = error.param.human_readable_name.replace("[", "").replace("]", "")
+        is_option = error.param.param_type_name == "option"
+        name = error.param.opts[0] if is_option else error.param.human_readable_name
+        name = name.replace("[", "").replace("]", "")
         complain(f"{name} is missing", f"add it; {see}, which has examples")
     else:
-        complain(error.format_message().rstrip("."), see)
+        message = error.format_message().rstrip(".")
+        if message.startswith("Got unexpected extra argument") and context and _takes_ledger_alone(context):
+            see = f"--ledger PATH names a ledger; {see}"
+        complain(message, see)
     return Exit.USAGE
+
+
+def _takes_ledger_alone(context: click.Context) -> bool:
+    """Tell whether the ledger is all that the command works on, so that an argument was probably its path."""
+    params = context.command.params
+    return any("--ledger" in one.opts for one in params) and not any(
+        one.param_type_name == "argument" for one in params
+    )
 
 
 def _command_with(option: str, context: click.Context) -> str:

@@ -106,6 +106,9 @@ def _unknown(context: click.Context, store: Looker, identity: str) -> UsageError
     near = store.alike(identity)
     prefixed = (one.prefix + identity for one in personas_of(context) if one.prefix)
     near = near or next((text for text in prefixed if store.find(text)), "")
-    hint = "give the id as the log has it, behind its prefix if km.toml gives it one"
+    hint = (
+        "give the id as it was sent: that of the log, behind its prefix if km.toml gives it one; "
+        "or its digest, if km.toml hashes it"
+    )
     hint = f"did you mean {shlex.quote(near)}?" if near else hint
     return UsageError(f"the store has no person or account {identity!r}", hint)

@@ -49,9 +49,13 @@ class Size(_ParamType):
         found = re.fullmatch(r"([0-9]{1,15})\s?([KMG]?)B?", str(value).strip(), re.IGNORECASE)
         size = int(found[1]) * _UNITS[found[2].upper()] if found else 0
         if size < self._least:
-            least = f"{self._least:,} bytes or more"
-            self.fail(f"{value!r} is not a size of {least}: write it like 100M", param, ctx)
+            self.fail(f"{value!r} is not {self.expected}", param, ctx)
         return size
+
+    @property
+    def expected(self) -> str:
+        """Which values are allowed, to end `… is not`."""
+        return f"a size of {self._least:,} bytes or more, such as 100M"
 
 
 class Option(click.Option):
@@ -120,7 +124,7 @@ def _expected(kind: object) -> str:
         return f"auto or {number}" if isinstance(kind, AutoOrNumber) else number
     if isinstance(kind, click.FloatRange):
         return f"a number {'above' if kind.min_open else 'of at least'} {kind.min}"
-    return "a valid value"
+    return kind.expected if isinstance(kind, Size) else "a valid value"
 
 
 def _range(least: float | None, most: float | None) -> str:

@@ -36,6 +36,8 @@ def make_hasher(columns: ColumnsTable, folder: Path) -> Hasher | None:
 def _read(path: Path) -> bytes:
     """Return the key in a file, without the line end that an editor may have put behind it."""
     hint = f"check the path; if there is no key yet, {_MAKE.format(shlex.quote(str(path)))}"
+    if os.path.lexists(path):  # the command would overwrite a key that cannot be made again
+        hint = "check the path; if there is no key yet, name a new file, and km-cli says how to make it"
     content = read_small(path, _LONGEST, f"{_PLACE} {path}", hint)
     mode = os.stat(path).st_mode
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -47,6 +49,6 @@ def _read(path: Path) -> bytes:
     if len(key) < SHORTEST_KEY:
         raise UsageError(
             f"{_PLACE} {path} has {len(key)} bytes: a key of {SHORTEST_KEY} bytes or more cannot be guessed",
-            _MAKE.format(shlex.quote(str(path))),
+            hint,
         )
     return key

@@ -18,6 +18,8 @@ def read_secret(path: Path) -> bytes:
     """Return the content of a secret file. Raises UsageError if others can read it, or if it is too short."""
     label, word = f"--secret-file {path}", shlex.quote(str(path))
     make = f"make one, and keep it: (umask 077; head -c {FEWEST_BYTES} /dev/urandom > {word})"
+    if os.path.lexists(path):  # the command would overwrite a file that may be needed
+        make = "name another file; if there is none yet at that path, km-cli says how to make it"
     secret = read_small(path, _MOST_BYTES, label, make)
     found = path.stat()
     if found.st_uid != os.geteuid():

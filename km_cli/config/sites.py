@@ -44,7 +44,7 @@ class Site(NamedTuple):
                 f"{self.where} is {'empty' if self.key_file else 'not set'}: it must hold the API key "
                 f"of the site {self.name!r}",
                 f"{'write the key there' if self.key_file else f'export {self.key_env}=…'}; "
-                "dry-run and --to local need no key",
+                "dry-run (without --with-keys) and --to local need no key",
             )
         if not key.isascii() or not all(letter.isalnum() or letter in "-_." for letter in key):
             raise UsageError(

@@ -17,7 +17,8 @@ LARGEST = 64 << 20
 
 def parse(text: str, name: str) -> ImportPlan:
     """Return the plan of a text; `name` is that of its file. Raises UsageError: it is no plan, or edited."""
-    hint = f"make it again with km-cli dry-run … --out {name}, and have it reviewed"
+    # A dry run does not write over this file, because it is not a plan that km-cli wrote.
+    hint = "make it again with km-cli dry-run … --out PATH, a new file, and have that reviewed"
     try:
         found: dict[str, Any] = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError

@@ -17,6 +17,9 @@ _MOST_BESIDE = 10_000
 
 _MOST_PROPOSED = 3
 
+_STORE = re.compile(r"(gs|gcs|az|abfss?|https?)://")
+"""Addresses that other tools read."""
+
 
 def absent(path: Path, name: str) -> UsageError:
     """Return the error about a file that does not exist."""
@@ -24,6 +27,11 @@ def absent(path: Path, name: str) -> UsageError:
         return UsageError(
             f"{name} is a link to {path_text(os.path.realpath(path))}, which does not exist",
             "repair the link, or name the file itself",
+        )
+    if store := _STORE.match(name):
+        return UsageError(
+            f"{name}: km-cli reads files, and objects of s3://, not of {store[0]}",
+            "copy it to this machine first, or pipe it into km-cli import -",
         )
     return UsageError(f"{name}: there is no such file", _near(path))
 

@@ -60,7 +60,8 @@ def _check_hashed(columns: Columns, source: str) -> None:
             if name in times or (key == "drop" and name in columns.taken):
                 raise InputError(
                     f"{source}: the column {name!r} is both used and in `{key}` (km.toml, columns.{key})",
-                    "the event and the time are sent in clear; any other column may be hashed",
+                    "the event and the time are sent in clear; a column that has another use can be hashed, "
+                    "and one that has none can be dropped",
                 )
             if columns.is_ignored(name):
                 raise InputError(

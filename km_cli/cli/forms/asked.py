@@ -40,9 +40,11 @@ def asked_form(context: click.Context, settings: Settings) -> AskedForm | None:
         return None
     made = FORMS[word]
     _check_keys(made, out, asks=flags["with_keys"])
-    if made.needs_tracker and settings.target.own_ledger is not None:
+    target = settings.target
+    if made.needs_tracker and (target.own_ledger is not None or target.bulk() is not None):
+        place = "a local store is none" if target.bulk() is None else "a bulk file is none"
         raise UsageError(
-            f"--as {word} names the tracker that calls go to, and a local store is none",
+            f"--as {word} names the tracker that calls go to, and {place}",
             "leave out --to for Kissmetrics itself, or give the URL of km-cli serve: --to http://127.0.0.1:…",
         )
     if out is None and flags["as_json"]:

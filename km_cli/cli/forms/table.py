@@ -13,6 +13,8 @@ from km_cli.model import Alias, Record, RowPlan
 _WIDTHS = (19, 12, 24, 6)
 """Characters of the time, the persona, the identity and the kind of call; longer values are not cut."""
 
+_WIDTHS_WITH_SITES = (19, 20, 24, 6)
+
 
 class TableForm(Form):
     """The calls for reading: time in UTC, persona, identity, kind of call, event, properties."""
@@ -21,14 +23,15 @@ class TableForm(Form):
 
     def head(self) -> Iterator[str]:
         """Yield the names of the columns."""
-        yield _line("time (UTC)", "persona", "identity", "call", "event and properties")
+        several = len(self._about.sites) > 1
+        yield _line("time (UTC)", "persona", "identity", "call", "event and properties", wider=several)
 
     def row(self, plan: RowPlan) -> Iterator[str]:
         """Yield a line for each call."""
         several = len(self._about.sites) > 1
         for sent in sent_calls(plan):
             site = f" ({sent.call.site})" if several else ""
-            yield _line(*_cells(sent, f"{sent.call.persona}{site}"))
+            yield _line(*_cells(sent, f"{sent.call.persona}{site}"), wider=several)
 
 
 def _cells(sent: Sent, persona: str) -> tuple[str, str, str, str, str]:
@@ -42,7 +45,9 @@ def _cells(sent: Sent, persona: str) -> tuple[str, str, str, str, str]:
     return when, persona, call.identity, "set", properties
 
 
-def _line(*cells: str) -> str:
+def _line(*cells: str, wider: bool) -> str:
+    """Return a line; `wider` leaves room for the site behind the persona."""
     *first, last = (escaped(cell).replace("\n", "\\n") for cell in cells)
-    padded = (f"{cell:<{width}}" for cell, width in zip(first, _WIDTHS, strict=True))
+    widths = _WIDTHS_WITH_SITES if wider else _WIDTHS
+    padded = (f"{cell:<{width}}" for cell, width in zip(first, widths, strict=True))
     return "  ".join((*padded, last)).rstrip()
