@@ -576,7 +576,8 @@ HASHED = st.one_of(st.just(((), (), "")), st.tuples(TEXTS, TEXTS, st.just("01234
 
 @given(PAIRS, PAIRS, st.lists(st.builds(make_condition, st.just("a in b,c")), max_size=2).map(tuple),
        st.booleans(), TEXTS, TEXTS,
-       st.tuples(st.sampled_from(["", "set"]), st.booleans(), NAMES, NAMES, NAMES, TEXTS), HASHED, NAMES)  # fmt: skip
+       st.tuples(st.sampled_from(["", "set"]), st.booleans(), NAMES, NAMES, NAMES, TEXTS),
+       HASHED, NAMES)  # fmt: skip
 @settings(max_examples=examples(100))
 def test_a_reading_keeps_how_it_is_read(
     rename: Properties,
