@@ -347,6 +347,37 @@ def test_an_object_that_is_replaced_while_it_is_read_is_noticed(
     once(tracker, logs)
 
 
+@pytest.mark.parametrize(
+    ("dropped", "parts"),
+    [
+        ("HTTP_RANGE", ("cannot be read after", "other bytes", "AWS_ENDPOINT_URL")),
+        ("HTTP_IF_MATCH", ("replaced",)),
+    ],
+)
+def test_a_store_that_does_not_heed_what_is_asked_sends_no_wrong_row(
+    reader: Command, store: Store, logs: Logs, tracker: Tracker, dropped: str, parts: tuple[str, ...]
+) -> None:
+    """Else the beginning would be taken for the rest, or the rest of another object for that of the first."""
+    whole = long(logs, 3 * KEPT)
+    url = store.put("app.jsonl", whole)
+
+    def behave(asked: Asked, _number: int) -> Answer | None:
+        if asked.range.startswith("bytes=0-"):
+            return None
+        if dropped == "HTTP_IF_MATCH":
+            store.put("app.jsonl", b"\n" + whole)
+        return Answer(without=(dropped,))
+
+    store.behave = behave
+    said(reader("import", url).ended(74), url, *parts)
+    rest = len(tracker.hits)
+    store.put("app.jsonl", whole)
+    store.behave = lambda _asked, _number: None
+    reader("import", url).ended(0)
+    once(tracker, logs)
+    assert 0 < rest < len(tracker.hits)
+
+
 def test_an_object_that_is_deleted_while_it_is_read_is_noticed(
     reader: Command, store: Store, logs: Logs
 ) -> None:

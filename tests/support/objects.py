@@ -34,12 +34,16 @@ class Asked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An answer instead of the store's own. `most` cuts the store's own off after so many bytes."""
+    """An answer instead of the store's own. `most` cuts the store's own off after so many bytes.
+
+    `without` are headers of the request that the store does not see, as behind a proxy that drops them.
+    """
 
     status: str = ""
     code: str = ""
     most: int = -1
     headers: tuple[tuple[str, str], ...] = ()
+    without: tuple[str, ...] = ()
 
 
 Behave = Callable[[Asked, int], Answer | None]
@@ -124,6 +128,8 @@ class Server:
         answer = store.behave(asked, number)
         if answer is None:
             return self._app(environ, start)
+        if answer.without:
+            return self._app({name: environ[name] for name in environ if name not in answer.without}, start)
         if answer.most >= 0:
             return _cut(b"".join(self._app(environ, _closing(start))), answer.most)
         body = f"<Error><Code>{answer.code}</Code><Message>{answer.code}</Message></Error>".encode()

@@ -34,7 +34,7 @@ _BLOCK = 1 << 18
 
 _CONFIG = {"connect_timeout": 10, "read_timeout": 30, "retries": {"total_max_attempts": 1}}
 
-_RANGE = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)")
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 T = TypeVar("T")
 
@@ -124,9 +124,11 @@ class S3:
             del asked["Range"]  # An empty object has no byte that could be asked for.
             answer = self._ask("get_object", asked, check)
         whole = _RANGE.fullmatch(answer.get("ContentRange", ""))
-        size = int(whole[1]) if whole else answer["ContentLength"]
+        size = int(whole[2]) if whole else answer["ContentLength"]
         entry = Entry(key, answer["ETag"], size, answer["LastModified"].timestamp())
-        return Body(entry, answer["Body"])
+        body = Body(entry, answer["Body"])
+        _check_answer(body, etag, first, int(whole[1]) if whole else 0)
+        return body
 
     def read(self, body: Body, check: Check) -> bytes:
         """Return the next bytes of an answer, b"" at its end. It is not repeated."""
@@ -182,6 +184,20 @@ class S3:
             if fault is None:
                 raise
             raise fault from None
+
+
+def _check_answer(body: Body, etag: str, asked: int, begins: int) -> None:
+    """Raise Fault if an answer is of another object, or begins elsewhere: some proxies drop such headers."""
+    if etag and body.entry.etag != etag:
+        body.close()
+        raise Fault("it is another object now", "run again", "PreconditionFailed")
+    if asked != begins:
+        body.close()
+        raise Fault(
+            "the store answers with other bytes than it was asked for (Range)",
+            "ask the store itself, without a proxy between: check AWS_ENDPOINT_URL",
+            "range",
+        )
 
 
 async def _patiently(make: Callable[[], Awaitable[T]], check: Check) -> T:
