@@ -23,7 +23,7 @@ def products_of_sites(
         if (other := owners.setdefault(product.id, site)) != site:
             raise UsageError(
                 f"the sites {other!r} and {site!r} have the same product, {product.name!r}",
-                f"a site is a product of its own. {_choose(site, products)}",
+                f"a site is a product of its own; {_choose(site, products)}",
             )
     return found
 
