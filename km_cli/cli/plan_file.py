@@ -38,7 +38,7 @@ class PlanningObserver(ProgressObserver):
     """Shows the progress, and keeps in words which column of each input has which role."""
 
     def __init__(self, settings: Settings, *arguments: object, **more: object) -> None:
-        super().__init__(settings, *arguments, **more)  # type: ignore[arg-type]
+        super().__init__(settings, *arguments, **more)  # type: ignore[arg-type] - passed on as they are
         self._members = settings.members.personas if settings.members else ()
         self.columns: dict[str, str] = {}
 
@@ -155,7 +155,7 @@ def write_plan(path: Path, text: str) -> None:
     """
     path = Path(os.path.realpath(path))
     try:
-        file = tempfile.NamedTemporaryFile(prefix=f".{path.name}-", dir=path.parent, delete=False)  # noqa: SIM115
+        file = tempfile.NamedTemporaryFile(prefix=f".{path.name}-", dir=path.parent, delete=False)  # noqa: SIM115 - closed below
         try:
             with file:
                 file.write(text.encode())
