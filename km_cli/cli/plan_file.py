@@ -38,7 +38,7 @@ class PlanningObserver(ProgressObserver):
     """Shows the progress, and keeps in words which column of each input has which role."""
 
     def __init__(self, settings: Settings, *arguments: object, **more: object) -> None:
-        super().__init__(settings, *arguments, **more)  # type: ignore[arg-type] - passed on as they are
+        super().__init__(settings, *arguments, **more)  # type: ignore[arg-type]  # passed on as they are
         self._members = settings.members.personas if settings.members else ()
         self.columns: dict[str, str] = {}
 

@@ -27,7 +27,7 @@ from km_cli.ledger import Ledger
 from km_cli.run.backfill import Backfill, BackfillSummary
 from km_cli.run.observer import Observer
 from km_cli.run.pipeline import Pipeline
-from km_cli.run.rehearsal import Work, check_strictly, rehearse
+from km_cli.run.rehearsal import Rehearsed, Work, check_strictly, rehearse
 from km_cli.run.stopping import Stop
 
 
@@ -105,16 +105,13 @@ def _rehearse(
     written = None
     if out is not None and isinstance(observer, PlanningObserver) and error is None:
         written = out.write(found, observer.columns)
+    wrote = written.text if written else f"Only {asked.path} was written." if asked else ""
     if flags["as_json"]:
         more = {"plan": written._asdict()} if written else None
         report.print_json(tally, seconds, forecast=forecast, more=more)
         print_losses(tally)
-    elif quiet:
-        print_losses(tally)
-        report.print_rejects_to_come(tally)
-    elif error is None or tally.rows.read:
-        wrote = written.text if written else f"Only {asked.path} was written." if asked else ""
-        report.print_dry_run(settings, tally, observer, forecast, all_places=flags["verbose"], wrote=wrote)
+    else:
+        _print_report(context, settings, found, observer, wrote, quiet=quiet)
     if error is not None:
         raise error
     if asked and writer and not flags["quiet"]:
@@ -123,3 +120,22 @@ def _rehearse(
     if flags["strict"]:
         check_strictly(tally)
     return Exit.REJECTED if tally.rows.rejected else Exit.OK
+
+
+def _print_report(
+    context: click.Context,
+    settings: Settings,
+    found: Rehearsed,
+    observer: ProgressObserver,
+    wrote: str,
+    *,
+    quiet: bool,
+) -> None:
+    """Print what would be sent; if `quiet`, problems only. `wrote` says which file was written, if any."""
+    tally = found.tally
+    if quiet:
+        print_losses(tally)
+        report.print_rejects_to_come(tally)
+    elif found.ended is None or tally.rows.read:
+        all_places = context.params["verbose"]
+        report.print_dry_run(settings, tally, observer, found.forecast, all_places=all_places, wrote=wrote)
