@@ -98,7 +98,7 @@ def test_the_container_runs_as_nobody_special_and_keeps_its_state_in_a_volume() 
 def test_the_command_of_the_container_is_one(folder: Path) -> None:
     words = dict(re.findall(r"^(ENTRYPOINT|CMD) (.*)$", CONTAINER.read_text(encoding="utf-8"), re.MULTILINE))
     assert json.loads(words["ENTRYPOINT"]) == ["km-cli"]
-    command = [word.replace("/work", str(folder)) for word in json.loads(words["CMD"])]
+    command = [word.replace("/data", str(folder)) for word in json.loads(words["CMD"])]
     Command(folder)(*command).ended(0)
 
 
