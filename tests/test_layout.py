@@ -21,6 +21,7 @@ FOUNDATION = {
     "kissmetrics",
     "memory",
     "json_text",
+    "formulas",
     "toml_text",
     "install_hint",
 }
@@ -44,6 +45,7 @@ MAY_IMPORT = {
     "kissmetrics": set(),
     "memory": set(),
     "json_text": set(),
+    "formulas": set(),
     "toml_text": set(),
     "install_hint": set(),
     **dict.fromkeys(STAGES, FOUNDATION),

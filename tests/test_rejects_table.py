@@ -15,10 +15,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from km_cli.errors import LedgerFailed
+from km_cli.formulas import guarded, unguarded
 from km_cli.inputs import Item
 from km_cli.model import Origin, Reject, Row
 from km_cli.rejects import RejectsTable
-from km_cli.rejects.table import format_header, guarded, unguarded
+from km_cli.rejects.table import format_header
 from tests.support.command import Command
 from tests.support.drawing import examples
 from tests.support.logs import said

@@ -16,10 +16,11 @@ from km_cli.cli.context import environment_of
 from km_cli.cli.show_place import opened_to_look, place_of
 from km_cli.cli.terminal.overview import iso
 from km_cli.cli.terminal.progress import size_text
-from km_cli.cli.terminal.show import counted, put, say
+from km_cli.cli.terminal.show import counted, escaped, put, say
 from km_cli.config.files import expanded
 from km_cli.config.secret import read_secret
 from km_cli.errors import Exit, UsageError
+from km_cli.formulas import guarded
 from km_cli.ledger.durable import sync
 from km_cli.run.receipts import KnownReceipt, KnownReceipts
 
@@ -88,9 +89,14 @@ def _write_csv(file: IO[str], receipts: Iterable[dict[str, Any]], columns: list[
     writer.writerow(columns)
     calls = 0
     for receipt in receipts:
-        writer.writerow([receipt[name] for name in columns])
+        writer.writerow([_cell(receipt[name]) for name in columns])
         calls += 1
     return calls
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a cell: names come from logs, and neither spreadsheet nor terminal may obey them."""
+    return guarded(escaped(value)) if isinstance(value, str) else value
 
 
 @contextmanager

@@ -186,6 +186,11 @@ def connection_refused(route: Route) -> Answer:
     return Answer(AnswerKind.UNREACHED, f"{route.next_hop} refuses connections")
 
 
+def without_tls(route: Route, why: str) -> Answer:
+    """Classify a host with which no encrypted connection can be agreed on: no call was sent."""
+    return Answer(AnswerKind.UNREACHED, f"no TLS connection to {route.next_hop} ({why})")
+
+
 def timed_out(route: Route) -> Answer:
     """Classify an attempt without an answer in time."""
     through = f" through {route.next_hop}" if route.proxy else ""
@@ -223,14 +228,15 @@ def _connection_error(causes: list[BaseException], route: Route) -> Answer:
         return connection_refused(route)
     if _has(causes, requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
         return timed_out(route)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError) and cause.reason and not isinstance(cause, ssl.SSLEOFError):
+            return without_tls(route, cause.reason.replace("_", " ").lower())
     return broken(route, _kind(causes))
 
 
 def _kind(causes: list[BaseException]) -> str:
     """Return why a connection broke, in the system's words or our own."""
     for cause in causes:
-        if isinstance(cause, ssl.SSLError) and cause.reason:
-            return f"TLS: {cause.reason.replace('_', ' ').lower()}"
         if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno:
             return os.strerror(cause.errno)
     return type(causes[-1]).__name__

@@ -243,6 +243,8 @@ class CurlTransfers:
             return answers.timed_out(route)
         if code == pycurl.E_PEER_FAILED_VERIFICATION:
             return answers.untrusted(route.host, "libcurl does not verify it")
+        if code == pycurl.E_SSL_CONNECT_ERROR and not system:
+            return answers.without_tls(route, f"libcurl's error {code}")
         if code in (pycurl.E_URL_MALFORMAT, pycurl.E_UNSUPPORTED_PROTOCOL) and route.proxy:
             return answers.unusable_proxy(route)
         return answers.broken(route, os.strerror(system) if system else f"libcurl's error {code}")

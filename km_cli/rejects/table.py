@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from km_cli.errors import InputError
+from km_cli.formulas import guarded, unguarded
 from km_cli.inputs.base import BOM, LONGEST_RECORD
 from km_cli.inputs.delimited_header import DELIMITERS
 from km_cli.inputs.formats import format_with
@@ -25,14 +26,6 @@ REASON, LINE, MARK = "reason", "line", "km_cli_reject"
 
 _BEGINNING = BOM + f"{REASON},{LINE},".encode()
 """How each table begins that km-cli writes."""
-
-_FORMULA = re.compile(r"'*[=+\-@\t]")
-"""The beginning of a cell that a spreadsheet would take for a formula, or of one that is guarded already.
-
-The quotation marks count, so that taking one off gives back any value.
-"""
-
-_GUARDED = re.compile(r"'+[=+\-@\t]")
 
 _BLANKS = re.compile(rb"^(?:\s|" + BOM + rb")+")
 
@@ -52,16 +45,6 @@ class Header(NamedTuple):
     def is_as_written(self) -> bool:
         """Whether delimiter and order are those that km-cli writes, so that lines can be added."""
         return self.delimiter == "," and self.places == (0, 1, len(self.columns) + 2)
-
-
-def guarded(value: str) -> str:
-    """Return a value as a cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if _FORMULA.match(value) else value
-
-
-def unguarded(cell: str) -> str:
-    """Return the value of a cell: `guarded` undone, whatever the value."""
-    return cell[1:] if _GUARDED.match(cell) else cell
 
 
 def format_header(columns: Sequence[str]) -> bytes:
