@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 import ssl
 import stat
 from io import StringIO
@@ -17,8 +16,7 @@ from tests.support.logs import written
 from tests.support.tls import Authority, Door
 from tests.support.tracker import Tracker
 
-HERE = Path(__file__).parent
-PAGE = HERE.parent / "km_cli" / "README.md"
+PAGE = Path(__file__).parents[1] / "km_cli" / "README.md"
 
 ROW = "ada,Acme,In,1704067200,1\n"
 HOSTILE = "\x1b]0;owned\x07\x1b[31m\u202e\x9b2J"
@@ -181,12 +179,9 @@ def test_no_cell_of_the_receipts_is_a_formula(km: Command, tmp_path: Path) -> No
 # The threat model
 
 
-def test_every_threat_has_a_test_that_is_there() -> None:
+def test_every_threat_names_a_test() -> None:
+    """That the tests are there is checked with all that pages name (`test_pages.py`)."""
     section = PAGE.read_text(encoding="utf-8").partition("\n## Threats\n")[2].partition("\n## ")[0]
     threats = [line for line in section.splitlines() if line.startswith("| ")][1:]
     assert len(threats) >= 20
-    for line in threats:
-        named = re.findall(r"`(test_\w+\.py)(?:::(\w+))?`", line.rsplit("|", 2)[1])
-        assert named, line
-        for name, test in named:
-            assert f"def {test}" in (HERE / name).read_text(encoding="utf-8"), f"{name}::{test}"
+    assert [line for line in threats if "`tests/test_" not in line.rsplit("|", 2)[1]] == []
