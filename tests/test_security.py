@@ -142,7 +142,7 @@ def test_a_link_at_the_place_of_a_new_file_is_not_followed(
         ("dry-run", "LOG", "--as", "js"),
         ("dry-run", "LOG", "--as", "curl"),
         ("dry-run", "LOG", "--as", "jsonl"),
-        ("init", "LOG", "--config", "HOME/new.toml"),
+        ("init", "LOG", "--output", "HOME/new.toml"),
         ("config", "show", "--config", "LOG"),
         (f"dry-{HOSTILE}",),
         ("import", f"absent{HOSTILE}.csv"),
