@@ -44,7 +44,7 @@ def _run(case: str, folder: Path) -> Failure | None:
         (corpus / f"{number:06}").write_bytes(data)
     words = [
         sys.executable, "-m", "tests.proof.fuzzing", target, f"-runs={_INPUTS}", f"-seed={word}",
-        "-max_len=4000",        f"-timeout={_SECONDS}", f"-artifact_prefix={crashes}/", "-print_final_stats=0", str(corpus),
+        "-max_len=4000", f"-timeout={_SECONDS}", f"-artifact_prefix={crashes}/", str(corpus),
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(_ROOT), "TMPDIR": str(folder)}
     done = subprocess.run(words, capture_output=True, text=True, cwd=_ROOT, env=environment, check=False)
