@@ -1,0 +1,318 @@
+"""A simulated year: files that grow, rotate and are exported anew, a destination with faults, and kills.
+
+A case is a seed: hypothesis draws what happens in some weeks, twenty times over, and holds it against a
+dictionary of the calls that are owed. When it fails, it prints the shortest course of events that fails.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+from urllib.parse import parse_qsl
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from tests.proof.base import Failure, Proof
+from tests.proof.simulation import CALM, Mood, Simulation
+
+BEGIN = 1_800_000_000.0
+HOUR, DAY = 3_600.0, 86_400.0
+_TO = "https://tracker.example"
+_KM_TOML = """\
+[[backfill]]
+name = "app"
+files = ["logs/*"]
+
+[[backfill]]
+name = "exports"
+files = ["exports/*.csv"]
+overlap = "repeats"
+optional = true
+"""
+_COLUMNS = ("user", "account", "event", "timestamp", "plan", "n")
+_LEDGER, _BYTES_A_CALL = 600_000, 600
+"""The size of a ledger is at most the first, and the second for each call."""
+
+Owed = tuple[str, int, str]
+"""Who, when, and the number of the row."""
+
+
+class Year(RuleBasedStateMachine):
+    """What can happen on the machine where km-cli runs every day."""
+
+    days = 0
+    """How many days all machines have seen, for the table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(mkdtemp(prefix="year-"))
+        for name in ("logs", "exports", "corrected", "state"):
+            (self.folder / name).mkdir()
+        (self.folder / "km.toml").write_text(_KM_TOML)
+        self.world = Simulation(self.folder, 0, BEGIN)
+        self.owed: dict[Owed, bytes | None] = {}
+        self.rows: list[dict[str, object]] = []
+        self.settled = 0
+        """The rows before this one have been sent, by a run that ended well."""
+        self.bad: set[int] = set()
+        self.corrections: list[Path] = []
+        self.rest = b""
+        self.exports = 0
+        self.is_calm = True
+        self.copies = 0
+        self._append(self._line())
+
+    # What an application does to its logs
+
+    @rule(count=st.integers(1, 6), cut=st.integers(0, 20), spoilt=st.integers(0, 9))
+    def log(self, count: int, cut: int, spoilt: int) -> None:
+        """It writes rows, the last line not always to its end. Now and then the time of a row is missing."""
+        lines = b"".join(self._line(is_bad=at == spoilt) for at in range(count))
+        data = self.rest + lines
+        at = max(0, len(data) - cut)
+        self.rest = data[at:]
+        self._append(data[:at])
+
+    @rule()
+    def rotate(self) -> None:
+        """As logrotate does: log → log.1 → log.2.gz → gone."""
+        log, first, second = (self._log(name) for name in ("app.jsonl", "app.jsonl.1", "app.jsonl.2.gz"))
+        if not log.exists() or (first.exists() and not self._is_settled):
+            return  # What no run has read may not go.
+        if first.exists():
+            second.write_bytes(gzip.compress(first.read_bytes(), mtime=0))
+            self._touch(second)
+        self._append(self._finished())
+        log.rename(first)
+
+    @precondition(lambda self: self._log("app.jsonl").exists())
+    @rule()
+    def copy_and_truncate(self) -> None:
+        """The other way of logrotate."""
+        log = self._log("app.jsonl")
+        self._append(self._finished())
+        self.copies += 1
+        shutil.copy2(log, self._log(f"copy-{self.copies}.jsonl"))
+        os.truncate(log, 0)
+        self._touch(log)
+
+    @rule(count=st.integers(1, 4), late=st.floats(0, 40 * DAY))
+    def deliver_late(self, count: int, late: float) -> None:
+        """Another machine's rows arrive in a file of their own, days after they were written."""
+        lines = b"".join(self._line(moment=self.world.now() - late) for _ in range(count))
+        path = self._log(f"late-{len(self.rows)}.jsonl")
+        path.write_bytes(lines)
+        self._touch(path)
+
+    @precondition(lambda self: self._exportable())
+    @rule(data=st.data(), drifts=st.booleans())
+    def export(self, data: st.DataObject, drifts: bool) -> None:
+        """Rows that were sent come again, as CSV; in some of them a value has changed since."""
+        numbers = data.draw(st.lists(st.sampled_from(self._exportable()), min_size=1, max_size=8, unique=True))
+        self.exports += 1
+        path = self.folder / "exports" / f"{self.exports}.csv"
+        lines = [",".join(_COLUMNS)]
+        for at, number in enumerate(sorted(numbers)):
+            row = dict(self.rows[number])
+            if drifts and at % 2:
+                row["plan"] = f"drifted {self.exports}"
+            lines.append(",".join(str(row[column]) for column in _COLUMNS))
+        path.write_text("\n".join(lines) + "\n")
+        self._touch(path)
+
+    # What becomes of the destination
+
+    @rule(hours=st.floats(0, 30))
+    def fail_for_hours(self, hours: float) -> None:
+        """It is away."""
+        self.world.destination.mood = Mood(away_until=self.world.now() + hours * HOUR)
+
+    @rule(
+        lost=st.sampled_from((0.0, 0.1, 0.5)),
+        broken=st.sampled_from((0.0, 0.2, 0.6)),
+        throttled=st.sampled_from((0.0, 0.1)),
+        page=st.sampled_from((0.0, 0.1, 0.9)),
+    )
+    def misbehave(self, lost: float, broken: float, throttled: float, page: float) -> None:
+        """Its answers get lost, connections break, it throttles, something else answers."""
+        self.world.destination.mood = Mood(lost=lost, broken=broken, throttled=throttled, page=page)
+
+    @rule()
+    def recover(self) -> None:
+        """It is as it should be."""
+        self.world.destination.mood = CALM
+
+    # What people and cron do
+
+    @rule(
+        hours=st.one_of(st.sampled_from((0.0, 0.001, 0.01)), st.floats(0.1, 48)),
+        kill=st.one_of(st.none(), st.integers(1, 60)),
+    )
+    def backfill(self, hours: float, kill: int | None) -> None:
+        """Cron runs a backfill, which may be killed."""
+        self._day(hours)
+        self._run(("backfill", "--config", self.folder / "km.toml", "--to", _TO, "--batch-size", "3"), kill)
+
+    @rule(kill=st.one_of(st.none(), st.integers(1, 30)))
+    def retry(self, kill: int | None) -> None:
+        """A person sends what is pending."""
+        if (self.world.state / "km-cli" / "ledger.db").exists():
+            self._run(("retry", "--to", _TO, "--config", self.folder / "km.toml"), kill)
+
+    @rule(kill=st.one_of(st.none(), st.integers(1, 30)))
+    def correct(self, kill: int | None) -> None:
+        """A person corrects the rejects, and imports them."""
+        lines = list(self._corrected())
+        if lines:
+            path = self.folder / "corrected" / f"{len(self.corrections)}.jsonl"
+            path.write_text("".join(lines))
+            self.corrections.append(path)
+        for path in self.corrections[-2:]:
+            self._run(("import", path, "--to", _TO, "--config", self.folder / "km.toml"), kill)
+
+    def teardown(self) -> None:
+        """In the end all is well for long enough, and everything that is owed has arrived."""
+        try:
+            self._end_well()
+        finally:
+            shutil.rmtree(self.folder)
+
+    # The model
+
+    def _end_well(self) -> None:
+        self.world.destination.mood = CALM
+        if self.rest:
+            self._append(self._finished())
+        for _ in range(2):
+            self.backfill(hours=30, kill=None)
+            self.correct(kill=None)
+        for path in self.corrections:
+            self._run(("import", path, "--to", _TO, "--config", self.folder / "km.toml"), None)
+        missing = [key for key, payload in self.owed.items() if payload is None]
+        assert not missing, f"lost: {missing}"
+        calls = len(self.owed)
+        ledger = (self.world.state / "km-cli" / "ledger.db").stat().st_size
+        assert ledger < _LEDGER + _BYTES_A_CALL * calls, f"the ledger has {ledger:,} bytes for {calls} calls"
+
+    def _run(self, words: tuple[str | Path, ...], kill: int | None) -> None:
+        destination = self.world.destination
+        before, opened = len(destination.calls), len(os.listdir("/proc/self/fd"))
+        was_calm = destination.mood.is_calm
+        code = self.world.run(words, kill or 10**9)
+        assert len(os.listdir("/proc/self/fd")) == opened, "files stay open"
+        self._judge(destination.calls[before:], is_calm=self.is_calm and was_calm)
+        self.is_calm = was_calm and code is not None
+        if code in (0, 65) and words[0] == "backfill":
+            self.settled = len(self.rows)
+        if code is None and len(destination.calls) < before:
+            raise AssertionError("the simulation forgot calls of an earlier run")
+
+    def _judge(self, calls: Iterable[bytes], *, is_calm: bool) -> None:
+        """Compare calls that arrived with those that are owed."""
+        for payload in calls:
+            path, _, query = payload.decode().partition("?")
+            call = dict(parse_qsl(query, keep_blank_values=True))
+            key = (call["_p"], int(call["_t"]), call["n"])
+            assert path == "/e", payload
+            assert key in self.owed, f"nobody owes {payload!r}"
+            known = self.owed[key]
+            assert known in (None, payload), f"twice, with other bytes: {known!r}, {payload!r}"
+            assert known is None or not is_calm, f"twice, though nothing went wrong: {payload!r}"
+            self.owed[key] = payload
+
+    @property
+    def _is_settled(self) -> bool:
+        return self.settled == len(self.rows)
+
+    def _line(self, *, is_bad: bool = False, moment: float | None = None) -> bytes:
+        """Return a new row, and note what it is owed. No two rows are of one second."""
+        number = len(self.rows)
+        second = int(moment or self.world.now()) - 100_000 + number
+        row: dict[str, object] = {
+            "user": f"u{number % 5}", "account": f"a{number % 3}", "event": "Did",
+            "timestamp": second, "plan": "pro", "n": number,
+        }  # fmt: skip
+        self.rows.append(row)
+        if is_bad:
+            self.bad.add(number)
+            return json.dumps({**row, "timestamp": "never"}).encode() + b"\n"
+        self._owe(number)
+        return json.dumps(row).encode() + b"\n"
+
+    def _owe(self, number: int) -> None:
+        row = self.rows[number]
+        for who in (row["user"], row["account"]):
+            self.owed.setdefault((str(who), int(str(row["timestamp"])), str(number)), None)
+
+    def _corrected(self) -> Iterator[str]:
+        """Yield the rejects that nobody has corrected yet, with the time that was missing."""
+        for path in sorted((self.world.state / "km-cli").glob("rejects-*")):
+            for line in path.read_text().splitlines():
+                reject = json.loads(line)
+                number = json.loads(reject["raw"])["n"]
+                if number in self.bad:
+                    self.bad.remove(number)
+                    self._owe(number)
+                    yield json.dumps({**reject, "raw": json.dumps(self.rows[number])}) + "\n"
+
+    def _exportable(self) -> list[int]:
+        return [n for n in range(self.settled) if n not in self.bad and self._has_arrived(n)]
+
+    def _has_arrived(self, number: int) -> bool:
+        row = self.rows[number]
+        return self.owed.get((str(row["user"]), int(str(row["timestamp"])), str(number))) is not None
+
+    def _finished(self) -> bytes:
+        rest, self.rest = self.rest, b""
+        return rest
+
+    def _append(self, data: bytes) -> None:
+        path = self._log("app.jsonl")
+        with path.open("ab") as file:
+            file.write(data)
+        self._touch(path)
+
+    def _touch(self, path: Path) -> None:
+        os.utime(path, (self.world.now(), self.world.now()))
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / name
+
+    def _day(self, hours: float) -> None:
+        """Let time pass. A line that is begun does not stay so for longer than a minute."""
+        if self.rest and hours > 0.01:
+            self._append(self._finished())
+        Year.days += 1
+        self.world.move_to(self.world.now() + hours * HOUR)
+
+
+def _cases(first: int) -> Iterator[str]:
+    number = first
+    while True:
+        yield str(number)
+        number += 1
+
+
+def _run(case: str, _folder: Path) -> Failure | None:
+    asked = settings(
+        max_examples=20,
+        stateful_step_count=40,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+    )
+    run_state_machine_as_test(seed(int(case))(Year), settings=asked)
+    return None
+
+
+PROOF = Proof("year", "weeks of cron with faults, kills, rotations and exports", _cases, _run, 1)
