@@ -244,6 +244,17 @@ def test_too_few_files_stop_the_run_and_nothing_is_lost(
     assert len({hit.wire for hit in tracker.hits}) == 200
 
 
+def test_too_few_files_for_the_ledger_are_no_reason_to_restore_it(importer: Command, log: Path) -> None:
+    importer("import", log, "--limit", "1").ended(0)
+    limit = (resource.RLIMIT_NOFILE, (6, 6))
+    process = importer.start("import", log, preexec_fn=lambda: resource.setrlimit(*limit))
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 73
+    assert "ledger.db cannot be used: unable to open database file\n  next: raise the limit of open files" in err
+    assert "restore" not in err
+    importer("import", log).ended(0)
+
+
 def test_too_few_threads_stop_the_run_and_nothing_is_lost(
     importer: Command, tracker: Tracker, log: Path
 ) -> None:
