@@ -159,9 +159,9 @@ def test_a_ledger_for_which_there_is_no_room_is_not_made(
     """All writes into the new file fail, or all but the first ones: the next run makes it anew."""
     made = importer.state / "ledger.db.new"
     fault = ("-e", "trace=pwrite64", "-e", f"inject=pwrite64:error=ENOSPC:when={first}+")
+    words = (*importer.program, "import", logs / "good.csv", "--to", tracker.url)
     done = subprocess.run(
-        ["strace", "-f", "-o", logs / "strace", "-P", made, *fault, *importer.program]
-        + ["import", logs / "good.csv", "--to", tracker.url],
+        ["strace", "-f", "-o", logs / "strace", "-P", made, *fault, *words],
         env=importer.surroundings(),
         capture_output=True,
         text=True,

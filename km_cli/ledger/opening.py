@@ -28,8 +28,8 @@ _NO_ROOM = "make room or repair the disk, then run again"
 _HINTS = {
     sqlite3.SQLITE_FULL: _NO_ROOM,
     sqlite3.SQLITE_IOERR: _NO_ROOM,
-    sqlite3.SQLITE_CANTOPEN: "raise the limit of open files (ulimit -n) if it is low, and let this user write to "
-    "the ledger's folder; then run again",
+    sqlite3.SQLITE_CANTOPEN: "raise the limit of open files (ulimit -n) if it is low, and let this user "
+    "write to the ledger's folder; then run again",
 }
 """Errors of SQLite that say nothing about the ledger itself: it need not be restored."""
 
@@ -88,7 +88,8 @@ def _make_tables(database: sqlite3.Connection) -> None:
 def _create(path: Path) -> None:
     """Create a ledger. It gets its name when it is whole: an empty file of that name means a lost ledger.
 
-    It has no write-ahead log yet: that would be moved into the file by `close()`, which hides a full disk.
+    Its write-ahead log is begun last, and stays empty: `close()` moves it into the file, and
+    hides a full disk.
     """
     part = path.with_name(path.name + ".new")
     try:
@@ -98,6 +99,7 @@ def _create(path: Path) -> None:
             database.execute("BEGIN IMMEDIATE")
             _make_tables(database)
             database.execute("COMMIT")
+            database.execute("PRAGMA journal_mode = WAL")
         put_in_place(part, path)
     except (OSError, sqlite3.Error) as error:
         with suppress(OSError):
