@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from km_cli.durable import make_folder, sync
 from km_cli.errors import LedgerFailed, UsageError
 from km_cli.model import Origin, Reject
 from km_cli.rejects.line import BEGINNING, format_reject
@@ -97,12 +98,10 @@ class RejectsFile:
 
     def _open(self) -> int:
         """Make the file, readable by its owner alone."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.path.parent)
         file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if not os.lseek(file, 0, os.SEEK_END):
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
+            sync(self.path.parent)
         return file
 
     def _mend(self, file: int) -> None:
