@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -18,6 +19,7 @@ from km_cli.errors import LedgerError
 from km_cli.ledger import Ledger
 from km_cli.ledger.pauses import Pause
 from km_cli.rejects.file import RejectsFile
+from tests.support.command import Command
 
 CLOSED = b"closed"
 
@@ -119,3 +121,53 @@ def test_a_new_folder_for_rejects_is_synced_into_its_parents(
     file.close()
     assert [path for path, _ in seen] == [tmp_path, tmp_path / "new", rejects.parent, rejects]
     assert seen[2] == (rejects.parent, True)
+
+
+@pytest.mark.parametrize("content", [bytes(512), b"?" * 512])
+def test_a_torn_first_page_is_taken_from_the_log(ledger: Path, tmp_path: Path, content: bytes) -> None:
+    """The power failed while the log was moved into the ledger's file. The log still has all of it."""
+    opened, torn = Ledger.open(ledger), tmp_path / "torn"
+    opened.pause("t", Pause(1.0, 0, "it is asked for"))
+    opened._database.execute("PRAGMA user_version = 0")  # It stands in the first page.
+    shutil.copytree(tmp_path, torn)
+    opened.close()
+    with (torn / "ledger.db").open("r+b") as file:
+        file.write(content)
+    Ledger.overlay(torn / "ledger.db").close()
+    again = Ledger.open(torn / "ledger.db")
+    assert again.pauses.by_tracker("t") is not None
+    again.close()
+    assert (torn / "ledger.db").read_bytes().startswith(b"SQLite format 3\0")
+
+
+def test_a_torn_first_page_without_a_log_is_damage(ledger: Path) -> None:
+    with ledger.open("r+b") as file:
+        file.write(bytes(512))
+    ledger.with_name("ledger.db-wal").write_bytes(b"no log of SQLite")
+    with pytest.raises(LedgerError, match="it is not an SQLite file"):
+        Ledger.open(ledger)
+
+
+@pytest.mark.parametrize("name", ["rejects.jsonl", "rejects.csv"])
+def test_a_rejects_file_of_zeros_is_begun_anew(km: Command, tmp_path: Path, name: str) -> None:
+    """After a power failure a file may have its size and not its content."""
+    log, rejects = tmp_path / "log.csv", tmp_path / name
+    log.write_text("timestamp,user,account,event\n2024-01-01T00:00:00Z,,,In\n", encoding="utf-8")
+    words = ("import", log, "--to", f"local:{tmp_path}/local.db", "--rejects", rejects)
+    km(*words).ended(65)
+    size = len(rejects.read_bytes())
+    rejects.write_bytes(bytes(300))
+    (tmp_path / "local.db").unlink()
+    km(*words).ended(65)
+    assert b"\0" not in rejects.read_bytes()
+    assert len(rejects.read_bytes()) == size
+
+
+def test_a_file_that_begins_with_zeros_is_not_taken_for_rejects(km: Command, tmp_path: Path) -> None:
+    log, rejects = tmp_path / "log.csv", tmp_path / "rejects.jsonl"
+    log.write_text("timestamp,user,account,event\n2024-01-01T00:00:00Z,,,In\n", encoding="utf-8")
+    for content in (bytes(300) + b"x", bytes(1 << 20)):
+        rejects.write_bytes(content)
+        words = ("import", log, "--to", f"local:{tmp_path}/local.db", "--rejects", rejects)
+        assert "does not hold rejects" in km(*words).ended(2).err
+        assert rejects.read_bytes() == content

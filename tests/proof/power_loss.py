@@ -25,6 +25,7 @@ from tests.proof.power.recording import Place, Recording, kept_in, listening, re
 from tests.proof.power.resuming import wrong_after
 from tests.proof.power.scenes import BY_NAME, SCENES, write_logs
 from tests.proof.power.trace import Arrived, Named, Synced, Trace
+from tests.proof.running import replay
 from tests.support.tracker import Tracker
 
 _AGAIN = "-again"
@@ -56,9 +57,9 @@ def run(case: str, folder: Path) -> Failure | None:
     wrong = wrong_after(BY_NAME[recording.scene], recording, state, tracker)
     if not wrong:
         return None
-    path = file[0] if file else _keep(name, group)
+    again = replay("power_loss", f"{name} {number} {file[0] if file else _keep(name, group)}")
     heads = f"{model.value} disk, power lost before step {step:,} of {len(recording.trace.steps):,}"
-    return Failure("\n".join([heads, *wrong, f"the recording is kept: this case is {name} {number} {path}"]))
+    return Failure("\n".join([heads, *wrong, f"with the recording: {again}"]))
 
 
 def choose_step(trace: Trace, draw: random.Random) -> int:
