@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -148,3 +149,27 @@ def test_a_log_that_has_no_room_is_mentioned_and_stops_nothing(
         f"km-cli: --log {tmp_path / 'km.log'}: No space left on device",
         "  next: the run continues; make room, or use another file",
     ]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("first", [1, 2, 3, 9])
+def test_a_ledger_for_which_there_is_no_room_is_not_made(
+    importer: Command, tracker: Tracker, logs: Path, first: int
+) -> None:
+    """All writes into the new file fail, or all but the first ones: the next run makes it anew."""
+    made = importer.state / "ledger.db.new"
+    fault = ("-e", "trace=pwrite64", "-e", f"inject=pwrite64:error=ENOSPC:when={first}+")
+    words = (*importer.program, "import", logs / "good.csv", "--to", tracker.url)
+    done = subprocess.run(
+        ["strace", "-f", "-o", logs / "strace", "-P", made, *fault, *words],
+        env=importer.surroundings(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 73, done.stderr
+    assert "ledger.db cannot be created: database or disk is full" in done.stderr
+    assert not tracker.seen
+    importer("import", logs / "good.csv").ended(0)
+    assert len(tracker.seen) == 2

@@ -98,7 +98,7 @@ def test_a_kind_that_cannot_run_says_why(
 
 # A short stride of each kind, in parts, so that several workers share them
 
-PARTS = 4
+PARTS = 2
 
 
 @pytest.mark.slow

@@ -6,9 +6,12 @@ import json
 import resource
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Timer
 
@@ -242,6 +245,43 @@ def test_too_few_files_stop_the_run_and_nothing_is_lost(
     assert "next: lower --concurrency or raise the limit (ulimit -n)" in result.err
     importer("import", log).ended(0)
     assert len({hit.wire for hit in tracker.hits}) == 200
+
+
+def test_too_few_files_for_the_ledger_are_no_reason_to_restore_it(importer: Command, log: Path) -> None:
+    importer("import", log, "--limit", "1").ended(0)
+    limit = (resource.RLIMIT_NOFILE, (6, 6))
+    process = importer.start("import", log, preexec_fn=partial(resource.setrlimit, *limit))
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 73
+    assert (
+        "ledger.db cannot be used: unable to open database file\n  next: raise the limit of open files" in err
+    )
+    assert "restore" not in err
+    importer("import", log).ended(0)
+
+
+@pytest.mark.parametrize("call", ["hold(NAME)", "search(PATTERN, EVER)"])
+def test_too_few_files_for_an_input_are_no_reason_to_correct_it(log: Path, call: str) -> None:
+    """All modules are there before the limit is."""
+    program = f"""
+import os, resource
+from zoneinfo import ZoneInfo
+from km_cli.errors import Exhausted
+from km_cli.inputs.storage.base import Window
+from km_cli.inputs.storage.local import Local
+EVER = Window(None, None, ZoneInfo("UTC"))
+NAME, PATTERN = {str(log)!r}, {str(log.parent / "*.csv")!r}
+free = os.open("/", os.O_RDONLY)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free, free))
+try:
+    print(Local().{call})
+except Exhausted as error:
+    print(error, error.hint, error.exit)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "cannot be opened: Too many open files raise the limit of open files" in ran.stdout
+    assert ran.stdout.endswith(" 74\n")
 
 
 def test_too_few_threads_stop_the_run_and_nothing_is_lost(

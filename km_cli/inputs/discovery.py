@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from km_cli.inputs.globs import hint
+from km_cli.inputs.limits import check_limit
 from km_cli.inputs.messages import path_text
 from km_cli.inputs.partitions import Date, Step, as_glob, is_data, is_wanted, parse_pattern
 from km_cli.inputs.storage.address import is_address
@@ -206,6 +207,7 @@ class _Search:
         try:
             yield
         except OSError as error:
+            check_limit(path_text(path), error)
             if error.errno not in _ABSENT:
                 self._unreadable[path] = error.strerror or str(error)
 

@@ -24,7 +24,14 @@ PRAGMA cache_size = -32768;
 PRAGMA temp_store = FILE;
 """
 
-_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+_NO_ROOM = "make room or repair the disk, then run again"
+_HINTS = {
+    sqlite3.SQLITE_FULL: _NO_ROOM,
+    sqlite3.SQLITE_IOERR: _NO_ROOM,
+    sqlite3.SQLITE_CANTOPEN: "raise the limit of open files (ulimit -n) if it is low, and let this user "
+    "write to the ledger's folder; then run again",
+}
+"""Errors of SQLite that say nothing about the ledger itself: it need not be restored."""
 
 
 def open_ledger(path: Path, lock: Lock) -> Database:
@@ -94,16 +101,20 @@ def _make_tables(database: sqlite3.Connection) -> None:
 
 
 def _create(path: Path) -> None:
-    """Create a ledger. It gets its name when it is whole: an empty file of that name means a lost ledger."""
+    """Create a ledger. It gets its name when it is whole: an empty file of that name means a lost ledger.
+
+    Its write-ahead log is begun last, and stays empty: `close()` moves it into the file, and
+    hides a full disk.
+    """
     part = path.with_name(path.name + ".new")
     try:
         remove_database(part)
         os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         with closing(_connect(part)) as database:
-            database.execute("PRAGMA journal_mode = WAL")
             database.execute("BEGIN IMMEDIATE")
             _make_tables(database)
             database.execute("COMMIT")
+            database.execute("PRAGMA journal_mode = WAL")
         put_in_place(part, path)
     except (OSError, sqlite3.Error) as error:
         with suppress(OSError):
@@ -206,7 +217,7 @@ def _refusing(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        hint = "make room or repair the disk, then run again" if code_of(error) in _NO_ROOM else KEPT
+        hint = _HINTS.get(code_of(error), KEPT)
         raise LedgerError(f"the ledger {path} cannot be used: {error}", hint) from None
     except SPOILED as error:
         # Decoding an old format failed. The error's text is left out, as it may quote bytes that are no text.

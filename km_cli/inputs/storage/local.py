@@ -13,6 +13,7 @@ from km_cli.errors import UsageError
 from km_cli.inputs.base import Check, no_check
 from km_cli.inputs.discovery import search
 from km_cli.inputs.globs import matches
+from km_cli.inputs.limits import check_limit
 from km_cli.inputs.messages import path_text
 from km_cli.inputs.misnamed import absent, folder_named
 from km_cli.inputs.storage.base import Content, Found, Matches, Stamp, Window, rewritten
@@ -131,5 +132,6 @@ class Local:
 
 
 def unopened(name: str, error: OSError) -> UsageError:
-    """Return the error about a file that cannot be opened."""
+    """Return the error about a file that cannot be opened. Raises Exhausted if too many files are open."""
+    check_limit(name, error)
     return UsageError(f"{name}: cannot be opened: {error.strerror}", "check its permissions")

@@ -1,0 +1,148 @@
+"""Every system call by which a run changes anything: it is killed before it and after it, and it fails once.
+
+A case is `SCENE killed-before CALL NUMBER`, `SCENE killed-after CALL NUMBER` or `SCENE ERROR CALL NUMBER`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import re
+import shutil
+import signal
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from itertools import zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.proof.base import Failure, Proof
+from tests.proof.scenes import SCENES, Scene, Stage, after_all, played, scenes, undisturbed
+from tests.proof.strace import Ended, counted, failing, killed_after, killed_before, survey
+from tests.support.command import KEY
+
+_SYNC = ("EIO", "ENOSPC")
+_NAME = ("EIO", "ENOSPC")
+_SEND = ("EIO", "EINTR", "EAGAIN", "ECONNRESET")
+ERRORS: dict[str, tuple[str, ...]] = {
+    "write": ("ENOSPC", "EIO", "EINTR"),
+    "pwrite64": ("ENOSPC", "EIO", "EINTR"),
+    **dict.fromkeys(("fsync", "fdatasync", "sync_file_range"), _SYNC),
+    "ftruncate": ("EIO", "ENOSPC", "EINTR"),
+    **dict.fromkeys(("rename", "renameat", "renameat2", "unlink", "unlinkat"), _NAME),
+    **dict.fromkeys(("sendto", "sendmsg"), _SEND),
+    "openat": ("EMFILE", "EINTR"),
+    "socket": ("EMFILE",),
+    "accept4": ("EMFILE", "EINTR"),
+}
+"""The calls that are disturbed, and the errors with which each fails."""
+
+WORDS = {
+    "EIO": ("disk I/O error",),
+    "ENOSPC": ("database or disk is full", "disk I/O error"),
+    "EMFILE": ("too many files are open", "unable to open database file"),
+}
+"""Other words for an error. SQLite tells a full disk from a broken one when it writes, not when it syncs."""
+
+SURVIVED = frozenset({"EINTR", "EAGAIN"})
+"""Errors that are no errors: the call has to be made again."""
+
+ONLY_FAIL = frozenset({"openat", "socket", "accept4"})
+"""Calls that change nothing: a kill there is the kill before the next write."""
+
+NETWORK = frozenset({"sendto", "sendmsg", "socket", "accept4"})
+
+
+@cache
+def places(scene: Scene) -> tuple[tuple[str, int], ...]:
+    """Return the calls of an undisturbed run, each by its name and its number among those of its thread.
+
+    Of the files that are opened, only those of the run count: Python opens its own modules.
+    """
+    with TemporaryDirectory() as folder, played(scene, Path(folder)) as stage:
+        lines = survey(_words(scene, stage), _variables(stage), tuple(ERRORS), Path(folder) / "strace")
+        found = counted(lines)
+    return tuple(
+        (call, number)
+        for (call, number), texts in found.items()
+        if call != "openat" or any(folder in text for text in texts)
+    )
+
+
+def cases(seed: int) -> Iterator[str]:
+    """Yield every case of every scene: one of each kind of call in turn, as nine of ten are `pwrite64`."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for scene in scenes():
+        for call, number in places(scene):
+            kills = () if call in ONLY_FAIL else ("killed-before", "killed-after")
+            found[call] += [f"{scene.name} {how} {call} {number}" for how in (*kills, *ERRORS[call])]
+    for some in found.values():
+        random.Random(seed).shuffle(some)
+    for turn in zip_longest(*found.values()):
+        yield from (case for case in turn if case)
+
+
+def run(case: str, folder: Path) -> Failure | None:
+    """Disturb a run as the case says; look at its end, and at that of the next ones."""
+    name, how, call, number = case.split()
+    scene = SCENES[name]
+    usual = undisturbed(scene).code
+    with played(scene, folder) as stage:
+        ended = _disturbed(scene, stage, how, call, int(number))
+        wrong = [*_wrong_end(ended, how, call, usual), *after_all(scene, stage)]
+    if not wrong:
+        return None
+    return Failure("\n".join((*wrong, f"the disturbed run ended with {ended.code}:", ended.out + ended.err)))
+
+
+def _disturbed(scene: Scene, stage: Stage, how: str, call: str, number: int) -> Ended:
+    words, variables, log = _words(scene, stage), _variables(stage), stage.folder / "strace"
+    if how == "killed-before":
+        return killed_before(words, variables, call, number, log)
+    if how == "killed-after":
+        return killed_after(words, variables, call, number, log)
+    return failing(words, variables, call, number, how, log)
+
+
+def _words(scene: Scene, stage: Stage) -> list[str]:
+    command = stage.command
+    return [*command.program, *scene.command_line(stage), "--to", command.to]
+
+
+def _variables(stage: Stage) -> dict[str, str]:
+    """No modules are written, which would be calls too: the run before has compiled them."""
+    return {**stage.command.surroundings(), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _wrong_end(ended: Ended, how: str, call: str, usual: int) -> list[str]:
+    """Return what is wrong with the end of the disturbed run itself."""
+    said = ended.out + ended.err
+    wrong = [f"it shows {word}" for word in ("Traceback", "Exception", KEY) if word in said]
+    if how.startswith("killed"):
+        fine = {usual, -signal.SIGKILL}
+    elif how in SURVIVED:
+        fine = {usual}
+    else:
+        fine = {usual, 69, 74, 75} if call in NETWORK else {usual, 73, 74}
+    if ended.code not in fine:
+        wrong.append(f"it ends with {ended.code}, and should with one of {sorted(fine)}")
+    if ended.code not in (usual, -signal.SIGKILL) and not _is_said(ended.err, how):
+        wrong.append(f"it does not say {how} and a next step")
+    return wrong
+
+
+def _is_said(err: str, error: str) -> bool:
+    """Tell whether a message names the error, in the words of the system or of SQLite, and a next step."""
+    reasons = (os.strerror(getattr(errno, error)), *WORDS.get(error, ()))
+    says = "|".join(map(re.escape, reasons))
+    return re.search(rf"^km-cli: .*({says}).*\n  next: .+", err, re.MULTILINE) is not None
+
+
+def missing() -> str:
+    """Return why it cannot run here."""
+    return "" if shutil.which("strace") else "needs strace"
+
+
+PROOF = Proof("syscalls", "every system call, killed at and failing", cases, run, short=50, missing=missing)
