@@ -19,9 +19,9 @@ from km_cli.cli.terminal.progress import size_text
 from km_cli.cli.terminal.show import counted, escaped, put, say
 from km_cli.config.files import expanded
 from km_cli.config.secret import read_secret
+from km_cli.durable import sync
 from km_cli.errors import Exit, UsageError
 from km_cli.formulas import guarded
-from km_cli.ledger.durable import sync
 from km_cli.run.receipts import KnownReceipt, KnownReceipts
 
 _STDOUT = "-"

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from zlib import crc32
 
+from km_cli.durable import sync
 from km_cli.errors import WriteError
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -33,7 +34,7 @@ class PartFile:
         try:
             part = cls(path, os.open(path, _FLAGS | os.O_EXCL, 0o600))
             part._lock()
-            _sync_folder(path)
+            sync(path.parent)
         except OSError as error:
             raise _failed(path, error) from None
         return part
@@ -101,7 +102,7 @@ class PartFile:
             if os.path.lexists(path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             os.rename(self._path, path)
-            _sync_folder(path)
+            sync(path.parent)
         except OSError as error:
             raise _failed(path, error) from None
 
@@ -138,14 +139,6 @@ def _crc_of(file: int, length: int) -> int:
     while at < length and (data := os.pread(file, min(_CHUNK, length - at), at)):
         crc, at = crc32(data, crc), at + len(data)
     return crc
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _failed(path: Path, error: OSError) -> WriteError:

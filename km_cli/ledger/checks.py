@@ -18,6 +18,7 @@ from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
 
 _ELSEWHERE = "give another place: --ledger PATH"
 _MAGIC = b"SQLite format 3\0"
+_LOG_MAGICS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 _HEADER = 100
 _ID_AT = 68  # where a file's application_id stands (https://www.sqlite.org/fileformat.html, 1.3)
 _BESIDE = ("-journal", "-wal", "-shm")
@@ -136,6 +137,7 @@ def _is_hot(journal: Path) -> bool:
 def check_header(path: Path) -> bool:
     """Tell whether the file's header marks it as a ledger. Format 2 has no mark, nor has a local store alone.
 
+    A header that a power failure has torn stands in the log, if the log was written; SQLite reads it there.
     Raises LedgerError if the header is another program's, or the file is not SQLite's.
     """
     try:
@@ -145,11 +147,22 @@ def check_header(path: Path) -> bool:
     except OSError as error:
         raise LedgerError(f"the ledger {path} cannot be read: {error.strerror}", _ELSEWHERE) from None
     if not header.startswith(_MAGIC) or len(header) < _HEADER:
+        if _has_log(path):
+            return False
         raise LedgerError(f"{path} is not a ledger, or it is damaged: it is not an SQLite file", KEPT)
     found = int.from_bytes(header[_ID_AT : _ID_AT + 4])
     if found not in (0, APPLICATION_ID):
         raise _of_another_program(path)
     return found == APPLICATION_ID
+
+
+def _has_log(path: Path) -> bool:
+    """Tell whether a log of SQLite is beside the file (https://www.sqlite.org/fileformat.html, 4.1)."""
+    try:
+        with path.with_name(path.name + "-wal").open("rb") as file:
+            return file.read(4) in _LOG_MAGICS
+    except OSError:
+        return False
 
 
 def _of_another_program(path: Path) -> LedgerError:

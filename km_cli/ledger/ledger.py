@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
+from km_cli.durable import make_folder
 from km_cli.errors import LedgerError, LedgerFailed
 from km_cli.ledger.bulk_parts import BulkPart, BulkPartTable
 from km_cli.ledger.checks import check_file, check_header, check_name
 from km_cli.ledger.counts import CountTable
 from km_cli.ledger.damage import Database, damaged, decoding, is_damage
-from km_cli.ledger.durable import make_folder
 from km_cli.ledger.expected import ExpectedTable
 from km_cli.ledger.files import FileTable
 from km_cli.ledger.forgetting import Claimed, Forgetting, Tables, count_claimed
@@ -81,7 +81,7 @@ class Ledger:
         lock = Lock(path)
         lock.acquire(wait)
         try:
-            return cls._over(path, open_ledger(path, lock.ending), ("main",), lock)
+            return cls._over(path, open_ledger(path, lock), ("main",), lock)
         except BaseException:
             lock.note_refused()
             lock.release()

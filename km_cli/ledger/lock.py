@@ -15,6 +15,7 @@ import time
 from enum import Enum
 from pathlib import Path
 
+from km_cli.durable import sync
 from km_cli.errors import LedgerBusy, LedgerError
 
 _TICK = 0.05
@@ -66,10 +67,7 @@ class Lock:
             _write(file, str(os.getpid()))
         except OSError as error:
             os.close(file)
-            raise LedgerError(
-                f"the ledger's lock {self._path} cannot be written: {error.strerror}",
-                "make room or repair the disk, then run the same command again",
-            ) from None
+            raise self.failed(error) from None
         except BaseException:
             os.close(file)
             raise
@@ -103,9 +101,22 @@ class Lock:
             os.fsync(self._file)
             self._is_synced = True
 
+    def failed(self, error: OSError) -> LedgerError:
+        """Return the error for a lock that cannot be written."""
+        return LedgerError(
+            f"the ledger's lock {self._path} cannot be written: {error.strerror}",
+            "make room or repair the disk, then run the same command again",
+        )
+
     def note(self, ending: Ending) -> None:
-        """Note how the run ended. If that fails, the next run checks the whole ledger: no harm is done."""
+        """Note how the run ended. If that fails, the next run checks the whole ledger: no harm is done.
+
+        The log of a run that wrote is gone by now, and first that is made durable: after a power failure the
+        note could be there and the log be back, so that it would look like another ledger's.
+        """
         try:
+            if ending is Ending.CLEAN and (self._is_synced or self.ending is not Ending.CLEAN):
+                sync(self._path.parent)
             _write(self._file, ending.value)
         except OSError:
             return

@@ -13,7 +13,7 @@ from km_cli.errors import LedgerError
 from km_cli.ledger.checks import check_beside, check_content, check_file, check_header, check_tables
 from km_cli.ledger.damage import KEPT, SPOILED, Database, code_of
 from km_cli.ledger.durable import put_in_place, remove_database
-from km_cli.ledger.lock import Ending, read_ending
+from km_cli.ledger.lock import Ending, Lock, read_ending
 from km_cli.ledger.migrations import copy, migrate, migrate_with_backup, run
 from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
 
@@ -34,11 +34,12 @@ _HINTS = {
 """Errors of SQLite that say nothing about the ledger itself: it need not be restored."""
 
 
-def open_ledger(path: Path, ending: Ending) -> Database:
-    """Open or create the ledger for writing. The caller has its lock; `ending` is how the last run ended.
+def open_ledger(path: Path, lock: Lock) -> Database:
+    """Open or create the ledger for writing. The caller has taken its lock.
 
     Raises LedgerError if it cannot be used; then it is left as it was.
     """
+    ending = lock.ending
     is_there = check_file(path)
     ending = check_beside(path, is_there=is_there, ending=ending)
     if not is_there:
@@ -51,7 +52,7 @@ def open_ledger(path: Path, ending: Ending) -> Database:
                 check_tables(database, path, "main", is_marked=False)
         database = _connect(path)
         try:
-            _make_ready(database, path, is_marked=is_marked, is_unchecked=ending is Ending.UNKNOWN)
+            _make_ready(database, path, lock, is_marked=is_marked, is_unchecked=ending is Ending.UNKNOWN)
         except BaseException:
             database.close()
             raise
@@ -65,18 +66,32 @@ def _connect(path: Path, query: str = "") -> Database:
     return database
 
 
-def _make_ready(database: Database, path: Path, *, is_marked: bool, is_unchecked: bool) -> None:
+def _make_ready(database: Database, path: Path, lock: Lock, *, is_marked: bool, is_unchecked: bool) -> None:
     """Check the ledger, and bring it to the present format."""
+    if database.execute("PRAGMA journal_mode").fetchone() != ("wal",):  # A copy that was put in its place.
+        _note_work(lock)
+        # The header alone changes. A journal of that would look like another ledger's after a power failure.
+        database.execute("PRAGMA journal_mode = OFF")
     database.executescript(_PRAGMAS)
     version = check_tables(database, path, "main", is_marked=is_marked)
     if is_unchecked or version != VERSION:
         check_content(database, path)
+    if version != VERSION:
+        _note_work(lock)
     if version is None:
         database.execute("BEGIN IMMEDIATE")
         _make_tables(database)
         database.execute("COMMIT")
     elif version < VERSION:
         migrate_with_backup(database, path, version)
+
+
+def _note_work(lock: Lock) -> None:
+    """Make it durable that a run is at work, before it first writes to the ledger. Raises LedgerError."""
+    try:
+        lock.sync()
+    except OSError as error:
+        raise lock.failed(error) from None
 
 
 def _make_tables(database: sqlite3.Connection) -> None:

@@ -8,11 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from km_cli.durable import make_folder, sync
 from km_cli.errors import LedgerFailed, UsageError
 from km_cli.model import Origin, Reject
 from km_cli.rejects.line import BEGINNING, format_reject
 
 CORRECT_LINES = "correct `raw` in each line of that file, then import it"
+
+_MOST_ZEROS = 1 << 20
 
 _OTHER_PATH = "give another path: --rejects PATH"
 
@@ -97,16 +100,16 @@ class RejectsFile:
 
     def _open(self) -> int:
         """Make the file, readable by its owner alone."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.path.parent)
         file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if not os.lseek(file, 0, os.SEEK_END):
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
+            sync(self.path.parent)
         return file
 
     def _mend(self, file: int) -> None:
-        """Give a last line that a crash cut off its line end."""
+        """Give a last line that a crash cut off its line end, and take away zeros that are no content."""
+        if os.pread(file, 1, 0) == b"\0" and is_blank(os.pread(file, _MOST_ZEROS, 0)):
+            os.ftruncate(file, 0)
         size = os.lseek(file, 0, os.SEEK_END)
         if size and os.pread(file, 1, size - 1) != b"\n":
             os.write(file, b"\n")
@@ -167,8 +170,16 @@ def check_content(path: Path) -> None:
         if not path.is_file():
             return
         with path.open("rb") as file:
-            beginning = file.read(len(BEGINNING))
+            beginning = file.read(_MOST_ZEROS)
     except OSError:
         return  # `RejectsFile.write` reports this error
-    if beginning not in (b"", BEGINNING):
+    if beginning and not beginning.startswith(BEGINNING) and not is_blank(beginning):
         raise UsageError(f"--rejects {path} exists and does not hold rejects", _OTHER_PATH)
+
+
+def is_blank(content: bytes) -> bool:
+    """Tell whether a file has only zeros: after a power failure it may have its size without its content.
+
+    More zeros than a power failure leaves may be a disk image, so such a file is another program's.
+    """
+    return 0 < len(content) < _MOST_ZEROS and not content.strip(b"\0")

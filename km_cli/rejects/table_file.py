@@ -14,6 +14,7 @@ from km_cli.rejects.file import (
     absolute_name,
     check_content,
     check_path,
+    is_blank,
     write_all,
 )
 from km_cli.rejects.line import BEGINNING
@@ -64,7 +65,7 @@ def check_places(path: Path, *, is_asked: bool) -> None:
         return
     head = _head(path)
     header = parse_header(head)
-    if not (is_empty(head) or (header and header.is_as_written)):
+    if not (is_blank(head) or is_empty(head) or (header and header.is_as_written)):
         raise UsageError(
             f"--rejects {path} exists and is not a table of rejects as km-cli writes it",
             "give another path: --rejects PATH",
