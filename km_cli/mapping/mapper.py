@@ -150,7 +150,7 @@ class Mapper:
             kept = row
             if self._hashed is not None:  # what is wrong with a row was judged by its values in clear
                 kept, identities = self._hashed.row(row), self._hashed.identities(row, identities)
-                parts, named, empty, reserved = self._dealt(kept, identities, name)
+                parts, named, empty, reserved = self._dealt(self._hashed.sent(kept), identities, name)
                 values = kept.values
             event_id = self._id(values).strip()
         except (BadRow, BadIdentity, BadTime) as error:
