@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from km_cli.cli.forgetting import opened_to_change
 from km_cli.cli.run_forget import FORGET, _digest_event
-from km_cli.cli.run_prune import opened_to_change
 from km_cli.ledger.checking import check_ledger
 from tests.make_ledgers import BUSY, FOLLOWED, Old
 from tests.support.bench import Bench, fresh
@@ -325,7 +325,7 @@ def test_there_is_no_ledger_yet(importer: Command) -> None:
 
 # Killed
 
-WATCHED = ("/ledger/forgetting.py", "/cli/run_forget.py")
+WATCHED = ("/ledger/forgetting.py", "/cli/run_forget.py", "/cli/forgetting.py")
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from km_cli.cli.run_prune import opened_to_change
+from km_cli.cli.forgetting import opened_to_change
 from km_cli.ledger.checking import check_ledger
 from km_cli.run.horizon import horizon_of
 from tests.make_ledgers import FOLLOWED
@@ -350,7 +350,7 @@ def test_a_ledger_that_a_run_holds_is_left_alone(sent: Command) -> None:
 
 # Killed
 
-WATCHED = ("/ledger/pruning.py", "/cli/run_prune.py", "/ledger/horizons.py")
+WATCHED = ("/ledger/pruning.py", "/cli/run_prune.py", "/cli/forgetting.py", "/ledger/horizons.py")
 
 
 @pytest.mark.slow
