@@ -365,7 +365,7 @@ def test_a_plan_has_no_value_that_stays_home(bench: Bench) -> None:
         "invisible-character",
     }
     assert "log.csv, line 3: " in text
-    for plain in ("ada@", "dora", "same@", "zero", "555"):
+    for plain in ("ada@", "dora", "same@", "zero", "555 0199"):  # A digest may have 555 in it.
         assert plain not in text
 
 
