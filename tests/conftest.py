@@ -16,6 +16,7 @@ import km_cli.run.registered  # noqa: F401 - rejects are an input format, too
 from tests.support.bench import Bench
 from tests.support.command import TRANSPORT, Command
 from tests.support.drawing import IS_CI, examples
+from tests.support.killing import Killer
 from tests.support.tracker import Tracker
 
 # How long an example takes, or takes to draw, says nothing: these machines are shared. In `.ci/run` a commit
@@ -107,6 +108,13 @@ def tracker() -> Iterator[Tracker]:
 def shared_tracker() -> Iterator[Tracker]:
     """A tracker for all examples of a hypothesis test; it has to `forget()` between them."""
     with Tracker() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def killer() -> Iterator[Killer]:
+    """The process that runs commands which kill themselves at a chosen place."""
+    with Killer() as running:
         yield running
 
 

@@ -32,7 +32,7 @@ from tests.support.tracker import Tracker
 
 phases = set(Phase) - {Phase.explain}
 few = settings(max_examples=examples(12), deadline=None, phases=phases)
-many = settings(max_examples=400, deadline=None, phases=phases)
+many = settings(max_examples=200, deadline=None, phases=phases)
 kinds = st.sampled_from(KINDS)
 DECISIONS = ("ask", "separate", "repeats")
 

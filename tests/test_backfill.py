@@ -702,8 +702,10 @@ def test_a_pair_started_at_once(importer: Command, nights: Nights, logs: Logs, t
 
 
 @pytest.mark.slow
-def test_fifty_pairs_started_at_once(importer: Command, nights: Nights, logs: Logs, tracker: Tracker) -> None:
-    pairs(importer, nights, logs, tracker, 50)
+def test_twenty_pairs_started_at_once(
+    importer: Command, nights: Nights, logs: Logs, tracker: Tracker
+) -> None:
+    pairs(importer, nights, logs, tracker, 20)
 
 
 def test_it_ends_when_its_time_is_up(nights: Nights, logs: Logs, tracker: Tracker) -> None:

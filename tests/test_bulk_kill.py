@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.bulk import Call, calls_in, finished
-from tests.support.command import Command, Result
+from tests.support.command import Command
+from tests.support.killing import STEPS, Killer, Place
 from tests.support.patience import PATIENCE
 from tests.support.people import write
 
@@ -33,19 +32,6 @@ def log(tmp_path: Path) -> Path:
         for row in range(ROWS)
     ]
     return write(tmp_path / "log.csv", *rows, "guest,,In,@0", header=header)
-
-
-def run_to_step(command: Command, step: int, *words: str | Path) -> Result:
-    """Run the command up to a step; 0 for its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.killing", str(step), *map(str, words)],
-        env=command.surroundings(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def words_of(log: Path, ending: str) -> tuple[str | Path, ...]:
@@ -77,15 +63,16 @@ def clean(command: Command, log: Path) -> None:
         path.unlink()
 
 
-def killed_at(tmp_path: Path, log: Path, ending: str, parts: int) -> None:
-    """Kill a run at steps from the first to the last, each time over an empty ledger."""
-    calls = whole(tmp_path, log, ending)
+@pytest.mark.parametrize("ending", ["json", "csv", "json.gz", "csv.gz"])
+def test_killed_at_many_steps(killer: Killer, tmp_path: Path, log: Path, ending: str) -> None:
+    """Steps from the first to the last, each time over an empty ledger."""
+    calls, parts = whole(tmp_path, log, ending), 7
     command = Command(tmp_path / "home")
-    steps = int(run_to_step(command, 0, *words_of(log, ending)).ended(65).err.splitlines()[-1])
+    steps = killer.count(command, STEPS, *words_of(log, ending), code=65)
     clean(command, log)
     kills = 0
     for step in range(1, steps, max(1, steps // parts)):
-        done = run_to_step(command, step, *words_of(log, ending))
+        done = killer.run(command, Place(step), *words_of(log, ending))
         kills += done.code == -signal.SIGKILL  # Not every run has the same number of steps.
         assert done.code in (-signal.SIGKILL, 65), done
         check_whole(command, log, ending, calls)
@@ -93,27 +80,22 @@ def killed_at(tmp_path: Path, log: Path, ending: str, parts: int) -> None:
     assert kills >= parts // 2
 
 
-@pytest.mark.parametrize("ending", ["json", "csv", "json.gz", "csv.gz"])
-def test_killed_at_many_steps(tmp_path: Path, log: Path, ending: str) -> None:
-    killed_at(tmp_path, log, ending, 7)
-
-
-def test_killed_again_and_again(tmp_path: Path, log: Path) -> None:
+def test_killed_again_and_again(killer: Killer, tmp_path: Path, log: Path) -> None:
     """Each run gets a few steps further than the one before, if it gets anywhere."""
     calls = whole(tmp_path, log, "csv")
     command, kills = Command(tmp_path / "home"), 0
-    while run_to_step(command, 12 + 3 * kills, *words_of(log, "csv")).code == -signal.SIGKILL:
+    while killer.run(command, Place(12 + 3 * kills), *words_of(log, "csv")).code == -signal.SIGKILL:
         kills += 1
     assert kills > 1
     check_whole(command, log, "csv", calls)
 
 
-def left_open(command: Command, log: Path) -> Path:
+def left_open(killer: Killer, command: Command, log: Path) -> Path:
     """Kill a run that has committed a batch; return the file that it leaves."""
-    steps = int(run_to_step(command, 0, *words_of(log, "json")).ended(65).err.splitlines()[-1])
+    steps = killer.count(command, STEPS, *words_of(log, "json"), code=65)
     clean(command, log)
     for step in range(steps * 2 // 3, steps):
-        assert run_to_step(command, step, *words_of(log, "json")).code == -signal.SIGKILL
+        assert killer.run(command, Place(step), *words_of(log, "json")).code == -signal.SIGKILL
         with closing(sqlite3.connect(command.state / "ledger.db")) as ledger:
             found = ledger.execute("SELECT max(length) FROM bulk_parts WHERE is_open").fetchone()[0]
         parts = list(log.parent.glob("*.part"))
@@ -123,10 +105,10 @@ def left_open(command: Command, log: Path) -> Path:
     raise AssertionError("no run was killed while a file was open")
 
 
-def test_an_open_file_that_is_not_as_it_was_left(tmp_path: Path, log: Path) -> None:
+def test_an_open_file_that_is_not_as_it_was_left(killer: Killer, tmp_path: Path, log: Path) -> None:
     """Its calls count as sent, so that the run must not go on without them."""
     command = Command(tmp_path / "home")
-    part = left_open(command, log)
+    part = left_open(killer, command, log)
     content = part.read_bytes()
     done = finished(tmp_path, "out")
     part.unlink()
@@ -142,10 +124,12 @@ def test_an_open_file_that_is_not_as_it_was_left(tmp_path: Path, log: Path) -> N
     check_whole(command, log, "json", whole(tmp_path, log, "json"))
 
 
-def test_status_names_a_file_that_was_left_until_a_run_finishes_it(tmp_path: Path, log: Path) -> None:
+def test_status_names_a_file_that_was_left_until_a_run_finishes_it(
+    killer: Killer, tmp_path: Path, log: Path
+) -> None:
     """Its calls count as sent, also for a run that writes elsewhere: they would never be uploaded."""
     command = Command(tmp_path / "home")
-    part = left_open(command, log)
+    part = left_open(killer, command, log)
     command("import", log, "--to", f"file:{tmp_path}/other.json").ended(65)
     to = f"file:{tmp_path}/out.json"
     (step,) = (
@@ -160,10 +144,10 @@ def test_status_names_a_file_that_was_left_until_a_run_finishes_it(tmp_path: Pat
     assert both == whole(tmp_path, log, "json")
 
 
-def test_two_ledgers_cannot_write_to_one_file(tmp_path: Path, log: Path) -> None:
+def test_two_ledgers_cannot_write_to_one_file(killer: Killer, tmp_path: Path, log: Path) -> None:
     """The second one begins a file of its own, beside that of the run that was cut off."""
     command, other = Command(tmp_path / "home"), Command(tmp_path / "other")
-    part = left_open(command, log)
+    part = left_open(killer, command, log)
     content, done = part.read_bytes(), finished(tmp_path, "out")
     other(*words_of(log, "json")).ended(65)
     assert part.read_bytes() == content

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -18,15 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from km_cli.cli.forgetting import opened_to_change
 from km_cli.cli.run_forget import FORGET, _digest_event
-from km_cli.cli.run_prune import opened_to_change
 from km_cli.ledger.checking import check_ledger
 from tests.make_ledgers import BUSY, FOLLOWED, Old
 from tests.support.bench import Bench, fresh
 from tests.support.command import Command
 from tests.support.drawing import examples
+from tests.support.killing import Killer, Place
 from tests.support.old_ledgers import runs, tracker_of, unpacked
-from tests.support.patience import PATIENCE
 from tests.support.people import configure
 from tests.support.schemas import check_output
 from tests.support.terminal import on_terminal
@@ -327,45 +325,25 @@ def test_there_is_no_ledger_yet(importer: Command) -> None:
 
 # Killed
 
-KILLED_AT_A_LINE = """
-import os, signal, sys
-at, seen = int(sys.argv.pop(1)), 0
-WATCHED = ("/ledger/forgetting.py", "/cli/run_forget.py")
-def count(frame, event, _):
-    global seen
-    if not frame.f_code.co_filename.endswith(WATCHED):
-        return None
-    seen += event == "line"
-    if seen == at:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return count
-sys.settrace(count)
-from km_cli.cli import main
-sys.argv[0] = "km-cli"
-sys.exit(main())
-"""
+WATCHED = ("/ledger/forgetting.py", "/cli/run_forget.py", "/cli/forgetting.py")
 
 
 @pytest.mark.slow
-def test_killed_at_any_line_all_or_nothing_is_forgotten(sent: Command, logs: tuple[Path, Path]) -> None:
+def test_killed_at_any_line_all_or_nothing_is_forgotten(
+    sent: Command, logs: tuple[Path, Path], killer: Killer
+) -> None:
     ledger = sent.state / "ledger.db"
     whole = ledger.read_bytes()
-    ends, planned = Counter[int](), Counter[int]()
-    for at in range(130, 1000, 110):
+    words = ("ledger", "forget", logs[0], "--yes")
+    planned = Counter[int]()
+    for at in range(1, killer.count(sent, WATCHED, *words) + 1, 13):
         ledger.write_bytes(whole)
-        words = [sys.executable, "-c", KILLED_AT_A_LINE, str(at), "ledger", "forget", str(logs[0])]
-        process = subprocess.run(
-            [*words, "--yes", "--to", sent.to],
-            env=sent.surroundings(), timeout=PATIENCE, capture_output=True, check=False,
-        )  # fmt: skip
-        ends[process.returncode] += 1
+        assert killer.run(sent, Place(at, WATCHED), *words).code == -signal.SIGKILL
         sent("ledger", "check").ended(0)
         assert intact(sent)
         planned[sent("import", logs[0], "--json").ended(0).summary["calls"]["planned"]] += 1
         assert sent("import", logs[1], "--json").ended(0).summary["calls"]["planned"] == 0
     assert planned.keys() == {0, 4}
-    assert ends[-signal.SIGKILL] > 3
-    assert ends[0] > 0, "no run came to its end, so that no line of the end was tried"
 
 
 # Whatever the logs

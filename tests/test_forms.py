@@ -226,3 +226,11 @@ def test_a_backfill_is_written_too(bench: Bench) -> None:
     out = bench.folder / "calls.jsonl"
     assert ran("dry-run", "--config", toml, "--ledger", bench.ledger, "--as", "jsonl", "--out", out).code == 0
     assert [told.person for told in of_jsonl(out.read_text())] == ["u"]
+
+
+def test_json_names_the_file_that_was_written(bench: Bench) -> None:
+    log = bench.write("good.csv", "user,event,timestamp\nu,Did,2024-01-01T00:00:00Z\n")
+    out = bench.folder / "calls.jsonl"
+    summary = bench.run("dry-run", log, "--as", "jsonl", "--out", out).summary
+    assert summary["written"] == {"path": str(out), "form": "jsonl", "calls": 1}
+    assert "written" not in bench.run("dry-run", log).summary

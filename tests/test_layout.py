@@ -25,6 +25,7 @@ FOUNDATION = {
     "formulas",
     "toml_text",
     "install_hint",
+    "whole_file",
 }
 STAGES = {
     "inputs",
@@ -50,6 +51,7 @@ MAY_IMPORT = {
     "formulas": set(),
     "toml_text": set(),
     "install_hint": set(),
+    "whole_file": set(),
     **dict.fromkeys(STAGES, FOUNDATION),
     "inference": FOUNDATION | {"mapping"},  # it reads values as the mapping would
     "exports": FOUNDATION | {"mapping"},  # its tables fill in what the mapping leaves open

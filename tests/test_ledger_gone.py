@@ -5,12 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import random
 import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
@@ -21,8 +19,9 @@ import pytest
 from km_cli.errors import LedgerError
 from km_cli.ledger import Ledger
 from tests.support.command import Command, Result
+from tests.support.killing import Killer, Place
 from tests.support.logs import said
-from tests.support.old_ledgers import KILLED_AT_A_LINE
+from tests.support.old_ledgers import OPENING
 from tests.support.patience import PATIENCE
 from tests.support.tracker import OK, Hit, Reaction, Tracker, refuse
 
@@ -121,15 +120,15 @@ def test_a_new_ledger_that_vanishes_ends_the_run(importer: Command, tracker: Tra
 
 
 def test_killed_while_it_is_created_it_is_new_or_whole(
-    importer: Command, tracker: Tracker, log: Path
+    importer: Command, tracker: Tracker, log: Path, killer: Killer
 ) -> None:
     """There is never an empty file under the ledger's name."""
-    for line in random.Random(2).sample(range(150, 380), 8):
+    ledger = importer.state / "ledger.db"
+    lines = killer.count(importer, OPENING, "import", log)
+    for line in range(1, lines + 1, 10):
         shutil.rmtree(importer.state.parent, ignore_errors=True)
-        words = ["import", str(log), "--to", tracker.url]
-        run = [sys.executable, "-c", KILLED_AT_A_LINE, str(line), *words]
-        subprocess.run(run, env=importer.surroundings(), capture_output=True, check=False)
-        ledger = importer.state / "ledger.db"
+        killed = killer.run(importer, Place(line, OPENING), "import", log)
+        assert killed.code == -signal.SIGKILL
         assert not ledger.exists() or ledger.stat().st_size > 4096
         tracker.forget()
         importer("import", log).ended(0)

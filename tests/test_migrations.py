@@ -5,15 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import random
+import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -26,7 +24,6 @@ from km_cli.ledger.schema import VERSION
 from km_cli.ledger.sent import Sent
 from km_cli.model import NO_SECOND
 from tests.make_ledgers import (
-    ACCOUNT_KEY,
     BUSY,
     FOLLOWED,
     FOLLOWED_ROWS,
@@ -37,9 +34,11 @@ from tests.make_ledgers import (
     busy_rows,
     wire,
 )
-from tests.support.command import Command
+from tests.support.killing import Killer, Place
 from tests.support.old_ledgers import (
-    KILLED_AT_A_LINE,
+    OPENING,
+    command_of,
+    dry_runs_alone,
     payloads,
     pending,
     runs,
@@ -48,7 +47,7 @@ from tests.support.old_ledgers import (
     unpacked,
 )
 from tests.support.patience import PATIENCE
-from tests.support.tracker import Tracker
+from tests.support.tracker import Tracker, refuse
 
 by_name = pytest.mark.parametrize("old", OLDS, ids=[old.id for old in OLDS])
 TRACKED = [old for old in OLDS if not old.local]
@@ -182,6 +181,10 @@ def test_a_store_that_shares_the_file_keeps_all(tmp_path: Path, old: Old) -> Non
     for result in (*runs(old, folder), *runs(old, folder)):
         result.ended(0)
     assert pending(folder) == []
+    assert_store_keeps_all(folder)
+
+
+def assert_store_keeps_all(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "ledger.db")) as database:
         kept = database.execute(
             "SELECT second, identity, shown FROM kept_events JOIN kept_people AS p "
@@ -197,7 +200,7 @@ def test_a_dry_run_leaves_an_old_ledger_as_it_is(tmp_path: Path, old: Old) -> No
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     before = content(folder)
-    for result in runs(old, folder, "dry-run", TMPDIR=str(temporary)):
+    for result in dry_runs_alone(old, folder, temporary):
         assert result.code in (0, 65), result
         assert "Traceback" not in result.err
     after = content(folder)
@@ -334,19 +337,6 @@ def test_the_step_to_format_4_writes_what_format_4_has() -> None:
 # Killed, or without room
 
 
-LINES = 1700
-"""About how many lines of that code are run for a ledger of format 2."""
-
-
-def killed_at(line: int, old: Old, folder: Path) -> bool:
-    """Run the first command; tell whether it came to this line, and was killed there."""
-    command = Command(folder, environment={"KM_ACCOUNT_API_KEY": ACCOUNT_KEY})
-    words = [sys.executable, "-c", KILLED_AT_A_LINE, str(line), *next(old.commands())]
-    ended = subprocess.run(words, cwd=folder, env=command.surroundings(), capture_output=True, check=False)
-    assert ended.returncode == -signal.SIGKILL or ended.returncode in (0, 65, 69, 75), ended.stderr
-    return ended.returncode == -signal.SIGKILL
-
-
 def check_pending(old: Old, left: list[str], found: list[str]) -> None:
     """Check that the same calls are pending, aliases last, and beside them only calls that are new."""
     assert [call for call in found if call in left] == ([] if old.local else with_aliases_last(left))
@@ -358,34 +348,45 @@ def with_aliases_last(calls: list[str]) -> list[str]:
     return sorted(calls, key=lambda call: call.startswith("/a?"))
 
 
-def killed_while_migrating(folder: Path, old: Old, lines: Iterable[int]) -> None:
-    """Kill it at each of the lines of a ledger of its own; then the next run goes on, or the old one does."""
+def stays_pending(old: Old) -> AbstractContextManager[object]:
+    """A tracker that refuses calls at once, so that they stay pending; a store needs none."""
+    return nullcontext() if old.local else tracker_of(old, lambda _hit, _number: refuse(403))
+
+
+def killed_while_migrating(killer: Killer, folder: Path, old: Old, lines: Iterable[int]) -> None:
+    """Kill it at each of the lines of a ledger of its own; then the next run goes on."""
     kills = 0
     for line in lines:
         here = unpacked(old, folder / str(line))
         left = pending(here)
-        killed = killed_at(line, old, here)
-        kills += killed
-        assert not killed or sorted(pending(here)) == sorted(left)
-        runs(old, here)  # to a tracker that is not there: they stay pending; a store takes them
+        words, command = next(old.commands()), command_of(old, here)
+        killed = killer.run(command, Place(line, OPENING), *words, cwd=here).code
+        assert killed in (-signal.SIGKILL, 0, 65, 69, 75)
+        kills += killed == -signal.SIGKILL
+        if killed == -signal.SIGKILL:
+            # A store takes calls as soon as the ledger is open.
+            assert set(pending(here)) <= set(left) if old.local else sorted(pending(here)) == sorted(left)
+        runs(old, here)
         check_pending(old, left, pending(here))
+        if old.local:
+            assert_store_keeps_all(here)
         names = {path.name for path in here.glob("ledger.db*")}
         copies = {backup_of(here / "ledger.db", number).name for number in range(old.format, VERSION)}
         assert names - copies == {"ledger.db", "ledger.db.lock"}
         assert version(here / "ledger.db") == str(VERSION)
         assert version(backup_of(here / "ledger.db", old.format)) == str(old.format)
+        shutil.rmtree(here)
     assert kills
 
 
-def test_killed_while_it_is_migrated_it_goes_on(tmp_path: Path) -> None:
-    draw = random.Random(1)
-    killed_while_migrating(tmp_path, OLDS[0], draw.sample(range(1, LINES), 8))
-
-
-@pytest.mark.slow
 @by_name
-def test_killed_at_many_lines_it_goes_on(tmp_path: Path, old: Old) -> None:
-    killed_while_migrating(tmp_path, old, (*range(1, 330, 7), *range(331, LINES, 29)))
+def test_killed_at_many_lines_it_goes_on(killer: Killer, tmp_path: Path, old: Old) -> None:
+    """Each ledger is killed at lines of its own, so that all lines have their turn."""
+    with stays_pending(old):
+        here = unpacked(old, tmp_path / "counted")
+        killer.run(command_of(old, here), Place(0, OPENING), *next(old.commands()), cwd=here)
+        lines = range(OLDS.index(old) + 1, killer.passed + 1, len(OLDS))
+        killed_while_migrating(killer, tmp_path, old, lines)
 
 
 @pytest.mark.parametrize("size", [0, 20_000, 60_000, 84_000])

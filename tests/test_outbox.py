@@ -158,7 +158,7 @@ actions = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=examples(200))
+@settings(deadline=None, max_examples=examples(100))
 @given(st.lists(actions, max_size=12))
 def test_calls_stay_until_they_are_settled(acts: list[tuple[str, object]]) -> None:
     """An orderly end leaves just those; a crash may leave an acknowledged call beside one of them."""

@@ -248,3 +248,16 @@ def test_any_rows_in_any_pieces(shared_tracker: Tracker, notes: list[dict[str, A
         bench.ledger = bench.folder / "other.db"
         bench.run("import", as_json_lines(path), "--flatten")
         assert calls(bench) == sent
+
+
+def test_init_proposes_files_of_its_kind(bench: Bench, km: Command) -> None:
+    path = write(bench.folder / "log.parquet", rows(3))
+    assert '# files = ["logs/*.parquet"]' in km("init", path, "--output", "-").ended(0).out
+
+
+def test_the_format_parquet_is_the_content(bench: Bench, km: Command) -> None:
+    log = bench.write("log.csv", "user,event,timestamp\nu,In,@1\n")
+    for command in ("dry-run", "init"):
+        err = km(command, log, "--format", "parquet").ended(2).err
+        assert "Parquet: such files are recognised by their content" in err
+        assert "next: leave --format out" in err

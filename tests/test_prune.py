@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -20,15 +18,15 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from km_cli.cli.run_prune import opened_to_change
+from km_cli.cli.forgetting import opened_to_change
 from km_cli.ledger.checking import check_ledger
 from km_cli.run.horizon import horizon_of
 from tests.make_ledgers import FOLLOWED
 from tests.support.bench import Bench, fresh
 from tests.support.command import Command
 from tests.support.drawing import examples
+from tests.support.killing import Killer, Place
 from tests.support.old_ledgers import runs, tracker_of, unpacked
-from tests.support.patience import PATIENCE
 from tests.support.people import configure
 from tests.support.terminal import on_terminal
 from tests.support.tracker import OK, UNAVAILABLE, Tracker
@@ -310,7 +308,7 @@ def test_the_horizon_only_moves_forward(sent: Command) -> None:
 
 def test_a_prune_that_makes_the_file_smaller_has_ended(importer: Command, tmp_path: Path) -> None:
     """The file was cut short by the run itself, so that nothing is lost."""
-    rows = [f"u{number},,In,{1_600_000_000 + number}" for number in range(3000)]
+    rows = [f"u{number},,In,{1_600_000_000 + number}" for number in range(1000)]
     importer("import", written(tmp_path / "many.csv", *rows, header="user,account,event,timestamp")).ended(0)
     found = prune(importer, DAYS[1])
     assert found["bytes_after"] < found["bytes_before"]  # type: ignore[operator]
@@ -352,48 +350,26 @@ def test_a_ledger_that_a_run_holds_is_left_alone(sent: Command) -> None:
 
 # Killed
 
-KILLED_AT_A_LINE = """
-import os, signal, sys
-at, seen = int(sys.argv.pop(1)), 0
-WATCHED = ("/ledger/pruning.py", "/cli/run_prune.py", "/ledger/horizons.py")
-def count(frame, event, _):
-    global seen
-    if not frame.f_code.co_filename.endswith(WATCHED):
-        return None
-    seen += event == "line"
-    if seen == at:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return count
-sys.settrace(count)
-from km_cli.cli import main
-sys.argv[0] = "km-cli"
-sys.exit(main())
-"""
+WATCHED = ("/ledger/pruning.py", "/cli/run_prune.py", "/cli/forgetting.py", "/ledger/horizons.py")
 
 
 @pytest.mark.slow
 def test_killed_at_any_line_all_is_known_and_the_next_prune_ends_it(
-    sent: Command, tracker: Tracker, log: Path
+    sent: Command, tracker: Tracker, log: Path, killer: Killer
 ) -> None:
     """Either nothing is forgotten, or all of it with the horizon."""
     whole = (sent.state / "ledger.db").read_bytes()
-    ends = Counter[int]()
-    for at in range(20, 420, 44):
+    words = ("ledger", "prune", "--older-than", DAYS[1], "--yes")
+    lines = killer.count(sent, WATCHED, *words)
+    for at in range(1, lines + 1, 13):
         (sent.state / "ledger.db").write_bytes(whole)
-        words = [sys.executable, "-c", KILLED_AT_A_LINE, str(at), "ledger", "prune", "--older-than", DAYS[1]]
-        process = subprocess.run(
-            [*words, "--yes", "--to", sent.to],
-            env=sent.surroundings(), timeout=PATIENCE, capture_output=True, check=False,
-        )  # fmt: skip
-        ends[process.returncode] += 1
+        assert killer.run(sent, Place(at, WATCHED), *words).code == -signal.SIGKILL
         assert sent("import", log, "--json").ended(0).summary["calls"]["planned"] == 0
         sent("import", shuffled(log)).ended(0)
         prune(sent, DAYS[1])
         assert sent("import", shuffled(log, f"{at}.csv"), "--json").ended(0).summary["rows"]["pruned"] == 3
         assert not check_ledger(sent.state / "ledger.db")[0]
     assert tracker.hits == []
-    assert ends[-signal.SIGKILL] > 3
-    assert ends[0] > 0, "no run came to its end, so that no line of the end was tried"
 
 
 # Whatever the log

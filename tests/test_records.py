@@ -141,7 +141,10 @@ def test_a_record_over_1_mib_is_rejected_at_constant_memory(form: str, filler: b
     assert preamble + b"".join(map(raw_of, items)) == data
 
 
-@pytest.mark.parametrize("tail", [b"", b"4,5,6\n" * 20, b"4,5,6\n" * 400_000, b"\n" * 1_100_000])
+@pytest.mark.parametrize(
+    "tail",
+    [b"", b"4,5,6\n" * 20, b"4,5,6\n" * 400_000, pytest.param(b"\n" * 1_100_000, marks=pytest.mark.slow)],
+)
 def test_an_unclosed_quotation_mark_stops_where_it_opened(tail: bytes) -> None:
     """The rows before it stand. Many short lines behind it cost no more memory than their bytes."""
     with written(b'user,event,time\n1,2,3\n\n4,"5,6\n' + tail, "x.csv") as source:

@@ -195,6 +195,7 @@ def test_the_queue_of_a_web_page_sends_calls(tmp_path: Path) -> None:
         assert browser.complaints() == []
 
 
+@pytest.mark.slow
 def test_the_fixture_runs_in_the_tests_of_the_page(tmp_path: Path) -> None:
     (tmp_path / "test_example.py").write_text(blocks("python")[1], encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")

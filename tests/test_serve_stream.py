@@ -90,6 +90,7 @@ def test_a_deletion_is_told(client: Client) -> None:
         assert reader.message()["summary"]["received"] == 0
 
 
+@pytest.mark.slow
 def test_a_reader_who_does_not_read_is_dropped(client: Client) -> None:
     """Others go on. The calls are large, so that the buffers of the system are full soon."""
     with closing(Reader(client)) as reader, client.raw() as idle:

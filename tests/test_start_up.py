@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
+
+from tests.support.command import Command
 
 HELP = ("-m", "km_cli", "--help")
 ROUNDS = 15
@@ -39,3 +43,16 @@ def test_help_imports_nothing_heavy() -> None:
         modules = {line.rpartition("|")[2].strip() for line in told.splitlines()}
         assert "click" in modules
         assert not modules & {"requests", "urllib3", "rich", "sqlite3", "km_cli.run.pipeline"}
+
+
+def test_ctrl_c_while_the_command_line_is_loaded_has_no_traceback(km: Command, tmp_path: Path) -> None:
+    """A click that gets SIGINT stands for the moment in which the real one is imported."""
+    (tmp_path / "click.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\nsignal.pause()\n")
+    km.environment["PYTHONPATH"] = f"{tmp_path}:{Path(__file__).parent.parent}"
+    result = km.alone("--help").ended(130)
+    assert result.err == "km-cli: interrupted\n  next: run the same command again\n"
+
+
+def test_the_installed_program_is_the_module() -> None:
+    pyproject = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    assert pyproject["project"]["scripts"] == {"km-cli": "km_cli.__main__:main"}

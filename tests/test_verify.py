@@ -509,6 +509,9 @@ def test_km_toml_and_the_flag_say_which_product_a_site_is(kissmetrics: Kissmetri
     assert 'product = "Acme"' in shown
     for word in ("main", "=Acme", "main="):
         assert "does not name a site and its product" in other.verify("--product", word).ended(2).err
+    err = other.verify("--product", "nope=main").ended(2).err
+    assert "--product nope=main: there is no site 'nope'" in err
+    assert "next: the ledger and km.toml have 'main'; it is --product SITE=main" in err
 
 
 @pytest.mark.slow

@@ -343,8 +343,10 @@ def test_the_credentials_may_stand_in_a_file(sent: Command, server: Tracker, tmp
     del sent.environment["KM_QUERY_USER"]
     path = configure(sent, '[query]\nkey_file = "query.key"\n', tmp_path)
     (path.parent / "query.key").write_text("ada@example.com:secret word\n")
+    (path.parent / "query.key").chmod(0o644)
     result = verify(sent, server).ended(0)
     assert "secret word" not in result.out + result.err
+    assert f"everyone on this machine can read the key file {path.parent}/query.key" in result.err
     token = server.seen[0].headers["authorization"].removeprefix("Basic ")
     assert base64.b64decode(token) == b"ada@example.com:secret word"
     shown = replace(sent, to="")("config", "show").ended(0).out

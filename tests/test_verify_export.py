@@ -71,6 +71,13 @@ def test_a_whole_export(importer: Command, tmp_path: Path, lines: list[Line]) ->
     assert importer("verify", tmp_path / "export", "-q").ended(0).out == ""
 
 
+def test_quiet_prints_problems_alone(importer: Command, tmp_path: Path, lines: list[Line]) -> None:
+    export = write_export(tmp_path / "export", [line for line in lines if not whose(line, "bob")])
+    result = importer("verify", export, "-q").ended(65)
+    assert result.out == ""
+    said(result, "1 acknowledged call absent from the export", "without -q")
+
+
 def test_it_leaves_no_trace(importer: Command, tmp_path: Path, lines: list[Line]) -> None:
     export = write_export(tmp_path / "export", lines)
     before = files_of(importer.home)
@@ -368,7 +375,7 @@ def test_details_are_written_to_a_new_file(importer: Command, tmp_path: Path, li
     said(importer("verify", export, "--details", details).ended(2), "exists already")
     assert details.read_text().splitlines() == [line]
     other = tmp_path / "other.jsonl"
-    importer("verify", tmp_path / "nowhere", "--details", other).ended(69)
+    said(importer("verify", tmp_path / "nowhere", "--details", other).ended(2), "no such file or folder")
     assert not other.exists()
 
 

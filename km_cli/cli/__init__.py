@@ -13,6 +13,7 @@ Both halves share these modules:
   `sources.py` for their parts; `context.py` reads km.toml, whose values are the defaults of flags.
 - `confirming.py` looks at the whole input and asks, before a run sends to Kissmetrics itself.
 - `conclusion.py` prints problems and next steps after a run; `outcome.py` turns errors into exit codes.
+- `forgetting.py` is the run of `ledger prune` and `ledger forget`.
 - `forms/` writes the calls of a dry run as text (`--as`).
 - `terminal/` prints for people, `monitoring/` reports for programs, `schedule/` prints crontabs and units.
 """

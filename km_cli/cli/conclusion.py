@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from km_cli.cli.terminal import report
 from km_cli.cli.terminal.problem import complain_of
 from km_cli.cli.terminal.show import complain, counted
@@ -30,10 +32,15 @@ def warn_of_exposed_keys(settings: Settings) -> None:
     """Complain about key files that everyone on this machine can read."""
     for site in settings.people.sites:
         if settings.target.needs_key and site.is_exposed:
-            complain(
-                f"everyone on this machine can read the key file {site.key_file}",
-                f"unless that is intended: chmod go-r {site.key_file}",
-            )
+            warn_of_exposed_key(site.key_file)
+
+
+def warn_of_exposed_key(path: str | Path) -> None:
+    """Complain about one key file that everyone on this machine can read."""
+    complain(
+        f"everyone on this machine can read the key file {path}",
+        f"unless that is intended: chmod go-r {path}",
+    )
 
 
 def warn_of_other_sites(pending: dict[str, int], keys: dict[str, str]) -> None:

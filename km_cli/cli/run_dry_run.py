@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from typing import Any
 
 import click
 
@@ -107,7 +108,9 @@ def _rehearse(
         written = out.write(found, observer.columns)
     wrote = written.text if written else f"Only {asked.path} was written." if asked else ""
     if flags["as_json"]:
-        more = {"plan": written._asdict()} if written else None
+        more: dict[str, Any] = {"plan": written._asdict()} if written else {}
+        if asked and writer and writer.is_whole:
+            more["written"] = {"path": asked.place, "form": flags["form"], "calls": writer.calls}
         report.print_json(tally, seconds, forecast=forecast, more=more)
         print_losses(tally)
     else:

@@ -10,14 +10,13 @@ from typing import NamedTuple
 import click
 
 from km_cli.cli.context import environment_of
-from km_cli.cli.run_prune import day_of, opened_to_change
+from km_cli.cli.forgetting import day_of, run_that_forgets
 from km_cli.cli.show_place import Place, existing_ledger, opened_to_look, place_of
 from km_cli.cli.terminal.consent import ask_for_consent
 from km_cli.cli.terminal.show import counted, put, say
 from km_cli.errors import Exit, Undelivered, UsageError, did_you_mean
 from km_cli.kissmetrics import fold_name
 from km_cli.ledger import Claimed, Ledger, Pruned
-from km_cli.ledger.runs import Counts
 from km_cli.model import NO_EVENT
 from km_cli.planning.digests import digest
 
@@ -117,22 +116,12 @@ def _outlook(log: _Log, ledger: Ledger) -> Iterator[str]:
 
 def _forget(context: click.Context, place: Place) -> tuple[_Log, Pruned]:
     clock = environment_of(context).clock
-    done = Pruned()
-
-    def counts() -> Counts:
-        return {"forgotten": done._asdict()}
-
-    def noted(found: Pruned) -> None:
-        nonlocal done
-        done = found
-
-    with opened_to_change(place.ledger) as ledger:
-        ledger.runs.begin(FORGET, clock, counts)
+    with run_that_forgets(place.ledger, FORGET, clock) as (ledger, forgotten):
         # A run may have written to it while the question was asked.
         log = _found(ledger, context.params["source"])
-        ledger.forget(log.readings, _digest_event, noted)
+        ledger.forget(log.readings, _digest_event, forgotten.note)
         ledger.runs.end(Exit.OK)
-    return log, done
+    return log, forgotten.found
 
 
 def _digest_event(name: str) -> bytes:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
 from km_cli.cli.context import environment_of
+from km_cli.cli.forgetting import day_of, run_that_forgets
 from km_cli.cli.show_place import Place, existing_ledger, opened_to_look, place_of
 from km_cli.cli.terminal.consent import ask_for_consent
 from km_cli.cli.terminal.overview import iso
@@ -20,9 +19,7 @@ from km_cli.cli.terminal.progress import size_text
 from km_cli.cli.terminal.show import counted, mention, put, say
 from km_cli.errors import Exit, Undelivered, UsageError
 from km_cli.ledger import Ledger, Pruned
-from km_cli.ledger.runs import Counts
 from km_cli.run.horizon import horizon_of
-from km_cli.run.importing import exit_of
 
 PRUNE = "ledger prune"
 """The command by which `status` and `show --run` tell the run."""
@@ -58,11 +55,6 @@ def run_prune(context: click.Context) -> int:
     return Exit.OK
 
 
-def day_of(second: int) -> str:
-    """Return the day that begins with a second."""
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d}"
-
-
 def _check(ledger: Ledger, second: int, pending: int) -> None:
     """Raise UsageError for a horizon that moves back, Undelivered for pending calls before it."""
     if second < ledger.horizon.second:
@@ -93,20 +85,10 @@ def _outlook(path: Path, second: int, calls: int) -> Iterator[str]:
 
 def _prune(context: click.Context, place: Place, second: int) -> Pruned:
     clock = environment_of(context).clock
-    done = Pruned()
-
-    def counts() -> Counts:
-        return {"forgotten": done._asdict()}
-
-    def noted(found: Pruned) -> None:
-        nonlocal done
-        done = found
-
-    with opened_to_change(place.ledger) as ledger:
-        ledger.runs.begin(PRUNE, clock, counts)
+    with run_that_forgets(place.ledger, PRUNE, clock) as (ledger, forgotten):
         # A run may have written to it while the question was asked.
         _check(ledger, second, ledger.count_older(second)[1])
-        ledger.prune(second, clock.now(), noted)
+        ledger.prune(second, clock.now(), forgotten.note)
         ledger.runs.end(Exit.OK)
         try:
             ledger.give_back()
@@ -115,23 +97,7 @@ def _prune(context: click.Context, place: Place, second: int) -> Pruned:
                 f"the ledger {place.ledger} keeps the room of what it forgot: {error}",
                 "make room for a copy of it, let no other command use it, and run the same command again",
             )
-    return done
-
-
-@contextmanager
-def opened_to_change(path: Path) -> Iterator[Ledger]:
-    """Open a ledger with its lock; an error that escapes is the end of the run that has begun.
-
-    Raises LedgerBusy if a run is at work, LedgerError.
-    """
-    ledger = Ledger.open(path)
-    try:
-        yield ledger
-    except BaseException as error:
-        ledger.runs.end(exit_of(error))
-        raise
-    finally:
-        ledger.close()
+    return forgotten.found
 
 
 def _as_object(path: Path, second: int, found: Pruned, sizes: _Sizes) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 
 import click
 
+from km_cli.cli.conclusion import warn_of_exposed_key
 from km_cli.cli.context import environment_of, km_toml_of
 from km_cli.cli.show_place import Place, opened_to_look, place_of, print_lines
 from km_cli.cli.terminal.asking_api import ApiWatcher
 from km_cli.cli.terminal.show import complain, hide, put, say
 from km_cli.cli.terminal.verify import problem_lines, snapshot_object, verify_lines, verify_object
-from km_cli.config.files import expanded
-from km_cli.config.query import query_login
+from km_cli.config.files import expanded, is_open_to_all
+from km_cli.config.query import query_key_file, query_login
 from km_cli.destinations.tracker import HOSTS, NAME, check_url
-from km_cli.errors import Exit, UsageError
+from km_cli.errors import Exit, UsageError, did_you_mean
 from km_cli.ledger import Ledger, check_name
 from km_cli.serve.settings import seconds_of
 from km_cli.verify.asking import Asker, Credentials
@@ -194,7 +195,10 @@ def _ledger(flags: _Flags) -> Iterator[Ledger]:
 @contextmanager
 def _asker(context: click.Context, flags: _Flags) -> Iterator[Asker]:
     environment, km_toml = environment_of(context), km_toml_of(context)
-    login = query_login(km_toml.config, km_toml.folder, environment.variables)
+    place = (km_toml.config, km_toml.folder, environment.variables)
+    login, key_file = query_login(*place), query_key_file(*place)
+    if key_file and is_open_to_all(key_file):
+        warn_of_exposed_key(key_file)
     credentials = Credentials(*login)
     hide(credentials.secrets)
     watcher = ApiWatcher(is_shown=environment.shows_progress, is_quiet=context.params["quiet"])
@@ -220,8 +224,22 @@ def _sites(context: click.Context, flags: _Flags, found: Look) -> list[str]:
 
     Before the first import, these are all sites of km.toml.
     """
-    sites = [*found.sites, *flags.products]
-    return sites or list(km_toml_of(context).config.sites) or ["main"]
+    own = list(km_toml_of(context).config.sites)
+    if not flags.is_only_snapshot:
+        _check_known(context.params["products"], [*found.sites, *own])
+    return [*found.sites, *flags.products] or own or ["main"]
+
+
+def _check_known(words: Iterable[str], sites: Collection[str]) -> None:
+    """Raise UsageError if --product names a site that neither the ledger nor km.toml has."""
+    for word in words:
+        site, product = _product(word)
+        if sites and site not in sites:
+            here = f"the ledger and km.toml have {', '.join(map(repr, dict.fromkeys(sites)))}"
+            raise UsageError(
+                f"--product {word}: there is no site {site!r}",
+                did_you_mean(site, sites, f"{here}; it is --product SITE={product}"),
+            )
 
 
 def _check_products(products: Mapping[str, object], before: Snapshot | None) -> None:

@@ -14,7 +14,12 @@ from km_cli.cli.show_place import opened_to_look, place_of, print_lines
 from km_cli.cli.show_runs import logs_again
 from km_cli.cli.terminal.show import complain, put
 from km_cli.cli.terminal.verify import files_note
-from km_cli.cli.terminal.verify_export import detail_object, export_lines, export_object
+from km_cli.cli.terminal.verify_export import (
+    detail_object,
+    export_lines,
+    export_object,
+    export_problems,
+)
 from km_cli.config.files import expanded
 from km_cli.destinations.tracker import NAME
 from km_cli.errors import Exit, UsageError
@@ -51,8 +56,10 @@ def run_verify_export(context: click.Context) -> int:
     if flags["as_json"]:
         top = {"ledger": str(found.ledger), "to": found.tracker, "exit": int(code)}
         put(json.dumps({**top, "export": export_object(found)}))
-    elif code or not flags["quiet"]:
+    elif not flags["quiet"]:
         print_lines(context, export_lines(found, is_long=flags["verbose"], details=flags["details"]))
+    for message, hint in export_problems(found) if code and flags["quiet"] else ():
+        complain(message, hint)
     for message, hint in files_note(in_files) if found.absent else ():
         complain(message, hint)
     return code

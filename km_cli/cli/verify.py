@@ -110,8 +110,8 @@ def command(context: click.Context, /, **_flags: Any) -> int:
     Kissmetrics shows a call after one to three hours. KM_QUERY_USER holds an API key, or an e-mail address
     with its password in KM_QUERY_PASSWORD. km-cli keeps to the limit of 15 requests a minute.
 
-    EXPORT is the folder of a data export, or its files. Each acknowledged call of the ledger is looked for in
-    it.
+    EXPORT is the folder of a data export, or its files; it may be an address in an object store
+    (s3://bucket/export/). Each acknowledged call of the ledger is looked for in it.
 
     Nothing is sent, and nothing but --snapshot and --details is written. The exit code is 65 if something is
     missing, too many or under another person, 69 if Kissmetrics could not be asked or the export cannot be
@@ -127,6 +127,7 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli verify export/
       km-cli verify export/ --source events.csv --details missing.jsonl
       km-cli verify export/revisions/*.json.gz --site main --json
+      km-cli verify s3://bucket/export/
     """
     if context.params["exports"]:
         _check_alone(context, _OF_API, "it is for the Query API, which no EXPORT is compared with")

@@ -54,6 +54,14 @@ def why_unread(path: Path, error: OSError | ValueError) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def is_open_to_all(path: Path) -> bool:
+    """Whether everyone on this machine can read a file, as is usual for mounted secrets."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
 def expanded(text: str, label: str) -> Path:
     """Return a path with `~` expanded. Raises UsageError, which begins with `label`, for an unknown user."""
     try:

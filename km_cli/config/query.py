@@ -34,8 +34,7 @@ def query_login(config: KmToml, folder: Path, environment: Mapping[str, str]) ->
         return _checked(
             user, environment.get(PASSWORD_VARIABLE, ""), f"{USER_VARIABLE} or {PASSWORD_VARIABLE}"
         )
-    if config.query.key_file:
-        path = folder / expanded(config.query.key_file, "km.toml, query.key_file:")
+    if path := query_key_file(config, folder, environment):
         user, _, password = _read(path).partition(":")
         return _checked(user, password, f"the key file {path}")
     raise UsageError(
@@ -43,6 +42,13 @@ def query_login(config: KmToml, folder: Path, environment: Mapping[str, str]) ->
         f"export {USER_VARIABLE}=… with an API key, or with an e-mail address and {PASSWORD_VARIABLE}=…; "
         "or write query.key_file into km.toml",
     )
+
+
+def query_key_file(config: KmToml, folder: Path, environment: Mapping[str, str]) -> Path | None:
+    """Return the file that the credentials are read from, None if they come from the environment."""
+    if environment.get(USER_VARIABLE, "").strip() or not config.query.key_file:
+        return None
+    return folder / expanded(config.query.key_file, "km.toml, query.key_file:")
 
 
 def _read(path: Path) -> str:

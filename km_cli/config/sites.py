@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from km_cli.config.files import read_small
+from km_cli.config.files import is_open_to_all, read_small
 from km_cli.errors import UsageError
 
 KEY_VARIABLE = "KM_API_KEY"
@@ -56,11 +55,8 @@ class Site(NamedTuple):
 
     @property
     def is_exposed(self) -> bool:
-        """Whether everyone on this machine can read the key file, as is usual for mounted secrets."""
-        try:
-            return bool(self.key_file) and bool(Path(self.key_file).stat().st_mode & stat.S_IROTH)
-        except OSError:
-            return False
+        """Whether everyone on this machine can read the key file."""
+        return bool(self.key_file) and is_open_to_all(Path(self.key_file))
 
 
 def _read_key_file(path: Path) -> str:

@@ -14,8 +14,9 @@ _MOST_NAMED = 12
 _BACKFILL = (
     "# [[backfill]]  # the files that `km-cli backfill` reads every night",
     '# name = "logs"',
-    '# files = ["logs/*.csv"]  # files, folders, patterns, days as logs/%Y/%m/%d/*.csv',
+    '# files = ["logs/*{ending}"]  # files, folders, patterns, days as logs/%Y/%m/%d/*{ending}',
 )
+_ENDING = re.compile(r"\.[a-z]{2,7}(\.(gz|bz2|xz|zst))?$")
 _ROTATED = re.compile(r"[.-]\d{1,8}(\.(gz|bz2|xz|zst))?$|\.old$")
 _SEPARATE = '# overlap = "separate"  # {why}: a row never repeats a row of another file'
 _EITHER = (
@@ -72,7 +73,9 @@ def toml_text(found: Inferred, source: str, files: tuple[str, ...] = ()) -> str:
 
 def backfill_text(source: str, files: tuple[str, ...]) -> str:
     """Return the part of km.toml about backfills: with these files, or as a comment if there are none."""
-    lines = ["", *(_backfill(files) if files else _BACKFILL), *_overlap((source, *files))]
+    found = _ENDING.search(source)
+    example = (line.format(ending=found[0] if found else ".csv") for line in _BACKFILL)
+    lines = ["", *(_backfill(files) if files else example), *_overlap((source, *files))]
     return "\n".join(lines) + "\n"
 
 

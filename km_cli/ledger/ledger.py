@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from km_cli.durable import make_folder
@@ -13,7 +13,7 @@ from km_cli.errors import LedgerError, LedgerFailed
 from km_cli.ledger.bulk_parts import BulkPart, BulkPartTable
 from km_cli.ledger.checks import check_file, check_header, check_name
 from km_cli.ledger.counts import CountTable
-from km_cli.ledger.damage import Database, damaged, decoding, is_damage
+from km_cli.ledger.damage import Database, damaged, decoding
 from km_cli.ledger.expected import ExpectedTable
 from km_cli.ledger.files import FileTable
 from km_cli.ledger.forgetting import Claimed, Forgetting, Tables, count_claimed
@@ -26,9 +26,10 @@ from km_cli.ledger.presence import Presence
 from km_cli.ledger.pruning import Pruned, count_old_calls, count_old_pending, prune
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.runs import MOST_RUNS, RunTable
-from km_cli.ledger.sent import SentTable, kind_of
+from km_cli.ledger.sent import SentTable
 from km_cli.ledger.sites import SiteTable
 from km_cli.ledger.slots import SlotTable
+from km_cli.ledger.transactions import Transactions
 from km_cli.ledger.unreported import UnreportedTable
 from km_cli.model import Outcome, PlannedCall, Receipt, RowPlan
 
@@ -45,7 +46,6 @@ class Ledger:
         self._database = database
         self._schemas = schemas
         self._lock = lock
-        self._failed: LedgerFailed | None = None
         database.presence = Presence(path) if lock else None
         self._leave_no_trace = False
         self._sites = SiteTable(database, path)
@@ -61,6 +61,7 @@ class Ledger:
         self.expected = ExpectedTable(database, schemas)
         self.horizon = HorizonTable(database, schemas)
         self.bulk_parts = BulkPartTable(database, schemas)
+        self._transactions = Transactions(path, database, lock, self.runs.write, self._discard)
 
     @classmethod
     def open(cls, path: Path, wait: float = 0.0) -> Ledger:
@@ -107,13 +108,13 @@ class Ledger:
 
     def close(self) -> None:
         """Write the last counts and the end of the run, close the file and release the lock."""
-        if self._lock and not self._failed:
+        if self._lock and not self._transactions.failed:
             with suppress(LedgerError), self._transaction():
                 self.counts.write(at_end=True)
                 self._end_run()
         self._database.close()
         if self._lock:
-            if not self._failed and not self._database.is_damaged:
+            if not self._transactions.failed and not self._database.is_damaged:
                 self._lock.note(self._ending())
             self._lock.release()
         elif self._leave_no_trace:
@@ -242,23 +243,11 @@ class Ledger:
         self.files.write()
         self.unreported.write()
 
-    def _count_planned(self, tracker: str, plans: Iterable[RowPlan]) -> None:
+    def _count_planned(self, tracker: str, plans: Sequence[RowPlan]) -> None:
         """Add the calls to those that were sent, and to the counts of their readings."""
         if self._lock:  # Nothing reads them in a dry run.
-            sent = Counter(
-                [
-                    kind_of(call, planned.taken)
-                    for plan in plans
-                    for planned, call in zip(plan.planned, plan.calls, strict=True)
-                ]
-            )
-            self.sent.add(self.runs.number, tracker, sent)
-        counted = Counter([(plan.reading, *planned[:2]) for plan in plans for planned in plan.planned])
-        by_reading: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        for (number, site, persona), calls in counted.items():
-            by_reading[number][f"{tracker} {site} {persona}"] += calls
-        for number, by_persona in by_reading.items():
-            self.readings.count_calls(number, by_persona)
+            self.sent.add_plans(self.runs.number, tracker, plans)
+        self.readings.count_plans(tracker, plans)
 
     def abandon(self) -> None:
         """Forget the plans that were not committed.
@@ -337,51 +326,14 @@ class Ledger:
         self.readings.count_calls(reading, {part: -count for part, count in personas.items()})
         self.sent.take_back(run, tracker, planned_calls)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Write all or nothing.
+    def _transaction(self) -> AbstractContextManager[None]:
+        """Write all or nothing. After a failure no more transactions are possible."""
+        return self._transactions.begin()
 
-        After a failure no more transactions are possible: memory may be ahead of the file.
-        """
-        if self._failed:
-            raise self._failed
-        before = self._database.total_changes
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            yield
-            if self._database.total_changes != before:
-                self.runs.write()
-                self._check_durable()
-            self._database.execute("COMMIT")
-        except BaseException as error:
-            failed = self._failure(error)
-            if self._database.in_transaction:
-                with suppress(sqlite3.Error):
-                    self._database.execute("ROLLBACK")
-            self.slots.discard()
-            self.counts.discard()
-            if failed is error or not isinstance(error, sqlite3.Error | OSError):
-                raise
-            raise failed from None
-
-    def _check_durable(self) -> None:
-        """Check that the next run will find the file that is written. Raises LedgerFailed, OSError."""
-        if self._lock and self._database.presence:
-            if lost := self._database.presence.lost():
-                raise lost
-            self._lock.sync()
-
-    def _failure(self, error: BaseException) -> LedgerError:
-        """Return the error that a failed transaction ends with, and forbid further ones."""
-        self._failed = LedgerFailed(
-            f"the ledger {self.path} cannot be written: {error}",
-            "make room or repair the disk, then run the same command again: it goes on where the ledger ends",
-        )
-        if isinstance(error, LedgerFailed):
-            self._failed = error
-        if isinstance(error, sqlite3.Error) and is_damage(error):
-            return damaged(self._database, "", error)
-        return self._failed
+    def _discard(self) -> None:
+        """Forget what a transaction that failed has in memory."""
+        self.slots.discard()
+        self.counts.discard()
 
     def check_site(self, tracker: str, name: str, key: str) -> None:
         """Check that a site's name belongs to its key. Raises UsageError."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from km_cli.ledger.damage import decoding, expect
+from km_cli.ledger.heads import Head, Heads
 from km_cli.ledger.sums import check_sum
-from km_cli.model import Origin, Overlap
+from km_cli.model import Origin, Overlap, RowPlan
 
 
 class Reading(NamedTuple):
@@ -144,45 +145,6 @@ def _decode_list(text: str, kind: type) -> tuple[Any, ...]:
 def reading_query() -> str:
     """Return the columns that `reading_from_row` wants, for a query."""
     return f"{_COLUMNS}, sum"
-
-
-class Head(NamedTuple):
-    """How far a reading got: the digest of the bytes read, the digest of its settings, and its rows."""
-
-    number: int
-    asked: str
-    digest: bytes
-    rows: int
-
-
-class Heads:
-    """The heads of all readings, by the number of bytes read and by their digest."""
-
-    def __init__(self) -> None:
-        self._by_length: dict[int, dict[bytes, list[Head]]] = {}
-        self._by_reading: dict[int, tuple[int, Head]] = {}
-
-    @property
-    def lengths(self) -> Iterable[int]:
-        """All numbers of bytes that readings have read."""
-        return self._by_length
-
-    def matching(self, length: int, digest: bytes) -> list[Head]:
-        """Return the heads of readings that have read these bytes, the latest first."""
-        return self._by_length[length].get(digest, [])[::-1]
-
-    def put(self, head: Head, length: int) -> None:
-        """Add a head, and remove the one that its reading had before."""
-        old_length, old = self._by_reading.pop(head.number, (0, head))
-        if old_length:
-            same_length = self._by_length[old_length]
-            same_length[old.digest].remove(old)
-            if not same_length[old.digest]:
-                del same_length[old.digest]
-            if not same_length:
-                del self._by_length[old_length]
-        self._by_length.setdefault(length, {}).setdefault(head.digest, []).append(head)
-        self._by_reading[head.number] = length, head
 
 
 class Meaning(NamedTuple):
@@ -346,6 +308,15 @@ class ReadingTable:
             f"INSERT OR REPLACE INTO main.readings ({_COLUMNS}, sum) VALUES ({values})", _to_row(stub)
         )
         self._heads = None
+
+    def count_plans(self, tracker: str, plans: Iterable[RowPlan]) -> None:
+        """Add the calls that rows were planned as to those of their readings; durable as `count_calls`."""
+        counted = Counter([(plan.reading, *planned[:2]) for plan in plans for planned in plan.planned])
+        by_reading: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        for (number, site, persona), calls in counted.items():
+            by_reading[number][f"{tracker} {site} {persona}"] += calls
+        for number, by_persona in by_reading.items():
+            self.count_calls(number, by_persona)
 
     def count_calls(self, number: int, calls: Mapping[str, int]) -> None:
         """Add to a reading's numbers of planned calls; the caller's transaction makes it durable.

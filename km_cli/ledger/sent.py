@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from km_cli.ledger.damage import decoding, expect
 from km_cli.ledger.runs import NO_RUN
-from km_cli.model import PlannedCall, Record, Wired
+from km_cli.model import PlannedCall, Record, RowPlan, Wired
 from km_cli.model.making import maker
 
 _DAY = 86_400
@@ -74,6 +74,15 @@ class SentTable:
             f"INSERT INTO main.sent VALUES (?, ?, ?, ?, ?, ?, ?) {_ADDING}",
             [(run, tracker, *kind, calls) for kind, calls in counted.items()],
         )
+
+    def add_plans(self, run: int, tracker: str, plans: Iterable[RowPlan]) -> None:
+        """Add the calls that rows were planned as; durable as `add`."""
+        kinds = [
+            kind_of(call, planned.taken)
+            for plan in plans
+            for planned, call in zip(plan.planned, plan.calls, strict=True)
+        ]
+        self.add(run, tracker, Counter(kinds))
 
     def take_back(self, run: int, tracker: str, refused: Iterable[PlannedCall]) -> None:
         """Take back calls that `run` planned and their destination refused; durable as `add`."""

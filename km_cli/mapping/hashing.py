@@ -10,13 +10,13 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from km_cli.errors import InputError
 from km_cli.mapping.cells import json_in, text_of
 from km_cli.mapping.columns import Columns, PersonaColumns
-from km_cli.mapping.nested import ABSENT, BadRow, root, value_at
+from km_cli.mapping.nested import ABSENT, BadRow, opened, value_at
 from km_cli.memory import Remembered
 from km_cli.model import Persona, Row
 
@@ -30,6 +30,9 @@ _HASHED = re.compile(_PREFIX + "[0-9a-f]{64}")
 _MOST_REMEMBERED = 10_000
 
 Hash = Callable[[str], str]
+
+Change = Callable[[str, Any], Any]
+"""Gives the value that takes the place of another at a path, None if there is none."""
 
 
 class Hasher:
@@ -62,6 +65,7 @@ class HashedColumns:
     """Puts digests in the place of the values of `hash` and `drop`, in the rows of one input.
 
     Values that are dropped are not sent, but rows are compared by them (promise 5), so they are hashed too.
+    Where one lies inside a column that is sent, `sent` takes it out.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class HashedColumns:
     ) -> None:
         self._hasher = hasher
         self._names = tuple(dict.fromkeys((*columns.hash, *columns.drop)))
+        self._dropped_inside = tuple(name for name in columns.drop if "." in name)
         self._place = {name: index for index, name in enumerate(found)} if tabular else None
         self._prefixes = tuple(
             len(persona.prefix) if _is_hashed(used, columns.hash) else None
@@ -84,14 +89,22 @@ class HashedColumns:
     def row(self, row: Row) -> Row:
         """Return a row with its values hashed; its `raw` is as before. Raises BadRow."""
         to_hash = self._hash_of(row)
-        if self._place is not None:
-            cells = list(row.values)
-            for name in self._names:
-                _in_cells(cells, name, self._place, to_hash)
-            return row._replace(values=cells)
+        return self._changed(row, self._names, lambda path, value: _hashed(path, value, to_hash))
+
+    def sent(self, row: Row) -> Row:
+        """Return a hashed row without the values that are dropped inside a column which is sent."""
+        return self._changed(row, self._dropped_inside, _removed) if self._dropped_inside else row
+
+    def _changed(self, row: Row, paths: Iterable[str], change: Change) -> Row:
+        """Return a row with its values at these paths changed. Raises BadRow."""
         values = row.values
-        for name in self._names:
-            values = _in_object(values, name, to_hash)
+        if self._place is not None:
+            cells = list(values)
+            for path in paths:
+                _in_cells(cells, path, self._place, change)
+            return row._replace(values=cells)
+        for path in paths:
+            values = _in_object(values, path, change)
         return row._replace(values=values)
 
     def identities(self, row: Row, identities: list[str]) -> list[str]:
@@ -135,42 +148,69 @@ def _is_hashed(used: PersonaColumns, names: tuple[str, ...]) -> bool:
     return any(name in names for name in used.identities)
 
 
-def _in_cells(cells: list[str], name: str, place: dict[str, int], to_hash: Hash) -> None:
-    """Hash one cell, or a value inside a cell that holds JSON."""
-    column = name if name in place else root(name, place)
-    if not column:
-        return
-    at = place[column]
-    if column == name:
-        cells[at] = to_hash(cells[at])
-        return
-    value = json_in(cells[at], column)
-    if value is not ABSENT:
-        made = _in_object({column: value}, name, to_hash)
-        cells[at] = json.dumps(made[column], ensure_ascii=False)
+def _in_cells(cells: list[str], path: str, place: dict[str, int], change: Change) -> None:
+    """Change the cell of this name, and the values in cells that hold JSON. Raises BadRow."""
+    if path in place:
+        at = place[path]
+        cells[at] = change(path, cells[at]) or ""
+    for column, at in _outer_columns(path, place):
+        value = json_in(cells[at], column)
+        if value is ABSENT:
+            continue
+        values = {column: value}
+        made = _in_object(values, path, change)
+        if made is not values:
+            cells[at] = json.dumps(made[column], ensure_ascii=False)
 
 
-def _in_object(values: dict[str, Any], path: str, to_hash: Hash) -> dict[str, Any]:
-    """Return an object with one value hashed. Raises BadRow for a value in a list, which cannot be."""
-    value, made = value_at(values, path), None
-    if value is None or (value is ABSENT and not _meets_list(values, path)):
-        return values
-    if value is not ABSENT:
-        made = _replaced(values, path, _hashed(path, value, to_hash))
-    if made is None:
-        raise BadRow(
-            "nested",
-            f"{path[:60]!r} lies in a list or a text, where it cannot be hashed: name the whole column in "
-            "columns.hash",
-        )
+def _outer_columns(path: str, place: dict[str, int]) -> Iterator[tuple[str, int]]:
+    """Yield the columns in which a path may lie, with their places."""
+    for column, _ in _splits(path):
+        if column in place:
+            yield column, place[column]
+
+
+def _splits(path: str) -> Iterator[tuple[str, str]]:
+    """Yield each way to read a path as a key and the rest of the path: names may have dots of their own."""
+    at = path.find(".")
+    while at >= 0:
+        yield path[:at], path[at + 1 :]
+        at = path.find(".", at + 1)
+
+
+def _in_object(values: dict[str, Any], path: str, change: Change) -> dict[str, Any]:
+    """Return an object with the values at a path changed, wherever the path leads; the same one if to none.
+
+    The mapping would read the first of them, and the others would leave in clear. Raises BadRow for a list
+    and for a text that holds one: their items may have the value.
+    """
+    made = values
+    if values.get(path) is not None:
+        made = {name: value for name, value in values.items() if name != path}
+        if (changed := change(path, values[path])) is not None:
+            made = {**values, path: changed}
+    for key, rest in _splits(path):
+        inner = made.get(key)
+        if isinstance(inner, dict):
+            changed_inner = _in_object(inner, rest, change)
+            if changed_inner is not inner:
+                made = {**made, key: changed_inner}
+        elif _may_have(inner, rest):
+            raise BadRow(
+                "nested",
+                f"{path[:60]!r} lies in a list or a text, where it cannot be hashed: name the whole column "
+                "in columns.hash",
+            )
     return made
 
 
-def _meets_list(values: dict[str, Any], path: str) -> bool:
-    """Tell whether a path meets a list, whose elements may have what is to be hashed."""
-    key, _, rest = path.partition(".")
-    inner = values.get(key)
-    return bool(inner) if isinstance(inner, list) else isinstance(inner, dict) and _meets_list(inner, rest)
+def _may_have(inner: Any, rest: str) -> bool:
+    """Tell whether a value may have another in it at a path: in a list, or in a text that holds JSON."""
+    if isinstance(inner, str):
+        inner = opened(inner, "")
+        if isinstance(inner, dict):
+            return value_at(inner, rest) is not ABSENT
+    return isinstance(inner, list) and bool(inner)
 
 
 def _hashed(path: str, value: Any, to_hash: Hash) -> str:
@@ -178,13 +218,5 @@ def _hashed(path: str, value: Any, to_hash: Hash) -> str:
     return to_hash(json.dumps(value) if isinstance(value, dict | list) else text_of(path, value))
 
 
-def _replaced(values: dict[str, Any], path: str, text: str) -> dict[str, Any] | None:
-    """Return an object with another value at a path of objects, None if the path leads through others."""
-    if path in values:
-        return {**values, path: text}
-    key, dot, rest = path.partition(".")
-    inner = values.get(key)
-    if not dot or not isinstance(inner, dict):
-        return None
-    made = _replaced(inner, rest, text)
-    return None if made is None else {**values, key: made}
+def _removed(_path: str, _value: Any) -> None:
+    """Change a value to none."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from km_cli.kissmetrics import LONGEST_IDENTITY, PLACEHOLDERS, first_invisible, is_blank
+from km_cli.mapping.cells import ReadCell
+from km_cli.mapping.columns import PersonaColumns
 from km_cli.memory import Remembered
 
 _MOST_REMEMBERED = 40_000
@@ -83,3 +86,17 @@ def _only_blanks(text: str) -> BadIdentity:
         "invisible-character",
         f"the identity {text!r} has nothing but blanks ({name}): write the identity, or leave it empty",
     )
+
+
+def identity_reader(used: PersonaColumns, cell: Callable[[str], ReadCell]) -> ReadCell:
+    """Return the reader of a persona's identity: the first column that is neither empty nor in `nobody`."""
+    if not used.others and not used.nobody:
+        return cell(used.identity)
+    cells = tuple(map(cell, used.identities))
+    nobody = frozenset({"", *(text.strip().casefold() for text in used.nobody)})
+
+    def read(values: Any) -> str:
+        texts = (one(values) for one in cells)
+        return next((text for text in texts if text.strip().casefold() not in nobody), "")
+
+    return read

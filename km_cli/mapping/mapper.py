@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from km_cli.errors import InputError, Where
 from km_cli.kissmetrics import LONGEST_NAME, LONGEST_VALUE, fold_identity, fold_name
-from km_cli.mapping.cells import ReadCell, Several, cell_readers, cells_reader, no_cells, time_reader
-from km_cli.mapping.columns import Columns, PersonaColumns
+from km_cli.mapping.cells import Several, cell_readers, cells_reader, no_cells, time_reader
+from km_cli.mapping.columns import Columns
 from km_cli.mapping.conditions import row_filter, unmet
 from km_cli.mapping.hashing import Hasher, hashed_columns
-from km_cli.mapping.identities import BadIdentity, Identities
+from km_cli.mapping.identities import BadIdentity, Identities, identity_reader
 from km_cli.mapping.members import Members
 from km_cli.mapping.naming import naming_of
 from km_cli.mapping.nested import BadRow
@@ -112,7 +112,7 @@ class Mapper:
         one_of_several = cell_readers(found, tabular=tabular, several=self._several)
         identities = [Identities(allowed, persona.prefix, self._trimmed) for persona in personas]
         self._identities = tuple(
-            (_identity_reader(used, one_of_several), one.known, one.clean)
+            (identity_reader(used, one_of_several), one.known, one.clean)
             for used, one in zip(columns.personas, identities, strict=True)
         )
         others = Identities(allowed, trimmed=self._trimmed)
@@ -150,7 +150,7 @@ class Mapper:
             kept = row
             if self._hashed is not None:  # what is wrong with a row was judged by its values in clear
                 kept, identities = self._hashed.row(row), self._hashed.identities(row, identities)
-                parts, named, empty, reserved = self._dealt(kept, identities, name)
+                parts, named, empty, reserved = self._dealt(self._hashed.sent(kept), identities, name)
                 values = kept.values
             event_id = self._id(values).strip()
         except (BadRow, BadIdentity, BadTime) as error:
@@ -315,20 +315,6 @@ class Mapper:
             yield Finding(WITHHELD, f"its alias {withheld!r} is not sent", row.source, row.line)
         if self._times.leap_second:
             yield Finding("leap-second", "the second :60 is read as :59", row.source, row.line)
-
-
-def _identity_reader(used: PersonaColumns, cell: Callable[[str], ReadCell]) -> ReadCell:
-    """Return the reader of a persona's identity: the first column that is neither empty nor in `nobody`."""
-    if not used.others and not used.nobody:
-        return cell(used.identity)
-    cells = tuple(map(cell, used.identities))
-    nobody = frozenset({"", *(text.strip().casefold() for text in used.nobody)})
-
-    def read(values: Any) -> str:
-        texts = (one(values) for one in cells)
-        return next((text for text in texts if text.strip().casefold() not in nobody), "")
-
-    return read
 
 
 def _ambiguous(row: Row, error: AmbiguousTime, column: str, time: str) -> InputError:

@@ -16,7 +16,7 @@ from km_cli.kissmetrics import PLACEHOLDERS
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Hasher, Mapper, Mapping, Members
 from km_cli.model import Event, Row, Sequence
-from km_cli.run.meanings import personas_from_json
+from km_cli.run.interpretation import personas_from_json
 from km_cli.strategies import Expansion
 
 

@@ -7,9 +7,7 @@ mappings of earlier readings.
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,12 +20,11 @@ from km_cli.inputs import Opened
 from km_cli.kissmetrics import fold_name
 from km_cli.ledger import Ledger, Reading
 from km_cli.ledger.readings import Meaning
-from km_cli.mapping import Columns, Mapper, Mapping, root
-from km_cli.model import NANOSECONDS, Event, Persona, Record, Row
-from km_cli.model import Sequence as Calls
+from km_cli.mapping import Mapping, root
+from km_cli.model import NANOSECONDS, Persona, Record, Row
 from km_cli.planning.fingerprints import Fingerprints
+from km_cli.run.interpretation import Interpretation, Part, bare, personas_from_json
 from km_cli.run.rows_behind import rows_behind
-from km_cli.strategies import Expansion
 
 JUDGED_ROWS = 200
 """How many rows of a new log are compared."""
@@ -36,12 +33,6 @@ _HARDLY = 10
 """Percent. If the ledger knows more of a log than this, the log is read as it was before."""
 
 _MOST_MEANINGS = 16
-
-_PROFILE, _SOME_TIME = "profile", "2020-01-01T00:00:00+00:00"
-"""Stand for the event of profiles and for the time of `--at` where readings are compared."""
-
-Part = tuple[str, str]
-"""The site and the persona of a record."""
 
 
 class Difference(NamedTuple):
@@ -123,7 +114,7 @@ class Meanings:
             known = Mapping.from_json(mapping)
             people = personas_from_json(personas) if personas else self._people_of_old(known)
         is_tabular = opened.format.is_tabular
-        named = (*_bare(known.columns).taken, *(one.column for one in known.columns.where))
+        named = (*bare(known.columns).taken, *(one.column for one in known.columns.where))
         if not people or (is_tabular and not all(root(name, opened.columns) for name in named)):
             return None
         try:
@@ -265,73 +256,6 @@ def _known_only(now: dict[Part, KnownRecords], then: dict[Part, KnownRecords]) -
     return found
 
 
-class Interpretation:
-    """The records that rows become under some mapping and personas, without their properties.
-
-    Two interpretations with the same `key` give every record the same deed.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        opened: Opened,
-        mapping: Mapping,
-        personas: Sequence[Persona],
-        now: float,
-    ) -> None:
-        columns = _bare(mapping.columns)
-        plain = [(one.name, one.site, one.events, one.rename, one.prefix, *one.excepted) for one in personas]
-        deeds = columns._replace(where=(), skip_anonymous=False)  # they only decide which rows are taken
-        self.key = json.dumps([deeds, mapping.time_options, plain])
-        self._width = len(opened.columns) if opened.format.is_tabular else 0
-        self._expansion = Expansion(personas)
-        self._mapper = Mapper(
-            columns,
-            opened.columns,
-            tabular=opened.format.is_tabular,
-            personas=personas,
-            time_options=mapping.time_options,
-            allowed=settings.allowed,
-            now=now,
-            normalised=defaultdict(int),
-            members=settings.members,
-            hasher=settings.hasher,
-        )
-
-    def records(self, row: Row) -> dict[Part, Record]:
-        """Return the record of each persona in each site; a row that would be rejected has none."""
-        if self._width and (row.values is None or len(row.values) != self._width):
-            return {}  # The reader rejected it: it has too many cells, or too few.
-        try:
-            event = self._mapper.map(row)
-        except InputError:
-            return {}
-        sequence = self._expansion.expand(event) if type(event) is Event else None
-        if type(sequence) is not Calls:
-            return {}
-        return {(call.site, call.persona): call for call in sequence.calls if type(call) is Record}
-
-
-def _bare(columns: Columns) -> Columns:
-    """Return columns without those that are no part of a deed: properties, sets, aliases, ids."""
-    people = tuple(who._replace(alias="", properties=(), sets=()) for who in columns.personas)
-    bare = columns._replace(personas=people, id="", properties=(), exclude=(), flatten=False, ignore=())
-    bare = _with_hashed_identities(bare)
-    bare = bare._replace(rename=(), constant=(), leave_out_reserved=False, export="", withheld_alias="")
-    if columns.event or columns.event_name:
-        return bare
-    # Profiles have no event. They are compared as if all had the same one, and `--at` is not their own time.
-    at = _SOME_TIME if columns.at else ""
-    return bare._replace(event_name=_PROFILE, without_event="", at=at)
-
-
-def _with_hashed_identities(columns: Columns) -> Columns:
-    """Return columns in which only identities are hashed."""
-    identities = {name for one in columns.personas for name in one.identities}
-    hashed = tuple(name for name in columns.hash if name in identities)
-    return columns._replace(hash=hashed, drop=(), hash_key=columns.hash_key if hashed else "")
-
-
 def _difference_of(before: Record, now: Record) -> str:
     """Name the part of the deed in which two records differ, "" if they do not."""
     if before.moment != now.moment:
@@ -347,24 +271,3 @@ def _described(record: Record) -> str:
     moment = datetime.fromtimestamp(record.moment // NANOSECONDS, UTC)
     actor = f" (by {record.actor!r})" if record.actor not in ("", record.identity) else ""
     return f"{record.identity!r} {record.event!r}{actor} {moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def personas_to_json(personas: Sequence[Persona]) -> str:
-    """Return personas as text for the ledger."""
-    return json.dumps([persona.plain for persona in personas])
-
-
-def personas_from_json(text: str) -> tuple[Persona, ...]:
-    """Return the personas that `personas_to_json` wrote, as far as they are part of a deed."""
-    return tuple(
-        Persona(
-            name,
-            site,
-            None if events is None else tuple((event, called) for event, called in events),
-            rename,
-            (),
-            prefix,
-            excepted=tuple(rest[6]) if len(rest) > 6 else (),
-        )
-        for name, site, events, rename, _link, prefix, *rest in json.loads(text)
-    )

@@ -33,7 +33,7 @@ from km_cli.run.exported import (
     has_aliases_as_asked,
     with_aliases_as_asked,
 )
-from km_cli.run.meanings import personas_to_json
+from km_cli.run.interpretation import personas_to_json
 from km_cli.run.overlaps import Span
 from km_cli.run.tally import Tally
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +14,7 @@ from km_cli.errors import ReadError, Unavailable, UsageError
 from km_cli.verify.own import Look, OwnSite
 from km_cli.verify.query_v3 import QueryV3
 from km_cli.verify.values import Listing, OwnEvent, Product, SiteState, Snapshot
+from km_cli.whole_file import write_whole
 
 VERSION: Final = 1
 """The form of the file. Another form is another number."""
@@ -112,17 +110,7 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
     """
     body = msgspec.json.encode(_File(VERSION, snapshot))
     try:
-        descriptor, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)  # mode 0600
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(msgspec.json.format(body) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(part)
-            raise
+        write_whole(path, msgspec.json.format(body) + b"\n")
     except OSError as error:
         raise ReadError(
             f"--snapshot {path}: the file cannot be written: {error.strerror or error}",

@@ -10,7 +10,6 @@ import gzip
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import mkdtemp

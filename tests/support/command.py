@@ -60,7 +60,7 @@ class Command:
     ) -> subprocess.Popen[str]:
         """Start the command and return the process."""
         return subprocess.Popen(
-            [*self.program, *self._words(arguments)],
+            [*self.program, *self.words(arguments)],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -86,15 +86,17 @@ class Command:
 
     def __call__(self, *arguments: str | Path, stdin: bytes | None = None) -> Result:
         """Run the command to its end, in this process: only Python's start is left out."""
-        return Result(*run(self._words(arguments), self.surroundings(), stdin))
+        return Result(*run(self.words(arguments), self.surroundings(), stdin))
 
-    def alone(self, *arguments: str | Path, stdin: bytes | None = None) -> Result:
+    def alone(self, *arguments: str | Path, stdin: bytes | None = None, **more: Any) -> Result:
         """Run the command to its end, in a process of its own: for tests of what only that has."""
-        process = self.start(*arguments, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
+        source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+        process = self.start(*arguments, stdin=source, **more)
         out, err = process.communicate(None if stdin is None else stdin.decode(), timeout=300)
         return Result(process.returncode, out, err)
 
-    def _words(self, arguments: Sequence[str | Path]) -> list[str]:
+    def words(self, arguments: Sequence[str | Path]) -> list[str]:
+        """Return the arguments as words, with the destination."""
         words = [str(word) for word in arguments]
         return [*words, "--to", self.to] if self.to and "--to" not in words else words
 

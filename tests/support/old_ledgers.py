@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import chdir, closing, contextmanager
 from pathlib import Path
 
 from tests.make_ledgers import ACCOUNT_KEY, Old
@@ -17,26 +17,11 @@ from tests.support.command import Command, Result
 from tests.support.patience import PATIENCE
 from tests.support.tracker import Behave, Tracker
 
-KILLED_AT_A_LINE = """
-import os, signal, sys
-at, seen = int(sys.argv.pop(1)), 0
-WATCHED = ("migrations.py", "opening.py", "durable.py", "lock.py", "from_3_to_4.py")
-def count(frame, event, _):
-    global seen
-    if "/km_cli/ledger/" not in frame.f_code.co_filename:
-        return None
-    if not frame.f_code.co_filename.endswith(WATCHED):
-        return None
-    seen += event == "line"
-    if seen == at:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return count
-sys.settrace(count)
-from km_cli.cli import main
-sys.argv[0] = "km-cli"
-sys.exit(main())
-"""
-"""Runs the command; kills it at a line of the code that opens a ledger."""
+OPENING = tuple(
+    f"/ledger/{name}.py"
+    for name in ("migrations", "opening", "durable", "lock", "from_2_to_3", "from_3_to_4")
+)
+"""The modules that open a ledger."""
 
 
 def unpacked(old: Old, home: Path) -> Path:
@@ -87,23 +72,38 @@ def packed_in(body: bytes) -> Iterator[str]:
         yield str(body[at - size : at], "ascii")
 
 
-def runs(old: Old, folder: Path, verb: str = "import", **environment: str) -> list[Result]:
+def runs(old: Old, folder: Path, verb: str = "import") -> list[Result]:
     """Run the commands that made the ledger once more; `dry-run` instead of `import` if asked."""
-    command = Command(folder, environment={"KM_ACCOUNT_API_KEY": ACCOUNT_KEY, **environment})
-    results = []
+    command = command_of(old, folder)
+    with chdir(folder):
+        return [command(*words) for words in words_of(old, verb)]
+
+
+def dry_runs_alone(old: Old, folder: Path, temporary: Path) -> list[Result]:
+    """Run dry runs in processes of their own: SQLite reads once where temporary files go."""
+    command = command_of(old, folder)
+    command.environment["TMPDIR"] = str(temporary)
+    return [command.alone(*words, cwd=folder) for words in words_of(old, "dry-run")]
+
+
+def words_of(old: Old, verb: str) -> Iterator[list[str]]:
+    """Yield the arguments of each run. A dry run has no rejects file."""
     for words in old.commands():
         if verb == "dry-run" and "--rejects" in words:
             at = words.index("--rejects")
             words = words[:at] + words[at + 2 :]
-        process = command.start(verb, *words[1:], cwd=folder)
-        out, err = process.communicate(timeout=PATIENCE)
-        results.append(Result(process.returncode, out, err))
-    return results
+        yield [verb, *words[1:]]
+
+
+def command_of(old: Old, folder: Path) -> Command:
+    """Return the command that goes on with a ledger."""
+    assert folder.name == old.name
+    return Command(folder, environment={"KM_ACCOUNT_API_KEY": ACCOUNT_KEY})
 
 
 def start_with_room(size: int, old: Old, folder: Path) -> subprocess.Popen[str]:
     """Start the first of the commands that made the ledger; files cannot grow above so many bytes."""
-    command = Command(folder, environment={"KM_ACCOUNT_API_KEY": ACCOUNT_KEY})
+    command = command_of(old, folder)
     return command.start_with_room(size, *next(old.commands()), cwd=folder)
 
 

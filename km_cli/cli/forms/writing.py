@@ -17,12 +17,15 @@ from km_cli.model import RowPlan
 
 
 class CallWriter:
-    """Writes the calls of one batch after the other. `is_whole` once the last of them is written."""
+    """Writes the calls of one batch after the other.
+
+    `calls` are those that were written so far. `is_whole` is true once the last of them is written.
+    """
 
     def __init__(self, form: Form, stream: TextIO) -> None:
         self._form = form
         self._stream = stream
-        self._calls = 0
+        self.calls = 0
         self.is_whole = False
         self._put(form.head())
 
@@ -30,7 +33,7 @@ class CallWriter:
         """Write the calls of rows."""
         for plan in plans:
             if plan.planned:
-                self._calls += len(plan.planned)
+                self.calls += len(plan.planned)
                 self._put(self._form.row(plan))
 
     def end(self) -> None:
@@ -44,7 +47,7 @@ class CallWriter:
 
     def notes(self, place: str) -> Iterator[str]:
         """Yield what to say at the end; `place` is where the calls were written."""
-        yield f"{counted(self._calls, 'call')} written to {place}."
+        yield f"{counted(self.calls, 'call')} written to {place}."
         yield from self._form.notes()
 
 

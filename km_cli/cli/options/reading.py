@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from km_cli.cli.options.words import Words, exports, formats, paths
+from km_cli.cli.options.words import FormatWords, Words, exports, formats, paths
 from km_cli.cli.sections import Decorated, option, section
 
 _files_argument = click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=paths)
@@ -13,7 +13,7 @@ format_options = section(
     "Files",
     option(
         "--format",
-        type=Words(formats),
+        type=FormatWords(formats),
         help="Format of the files. Default: by the ending of the name, else by the content.",
     ),
     option(

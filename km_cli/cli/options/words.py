@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,6 +37,21 @@ class Words(_Choice):
     @choices.setter
     def choices(self, _none: object) -> None:
         """Ignore the choices that click sets; the registry has them."""
+
+
+class FormatWords(Words):
+    """The words of `--format`. Parquet files are not among them: their first bytes say what they are."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the word. Raises UsageError for parquet, with the way to read such a file."""
+        if str(value).casefold() == "parquet":
+            from km_cli.errors import UsageError
+
+            raise UsageError(
+                "--format has no word for Parquet: such files are recognised by their content",
+                "leave --format out; a file that is not recognised then is no Parquet file",
+            )
+        return super().convert(value, param, ctx)
 
 
 def formats() -> Iterable[str]:

@@ -166,6 +166,20 @@ def _next(found: Verified, details: str) -> Iterator[str]:
         yield f"  all calls and records are in {details}"
 
 
+def export_problems(found: Verified) -> Iterator[tuple[str, str]]:
+    """Yield each kind of problem in one line, and the next step: all that -q prints."""
+    look = "run the same command without -q: it lists these calls and says what to do"
+    if not found.found:
+        yield (
+            f"no call of the ledger is in the export of site {found.site}",
+            "check that it is the export of this site: --site and --to name another one",
+        )
+    if found.absent:
+        yield f"{counted(found.absent, 'acknowledged call')} absent from the export", look
+    if found.other_person:
+        yield f"{counted(found.other_person, 'call')} under another person in the export", look
+
+
 def _day(day: int) -> str:
     return iso(day * _DAY)[:10]
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from km_cli.compare.comparison import Comparison
 from km_cli.errors import ReadError, UsageError
 from km_cli.install_hint import install_command
+from km_cli.whole_file import write_whole
 
 _LIBRARIES = ("altair", "vl_convert")
 
@@ -30,18 +29,7 @@ def write_page(path: Path, found: Comparison) -> None:
 
     text = document(found)
     try:
-        descriptor, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
-        try:
-            with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(part, 0o644 & ~_umask())
-            os.replace(part, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(part)
-            raise
+        write_whole(path, text.encode(), 0o644 & ~_umask())
     except OSError as error:
         raise ReadError(
             f"--html {path}: the page cannot be written: {error.strerror or error}",

@@ -56,7 +56,8 @@ class ExportFiles(NamedTuple):
 def find_export(names: Sequence[str]) -> ExportFiles:
     """Return the files that these names stand for: files, and folders with `revisions/` or files in them.
 
-    Raises ExportError if there are none, or if a revision is missing between others.
+    Raises UsageError if there is nothing of such a name here, ExportError if these are no files of an export
+    or if a revision is missing between others.
     """
     files: dict[str, int] = {}
     last = 0
@@ -81,10 +82,13 @@ def find_export(names: Sequence[str]) -> ExportFiles:
 
 
 def _in(name: str) -> Iterator[Path]:
-    """Yield the file of this name, or the files of an export in the folder of this name."""
+    """Yield the file of this name, or the files of an export in the folder of this name.
+
+    Raises UsageError if there is none of this name, ExportError if it cannot be read.
+    """
     path = Path(name)
     if not path.exists():
-        raise ExportError(f"{name}: there is no such file or folder", "check the path of the export")
+        raise UsageError(f"{name}: there is no such file or folder", "check the path of the export")
     if not path.is_dir():
         yield path
         return
