@@ -23,6 +23,7 @@ FOUNDATION = {
     "json_text",
     "toml_text",
     "install_hint",
+    "object_address",
 }
 STAGES = {
     "inputs",
@@ -46,6 +47,7 @@ MAY_IMPORT = {
     "json_text": set(),
     "toml_text": set(),
     "install_hint": set(),
+    "object_address": {"errors"},
     **dict.fromkeys(STAGES, FOUNDATION),
     "inference": FOUNDATION | {"mapping"},  # it reads values as the mapping would
     "exports": FOUNDATION | {"mapping"},  # its tables fill in what the mapping leaves open

@@ -127,7 +127,7 @@ def status_of(ledger: Ledger, now: float) -> Status:
         dict(ledger.unreported.earlier),
         {tracker: pause for tracker, pause in ledger.pauses.all().items() if paused(pause, now)},
         ledger.horizon.second if ledger.horizon.is_set else None,
-        tuple(part for part in ledger.bulk_parts.all_open() if part.calls),
+        tuple(part for part in ledger.bulk_parts.all_unfinished() if part.calls),
     )
 
 
