@@ -96,7 +96,7 @@ def test_local_names_a_file_that_holds_store_and_ledger(to: str, place: str) -> 
     assert (target.tracker, target.place, target.own_ledger) == ("local", place, Path(place))
 
 
-@pytest.mark.parametrize("to", ["", "kissmetric", "s3://bucket", "LOCAL", "trk.kissmetrics.io"])
+@pytest.mark.parametrize("to", ["", "kissmetric", "s4://bucket", "LOCAL", "trk.kissmetrics.io"])
 def test_what_is_no_destination_is_refused(to: str) -> None:
     with pytest.raises(UsageError, match="not a destination"):
         parse_target(to, FOLDER)

@@ -112,6 +112,13 @@ class Series(NamedTuple):
         form = rf"{re.escape(self.stem)}\w*\d{{{_DIGITS}}}{re.escape(self.ending)}"
         return re.fullmatch(form, name) is not None
 
+    def has_object(self, name: str) -> bool:
+        """Tell whether the address of an object is one of those that the series gives."""
+        if self.bucket is None or not is_address(name):
+            return False
+        folder, slash, key = name.rpartition("/")
+        return f"{folder}{slash}" == str(self.bucket) and self.has(key)
+
     def check_sites(self, sites: Iterable[str]) -> None:
         """Raise UsageError if the files of two sites would have the same names."""
         seen: dict[str, str] = {}

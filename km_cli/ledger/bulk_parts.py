@@ -59,6 +59,10 @@ class BulkPartTable:
         """Return the files of all series that are open or wait."""
         return list(self._select("is_open ORDER BY series, site, number"))
 
+    def all_finished(self) -> list[BulkPart]:
+        """Return the files of all series that are finished."""
+        return list(self._select("NOT is_open ORDER BY series, site, number"))
+
     def calls_by_site(self) -> dict[str, int]:
         """Return how many calls were written to files, by site. The ledger does not know of their upload."""
         found: Counter[str] = Counter()

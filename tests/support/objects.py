@@ -79,7 +79,7 @@ class Store:
         """Return the content of an object."""
         return self._send("GET", quote(f"/{self.bucket}/{key}"))
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return the keys of all objects, sorted."""
         return re.findall("<Key>([^<]*)</Key>", self._send("GET", f"/{self.bucket}?list-type=2").decode())
 
