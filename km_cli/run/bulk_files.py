@@ -111,8 +111,11 @@ class BulkFiles:
             lines: defaultdict[Layout, list[bytes]] = defaultdict(list)
             begun = [layout for at, layout in self._open if at == site]
             layouts = self._format.layouts([call for call, _ in some], begun)
+            line, last, of_last = self._format.line, None, list[bytes]()
             for (call, second), layout in zip(some, layouts, strict=True):
-                lines[layout].append(self._format.line(call, second, layout))
+                if layout is not last:  # Layouts are compared slowly, and mostly the next one is the same.
+                    last, of_last = layout, lines[layout]
+                of_last.append(line(call, second, layout))
             for layout, of_layout in lines.items():
                 self._write((site, layout), of_layout)
 
