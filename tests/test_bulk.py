@@ -11,6 +11,7 @@ import pytest
 
 from km_cli.destinations import parse_target
 from km_cli.errors import UsageError
+from km_cli.ledger import BulkPart, Ledger
 from km_cli.standin import Store
 from tests.conftest import SAMPLES
 from tests.support.bulk import calls_in, finished, form_of_hit, read
@@ -214,6 +215,24 @@ def test_status_and_show_say_that_files_must_be_uploaded(
     assert not [one for one in command("status", "--json").summary["next"] if "bulk file" in one["why"]]
     ended(importer("import", log))
     assert "in bulk files" not in importer("status").ended(0).out + importer("show").ended(0).out
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (BulkPart("/a/out.json", "main", 1, '["", []]', 10, waits=True), "its series is not in a bucket"),
+        (BulkPart("/a/out.json", "main", 1, '["", []]', 0, calls=3), "it has 3 calls in 0 bytes"),
+        (BulkPart("/a/out.json", "main", 1, '["", [1]]', 10), "its columns are"),
+        (BulkPart("/a/out.json", "main", 1, "[", 10), "cannot be decoded"),
+    ],
+)
+def test_a_ledger_check_knows_bulk_files(command: Command, tmp_path: Path, part: BulkPart, text: str) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(Ledger.open(path)) as ledger:
+        ledger.keep_parts([part])
+    found = command("ledger", "check", "--ledger", path, "--json").ended(73).summary
+    assert [one["table"] for one in found["problems"]] == ["bulk_parts"]
+    assert text in found["problems"][0]["text"]
 
 
 def test_a_later_run_begins_a_new_part(command: Command, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,14 @@ def test_kissmetrics_is_one_tracker_by_all_its_names() -> None:
 def test_local_names_a_file_that_holds_store_and_ledger(to: str, place: str) -> None:
     target = parse_target(to, FOLDER)
     assert (target.tracker, target.place, target.own_ledger) == ("local", place, Path(place))
+
+
+def test_a_bucket_needs_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    target = parse_target("S3://bucket/folder/history.csv.gz", Path())
+    assert (target.tracker, target.spelled) == ("kissmetrics", "s3://bucket/folder/history.csv.gz")
+    with pytest.raises(UsageError, match="needs s3fs, which is not installed"):
+        target.check()
 
 
 @pytest.mark.parametrize("to", ["", "kissmetric", "s4://bucket", "LOCAL", "trk.kissmetrics.io"])

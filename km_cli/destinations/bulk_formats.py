@@ -174,16 +174,16 @@ class Csv(BulkFormat):
 
     def _unfit(self, call: Wired) -> str:
         """Return the reason why a file cannot hold a call, "" if it can."""
-        if type(call) is not Alias:
-            assert not isinstance(call, Alias)
-            if self._fitting is not call.properties:
-                if reason := _unfit_properties(call.properties):
-                    return _unfit_text("the id", call.identity) or _unfit_event(call) or reason
-                self._fitting = call.properties
-            if not _UNFIT.search(f"{call.identity}\0{call.event}"):
-                return ""
-            return _unfit_text("the id", call.identity) or _unfit_event(call)
-        return _unfit_text("the id", call.identity) or _unfit_text("the alias", call.other)
+        if isinstance(call, Alias):
+            return _unfit_text("the id", call.identity) or _unfit_text("the alias", call.other)
+        if len(call.properties) > MOST_COLUMNS:
+            return _too_many(call.properties)
+        if self._fitting is call.properties and not _UNFIT.search(f"{call.identity}\0{call.event}"):
+            return ""
+        reason = _unfit_text("the id", call.identity) or _unfit_text("the event", call.event)
+        if not reason and not (reason := _unfit_properties(call.properties)):
+            self._fitting = call.properties
+        return reason
 
 
 def _changes(shapes: Iterable[Layout]) -> Iterator[Layout]:
@@ -224,17 +224,13 @@ def _joined(one: Layout, other: Layout) -> Layout | None:
     return Layout(one.kind, columns)
 
 
-def _unfit_event(call: Record | Set) -> str:
-    return _unfit_text("the event", call.event)
+def _too_many(properties: Properties) -> str:
+    number = len(properties)
+    return f"it has {number} properties, and Kissmetrics' CSV files have {MOST_COLUMNS} columns for them"
 
 
 def _unfit_properties(properties: Properties) -> str:
     """Return the reason why a file cannot hold these properties, "" if it can."""
-    if len(properties) > MOST_COLUMNS:
-        return (
-            f"it has {len(properties)} properties, and Kissmetrics' CSV files have {MOST_COLUMNS} "
-            "columns for them"
-        )
     if not _UNFIT.search("\0".join([text for pair in properties for text in pair])):
         return ""
     return next(filter(None, map(_unfit_pair, properties)), "")
