@@ -178,12 +178,17 @@ class Csv(BulkFormat):
             return _unfit_text("the id", call.identity) or _unfit_text("the alias", call.other)
         if len(call.properties) > MOST_COLUMNS:
             return _too_many(call.properties)
-        if self._fitting is call.properties and not _UNFIT.search(f"{call.identity}\0{call.event}"):
-            return ""
-        reason = _unfit_text("the id", call.identity) or _unfit_text("the event", call.event)
-        if not reason and not (reason := _unfit_properties(call.properties)):
+        texts = [call.identity, call.event]
+        if self._fitting is not call.properties:
+            texts += [text for pair in call.properties for text in pair]
+        if not _UNFIT.search("\0".join(texts)):
             self._fitting = call.properties
-        return reason
+            return ""
+        return (
+            _unfit_text("the id", call.identity)
+            or _unfit_text("the event", call.event)
+            or next(filter(None, map(_unfit_pair, call.properties)), "")
+        )
 
 
 def _changes(shapes: Iterable[Layout]) -> Iterator[Layout]:
@@ -227,13 +232,6 @@ def _joined(one: Layout, other: Layout) -> Layout | None:
 def _too_many(properties: Properties) -> str:
     number = len(properties)
     return f"it has {number} properties, and Kissmetrics' CSV files have {MOST_COLUMNS} columns for them"
-
-
-def _unfit_properties(properties: Properties) -> str:
-    """Return the reason why a file cannot hold these properties, "" if it can."""
-    if not _UNFIT.search("\0".join([text for pair in properties for text in pair])):
-        return ""
-    return next(filter(None, map(_unfit_pair, properties)), "")
 
 
 def _unfit_pair(pair: tuple[str, str]) -> str:
