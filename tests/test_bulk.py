@@ -11,6 +11,7 @@ import pytest
 
 from km_cli.destinations import parse_target
 from km_cli.errors import UsageError
+from km_cli.ledger import BulkPart, Ledger
 from km_cli.standin import Store
 from tests.conftest import SAMPLES
 from tests.support.bulk import calls_in, finished, form_of_hit, read
@@ -187,10 +188,51 @@ def test_the_calls_count_as_sent_to_kissmetrics(command: Command, log: Path, tmp
     assert planned == sum(calls_in(tmp_path, "trial").values())
     ended(command("import", log, "--to", f"file:{tmp_path}/out.csv"))
     assert ended(command("dry-run", log, "--json")).summary["calls"]["planned"] == 0
-    assert "kissmetrics, main" in command("status").ended(0).out
-    assert f"{tmp_path}/out.csv" in command("show", "--to", f"file:{tmp_path}/out.csv").ended(0).out
     assert command("retry", "--to", f"file:{tmp_path}/out.csv").ended(0).out == ""
     assert "nothing is wrong" in command("ledger", "check").ended(0).out
+
+
+def test_status_and_show_say_that_files_must_be_uploaded(
+    command: Command, log: Path, tmp_path: Path, importer: Command
+) -> None:
+    """Until they are moved away: the ledger never learns of the upload."""
+    to = ("--to", f"file:{tmp_path}/out.csv")
+    summary = ended(command("import", log, *to, "--json")).summary
+    calls = summary["calls"]["acknowledged"]
+    assert f"{calls:,} of them in bulk files" in command("status").ended(0).out
+    status = command("status", "--json").ended(0).summary
+    assert [site["in_files"] for site in status["sites"]] == [calls]
+    (step,) = (one for one in status["next"] if "bulk file" in one["why"])
+    assert f"count as sent in a bulk file on this machine: {tmp_path}/outmain00001.csv" in step["why"]
+    assert step["what"].startswith("upload it to the bucket")
+    for place in (to, ()):
+        shown = command("show", *place).ended(0).out
+        assert "sent to" not in shown
+        assert f"{calls:,} calls in bulk files: Kissmetrics has them once" in shown
+        assert command("show", *place, "--json").ended(0).summary["in_files"] == calls
+    for path in finished(tmp_path, "out"):
+        path.unlink()
+    assert not [one for one in command("status", "--json").summary["next"] if "bulk file" in one["why"]]
+    ended(importer("import", log))
+    assert "in bulk files" not in importer("status").ended(0).out + importer("show").ended(0).out
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (BulkPart("/a/out.json", "main", 1, '["", []]', 10, waits=True), "its series is not in a bucket"),
+        (BulkPart("/a/out.json", "main", 1, '["", []]', 0, calls=3), "it has 3 calls in 0 bytes"),
+        (BulkPart("/a/out.json", "main", 1, '["", [1]]', 10), "its columns are"),
+        (BulkPart("/a/out.json", "main", 1, "[", 10), "cannot be decoded"),
+    ],
+)
+def test_a_ledger_check_knows_bulk_files(command: Command, tmp_path: Path, part: BulkPart, text: str) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(Ledger.open(path)) as ledger:
+        ledger.keep_parts([part])
+    found = command("ledger", "check", "--ledger", path, "--json").ended(73).summary
+    assert [one["table"] for one in found["problems"]] == ["bulk_parts"]
+    assert text in found["problems"][0]["text"]
 
 
 def test_a_later_run_begins_a_new_part(command: Command, tmp_path: Path) -> None:

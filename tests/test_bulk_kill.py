@@ -137,9 +137,10 @@ def test_status_names_a_file_that_was_left_until_a_run_finishes_it(
     )
     assert "calls count as sent in an unfinished bulk file" in step["why"]
     assert str(part.with_name("outmain0000")) in step["why"]
-    assert f"with --to {to}" in step["what"]
-    command(*words_of(log, "json"))
+    assert step["what"] == f"finish it: km-cli retry --to {to}"
+    command("retry", "--to", to).ended(0)
     assert "unfinished" not in command("status", "--to", to).ended(0).out
+    command(*words_of(log, "json"))
     both = calls_in(tmp_path, "out") + calls_in(tmp_path, "other")
     assert both == whole(tmp_path, log, "json")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,15 @@ def test_local_names_a_file_that_holds_store_and_ledger(to: str, place: str) -> 
     assert (target.tracker, target.place, target.own_ledger) == ("local", place, Path(place))
 
 
-@pytest.mark.parametrize("to", ["", "kissmetric", "s3://bucket", "LOCAL", "trk.kissmetrics.io"])
+def test_a_bucket_needs_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    target = parse_target("S3://bucket/folder/history.csv.gz", Path())
+    assert (target.tracker, target.spelled) == ("kissmetrics", "s3://bucket/folder/history.csv.gz")
+    with pytest.raises(UsageError, match="needs s3fs, which is not installed"):
+        target.check()
+
+
+@pytest.mark.parametrize("to", ["", "kissmetric", "s4://bucket", "LOCAL", "trk.kissmetrics.io"])
 def test_what_is_no_destination_is_refused(to: str) -> None:
     with pytest.raises(UsageError, match="not a destination"):
         parse_target(to, FOLDER)

@@ -26,6 +26,7 @@ FOUNDATION = {
     "toml_text",
     "install_hint",
     "whole_file",
+    "object_address",
 }
 STAGES = {
     "inputs",
@@ -52,6 +53,7 @@ MAY_IMPORT = {
     "toml_text": set(),
     "install_hint": set(),
     "whole_file": set(),
+    "object_address": {"errors"},
     **dict.fromkeys(STAGES, FOUNDATION),
     "inference": FOUNDATION | {"mapping"},  # it reads values as the mapping would
     "exports": FOUNDATION | {"mapping"},  # its tables fill in what the mapping leaves open

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from km_cli.errors import Rewritten, UsageError
 from km_cli.inputs.finding import expand, find_files, open_bytes
-from km_cli.inputs.storage.address import parse, shown
 from km_cli.inputs.storage.base import Held, Window
 from km_cli.inputs.storage.object_search import Search
 from km_cli.inputs.storage.registry import close_storages, storage_of
+from km_cli.object_address import parse, shown
 from tests.support import objects
 from tests.support.drawing import examples
 

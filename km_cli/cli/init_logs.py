@@ -10,8 +10,8 @@ from pathlib import Path
 from km_cli.errors import InputError, UsageError
 from km_cli.inference import INFERRED_ROWS
 from km_cli.inputs import FormatOptions, Source, expand, open_reader
-from km_cli.inputs.storage.address import is_address
 from km_cli.model import Reject, Row
+from km_cli.object_address import is_address
 
 
 class Logs:

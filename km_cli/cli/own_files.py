@@ -44,7 +44,7 @@ def own_files(context: click.Context, settings: Settings, monitoring: Sequence[P
 def _bulk_files(settings: Settings) -> Iterator[Path]:
     """Yield the bulk files of earlier runs: their calls must not come back as those of a log."""
     if (series := settings.target.bulk()) is not None:
-        yield from series.files()
+        yield from series.beside(settings.ledger).files()
 
 
 def configuration_and_ledger(context: click.Context, settings: Settings) -> Iterator[tuple[Path, str]]:
@@ -98,11 +98,11 @@ def _is_open_file(stream: TextIO, path: Path) -> bool:
 
 def check_inputs(context: click.Context, settings: Settings) -> None:
     """Raise UsageError if an input is a key file, also one that standard input comes from."""
-    written = set(_bulk_files(settings))
+    written, series = set(_bulk_files(settings)), settings.target.bulk()
     for name in settings.files:
         if name != "-":
             check_no_key(context, Path(name), path_text(name))
-            if Path(name).absolute() in written:
+            if Path(name).absolute() in written or (series is not None and series.has_object(name)):
                 raise UsageError(
                     f"{path_text(name)} is a bulk file that an import with this --to has written",
                     "name the log that you mean, or another file with --to",

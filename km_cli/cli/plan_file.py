@@ -24,10 +24,10 @@ from km_cli.errors import ReadError, UsageError
 from km_cli.import_plan import START, ImportPlan, Input, LedgerPart, Position, parse, signed, text_of
 from km_cli.import_plan.reading import LARGEST
 from km_cli.inputs.messages import path_text
-from km_cli.inputs.storage.address import is_address
 from km_cli.ledger import Ledger, Reading
 from km_cli.ledger.durable import put_in_place
 from km_cli.mapping import Columns
+from km_cli.object_address import is_address
 from km_cli.run.pipeline import Pipeline
 from km_cli.run.plan_making import Made, Rehearsal, ledger_part, make_plan
 from km_cli.run.plan_taking import RECORDS, Marks, PlanTaker

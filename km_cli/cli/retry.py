@@ -23,13 +23,15 @@ def command(context: click.Context, /, **_flags: Any) -> int:
 
     An import or a backfill sends them too, before its own. `retry` is for when the log is elsewhere, or
     should not be read further. It sends to all sites of this destination that have pending calls and whose
-    key is there.
+    key is there. Of bulk files (--to file: and s3:) it finishes those that a
+    run left, and uploads those that wait.
 
     \b
     Examples:
       km-cli retry
       km-cli retry --site test
       km-cli retry --to http://127.0.0.1:8808
+      km-cli retry --to s3://bucket/history.json
     """
     from km_cli.cli.run_retry import run_retry
 

@@ -16,6 +16,7 @@ from km_cli.cli.show_place import Place, opened_to_look, personas_of, place_of, 
 from km_cli.cli.show_runs import show_run
 from km_cli.cli.terminal import overview as lines_of
 from km_cli.cli.terminal.show import put
+from km_cli.destinations.tracker import KISSMETRICS, NAME
 from km_cli.errors import Exit, LedgerError, UsageError
 from km_cli.ledger import Ledger
 from km_cli.run import overview
@@ -65,11 +66,17 @@ def _show_overview(context: click.Context, place: Place, ledger: Ledger) -> None
     else:
         found = overview.overview_of_ledger(ledger, tracker)
     pending = sum(ledger.outbox.count(tracker).values())
+    planned = sum(ledger.sent.total(tracker).values())
+    in_files = min(planned, sum(ledger.bulk_parts.calls_by_site().values())) if tracker == NAME else 0
+    # The calls of all files and those that the tracker got are one number: they are all for Kissmetrics.
+    where = place.target.place if place.target.bulk() is None else KISSMETRICS
     if context.params["as_json"]:
-        put(json.dumps({"to": tracker, "place": place.target.place, "pending": pending, **_counts(found)}))
+        found_in_files = {"in_files": in_files} if in_files else {}
+        head = {"to": tracker, "place": where, "pending": pending, **found_in_files}
+        put(json.dumps({**head, **_counts(found)}))
         return
-    calls = lines_of.Calls(sum(ledger.sent.total(tracker).values()), pending)
-    print_lines(context, lines_of.overview_lines(found, place.target.place, calls, is_store=place.is_store))
+    calls = lines_of.Calls(planned, pending, in_files)
+    print_lines(context, lines_of.overview_lines(found, where, calls, is_store=place.is_store))
 
 
 def _counts(found: overview.Overview) -> dict[str, Any]:

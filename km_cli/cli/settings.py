@@ -186,6 +186,7 @@ def _check_sending_flags(context: click.Context, target: Target) -> None:
             f"{label_of_flag(context, 'part_size')} is for bulk files alone",
             "leave it out, or write files: --to file:PATH.json",
         )
+    _check_part_size(context, target)
     for name in ("rate", "timeout", "wait", "max_time"):
         if flags.get(name) is not None and not math.isfinite(flags[name]):
             raise UsageError(
@@ -197,6 +198,20 @@ def _check_sending_flags(context: click.Context, target: Target) -> None:
         raise UsageError(
             f"--site {flags['site']!r} is not a valid name",
             "use letters, digits, dots, dashes and underscores",
+        )
+
+
+_MOST_AT_ONCE = 5 * 1000**3
+"""Bytes. An object store takes no more in one request: 5 GiB, and a file may be longer by one line."""
+
+
+def _check_part_size(context: click.Context, target: Target) -> None:
+    """Raise UsageError if a file of --part-size cannot be uploaded in one request."""
+    series, size = target.bulk(), context.params.get("part_size") or 0
+    if series is not None and series.bucket is not None and size > _MOST_AT_ONCE:
+        raise UsageError(
+            f"{label_of_flag(context, 'part_size')} {size:,} is more than an object store takes at once",
+            "give 5G or less",
         )
 
 

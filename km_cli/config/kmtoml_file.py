@@ -25,8 +25,8 @@ from km_cli.config.kmtoml import (
 )
 from km_cli.config.kmtoml_places import line_of
 from km_cli.errors import UsageError, Where, did_you_mean
-from km_cli.inputs.storage.address import is_address, parse
 from km_cli.kissmetrics import LIKE_A_KEY
+from km_cli.object_address import is_address, parse
 
 _LARGEST = 1 << 20
 """Bytes; a km.toml written by hand has far fewer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from km_cli.destinations.base import Target
+from km_cli.destinations.bucket import BucketTarget
 from km_cli.destinations.bulk import FileTarget
 from km_cli.destinations.local import LocalTarget
 from km_cli.destinations.tracker import TrackerTarget, check_no_password
@@ -16,6 +17,7 @@ DESTINATIONS: dict[str, type[Target]] = {
     "http": TrackerTarget,
     "local": LocalTarget,
     "file": FileTarget,
+    "s3": BucketTarget,
 }
 """Every destination by its scheme. A new one is one file, and one line here."""
 

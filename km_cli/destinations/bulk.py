@@ -23,6 +23,20 @@ from km_cli.protocols import Clock, Destination
 _EXAMPLE = "for example: --to file:history.json, or --to file:history.csv"
 
 
+def check_series(to: str, name: str, example: str) -> None:
+    """Raise UsageError if the files of a series cannot be named like this; `example` is a hint."""
+    stem, ending = split_name(name)
+    if not ending:
+        raise UsageError(
+            f"--to {to}: the name ends with neither .json nor .csv, nor one of them and {GZIP}", example
+        )
+    if not re.fullmatch("[A-Za-z0-9]+", stem):
+        raise UsageError(
+            f"--to {to}: {stem!r} is not a name that Kissmetrics takes",
+            f"use letters and digits only, {example}",
+        )
+
+
 class FileTarget(Target):
     """A series of files. It needs no key: the files hold none."""
 
@@ -35,16 +49,7 @@ class FileTarget(Target):
             path = Path(to.partition(":")[2]).expanduser().absolute()
         except RuntimeError:
             raise UsageError(f"--to {to}: there is no such user", "write the whole path") from None
-        stem, ending = split_name(path.name)
-        if not ending:
-            raise UsageError(
-                f"--to {to}: the name ends with neither .json nor .csv, nor one of them and {GZIP}", _EXAMPLE
-            )
-        if not re.fullmatch("[A-Za-z0-9]+", stem):
-            raise UsageError(
-                f"--to {to}: {stem!r} is not a name that Kissmetrics takes",
-                f"use letters and digits only, {_EXAMPLE}",
-            )
+        check_series(to, path.name, _EXAMPLE)
         return cls(NAME, str(path), spelled=f"file:{path}")
 
     @property

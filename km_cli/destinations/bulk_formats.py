@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from json.encoder import encode_basestring
 from typing import ClassVar, NamedTuple
 
 from km_cli.kissmetrics import fold_name
+from km_cli.memory import Remembered
 from km_cli.model import Alias, Properties, Record, Set, Wired
 
 
@@ -97,6 +98,9 @@ _FIXED = {
 }
 """The columns before those of properties, by kind. An alias needs no time."""
 
+_MOST_SHAPES = 10_000
+"""Layouts of calls that are remembered."""
+
 _UNFIT = re.compile('["\r\n,]')
 _CHARACTERS = {'"': "a double quotation mark", ",": "a comma", "\r": "a line break", "\n": "a line break"}
 """Kissmetrics' CSV import takes no double quotation marks, and without them no cell can hold the others."""
@@ -111,15 +115,19 @@ class Csv(BulkFormat):
     ending = ".csv"
 
     def __init__(self) -> None:
-        self.limits = _unfit
-        self._last: tuple[object, tuple[str, ...]] = (None, ())
+        self.limits = self._unfit
+        # The calls of one row mostly share their properties.
+        self._shapes: tuple[object, tuple[Layout, Layout]] = (None, (_ONE, _ONE))
+        self._by_names: Remembered[tuple[str, ...], tuple[Layout, Layout]] = Remembered(_MOST_SHAPES)
+        self._cells: tuple[object, object, str] = (None, None, "")
+        self._fitting: object = None
 
     def layouts(self, calls: Sequence[Wired], begun: Iterable[Layout]) -> list[Layout]:
         """Return the layouts of calls. Calls with new properties share a file as far as columns allow."""
         shapes = [self._shape(call) for call in calls]
         found, left = dict[Layout, Layout](), list[Layout]()
         begun = list(begun)
-        for shape in dict.fromkeys(shapes):
+        for shape in dict.fromkeys(_changes(shapes)):
             fitting = next((layout for layout in begun if _holds(layout, shape)), None)
             if fitting is None:
                 left.append(shape)
@@ -127,15 +135,25 @@ class Csv(BulkFormat):
                 found[shape] = fitting
         new = _packed(left)
         found.update((shape, next(layout for layout in new if _holds(layout, shape))) for shape in left)
-        return [found[shape] for shape in shapes]
+        last, layout, layouts = None, _ONE, list[Layout]()
+        for shape in shapes:
+            if shape is not last:
+                last, layout = shape, found[shape]
+            layouts.append(layout)
+        return layouts
 
     def _shape(self, call: Wired) -> Layout:
-        """Return the smallest layout that holds a call."""
-        if isinstance(call, Alias):
+        """Return the smallest layout that holds a call. Most are one object, which is compared fast."""
+        if type(call) is Alias:
             return Layout(_ALIASES)
-        if self._last[0] is not call.properties:
-            self._last = (call.properties, tuple([name for name, _ in call.properties]))
-        return Layout(_KINDS[type(call)], self._last[1])
+        assert not isinstance(call, Alias)
+        if self._shapes[0] is not call.properties:
+            names = tuple([name for name, _ in call.properties])
+            shapes = self._by_names.get(names) or self._by_names.remember(
+                names, (Layout(_EVENTS, names), Layout(_PROPERTIES, names))
+            )
+            self._shapes = (call.properties, shapes)
+        return self._shapes[1][type(call) is not Record]
 
     def header(self, layout: Layout) -> bytes:
         """Return the line with the names of the columns."""
@@ -144,12 +162,42 @@ class Csv(BulkFormat):
 
     def line(self, call: Wired, second: int, layout: Layout) -> bytes:
         """Return the cells of a call. No cell needs quotation marks, see `limits`."""
-        if isinstance(call, Alias):
+        if type(call) is Alias:
             return f"{call.identity},{call.other}\n".encode()
-        values = dict(call.properties)
-        event = (call.event,) if type(call) is Record else ()
-        cells = (call.identity, str(second), *event, *(values.get(name, "") for name in layout.columns))
-        return (",".join(cells) + "\n").encode()
+        assert not isinstance(call, Alias)
+        if self._cells[0] is not call.properties or self._cells[1] is not layout:
+            values = dict(call.properties)
+            cells = "".join([f",{values.get(name, '')}" for name in layout.columns])
+            self._cells = (call.properties, layout, cells)
+        event = f",{call.event}" if type(call) is Record else ""
+        return f"{call.identity},{second}{event}{self._cells[2]}\n".encode()
+
+    def _unfit(self, call: Wired) -> str:
+        """Return the reason why a file cannot hold a call, "" if it can."""
+        if isinstance(call, Alias):
+            return _unfit_text("the id", call.identity) or _unfit_text("the alias", call.other)
+        if len(call.properties) > MOST_COLUMNS:
+            return _too_many(call.properties)
+        texts = [call.identity, call.event]
+        if self._fitting is not call.properties:
+            texts += [text for pair in call.properties for text in pair]
+        if not _UNFIT.search("\0".join(texts)):
+            self._fitting = call.properties
+            return ""
+        return (
+            _unfit_text("the id", call.identity)
+            or _unfit_text("the event", call.event)
+            or next(filter(None, map(_unfit_pair, call.properties)), "")
+        )
+
+
+def _changes(shapes: Iterable[Layout]) -> Iterator[Layout]:
+    """Yield each shape that is not the one before: few of them have to be compared in full."""
+    last = None
+    for shape in shapes:
+        if shape is not last:
+            last = shape
+            yield shape
 
 
 def _holds(layout: Layout, shape: Layout) -> bool:
@@ -181,23 +229,9 @@ def _joined(one: Layout, other: Layout) -> Layout | None:
     return Layout(one.kind, columns)
 
 
-def _unfit(call: Wired) -> str:
-    """Return the reason why a CSV file cannot hold a call, "" if it can."""
-    if isinstance(call, Alias):
-        return _unfit_text("the id", call.identity) or _unfit_text("the alias", call.other)
-    if len(call.properties) > MOST_COLUMNS:
-        return (
-            f"it has {len(call.properties)} properties, and Kissmetrics' CSV files have {MOST_COLUMNS} "
-            "columns for them"
-        )
-    texts = [call.identity, call.event, *(text for pair in call.properties for text in pair)]
-    if not _UNFIT.search("\0".join(texts)):
-        return ""
-    return (
-        _unfit_text("the id", call.identity)
-        or _unfit_text("the event", call.event)
-        or next(filter(None, map(_unfit_pair, call.properties)), "")
-    )
+def _too_many(properties: Properties) -> str:
+    number = len(properties)
+    return f"it has {number} properties, and Kissmetrics' CSV files have {MOST_COLUMNS} columns for them"
 
 
 def _unfit_pair(pair: tuple[str, str]) -> str:

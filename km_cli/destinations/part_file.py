@@ -133,6 +133,12 @@ def is_file_of(path: Path, length: int, crc: int) -> bool:
         os.close(file)
 
 
+def check_waiting(path: Path, length: int, crc: int) -> None:
+    """Raise WriteError unless a file that waits for its upload has exactly these bytes."""
+    if not is_file_of(path, length, crc):
+        raise (_changed if os.path.lexists(path) else _gone)(path, length, "an earlier run")
+
+
 def _crc_of(file: int, length: int) -> int:
     """Return the check sum of the first bytes of a file."""
     crc, at = 0, 0
@@ -154,14 +160,14 @@ _CALLS_COUNT = (
 )
 
 
-def _gone(path: Path, length: int) -> WriteError:
-    return WriteError(
-        f"the bulk file {path} is gone: a run that was cut off left {length:,} bytes in it", _CALLS_COUNT
-    )
+_CUT_OFF = "a run that was cut off"
 
 
-def _changed(path: Path, length: int) -> WriteError:
+def _gone(path: Path, length: int, whose: str = _CUT_OFF) -> WriteError:
+    return WriteError(f"the bulk file {path} is gone: {whose} left {length:,} bytes in it", _CALLS_COUNT)
+
+
+def _changed(path: Path, length: int, whose: str = _CUT_OFF) -> WriteError:
     return WriteError(
-        f"the bulk file {path} has changed since a run that was cut off left {length:,} bytes in it",
-        _CALLS_COUNT,
+        f"the bulk file {path} has changed since {whose} left {length:,} bytes in it", _CALLS_COUNT
     )

@@ -18,8 +18,8 @@ from km_cli.inputs.globs import hint
 from km_cli.inputs.limits import check_limit
 from km_cli.inputs.messages import path_text
 from km_cli.inputs.partitions import Date, Step, as_glob, is_data, is_wanted, parse_pattern
-from km_cli.inputs.storage.address import is_address
 from km_cli.inputs.storage.base import Matches, Missing, Window
+from km_cli.object_address import is_address
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _SPECIAL = re.compile(r"[*?\[%]")

@@ -13,12 +13,12 @@ from km_cli.inputs.base import LONGEST_RECORD, Check, FormatOptions, no_check
 from km_cli.inputs.compression import PARQUET, check_packed_once, is_packed, unpack
 from km_cli.inputs.encoding import Transcoded, check_encoding, undecodable
 from km_cli.inputs.messages import shell_word
-from km_cli.inputs.storage.address import is_address
 from km_cli.inputs.storage.base import Held, Stamp, rewritten, unreadable
 from km_cli.inputs.storage.local import unopened
 from km_cli.inputs.storage.registry import storage_of
 from km_cli.inputs.unpacking import Bytes, Damaged, EndsEarly, TooLarge
 from km_cli.inputs.unsupported import check_kind
+from km_cli.object_address import is_address
 
 if TYPE_CHECKING:
     from hashlib import _Hash

@@ -16,13 +16,16 @@ from km_cli.ledger.sums import check_sum, expect_sum
 
 _COLUMNS = "series, site, number, layout, length, crc, calls, is_open, sum"
 
+_WAITS = 2
+"""The value of `is_open` for a file that waits; 1 stands for an open file, and 0 for a finished one."""
+
 
 class BulkPart(NamedTuple):
     """A bulk file: which one of a series and a site, and its content as far as it is committed.
 
     `series` is the path of the series, and `layout` (JSON) the layout of its lines. `length` is in bytes,
     `crc` the check sum of these bytes, and `calls` how many calls they are. A part that is not open is
-    finished: it is never written again.
+    finished: it is never written again. If it `waits`, it is still to be uploaded.
     """
 
     series: str
@@ -33,6 +36,7 @@ class BulkPart(NamedTuple):
     crc: int = 0
     calls: int = 0
     is_open: bool = True
+    waits: bool = False
 
 
 class BulkPartTable:
@@ -42,8 +46,8 @@ class BulkPartTable:
         self._database = database
         self._schema = schemas[-1]
 
-    def open_parts(self, series: str) -> list[BulkPart]:
-        """Return the files of a series that are not finished, in the order of their numbers."""
+    def unfinished(self, series: str) -> list[BulkPart]:
+        """Return the files of a series that are open or wait, in the order of their numbers."""
         return list(self._select("series = ? AND is_open ORDER BY site, number", series))
 
     def last_number(self, series: str, site: str) -> int:
@@ -51,9 +55,13 @@ class BulkPartTable:
         parts = self._select("series = ? AND site = ? ORDER BY number DESC LIMIT 1", series, site)
         return next((part.number for part in parts), 0)
 
-    def all_open(self) -> list[BulkPart]:
-        """Return the files of all series that are not finished."""
+    def all_unfinished(self) -> list[BulkPart]:
+        """Return the files of all series that are open or wait."""
         return list(self._select("is_open ORDER BY series, site, number"))
+
+    def all_finished(self) -> list[BulkPart]:
+        """Return the files of all series that are finished."""
+        return list(self._select("NOT is_open ORDER BY series, site, number"))
 
     def calls_by_site(self) -> dict[str, int]:
         """Return how many calls were written to files, by site. The ledger does not know of their upload."""
@@ -70,7 +78,7 @@ class BulkPartTable:
 
     def write(self, parts: Iterable[BulkPart]) -> None:
         """Write files as they are now; the caller's transaction makes that durable."""
-        values = [(*part[:7], int(part.is_open)) for part in parts]
+        values = [(*part[:7], _WAITS if part.waits else int(part.is_open)) for part in parts]
         self._database.executemany(
             f"INSERT OR REPLACE INTO main.bulk_parts ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(*one, check_sum(*one)) for one in values],
@@ -89,4 +97,4 @@ def part_from_row(row: tuple[Any, ...]) -> BulkPart:
     expect(row, str, str, int, str, int, int, int, int, int)
     expect_sum(row[-1], *row[:-1])
     series, site, number, layout, length, crc, calls, is_open, _ = row
-    return BulkPart(series, site, number, layout, length, crc, calls, bool(is_open))
+    return BulkPart(series, site, number, layout, length, crc, calls, is_open == 1, is_open == _WAITS)

@@ -8,6 +8,7 @@ transaction sees one state, so a run may be at work.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from km_cli.ledger.runs import run_from_row
 from km_cli.ledger.slot_bytes import decode_slot
 from km_cli.ledger.sums import expect_sum
 from km_cli.model import KnownCall, MovedCall, PlannedCall, Slot
+from km_cli.object_address import is_address
 
 _MOST = 100
 """Problems of one table that are listed. A damaged page may spoil thousands of rows."""
@@ -192,8 +194,16 @@ class _Check:
                 yield f"a pending call of the second {call.taken} stands in no slot"
 
     def _check_part(self, row: tuple[Any, ...]) -> Iterator[str]:
-        part_from_row(row)
-        return iter(())
+        part = part_from_row(row)
+        if not 0 <= row[7] <= 2:
+            yield f"its state is {row[7]}"
+        if part.calls < 0 or part.length < 0 or (part.calls and not part.length):
+            yield f"it has {part.calls:,} calls in {part.length:,} bytes"
+        if part.waits and not is_address(part.series):
+            yield "it waits for an upload, and its series is not in a bucket"
+        _, columns = json.loads(part.layout)
+        if not all(isinstance(column, str) for column in columns):
+            yield f"its columns are {part.layout}"
 
     def _has_slot(self, call: PlannedCall) -> bool:
         key = (call.person, call.second, call.taken, call.deed, call.total)

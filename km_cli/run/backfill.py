@@ -176,11 +176,16 @@ class Backfill:
                 self._note(source, missing.pattern, "missing", _missing(source, missing))
         return tuple(file for file in places.files if not self._is_own(source, file))
 
+    def _what_own(self, file: str) -> str | None:
+        """Return the description of a file of km-cli itself, None for any other."""
+        series = self._settings.target.bulk()
+        if series is not None and series.has_object(file):
+            return "a bulk file that km-cli wrote"
+        return self._own.get(os.path.realpath(file)) if os.path.basename(file) in self._own_names else None
+
     def _is_own(self, source: BackfillSource, file: str) -> bool:
         """Tell whether a file belongs to km-cli itself. It is a problem if a source names it outright."""
-        if os.path.basename(file) not in self._own_names:
-            return False
-        if (what := self._own.get(os.path.realpath(file))) is None:
+        if (what := self._what_own(file)) is None:
             return False
         if file in source.patterns:
             error = UsageError(

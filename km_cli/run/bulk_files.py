@@ -10,6 +10,7 @@ import gzip
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from km_cli.destinations.bulk_formats import Layout
 from km_cli.destinations.part_file import PartFile, is_file_of
@@ -18,6 +19,9 @@ from km_cli.errors import WriteError
 from km_cli.ledger import BulkPart, Ledger
 from km_cli.model import Wired
 from km_cli.run.tally import Tally, WrittenPart
+
+if TYPE_CHECKING:
+    from km_cli.run.uploads import Uploads
 
 _MOST_OPEN = 16
 """Files that are open at once. Each has other columns, and only CSV needs more than one."""
@@ -42,16 +46,20 @@ class _Part:
 class BulkFiles:
     """The files of one series, over a ledger. `part_size` is the most bytes that a file gets.
 
-    Only a line that is longer makes a longer file. `tally` gets the files that are finished.
+    Only a line that is longer makes a longer file. `tally` gets the files that are finished. With `uploads`,
+    a file is finished when it is uploaded.
     """
 
-    def __init__(self, ledger: Ledger, series: Series, part_size: int, tally: Tally) -> None:
+    def __init__(
+        self, ledger: Ledger, series: Series, part_size: int, tally: Tally, uploads: Uploads | None = None
+    ) -> None:
         self._ledger = ledger
         self._series = series
         self._format = series.make_format()
         self._pack: Callable[[bytes], bytes] = _packed if series.is_gzip else bytes
         self._part_size = part_size
         self._tally = tally
+        self._uploads = uploads
         self._open: dict[_Key, _Part] = {}
         """The files that are open, the one that was written to last at the end."""
         self._full: list[_Part] = []
@@ -61,21 +69,26 @@ class BulkFiles:
     def resume(self) -> None:
         """Open the files that an earlier run left, without the batch that it did not commit.
 
-        Raises WriteError if one of them is gone, or is not as that run left it.
+        Files that wait are uploaded. Raises WriteError if a file is gone, or is not as that run left it;
+        Unavailable, Undelivered.
         """
         finished: list[BulkPart] = []
         empty: list[BulkPart] = []
-        for part in self._ledger.bulk_parts.open_parts(self._series.name):
+        unfinished = self._ledger.bulk_parts.unfinished(self._series.name)
+        if self._uploads is not None:
+            self._uploads.clean(unfinished)
+            self._uploads.add(part for part in unfinished if part.waits)
+        for part in unfinished:
+            if part.waits:
+                continue
             path = self._series.open_path(part.site, part.number)
             if not path.exists() and not part.length:
                 empty.append(part)  # the run was cut off before it made the file
             elif not path.exists() and self._is_finished(part):
                 finished.append(part._replace(is_open=False))
-                self._note(part)
             else:
                 self._go_on(part, PartFile.resume(path, part.length, part.crc))
-        if finished or empty:
-            self._ledger.keep_parts(finished, empty)
+        self._keep(finished, empty)
 
     def _go_on(self, part: BulkPart, file: PartFile) -> None:
         """Go on with a file. If there is a later one with its layout, it was full."""
@@ -98,8 +111,11 @@ class BulkFiles:
             lines: defaultdict[Layout, list[bytes]] = defaultdict(list)
             begun = [layout for at, layout in self._open if at == site]
             layouts = self._format.layouts([call for call, _ in some], begun)
+            line, last, of_last = self._format.line, None, list[bytes]()
             for (call, second), layout in zip(some, layouts, strict=True):
-                lines[layout].append(self._format.line(call, second, layout))
+                if layout is not last:  # Layouts are compared slowly, and mostly the next one is the same.
+                    last, of_last = layout, lines[layout]
+                of_last.append(line(call, second, layout))
             for layout, of_layout in lines.items():
                 self._write((site, layout), of_layout)
 
@@ -134,7 +150,8 @@ class BulkFiles:
         """Return the number of the last file of a site, which may have been uploaded and removed since."""
         if site not in self._last:
             known = self._ledger.bulk_parts.last_number(self._series.name, site)
-            self._last[site] = max(known, self._series.last_number(site))
+            uploaded = self._uploads.last_number(site) if self._uploads is not None else 0
+            self._last[site] = max(known, uploaded, self._series.last_number(site))
         return self._last[site]
 
     def described(self) -> list[BulkPart]:
@@ -161,12 +178,23 @@ class BulkFiles:
             if described.length:
                 part.file.finish(self._series.path(described.site, described.number))
                 finished.append(described)
-                self._note(described)
             else:
                 part.file.remove()
                 empty.append(described)
+        self._keep(finished, empty)
+
+    def _keep(self, finished: Sequence[BulkPart], empty: Sequence[BulkPart]) -> None:
+        """Note files that have their names, and upload them if they are for a bucket."""
+        if self._uploads is not None:
+            finished = [part._replace(waits=True) for part in finished]
         if finished or empty:
             self._ledger.keep_parts(finished, empty)
+        if self._uploads is not None:
+            self._uploads.add(finished)
+            self._uploads.run()
+        else:
+            for part in finished:
+                self._note(part)
 
     def _note(self, part: BulkPart) -> None:
         path = self._series.path(part.site, part.number)
@@ -176,6 +204,8 @@ class BulkFiles:
         """Close the files that are open. The next run goes on with them."""
         for part in (*self._full, *self._open.values()):
             part.file.close()
+        if self._uploads is not None:
+            self._uploads.close()
 
 
 def _fitting(lines: Sequence[bytes], room: int) -> int:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from km_cli.config.environment import Environment
 from km_cli.config.settings import Settings, Transport
@@ -28,6 +28,9 @@ from km_cli.run.sending import Sending
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
 from km_cli.run.writing import Writing
+
+if TYPE_CHECKING:
+    from km_cli.run.uploads import Uploads
 
 _LEAST_WINDOW = 2000
 _OTHER_FILES = 64
@@ -153,7 +156,8 @@ def _write(
     look_for_cycles_seldom(run.environment)
     settings, ledger, tally = run.settings, run.ledger, run.tally
     series.check_sites(run.keys)
-    files = BulkFiles(ledger, series, settings.part_size, tally)
+    series = series.beside(ledger.path)
+    files = BulkFiles(ledger, series, settings.part_size, tally, _uploads_of(run, series))
     writing = Writing(ledger, settings.target.tracker, files, run.rejects, tally, run.stop, run.observer.tick)
     pipeline = Pipeline(settings, ledger, writing, tally, run.observer, run.clock, counts_known=counts_known)
     ended: KmError | None = None
@@ -167,6 +171,16 @@ def _write(
     finally:
         lost = _error_of(writing.end)
     return ended or lost
+
+
+def _uploads_of(run: Run[Seen], series: Series) -> Uploads | None:
+    """Return the uploads of a series, None if its files stay on this machine."""
+    if series.bucket is None:
+        return None
+    from km_cli.run.uploads import opened_uploads  # asyncio takes long to import
+
+    policy = Policy(attempts=run.settings.attempts)
+    return opened_uploads(series, run.ledger, policy, run.environment.random, run.tally, run.stop)
 
 
 def _make_driver(run: Run[Seen], destination: Destination, *, is_wary: bool) -> Driver:

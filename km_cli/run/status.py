@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from km_cli.destinations.series import series_at
+from km_cli.destinations.series import series_named
+from km_cli.destinations.tracker import NAME
 from km_cli.errors import Exit
 from km_cli.ledger import BulkPart, Ledger, Pause, Reading, RunRecord
 from km_cli.ledger.lock import read_holder
@@ -28,8 +29,9 @@ _RUNS_WITH_REJECTS = 1_000
 class SiteStatus(NamedTuple):
     """The calls to one site. `sent` are acknowledged; `first` and `last` are the UTC days of the events.
 
-    Days are counted from 1970; both are 0 if they are not known. The site is "" for calls that a km-cli of
-    format 2 has sent.
+    `in_files` are calls in bulk files. They are among those that were sent: the ledger does not know whether
+    Kissmetrics has imported them. Days are counted from 1970; both are 0 if they are not known. The site is
+    "" for calls that a km-cli of format 2 has sent.
     """
 
     tracker: str
@@ -38,6 +40,7 @@ class SiteStatus(NamedTuple):
     pending: int
     first: int
     last: int
+    in_files: int = 0
 
 
 class Part(NamedTuple):
@@ -90,8 +93,8 @@ class Status(NamedTuple):
     `process` is the number of the process that holds the ledger, None if no run is at work. `size` is in
     bytes. `runs` are the latest, the last one first, as are `sources`. `unreported` are rows by rejects file
     that no run has reported, because the run that wrote them was cut off. Rows older than the second
-    `horizon` are skipped; None if the ledger was never pruned. `open_parts` are bulk files with calls
-    that are not finished.
+    `horizon` are skipped; None if the ledger was never pruned. `unfinished` are bulk files with calls that
+    are open or wait for their upload, and `finished` are those that are on this machine.
     """
 
     path: Path
@@ -104,7 +107,8 @@ class Status(NamedTuple):
     unreported: Mapping[str, int]
     pauses: Mapping[str, Pause]
     horizon: int | None
-    open_parts: tuple[BulkPart, ...]
+    unfinished: tuple[BulkPart, ...]
+    finished: tuple[BulkPart, ...]
 
     @property
     def pending(self) -> int:
@@ -127,8 +131,15 @@ def status_of(ledger: Ledger, now: float) -> Status:
         dict(ledger.unreported.earlier),
         {tracker: pause for tracker, pause in ledger.pauses.all().items() if paused(pause, now)},
         ledger.horizon.second if ledger.horizon.is_set else None,
-        tuple(part for part in ledger.bulk_parts.all_open() if part.calls),
+        tuple(part for part in ledger.bulk_parts.all_unfinished() if part.calls),
+        tuple(part for part in ledger.bulk_parts.all_finished() if _is_here(part, ledger.path)),
     )
+
+
+def _is_here(part: BulkPart, ledger: Path) -> bool:
+    """Tell whether a finished file is on this machine. If it is not, it was uploaded, or moved for that."""
+    series = series_named(part.series, ledger)
+    return series.bucket is None and series.path(part.site, part.number).is_file()
 
 
 def _size_of(path: Path) -> int:
@@ -147,9 +158,12 @@ def _sites(ledger: Ledger, sources: Iterable[SourceStatus]) -> Iterator[SiteStat
     for (tracker, site, _), number in ledger.outbox.count_by_reading().items():
         left[tracker, site] += number
     spans = {(one.tracker, one.site): (one.first, one.last) for one in ledger.sent.by_site()}
+    in_files = ledger.bulk_parts.calls_by_site()
     for (tracker, site), number in sorted(calls.items()):
         pending = left[tracker, site]
-        yield SiteStatus(tracker, site, number - pending, pending, *spans.get((tracker, site), (0, 0)))
+        first, last = spans.get((tracker, site), (0, 0))
+        written = in_files.get(site, 0) if tracker == NAME else 0
+        yield SiteStatus(tracker, site, number - pending, pending, first, last, written)
 
 
 def _sources(ledger: Ledger) -> Iterator[SourceStatus]:
@@ -201,7 +215,8 @@ class Step(NamedTuple):
 def next_steps(status: Status, retry: Callable[[str], str]) -> list[Step]:
     """Return what should be done, the most urgent first.
 
-    `retry` returns the command that sends the pending calls of a destination, by its name in the ledger.
+    `retry` returns the command that sends the pending calls of a destination, by its name in the ledger, or
+    finishes the bulk files of a series, by its --to.
     """
     return list(_steps(status, retry))
 
@@ -216,7 +231,7 @@ def _steps(status: Status, retry: Callable[[str], str]) -> Iterator[Step]:
         yield from _unfinished(status.runs)
     if status.process is None:
         yield from _steps_of_pending(status.sites, retry)
-        yield from _steps_of_files(status.open_parts)
+        yield from _steps_of_files(status, retry)
     for path, rows in status.unreported.items():
         by_whom = (
             "a run that was cut off" if status.process is None else "a run that is at work, or was cut off,"
@@ -241,23 +256,44 @@ def _steps_of_pending(sites: Iterable[SiteStatus], retry: Callable[[str], str]) 
             yield Step(f"{number:,} {noun} pending{where}", f"send them: {retry(tracker)}")
 
 
-def _steps_of_files(parts: Iterable[BulkPart]) -> Iterator[Step]:
-    """Yield a step for each series with files that a run which was cut off has left without their names.
+def _steps_of_files(status: Status, retry: Callable[[str], str]) -> Iterator[Step]:
+    """Yield the steps for each series of bulk files. All calls in them count as sent.
 
-    Their calls count as sent. So no other destination gets them, and no upload takes the files.
+    Files that a run left without their names, or in vain tried to upload, come first: no other destination
+    gets their calls, and no upload takes the files. Then those that the user has to upload.
     """
-    by_series: defaultdict[str, list[BulkPart]] = defaultdict(list)
-    for part in parts:
-        by_series[part.series].append(part)
-    for series, found in by_series.items():
-        calls = sum(part.calls for part in found)
-        first = series_at(Path(series)).open_path(found[0].site, found[0].number)
-        more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
-        noun = "1 call counts" if calls == 1 else f"{calls:,} calls count"
+    for name, found in _by_series(part for part in status.unfinished if part.is_open):
+        series = series_named(name, status.path)
+        first = series.open_path(found[0].site, found[0].number)
+        why = f"{_count_as_sent(found)} in an unfinished bulk file: {first}{_and_more(found)}"
+        yield Step(why, f"finish it: {retry(series.spelled)}")
+    for name, found in _by_series(part for part in status.unfinished if part.waits):
+        series = series_named(name, status.path)
+        first = series.path(found[0].site, found[0].number)
+        why = f"{_count_as_sent(found)} in a bulk file that waits for its upload: {first}{_and_more(found)}"
+        yield Step(why, f"upload it: {retry(series.spelled)}")
+    for name, found in _by_series(status.finished):
+        first = series_named(name, status.path).path(found[0].site, found[0].number)
         yield Step(
-            f"{noun} as sent in an unfinished bulk file: {first}{more}",
-            f"import that log, or another one, with --to file:{series}: that finishes it for the upload",
+            f"{_count_as_sent(found)} in a bulk file on this machine: {first}{_and_more(found)}",
+            "upload it to the bucket that Kissmetrics imports from; then move it away, or remove it",
         )
+
+
+def _by_series(parts: Iterable[BulkPart]) -> Iterable[tuple[str, list[BulkPart]]]:
+    found: defaultdict[str, list[BulkPart]] = defaultdict(list)
+    for part in parts:
+        found[part.series].append(part)
+    return found.items()
+
+
+def _count_as_sent(parts: Iterable[BulkPart]) -> str:
+    calls = sum(part.calls for part in parts)
+    return "1 call counts as sent" if calls == 1 else f"{calls:,} calls count as sent"
+
+
+def _and_more(parts: Sequence[BulkPart]) -> str:
+    return f" and {len(parts) - 1:,} more" if len(parts) > 1 else ""
 
 
 def _unfinished(runs: Sequence[RunRecord]) -> Iterator[Step]:

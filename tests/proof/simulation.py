@@ -1,4 +1,4 @@
-"""Sending in virtual time: the real courier, a clock that moves when nothing happens, a destination in memory.
+"""Sending in virtual time: the real courier, a clock that never waits, and a destination in memory.
 
 `Simulation.run` runs a whole command in this process. Nothing is waited for, so an outage of a day takes no
 time, and nothing goes over a network. A run can be killed: the simulation copies the state folder at that

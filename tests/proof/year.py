@@ -115,7 +115,8 @@ class Year(RuleBasedStateMachine):
     @rule(data=st.data(), drifts=st.booleans())
     def export(self, data: st.DataObject, drifts: bool) -> None:
         """Rows that were sent come again, as CSV; in some of them a value has changed since."""
-        numbers = data.draw(st.lists(st.sampled_from(self._exportable()), min_size=1, max_size=8, unique=True))
+        known = st.sampled_from(self._exportable())
+        numbers = data.draw(st.lists(known, min_size=1, max_size=8, unique=True))
         self.exports += 1
         path = self.folder / "exports" / f"{self.exports}.csv"
         lines = [",".join(_COLUMNS)]

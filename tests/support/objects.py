@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import re
 import threading
 import uuid
 import warnings
@@ -24,19 +25,24 @@ SECRET = "s3cr3t/of+the=object-store-0123456789abcd"
 
 
 class Asked(NamedTuple):
-    """A request: its method, its path in the bucket, its query, its range and the ETag that it demands."""
+    """A request: its method, its path in the bucket, its query, its range and the ETags that it demands.
+
+    `unless` is the ETag that the object must not have: "*" for any.
+    """
 
     method: str
     path: str
     query: str
     range: str
     etag: str
+    unless: str = ""
 
 
 class Answer(NamedTuple):
     """An answer instead of the store's own. `most` cuts the store's own off after so many bytes.
 
-    `without` are headers of the request that the store does not see, as behind a proxy that drops them.
+    `without` are headers of the request that the store does not see, as behind a proxy that drops them. If it
+    `is_lost`, the store has done as it was asked, and its own answer is replaced.
     """
 
     status: str = ""
@@ -44,6 +50,7 @@ class Answer(NamedTuple):
     most: int = -1
     headers: tuple[tuple[str, str], ...] = ()
     without: tuple[str, ...] = ()
+    is_lost: bool = False
 
 
 Behave = Callable[[Asked, int], Answer | None]
@@ -68,6 +75,14 @@ class Store:
         self._send("PUT", quote(f"/{self.bucket}/{key}"), content)
         return self.url(key)
 
+    def get(self, key: str) -> bytes:
+        """Return the content of an object."""
+        return self._send("GET", quote(f"/{self.bucket}/{key}"))
+
+    def names(self) -> list[str]:
+        """Return the keys of all objects, sorted."""
+        return re.findall("<Key>([^<]*)</Key>", self._send("GET", f"/{self.bucket}?list-type=2").decode())
+
     def delete(self, key: str) -> None:
         """Delete an object."""
         self._send("DELETE", quote(f"/{self.bucket}/{key}"))
@@ -81,15 +96,16 @@ class Store:
         """Return the requests for an object."""
         return [asked for asked in self.asked if asked.path == f"/{self.bucket}/{key}"]
 
-    def _send(self, method: str, path: str, content: bytes = b"") -> None:
+    def _send(self, method: str, path: str, content: bytes = b"") -> bytes:
         connection = http.client.HTTPConnection(self.host)
         try:
             scope = f"AKID/20260101/{REGION}/s3/aws4_request"
             headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}", "X-Of-The-Tests": "yes"}
             connection.request(method, path, content, headers)
             answer = connection.getresponse()
-            assert answer.status < 300, answer.read()
-            answer.read()
+            body = answer.read()
+            assert answer.status < 300, body
+            return body
         finally:
             connection.close()
 
@@ -121,7 +137,7 @@ class Server:
         if store is None or "HTTP_X_OF_THE_TESTS" in environ:
             return self._app(environ, start)
         query, span = environ["QUERY_STRING"], environ.get("HTTP_RANGE", "")
-        asked = Asked(environ["REQUEST_METHOD"], path, query, span, environ.get("HTTP_IF_MATCH", ""))
+        asked = Asked(environ["REQUEST_METHOD"], path, query, span, *_conditions(environ))
         with self._lock:
             store.asked.append(asked)
             number = len(store.asked)
@@ -132,9 +148,15 @@ class Server:
             return self._app({name: environ[name] for name in environ if name not in answer.without}, start)
         if answer.most >= 0:
             return _cut(b"".join(self._app(environ, _closing(start))), answer.most)
+        if answer.is_lost:
+            b"".join(self._app(environ, lambda *_: None))
         body = f"<Error><Code>{answer.code}</Code><Message>{answer.code}</Message></Error>".encode()
         start(answer.status, [*answer.headers, ("Content-Length", str(len(body)))])
         return [body]
+
+
+def _conditions(environ: dict[str, Any]) -> tuple[str, str]:
+    return environ.get("HTTP_IF_MATCH", ""), environ.get("HTTP_IF_NONE_MATCH", "")
 
 
 def _closing(start: Any) -> Any:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from km_cli.errors import UsageError
 from km_cli.inputs import Opened
-from km_cli.inputs.storage.address import is_address
 from km_cli.inputs.storage.registry import storage_of
+from km_cli.object_address import is_address
 
 
 def sizes_of(files: Iterable[str]) -> dict[str, int] | None:

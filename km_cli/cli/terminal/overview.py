@@ -14,10 +14,11 @@ from km_cli.run.sent_calls import SentCall
 
 
 class Calls(NamedTuple):
-    """The calls to a destination that the ledger counts, and those of them that are pending."""
+    """The calls to a destination that the ledger counts, and those that are pending or in bulk files."""
 
     planned: int
     pending: int
+    in_files: int = 0
 
 
 _DAY = 86_400
@@ -39,13 +40,16 @@ def time_text(second: float) -> str:
 
 def overview_lines(found: Overview, place: str, calls: Calls, *, is_store: bool) -> Iterator[str]:
     """Yield the lines of an overview; `place` is the store's path or the destination's URL."""
-    is_sent = calls.pending < calls.planned or not calls.pending
-    yield f"in the store {place}" if is_store else f"{'sent to' if is_sent else 'planned for'} {place}"
+    yield f"in the store {place}" if is_store else _heading(place, calls)
     if found.span:
         first, last = found.span
         yield f"events from {time_text(first)} to {time_text(last)} UTC"
     if calls.pending:
         yield _pending_line(calls, is_store=is_store)
+    if calls.in_files:
+        of = f" of {counted(calls.planned, 'call')}" if calls.in_files < calls.planned else ""
+        number = f"{calls.in_files:,}{of}" if of else counted(calls.in_files, "call")
+        yield f"{number} in bulk files: Kissmetrics has them once it has imported the files"
     if not found.people:
         yield "nothing yet"
         return
@@ -66,6 +70,14 @@ def overview_lines(found: Overview, place: str, calls: Calls, *, is_store: bool)
         )
         for one in found.events
     )
+
+
+def _heading(place: str, calls: Calls) -> str:
+    """Return the line that says where the calls of a ledger went."""
+    if calls.in_files and calls.in_files >= calls.planned:
+        return f"written for {place}"
+    is_sent = calls.pending < calls.planned or not calls.pending
+    return f"{'sent to' if is_sent else 'planned for'} {place}"
 
 
 def _pending_line(calls: Calls, *, is_store: bool) -> str:

@@ -122,10 +122,10 @@ def print_summary(
     print_findings(tally, all_places=all_places)
     if kept is not None:
         _print_kept(settings, kept)
-    _print_parts(tally)
+    _print_parts(settings, tally)
 
 
-def _print_parts(tally: Tally) -> None:
+def _print_parts(settings: Settings, tally: Tally) -> None:
     """Print the bulk files that the run has finished, the last ones if there are many."""
     if not tally.parts:
         return
@@ -134,9 +134,11 @@ def _print_parts(tally: Tally) -> None:
     if len(shown) < len(tally.parts):
         say(f"  {len(tally.parts) - len(shown):,} others before these")
     table([(f"  {part.file}", size_text(part.bytes), counted(part.calls, "call")) for part in shown])
-    say(
-        "The ledger counts these calls as sent to Kissmetrics: upload the files, in the order of their names."
-    )
+    counts = "The ledger counts these calls as sent to Kissmetrics"
+    if (series := settings.target.bulk()) is not None and series.bucket is not None:
+        say(f"{counts}: they are there once it has imported the files from the bucket.")
+    else:
+        say(f"{counts}: upload the files, in the order of their names.")
 
 
 def _print_kept(settings: Settings, kept: Mapping[str, Any]) -> None:

@@ -57,7 +57,8 @@ def _site_cells(site: SiteStatus) -> tuple[str | int, ...]:
     span = f"events from {_day(site.first)} to {_day(site.last)}" if site.last else ""
     pending = f"{site.pending:,} pending" if site.pending else ""
     name = f"{site.tracker}, {site.site}" if site.site else site.tracker
-    return name, counted(site.sent, "call"), pending, span
+    in_files = f"{min(site.in_files, site.sent):,} of them in bulk files" if site.in_files else ""
+    return name, counted(site.sent, "call"), pending, span, in_files
 
 
 def _source_cells(source: SourceStatus) -> tuple[str | int, ...]:
@@ -125,6 +126,7 @@ def _site_object(site: SiteStatus) -> dict[str, Any]:
         "pending": site.pending,
         "first_day": _day(site.first) if site.last else None,
         "last_day": _day(site.last) if site.last else None,
+        **({"in_files": min(site.in_files, site.sent)} if site.in_files else {}),
     }
 
 

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 from km_cli.errors import ReadError, UsageError
 from km_cli.inputs.base import Check, no_check
-from km_cli.inputs.storage.address import Address, parse, shown
 from km_cli.inputs.storage.base import Content, Found, Matches, Missing, Stamp, Window, rewritten
 from km_cli.inputs.storage.object_search import Keys, Search, as_pattern
 from km_cli.inputs.storage.s3 import S3, Body, Entry, digest_of
 from km_cli.inputs.storage.s3_errors import Fault
+from km_cli.object_address import Address, parse, shown
 
 _HEAD = 1 << 20
 """Bytes at the beginning of an object that are kept: small objects are asked for once."""

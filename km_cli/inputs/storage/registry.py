@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from km_cli.inputs.storage.address import is_address
 from km_cli.inputs.storage.base import Storage
 from km_cli.inputs.storage.local import Local
+from km_cli.object_address import is_address
 
 if TYPE_CHECKING:
     from km_cli.inputs.storage.objects import Objects

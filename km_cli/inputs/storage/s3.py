@@ -140,6 +140,14 @@ class S3:
         if not fault.is_passing or attempt >= most:
             raise fault
         seconds = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1))
+        self.sleep(seconds, check)
+
+    def ask_once(self, method: str, asked: dict[str, Any], check: Check) -> dict[str, Any]:
+        """Make a request of the S3 API, and do not repeat it. Raises Fault."""
+        return dict(self._once(lambda: self._files._call_s3(method, **asked), check))
+
+    def sleep(self, seconds: float, check: Check) -> None:
+        """Wait. `check` is called meanwhile, and ends the wait if it raises."""
         self._once(lambda: asyncio.sleep(seconds), check)
 
     def close(self) -> None:
@@ -166,14 +174,14 @@ class S3:
         attempt = 1
         while True:
             try:
-                answer = self._once(lambda: self._files._call_s3(method, **asked), check)
+                answer = self.ask_once(method, asked, check)
             except Fault as fault:
                 self._was_reached = self._was_reached or not fault.is_unreachable
                 self.wait(fault, attempt, check)
                 attempt += 1
             else:
                 self._was_reached = True
-                return dict(answer)
+                return answer
 
     def _once(self, make: Callable[[], Awaitable[T]], check: Check) -> T:
         """Await once. `check` is called meanwhile; if it raises, the request is given up."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from km_cli.inputs.storage.address import CREDENTIALS
+from km_cli.object_address import CREDENTIALS
 
 _PASSING = {408, 429, 500, 502, 503, 504}
 _PASSING_CODES = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "Throttling",

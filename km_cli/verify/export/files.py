@@ -16,9 +16,9 @@ from km_cli.errors import Exit, KmError, UsageError
 from km_cli.inputs.compression import unpack
 from km_cli.inputs.finding import find_files
 from km_cli.inputs.finding import open_bytes as open_object
-from km_cli.inputs.storage.address import is_address
 from km_cli.inputs.storage.registry import storage_of
 from km_cli.inputs.unpacking import Bytes, Damaged
+from km_cli.object_address import is_address
 
 _LONGEST_LINE = 16 << 20
 """Bytes of a record. A call may have some hundred properties of 8 KiB (D5)."""
