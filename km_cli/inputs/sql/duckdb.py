@@ -10,6 +10,8 @@ from typing import Any
 
 from km_cli.inputs.sql.address import Database
 from km_cli.inputs.sql.base import Column, Fault, quoted, shortened
+from km_cli.inputs.sql.text import BEGIN
+from km_cli.inputs.sql.text import END as _TABLE
 from km_cli.inputs.sql.values import (
     as_bool,
     as_bytes,
@@ -35,6 +37,7 @@ _TYPES = {
 """Types whose values Python has as they are, with their text; the others come as text."""
 
 _WRITTEN = {"DECIMAL": as_decimal, "DATE": as_text, "UUID": as_text}
+_END = " LIMIT 0"
 _MEMORY = "256MB"
 _THREADS = 2
 
@@ -61,16 +64,16 @@ class DuckDb:
             raise _fault(error) from None
 
     def columns(self, sql: str) -> Sequence[Column]:
-        """Return the columns of a SELECT."""
-        inside = sql.removesuffix(" LIMIT 0")
-        self.run(f"DESCRIBE {inside}")
-        renamed = [(str(row[0]), str(row[1])) for row in self.fetch(1 << 20)]
-        self._drain()
-        return [_column(name, kind) for name, kind in renamed]
+        """Return the columns of a SELECT. As a table, two of one name would get different names."""
+        self._described(sql.removesuffix(_END))  # fails unless the user's text is one SELECT
+        return self._described(sql.removeprefix(BEGIN).removesuffix(_TABLE + _END))
 
-    def _drain(self) -> None:
-        while self.fetch(1000):
-            pass
+    def _described(self, sql: str) -> list[Column]:
+        self.run(f"DESCRIBE {sql}")
+        found: list[Column] = []
+        while rows := self.fetch(1000):
+            found += [_column(str(row[0]), str(row[1])) for row in rows]
+        return found
 
     def literal(self, value: str, column: Column) -> str:
         """Return a value as text that is cast to the type of its column."""

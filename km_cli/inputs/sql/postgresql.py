@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from km_cli.inputs.sql.address import Database, password_of
@@ -67,6 +68,7 @@ class PostgreSql:
                 is_usage=True,
             ) from None
         self._psycopg = psycopg
+        self._cursor: Any = None
         self._password = password_of(database)
         try:
             parts = psycopg.conninfo.conninfo_to_dict(database.target)
@@ -127,7 +129,7 @@ class PostgreSql:
     def fetch(self, most: int) -> Sequence[Sequence[Any]]:
         """Return the next rows."""
         try:
-            return self._cursor.fetchmany(most)
+            return self._cursor.fetchmany(most)  # type: ignore[no-any-return]
         except self._psycopg.Error as error:
             raise self._fault(error, "") from None
         except UnicodeDecodeError:
@@ -141,6 +143,9 @@ class PostgreSql:
 
     def close(self) -> None:
         """Close the connection. The transaction ends with it."""
+        if self._cursor is not None:
+            with suppress(self._psycopg.Error):
+                self._cursor.close()
         self._database.close()
 
     def _unreached(self, error: Exception) -> Fault:

@@ -170,10 +170,10 @@ class QueryStream(Stream):
         query, position = self._query, self._source.position
         if value == "null":
             raise InputError(
-                f"{query.source}: row {self._rows:,} (id {id_}) has no {query.order_by}: a later run could not "
-                "tell whether it was read",
-                f"leave such rows out (WHERE {query.order_by} IS NOT NULL), or order by a column that each row "
-                "has",
+                f"{query.source}: row {self._rows:,} (id {id_}) has no {query.order_by}: a later run could "
+                "not tell whether it was read",
+                f"leave such rows out (WHERE {query.order_by} IS NOT NULL), or order by a column that each "
+                "row has",
             )
         digest = b"" if id_ == "null" else blake2b(id_.encode("utf-8", "replace"), digest_size=16).digest()
         is_known = value == position.value and digest in position.ids

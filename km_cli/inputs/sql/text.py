@@ -57,11 +57,11 @@ def check_reads(sql: str, label: str) -> str:
 
 def wrapped(sql: str) -> str:
     """Return a query as a table. A comment at its end must not swallow what follows."""
-    return f"{BEGIN}{sql}\n) AS km_cli_q"
+    return f"{BEGIN}{sql}{END}"
 
 
-BEGIN = "SELECT * FROM (\n"
-"""The text before that of the user."""
+BEGIN, END = "SELECT * FROM (\n", "\n) AS km_cli_q"
+"""The text before and behind that of the user."""
 
 
 def described(query: Query) -> str:
