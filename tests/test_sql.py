@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,6 +189,97 @@ start = 2024-01-01T00:00:00Z
     assert bench.run("dry-run", "--config", toml).summary["rows"]["read"] == 6
     assert bench.run("backfill", "--config", toml, "--strict").summary["rows"]["sent"] == 6
     check_each_row_once(bench, database)
+
+
+def test_km_toml_says_which_keys_belong_together(bench: Bench) -> None:
+    def run(command: str, keys: str) -> str:
+        toml = bench.write("km.toml", f'[[backfill]]\nname = "events"\n{keys}\n')
+        ran = ran_alone(command, "--config", toml)
+        assert (ran.code, ran.summary) == (2, {})
+        return ran.err
+
+    query = 'sql = "SELECT 1"\n'
+    assert "backfill[1] has neither files nor sql" in run("backfill", "")
+    assert "backfill[1] has both sql and files" in run("backfill", query + 'files = ["a.csv"]')
+    assert "backfill[1] has both sql and format" in run("backfill", query + 'format = "csv"')
+    assert "backfill[1] has order_by without sql" in run("backfill", 'files = ["a.csv"]\norder_by = "a"')
+    assert "backfill[1].database: a query needs its database" in run("backfill", query)
+    database = f'{query}database = "{SqliteFile(bench.folder).url}"\n'
+    assert "backfill[1].order_by: a query needs the column" in run("backfill", database)
+    whole = database + 'order_by = "updated_at"\n'
+    assert "columns.id: a query needs the column of the id" in run("backfill", whole)
+    secret = whole + '[columns]\nid = "id"\ndrop = ["updated_at"]\nhash_key_file = "secret"\n'
+    bench.write("secret", "0" * 64).chmod(0o600)
+    assert "the ledger keeps the last value of 'updated_at'" in run("backfill", secret)
+    assert "is a query, and a comparison reads files alone" in run(
+        "compare", whole + '[columns]\nid = "id"\n'
+    )
+    both = whole.replace("database =", 'url_env = "DB"\ndatabase =')
+    assert "backfill[1].database and km.toml, backfill[1].url_env contradict" in run("backfill", both)
+    of_variable = whole.replace("database =", "url_env =").replace(
+        bench.folder.as_posix() + "/events.db", "DB"
+    )
+    assert "the variable DB is not set" in run("backfill", of_variable)
+
+
+def test_flags_say_which_belong_together(bench: Bench) -> None:
+    query = words(SqliteFile(bench.folder))
+    log = bench.write("log.csv", "user,event,timestamp\n")
+
+    def run(*given: str | Path, command: str = "import") -> str:
+        ran = bench.run(command, *given)
+        assert ran.code == 2
+        return ran.err
+
+    assert "both FILE and --sql are given" in run(log, *query)
+    assert "--order-by is for queries alone" in run(log, "--order-by", "at")
+    assert "are for files" in run(*query, "--format", "csv")
+    assert "an import plan is for files" in run(*query, "--out", "plan.toml", command="dry-run")
+    assert "an import plan is for files" in run(*query, "--plan", "plan.toml")
+    assert "contradict each other" in run(*query, "--database-env", "DB")
+    assert "--database: a query needs its database" in run(*query[:2], *query[4:])
+    assert "FILE... is missing" in run()
+
+
+def test_a_database_that_is_none(bench: Bench) -> None:
+    (bench.folder / "empty.db").write_bytes(b"")
+    cases = {
+        "absent.db": "there is no such database",
+        str(bench.folder / "empty.db"): "is no SQLite or DuckDB database",
+        str(bench.folder): "Is a directory",
+        f"duckdb:{SqliteFile(bench.folder).url}": "is no DuckDB database",
+        "mysql://root:hunter2222@host/db": "this URL is of no database that km-cli reads",
+        "postgresql://ada:hunter2222@host/db": "has a password in it",
+        "postgresql://host/db?user=ada&password=hunter2222": "has a password in it",
+        "postgresql://ada@host/db#x@y": "cannot be understood",
+        " ": "names no database",
+    }
+    for database, problem in cases.items():
+        ran = bench.run("import", "--sql", "SELECT 1", *USUAL, "--database", database)
+        assert ran.code == 2
+        assert problem in ran.err, (database, ran.err)
+        assert "hunter2222" not in ran.err
+
+
+def test_a_url_with_a_password_comes_from_a_variable(bench: Bench) -> None:
+    """It is in no message, also if it makes no sense."""
+    for url in (
+        "postgresql://ada:hunter2222/x@host/db",
+        "postgresql://ada:hunter2222#@host/db",
+        "hunter2222",
+    ):
+        bench.environment = {"EVENTS_DATABASE": url}
+        ran = bench.run("import", "--sql", "SELECT 1", *USUAL, "--database-env", "EVENTS_DATABASE")
+        assert ran.code == 2
+        assert "EVENTS_DATABASE" in ran.err
+        assert "hunter2222" not in ran.err
+
+
+def test_without_its_library_it_says_what_to_install(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    ran = bench.run("import", "--sql", "SELECT 1", *USUAL, "--database", "postgresql://127.0.0.1/x")
+    assert (ran.code, "takes a library that is not installed" in ran.err) == (2, True)
+    assert "psycopg[binary]" in ran.err
 
 
 def test_a_log_that_was_forgotten_is_read_anew(bench: Bench, database: SqliteFile) -> None:

@@ -101,8 +101,11 @@ def sizes_of_backfill(
     """Return the bytes of each file that a backfill would look at, for its progress.
 
     The files are looked for once more when their turn comes, and problems are reported then. None if they
-    cannot be listed. Files of km-cli's `own` are left out, as the backfill leaves them out.
+    cannot be listed, or if there are queries, whose size is not known. Files of km-cli's `own` are left out,
+    as the backfill leaves them out.
     """
+    if any(source.query for source in sources):
+        return None
     mine = {os.path.realpath(path) for path, _ in own}
     sizes: dict[str, int] = {}
     for source in sources:

@@ -52,8 +52,13 @@ def parse_database(text: str, folder: Path, label: str, *, is_secret: bool = Fal
         raise UsageError(f"{label} names no database", f"write {_FORMS}")
     if _URL.match(text):
         return _server(text, label, is_secret=is_secret)
+    if is_secret:
+        raise UsageError(
+            f"{label} the variable does not hold the URL of a PostgreSQL server",
+            "put postgresql://USER:PASSWORD@HOST/DATABASE into it; a file needs no variable: --database PATH",
+        )
     if _SCHEME.match(text):
-        shown = "this URL" if is_secret or "@" in text else repr(text)
+        shown = "this URL" if "@" in text else repr(text)
         raise UsageError(f"{label} {shown} is of no database that km-cli reads", f"write {_FORMS}")
     return _file(text, folder, label)
 
