@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -280,6 +283,85 @@ def test_without_its_library_it_says_what_to_install(bench: Bench, monkeypatch: 
     ran = bench.run("import", "--sql", "SELECT 1", *USUAL, "--database", "postgresql://127.0.0.1/x")
     assert (ran.code, "takes a library that is not installed" in ran.err) == (2, True)
     assert "psycopg[binary]" in ran.err
+
+
+def test_a_file_that_is_being_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that locks all of a file of SQLite is waited for, and then the run ends."""
+    monkeypatch.setattr("km_cli.inputs.sql.sqlite._BUSY", 0.01)
+    database = SqliteFile(bench.folder)
+    database.add(rows(0, 3))
+    with closing(sqlite3.connect(database.url, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        ran = bench.run("import", *words(database))
+        assert ran.code == 74
+        assert "it is being written by another program (database is locked)" in ran.err
+        writer.execute("ROLLBACK")
+    ask(bench, database)
+    check_each_row_once(bench, database)
+
+
+@pytest.mark.slow
+def test_a_file_of_duckdb_that_is_being_written(bench: Bench) -> None:
+    database = DuckDbFile(bench.folder)
+    database.add(rows(0, 3))
+    script = "import duckdb, sys; d = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
+    words_of_writer = [sys.executable, "-c", script, database.url]
+    with subprocess.Popen(
+        words_of_writer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "open\n"
+        ran = bench.run("import", *words(database))
+        assert ran.code == 74, ran.err
+        assert "it is being written by another program" in ran.err
+        writer.communicate("done\n")
+    ask(bench, database)
+    check_each_row_once(bench, database)
+
+
+def test_a_damaged_file(bench: Bench) -> None:
+    """Rows before the damage are sent."""
+    database = SqliteFile(bench.folder)
+    database.add(rows(0, 3000))
+    path = Path(database.url)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) // 2))
+    ran = bench.run("import", *words(database), "--limit", "10")
+    assert (ran.code, "the file is damaged" in ran.err) == (74, True)
+    path.write_bytes(whole)
+    assert ask(bench, database, "--limit", "10").summary["rows"]["sent"] == 10
+
+
+def test_text_that_is_no_utf_8_is_rejected(bench: Bench) -> None:
+    database = SqliteFile(bench.folder)
+    database.add(rows(0, 3))
+    database.execute("INSERT INTO events VALUES (9, CAST(x'ff' AS TEXT), 'a', 'E', '2024-01-01T00:00:01Z')")
+    ran = bench.send(*words(database), code=65)
+    assert ran.summary["reasons"] == {"invalid-utf8": 1}
+    assert len(events(bench)) == 3
+
+
+def test_a_row_that_is_too_long_is_rejected(bench: Bench) -> None:
+    """And the rows behind it are sent, each once."""
+    database = SqliteFile(bench.folder)
+    database.add([*rows(0, 2), (2, "u", "a", "x" * (3 << 20), "2024-01-01T00:00:01Z"), *rows(3, 600)])
+    assert ask(bench, database, code=65).summary["reasons"] == {"record-too-long": 1}
+    assert len(events(bench)) == 602
+    assert ask(bench, database).summary["rows"]["read"] == 0
+
+
+def test_people_without_events_follow_their_table(bench: Bench) -> None:
+    """Each change is sent as it is read, although the id stays the same."""
+    database = SqliteFile(bench.folder)
+    database.execute('CREATE TABLE people (id INTEGER, "user" TEXT, plan TEXT, updated_at TEXT)')
+    more = ("--profiles",)
+    query = ("--sql", "SELECT * FROM people", *words(database)[2:], *more)
+    database.execute("INSERT INTO people VALUES (1, 'ada', 'free', '2024-01-01T00:00:00Z')")
+    bench.send(*query, code=0)
+    database.execute("UPDATE people SET plan = 'pro', updated_at = '2024-01-02T00:00:00Z'")
+    bench.send(*query, code=0)
+    assert [hit.params.get("plan") for hit in bench.tracker.hits] == ["free", "pro"]
+    assert bench.send(*query, code=0).summary["rows"]["read"] == 0
 
 
 def test_a_log_that_was_forgotten_is_read_anew(bench: Bench, database: SqliteFile) -> None:

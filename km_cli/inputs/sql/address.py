@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from km_cli.errors import UsageError
 from km_cli.inputs.messages import path_text
@@ -37,7 +37,12 @@ _URL = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 _FILE = re.compile(r"(sqlite|duckdb):(?!//)(.+)", re.IGNORECASE | re.DOTALL)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _PASSWORD = re.compile(r"\w+://[^@/?]*:.*@", re.DOTALL)
-_NETLOC = re.compile(r"[\w.,:\[\]%-]*")
+_PARTS = re.compile(
+    r"postgres(?:ql)?://(?:[^:@/?#\s]*(?::(?P<password>[^:@/?#\s]*))?@)?(?P<place>[\w.,:\[\]%-]*)"
+    r"(?P<path>/[^?#@\s]*)?(?:\?(?P<query>[^#@\s]*))?",
+    re.IGNORECASE | re.ASCII,
+)
+"""A URL of which no part can be taken for another one: what is shown must not be a part of a password."""
 _SECRETS = {"password", "sslpassword"}
 _FORMS = "postgresql://HOST/DATABASE, or the path of a SQLite or DuckDB file"
 
@@ -64,30 +69,29 @@ def parse_database(text: str, folder: Path, label: str, *, is_secret: bool = Fal
 
 
 def _server(url: str, label: str, *, is_secret: bool) -> Database:
-    parts = urlsplit(url)
-    asked = parse_qs(parts.query)
+    found = _PARTS.fullmatch(url)
+    asked = parse_qs(found["query"] or "") if found else {}
     if not is_secret and (_PASSWORD.match(url) or _SECRETS & asked.keys()):
         raise UsageError(
             f"{label} the URL of the database has a password in it, which others could read",
             "put the password into the file that PGPASSFILE names (~/.pgpass), name a service (PGSERVICE), "
             "or put the URL into a variable: url_env in km.toml, --database-env NAME",
         )
-    user, _, place = parts.netloc.rpartition("@")
-    if not _NETLOC.fullmatch(place) or "@" in parts.path + parts.query + user or parts.fragment:
+    if found is None:
         raise UsageError(
             f"{label} the URL of the database cannot be understood",
             "percent-encode special characters in the user and the password: %40 is @, %2F is /, %23 is #",
         )
     service = "".join(f"?service={name}" for name in asked.get("service", ())[:1])
-    return Database(Kind.POSTGRESQL, f"postgresql://{place}{parts.path}{service}", url)
+    return Database(Kind.POSTGRESQL, f"postgresql://{found['place']}{found['path'] or ''}{service}", url)
 
 
 def password_of(database: Database) -> str:
     """Return the password in the URL of a server, "" if there is none."""
-    if database.kind is not Kind.POSTGRESQL:
+    found = _PARTS.fullmatch(database.target)
+    if database.kind is not Kind.POSTGRESQL or not found:
         return ""
-    parts = urlsplit(database.target)
-    return unquote(parts.password or "") or "".join(parse_qs(parts.query).get("password", ())[:1])
+    return unquote(found["password"] or "") or "".join(parse_qs(found["query"] or "").get("password", ())[:1])
 
 
 def _file(text: str, folder: Path, label: str) -> Database:
