@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
@@ -21,9 +22,12 @@ _FLAGS = {
 }
 
 
-def has_query(flags: dict[str, Any]) -> bool:
-    """Tell whether a query is given, or a part of one."""
-    return any(flags.get(name) for name in ("sql", *_FLAGS))
+def has_query(context: click.Context) -> bool:
+    """Tell whether a query is given, or a flag that is for queries alone."""
+    flags, source_of = context.params, context.get_parameter_source
+    return bool(flags.get("sql")) or any(
+        flags.get(name) and source_of(name) is ParameterSource.COMMANDLINE for name in _FLAGS
+    )
 
 
 def with_query(context: click.Context, settings: Settings) -> Settings:

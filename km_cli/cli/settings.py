@@ -72,7 +72,7 @@ def make_settings(context: click.Context) -> Settings:
         **_how_sent(flags),
     )
     _check_files(context, settings)
-    return with_query(context, settings) if has_query(flags) else settings
+    return with_query(context, settings) if has_query(context) else settings
 
 
 def settings_without_input(context: click.Context) -> Settings:
