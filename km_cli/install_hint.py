@@ -13,6 +13,7 @@ PACKAGES = {
     "report": ("altair", "vl-convert-python"),
     "s3": ("s3fs",),
     "serve": ("starlette", "uvicorn"),
+    "sql": ("duckdb", "psycopg[binary]"),
     "zst": ("zstandard",),
 }
 """The packages of each extra. In a clone and under pipx pip knows their names, and not that of the extra."""
@@ -23,7 +24,7 @@ def install_command(extra: str) -> str:
 
     The environments of uv have no pip; `uv pip` installs into them.
     """
-    python, packages = shlex.quote(sys.executable), " ".join(PACKAGES[extra])
+    python, packages = shlex.quote(sys.executable), shlex.join(PACKAGES[extra])
     if find_spec("pip") is None:
         return f"uv pip install --python {python} {packages}"
     return f"{python} -m pip install {packages}"

@@ -150,5 +150,5 @@ def test_the_schema_knows_every_table(km: Command) -> None:
     assert persona["required"] == ["name"]
     assert "link" in persona["properties"]
     backfill = schema["$defs"]["BackfillTable"]
-    assert backfill["required"] == ["name", "files"]
+    assert backfill["required"] == ["name"]
     assert backfill["properties"]["files"]["minItems"] == 1

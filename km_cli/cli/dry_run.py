@@ -33,6 +33,7 @@ _places = section(
 
 @click.command("dry-run", cls=Command)
 @options.optional_files
+@options.query
 @options.source
 @options.columns
 @options.times
@@ -67,8 +68,9 @@ def command(context: click.Context, /, **_flags: Any) -> int:
     """
     from km_cli.cli.context import km_toml_of
 
-    if not context.params["files"] and not km_toml_of(context).config.backfill:
+    is_named = context.params["files"] or context.params["sql"]
+    if not is_named and not km_toml_of(context).config.backfill:
         raise click.MissingParameter(ctx=context, param=context.command.params[0])
     from km_cli.cli.run_dry_run import run_dry_backfill, run_dry_import
 
-    return run_dry_import(context) if context.params["files"] else run_dry_backfill(context)
+    return run_dry_import(context) if is_named else run_dry_backfill(context)

@@ -11,7 +11,8 @@ from km_cli.cli.sections import Command
 
 
 @click.command("import", cls=Command)
-@options.files
+@options.optional_files
+@options.query
 @options.source
 @options.columns
 @options.times
@@ -32,7 +33,7 @@ def command(context: click.Context, /, **_flags: Any) -> int:
     file; a quoted pattern; an object as s3://bucket/key; or - for standard input. Columns with the usual
     names are recognised. Rows that cannot be sent go to the rejects file, with the reason: correct them
     there and import that file. You can run the same command again at any time: it continues where the last
-    run stopped, and sends nothing twice.
+    run stopped, and sends nothing twice. In place of FILE, --sql reads the rows of a database.
 
     \b
     Examples:
@@ -44,7 +45,10 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli import events.csv --site test --limit 10
       km-cli import 'logs/**/*.csv.zst' --since 2024-01-01 --only 'Signed Up'
       km-cli import events.csv --plan events.plan.toml
+      km-cli import --sql 'SELECT * FROM events' --database app.db --order-by id --id id
     """
+    if not context.params["files"] and not context.params["sql"]:
+        raise click.MissingParameter(ctx=context, param=context.command.params[0])
     if context.params["plan"] is not None:
         from km_cli.cli.run_planned import run_planned_import
 

@@ -52,6 +52,7 @@ def run_compare(context: click.Context) -> int:
     if flags["files"]:
         return _compare(context, asked, settings, _files(settings, environment), page)
     sources = make_backfill_sources(as_dry_run, settings)
+    _check_files(sources)
     _check_personas(sources, settings)
     settings, own = settings_for(sources, settings), own_files(as_dry_run, settings)
     log = BackfillLog(sources, environment.clock, own)
@@ -65,6 +66,15 @@ def run_compare(context: click.Context) -> int:
 
 def _files(settings: Settings, environment: Environment) -> Files:
     return Files(partial(make_file_sources, settings, Stop(), environment))
+
+
+def _check_files(sources: Sequence[BackfillSource]) -> None:
+    """Raise UsageError for a query: a comparison reads its input more than once, and its rows may change."""
+    if source := next((source for source in sources if source.query), None):
+        raise UsageError(
+            f"backfill {source.name!r} is a query, and a comparison reads files alone",
+            "write its rows into a file first, as with duckdb -csv or psql --csv: km-cli compare FILE",
+        )
 
 
 def _check_personas(sources: Sequence[BackfillSource], settings: Settings) -> None:

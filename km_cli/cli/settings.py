@@ -16,6 +16,7 @@ from km_cli.cli.column_flags import columns_named_at, make_column_options, with_
 from km_cli.cli.context import KmTomlFile, environment_of, km_toml_of, label_of_flag
 from km_cli.cli.own_columns import context_of_export, context_of_source, is_own, source_table
 from km_cli.cli.own_files import check_inputs, check_no_key, check_rejects_file, check_store
+from km_cli.cli.query_flags import has_query, with_query
 from km_cli.cli.time_flags import make_time_options
 from km_cli.config.environment import Environment
 from km_cli.config.files import expanded
@@ -71,7 +72,7 @@ def make_settings(context: click.Context) -> Settings:
         **_how_sent(flags),
     )
     _check_files(context, settings)
-    return settings
+    return with_query(context, settings) if has_query(context) else settings
 
 
 def settings_without_input(context: click.Context) -> Settings:

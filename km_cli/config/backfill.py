@@ -12,6 +12,7 @@ from km_cli.config.kmtoml import BackfillTable, KmToml
 from km_cli.config.settings import Settings
 from km_cli.errors import UsageError, did_you_mean
 from km_cli.inputs.discovery import pattern_from_here
+from km_cli.inputs.sql.base import Query
 from km_cli.mapping import Bound, Selection, check_order, make_bound
 from km_cli.model import NANOSECONDS, Overlap
 
@@ -23,7 +24,7 @@ class BackfillSource(NamedTuple):
 
     `optional` means that the source may have no file. `overlap` says how to treat rows of it that conflict
     with other files. `settings` are those of a run with the source's own columns, personas and format; None
-    if it has none of its own.
+    if it has none of its own. `query` is read in place of files, if there is one.
     """
 
     name: str
@@ -32,6 +33,7 @@ class BackfillSource(NamedTuple):
     optional: bool
     overlap: Overlap = Overlap.ASK
     settings: Settings | None = None
+    query: Query | None = None
 
 
 def settings_for(sources: Sequence[BackfillSource], settings: Settings) -> Settings:
@@ -63,13 +65,14 @@ def backfill_sources(
     until_given: bool,
     timezone: str,
     own: Mapping[str, Settings] | None = None,
+    queries: Mapping[str, Query] | None = None,
 ) -> tuple[BackfillSource, ...]:
     """Return the sources of these names, or all sources if there are no names, in the order of km.toml.
 
     `folder` is that of km.toml; a `timezone` of "" is UTC. --since and --until override those of a source. If
     they exclude all times of a source, that source is left out. `own` are the settings of sources with
-    columns, personas or a format of their own. Raises UsageError for names and times that are wrong, and if
-    no source is left.
+    columns, personas or a format of their own, `queries` those that sources read in place of files. Raises
+    UsageError for names and times that are wrong, and if no source is left.
     """
     _check_names([table.name for table in config.backfill], names)
     flags, own = _Flags(selection, since_given, until_given, timezone), own or {}
@@ -90,7 +93,8 @@ def backfill_sources(
             empty = error
             continue
         overlap = Overlap(table.overlap)
-        found.append(BackfillSource(table.name, patterns, taken, table.optional, overlap, settings))
+        query = (queries or {}).get(table.name)
+        found.append(BackfillSource(table.name, patterns, taken, table.optional, overlap, settings, query))
     if empty is not None and not found:
         raise empty
     return tuple(found)

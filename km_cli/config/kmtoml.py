@@ -16,6 +16,7 @@ _NAME = r"^[^\W\d][\w -]*$"
 _SITE = r"^[\w.-]+$"
 _NAME_OF_PLAN = r"^\S(?:[^\x00-\x1f\x7f]*\S)?$(?!\n)"
 _VARIABLE = r"^(?![0-9A-Fa-f]{32,}$)[A-Za-z_]\w*$"
+_URL_VARIABLE = r"^[A-Za-z_]\w*$"
 _KEY_FILE = r"^(?!\s*[0-9A-Fa-f]{32,}\s*$)[^\x00-\x1f\x7f]*$(?!\n)"
 _PATH = r"^[^\x00-\x1f\x7f]+$(?!\n)"
 _RENAME = r"^[^{}]*(\{event\}[^{}]*)+$"
@@ -29,6 +30,7 @@ PATTERNS = {
     _SITE: "of letters, digits, dots, dashes and underscores",
     _NAME_OF_PLAN: "without blanks around it, and without control characters",
     _VARIABLE: "that is the name of an environment variable; the variable holds the key, km.toml never does",
+    _URL_VARIABLE: "that is the name of an environment variable; the variable holds the URL",
     _KEY_FILE: "that is the path of a file; the file holds the key, km.toml never does",
     _PATH: "of one character or more, without control characters",
     _RENAME: "with {event}, the name of the event in the log, and no other braces",
@@ -281,7 +283,31 @@ class BackfillTable(_Table, frozen=True):
             description="files, folders, patterns such as logs/**/*.csv, days such as logs/%Y/%m/%d/*.jsonl; "
             "also s3://bucket/key",
         ),
-    ]
+    ] = msgspec.field(default_factory=list)
+    sql: Annotated[
+        str,
+        Meta(
+            pattern=_NOT_BLANK,
+            description="a query instead of files; :since is where the last run stopped",
+        ),
+    ] = ""
+    database: Annotated[
+        str,
+        Meta(description="its database: postgresql://HOST/DATABASE, or a file of SQLite or DuckDB"),
+    ] = ""
+    url_env: Annotated[
+        str,
+        Meta(
+            pattern=_URL_VARIABLE,
+            description="variable that holds the URL of the database, with its password",
+        ),
+    ] = ""
+    order_by: Annotated[
+        str, Meta(description="column that the rows of the query are read in order of, such as updated_at")
+    ] = ""
+    start: Annotated[
+        str | int | float, Meta(description="the value of :since in the first run, such as 2024-01-01")
+    ] = ""
     since: Annotated[str, Meta(description="only events at or after this time, such as 2024-01-31")] = ""
     until: Annotated[str, Meta(description="only events before this time")] = ""
     optional: Annotated[bool, Meta(description="if true, it is no error that there is no file")] = False

@@ -65,7 +65,31 @@ def read(path: Path) -> KmToml:
         hint = _IN_PERSONA.format(several["name"]) if several else _SEE_SCHEMA
         raise UsageError(f"{path}: {message}", hint, where=line_of(path, text, place)) from None
     _check_addresses(path, config)
+    _check_sources(path, text, config)
     return config
+
+
+_OF_FILES = ("files", "format", "encoding", "delimiter", "export", "optional")
+_OF_QUERIES = ("database", "url_env", "order_by", "start")
+
+
+def _check_sources(path: Path, text: str, config: KmToml) -> None:
+    """Raise UsageError for a source that has neither files nor a query, or keys of both."""
+    for at, table in enumerate(config.backfill, start=1):
+        place, of_files = f"backfill[{at}]", [key for key in _OF_FILES if getattr(table, key)]
+        of_queries = [key for key in _OF_QUERIES if getattr(table, key) != ""]
+        if table.sql and of_files:
+            problem = f"{place} has both sql and {of_files[0]}: a query reads no files"
+            hint = "give each a [[backfill]] of its own"
+        elif not table.sql and of_queries:
+            problem = f"{place} has {of_queries[0]} without sql"
+            hint = f"leave {of_queries[0]} out, or write the query: sql = …"
+        elif not table.sql and not table.files:
+            problem = f"{place} has neither files nor sql: there is nothing to read"
+            hint = 'name files, as files = ["exports/*.csv.gz"], or write a query: sql = "SELECT …"'
+        else:
+            continue
+        raise UsageError(f"{path}: {problem}", hint, where=line_of(path, text, place))
 
 
 def _check_addresses(path: Path, config: KmToml) -> None:

@@ -14,6 +14,7 @@ from km_cli.config.reject_limit import RejectLimit
 from km_cli.config.sites import Site
 from km_cli.destinations import Target
 from km_cli.inputs import FormatOptions
+from km_cli.inputs.sql.base import Query
 from km_cli.mapping import ColumnOptions, Hasher, Members, NamedAt, Selection, TimeOptions
 from km_cli.model import Overlap, Persona
 from km_cli.planning import Collisions
@@ -43,6 +44,7 @@ class Settings:
     the names of all that have their own. `export` names the table by which all inputs are read; "" recognises
     exports, "none" does not. For messages, `named_events` are the events of --only and --skip as they are
     written, and `named_at` is where each column is named. A bulk file has at most `part_size` bytes.
+    `query` is read in place of files, if there is one.
     """
 
     files: tuple[str, ...]
@@ -78,6 +80,7 @@ class Settings:
     named_at: NamedAt = field(default_factory=dict)
     hasher: Hasher | None = None
     part_size: int = 0
+    query: Query | None = None
 
     @property
     def personas(self) -> tuple[Persona, ...]:

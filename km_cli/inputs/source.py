@@ -136,6 +136,8 @@ class Source:
     `path` is that of a file on this machine; None for standard input and for objects.
     """
 
+    is_query = False
+
     def __init__(
         self,
         name: str,

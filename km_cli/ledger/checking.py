@@ -23,6 +23,8 @@ from km_cli.ledger.damage import SPOILED, expect, expect_size
 from km_cli.ledger.migrations import back_up
 from km_cli.ledger.opening import leave_no_trace, open_overlay
 from km_cli.ledger.outbox_record import OutboxRecord, unpack_record
+from km_cli.ledger.queries import TABLE as QUERIES
+from km_cli.ledger.queries import has_queries, query_place_from_row
 from km_cli.ledger.readings import reading_from_row, reading_query
 from km_cli.ledger.rows import unpack_rows
 from km_cli.ledger.runs import run_from_row
@@ -99,6 +101,8 @@ class _Check:
             )
             for check, table, columns in checks:
                 yield from self._each(table, columns, check)
+            if has_queries(self._database, self._schema):
+                yield from self._each(QUERIES, "*", self._check_query)
             with suppress(*SPOILED):  # It was named before, and then the totals cannot be right.
                 yield from list(self._totals())
         finally:
@@ -204,6 +208,11 @@ class _Check:
         _, columns = json.loads(part.layout)
         if not all(isinstance(column, str) for column in columns):
             yield f"its columns are {part.layout}"
+
+    def _check_query(self, row: tuple[Any, ...]) -> Iterator[str]:
+        place = query_place_from_row(row)
+        if place.reading not in self._readings:
+            yield f"its reading {place.reading} is missing"
 
     def _has_slot(self, call: PlannedCall) -> bool:
         key = (call.person, call.second, call.taken, call.deed, call.total)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from km_cli.ledger.counts import CountTable
 from km_cli.ledger.horizons import HorizonTable
 from km_cli.ledger.pruning import Pruned
+from km_cli.ledger.queries import forget_queries
 from km_cli.ledger.readings import ReadingTable
 from km_cli.ledger.runs import NO_RUN, RunTable
 from km_cli.ledger.sent import Sent, SentTable
@@ -264,3 +265,4 @@ class Forgetting:
             for table in ("changed_calls", "changed_rows"):
                 self._database.execute(f"DELETE FROM main.{table} WHERE reading = ?", (number,))
         self._database.execute("DELETE FROM main.files")
+        forget_queries(self._database, self._numbers)

@@ -24,6 +24,7 @@ from km_cli.ledger.outbox import Outbox
 from km_cli.ledger.pauses import Pause, PauseTable
 from km_cli.ledger.presence import Presence
 from km_cli.ledger.pruning import Pruned, count_old_calls, count_old_pending, prune
+from km_cli.ledger.queries import QueryTable
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.runs import MOST_RUNS, RunTable
 from km_cli.ledger.sent import SentTable
@@ -61,6 +62,7 @@ class Ledger:
         self.expected = ExpectedTable(database, schemas)
         self.horizon = HorizonTable(database, schemas)
         self.bulk_parts = BulkPartTable(database, schemas)
+        self.queries = QueryTable(database, schemas)
         self._transactions = Transactions(path, database, lock, self.runs.write, self._discard)
 
     @classmethod
@@ -241,6 +243,7 @@ class Ledger:
         self.readings.write(reading)
         self._count_planned(tracker, plans)
         self.files.write()
+        self.queries.write()
         self.unreported.write()
 
     def _count_planned(self, tracker: str, plans: Sequence[RowPlan]) -> None:
@@ -254,6 +257,7 @@ class Ledger:
 
         If a later transaction wrote their slots, their calls would be known, and would never be sent.
         """
+        self.queries.discard()
         if self.slots.is_ahead:
             self.slots.discard()
             self.counts.abandon()

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -17,11 +18,13 @@ from km_cli.config.settings import Settings
 from km_cli.errors import CutShort, Exit, KmError, ReadError, Rewritten, Unclosed, UsageError
 from km_cli.inputs import Opened, Source, Stamp, open_reader
 from km_cli.inputs.finding import find_files
+from km_cli.inputs.sql.base import Query
 from km_cli.inputs.storage.base import Missing
 from km_cli.inputs.storage.registry import storage_of
 from km_cli.ledger import Ledger
 from km_cli.protocols import Clock
 from km_cli.run.observer import Observer
+from km_cli.run.queries import open_source
 from km_cli.run.stopping import Stop, Stopped
 
 _HELD = 24 * 3600.0
@@ -142,12 +145,25 @@ class Backfill:
         settings = replace(settings, people=people)
         self._format_options = settings.format_options
         self._pipeline.turn_to(settings)
+        if source.query is not None:
+            if not self._pipeline.is_full:
+                self._heed()
+                self._look_at(source, source.query.source, partial(self._ask, source.query, settings))
+            return
         asked = settings.asked_of_files
         for file in self._files(source, settings):
             if self._pipeline.is_full:
                 return
             self._heed()
-            self._look_at(source, file, asked)
+            self._look_at(source, file, partial(self._state, file, asked))
+
+    def _ask(self, query: Query, settings: Settings) -> str:
+        """Send the new rows of a query; return the state that it is left in. Raises UsageError, ReadError."""
+        from km_cli.inputs.sql.source import QuerySource
+
+        with closing(open_source(QuerySource(query, self._heed), self._ledger, settings)) as opened:
+            is_whole = self._pipeline.take(opened)
+        return "read" if is_whole else "begun"
 
     def _heed(self) -> None:
         """Raise Stopped if the run is asked to end."""
@@ -195,10 +211,11 @@ class Backfill:
             self._note(source, file, "failed", error)
         return True
 
-    def _look_at(self, source: BackfillSource, file: str, asked: str) -> None:
+    def _look_at(self, source: BackfillSource, file: str, state_of: Callable[[], str]) -> None:
+        """Take what is new in a file, or in the query of this name."""
         problem: KmError | None = None
         try:
-            state = self._state(file, asked)
+            state = state_of()
         except (UsageError, ReadError) as error:
             state, problem = "failed", error
         self._observer.passed(file)

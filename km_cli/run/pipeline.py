@@ -26,6 +26,7 @@ from km_cli.run.meanings import Meanings
 from km_cli.run.observer import Observer
 from km_cli.run.opening import Mappers, Openings, span_of
 from km_cli.run.overlaps import Ahead, Overlaps, Span
+from km_cli.run.queries import make_cursor, open_source
 from km_cli.run.row_planner import RowPlanner
 from km_cli.run.stopping import Stopped
 from km_cli.run.tally import Tally
@@ -90,7 +91,7 @@ class Pipeline:
         for source in sources:
             if self.is_full:
                 break
-            with closing(open_reader(source)) as opened:
+            with closing(open_source(source, self._ledger, self._settings)) as opened:
                 self.take(opened)
         self.end()
 
@@ -169,7 +170,7 @@ class Pipeline:
                 reading = reading._replace(as_new=as_new)
             overlaps = Overlaps(self._ledger, reading, self._settings.overlap, behind)
             overlaps.look_ahead(self._ahead(ahead, opened, mapping, place), ahead.seconds)
-            cursor = Cursor(reading, state)
+            cursor = make_cursor(reading, state, opened.source, self._ledger, self._settings)
             cursor.begin(reader.preamble)
             self._rows.begin(self._settings, mapping.columns, mappers, reading, overlaps)
             self._ship(ahead.mapped, overlaps, cursor, is_new=not reading.rows)

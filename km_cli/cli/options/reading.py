@@ -46,6 +46,42 @@ def optional_files(command: Decorated) -> Decorated:
     )
 
 
+query = section(
+    "Query",
+    option(
+        "--sql",
+        metavar="QUERY",
+        default="",
+        help="Read the rows of a query instead of files. :since in it is where the last run stopped.",
+    ),
+    option(
+        "--database",
+        metavar="URL",
+        default="",
+        shell_complete=paths,
+        help="Its database: postgresql://HOST/DATABASE, or a file of SQLite or DuckDB. It is only read.",
+    ),
+    option(
+        "--database-env",
+        metavar="NAME",
+        default="",
+        help="The variable that holds the URL of the database, if there is a password in it.",
+    ),
+    option(
+        "--order-by",
+        metavar="NAME",
+        default="",
+        help="Column that the rows are read in order of, such as updated_at. The next run continues there.",
+    ),
+    option("--start", metavar="VALUE", default="", help="The value of :since in the first run."),
+    option(
+        "--name",
+        metavar="NAME",
+        default="",
+        help="Name of the query in the ledger and in rejects. Default: made from its text and database.",
+    ),
+)
+
 source = section(
     "Files",
     option(

@@ -69,10 +69,11 @@ def _source_cells(source: SourceStatus) -> tuple[str | int, ...]:
     parts.append(f"{counted(source.sent, 'call')} sent")
     if source.pending:
         parts.append(f"{source.pending:,} pending")
+    is_file = source.length or not source.rows
     return (
         source.source,
-        f"read to line {source.line:,}",
-        size_text(source.length),
+        f"read to {'line' if is_file else 'row'} {source.line:,}",
+        size_text(source.length) if is_file else "",
         ", ".join(parts),
     )
 
