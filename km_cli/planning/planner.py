@@ -26,7 +26,7 @@ class Planner:
 
     `spread` is how many seconds a call may be moved by. `encode` makes a call's final bytes (promise 2).
     `followed` are the names of the personas whose properties follow columns. `limits`, if given, says why a
-    call cannot be sent to the destination, "" if it can.
+    call cannot be sent to the destination, "" if it can. `fingerprints`, if given, make all digests.
     """
 
     def __init__(
@@ -41,11 +41,12 @@ class Planner:
         encode: Encode = no_bytes,
         followed: Collection[str] = (),
         limits: Limits | None = None,
+        fingerprints: Fingerprints | None = None,
     ) -> None:
         self._slots = slots
         self._limits = limits
         self.reading = reading
-        self._fingerprints = Fingerprints(tracker)
+        self._fingerprints = fingerprints or Fingerprints(tracker)
         claims = Claims(slots)
         self._seconds = Seconds(slots, spread, collisions, encode, limits)
         self._matching = Matching(slots, self._fingerprints, self._seconds, others, claims, self._decide_set)
