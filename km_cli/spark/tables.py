@@ -47,6 +47,7 @@ class Table(NamedTuple):
             "binary": pa.binary(),
             "boolean": pa.bool_(),
             "array<string>": pa.list_(pa.string()),
+            "array<int>": pa.list_(pa.int32()),
         }
         return pa.schema([pa.field(name, kinds[kind]) for name, kind in self.columns])
 
@@ -171,15 +172,27 @@ WALK = Table(
         ("columns", "binary"),
         ("blob", "binary"),
         ("forced", "array<string>"),
+        ("events", "array<int>"),
     )
 )
 """What the planner walks over, sorted by `ORDER`: of each person what was received (`side` 0), then the parts
-of its rows (1). `forced` says what `spark.contests` decided on a row."""
+of its rows (1). `forced` says what `spark.contests` decided on a row, `events` are those of EVENTS."""
+
+EVENTS = Table(
+    (
+        *_PLACE[:2],
+        ("events", "int"),
+        ("new", "int"),
+        ("is_contested", "int"),
+        ("is_changed", "int"),
+    )
+)
+"""The events of a part: how many, and how many are new. `is_…` are 1 or 0, as in `RowEvents`."""
 
 ORDER = ("person", "side", "reading", "row", "part", "job", "kind")
 
 WALKED = Table(
     (*PLAN.columns, ("code", "string"), ("text", "string"), ("who", "string"), ("owed", "array<string>"))
 )
-"""What the planner makes of it, by `kind`: rows of the plan, `reject`, `finding`, and `contest` (see
-`spark.contests`)."""
+"""What the planner makes of it, by `kind`: rows of the plan, `reject` and `finding`; and `forced` (see
+`spark.contests`), with the people in `owed`."""

@@ -6,7 +6,7 @@ away at the next person. What cannot be decided by one person's calls is decided
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from km_cli.config.settings import Settings
@@ -27,14 +27,16 @@ from km_cli.model import (
     Reject,
     Row,
     RowPlan,
+    Sequence,
     Slot,
     Wired,
     split_pairs,
 )
 from km_cli.planning import Planner
+from km_cli.planning.decision import RowEvents
 from km_cli.planning.keyed import KeyedFingerprints
 from km_cli.run.overlaps import Span
-from km_cli.spark.parts import Part, unpack_part
+from km_cli.spark.parts import unpack_part
 from km_cli.spark.readings import Book, overlaps_of
 from km_cli.spark.state import PersonSlots, Place, Seat, pack_value, unpack_value
 from km_cli.spark.tables import CALL, KNOWN, OWNER, VALUE
@@ -42,8 +44,8 @@ from km_cli.spark.tables import CALL, KNOWN, OWNER, VALUE
 Walked = dict[str, Any]
 """A row of the table WALKED; columns that it lacks are null."""
 
-CONTESTS = frozenset({"I2", "D4-ids"})
-"""The codes of rejects of a whole row, because one of its people has another owner."""
+WHOLE = "*"
+"""In `forced`: the whole row is rejected. Any other text is a person, whose events are, in hexadecimal."""
 
 _DISPLACED = 1000
 """Parts from here on are of rows that were decided anew."""
@@ -65,35 +67,50 @@ class WalkTask(NamedTuple):
 class Walk:
     """Plans the rows of one person after the other."""
 
-    def __init__(self, task: WalkTask) -> None:
+    def __init__(self, task: WalkTask, slots: PersonSlots | None = None) -> None:
         self._task = task
-        self._slots = PersonSlots()
+        self._slots = slots or PersonSlots()
         self._book = Book(task.readings)
         self._fingerprints = KeyedFingerprints(task.settings.target.tracker, task.secret)
         self._encode = QueryEncoder().encode
         self._planners: dict[int, Planner] = {}
         self._person: bytes | None = None
+        self._latest: Mapping[str, Any] | None = None
+        self._is_rejected = self._is_settled = False
+        self._forgotten: list[KnownCall] = []
 
     def rows(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Walked]:
         """Yield rows of WALKED for rows of WALK, which are sorted by ORDER."""
+        return self._walk(rows, self._plan, self._end)
+
+    def events(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Walked]:
+        """Yield rows of EVENTS for the same rows: which events of a row are new. No property is set here."""
+        return self._walk(rows, self._note_events, lambda: iter(()))
+
+    def _walk(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        plan: Callable[[Mapping[str, Any]], Iterator[Walked]],
+        end: Callable[[], Iterator[Walked]],
+    ) -> Iterator[Walked]:
         for row in rows:
             if row["person"] != self._person:
-                yield from self._end()
+                yield from end()
                 self._begin(row)
             if row["side"] == 0:
                 self._receive(row)
             else:
                 self._settle()
-                yield from self._plan(row)
-        yield from self._end()
+                yield from plan(row)
+        yield from end()
 
     def _begin(self, row: Mapping[str, Any]) -> None:
         self._person = row["person"]
         self._site, self._persona, self._spelling = row["site"], row["persona"], row["spelling"]
         self._slots.begin()
-        self._latest: Mapping[str, Any] | None = None
+        self._latest = None
         self._is_rejected = self._is_settled = False
-        self._forgotten: list[KnownCall] = []
+        self._forgotten.clear()
 
     # Receipts
 
@@ -162,15 +179,39 @@ class Walk:
 
     def _plan(self, row: Mapping[str, Any]) -> Iterator[Walked]:
         part = unpack_part(row["blob"])
-        plan = self._planner(row["reading"]).plan(part.sequence)
-        if any(reject.code in CONTESTS and not reject.owed for reject in plan.rejects):
-            yield {"kind": "contest", "person": self._person, **_base(row)}
+        events = RowEvents(*row["events"]) if row["events"] else None
+        sequence, is_forced = self._allowed(part.sequence, row)
+        if is_forced and events is None:
+            events = RowEvents(1, 0, is_contested=True)
+        if not sequence.calls:
             return
+        plan = self._planner(row["reading"]).plan(sequence, events=events)
+        if any(not reject.owed for reject in plan.rejects):
+            raise RuntimeError(f"{plan.rejects[0].reason}: it should have been decided before the walk")
         yield from self._calls(plan, row)
         for reject in plan.rejects:
-            yield _reject(reject, row, part)
+            yield reject_columns(reject, row, part.places[0])
         for finding in plan.findings:
             yield _finding(finding, row)
+
+    def _allowed(self, sequence: Sequence, row: Mapping[str, Any]) -> tuple[Sequence, bool]:
+        """Return the calls that were not decided on by `spark.contests`, and whether others were."""
+        forced = row["forced"] or ()
+        if WHOLE in forced:
+            return sequence._replace(calls=()), True
+        if row["person"].hex() not in forced:
+            return sequence, False
+        return sequence._replace(calls=tuple(one for one in sequence.calls if type(one) is not Record)), True
+
+    def _note_events(self, row: Mapping[str, Any]) -> Iterator[Walked]:
+        sequence = unpack_part(row["blob"]).sequence
+        allowed, is_forced = self._allowed(sequence, row)
+        events = sum(type(call) is Record for call in sequence.calls)
+        if is_forced:
+            found = RowEvents(events, 0, is_contested=True)
+        else:
+            found = self._planner(row["reading"]).events_in(allowed)
+        yield {"reading": row["reading"], "row": row["row"], **found._asdict()}
 
     def _planner(self, reading: int) -> Planner:
         """Return the planner of a reading of this job."""
@@ -291,13 +332,14 @@ def _of_call(planned: PlannedCall, call: Wired, gain: Gain) -> Walked:
     }
 
 
-def _reject(reject: Reject, row: Mapping[str, Any], part: Part) -> Walked:
+def reject_columns(reject: Reject, row: Mapping[str, Any], place: int) -> Walked:
+    """Return the row of WALKED for a reject. `place` is that of its first call in its row."""
     of = reject.row
     return {
         "kind": "reject",
         "reading": row["reading"],
         "row": of.line,
-        "part": part.places[0],
+        "part": place,
         "decided": row["row"],
         "source": of.source,
         "line": of.line,
