@@ -1,8 +1,8 @@
 """Real Spark: one session a test run, on two executors that are processes of their own.
 
-`needs_spark()` skips where Java or pyspark is absent. `started()` starts a session. The executors get the Python
-and the modules of the tests. Spark on a cluster in one machine writes into its own folder: here a folder of links
-stands for it, so that nothing is written beside pyspark.
+`needs_spark()` skips where Java or pyspark is absent. `started()` starts a session. The executors get the
+Python and the modules of the tests. Spark on a cluster in one machine writes into its own folder: here a
+folder of links stands for it, so that nothing is written beside pyspark.
 """
 
 from __future__ import annotations
