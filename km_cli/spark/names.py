@@ -61,12 +61,10 @@ class NamesSeen:
 
     def look(self, event: Event, sequence: Sequence) -> Iterator[SeenName]:
         """Yield the names of a row that are new here. The row has calls, whether they are known or not."""
-        part = 0
-        for key in _names_of(event, sequence):
+        for part, key in enumerate(_names_of(event, sequence)):
             if key not in self._seen:
                 self._seen.remember(key, True)
                 yield SeenName(*key, part)
-            part += 1
 
 
 def _names_of(event: Event, sequence: Sequence) -> Iterator[tuple[str, str, str, str]]:
