@@ -30,6 +30,7 @@ from km_cli.run.row_findings import RowFindings
 from km_cli.run.row_planner import left_out_plan
 from km_cli.run.unseen import seen_under
 from km_cli.run.unused_accounts import UnusedAccounts
+from km_cli.spark.names import ROW_RULES, NamesSeen
 from km_cli.spark.parts import pack_part
 from km_cli.strategies import EventLists, Expansion
 
@@ -77,7 +78,8 @@ class RowMapper:
         self._source = reading.source
         self._expansion = Expansion(settings.personas)
         self._lists = EventLists(settings.personas)
-        self._rules = Rules()
+        self._rules = Rules(ROW_RULES)
+        self._names = NamesSeen()
         accounts = UnusedAccounts(columns, settings.personas, reading.columns)
         self._row_findings = RowFindings(columns, reading.source, settings.spread, accounts, seeks_ids=False)
         self._fingerprints = KeyedFingerprints(settings.target.tracker, task.secret)
@@ -134,9 +136,22 @@ class RowMapper:
             yield self._row(row, "event" if sequence.calls else "undone", second, event.is_date)
             if sequence.calls:
                 found += self._rules.look(event)
+                yield from self._new_names(event, sequence)
                 yield from self._parts(sequence)
         for at, finding in enumerate(found):
             yield self._finding(finding, at)
+
+    def _new_names(self, event: Event, sequence: Sequence) -> Iterator[Mapped]:
+        """Yield the names that are new in this task, for the rules that look at those of all logs."""
+        for kind, site, persona, name, part in self._names.look(event, sequence):
+            yield {
+                **self._place(event.row, part),
+                "kind": "name",
+                "site": site,
+                "persona": persona,
+                "code": kind,
+                "text": name,
+            }
 
     def _parts(self, sequence: Sequence) -> Iterator[Mapped]:
         """Yield the part of each person in a row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -84,6 +85,11 @@ class PersonSlots(PlainSlots):
                     self.changed[second, at] = None
             self.fresh += [(second, at) for at in range(len(before), len(now))]
         super().put(person, second, slot)
+
+    def all(self) -> Iterator[tuple[int, Slot]]:
+        """Yield the slots of the person, each with its second."""
+        for (_, second), slot in self._slots.items():
+            yield second, slot
 
     def call(self, person: bytes, seat: Seat) -> KnownCall:
         """Return a call."""

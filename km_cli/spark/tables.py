@@ -136,7 +136,8 @@ MAPPED = Table(
 
 `part`: the calls of one person in a row (`blob`, see `spark.parts`), `number` are the calls of the whole row;
 `row`: a row that was read, with its outcome as `code`; `reject` and `finding` (the message is `text`);
-`count`: how many times the unusual form `code` was met.
+`name`: a name that is new in its task (`text`), with its kind as `code` (see `spark.names`); `count`: how
+many times the unusual form `code` was met.
 """
 
 FINDINGS = Table((*_PLACE, *_ROW, ("code", "string"), ("text", "string"), ("who", "string")))

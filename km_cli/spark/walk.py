@@ -36,6 +36,7 @@ from km_cli.planning import Planner
 from km_cli.planning.decision import RowEvents
 from km_cli.planning.keyed import KeyedFingerprints
 from km_cli.run.overlaps import Span
+from km_cli.spark.instances import Instances
 from km_cli.spark.parts import unpack_part
 from km_cli.spark.readings import Book, overlaps_of
 from km_cli.spark.state import PersonSlots, Place, Seat, pack_value, unpack_value
@@ -73,6 +74,7 @@ class Walk:
         self._book = Book(task.readings)
         self._fingerprints = KeyedFingerprints(task.settings.target.tracker, task.secret)
         self._encode = QueryEncoder().encode
+        self._instances = Instances()
         self._planners: dict[int, Planner] = {}
         self._person: bytes | None = None
         self._latest: Mapping[str, Any] | None = None
@@ -118,6 +120,7 @@ class Walk:
         """Take a row of the receipts: the last one of a place counts."""
         if row["kind"] == VALUE:
             self._keep_value(row)
+        if row["kind"] not in (CALL, KNOWN, OWNER):
             return
         latest = self._latest
         if latest is not None and _place(latest) != _place(row):
@@ -174,6 +177,8 @@ class Walk:
         self._slots.fresh.clear()
         self._slots.changed.clear()
         self._slots.person_values.changed.clear()
+        assert self._person is not None
+        self._instances.begin(self._person, self._slots.all())
 
     # Rows
 
@@ -247,6 +252,8 @@ class Walk:
                 seat = next(fresh)
                 self._slots.seat(seat, place)
                 known = self._known(seat)
+                for code, message, who in self._instances.count(call, gain):
+                    yield _finding(Finding(code, message, of.source, of.line, who), row)
             yield {**_of_call(planned, call, gain), **known, **_of_row(of, place, row)}
 
     def _known(self, seat: Seat) -> Walked:
