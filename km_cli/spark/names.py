@@ -14,7 +14,6 @@ from km_cli.memory import Remembered
 from km_cli.model import Event, Record, Sequence
 from km_cli.rules.base import NameRule, Rule
 from km_cli.rules.registry import RULES
-from km_cli.spark.tables import Table
 
 EVENT, PROPERTY, DONE = "event", "property", "done"
 """The kinds of names: of an event in the log, of a property in the log, of an event as a persona does it."""
@@ -26,21 +25,6 @@ ROW_RULES: tuple[Rule, ...] = tuple(rule for rule in RULES if not isinstance(rul
 
 NAME_RULES: tuple[Rule, ...] = tuple(rule for rule in RULES if isinstance(rule, NameRule))
 """The rules about the names of a whole log."""
-
-NAMES = Table(
-    (
-        ("kind", "string"),
-        ("site", "string"),
-        ("persona", "string"),
-        ("name", "string"),
-        ("reading", "int"),
-        ("row", "bigint"),
-        ("part", "int"),
-        ("source", "string"),
-        ("line", "bigint"),
-    )
-)
-"""One row for each name that a task has met, at its first place. Site and persona are "" but for DONE."""
 
 
 class SeenName(NamedTuple):

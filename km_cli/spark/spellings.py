@@ -112,6 +112,6 @@ def find_alike(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
                 yield {
                     **{name: row[name] for name in ("reading", "row", "part", "source", "line")},
                     "code": "alike-ids",
-                    "message": alike_ids(row["persona"], row["identity"], first),
+                    "text": alike_ids(row["persona"], row["identity"], first),
                     "who": f"{row['persona']} {row['identity']!r}",
                 }
