@@ -177,8 +177,7 @@ class Walk:
         self._slots.fresh.clear()
         self._slots.changed.clear()
         self._slots.person_values.changed.clear()
-        assert self._person is not None
-        self._instances.begin(self._person, self._slots.all())
+        self._instances.begin(self._person or b"", self._slots.all())
 
     # Rows
 

@@ -1,4 +1,4 @@
-"""The stages of a Spark job without Spark: its tables are lists here, and its tasks run one after the other."""
+"""The stages of a Spark job without Spark: its tables are lists, and its tasks run one after the other."""
 
 from __future__ import annotations
 
