@@ -251,7 +251,8 @@ class Walk:
                 seat = next(fresh)
                 self._slots.seat(seat, place)
                 known = self._known(seat)
-                for code, message, who in self._instances.count(call, gain):
+                found, gain = self._instances.count(call, gain)
+                for code, message, who in found:
                     yield _finding(Finding(code, message, of.source, of.line, who), row)
             yield {**_of_call(planned, call, gain), **known, **_of_row(of, place, row)}
 
