@@ -13,6 +13,7 @@ PACKAGES = {
     "report": ("altair", "vl-convert-python"),
     "s3": ("s3fs",),
     "serve": ("starlette", "uvicorn"),
+    "spark": ("pandas", "pyarrow", "pyspark"),
     "zst": ("zstandard",),
 }
 """The packages of each extra. In a clone and under pipx pip knows their names, and not that of the extra."""

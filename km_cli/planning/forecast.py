@@ -32,7 +32,7 @@ _MOST_REMEMBERED = 100_000
 _SEVERAL = ""
 """Stands for the persona of an event that several personas do. Such an event was reported."""
 
-_Found = list[tuple[str, str, str]]
+Found = list[tuple[str, str, str]]
 """Findings of a row: code, message, and the person or thing that each concerns."""
 
 
@@ -75,7 +75,7 @@ class Forecaster:
         too_many = self._counts.count_gains(self._tracker, plans)
         all_found: dict[int, list[Finding]] = {}
         for row, (sequence, plan) in enumerate(zip(sequences, plans, strict=True)):
-            found: _Found = []
+            found: Found = []
             for call in sequence.calls if sequence else ():
                 if type(call) is Record and (call.site, call.persona, call.event) not in self._done:
                     self._check_crossover(call, found)
@@ -83,13 +83,13 @@ class Forecaster:
                 if not isinstance(call, Alias):
                     self._check(call, plan, at, found)
                     if (row, at) in too_many:
-                        _note_instances(too_many[row, at], call, found)
+                        note_instances(too_many[row, at], call, found)
             if found:
                 source, line = plan.row.source, plan.row.line
                 all_found[row] = [Finding(code, message, source, line, who) for code, message, who in found]
         return all_found
 
-    def _check(self, call: Record | Set, plan: RowPlan, at: int, found: _Found) -> None:
+    def _check(self, call: Record | Set, plan: RowPlan, at: int, found: Found) -> None:
         """Note findings about a call's identity, if that is new, and about its names."""
         if plan.gains[at].people and (message := self._check_spelling(plan.planned[at].person, call)):
             found.append(("alike-ids", message, name_person(call)))
@@ -104,7 +104,7 @@ class Forecaster:
                     site.properties.remember(name, True)
                     self._count_name(site.name, "property", name, found)
 
-    def _check_crossover(self, call: Record, found: _Found) -> None:
+    def _check_crossover(self, call: Record, found: Found) -> None:
         """Report an event, once, if two personas of one site do it: reports would mix people and accounts."""
         self._done.remember((call.site, call.persona, call.event), True)
         key = (call.site, call.event)
@@ -116,7 +116,7 @@ class Forecaster:
             message = f"{call.event!r} is done by {first} and {call.persona}: reports count both as people"
             found.append(("crossover", message, call.event))
 
-    def _count_name(self, site: str, kind: str, name: str, found: _Found) -> None:
+    def _count_name(self, site: str, kind: str, name: str, found: Found) -> None:
         """Count a name that is new in this run (D8)."""
         count = self._counts.count_name(site, kind, digest(8, fold_name(name))) if name else 0
         if count > MANY_NAMES:
@@ -134,7 +134,7 @@ class Forecaster:
         return f"the {call.persona} {call.identity!r} differs from {earlier} only in case or Unicode form"
 
 
-def _note_instances(too_many: Iterable[tuple[bytes, int]], call: Record | Set, found: _Found) -> None:
+def note_instances(too_many: Iterable[tuple[bytes, int]], call: Record | Set, found: Found) -> None:
     """Report each event and property whose earliest instance Kissmetrics drops now (D7)."""
     names = {digest(4, fold_name(name)): name for name, _ in call.properties}
     for key, number in too_many:
