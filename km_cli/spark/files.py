@@ -128,6 +128,9 @@ class LocalFiles:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _write_synced(draft, content)
+        except OSError as error:
+            raise _failed("write", path, error) from None
+        try:
             place(draft, target)
             _sync_folder(target.parent)
         except FileExistsError:

@@ -7,27 +7,27 @@ start sends what is left of it, byte for byte, and then plans its own rows with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from km_cli.config.settings import Settings
-from km_cli.errors import Exit, KmError, LedgerBusy, Undelivered, UsageError
+from km_cli.errors import KmError, Undelivered
 from km_cli.protocols import Clock
 from km_cli.run.clock import SystemClock
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
-from km_cli.spark.counting import count_calls, count_plan, write_refused
-from km_cli.spark.delivery import MOST_IN_FLIGHT, Delivery, tracker_of
+from km_cli.spark.delivery import tracker_of
 from km_cli.spark.files import driver_files
 from km_cli.spark.interrupting import stopping_tasks
-from km_cli.spark.known import received, unsent
-from km_cli.spark.planning import FrameSource, Planned, plan_events
-from km_cli.spark.readings import reading_from_json, reading_to_json
+from km_cli.spark.known import received
+from km_cli.spark.outcomes import Counted, count_calls, count_rows
 from km_cli.spark.receipts import Receipts
-from km_cli.spark.source import NAME, register
+from km_cli.spark.sender import Delivered, Sender, stop_if_asked
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+Source = Any
 
 RUN_AGAIN = "run the same command again: it sends them first"
 
@@ -85,18 +85,17 @@ def import_events(
 
 def run_job(
     spark: SparkSession,
-    sources: Sequence[Any],
+    sources: Sequence[Source],
     settings: Settings,
     place: Place,
     stop: Stop | None = None,
     clock: Clock | None = None,
-    in_flight: int = MOST_IN_FLIGHT,
 ) -> JobResult:
     """Import the sources. An error that ends the sending is in the result; all others are raised."""
     clock, stop = clock or SystemClock(), stop or Stop()
     began = clock.monotonic()
     keys = settings.keys()
-    tracker_of(settings.target.spelled or settings.target.tracker)
+    tracker_of(settings.target.place)
     receipts = Receipts.open(
         place.path,
         driver_files(place.path, spark),
@@ -105,7 +104,7 @@ def run_job(
         keys=keys,
     )
     with receipts.lease(is_broken=place.takes_lease, now=clock.now()):
-        job = _Job(spark, receipts, settings, place.secret, stop, clock, in_flight)
+        job = _Job(spark, receipts, settings, place.secret, stop, clock)
         error = job.run(sources)
     return JobResult(job.name, job.tally, clock.monotonic() - began, error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from km_cli.model import part_on_wire
+from km_cli.model.calls import part_on_wire
 from km_cli.run.tally import Rows
 from km_cli.spark.known import plan_of, states_of
 from km_cli.spark.receipts import Receipts
@@ -69,16 +69,22 @@ def count_rows(spark: SparkSession, receipts: Receipts, job: str, rows: Rows) ->
 
 
 def write_refused(spark: SparkSession, receipts: Receipts, job: str) -> int:
-    """Write the rows that the destination refused as a table of rejects; return how many they are.
+    """Write the rows that the destination refused as a table of rejects; return how many more there are.
 
     A row that was refused in part owes the refused parts alone. The table is made anew from the receipts
     each time, so that it is complete however often the job was started.
     """
+    path = receipts.refused_path(job)
+    before = _count(spark, path) if receipts.files.names(path) else 0
     refused = _with_states(spark, receipts, job).where("state = 'rejected'")
     rows = refused.groupBy("reading", "row", "source", "line", "raw").agg(_calls_of_row())
     table = rows.mapInArrow(_as_rejects, REJECTS.ddl)
-    table.write.mode("overwrite").parquet(receipts.refused_path(job))
-    return spark.read.schema(REJECTS.ddl).parquet(receipts.refused_path(job)).count()
+    table.write.mode("overwrite").parquet(path)
+    return _count(spark, path) - before
+
+
+def _count(spark: SparkSession, path: str) -> int:
+    return spark.read.schema(REJECTS.ddl).parquet(path).count()
 
 
 def _calls_of_row() -> Any:
