@@ -79,11 +79,13 @@ def test_refused_calls_become_a_table_of_rejects_that_says_which_parts_are_owed(
     assert rejects[0].asDict() == {
         "reading": 1,
         "row": 5,
+        "part": 1,
+        "decided": 5,
         "source": "log.csv",
         "line": 7,
         "raw": b"row 5\n",
         "code": "refused",
-        "reason": "the destination refused it: HTTP 400 Bad Request",
+        "text": "the destination refused it: HTTP 400 Bad Request",
         "owed": ["account"],
     }
 

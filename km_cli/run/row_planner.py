@@ -86,7 +86,7 @@ class RowPlanner:
             return self._plan(one)
         if isinstance(one, Reject):
             return RowPlan(one.row, rejects=(one,))
-        return _left_out(one)
+        return left_out_plan(one)
 
     def _plan(self, event: Event) -> RowPlan:
         """Plan an event. The ledger keeps its row as it is sent; a reject has it as it stands in the log."""
@@ -168,7 +168,8 @@ class RowPlanner:
         }
 
 
-def _left_out(one: LeftOut) -> RowPlan:
+def left_out_plan(one: LeftOut) -> RowPlan:
+    """Return the plan of a row that is not taken: the finding that says why."""
     message = f"it does not meet {one.condition!r}" if one.condition else _NOT_TAKEN[one.code]
     return RowPlan(one.row, findings=(_about(one.code, message, one.row, one.why),))
 

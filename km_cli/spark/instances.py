@@ -1,4 +1,4 @@
-"""The instances of one person's events and properties, while its calls are planned one after the other (D7)."""
+"""The instances of one person's events and properties, while its calls are planned in order (D7)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ class Instances:
     """
 
     def __init__(self) -> None:
-        self.events = self.properties = 0
-        """How many of the counted instances Kissmetrics keeps, of all people so far."""
         self._person = b""
         self._known: list[tuple[int, Slot]] = []
         self._calls = 0
@@ -32,28 +30,26 @@ class Instances:
         self._calls = sum(len(slot.known) for _, slot in self._known)
         self._counted = None
 
-    def count(self, call: Record | Set, gain: Gain) -> Found:
-        """Count the gain of a planned call; return the findings about instances that are too many."""
+    def count(self, call: Record | Set, gain: Gain) -> tuple[Found, Gain]:
+        """Count the gain of a planned call.
+
+        Return the findings about instances that are too many, and the gain without these.
+        """
         self._calls += 1
         if self._counted is None and self._calls <= MOST_INSTANCES:
             self._gains.append(gain)
-            self.events += gain.event != NO_EVENT
-            self.properties += len(gain.names) // 4
-            return []
+            return [], gain
         too_many = []
         counted = self._count_all() if self._counted is None else self._counted
         for key in instance_keys(self._person, gain):
             counted[key] += 1
             if counted[key] > MOST_INSTANCES:
                 too_many.append((key, counted[key]))
-            elif is_event_key(key):
-                self.events += 1
-            else:
-                self.properties += 1
+        if not too_many:
+            return [], gain
         found: Found = []
-        if too_many:
-            note_instances(too_many, call, found)
-        return found
+        note_instances(too_many, call, found)
+        return found, _without(gain, {key for key, _ in too_many})
 
     def _count_all(self) -> Counter[bytes]:
         """Count the instances of the calls so far one by one."""
@@ -64,3 +60,13 @@ class Instances:
             counted.update(instance_keys(self._person, gain))
         self._counted, self._known, self._gains = counted, [], []
         return counted
+
+
+def _without(gain: Gain, keys: set[bytes]) -> Gain:
+    """Return a gain without the instances of these keys."""
+    names = [gain.names[at : at + 4] for at in range(0, len(gain.names), 4)]
+    dropped = {key[-4:] for key in keys if not is_event_key(key)}
+    return gain._replace(
+        event=NO_EVENT if any(map(is_event_key, keys)) else gain.event,
+        names=b"".join([name for name in names if name not in dropped]),
+    )

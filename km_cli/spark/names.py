@@ -14,7 +14,6 @@ from km_cli.memory import Remembered
 from km_cli.model import Event, Record, Sequence
 from km_cli.rules.base import NameRule, Rule
 from km_cli.rules.registry import RULES
-from km_cli.spark.tables import Table
 
 EVENT, PROPERTY, DONE = "event", "property", "done"
 """The kinds of names: of an event in the log, of a property in the log, of an event as a persona does it."""
@@ -26,21 +25,6 @@ ROW_RULES: tuple[Rule, ...] = tuple(rule for rule in RULES if not isinstance(rul
 
 NAME_RULES: tuple[Rule, ...] = tuple(rule for rule in RULES if isinstance(rule, NameRule))
 """The rules about the names of a whole log."""
-
-NAMES = Table(
-    (
-        ("kind", "string"),
-        ("site", "string"),
-        ("persona", "string"),
-        ("name", "string"),
-        ("reading", "int"),
-        ("row", "bigint"),
-        ("part", "int"),
-        ("source", "string"),
-        ("line", "bigint"),
-    )
-)
-"""One row for each name that a task has met, at its first place. Site and persona are "" but for DONE."""
 
 
 class SeenName(NamedTuple):
@@ -61,12 +45,10 @@ class NamesSeen:
 
     def look(self, event: Event, sequence: Sequence) -> Iterator[SeenName]:
         """Yield the names of a row that are new here. The row has calls, whether they are known or not."""
-        part = 0
-        for key in _names_of(event, sequence):
+        for part, key in enumerate(_names_of(event, sequence)):
             if key not in self._seen:
                 self._seen.remember(key, True)
                 yield SeenName(*key, part)
-            part += 1
 
 
 def _names_of(event: Event, sequence: Sequence) -> Iterator[tuple[str, str, str, str]]:

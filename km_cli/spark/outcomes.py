@@ -49,10 +49,10 @@ def count_rows(spark: SparkSession, receipts: Receipts, job: str, rows: Rows) ->
     rejected = spark.read.schema(REJECTS.ddl).parquet(receipts.rejects_path(job))
     by_row = (
         _with_states(spark, receipts, job)
-        .groupBy("reading", "row")
+        .groupBy("reading", "decided")
         .agg(f.max(f.col("state") == "rejected").alias("refused"), f.max(f.col("state") == "pending").alias("waits"))
         .where("refused or waits")
-        .join(rejected.select("reading", "row").distinct(), ["reading", "row"], "left_anti")
+        .join(rejected.select("reading", "decided").distinct(), ["reading", "decided"], "left_anti")
         .groupBy("refused")
         .count()
     )
@@ -76,8 +76,12 @@ def write_refused(spark: SparkSession, receipts: Receipts, job: str) -> int:
     """
     path = receipts.refused_path(job)
     before = _count(spark, path) if receipts.files.names(path) else 0
+    from pyspark.sql import functions as f
+
     refused = _with_states(spark, receipts, job).where("state = 'rejected'")
-    rows = refused.groupBy("reading", "row", "source", "line", "raw").agg(_calls_of_row())
+    rows = refused.groupBy("reading", "row", "source", "line", "raw").agg(
+        f.min("part").alias("part"), f.min("decided").alias("decided"), _calls_of_row()
+    )
     table = rows.mapInArrow(_as_rejects, REJECTS.ddl)
     table.write.mode("overwrite").parquet(path)
     return _count(spark, path) - before
@@ -104,7 +108,7 @@ def _as_rejects(batches: Iterable[RecordBatch]) -> Iterator[RecordBatch]:
             calls = row.pop("calls")
             owed = list(dict.fromkeys(part_on_wire(call["persona"], call["payload"]) for call in calls))
             reason = _REFUSED + str(calls[0]["reason"])
-            rejects.append({**row, "code": "refused", "reason": reason, "owed": owed})
+            rejects.append({**row, "code": "refused", "text": reason, "owed": owed})
         yield pa.RecordBatch.from_pylist(rejects, REJECTS.arrow())
 
 

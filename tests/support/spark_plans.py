@@ -57,6 +57,7 @@ def _row(number: int) -> dict[str, object]:
         "reading": 1,
         "row": number // 2,
         "part": number % 2,
+        "decided": number // 2,
         "source": "log.csv",
         "line": number // 2 + 2,
         "raw": f"row {number // 2}\n".encode(),
