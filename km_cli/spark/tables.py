@@ -163,6 +163,12 @@ RECEIVED = Table((*PLAN.columns, ("job", "string"), ("rejected", "boolean")))
 Jobs sort by their names. Of two rows of one place the later job's counts, but `rejected` in either does.
 """
 
+RECEIPTS = Table((("number", "bigint"), ("state", "string"), ("reason", "string")))
+"""A receipt: the number of the call in its job's plan, `acknowledged` or `rejected`, and why if rejected.
+
+A call may have several, since a task may run twice. If one of them is `acknowledged`, the call is.
+"""
+
 WALK = Table(
     (
         ("person", "binary"),
