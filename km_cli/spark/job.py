@@ -56,7 +56,9 @@ class JobResult(NamedTuple):
         if self.error is not None:
             raise self.error
         if self.tally.calls.pending:
-            raise Undelivered(f"{self.tally.calls.pending:,} calls planned and not acknowledged yet", RUN_AGAIN)
+            raise Undelivered(
+                f"{self.tally.calls.pending:,} calls planned and not acknowledged yet", RUN_AGAIN
+            )
 
 
 def import_events(
