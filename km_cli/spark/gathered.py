@@ -37,7 +37,8 @@ _BESIDE = (VALUE, SPELLED, NAMED, LINE, OWNER)
 class KeptCall(NamedTuple):
     """A call of the receipts. `columns` are those of its row, None if the call has none.
 
-    `event` is its name in clear, "" for a call that records none. `is_refused` if its destination rejected it.
+    `event` is its name in clear, "" for a call that records none. `is_refused` if its destination rejected
+    the call.
     """
 
     reading: int

@@ -124,13 +124,21 @@ class _Filling:
                 plans = [plan for call in some if (plan := self._plan(call, readings[number]))]
                 self._ledger.commit_written(self._tracker, readings[number], plans, ())
                 calls += len(plans)
-        for row in gathered.others():
+        for reading in readings.values():
+            self._write(reading)  # those without a call, too
+        for at, row in enumerate(gathered.others()):
             self._take(row)
+            if at % _BATCH == _BATCH - 1:
+                self._write(reading)
         for refused in gathered.refused():
             self._forget_values(refused)
-        for reading in readings.values():  # those without a call, too; the last one writes what is left
-            self._ledger.commit_written(self._tracker, reading, (), (), at_end=True)
+        if readings:
+            self._write(reading)
         return Imported(calls, len(readings))
+
+    def _write(self, reading: Reading) -> None:
+        """Write what was put into the ledger. It takes a reading, whichever it is."""
+        self._ledger.commit_written(self._tracker, reading, (), (), at_end=True)
 
     def _plan(self, call: KeptCall, reading: Reading) -> RowPlan | None:
         """Put a call into its slot; return it as a plan that was carried out. None if it was refused."""
