@@ -43,7 +43,10 @@ def test_a_job_is_planned_and_then_done_and_each_step_is_a_new_manifest(tmp_path
 
 def test_only_one_job_holds_the_lease_and_the_error_names_the_holder(tmp_path: Path) -> None:
     with opened(tmp_path).lease():
-        with pytest.raises(LedgerBusy, match=f"process {os.getpid()} on ") as caught, opened(tmp_path).lease():
+        with (
+            pytest.raises(LedgerBusy, match=f"process {os.getpid()} on ") as caught,
+            opened(tmp_path).lease(),
+        ):
             pytest.fail("two jobs hold it")
         assert caught.value.exit is Exit.TEMPORARY
         assert "--break-lease" in caught.value.hint
@@ -74,11 +77,10 @@ def test_many_that_ask_at_once_get_one_lease(tmp_path: Path) -> None:
 
 def test_a_lease_that_is_taken_ends_the_job_that_had_it_and_is_left_alone(tmp_path: Path) -> None:
     first, second = opened(tmp_path), opened(tmp_path)
-    with first.lease():
-        with second.lease(is_broken=True):
-            with pytest.raises(LedgerBusy, match="took the lease"):
-                first.planned("job", {})
-            second.planned("job", {})
+    with first.lease(), second.lease(is_broken=True):
+        with pytest.raises(LedgerBusy, match="took the lease"):
+            first.planned("job", {})
+        second.planned("job", {})
     assert [job.name for job in opened(tmp_path).manifest.jobs] == ["job"]
 
 

@@ -130,7 +130,8 @@ def _check_names(given: Mapping[str, str]) -> None:
             )
         if name not in known:
             raise UsageError(
-                f"there is no option {name}", did_you_mean(name, OPTIONS, f"the options are {', '.join(OPTIONS)}")
+                f"there is no option {name}",
+                did_you_mean(name, OPTIONS, f"the options are {', '.join(OPTIONS)}"),
             )
 
 
@@ -158,7 +159,9 @@ def _number(given: Mapping[str, str], name: str, kind: Callable[[str], T], other
     except ValueError:
         number = kind("0")
     if not number > kind("0"):  # type: ignore[operator]  # both kinds are numbers
-        raise UsageError(f"the option {name} is {text!r}, which is no number above 0", "give a number above 0")
+        raise UsageError(
+            f"the option {name} is {text!r}, which is no number above 0", "give a number above 0"
+        )
     return number
 
 
@@ -166,6 +169,4 @@ def _transport(text: str) -> Transport:
     try:
         return Transport(text)
     except ValueError:
-        raise UsageError(
-            f"the option transport is {text!r}", "give one of auto, requests, curl"
-        ) from None
+        raise UsageError(f"the option transport is {text!r}", "give one of auto, requests, curl") from None

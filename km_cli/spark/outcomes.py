@@ -50,7 +50,10 @@ def count_rows(spark: SparkSession, receipts: Receipts, job: str, rows: Rows) ->
     by_row = (
         _with_states(spark, receipts, job)
         .groupBy("reading", "decided")
-        .agg(f.max(f.col("state") == "rejected").alias("refused"), f.max(f.col("state") == "pending").alias("waits"))
+        .agg(
+            f.max(f.col("state") == "rejected").alias("refused"),
+            f.max(f.col("state") == "pending").alias("waits"),
+        )
         .where("refused or waits")
         .join(rejected.select("reading", "decided").distinct(), ["reading", "decided"], "left_anti")
         .groupBy("refused")

@@ -196,7 +196,8 @@ class Receipts:
             self.files.create(f"{self.path}/{_MANIFEST}{following.number:06}.json", _written(content))
         except Exists:
             raise LedgerBusy(
-                f"another job wrote to {self.path} meanwhile", "see that one job at a time runs, and run again"
+                f"another job wrote to {self.path} meanwhile",
+                "see that one job at a time runs, and run again",
             ) from None
         self.manifest = following
         if following.number > _KEPT:
@@ -208,9 +209,7 @@ class Receipts:
 
 
 def _latest(path: str, files: Files) -> Manifest | None:
-    names = [
-        name for name in files.names(path) if name.startswith(_MANIFEST) and name.endswith(".json")
-    ]
+    names = [name for name in files.names(path) if name.startswith(_MANIFEST) and name.endswith(".json")]
     if not names:
         return None
     place = f"{path}/{max(names)}"

@@ -24,7 +24,7 @@ _RAISED = "km_cli.errors.Undelivered"
 
 
 class Delivered(NamedTuple):
-    """A job after the sending: its calls by state, how many rows were refused, and attempts beyond the first."""
+    """A job after the sending: its calls by state, refused rows, and attempts beyond the first."""
 
     calls: Counted
     refused_rows: int
@@ -111,7 +111,7 @@ def stop_if_asked(stop: Stop) -> None:
 
 
 def first_reason(error: Exception) -> str:
-    """Return the line of Spark's message that says most: the last exception of Python in it, or the first line."""
+    """Return the line of Spark's message that says most: the last exception in it, or else the first line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     raised = [line for line in lines if ": " in line and line.split(":")[0].endswith(("Error", "Exception"))]
     found = raised[-1] if raised else lines[0] if lines else type(error).__name__

@@ -109,7 +109,9 @@ def _make_driver(delivery: Delivery, destination: Destination, clock: Clock) -> 
             if delivery.transport is Transport.CURL:
                 raise
         else:
-            return OneThread(transfers, _make_courier(delivery, destination, most, clock), clock, window=window)
+            return OneThread(
+                transfers, _make_courier(delivery, destination, most, clock), clock, window=window
+            )
     most = min(most, Pool.most)
     return Pool(destination, _make_courier(delivery, destination, most, clock), clock, window=window)
 
@@ -228,7 +230,5 @@ class ReceiptsWriter:
         ]
         sink = pa.BufferOutputStream()
         parquet.write_table(pa.Table.from_pylist(rows, RECEIPTS.arrow()), sink)
-        self._files.write(
-            f"{self._folder}/{self._name}-{token_hex(8)}.parquet", sink.getvalue().to_pybytes()
-        )
+        self._files.write(f"{self._folder}/{self._name}-{token_hex(8)}.parquet", sink.getvalue().to_pybytes())
         self._receipts = []
