@@ -60,7 +60,6 @@ def command() -> None:
 
 @command.command("import", cls=Command, short_help="Send the events of logs that have not been sent yet.")
 @options.sources
-@options.format_options
 @options.source
 @options.columns
 @options.times
@@ -94,7 +93,6 @@ def import_(context: click.Context, /, **_flags: Any) -> int:
 
 @command.command("dry-run", cls=Command, short_help="Show what spark import would send. Sends nothing.")
 @options.sources
-@options.format_options
 @options.source
 @options.columns
 @options.times

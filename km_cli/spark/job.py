@@ -25,7 +25,7 @@ from km_cli.run.tally import Tally
 from km_cli.spark.delivery import tracker_of
 from km_cli.spark.files import driver_files
 from km_cli.spark.interrupting import stopping_tasks
-from km_cli.spark.outcomes import Counted, count_calls, count_rows
+from km_cli.spark.outcomes import count_calls, count_rows
 from km_cli.spark.place import Place
 from km_cli.spark.plan_writing import Planning
 from km_cli.spark.receipts import Receipts
@@ -179,10 +179,9 @@ class _Job:
     def _resume(self, name: str) -> None:
         """Send the calls of an earlier job. Raises Stopped if the sending has to end."""
         stop_if_asked(self._stop)
-        before = count_calls(self._spark, self._receipts, name)
         delivered, error = self._sender.send(name)
-        self._count(delivered, before)
-        self.tally.calls.resumed += before.pending
+        self._count(delivered)
+        self.tally.calls.resumed += delivered.calls.total
         if error is not None:
             raise Stopped(error)
 
@@ -202,17 +201,18 @@ class _Job:
 
     def _send(self) -> None:
         delivered, error = self._sender.send(self.name)
-        self._count(delivered, Counted())
-        self.tally.rows = count_rows(self._spark, self._receipts, self.name, self.tally.rows)
+        self._count(delivered)
+        if delivered.calls.rejected or delivered.calls.pending:
+            self.tally.rows = count_rows(self._spark, self._receipts, self.name, self.tally.rows)
         if error is not None:
             raise Stopped(error)
 
-    def _count(self, delivered: Delivered, before: Counted) -> None:
-        """Count the calls of a job that was sent, but for those that had their receipt `before`."""
-        calls, now = self.tally.calls, delivered.calls
-        calls.acknowledged += now.acknowledged - before.acknowledged
-        calls.rejected += now.rejected - before.rejected
-        calls.pending += now.pending
+    def _count(self, delivered: Delivered) -> None:
+        """Count the calls of a sending."""
+        calls, sent = self.tally.calls, delivered.calls
+        calls.acknowledged += sent.acknowledged
+        calls.rejected += sent.rejected
+        calls.pending += sent.pending
         calls.retried += delivered.retried
         if refused := delivered.refused_rows:
             self.tally.reasons["refused"] += refused
