@@ -111,7 +111,11 @@ class KeyedFingerprints(Fingerprints):
         made = super().fingerprint_call(call, row_total)
         if type(call) is Set:
             return made._replace(deed=key_digest(self._secret, made.deed))
-        return made._replace(id=key_digest(self._secret, made.id)) if made.id else made
+        return made
+
+    def digest_id(self, site: str, persona: str, log_id: str) -> bytes:
+        """Return the digest of the log's own id of an event."""
+        return key_digest(self._secret, super().digest_id(site, persona, log_id))
 
     def fingerprint_row(self, cells: Properties) -> RowFingerprint:
         """Return the fingerprint of a row, given its columns that are not blank."""

@@ -25,7 +25,7 @@ from km_cli.run.stopping import Stopped
 MOST_JUDGED = 200
 _FEWEST_JUDGED = 10
 _TIMES = frozenset({"time", "D6"})
-_PREVIEW_ROWS = 1000
+LOOKED_AHEAD = 1000
 _PREVIEW_BYTES = 16 << 20
 
 
@@ -68,7 +68,7 @@ def preview(mapped: Iterator[Mapped]) -> Preview:
         for one in mapped:
             seen.append(one)
             size += len(raw_of(one))
-            if len(seen) >= _PREVIEW_ROWS or size >= _PREVIEW_BYTES:
+            if len(seen) >= LOOKED_AHEAD or size >= _PREVIEW_BYTES:
                 break
         else:
             is_all = True

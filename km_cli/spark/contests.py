@@ -37,22 +37,22 @@ class Contests(Walk):
     def __init__(self, task: WalkTask) -> None:
         super().__init__(task, _ManyPeople())
 
-    def decide(
-        self, receipts: Iterable[Mapping[str, Any]], parts: Iterable[Mapping[str, Any]]
-    ) -> Iterator[Found]:
+    def decide(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Found]:
         """Yield `reject` rows of WALKED, and rows of kind `forced` with the persons in `owed`.
 
-        `receipts` and `parts` are those of the contested people: the first sorted by ORDER, the second by
-        reading, row and part.
+        `rows` are those of WALK of the contested people: their receipts, sorted by ORDER, then their parts,
+        sorted by reading, row and part.
         """
-        for row in receipts:
-            if row["person"] != self._person:
-                self._keep()
-                self._person = row["person"]
-            self._receive(row)
-        self._settle()
-        for _, several in groupby(parts, lambda row: (row["reading"], row["row"])):
-            yield from self._decide(list(several))
+        for (side, *_), several in groupby(rows, _turn):
+            if side:
+                self._settle()
+                yield from self._decide(list(several))
+                continue
+            for row in several:
+                if row["person"] != self._person:
+                    self._keep()
+                    self._person = row["person"]
+                self._receive(row)
 
     def _decide(self, parts: list[Mapping[str, Any]]) -> Iterator[Found]:
         """Decide on one row."""
@@ -77,3 +77,8 @@ class Contests(Walk):
     ) -> Iterator[Found]:
         yield reject_columns(reject, row, place)
         yield {"kind": "forced", "reading": row["reading"], "row": row["row"], "part": 0, "owed": forced}
+
+
+def _turn(row: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the same for all receipts, and for all parts of a row."""
+    return (1, row["reading"], row["row"]) if row["side"] else (0,)

@@ -25,9 +25,10 @@ from km_cli.spark.spellings import alike_findings
 from km_cli.spark.tables import NAMED
 
 if TYPE_CHECKING:
-    from km_cli.spark.planning import Planned
     from pyspark.sql import DataFrame
     from pyspark.sql import Row as SparkRow
+
+    from km_cli.spark.planning import Planned
 
 _MOST_NAMES = 70_000
 """As in `ledger.counts`: beyond the limit of any product, names need not be kept."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from typing import cast
 
@@ -12,6 +12,7 @@ from km_cli.errors import UsageError
 from km_cli.inputs import Opened, Source, open_reader
 from km_cli.inputs.base import no_check
 from km_cli.ledger import Ledger, Reading
+from km_cli.mapping import Mapping
 from km_cli.model import Overlap
 from km_cli.run.opening import Openings
 from km_cli.run.tally import Tally
@@ -39,41 +40,57 @@ def check_settings(settings: Settings) -> None:
         raise UsageError("`set` and --overlap repeats do not go together on Spark", _ALONE)
 
 
-def open_files(
-    settings: Settings, files: Iterable[str], before: Sequence[Reading], secret: bytes, now: float
-) -> Iterator[Input]:
-    """Yield the inputs of files in their order, each with a new reading.
+class Inputs:
+    """Opens one input after the other, and gives each its reading.
 
-    `before` are the readings of the receipts; `now` is in seconds since 1970. Raises UsageError and
-    InputError for a file that cannot be read or understood.
+    `before` are the readings of the receipts; `now` is in seconds since 1970.
     """
-    number = max((one.number for one in before), default=0)
-    openings = _openings(settings, before, now)
-    for file in files:
-        source = Source(file, format_options=settings.format_options)
+
+    def __init__(self, settings: Settings, before: Sequence[Reading], secret: bytes, now: float) -> None:
+        self._settings = portable(settings)
+        self._before = tuple(before)
+        self._number = max((one.number for one in before), default=0)
+        self._secret = secret
+        self._now = now
+        book = cast(Ledger, Book(before))
+        self._openings = Openings(settings, book, seen_under(settings), Tally(), now, no_check)
+
+    def file(self, name: str) -> Input | None:
+        """Open a file; return None for an empty one. Raises UsageError and InputError."""
+        source = Source(name, format_options=self._settings.format_options)
+        if source.is_stdin:
+            raise UsageError(
+                "the machines of a cluster cannot read standard input", "write it to a file first"
+            )
         with closing(open_reader(source)) as opened:
             if opened.empty:
-                continue
-            _check(opened)
-            number += 1
-            mapping = openings.mapping(opened)
-            reading = openings.new_reading(opened, mapping)._replace(
-                number=number, token=secrets.token_hex(8), regular=opened.regular
-            )
-            yield Input(
-                reading, mapping, portable(settings), secret, now, file, tabular=opened.format.is_tabular
-            )
+                return None
+            if opened.format.holds_rejects:
+                raise UsageError(
+                    f"{opened.source.name} holds rejects, which cannot be corrected on Spark",
+                    "correct the rows in a log of their own",
+                )
+            mapping = self._openings.mapping(opened)
+            reading = self._new(opened, mapping)
+            return self._input(reading, mapping, name, tabular=opened.format.is_tabular)
 
+    def frame(self, opened: Opened, name: str) -> Input:
+        """Return the input of a DataFrame, of which the first rows are open. Raises InputError.
 
-def _openings(settings: Settings, before: Sequence[Reading], now: float) -> Openings:
-    return Openings(settings, cast(Ledger, Book(before)), seen_under(settings), Tally(), now, no_check)
+        A DataFrame continues the reading of the same name, if its rows are read as they were before: another
+        part of a stream, or of a table that grows. So its rows get numbers behind those that were read.
+        """
+        mapping = self._openings.mapping(opened)
+        for known in reversed(self._before):
+            if (known.source, known.asked, known.mapping) == (name, self._settings.asked, mapping.to_json()):
+                return self._input(known._replace(overlap=self._settings.overlap), mapping)
+        return self._input(self._new(opened, mapping)._replace(source=name), mapping)
 
-
-def _check(opened: Opened) -> None:
-    if opened.format.holds_rejects:
-        raise UsageError(
-            f"{opened.source.name} holds rejects, which cannot be corrected on Spark",
-            "correct them in a log of their own, or import them with km-cli import and a ledger",
+    def _new(self, opened: Opened, mapping: Mapping) -> Reading:
+        self._number += 1
+        return self._openings.new_reading(opened, mapping)._replace(
+            number=self._number, token=secrets.token_hex(8), regular=opened.regular
         )
-    if opened.source.is_stdin:
-        raise UsageError("the machines of a cluster cannot read standard input", "write it to a file first")
+
+    def _input(self, reading: Reading, mapping: Mapping, file: str = "", *, tabular: bool = False) -> Input:
+        return Input(reading, mapping, self._settings, self._secret, self._now, file, tabular)

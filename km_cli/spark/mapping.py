@@ -163,7 +163,11 @@ class RowMapper:
             calls = [sequence.calls[place] for place in places]
             call = calls[0]
             _, spelling = self._fingerprints.digest_person(call.site, call.identity)
-            ids = [one.id for one in calls if type(one) is Record and one.id]
+            ids = [
+                self._fingerprints.digest_id(one.site, one.persona, one.id).hex()
+                for one in calls
+                if type(one) is Record and one.id
+            ]
             yield {
                 **self._place(sequence.row, places[0]),
                 "kind": "part",

@@ -141,7 +141,8 @@ MAPPED = Table(
 )
 """What mapping makes of the inputs, by `kind`:
 
-`part`: the calls of one person in a row (`blob`, see `spark.parts`), `number` are the calls of the whole row;
+`part`: the calls of one person in a row (`blob`, see `spark.parts`), with the digests of their `ids` in
+hexadecimal; `number` are the calls of the whole row;
 `row`: a row that was read, with its outcome as `code`; `reject` and `finding` (the message is `text`);
 `name`: a name that is new in its task (`text`), with its kind as `code` (see `spark.names`); `count`: how
 many times the unusual form `code` was met.

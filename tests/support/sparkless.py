@@ -12,7 +12,7 @@ from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
 from km_cli.run.overlaps import Span
 from km_cli.spark.contests import Contests
-from km_cli.spark.inputs import check_settings, open_files
+from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file
 from km_cli.spark.merging import merged_rejects
 from km_cli.spark.tables import MAPPED, ORDER, PLAN, WALK, WALKED
@@ -69,7 +69,8 @@ def plan(
     """Plan files as a Spark job does, over so many partitions."""
     receipts = receipts or Receipts()
     check_settings(settings)
-    inputs = list(open_files(settings, map(str, files), receipts.readings, SECRET, NOW))
+    opening = Inputs(settings, receipts.readings, SECRET, NOW)
+    inputs = [one for file in files if (one := opening.file(str(file)))]
     mapped = [_full(row, MAPPED.names) for one in inputs for row in map_file(one)]
     readings, spans = _spanned(inputs, mapped)
     task = WalkTask(settings, SECRET, (*receipts.readings, *readings), spans)
@@ -100,7 +101,7 @@ def _spanned(inputs: Sequence[Input], mapped: Rows) -> tuple[tuple[Reading, ...]
         number = one.reading.number
         rows = [row for row in mapped if row["kind"] == "row" and row["reading"] == number]
         seen = _span(row for row in rows if row["code"] in ("event", "undone"))
-        spans[number] = _span(rows) if len(rows) > 1000 else seen
+        spans[number] = _span(rows) if len(rows) >= 1000 else seen
         readings.append(
             one.reading._replace(first=seen.first, last=seen.last, dated=seen.dated, rows=len(rows))
         )
@@ -120,14 +121,14 @@ def _forced(task: WalkTask, parts: Rows, received: Rows) -> Rows:
     of_ids = defaultdict(set)
     for row in (*parts, *received):
         owners[row["person"]].add((row["persona"], row["spelling"]))
-        for one in row.get("ids") or ([row["id"]] if row.get("id") else []):
+        for one in row.get("ids") or ([row["id"].hex()] if row.get("id") else []):
             of_ids[one].add(row["person"])
     contested = {person for person, found in owners.items() if len(found) > 1}
     contested |= {person for people in of_ids.values() if len(people) > 1 for person in people}
     known = [row for row in _walk_rows([], received, []) if row["person"] in contested]
-    concerned = [row for row in parts if row["person"] in contested]
+    concerned = [row for row in _walk_rows(parts, [], []) if row["person"] in contested]
     concerned.sort(key=lambda row: (row["reading"], row["row"], row["part"]))
-    return list(Contests(task).decide(sorted(known, key=_order), concerned))
+    return list(Contests(task).decide([*sorted(known, key=_order), *concerned]))
 
 
 def _walk_rows(parts: Rows, received: Rows, forced_rows: Rows) -> Rows:

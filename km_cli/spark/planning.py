@@ -1,0 +1,347 @@
+"""The plan of a job as DataFrames: what `mapping`, `contests` and `walk` do, spread over the tasks of Spark.
+
+    inputs ─► MAPPED ─► parts ─┬─► contests (one task, contested people alone) ─► forced
+                               └─► with the receipts, by person and in order ─► WALKED ─► plan and rejects
+
+What is computed is kept on the disks of the cluster until `Planned.release`: each table is asked for more
+than once, and must be the same each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pyspark import StorageLevel
+from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own pages give it
+
+from km_cli.config.settings import Settings
+from km_cli.ledger import Reading
+from km_cli.run.first_rows import LOOKED_AHEAD
+from km_cli.run.overlaps import Span
+from km_cli.spark.arrow import InArrow, Rows, to_batches
+from km_cli.spark.contests import Contests
+from km_cli.spark.frames import FrameSource, check_order, firsts_of, mapper_of, numbered_rows, opened_frame
+from km_cli.spark.inputs import Inputs, check_settings
+from km_cli.spark.mapping import Input, map_file, portable
+from km_cli.spark.merging import merged_rejects
+from km_cli.spark.tables import (
+    CALL,
+    EVENTS,
+    FINDINGS,
+    KNOWN,
+    MAPPED,
+    ORDER,
+    OWNER,
+    PLAN,
+    RECEIVED,
+    REJECTS,
+    ROWS,
+    VALUE,
+    WALK,
+    WALKED,
+    Table,
+)
+from km_cli.spark.walk import Walk, WalkTask
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+
+class FileSource(NamedTuple):
+    """A file that one machine would read: its path or address, which all machines of the cluster can open."""
+
+    file: str
+
+
+Source = FileSource | FrameSource
+
+
+class Planned:
+    """The plan of a job. `readings` are those of its inputs, for the manifest. `kept` is on disk for it."""
+
+    def __init__(
+        self,
+        mapped: DataFrame,
+        walked: DataFrame,
+        decided: DataFrame,
+        readings: tuple[Reading, ...],
+        kept: Sequence[DataFrame],
+    ) -> None:
+        self._mapped = mapped
+        self._walked = walked
+        self._decided = decided
+        self.readings = readings
+        self._kept = kept
+
+    @property
+    def plan(self) -> DataFrame:
+        """The plan: PLAN, with a `number` for each row."""
+        kinds = (CALL, KNOWN, VALUE, OWNER)
+        plan = self._walked.where(F.col("kind").isin(*kinds)).select(*PLAN.names)
+        return plan.withColumn("number", F.monotonically_increasing_id())
+
+    @property
+    def rejects(self) -> DataFrame:
+        """The rows that are not sent: REJECTS."""
+        mapped = self._mapped.withColumn("decided", F.col("row"))
+        together = _together(
+            [
+                frame.where("kind = 'reject'").select(*REJECTS.names)
+                for frame in (mapped, self._walked, self._decided)
+            ]
+        )
+        return in_order(together, ("reading", "row"), ("reading", "row", "part"), merged_rejects, REJECTS)
+
+    @property
+    def findings(self) -> DataFrame:
+        """The findings: FINDINGS. A row that is alike an earlier one is so for all of its people."""
+        mapped, walked = (
+            frame.where("kind = 'finding'").select(*FINDINGS.names) for frame in (self._mapped, self._walked)
+        )
+        alike = F.col("code") == "alike-rows"
+        once = walked.where(alike).dropDuplicates(["reading", "row"])
+        return mapped.unionByName(walked.where(~alike)).unionByName(once)
+
+    @property
+    def rows(self) -> DataFrame:
+        """The rows that were read: ROWS."""
+        return self._mapped.where("kind = 'row'").select(*ROWS.names)
+
+    @property
+    def names(self) -> DataFrame:
+        """The names that tasks met: rows of MAPPED."""
+        return self._mapped.where("kind = 'name'")
+
+    def normalised(self) -> dict[str, int]:
+        """Return how many times each unusual form was met."""
+        counts = self._mapped.where("kind = 'count'").groupBy("code").agg(F.sum("number").alias("number"))
+        return {row["code"]: row["number"] for row in counts.collect()}
+
+    def release(self) -> None:
+        """Let go of what is kept on the disks of the cluster."""
+        for frame in self._kept:
+            frame.unpersist()
+
+
+def plan_events(
+    spark: SparkSession,
+    sources: Sequence[Source],
+    settings: Settings,
+    readings: Sequence[Reading],
+    received: DataFrame | None,
+    secret: bytes,
+    now: float,
+) -> Planned:
+    """Plan the rows of the sources, in their order, after all that was received.
+
+    `readings` are those of the receipts, `received` is their RECEIVED, None for none. `secret` is the one of
+    the digests, `now` in seconds since 1970. Raises UsageError and InputError before any task begins, for
+    settings under which Spark's plan would not be that of one machine.
+    """
+    check_settings(settings)
+    kept: list[DataFrame] = []
+    mapped, inputs = _mapped(spark, sources, Inputs(settings, readings, secret, now), kept)
+    own, spans = spanned(inputs, mapped)
+    every = {one.number: one for one in (*readings, *own)}
+    task = WalkTask(portable(settings), secret, tuple(every.values()), spans)
+    known = received if received is not None else spark.createDataFrame([], RECEIVED.ddl)
+    parts = mapped.where("kind = 'part'")
+    decided = _decided(task, parts, known).persist(StorageLevel.DISK_ONLY)
+    walk = _walk_rows(parts, known, decided)
+    if needs_events(settings):
+        walk = _with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
+    walked = _by_person(walk, lambda rows: Walk(task).rows(rows), WALKED).persist(StorageLevel.DISK_ONLY)
+    return Planned(mapped, walked, decided, own, (*kept, mapped, walked, decided))
+
+
+def needs_events(settings: Settings) -> bool:
+    """Tell whether a person's properties depend on the events that other people of its rows do."""
+    recorded = [persona for persona in settings.personas if persona.is_recorded]
+    return len(recorded) > 1 and any(persona.sets for persona in settings.personas)
+
+
+# Mapping
+
+
+def _mapped(
+    spark: SparkSession, sources: Sequence[Source], inputs: Inputs, kept: list[DataFrame]
+) -> tuple[DataFrame, list[Input]]:
+    """Return MAPPED for all sources, on disk, and their inputs."""
+    frames: list[DataFrame] = []
+    tasks: list[Input] = []
+    files: list[Input] = []
+    for source in sources:
+        if isinstance(source, FileSource):
+            task = inputs.file(source.file)
+            if task is not None:
+                files.append(task)
+                tasks.append(task)
+        else:
+            task, frame = _of_frame(source, inputs, kept)
+            tasks.append(task)
+            frames.append(frame)
+    if files:
+        frames.insert(0, _of_files(spark, files))
+    if not frames:
+        frames.append(spark.createDataFrame([], MAPPED.ddl))
+    return _together(frames).persist(StorageLevel.DISK_ONLY), tasks
+
+
+def _together(frames: Sequence[DataFrame]) -> DataFrame:
+    whole = frames[0]
+    for frame in frames[1:]:
+        whole = whole.unionByName(frame)
+    return whole
+
+
+def _of_files(spark: SparkSession, files: list[Input]) -> DataFrame:
+    """Map files: each is read by one task."""
+    places = spark.sparkContext.parallelize(range(len(files)), len(files)).map(lambda at: (at,))
+
+    def run(rows: Rows) -> Rows:
+        return (found for row in rows for found in map_file(files[row["at"]]))
+
+    return places.toDF("at int").mapInArrow(InArrow(run, MAPPED), MAPPED.ddl)
+
+
+def _of_frame(source: FrameSource, inputs: Inputs, kept: list[DataFrame]) -> tuple[Input, DataFrame]:
+    check_order(source)
+    numbered = numbered_rows(source)
+    kept.append(numbered)
+    with TemporaryDirectory() as folder, closing(opened_frame(source, numbered, Path(folder))) as opened:
+        task = inputs.frame(opened, source.name)
+    firsts = firsts_of(numbered, task.reading.line + 1)
+    map_batches = mapper_of(task, firsts)
+
+    def run(batches: Iterable[Any]) -> Iterator[Any]:
+        return to_batches(map_batches(batches), MAPPED)
+
+    return task, numbered.mapInArrow(run, MAPPED.ddl)
+
+
+def spanned(inputs: Sequence[Input], mapped: DataFrame) -> tuple[tuple[Reading, ...], dict[int, Span]]:
+    """Return the readings with the times of their rows, and the spans of all rows that have a time."""
+    is_event = F.col("code").isin("event", "undone")
+    found = (
+        mapped.where("kind = 'row'")
+        .groupBy("reading")
+        .agg(
+            F.count("*").alias("rows"),
+            F.max("row").alias("line"),
+            *_ends(F.col("second"), F.col("dated"), "all"),
+            *_ends(F.when(is_event, F.col("second")), F.when(is_event, F.col("dated")), "seen"),
+        )
+    )
+    by_reading = {row["reading"]: row for row in found.collect()}
+    readings, spans = [], {}
+    for one in inputs:
+        known, row = one.reading, by_reading.get(one.reading.number)
+        if row is not None:
+            seen = Span(known.first, known.last, known.dated).joined(_span(row, "seen"))
+            spans[known.number] = _span(row, "all") if row["rows"] >= LOOKED_AHEAD else seen
+            known = known._replace(
+                first=seen.first,
+                last=seen.last,
+                dated=seen.dated,
+                rows=known.rows + row["rows"],
+                line=row["line"],
+            )
+        readings.append(known)
+    return tuple(readings), spans
+
+
+def _ends(second: Column, dated: Column, name: str) -> list[Column]:
+    return [
+        F.min(second).alias(f"{name}_first"),
+        F.max(second).alias(f"{name}_last"),
+        F.max(dated).alias(f"{name}_dated"),
+    ]
+
+
+def _span(row: Any, name: str) -> Span:
+    if row[f"{name}_last"] is None:
+        return Span()
+    return Span(row[f"{name}_first"], row[f"{name}_last"], bool(row[f"{name}_dated"]))
+
+
+# Planning
+
+
+def _decided(task: WalkTask, parts: DataFrame, known: DataFrame) -> DataFrame:
+    """Return the rejects and the `forced` rows of contested people: WALKED."""
+    calls = known.where(F.col("kind").isin(CALL, KNOWN, OWNER))
+    owners = ["person", "persona", "spelling"]
+    people = (
+        parts.select(*owners).unionByName(calls.select(*owners)).dropDuplicates().groupBy("person").count()
+    )
+    contested = people.where("count > 1").select("person")
+    shared = _sharing_ids(parts, calls)
+    people = contested.unionByName(shared).dropDuplicates()
+    concerned = _sides(parts, known, None).join(F.broadcast(people), "person", "left_semi")
+    in_order = concerned.withColumn("at", F.when(F.col("side") == 0, F.col("person")).otherwise(F.lit(b"")))
+    one = in_order.repartition(1).sortWithinPartitions(
+        "side", "at", "reading", "row", "part", "person", "job", "kind"
+    )
+
+    def decide(rows: Rows) -> Rows:
+        return Contests(task).decide(rows)
+
+    return one.drop("at").mapInArrow(InArrow(decide, WALKED), WALKED.ddl)
+
+
+def _sharing_ids(parts: DataFrame, calls: DataFrame) -> DataFrame:
+    """Return the people that share an id with others."""
+    own = parts.select("person", F.explode("ids").alias("id"))
+    known = calls.where("id IS NOT NULL").select("person", F.lower(F.hex("id")).alias("id"))
+    people = own.unionByName(known).dropDuplicates()
+    several = people.groupBy("id").count().where("count > 1").select("id")
+    return people.join(several, "id", "left_semi").select("person").dropDuplicates()
+
+
+def _sides(parts: DataFrame, known: DataFrame, forced: DataFrame | None) -> DataFrame:
+    """Return WALK: what was received of each person, and the parts of its rows."""
+    present = parts.withColumns({"side": F.lit(1), "job": F.lit(""), "rejected": F.lit(False)})
+    if forced is not None:
+        present = present.join(forced, ["reading", "row"], "left")
+    past = known.withColumns({"side": F.lit(0)})
+    return _as(WALK, past).unionByName(_as(WALK, present))
+
+
+def _as(table: Table, frame: DataFrame) -> DataFrame:
+    """Return a frame with the columns of a table; those that it lacks are null."""
+    return frame.select(
+        *[
+            (F.col(name) if name in frame.columns else F.lit(None)).cast(kind).alias(name)
+            for name, kind in table.columns
+        ]
+    )
+
+
+def _walk_rows(parts: DataFrame, known: DataFrame, decided: DataFrame) -> DataFrame:
+    forced = decided.where("kind = 'forced'").groupBy("reading", "row")
+    return _sides(parts, known, forced.agg(F.flatten(F.collect_list("owed")).alias("forced")))
+
+
+def _with_events(walk: DataFrame, events: DataFrame) -> DataFrame:
+    """Add the events of whole rows."""
+    names = [name for name, _ in EVENTS.columns[2:]]
+    summed = events.groupBy("reading", "row").agg(*[F.sum(name).cast("int").alias(name) for name in names])
+    whole = summed.select("reading", "row", F.array(*names).alias("events"), F.lit(1).alias("side"))
+    return walk.drop("events").join(whole, ["reading", "row", "side"], "left").select(*WALK.names)
+
+
+def _by_person(walk: DataFrame, task: Callable[[Rows], Rows], table: Table) -> DataFrame:
+    """Walk over the rows of each person in order."""
+    return in_order(walk, ("person",), ORDER, task, table)
+
+
+def in_order(
+    frame: DataFrame, by: Sequence[str], order: Sequence[str], task: Callable[[Rows], Rows], table: Table
+) -> DataFrame:
+    """Run a task over the rows of each partition; those that are equal in `by` are in one partition."""
+    sorted_rows = frame.repartition(*by).sortWithinPartitions(*order)
+    return sorted_rows.mapInArrow(InArrow(task, table), table.ddl)
