@@ -20,11 +20,12 @@ present claims; it replaces the row of the same place in earlier jobs, and the C
 value that was sent of a property that is set when it changes. OWNER: a person without a call.
 """
 
-SPELLED, NAMED = "spelled", "named"
-"""Two more kinds, which a ledger's receipts have for the rules on whole logs; planning passes them over.
+SPELLED, NAMED, LINE = "spelled", "named", "line"
+"""More kinds, which a ledger's receipts have for the rules on whole logs; planning passes them over.
 
 SPELLED: a person with the digest of its identity's spelling in `deed`, see `spark.spellings`. NAMED: a name
 that a site has, with `event` or `property` as its `persona` and the digest of the name in `deed`, 8 bytes.
+LINE: the line of a corrected reject that was sent, as `deed`, with person and second of its call.
 """
 
 
