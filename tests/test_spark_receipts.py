@@ -35,15 +35,18 @@ def test_a_job_is_planned_and_then_done_and_each_step_is_a_new_manifest(tmp_path
         job = receipts.begin()
         receipts.planned(job, {"readings": [1]})
         assert [(one.name, one.state) for one in opened(tmp_path).unfinished()] == [(job, PLANNED)]
-        receipts.done(job, {"calls": 3})
+        receipts.done(job)
     (known,) = opened(tmp_path).manifest.jobs
-    assert (known.state, known.notes) == (DONE, {"readings": [1], "calls": 3})
+    assert (known.state, known.notes) == (DONE, {"readings": [1]})
     assert sorted(os.listdir(tmp_path)) == ["manifest-000001.json", "manifest-000002.json"]
 
 
 def test_only_one_job_holds_the_lease_and_the_error_names_the_holder(tmp_path: Path) -> None:
     with opened(tmp_path).lease():
-        with pytest.raises(LedgerBusy, match=f"process {os.getpid()} on ") as caught, opened(tmp_path).lease():
+        with (
+            pytest.raises(LedgerBusy, match=f"process {os.getpid()} on ") as caught,
+            opened(tmp_path).lease(),
+        ):
             pytest.fail("two jobs hold it")
         assert caught.value.exit is Exit.TEMPORARY
         assert "--break-lease" in caught.value.hint
@@ -74,11 +77,10 @@ def test_many_that_ask_at_once_get_one_lease(tmp_path: Path) -> None:
 
 def test_a_lease_that_is_taken_ends_the_job_that_had_it_and_is_left_alone(tmp_path: Path) -> None:
     first, second = opened(tmp_path), opened(tmp_path)
-    with first.lease():
-        with second.lease(is_broken=True):
-            with pytest.raises(LedgerBusy, match="took the lease"):
-                first.planned("job", {})
-            second.planned("job", {})
+    with first.lease(), second.lease(is_broken=True):
+        with pytest.raises(LedgerBusy, match="took the lease"):
+            first.planned("job", {})
+        second.planned("job", {})
     assert [job.name for job in opened(tmp_path).manifest.jobs] == ["job"]
 
 
@@ -93,7 +95,7 @@ def test_a_job_sees_what_another_one_did_before_it_got_the_lease(tmp_path: Path)
     other = opened(tmp_path)
     with other.lease():
         other.planned("first", {})
-        other.done("first", {})
+        other.done("first")
     with early.lease():
         early.planned("second", {})
     assert [job.name for job in opened(tmp_path).manifest.jobs] == ["first", "second"]

@@ -1,4 +1,4 @@
-"""Sending a plan on Spark: each call arrives, extras are the same bytes, and the receipts know which arrived."""
+"""Sending a plan on Spark: each call arrives, extras are the same bytes, and the receipts know it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from km_cli.errors import Exit
 from km_cli.run.stopping import Stop
 from tests.support.patience import PATIENCE
 from tests.support.spark_plans import SECRET, arrived, opened, payload, settings_to, write_plan
-from tests.support.tracker import BAD, OK, UNAVAILABLE, Hit, Reaction, Tracker, held
+from tests.support.tracker import BAD, OK, Hit, Reaction, Tracker, held
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,7 +36,8 @@ class Folder:
 
     def send(self, stop: Stop | None = None, *, takes_lease: bool = False) -> JobResult:
         """Run a job without sources: it sends the calls that have no receipt."""
-        from km_cli.spark.job import Place, run_job
+        from km_cli.spark.job import run_job
+        from km_cli.spark.place import Place
 
         place = Place(str(self.path), SECRET, takes_lease)
         return run_job(self.spark, (), settings_to(self.tracker.url, self.base), place, stop)
@@ -69,7 +70,9 @@ def test_a_plan_that_a_job_left_is_sent_as_it_stands_and_only_once(folder: Folde
 
 def test_refused_calls_become_a_table_of_rejects_that_says_which_parts_are_owed(folder: Folder) -> None:
     """A call of every tenth row is refused: never five of them without an acknowledgement between."""
-    folder.tracker.behave = lambda hit, _: BAD if re.fullmatch(r"person\d*5", hit.params["_p"]) and hit.params["_n"] == "Event1" else OK
+    folder.tracker.behave = lambda hit, _: (
+        BAD if re.fullmatch(r"person\d*5", hit.params["_p"]) and hit.params["_n"] == "Event1" else OK
+    )
     result = folder.send()
     assert result.error is None
     assert result.tally.calls.rejected == result.tally.reasons["refused"] == CALLS // 20
@@ -91,7 +94,7 @@ def test_refused_calls_become_a_table_of_rejects_that_says_which_parts_are_owed(
 
 
 def test_an_outage_in_the_middle_ends_the_job_with_69_and_the_next_one_sends_the_rest(folder: Folder) -> None:
-    """The tracker takes a quarter, and refuses the rest with 403: no task sends on, and none is tried again."""
+    """The tracker takes a quarter, and then refuses all with 403; no task is tried again."""
     folder.tracker.behave = lambda _, number: OK if number < CALLS // 4 else Reaction(403, record=False)
     result = folder.send()
     assert result.error is not None
@@ -150,7 +153,7 @@ def test_an_executor_that_is_killed_costs_nothing(folder: Folder) -> None:
     """The worker of a task is killed while calls are in flight. Spark runs the task again."""
     killed: list[int] = []
 
-    def behave(hit: Hit, number: int) -> Reaction:
+    def behave(_hit: Hit, number: int) -> Reaction:
         if number == CALLS // 2:
             killed.extend(_kill_sender(folder.tracker))
         return OK

@@ -7,40 +7,43 @@ start sends what is left of it, byte for byte, and then plans its own rows with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from km_cli.spark.frames import FrameSource
+from km_cli.spark.planning import Source
 
 from km_cli.config.settings import Settings
 from km_cli.errors import KmError, Undelivered
+from km_cli.model import Forecast
 from km_cli.protocols import Clock
 from km_cli.run.clock import SystemClock
+from km_cli.run.rehearsal import check_strictly
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
 from km_cli.spark.delivery import tracker_of
 from km_cli.spark.files import driver_files
 from km_cli.spark.interrupting import stopping_tasks
-from km_cli.spark.known import received
-from km_cli.spark.outcomes import Counted, count_calls, count_rows
+from km_cli.spark.outcomes import count_calls, count_rows
+from km_cli.spark.place import Place
+from km_cli.spark.plan_writing import Planning
 from km_cli.spark.receipts import Receipts
 from km_cli.spark.sender import Delivered, Sender, stop_if_asked
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-Source = Any
-
 RUN_AGAIN = "run the same command again: it sends them first"
 
 
-class Place(NamedTuple):
-    """The receipts folder of a job, and the secret under which its digests are made.
+class Rehearsed(NamedTuple):
+    """What a job would send: `pending` are the calls that earlier jobs left."""
 
-    `takes_lease` takes the lease from a job that has died.
-    """
-
-    path: str
-    secret: bytes
-    takes_lease: bool = False
+    tally: Tally
+    forecast: Forecast
+    pending: int
+    seconds: float
 
 
 class JobResult(NamedTuple):
@@ -92,23 +95,47 @@ def run_job(
     place: Place,
     stop: Stop | None = None,
     clock: Clock | None = None,
+    *,
+    is_strict: bool = False,
 ) -> JobResult:
-    """Import the sources. An error that ends the sending is in the result; all others are raised."""
+    """Import the sources. An error that ends the sending is in the result; all others are raised.
+
+    With `is_strict` nothing new is sent if anything would be lost, merged, changed or rejected, and
+    TooManyFindings is raised.
+    """
     clock, stop = clock or SystemClock(), stop or Stop()
     began = clock.monotonic()
-    keys = settings.keys()
-    tracker_of(settings.target.place)
-    receipts = Receipts.open(
-        place.path,
-        driver_files(place.path, spark),
-        secret=place.secret,
-        to=settings.target.tracker,
-        keys=keys,
-    )
+    receipts = _opened(spark, settings, place, settings.keys())
     with receipts.lease(is_broken=place.takes_lease, now=clock.now()):
-        job = _Job(spark, receipts, settings, place.secret, stop, clock)
+        job = _Job(spark, receipts, settings, place.secret, stop, clock, is_strict=is_strict)
         error = job.run(sources)
     return JobResult(job.name, job.tally, clock.monotonic() - began, error)
+
+
+def rehearse_job(
+    spark: SparkSession,
+    sources: Sequence[Source],
+    settings: Settings,
+    place: Place,
+    stop: Stop | None = None,
+    clock: Clock | None = None,
+) -> Rehearsed:
+    """Plan the sources as a job would. Nothing is sent, nothing stays written, and no key is needed."""
+    clock, stop = clock or SystemClock(), stop or Stop()
+    began = clock.monotonic()
+    receipts = _opened(spark, settings, place, {})
+    planning = Planning(spark, receipts, settings, place.secret, clock)
+    with stopping_tasks(spark, stop):
+        counted = planning.count(sources)
+        pending = sum(count_calls(spark, receipts, job.name).pending for job in receipts.unfinished())
+    stop_if_asked(stop)
+    return Rehearsed(counted.tally, counted.forecast, pending, clock.monotonic() - began)
+
+
+def _opened(spark: SparkSession, settings: Settings, place: Place, keys: Mapping[str, str]) -> Receipts:
+    tracker_of(settings.target.place)
+    files = driver_files(place.path, spark)
+    return Receipts.open(place.path, files, secret=place.secret, to=settings.target.tracker, keys=keys)
 
 
 class _Job:
@@ -122,7 +149,10 @@ class _Job:
         secret: bytes,
         stop: Stop,
         clock: Clock,
+        *,
+        is_strict: bool,
     ) -> None:
+        self._is_strict = is_strict
         self._spark = spark
         self._receipts = receipts
         self._settings = settings
@@ -149,10 +179,9 @@ class _Job:
     def _resume(self, name: str) -> None:
         """Send the calls of an earlier job. Raises Stopped if the sending has to end."""
         stop_if_asked(self._stop)
-        before = count_calls(self._spark, self._receipts, name)
         delivered, error = self._sender.send(name)
-        self._count(delivered, before)
-        self.tally.calls.resumed += before.pending
+        self._count(delivered)
+        self.tally.calls.resumed += delivered.calls.total
         if error is not None:
             raise Stopped(error)
 
@@ -160,32 +189,38 @@ class _Job:
         """Plan the rows, write the plan, and put it into force. Raises Stopped."""
         stop_if_asked(self._stop)
         name = self._receipts.begin()
-        known = received(self._spark, self._receipts)
+        planning = Planning(self._spark, self._receipts, self._settings, self._secret, self._clock)
         with stopping_tasks(self._spark, self._stop):
-            planned = planned_events(
-                self._spark, sources, self._settings, self._receipts, known, self._secret, self._clock
-            )
-            planned.plan.write.parquet(self._receipts.plan_path(name))
-            planned.rejects.write.parquet(self._receipts.rejects_path(name))
-            whole = written(self._spark, self._receipts, name, planned, known)
+            written = planning.write(name, sources)
         stop_if_asked(self._stop)
-        self.tally = merged(self.tally, whole.tally)
-        self._receipts.planned(name, {"readings": whole.readings, "held": whole.held})
+        if self._is_strict:
+            check_strictly(written.counted.tally)
+        self._receipts.planned(name, written.notes)
+        self.tally = _together(written.counted.tally, self.tally)
         self.name = name
 
     def _send(self) -> None:
         delivered, error = self._sender.send(self.name)
-        self._count(delivered, Counted())
-        self.tally.rows = count_rows(self._spark, self._receipts, self.name, self.tally.rows)
+        self._count(delivered)
+        if delivered.calls.rejected or delivered.calls.pending:
+            self.tally.rows = count_rows(self._spark, self._receipts, self.name, self.tally.rows)
         if error is not None:
             raise Stopped(error)
 
-    def _count(self, delivered: Delivered, before: Counted) -> None:
-        """Count the calls of a job that was sent, but for those that had their receipt `before`."""
-        calls, now = self.tally.calls, delivered.calls
-        calls.acknowledged += now.acknowledged - before.acknowledged
-        calls.rejected += now.rejected - before.rejected
-        calls.pending += now.pending
+    def _count(self, delivered: Delivered) -> None:
+        """Count the calls of a sending."""
+        calls, sent = self.tally.calls, delivered.calls
+        calls.acknowledged += sent.acknowledged
+        calls.rejected += sent.rejected
+        calls.pending += sent.pending
         calls.retried += delivered.retried
         if refused := delivered.refused_rows:
             self.tally.reasons["refused"] += refused
+
+
+def _together(tally: Tally, resumed: Tally) -> Tally:
+    """Return the tally of a plan, with the calls that were sent before it: those that earlier jobs left."""
+    for name, number in asdict(resumed.calls).items():
+        setattr(tally.calls, name, getattr(tally.calls, name) + number)
+    tally.reasons.update(resumed.reasons)
+    return tally

@@ -142,11 +142,9 @@ class Receipts:
         """Put a job into force whose plan is complete: from now on its calls are known, and may leave."""
         self._publish((*self.manifest.jobs, Job(job, PLANNED, notes)))
 
-    def done(self, job: str, notes: Mapping[str, Any]) -> None:
+    def done(self, job: str) -> None:
         """Note that each call of a job has its receipt."""
-        jobs = (
-            Job(job, DONE, {**one.notes, **notes}) if one.name == job else one for one in self.manifest.jobs
-        )
+        jobs = (one._replace(state=DONE) if one.name == job else one for one in self.manifest.jobs)
         self._publish(tuple(jobs))
 
     def unfinished(self) -> list[Job]:
@@ -174,15 +172,15 @@ class Receipts:
         found = json.loads(content)
         return found if isinstance(found, dict) else None
 
-    def take_retried(self, job: str) -> int:
-        """Return how many attempts beyond the first the tasks made since the last time."""
-        retried = 0
+    def take_counts(self, job: str) -> dict[str, Any] | None:
+        """Return what the tasks counted since the last time; None if a task failed."""
+        found = None
         for name in self.files.names(self.receipts_path(job)):
             if name.startswith("_sent-"):
                 place = f"{self.receipts_path(job)}/{name}"
-                retried += int(json.loads(self.files.read(place) or b"{}").get("retried", 0))
+                found = json.loads(self.files.read(place) or b"null")
                 self.files.remove(place)
-        return retried
+        return found
 
     def _publish(self, jobs: tuple[Job, ...]) -> None:
         """Write the next manifest. It is complete before it has its name."""

@@ -24,11 +24,11 @@ _RAISED = "km_cli.errors.Undelivered"
 
 
 class Delivered(NamedTuple):
-    """A job after the sending: its calls by state, how many rows were refused, and attempts beyond the first."""
+    """One sending: its calls by state, attempts beyond the first, and the rows that were refused."""
 
     calls: Counted
-    refused_rows: int
-    retried: int
+    retried: int = 0
+    refused_rows: int = 0
 
 
 class Sender:
@@ -47,14 +47,28 @@ class Sender:
         Returns the error that ended the sending, if any. The calls that got through before count.
         """
         self._receipts.take_stop(job)  # it stopped an earlier start, not this one
+        self._receipts.take_counts(job)
+        has_some = self._receipts.has_receipts(job)
+        before = count_calls(self._spark, self._receipts, job) if has_some else Counted()
         failure = self._write(job, unsent(self._spark, self._receipts, job))
-        calls = count_calls(self._spark, self._receipts, job)
-        refused = write_refused(self._spark, self._receipts, job) if calls.rejected else 0
-        delivered = Delivered(calls, refused, self._receipts.take_retried(job))
-        if not calls.pending:
-            self._receipts.done(job, {"calls": calls.acknowledged, "refused": calls.rejected})
+        delivered = self._delivered(job, before)
+        if not delivered.calls.pending:
+            self._receipts.done(job)
             return delivered, None
         return delivered, self._error(job, failure)
+
+    def _delivered(self, job: str, before: Counted) -> Delivered:
+        """Return what the tasks counted. If one of them failed, the receipts say how far the sending got."""
+        sent = self._receipts.take_counts(job)
+        if sent is not None:
+            calls = Counted(sent["acknowledged"], sent["rejected"], sent["pending"])
+        else:
+            now = count_calls(self._spark, self._receipts, job)
+            calls = now._replace(
+                acknowledged=now.acknowledged - before.acknowledged, rejected=now.rejected - before.rejected
+            )
+        refused = write_refused(self._spark, self._receipts, job) if calls.rejected else 0
+        return Delivered(calls, sent["retried"] if sent else 0, refused)
 
     def _write(self, job: str, calls: DataFrame) -> Exception | None:
         """Send calls; return the error that Spark reports, if any. The receipts say how far it got."""
@@ -111,7 +125,7 @@ def stop_if_asked(stop: Stop) -> None:
 
 
 def first_reason(error: Exception) -> str:
-    """Return the line of Spark's message that says most: the last exception of Python in it, or the first line."""
+    """Return the line of Spark's message that says most: the last exception in it, or else the first line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     raised = [line for line in lines if ": " in line and line.split(":")[0].endswith(("Error", "Exception"))]
     found = raised[-1] if raised else lines[0] if lines else type(error).__name__
