@@ -22,7 +22,7 @@ from km_cli.model import (
 )
 from km_cli.planning.decision import name_person
 from km_cli.planning.digests import digest
-from km_cli.planning.fingerprints import fold_spelling
+from km_cli.planning.keyed import digest_spelling
 from km_cli.protocols import Counts
 
 MANY_NAMES, MOST_NAMES = 1000, 65_535
@@ -48,10 +48,14 @@ class _Site:
 
 
 class Forecaster:
-    """Counts the plans of one run. `tracker` keeps its sites apart from those of other trackers."""
+    """Counts the plans of one run. `tracker` keeps its sites apart from those of other trackers.
 
-    def __init__(self, counts: Counts, tracker: str) -> None:
+    `secret` keys the digests of spellings, b"" for bare ones.
+    """
+
+    def __init__(self, counts: Counts, tracker: str, secret: bytes = b"") -> None:
         self._counts = counts
+        self._secret = secret
         self._tracker = tracker
         self._sites: dict[str, _Site] = {}
         self._crossovers = Crossovers()
@@ -111,7 +115,7 @@ class Forecaster:
 
     def _check_spelling(self, person: bytes, call: Record | Set) -> str:
         """Return a message, or "", about an identity that differs only in case or Unicode form."""
-        spelling = digest(8, self._tracker, call.site, fold_spelling(call.identity))
+        spelling = digest_spelling(self._tracker, call.site, call.identity, self._secret)
         other = self._spellings.get(spelling) or self._spellings.remember(spelling, call.identity)
         if not self._counts.is_spelled_alike(spelling, person):
             return ""

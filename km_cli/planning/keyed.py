@@ -21,8 +21,8 @@ from km_cli.model import (
     Wired,
     split_pairs,
 )
-from km_cli.planning.digests import Column, ColumnDigests
-from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
+from km_cli.planning.digests import Column, ColumnDigests, digest
+from km_cli.planning.fingerprints import CallFingerprint, Fingerprints, fold_spelling
 
 
 def key_digest(secret: bytes, digest: bytes) -> bytes:
@@ -144,3 +144,14 @@ class KeyedFingerprints(Fingerprints):
         """Return the digests of an event's name, and of who did it when."""
         event, deed = super().digest_deed(who, actor, name, moment)
         return event, key_digest(self._secret, deed)
+
+
+def fingerprints_for(tracker: str, secret: bytes) -> Fingerprints:
+    """Return what makes the digests of a ledger: keyed ones if it has a secret."""
+    return KeyedFingerprints(tracker, secret) if secret else Fingerprints(tracker)
+
+
+def digest_spelling(tracker: str, site: str, identity: str, secret: bytes) -> bytes:
+    """Return 8 bytes for an identity as people read it, whatever its case; bare ones without a secret."""
+    bare = digest(8, tracker, site, fold_spelling(identity))
+    return key_digest(secret, bare) if secret else bare

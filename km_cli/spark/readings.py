@@ -58,6 +58,9 @@ class _Heads:
 class Book:
     """The readings that planning may ask for, in the place of a ledger's."""
 
+    secret = b""
+    """No row is read again, so that no digest of it is compared."""
+
     def __init__(self, readings: Iterable[Reading]) -> None:
         self._readings = {one.number: one for one in readings}
         self.heads = _Heads()

@@ -11,10 +11,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from km_cli.planning.digests import digest
-from km_cli.planning.fingerprints import fold_spelling
 from km_cli.planning.forecast import alike_ids
-from km_cli.planning.keyed import key_digest
+from km_cli.planning.keyed import digest_spelling
 from km_cli.spark.tables import CALL, FINDINGS, SPELLED, Table
 
 if TYPE_CHECKING:
@@ -77,12 +75,7 @@ class _Keying:
         """Return the digest of a row's spelling; the receipts of a ledger have it instead of the identity."""
         if row["kind"] != CALL:
             return bytes(row["deed"])
-        return spelling_of(self._tracker, self._secret, row["site"], row["identity"])
-
-
-def spelling_of(tracker: str, secret: bytes, site: str, identity: str) -> bytes:
-    """Return the digest of an identity's spelling under the secret, 8 bytes."""
-    return key_digest(secret, digest(8, tracker, site, fold_spelling(identity)))
+        return digest_spelling(self._tracker, row["site"], row["identity"], self._secret)
 
 
 def _find(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -20,11 +20,12 @@ present claims; it replaces the row of the same place in earlier jobs, and the C
 value that was sent of a property that is set when it changes. OWNER: a person without a call.
 """
 
-SPELLED, NAMED = "spelled", "named"
-"""Two more kinds, which a ledger's receipts have for the rules on whole logs; planning passes them over.
+SPELLED, NAMED, LINE = "spelled", "named", "line"
+"""More kinds, which a ledger's receipts have for the rules on whole logs; planning passes them over.
 
 SPELLED: a person with the digest of its identity's spelling in `deed`, see `spark.spellings`. NAMED: a name
 that a site has, with `event` or `property` as its `persona` and the digest of the name in `deed`, 8 bytes.
+LINE: the line of a corrected reject that was sent, as `deed`, with person and second of its call.
 """
 
 
@@ -166,6 +167,12 @@ RECEIVED = Table((*PLAN.columns, ("job", "string"), ("rejected", "boolean")))
 """What planning gets: the plans of earlier jobs, and which of their calls the destination rejected.
 
 Jobs sort by their names. Of two rows of one place the later job's counts, but `rejected` in either does.
+"""
+
+RECEIPTS = Table((("number", "bigint"), ("state", "string"), ("reason", "string")))
+"""A receipt: the number of the call in its job's plan, `acknowledged` or `rejected`, and why if rejected.
+
+A call may have several, since a task may run twice. If one of them is `acknowledged`, the call is.
 """
 
 WALK = Table(

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,3 +115,36 @@ def _stop(session: SparkSession) -> None:
             process.stdin.close()
             process.wait()
         SparkContext._gateway = SparkContext._jvm = None
+
+
+def senders_of(url: str) -> list[int]:
+    """Return the processes of Python below this one that have a connection to `url` (http://HOST:PORT)."""
+    port = f"{int(url.rpartition(':')[2]):04X}"
+    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    inodes = {line.split()[9] for line in lines if line.split()[2].endswith(f":{port}")}
+    return [pid for pid in _below(os.getpid()) if inodes & _sockets(pid) and _is_python(pid)]
+
+
+def _below(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text(encoding="ascii").split()):
+            yield child
+            with suppress(OSError):
+                yield from _below(child)
+
+
+def _sockets(pid: int) -> set[str]:
+    found = set()
+    with suppress(OSError):
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                target = os.readlink(file)
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+    return found
+
+
+def _is_python(pid: int) -> bool:
+    with suppress(OSError):
+        return b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False

@@ -8,6 +8,7 @@ from km_cli.cli.options.keeping import (
     ledger_alone,
     output,
     output_file,
+    overlaps,
     place,
     plan,
     plan_out,
@@ -22,9 +23,11 @@ from km_cli.cli.options.reading import (
     optional_files,
     selection,
     source,
+    sources,
+    spark_selection,
     times,
 )
-from km_cli.cli.options.sending import delivery, resending
+from km_cli.cli.options.sending import delivery, resending, spark_delivery
 from km_cli.cli.options.words import Words, forms, paths
 
 __all__ = [
@@ -42,6 +45,7 @@ __all__ = [
     "optional_files",
     "output",
     "output_file",
+    "overlaps",
     "paths",
     "place",
     "plan",
@@ -52,5 +56,8 @@ __all__ = [
     "selection",
     "show",
     "source",
+    "sources",
+    "spark_delivery",
+    "spark_selection",
     "times",
 ]
