@@ -149,6 +149,7 @@ def plan_events(
     every = {one.number: one for one in (*readings, *own)}
     task = WalkTask(portable(settings), secret, tuple(every.values()), spans)
     known = received if received is not None else spark.createDataFrame([], RECEIVED.ddl)
+    known = known.where(F.col("kind").isin(CALL, KNOWN, VALUE, OWNER))
     parts = mapped.where("kind = 'part'")
     decided = _decided(task, parts, known).persist(StorageLevel.DISK_ONLY)
     walk = _walk_rows(parts, known, decided)
