@@ -11,9 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from km_cli.spark.frames import FrameSource
-from km_cli.spark.planning import Source
-
 from km_cli.config.settings import Settings
 from km_cli.errors import KmError, Undelivered
 from km_cli.model import Forecast
@@ -24,10 +21,12 @@ from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally
 from km_cli.spark.delivery import tracker_of
 from km_cli.spark.files import driver_files
+from km_cli.spark.frames import FrameSource
 from km_cli.spark.interrupting import stopping_tasks
 from km_cli.spark.outcomes import count_calls, count_rows
 from km_cli.spark.place import Place
 from km_cli.spark.plan_writing import Planning
+from km_cli.spark.planning import Source
 from km_cli.spark.receipts import Receipts
 from km_cli.spark.sender import Delivered, Sender, stop_if_asked
 
