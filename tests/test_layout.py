@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "spark": FOUNDATION | STAGES | {"destinations", "rejects", "config", "run"},
     "cli": FOUNDATION
     | STAGES
-    | {"destinations", "rejects", "config", "run", "compare", "verify", "serve", "standin", "spark"},
+    | {"destinations", "rejects", "config", "run", "compare", "verify", "serve", "spark", "standin"},
 }
 """Folder (or module at the top) → those that it may import. Imports go downward only."""
 
