@@ -57,14 +57,18 @@ def test_a_command_that_cannot_work_ends_before_spark_starts(
     assert not (tmp_path / "receipts").exists()
 
 
-def test_a_missing_key_is_reported_by_its_variable(km: Command, log: Path, secret: Path, tmp_path: Path) -> None:
+def test_a_missing_key_is_reported_by_its_variable(
+    km: Command, log: Path, secret: Path, tmp_path: Path
+) -> None:
     words = ("--receipts", tmp_path / "receipts", "--secret-file", secret)
     result = replace(km, environment={"KM_API_KEY": ""})("spark", "import", log, *words)
     assert result.code == 2
     assert "KM_API_KEY is not set" in result.err
 
 
-def test_a_secret_that_others_can_read_is_refused(km: Command, log: Path, secret: Path, tmp_path: Path) -> None:
+def test_a_secret_that_others_can_read_is_refused(
+    km: Command, log: Path, secret: Path, tmp_path: Path
+) -> None:
     secret.chmod(0o644)
     result = km("spark", "import", log, "--receipts", tmp_path / "receipts", "--secret-file", secret)
     assert result.code == 2
