@@ -93,4 +93,5 @@ class Inputs:
         )
 
     def _input(self, reading: Reading, mapping: Mapping, file: str = "", *, tabular: bool = False) -> Input:
-        return Input(reading, mapping, self._settings, self._secret, self._now, file, tabular)
+        before = self._before if file else ()
+        return Input(reading, mapping, self._settings, self._secret, self._now, file, tabular, before)

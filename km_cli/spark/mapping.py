@@ -30,6 +30,7 @@ from km_cli.run.row_findings import RowFindings
 from km_cli.run.row_planner import left_out_plan
 from km_cli.run.unseen import seen_under
 from km_cli.run.unused_accounts import UnusedAccounts
+from km_cli.spark.following import Follower
 from km_cli.spark.names import ROW_RULES, NamesSeen
 from km_cli.spark.parts import pack_part
 from km_cli.strategies import EventLists, Expansion
@@ -42,6 +43,7 @@ class Input(NamedTuple):
     """One input of a job, as its tasks need it. `now` is in seconds since 1970, for times in the future.
 
     `settings` hold no environment: it has the API keys. `file` is the path or address, "" for a DataFrame.
+    `before` are the readings of the receipts that a file may begin with.
     """
 
     reading: Reading
@@ -51,6 +53,7 @@ class Input(NamedTuple):
     now: float
     file: str = ""
     tabular: bool = False
+    before: tuple[Reading, ...] = ()
 
 
 class RowMapper:
@@ -224,8 +227,10 @@ def map_file(task: Input) -> Iterator[Mapped]:
                 f"{source.name}: the file is another one on this machine of the cluster",
                 "give a path that all machines of the cluster read the same file from",
             )
-        mapper = RowMapper(task)
-        yield from mapper.map(opened.reader().items())
+        mapper, reader = RowMapper(task), opened.reader()
+        follower = Follower(task.reading.number, reader.preamble, task.before)
+        yield from mapper.map(follower.follow(reader.items()))
+        yield from follower.rows()
         for counts in (mapper.normalised, opened.normalised):
             for code, number in counts.items():
                 yield {"kind": "count", "reading": task.reading.number, "code": code, "number": number}

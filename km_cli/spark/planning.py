@@ -9,7 +9,7 @@ than once, and must be the same each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +24,8 @@ from km_cli.run.first_rows import LOOKED_AHEAD
 from km_cli.run.overlaps import Span
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
+from km_cli.spark.continuing import Continued, continued
+from km_cli.spark.following import HEAD, READ
 from km_cli.spark.frames import FrameSource, check_order, firsts_of, mapper_of, numbered_rows, opened_frame
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file, portable
@@ -36,6 +38,7 @@ from km_cli.spark.tables import (
     MAPPED,
     ORDER,
     OWNER,
+    PASSED_OVER,
     PLAN,
     RECEIVED,
     REJECTS,
@@ -145,9 +148,14 @@ def plan_events(
     check_settings(settings)
     kept: list[DataFrame] = []
     mapped, inputs = _mapped(spark, sources, Inputs(settings, readings, secret, now), kept)
-    own, spans = spanned(inputs, mapped)
+    kept.append(mapped)
+    told = [row.asDict() for row in mapped.where(F.col("kind").isin(HEAD, READ)).collect()]
+    found = continued(inputs, told, readings, settings)
+    mapped = _passed_over(mapped, found)
+    own, spans = spanned(found, mapped)
     every = {one.number: one for one in (*readings, *own)}
-    task = WalkTask(portable(settings), secret, tuple(every.values()), spans)
+    behind = {one.reading.number: one.behind for one in found.values()}
+    task = WalkTask(portable(settings), secret, tuple(every.values()), spans, behind)
     known = received if received is not None else spark.createDataFrame([], RECEIVED.ddl)
     parts = mapped.where("kind = 'part'")
     decided = _decided(task, parts, known).persist(StorageLevel.DISK_ONLY)
@@ -155,7 +163,7 @@ def plan_events(
     if needs_events(settings):
         walk = _with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
     walked = _by_person(walk, lambda rows: Walk(task).rows(rows), WALKED).persist(StorageLevel.DISK_ONLY)
-    return Planned(mapped, walked, decided, own, (*kept, mapped, walked, decided))
+    return Planned(mapped, walked, decided, own, (*kept, walked, decided))
 
 
 def needs_events(settings: Settings) -> bool:
@@ -223,11 +231,24 @@ def _of_frame(source: FrameSource, inputs: Inputs, kept: list[DataFrame]) -> tup
     return task, numbered.mapInArrow(run, MAPPED.ddl)
 
 
-def spanned(inputs: Sequence[Input], mapped: DataFrame) -> tuple[tuple[Reading, ...], dict[int, Span]]:
+def _passed_over(mapped: DataFrame, found: Mapping[int, Continued]) -> DataFrame:
+    """Give rows the numbers of the readings that they continue, and pass over those that were read before."""
+    reading, row = F.col("reading"), F.col("row")
+    for number, (own, line, _) in found.items():
+        if own.number == number:
+            continue
+        is_known = (F.col("reading") == number) & (F.coalesce(row, F.lit(0)) <= line)
+        code = F.when(is_known & (F.col("kind") == "row"), F.lit(PASSED_OVER)).otherwise(F.col("code"))
+        mapped = mapped.where(~is_known | (F.col("kind") == "row")).withColumn("code", code)
+        reading = F.when(F.col("reading") == number, F.lit(own.number)).otherwise(reading)
+    return mapped.withColumn("reading", reading)
+
+
+def spanned(found: Mapping[int, Continued], mapped: DataFrame) -> tuple[tuple[Reading, ...], dict[int, Span]]:
     """Return the readings with the times of their rows, and the spans of all rows that have a time."""
     is_event = F.col("code").isin("event", "undone")
-    found = (
-        mapped.where("kind = 'row'")
+    ends = (
+        mapped.where((F.col("kind") == "row") & (F.col("code") != PASSED_OVER))
         .groupBy("reading")
         .agg(
             F.count("*").alias("rows"),
@@ -236,22 +257,20 @@ def spanned(inputs: Sequence[Input], mapped: DataFrame) -> tuple[tuple[Reading, 
             *_ends(F.when(is_event, F.col("second")), F.when(is_event, F.col("dated")), "seen"),
         )
     )
-    by_reading = {row["reading"]: row for row in found.collect()}
-    readings, spans = [], {}
-    for one in inputs:
-        known, row = one.reading, by_reading.get(one.reading.number)
-        if row is not None:
-            seen = Span(known.first, known.last, known.dated).joined(_span(row, "seen"))
-            spans[known.number] = _span(row, "all") if row["rows"] >= LOOKED_AHEAD else seen
-            known = known._replace(
-                first=seen.first,
-                last=seen.last,
-                dated=seen.dated,
-                rows=known.rows + row["rows"],
-                line=row["line"],
-            )
-        readings.append(known)
-    return tuple(readings), spans
+    by_reading = {row["reading"]: row for row in ends.collect()}
+    readings: dict[int, Reading] = {}
+    spans: dict[int, Span] = {}
+    for known, *_ in found.values():
+        row = by_reading.get(known.number)
+        seen = Span(known.first, known.last, known.dated)
+        if row is not None and known.number not in readings:
+            seen = seen.joined(_span(row, "seen"))
+            rows, line = known.rows + row["rows"], max(known.line, row["line"])
+            known = known._replace(first=seen.first, last=seen.last, dated=seen.dated, rows=rows)
+            known = known if known.length else known._replace(line=line)
+            spans[known.number] = _span(row, "all") if row["rows"] >= LOOKED_AHEAD else _span(row, "seen")
+        readings.setdefault(known.number, known)
+    return tuple(readings.values()), spans
 
 
 def _ends(second: Column, dated: Column, name: str) -> list[Column]:

@@ -94,11 +94,13 @@ class _Overlaps(Overlaps):
         return ()
 
 
-def overlaps_of(book: Book, reading: Reading, all_rows: Span, asked: Overlap) -> Overlaps:
+def overlaps_of(
+    book: Book, reading: Reading, all_rows: Span, asked: Overlap, same: Iterable[Reading] = ()
+) -> Overlaps:
     """Return the comparison of a reading, whose rows have all been mapped, with the others.
 
-    `all_rows` is the span of all its rows that have a time, rejected ones too.
+    `all_rows` is the span of all its rows that have a time, rejected ones too. `same` is as for Overlaps.
     """
-    overlaps = _Overlaps(cast(Ledger, book), reading, asked)
+    overlaps = _Overlaps(cast(Ledger, book), reading, asked, same)
     overlaps.look_ahead(Ahead(all_rows, is_all=True), ())
     return overlaps

@@ -55,14 +55,15 @@ _DISPLACED = 1000
 class WalkTask(NamedTuple):
     """What a walk needs. `readings` are those of the receipts and of this job, in the order of their numbers.
 
-    `spans` are those of all rows with a time, by the number of a reading of this job. `settings` are those of
-    the job; they hold no environment.
+    `spans` are those of all rows with a time, by the number of a reading of this job, and `behind` are the
+    readings whose bytes it begins with. `settings` are those of the job; they hold no environment.
     """
 
     settings: Settings
     secret: bytes
     readings: tuple[Reading, ...]
     spans: Mapping[int, Span]
+    behind: Mapping[int, tuple[Reading, ...]] = {}
 
 
 class Walk:
@@ -223,7 +224,8 @@ class Walk:
         if known is None:
             settings, own = self._task.settings, self._book.by_number(reading)
             assert own is not None
-            others = overlaps_of(self._book, own, self._task.spans.get(reading, Span()), settings.overlap)
+            span, behind = self._task.spans.get(reading, Span()), self._task.behind.get(reading, ())
+            others = overlaps_of(self._book, own, span, settings.overlap, behind)
             known = self._planners[reading] = Planner(
                 self._slots,
                 settings.target.tracker,

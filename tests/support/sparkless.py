@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,10 @@ from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
 from km_cli.run.overlaps import Span
 from km_cli.spark.contests import Contests
+from km_cli.spark.continuing import Continued, continued
+from km_cli.spark.following import HEAD, READ
 from km_cli.spark.inputs import Inputs, check_settings
-from km_cli.spark.mapping import Input, map_file
+from km_cli.spark.mapping import map_file
 from km_cli.spark.merging import merged_rejects
 from km_cli.spark.tables import MAPPED, ORDER, PLAN, WALK, WALKED
 from km_cli.spark.walk import Walk, WalkTask
@@ -50,7 +52,7 @@ class Receipts:
         """Keep the plan of a job: all its calls are acknowledged, but for those with `rejected` payloads."""
         refused = set(rejected)
         self.jobs += 1
-        self.readings += job.readings
+        self.readings = tuple({one.number: one for one in (*self.readings, *job.readings)}.values())
         for row in job.plan:
             extra = {
                 "job": f"{self.jobs:06}",
@@ -72,8 +74,13 @@ def plan(
     opening = Inputs(settings, receipts.readings, SECRET, NOW)
     inputs = [one for file in files if (one := opening.file(str(file)))]
     mapped = [_full(row, MAPPED.names) for one in inputs for row in map_file(one)]
-    readings, spans = _spanned(inputs, mapped)
-    task = WalkTask(settings, SECRET, (*receipts.readings, *readings), spans)
+    told = [row for row in mapped if row["kind"] in (HEAD, READ)]
+    found = continued(inputs, told, receipts.readings, settings)
+    mapped = _passed_over(mapped, found)
+    readings, spans = _spanned(found, mapped)
+    every = {one.number: one for one in (*receipts.readings, *readings)}
+    behind = {one.reading.number: one.behind for one in found.values()}
+    task = WalkTask(settings, SECRET, tuple(every.values()), spans, behind)
     parts = [row for row in mapped if row["kind"] == "part"]
     forced_rows = _forced(task, parts, receipts.received)
     walk = _walk_rows(parts, receipts.received, forced_rows)
@@ -95,17 +102,30 @@ def _full(row: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: row.get(name) for name in names}
 
 
-def _spanned(inputs: Sequence[Input], mapped: Rows) -> tuple[tuple[Reading, ...], dict[int, Span]]:
-    readings, spans = [], {}
-    for one in inputs:
-        number = one.reading.number
-        rows = [row for row in mapped if row["kind"] == "row" and row["reading"] == number]
-        seen = _span(row for row in rows if row["code"] in ("event", "undone"))
-        spans[number] = _span(rows) if len(rows) >= 1000 else seen
-        readings.append(
-            one.reading._replace(first=seen.first, last=seen.last, dated=seen.dated, rows=len(rows))
-        )
-    return tuple(readings), spans
+def _passed_over(mapped: Rows, found: Mapping[int, Continued]) -> Rows:
+    left = []
+    for row in mapped:
+        own, line, _ = found[row["reading"]]
+        is_known = own.number != row["reading"] and (row["row"] or 0) <= line
+        if not is_known:
+            left.append({**row, "reading": own.number})
+    return left
+
+
+def _spanned(found: Mapping[int, Continued], mapped: Rows) -> tuple[tuple[Reading, ...], dict[int, Span]]:
+    readings: dict[int, Reading] = {}
+    spans: dict[int, Span] = {}
+    for known, *_ in found.values():
+        rows = [row for row in mapped if row["kind"] == "row" and row["reading"] == known.number]
+        if rows and known.number not in readings:
+            new = _span(row for row in rows if row["code"] in ("event", "undone"))
+            seen = Span(known.first, known.last, known.dated).joined(new)
+            spans[known.number] = _span(rows) if len(rows) >= 1000 else new
+            known = known._replace(
+                first=seen.first, last=seen.last, dated=seen.dated, rows=known.rows + len(rows)
+            )
+        readings.setdefault(known.number, known)
+    return tuple(readings.values()), spans
 
 
 def _span(rows: Iterable[dict[str, Any]]) -> Span:
@@ -157,7 +177,7 @@ def _needs_events(settings: Settings) -> bool:
 def _by_person(task: WalkTask, rows: Rows, partitions: int, seed: int, what: str) -> Rows:
     """Walk over the rows as tasks do: each has some of the people, and sorts them."""
     rng = random.Random(seed)
-    task_of = defaultdict(lambda: rng.randrange(partitions))
+    task_of: dict[bytes, int] = defaultdict(lambda: rng.randrange(partitions))
     tasks: dict[int, Rows] = defaultdict(list)
     for row in rows:
         tasks[task_of[row["person"]]].append(row)
