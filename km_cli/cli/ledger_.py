@@ -182,9 +182,9 @@ def export(context: click.Context, /, **_flags: Any) -> int:
     guessed from a list of e-mail addresses. With it the calls of one person have the same digest. Aliases,
     refused calls and pruned calls are not in it. Nothing is changed, and a run may be at work meanwhile.
 
-    With --receipts it begins a receipts folder of `km-cli spark import`, so that Spark sends nothing again that
-    this ledger knows. The folder has keyed digests in place of people and values. It is a new folder of this
-    machine; copy it to the place where Spark finds it. Calls that are pending must be sent first.
+    With --receipts it begins a receipts folder of `km-cli spark import`, so that Spark sends nothing again
+    that this ledger knows. The folder has keyed digests in place of people and values. It is a new folder of
+    this machine; copy it to the place where Spark finds it. Calls that are pending must be sent first.
 
     \b
     Examples:

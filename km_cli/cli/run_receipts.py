@@ -1,4 +1,4 @@
-"""The heavy halves of `ledger export --receipts` and `ledger import`: between a ledger and Spark's receipts."""
+"""The heavy halves of `ledger export --receipts` and `ledger import`: a ledger and Spark's receipts."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def export_receipts(ledger: Ledger, tracker: str, path: str, secret: bytes) -> E
         size = _write(f"{receipts.plan_path(job)}/part-00000.parquet", rows)
         notes = {"readings": [*rows.readings()], "held": rows.held(), "rows": 0}
         receipts.planned(job, notes)
-        receipts.done(job, {})
+        receipts.done(job)
     return Exported(rows.calls, size)
 
 

@@ -157,6 +157,7 @@ def plan_events(
     behind = {one.reading.number: one.behind for one in found.values()}
     task = WalkTask(portable(settings), secret, tuple(every.values()), spans, behind)
     known = received if received is not None else spark.createDataFrame([], RECEIVED.ddl)
+    known = known.where(F.col("kind").isin(CALL, KNOWN, VALUE, OWNER))
     parts = mapped.where("kind = 'part'")
     decided = _decided(task, parts, known).persist(StorageLevel.DISK_ONLY)
     walk = _walk_rows(parts, known, decided)

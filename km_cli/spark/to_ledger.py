@@ -122,6 +122,7 @@ class _Filling:
                 )
             for some in _batches(several):
                 plans = [plan for call in some if (plan := self._plan(call, readings[number]))]
+                self._ledger.counts.count_gains(self._tracker, plans)
                 self._ledger.commit_written(self._tracker, readings[number], plans, ())
                 calls += len(plans)
         for reading in readings.values():
