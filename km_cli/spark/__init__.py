@@ -1,30 +1,21 @@
-"""The same import on Apache Spark: rows are planned in tasks, and a folder of receipts stands for the ledger.
+"""The same import on Apache Spark. `km_cli.spark.import_events` sends the events of a DataFrame.
 
-    plan_writing ─► planning ─► plan, rejects ─► receipts (planned) ─► sender ─► source ─► sending ─► receipts (done)
-
-`job` runs a job as a whole. `planning` and what it uses make the plan, `counting` adds up what a plan means.
-`source` is the data source `kissmetrics`; `sending` is what its tasks do.
+pyspark is imported when it is asked for: the commands that only read or write receipts need no Spark.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from km_cli.spark.job import JobResult, import_events
-    from km_cli.spark.source import register
-
-__all__ = ["JobResult", "import_events", "register"]
+from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """Return a part of the interface. It is imported when it is asked for: some modules here need no Spark."""
+    """Return `import_events`, or `register`, which makes the format `kissmetrics` known to a session."""
+    if name == "import_events":
+        from km_cli.spark.job import import_events
+
+        return import_events
     if name == "register":
         from km_cli.spark.source import register
 
         return register
-    if name in __all__:
-        from km_cli.spark import job
-
-        return getattr(job, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
