@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from km_cli.spark.planning import Planned, Source, plan_events
-
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
 from km_cli.protocols import Clock
 from km_cli.spark.counting import Counted, Tables, counted_of
 from km_cli.spark.known import WRITTEN_PLAN, received
+from km_cli.spark.planning import Planned, Source, plan_events
 from km_cli.spark.readings import reading_from_json, reading_to_json
 from km_cli.spark.receipts import Receipts
 from km_cli.spark.tables import REJECTS
