@@ -6,6 +6,7 @@ import secrets
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ from km_cli.run import interrupts
 from km_cli.run.interrupts import Caught
 from km_cli.run.rehearsal import check_strictly
 from km_cli.run.stopping import Stop, Stopped
+from km_cli.spark.delivery import tracker_of
+from km_cli.spark.inputs import check_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -95,8 +98,24 @@ def run_spark_dry_run(context: click.Context) -> int:
 
 
 def spark_settings(context: click.Context) -> Settings:
-    """Return the settings of a job on Spark: those of an import with the same flags."""
-    return make_settings(_as_import(context))
+    """Return the settings of a job on Spark: those of an import with the same flags.
+
+    All that can be refused without Spark is refused here, since Spark takes long to start. Raises UsageError.
+    """
+    settings = make_settings(_as_import(context))
+    tracker_of(settings.target.spelled or settings.target.place)
+    check_settings(settings)
+    tables = [text for text in context.params["files"] if text.startswith(_TABLE)]
+    if context.params["order_by"] and not tables:
+        raise UsageError(
+            "--order-by is for tables: the rows of a file have an order", "leave it out, or name table:NAME"
+        )
+    if tables and not context.params["order_by"]:
+        raise UsageError(
+            f"{tables[0]} needs --order-by: the rows of a table have no order, and seconds are chosen in it",
+            "name the columns that order its rows, the time first: --order-by time --order-by id",
+        )
+    return settings
 
 
 def _as_import(context: click.Context) -> click.Context:
@@ -112,7 +131,9 @@ def _as_import(context: click.Context) -> click.Context:
             if (source := context.get_parameter_source(name)) is not None:
                 made.set_parameter_source(name, source)
         else:
-            made.params[name] = param.type_cast_value(made, param.get_default(made))
+            default = param.get_default(made)
+            # Newer versions of click have a value of their own, a member of an enumeration, for no default.
+            made.params[name] = param.type_cast_value(made, None if isinstance(default, Enum) else default)
     made.params["files"] = tuple(file for file in context.params["files"] if not file.startswith(_TABLE))
     made.params["concurrency"] = context.params["in_flight"]
     return made
@@ -131,10 +152,6 @@ def _sources(context: click.Context, spark: SparkSession) -> list[Source]:
             found.append(FrameSource(_table(spark, name), order, name))
         else:
             found += map(FileSource, expand((text,)))
-    if order and not any(isinstance(one, FrameSource) for one in found):
-        raise UsageError(
-            "--order-by is for tables: the rows of a file have an order", "leave it out, or name table:NAME"
-        )
     return found
 
 

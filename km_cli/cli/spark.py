@@ -105,9 +105,9 @@ def import_(context: click.Context, /, **_flags: Any) -> int:
 @options.output
 @click.pass_context
 def dry_run(context: click.Context, /, **_flags: Any) -> int:
-    """Show what spark import would send. Sends and writes nothing, and needs no key.
+    """Show what spark import would send. Sends nothing, writes nothing.
 
-    It reads the folder of receipts that spark import would use. So it leaves out calls that were sent before,
+    It needs no key, and reads the folder of receipts that spark import would use. So it leaves out calls that were sent before,
     and moves calls that Kissmetrics would merge to different seconds, exactly as spark import would.
 
     \b

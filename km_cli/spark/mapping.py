@@ -39,6 +39,17 @@ Mapped = dict[str, Any]
 """A row of the table MAPPED; columns that it lacks are null."""
 
 
+class Look(NamedTuple):
+    """What the first rows of an input say: findings, and the readings that sent the log as another one.
+
+    `judged` are the lines of the rows that are judged once more when they are planned.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    as_new: tuple[int, ...] = ()
+    judged: tuple[int, ...] = ()
+
+
 class Input(NamedTuple):
     """One input of a job, as its tasks need it. `now` is in seconds since 1970, for times in the future.
 
@@ -54,6 +65,7 @@ class Input(NamedTuple):
     file: str = ""
     tabular: bool = False
     before: tuple[Reading, ...] = ()
+    look: Look = Look()
 
 
 class RowMapper:

@@ -20,7 +20,8 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
-from km_cli.run.first_rows import LOOKED_AHEAD
+from km_cli.model import Finding, Reject, Row
+from km_cli.run.first_rows import LOOKED_AHEAD, check_conflicts
 from km_cli.run.overlaps import Span
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
@@ -64,7 +65,10 @@ Source = FileSource | FrameSource
 
 
 class Planned:
-    """The plan of a job. `readings` are those of its inputs, for the manifest. `kept` is on disk for it."""
+    """The plan of a job. `readings` are those of its inputs, for the manifest.
+
+    `looks` are the findings on the first rows. `kept` is on the disks of the cluster until `release`.
+    """
 
     def __init__(
         self,
@@ -72,12 +76,14 @@ class Planned:
         walked: DataFrame,
         decided: DataFrame,
         readings: tuple[Reading, ...],
+        looks: Sequence[Finding],
         kept: Sequence[DataFrame],
     ) -> None:
         self._mapped = mapped
         self._walked = walked
         self._decided = decided
         self.readings = readings
+        self._looks = looks
         self._kept = kept
 
     @property
@@ -107,7 +113,11 @@ class Planned:
         )
         alike = F.col("code") == "alike-rows"
         once = walked.where(alike).dropDuplicates(["reading", "row"])
-        return mapped.unionByName(walked.where(~alike)).unionByName(once)
+        found = mapped.unionByName(walked.where(~alike)).unionByName(once)
+        if not self._looks:
+            return found
+        rows = [(0, one.line, 0, one.source, one.line, one.code, one.message, one.who) for one in self._looks]
+        return found.unionByName(self._mapped.sparkSession.createDataFrame(rows, FINDINGS.ddl))
 
     @property
     def rows(self) -> DataFrame:
@@ -169,7 +179,43 @@ def plan_events(
     if needs_events(settings):
         walk = _with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
     walked = _by_person(walk, lambda rows: Walk(task).rows(rows), WALKED).persist(StorageLevel.DISK_ONLY)
-    return Planned(mapped, walked, decided, own, (*kept, walked, decided))
+    kept += [decided, walked]
+    begun = [one for one in inputs if found[one.reading.number].reading.number == one.reading.number]
+    if received is not None:
+        _judge_conflicts(begun, walked)
+    looks = [finding for one in begun for finding in one.look.findings]
+    return Planned(mapped, walked, decided, _with_calls(own, walked, settings.target.tracker), looks, kept)
+
+
+def _judge_conflicts(begun: Iterable[Input], walked: DataFrame) -> None:
+    """Raise InputError if most of the first rows of a log conflict with rows that were sent."""
+    conflicts = walked.where("kind = 'reject' AND code = 'conflict'").orderBy("row", "part")
+    for one in begun:
+        judged = one.look.judged
+        if not judged:
+            continue
+        of_input = conflicts.where((F.col("reading") == one.reading.number) & (F.col("row") <= judged[-1]))
+        found = of_input.select("source", "line", "raw", "code", "text").collect()
+        if found:
+            first = found[0]
+            row = Row(first["source"], first["line"], bytes(first["raw"]), None)
+            lines = {row["line"] for row in found}
+            reject = Reject(row, first["code"], first["text"])
+            check_conflicts(reject, len(lines), len(judged), one.reading.source)
+
+
+def _with_calls(readings: Sequence[Reading], walked: DataFrame, tracker: str) -> tuple[Reading, ...]:
+    """Return the readings with the numbers of their planned calls added."""
+    counts = walked.where("kind = 'call'").groupBy("reading", "site", "persona").count().collect()
+    found = []
+    for reading in readings:
+        calls = dict(reading.calls)
+        for number, site, persona, count in counts:
+            if number == reading.number:
+                name = f"{tracker} {site} {persona}"
+                calls[name] = calls.get(name, 0) + count
+        found.append(reading._replace(calls=tuple(calls.items())))
+    return tuple(found)
 
 
 def needs_events(settings: Settings) -> bool:
