@@ -112,6 +112,15 @@ class RowMapper:
             yield self._finding(Finding("time-unit", message, self._source, 0), 0)
         for at, finding in enumerate(self._row_findings.end()):
             yield self._finding(finding, at)
+        for lacked in self._lists.lacked:
+            yield {
+                "kind": "lacked",
+                "reading": self._number,
+                "row": lacked.line,
+                "text": lacked.name,
+                "number": lacked.rows,
+                "owed": [str(place) for place in sorted(lacked.personas)],
+            }
 
     def _map(self, item: Row | Reject) -> Iterator[Mapped]:
         one = self._mapper.map(item) if isinstance(item, Row) else item

@@ -129,6 +129,11 @@ class Planned:
         """The names that tasks met: rows of MAPPED."""
         return self._mapped.where("kind = 'name'")
 
+    @property
+    def lacked(self) -> DataFrame:
+        """The events that some personas lack, by task: rows of MAPPED."""
+        return self._mapped.where("kind = 'lacked'")
+
     def normalised(self) -> dict[str, int]:
         """Return how many times each unusual form was met."""
         counts = self._mapped.where("kind = 'count'").groupBy("code").agg(F.sum("number").alias("number"))
