@@ -13,6 +13,7 @@ PACKAGES = {
     "report": ("altair", "vl-convert-python"),
     "s3": ("s3fs",),
     "serve": ("starlette", "uvicorn"),
+    "spark": ("pandas", "pyarrow", "pyspark"),
     "sql": ("duckdb", "psycopg[binary]"),
     "zst": ("zstandard",),
 }

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,7 +18,11 @@ from tests.support.bench import Bench
 from tests.support.command import TRANSPORT, Command
 from tests.support.drawing import IS_CI, examples
 from tests.support.killing import Killer
+from tests.support.spark import needs_spark, started
 from tests.support.tracker import Tracker
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # How long an example takes, or takes to draw, says nothing: these machines are shared. In `.ci/run` a commit
 # always gets the same examples, so that a failure there is a failure of the change. All other runs draw new
@@ -80,9 +85,13 @@ import each log in many pieces. `.ci/run` runs them too."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow files, so that the README's test command takes minutes."""
+    """Mark the tests of slow files, so that the README's test command takes minutes; and those with Spark."""
     for item in items:
         if item.path.name in SLOW:
+            item.add_marker(pytest.mark.slow)
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.spark)
+        if item.get_closest_marker("spark"):
             item.add_marker(pytest.mark.slow)
 
 
@@ -134,6 +143,14 @@ def km(tmp_path: Path) -> Command:
 def importer(tmp_path: Path, tracker: Tracker) -> Command:
     """The command, sending to the tracker."""
     return Command(tmp_path, to=tracker.url)
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """Spark on two executors, one session for the whole test run: to start takes as long as many tests."""
+    needs_spark()
+    with started(tmp_path_factory.mktemp("spark")) as session:
+        yield session
 
 
 @pytest.fixture(params=["requests", "curl"])

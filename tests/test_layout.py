@@ -65,9 +65,10 @@ MAY_IMPORT = {
     "compare": FOUNDATION | STAGES | {"config", "run"},
     "verify": FOUNDATION | STAGES | {"destinations", "config", "run"},
     "serve": FOUNDATION | STAGES | {"config", "run", "compare", "standin"},
+    "spark": FOUNDATION | STAGES | {"destinations", "rejects", "config", "run"},
     "cli": FOUNDATION
     | STAGES
-    | {"destinations", "rejects", "config", "run", "compare", "verify", "serve", "standin"},
+    | {"destinations", "rejects", "config", "run", "compare", "verify", "serve", "spark", "standin"},
 }
 """Folder (or module at the top) → those that it may import. Imports go downward only."""
 

@@ -2,9 +2,9 @@
 
 A command has a light half and a heavy half. The light half declares its options and its help and imports
 nothing heavier than click: `import_.py`, `dry_run.py`, `compare.py`, `backfill.py`, `status.py`, `retry.py`,
-`verify.py`, `show.py`, `ledger_.py`, `init.py`. The heavy half does the work, and is imported when the
-command runs: `run_import.py`, `run_dry_run.py` and so on. So `--help` and the completion of a shell answer at
-once. `rules.py` and `config_.py` are small and have one file each.
+`verify.py`, `show.py`, `ledger_.py`, `init.py`, `spark.py`. The heavy half does the work, and is imported
+when the command runs: `run_import.py`, `run_dry_run.py` and so on. So `--help` and the completion of a shell
+answer at once. `rules.py` and `config_.py` are small and have one file each.
 
 Both halves share these modules:
 
@@ -38,6 +38,7 @@ _COMMANDS = {
     "verify": "km_cli.cli.verify",
     "ledger": "km_cli.cli.ledger_",
     "serve": "km_cli.cli.serve",
+    "spark": "km_cli.cli.spark",
     "rules": "km_cli.cli.rules",
     "init": "km_cli.cli.init",
     "config": "km_cli.cli.config_",

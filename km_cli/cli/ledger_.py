@@ -161,6 +161,12 @@ def forget(context: click.Context, /, **_flags: Any) -> int:
         help="Add the person of each call, as HMAC-SHA256 under the content of this file: 32 bytes or more, "
         "which only its owner can read.",
     ),
+    option(
+        "--receipts",
+        metavar="PATH",
+        shell_complete=options.paths,
+        help="Begin a receipts folder for `km-cli spark import` instead, with digests under --secret-file.",
+    ),
 )
 @options.place
 @options.config
@@ -176,11 +182,55 @@ def export(context: click.Context, /, **_flags: Any) -> int:
     guessed from a list of e-mail addresses. With it the calls of one person have the same digest. Aliases,
     refused calls and pruned calls are not in it. Nothing is changed, and a run may be at work meanwhile.
 
+    With --receipts it begins a receipts folder of `km-cli spark import`, so that Spark sends nothing again
+    that this ledger knows. The folder has keyed digests in place of people and values. It is a new folder of
+    this machine; copy it to the place where Spark finds it. Calls that are pending must be sent first.
+
     \b
     Examples:
       km-cli ledger export --out receipts.jsonl
       km-cli ledger export --as csv --secret-file ~/.km-cli-secret > receipts.csv
+      km-cli ledger export --receipts receipts/ --secret-file ~/.km-cli-secret
     """
     from km_cli.cli.run_export import run_export
 
     return run_export(context)
+
+
+@command.command("import", cls=Command, short_help="Make a new ledger from the receipts of Spark.")
+@section(
+    "What to read",
+    option(
+        "--receipts",
+        metavar="PATH",
+        required=True,
+        shell_complete=options.paths,
+        help="A receipts folder of `km-cli spark import`, on this machine.",
+    ),
+    option(
+        "--secret-file",
+        metavar="PATH",
+        required=True,
+        shell_complete=options.paths,
+        help="The file with the secret under which its digests were made.",
+    ),
+)
+@options.place
+@options.config
+@options.quiet
+@_output
+@click.pass_context
+def import_(context: click.Context, /, **_flags: Any) -> int:
+    """Make a new ledger from the receipts of Spark, to go on with one machine.
+
+    An import with this ledger sends nothing again that Spark has sent. The ledger keeps the secret, because
+    the digests in it are keyed. Give it a path of its own: --ledger PATH. Jobs with pending calls must be run
+    again first.
+
+    \b
+    Examples:
+      km-cli ledger import --receipts receipts/ --secret-file ~/.km-cli-secret --ledger new.db
+    """
+    from km_cli.cli.run_receipts import run_receipts_import
+
+    return run_receipts_import(context)

@@ -30,6 +30,10 @@ _STDOUT = "-"
 def run_export(context: click.Context) -> int:
     """Write the receipts. Raises UsageError, LedgerError, OSError; then there is no file."""
     flags = context.params
+    if flags["receipts"]:
+        from km_cli.cli.run_receipts import run_receipts_export
+
+        return run_receipts_export(context)
     out = None if flags["out"] == _STDOUT else expanded(flags["out"], "--out")
     if out is None and flags["as_json"]:
         raise UsageError("--json prints a summary, and the receipts go there as well", "add --out PATH")

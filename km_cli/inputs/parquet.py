@@ -105,11 +105,17 @@ def _lines(raw: Any) -> Iterator[bytes]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise Damaged(f"two of its columns are called {twice!r}")
-    texts = [_text_of(field.type) for field in schema]
     for batch in file.iter_batches(batch_size=_ROWS, use_threads=False):
-        columns = [map(text, _values(column)) for text, column in zip(texts, batch.columns, strict=True)]
-        rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
-        yield b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
+        yield b"".join(json_lines(batch))
+
+
+def json_lines(batch: Any) -> Iterator[bytes]:
+    """Yield each row of an Arrow record batch as a JSON line."""
+    names = list(batch.schema.names)
+    texts = [_text_of(field.type) for field in batch.schema]
+    columns = [map(text, _values(column)) for text, column in zip(texts, batch.columns, strict=True)]
+    for row in zip(*columns, strict=True):
+        yield json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False).encode() + b"\n"
 
 
 def _values(column: Any) -> list[Any]:

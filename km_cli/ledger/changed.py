@@ -40,6 +40,11 @@ class ChangedTable:
             database.execute(f"SELECT 1 FROM {name}.changed_calls LIMIT 1").fetchone() for name in schemas
         )
 
+    @property
+    def has_any(self) -> bool:
+        """Whether any call is kept, or was when this run began."""
+        return self._has_any
+
     def keep(self, reading: int, known_call: KnownCall, changed: ChangedCall) -> None:
         """Keep the call of a row that this reading took for `known_call`."""
         self._new[_key(reading, known_call)] = changed

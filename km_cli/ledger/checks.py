@@ -14,7 +14,7 @@ from km_cli.ledger import from_2_to_3
 from km_cli.ledger.damage import KEPT, damaged
 from km_cli.ledger.lock import Ending, lock_of
 from km_cli.ledger.migrations import OLDEST
-from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
+from km_cli.ledger.schema import APPLICATION_ID, KEYED_VERSION, TABLES, VERSION
 
 _ELSEWHERE = "give another place: --ledger PATH"
 _MAGIC = b"SQLite format 3\0"
@@ -30,6 +30,7 @@ _TABLES = {
     4: _TABLES_NOW - {"property_values", "horizons", "bulk_parts"},
     5: _TABLES_NOW - {"horizons", "bulk_parts"},
     VERSION: _TABLES_NOW,
+    KEYED_VERSION: _TABLES_NOW,
 }
 """The tables that a ledger must have, by its format."""
 _STORE = "kept_"
@@ -207,9 +208,10 @@ def _version(database: sqlite3.Connection, schema: str) -> int | None:
 
 
 def _check_version(version: int, path: Path) -> None:
-    if version > VERSION:
+    if version > KEYED_VERSION:
         raise LedgerError(
-            f"the ledger {path} was written by a newer km-cli (format {version}, this one knows {VERSION})",
+            f"the ledger {path} was written by a newer km-cli "
+            f"(format {version}, this one knows {KEYED_VERSION})",
             "update km-cli; nothing was changed",
         )
     if version < OLDEST:

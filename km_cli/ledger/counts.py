@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -225,6 +225,20 @@ class CountTable:
         names.add(name)
         self._new_names.append((site, kind, name))
         return len(names)
+
+    def spellings(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the spellings on disk, each with its person."""
+        yield from self._pairs("spellings", "spelling, person", bytes, bytes)
+
+    def names(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield the names on disk: the site with its tracker, `event` or `property`, and the digest."""
+        yield from self._pairs("names", "site, kind, name", str, str, bytes)
+
+    def _pairs(self, table: str, columns: str, *kinds: type) -> Iterator[Any]:
+        with decoding(self._database, table):
+            for row in self._database.execute(f"SELECT {columns} FROM {self._schemas[-1]}.{table}"):
+                expect(row, *kinds)
+                yield row
 
     def total(self, site: str) -> dict[str, Held]:
         """Return how much Kissmetrics will hold in a site once all is sent, by persona."""

@@ -27,6 +27,7 @@ from km_cli.ledger.pruning import Pruned, count_old_calls, count_old_pending, pr
 from km_cli.ledger.queries import QueryTable
 from km_cli.ledger.readings import Reading, ReadingTable
 from km_cli.ledger.runs import MOST_RUNS, RunTable
+from km_cli.ledger.secret import read_secret, write_secret
 from km_cli.ledger.sent import SentTable
 from km_cli.ledger.sites import SiteTable
 from km_cli.ledger.slots import SlotTable
@@ -64,6 +65,7 @@ class Ledger:
         self.bulk_parts = BulkPartTable(database, schemas)
         self.queries = QueryTable(database, schemas)
         self._transactions = Transactions(path, database, lock, self.runs.write, self._discard)
+        self._secret = read_secret(database, schemas[-1])
 
     @classmethod
     def open(cls, path: Path, wait: float = 0.0) -> Ledger:
@@ -107,6 +109,17 @@ class Ledger:
         except BaseException:
             database.close()
             raise
+
+    @property
+    def secret(self) -> bytes:
+        """The secret under which the digests of this ledger are keyed, b"" for bare digests."""
+        return self._secret
+
+    def key_by(self, secret: bytes) -> None:
+        """Give an empty ledger the secret of its digests. Raises LedgerFailed."""
+        with self._transaction():
+            write_secret(self._database, secret)
+        self._secret = secret
 
     def close(self) -> None:
         """Write the last counts and the end of the run, close the file and release the lock."""

@@ -15,7 +15,7 @@ from km_cli.ledger.damage import KEPT, SPOILED, Database, code_of
 from km_cli.ledger.durable import put_in_place, remove_database
 from km_cli.ledger.lock import Ending, Lock, read_ending
 from km_cli.ledger.migrations import copy, migrate, migrate_with_backup, run
-from km_cli.ledger.schema import APPLICATION_ID, TABLES, VERSION
+from km_cli.ledger.schema import APPLICATION_ID, KEYED_VERSION, TABLES, VERSION
 
 _PRAGMAS = """
 PRAGMA journal_mode = WAL;
@@ -74,7 +74,7 @@ def _make_ready(database: Database, path: Path, lock: Lock, *, is_marked: bool, 
         database.execute("PRAGMA journal_mode = OFF")
     database.executescript(_PRAGMAS)
     version = check_tables(database, path, "main", is_marked=is_marked)
-    if is_unchecked or version != VERSION:
+    if is_unchecked or version not in (VERSION, KEYED_VERSION):
         check_content(database, path)
     if version != VERSION:
         _note_work(lock)

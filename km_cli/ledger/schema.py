@@ -5,6 +5,13 @@ from __future__ import annotations
 VERSION = 6
 """The format of the tables. To change it takes a step in `migrations`."""
 
+KEYED_VERSION = 7
+"""The format of a ledger with the same tables whose digests are keyed (`Ledger.secret`).
+
+It has a number of its own, because a km-cli that knew only VERSION would look for bare digests, find none,
+and send everything again. The next format takes the number after it, and a step from both.
+"""
+
 APPLICATION_ID = 0x6B6D6C67
 """SQLite's `application_id` of a ledger, "kmlg": another program's file does not have it."""
 

@@ -123,6 +123,33 @@ class SlotTable:
                 expect(row, bytes, bytes)
                 yield row
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether calls are kept of rows that were taken for changed ones."""
+        return self._changed.has_any
+
+    def owners_without_calls(self) -> Iterator[tuple[bytes, Owner]]:
+        """Yield the people on disk that have no call, such as those whose only call was refused."""
+        schema = self._schemas[-1]
+        query = (
+            f"SELECT person, persona, identity, leader FROM {schema}.owners "
+            f"WHERE person NOT IN (SELECT person FROM {schema}.slots)"
+        )
+        with decoding(self._database, "owners"):
+            for row in self._database.execute(query):
+                expect(row, bytes, str, bytes, bytes)
+                yield row[0], Owner(*row[1:])
+
+    def ids_of_lines(self) -> Iterator[tuple[bytes, bytes, int]]:
+        """Yield the ids on disk that are not the log's own, with person and second: see `corrections`."""
+        query = f"SELECT id, person, second FROM {self._schemas[-1]}.ids ORDER BY second"
+        with decoding(self._database, "ids"):
+            for row in self._database.execute(query):
+                expect(row, bytes, bytes, int)
+                event_id, person, second = row
+                if all(known.id != event_id for known in self.slot(person, second).known):
+                    yield event_id, person, second
+
     def all_known(self) -> Iterator[KnownCall]:
         """Yield all calls that the ledger knows, by their seconds; not those that are in memory alone."""
         query = f"SELECT second, person, calls FROM {self._schemas[-1]}.slots ORDER BY second, person"

@@ -39,6 +39,7 @@ class ValueTable:
 
     def __init__(self, database: sqlite3.Connection, schemas: tuple[str, ...]) -> None:
         self._database = database
+        self._schema = schemas[-1]
         self._earlier = [_QUERY.format(name, "<", "DESC", "DESC") for name in schemas]
         self._later = [_QUERY.format(name, ">", "ASC", "ASC") for name in schemas]
         self._has_any_on_disk = any(
@@ -69,6 +70,15 @@ class ValueTable:
         if latest is None or latest.moment <= moment:
             return None
         return self._nearest(key, (moment, _LAST_PLACE), is_later=True)
+
+    def all(self) -> Iterator[tuple[bytes, KnownValue]]:
+        """Yield all values on disk, each with its key."""
+        query = f"SELECT * FROM {self._schema}.property_values"
+        with decoding(self._database, "property_values"):
+            for key, *values, found in self._database.execute(query):
+                expect((key, *values, found), bytes, int, int, int, int, int, bytes, int)
+                expect_sum(found, key, *values)
+                yield key, KnownValue(*values)
 
     def put(self, key: bytes, value: KnownValue) -> None:
         """Keep a value, for now in memory."""

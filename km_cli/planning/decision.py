@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from km_cli.model import (
     Alias,
@@ -36,6 +37,15 @@ class NotPlanned(Exception):
         self.code = code
 
 
+class RowEvents(NamedTuple):
+    """How many events a row has, and how many of them are new; the rest is as in RowDecision."""
+
+    events: int
+    new: int
+    is_contested: bool = False
+    is_changed: bool = False
+
+
 class RowDecision:
     """Collects the decisions on one row. `reading` is its reading, `line` its line there, 0 if not known.
 
@@ -43,7 +53,7 @@ class RowDecision:
     `is_new` if the row has an event and none of its events is known, `is_changed` if one is known, with other
     values, and `is_contested` if one cannot be told from a known one. `is_anew` if the row was taken for a
     known one, and a later row of its reading is that one. `sets` are the properties that are kept with a call
-    that is taken for changed.
+    that is taken for changed. `events` are those of the whole row, as far as they are known.
     """
 
     __slots__ = (
@@ -52,6 +62,7 @@ class RowDecision:
         "_number",
         "calls",
         "cells",
+        "events",
         "findings",
         "gains",
         "is_anew",
@@ -86,6 +97,7 @@ class RowDecision:
         self.is_contested = False
         self.is_anew = False
         self.sets: tuple[Set, ...] = ()
+        self.events: RowEvents | None = None
         self._number = 0
         self._claims: tuple[Claim, ...] = ()
         self._displaced: dict[int, Row] = {}
@@ -124,6 +136,14 @@ class RowDecision:
             self._displaced[len(self.planned)] = anew.row
             self.plan(planned, call, gain)
 
+    def note_events(self, found: RowEvents) -> None:
+        """Note the events of these calls, unless those of the whole row are known."""
+        self.events = self.events or found
+        events, new, is_contested, is_changed = self.events
+        self.is_new = 0 < new == events
+        self.is_contested |= is_contested
+        self.is_changed |= is_changed
+
     def keep_row(self, slots: Slots) -> int:
         """Return the number under which the row is kept; keep it when its first call is planned."""
         if not self._number:
@@ -155,10 +175,15 @@ class RowDecision:
         return False
 
     def withhold(self, part: str) -> None:
-        """Add a part to the row's reject: it is owed, and decided on with the rest."""
-        at = next(at for at, reject in enumerate(self.rejects) if reject.row is self.row)
-        reject = self.rejects[at]
-        self.rejects[at] = reject._replace(owed=(*reject.owed, part))
+        """Add a part to the row's reject: it is owed, and decided on with the rest.
+
+        If another person's calls have the reject, and they are planned elsewhere, it has no code here.
+        """
+        for at, reject in enumerate(self.rejects):
+            if reject.row is self.row:
+                self.rejects[at] = reject._replace(owed=(*reject.owed, part))
+                return
+        self.rejects.append(Reject(self.row, "", "", (part,)))
 
     def _note(self, code: str, message: str, who: str) -> None:
         self.findings.append(Finding(code, message, self.row.source, self.row.line, who))

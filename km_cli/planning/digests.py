@@ -33,7 +33,7 @@ def column_fingerprint(name: str) -> bytes:
     return digest(4, fold_name(name))
 
 
-class _Column(dict[str, tuple[bytes, int]]):
+class Column(dict[str, tuple[bytes, int]]):
     """The digests of a column's values: 8 bytes of name and value, and a number to add up."""
 
     __slots__ = ("_beginning", "_columns", "_mark", "_new", "_since")
@@ -59,7 +59,7 @@ class _Column(dict[str, tuple[bytes, int]]):
         return found
 
 
-class ColumnDigests(dict[str, _Column]):
+class ColumnDigests(dict[str, Column]):
     """The digests of the columns of one reading. `rows` is how many rows it had so far.
 
     All are forgotten when there are too many, as in a `Remembered`. `remembered` is at least their number.
@@ -71,9 +71,9 @@ class ColumnDigests(dict[str, _Column]):
         self.rows = 0
         self.remembered = 0
 
-    def __missing__(self, name: str) -> _Column:
+    def __missing__(self, name: str) -> Column:
         self.remembered += 1
-        column = self[name] = _Column(name, self)
+        column = self[name] = Column(name, self)
         return column
 
     def digest(self, pairs: Properties) -> tuple[bytes, int]:

@@ -86,10 +86,14 @@ class Fingerprints:
         site, persona, who, actor, name, moment, properties, log_id = call
         event, deed = self.digest_deed(who, actor, name, moment)
         pairs, names = self.digest_pairs(properties)
-        event_id = digest(8, self._tracker, site, persona, log_id) if log_id else b""
+        event_id = self.digest_id(site, persona, log_id) if log_id else b""
         return _call_fingerprint(
             (person, identity, moment // NANOSECONDS, deed, row_total, event, pairs, event_id, b"", names)
         )
+
+    def digest_id(self, site: str, persona: str, log_id: str) -> bytes:
+        """Return the digest of the log's own id of an event."""
+        return digest(8, self._tracker, site, persona, log_id)
 
     def fingerprint_row(self, cells: Properties) -> RowFingerprint:
         """Return the fingerprint of a row, given its columns that are not blank.

@@ -22,7 +22,7 @@ from km_cli.model import (
 )
 from km_cli.planning.decision import name_person
 from km_cli.planning.digests import digest
-from km_cli.planning.fingerprints import fold_spelling
+from km_cli.planning.keyed import digest_spelling
 from km_cli.protocols import Counts
 
 MANY_NAMES, MOST_NAMES = 1000, 65_535
@@ -32,7 +32,7 @@ _MOST_REMEMBERED = 100_000
 _SEVERAL = ""
 """Stands for the persona of an event that several personas do. Such an event was reported."""
 
-_Found = list[tuple[str, str, str]]
+Found = list[tuple[str, str, str]]
 """Findings of a row: code, message, and the person or thing that each concerns."""
 
 
@@ -48,16 +48,17 @@ class _Site:
 
 
 class Forecaster:
-    """Counts the plans of one run. `tracker` keeps its sites apart from those of other trackers."""
+    """Counts the plans of one run. `tracker` keeps its sites apart from those of other trackers.
 
-    def __init__(self, counts: Counts, tracker: str) -> None:
+    `secret` keys the digests of spellings, b"" for bare ones.
+    """
+
+    def __init__(self, counts: Counts, tracker: str, secret: bytes = b"") -> None:
         self._counts = counts
+        self._secret = secret
         self._tracker = tracker
         self._sites: dict[str, _Site] = {}
-        # In a log with more names than that, a crossover may be reported again.
-        self._personas: Remembered[tuple[str, str], str] = Remembered(_MOST_REMEMBERED)
-        self._done: Remembered[tuple[str, str, str], bool] = Remembered(_MOST_REMEMBERED)
-        """The events that were checked for that, by site and persona."""
+        self._crossovers = Crossovers()
         self._spellings: Remembered[bytes, str] = Remembered(_MOST_REMEMBERED)
 
     def site(self, name: str) -> str:
@@ -75,21 +76,23 @@ class Forecaster:
         too_many = self._counts.count_gains(self._tracker, plans)
         all_found: dict[int, list[Finding]] = {}
         for row, (sequence, plan) in enumerate(zip(sequences, plans, strict=True)):
-            found: _Found = []
+            found: Found = []
             for call in sequence.calls if sequence else ():
-                if type(call) is Record and (call.site, call.persona, call.event) not in self._done:
-                    self._check_crossover(call, found)
+                if type(call) is Record and (
+                    message := self._crossovers.check(call.site, call.persona, call.event)
+                ):
+                    found.append(("crossover", message, call.event))
             for at, call in enumerate(plan.calls):
                 if not isinstance(call, Alias):
                     self._check(call, plan, at, found)
                     if (row, at) in too_many:
-                        _note_instances(too_many[row, at], call, found)
+                        note_instances(too_many[row, at], call, found)
             if found:
                 source, line = plan.row.source, plan.row.line
                 all_found[row] = [Finding(code, message, source, line, who) for code, message, who in found]
         return all_found
 
-    def _check(self, call: Record | Set, plan: RowPlan, at: int, found: _Found) -> None:
+    def _check(self, call: Record | Set, plan: RowPlan, at: int, found: Found) -> None:
         """Note findings about a call's identity, if that is new, and about its names."""
         if plan.gains[at].people and (message := self._check_spelling(plan.planned[at].person, call)):
             found.append(("alike-ids", message, name_person(call)))
@@ -104,37 +107,61 @@ class Forecaster:
                     site.properties.remember(name, True)
                     self._count_name(site.name, "property", name, found)
 
-    def _check_crossover(self, call: Record, found: _Found) -> None:
-        """Report an event, once, if two personas of one site do it: reports would mix people and accounts."""
-        self._done.remember((call.site, call.persona, call.event), True)
-        key = (call.site, call.event)
-        first = self._personas.get(key)
-        if first is None:
-            self._personas.remember(key, call.persona)
-        elif first not in (call.persona, _SEVERAL):
-            self._personas[key] = _SEVERAL
-            message = f"{call.event!r} is done by {first} and {call.persona}: reports count both as people"
-            found.append(("crossover", message, call.event))
-
-    def _count_name(self, site: str, kind: str, name: str, found: _Found) -> None:
+    def _count_name(self, site: str, kind: str, name: str, found: Found) -> None:
         """Count a name that is new in this run (D8)."""
         count = self._counts.count_name(site, kind, digest(8, fold_name(name))) if name else 0
-        if count > MANY_NAMES:
-            limit = f"{MOST_NAMES:,}" + (f" (an FAQ says {MANY_NAMES:,})" if count <= MOST_NAMES else "")
-            message = f"{name!r} is {kind} name number {count:,}; a product has at most {limit}"
+        if message := many_names(kind, name, count):
             found.append(("D8", message, ""))
 
     def _check_spelling(self, person: bytes, call: Record | Set) -> str:
         """Return a message, or "", about an identity that differs only in case or Unicode form."""
-        spelling = digest(8, self._tracker, call.site, fold_spelling(call.identity))
+        spelling = digest_spelling(self._tracker, call.site, call.identity, self._secret)
         other = self._spellings.get(spelling) or self._spellings.remember(spelling, call.identity)
         if not self._counts.is_spelled_alike(spelling, person):
             return ""
-        earlier = repr(other) if other != call.identity else "an earlier one"
-        return f"the {call.persona} {call.identity!r} differs from {earlier} only in case or Unicode form"
+        return alike_ids(call.persona, call.identity, other)
 
 
-def _note_instances(too_many: Iterable[tuple[bytes, int]], call: Record | Set, found: _Found) -> None:
+class Crossovers:
+    """The personas that do each event. In a log with very many names, one may be reported again."""
+
+    def __init__(self) -> None:
+        self._personas: Remembered[tuple[str, str], str] = Remembered(_MOST_REMEMBERED)
+        self._done: Remembered[tuple[str, str, str], bool] = Remembered(_MOST_REMEMBERED)
+        """The events that were checked, by site and persona."""
+
+    def check(self, site: str, persona: str, event: str) -> str:
+        """Return a message, once, if two personas of a site do an event: reports would mix them; else ""."""
+        if (site, persona, event) in self._done:
+            return ""
+        self._done.remember((site, persona, event), True)
+        first = self._personas.get((site, event))
+        if first is None:
+            self._personas.remember((site, event), persona)
+        elif first not in (persona, _SEVERAL):
+            self._personas[site, event] = _SEVERAL
+            return f"{event!r} is done by {first} and {persona}: reports count both as people"
+        return ""
+
+
+def many_names(kind: str, name: str, count: int) -> str:
+    """Return a message if a site has too many names with this one (D8), else "". `count` is their number."""
+    if count <= MANY_NAMES:
+        return ""
+    limit = f"{MOST_NAMES:,}" + (f" (an FAQ says {MANY_NAMES:,})" if count <= MOST_NAMES else "")
+    return f"{name!r} is {kind} name number {count:,}; a product has at most {limit}"
+
+
+def alike_ids(persona: str, identity: str, other: str) -> str:
+    """Return the message about an identity that has the spelling of another person's.
+
+    `other` is the first identity with that spelling in this run.
+    """
+    earlier = repr(other) if other != identity else "an earlier one"
+    return f"the {persona} {identity!r} differs from {earlier} only in case or Unicode form"
+
+
+def note_instances(too_many: Iterable[tuple[bytes, int]], call: Record | Set, found: Found) -> None:
     """Report each event and property whose earliest instance Kissmetrics drops now (D7)."""
     names = {digest(4, fold_name(name)): name for name, _ in call.properties}
     for key, number in too_many:

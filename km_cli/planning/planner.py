@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 
 from km_cli.model import Alias, Record, Reject, RowPlan, Sequence, Set, Wired, part_of
 from km_cli.planning.aliases import Aliases
 from km_cli.planning.claims import Claims
 from km_cli.planning.corrections import Corrections
-from km_cli.planning.decision import NotPlanned, RowDecision
+from km_cli.planning.decision import NotPlanned, RowDecision, RowEvents
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.planning.limits import Limits
 from km_cli.planning.matching import Matching
@@ -26,7 +27,7 @@ class Planner:
 
     `spread` is how many seconds a call may be moved by. `encode` makes a call's final bytes (promise 2).
     `followed` are the names of the personas whose properties follow columns. `limits`, if given, says why a
-    call cannot be sent to the destination, "" if it can.
+    call cannot be sent to the destination, "" if it can. `fingerprints`, if given, make all digests.
     """
 
     def __init__(
@@ -41,11 +42,12 @@ class Planner:
         encode: Encode = no_bytes,
         followed: Collection[str] = (),
         limits: Limits | None = None,
+        fingerprints: Fingerprints | None = None,
     ) -> None:
         self._slots = slots
         self._limits = limits
         self.reading = reading
-        self._fingerprints = Fingerprints(tracker)
+        self._fingerprints = fingerprints or Fingerprints(tracker)
         claims = Claims(slots)
         self._seconds = Seconds(slots, spread, collisions, encode, limits)
         self._matching = Matching(slots, self._fingerprints, self._seconds, others, claims, self._decide_set)
@@ -55,8 +57,11 @@ class Planner:
         self._sets = Sets(slots, self._fingerprints, self._seconds, followed)
         self._stated_sets = StatedSets(slots, self._seconds, self._matching, claims, self._sets)
 
-    def plan(self, sequence: Sequence, reading: int = 0) -> RowPlan:
-        """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject."""
+    def plan(self, sequence: Sequence, reading: int = 0, events: RowEvents | None = None) -> RowPlan:
+        """Decide on every call of a row. `reading` is the row's own, if it is a corrected reject.
+
+        `events` are those of the whole row, if the sequence holds the calls of one of its people alone.
+        """
         row = sequence.row
         row_fingerprint = self._fingerprints.fingerprint_row(sequence.cells)
         if not (reading or row.origin) and self._fits(sequence):
@@ -74,6 +79,7 @@ class Planner:
             self._check_owners(calls, decision)
         except NotPlanned as error:
             return RowPlan(row, rejects=(Reject(row, error.code, str(error)),))
+        decision.events = events
         self._decide_calls(calls, decision)
         return decision.made()
 
@@ -144,8 +150,25 @@ class Planner:
                     continue
                 new += 1
             left.append((call, fingerprint))
-        decision.is_new = 0 < new == events
+        decision.note_events(RowEvents(events, new, decision.is_contested, decision.is_changed))
         return left
+
+    def events_in(self, sequence: Sequence) -> RowEvents:
+        """Return the events of a row, of which some may be known, and plan the row."""
+        decision = RowDecision(
+            sequence.row, self.reading, self._fingerprints.fingerprint_row(sequence.cells), sequence.cells
+        )
+        total = decision.row_fingerprint.total
+        calls = [(call, self._fingerprints.fingerprint_call(call, total)) for call in sequence.calls]
+        self._check_owners(calls, decision)
+        records: _Fingerprinted = [one for one in calls if type(one[0]) is Record]
+        for call, fingerprint in self._without_known(records, decision):
+            assert type(call) is Record
+            own = self._slots.slot(fingerprint.person, fingerprint.second)
+            with suppress(NotPlanned):
+                self._seconds.plan(call, fingerprint, own, decision)
+        assert decision.events is not None
+        return decision.events
 
     def _knows(self, call: Record, fingerprint: CallFingerprint, decision: RowDecision) -> bool:
         """Tell whether an event is known. Raises NotPlanned."""

@@ -97,6 +97,10 @@ class Rules:
             for place, message, who in (sorted(found, key=_in_order) if found else ())  # it is mostly empty
         ]
 
+    def look_at_name(self, name: Name) -> list[tuple[str, str]]:
+        """Return code and message of each finding about a name that is new; names come in their order."""
+        return [(self._rules[place].about.code, message) for place, message, _ in self._judge_name(name)]
+
     def _judge_pair(self, pair: tuple[str, str]) -> Iterator[_Judgement]:
         """Yield the judgements on a property: on its name if that is new, and on its value."""
         name, value = pair

@@ -22,7 +22,7 @@ from km_cli.ledger import Ledger, Reading
 from km_cli.ledger.readings import Meaning
 from km_cli.mapping import Mapping, root
 from km_cli.model import NANOSECONDS, Persona, Record, Row
-from km_cli.planning.fingerprints import Fingerprints
+from km_cli.planning.keyed import fingerprints_for
 from km_cli.run.interpretation import Interpretation, Part, bare, personas_from_json
 from km_cli.run.rows_behind import rows_behind
 
@@ -64,7 +64,7 @@ class Meanings:
         self._ledger = ledger
         self._now = now
         self._check = check
-        self._fingerprints = Fingerprints(settings.target.tracker)
+        self._fingerprints = fingerprints_for(settings.target.tracker, ledger.secret)
         self._meanings: list[Meaning] | None = None
 
     def check_same_log(

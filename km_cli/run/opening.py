@@ -94,7 +94,7 @@ class Openings:
         numbers = {head.number: None for head, _ in heads if head.rows}
         behind = tuple(self._ledger.reading_of(number) for number in numbers)
         others = tuple(one for one in readings.beginning(opened.start) if one.number not in numbers)
-        reading = readings.begin(self._new(opened, mapping))
+        reading = readings.begin(self.new_reading(opened, mapping))
         return Opening(reading, mapping, sha256(), behind, behind + others)
 
     def _continued(self, head: Head, opened: Opened) -> Reading | None:
@@ -137,7 +137,7 @@ class Openings:
         known = reversed(opened.source.hashes_at(heads.lengths, self._check))
         return [(head, state) for length, state in known for head in heads.matching(length, state.digest())]
 
-    def _new(self, opened: Opened, mapping: Mapping) -> Reading:
+    def new_reading(self, opened: Opened, mapping: Mapping) -> Reading:
         """Return a new reading of an input. It has no number yet."""
         settings = self._settings
         return Reading(

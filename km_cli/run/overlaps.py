@@ -103,7 +103,7 @@ class Overlaps:
         self._beside: Remembered[tuple[int, int], bool] = Remembered(_MOST_KNOWN)
         self._same_bytes: Remembered[int, tuple[int, ...]] = Remembered(_MOST_KNOWN)
         self._wider: dict[int, Span] = {}
-        self._rereading = Rereading()
+        self._rereading = Rereading(ledger.secret)
 
     @property
     def span(self) -> Span:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from km_cli.ledger import Ledger
 from km_cli.model import Held, Persona
-from km_cli.planning.fingerprints import Fingerprints
+from km_cli.planning.keyed import fingerprints_for
 from km_cli.standin import KeptPerson, Looker, Moment
 
 UNKNOWN = "unknown"
@@ -119,7 +119,8 @@ def personas_by(ledger: Ledger | None, tracker: str, personas: Iterable[Persona]
 
     A person whose identities belong to no persona, or to several, is UNKNOWN: a persona is never guessed.
     """
-    fingerprints, personas = Fingerprints(tracker), tuple(personas)
+    fingerprints = fingerprints_for(tracker, ledger.secret if ledger is not None else b"")
+    personas = tuple(personas)
 
     def known(site: str, identity: str) -> str:
         if ledger is not None:

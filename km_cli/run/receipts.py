@@ -69,15 +69,15 @@ class KnownReceipts:
     def _receipt(self, known_call: KnownCall, *, is_pending: bool) -> KnownReceipt:
         owner = self._ledger.slots.owner(known_call.person)
         persona = owner.persona if owner else ""
-        to, site = self._sender(known_call.claims, persona)
+        to, site = self.sender(known_call.claims, persona)
         claim = known_call.claims[0]
-        source, _ = self._reading(claim.reading)
+        source, _ = self.reading(claim.reading)
         return KnownReceipt(
             "pending" if is_pending else "acknowledged",
             to,
             site,
             persona,
-            self._event(to, site, persona, known_call.event),
+            self.event(to, site, persona, known_call.event),
             known_call.taken,
             known_call.taken - known_call.second,
             source,
@@ -93,18 +93,18 @@ class KnownReceipts:
             known = self._people.remember(person, hmac.digest(self._secret, person, "sha256").hex())
         return known
 
-    def _sender(self, claims: Iterable[Claim], persona: str) -> Sender:
+    def sender(self, claims: Iterable[Claim], persona: str) -> Sender:
         """Return the destination and site of a call: those of a reading that has sent calls of the persona.
 
         The first claim is that of the reading that the call was sent from, as a rule.
         """
         for claim in claims:
-            _, senders = self._reading(claim.reading)
+            _, senders = self.reading(claim.reading)
             if persona in senders:
                 return senders[persona]
         return "", ""
 
-    def _reading(self, number: int) -> tuple[str, dict[str, Sender]]:
+    def reading(self, number: int) -> tuple[str, dict[str, Sender]]:
         """Return the source of a reading, and where the calls of each of its personas went."""
         known = self._readings.get(number)
         if known is None:
@@ -117,7 +117,7 @@ class KnownReceipts:
             known = self._readings.remember(number, (reading.source, senders))
         return known
 
-    def _event(self, to: str, site: str, persona: str, event: bytes) -> str | None:
+    def event(self, to: str, site: str, persona: str, event: bytes) -> str | None:
         if event == NO_EVENT:
             return ""
         if not self._events:

@@ -14,7 +14,7 @@ from km_cli.inputs import Source, open_reader
 from km_cli.ledger import Reading
 from km_cli.mapping import Mapping, cells_reader
 from km_cli.model import KnownRow, Properties, Row
-from km_cli.planning.fingerprints import Fingerprints
+from km_cli.planning.keyed import fingerprints_for
 
 MOST_ROWS = 200_000
 """How many rows a run reads for this: reading a long log again for each conflict would take hours."""
@@ -23,9 +23,10 @@ MOST_ROWS = 200_000
 class Rereading:
     """Finds rows by their lines. Rows that are asked for in order are found in one pass over a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, secret: bytes = b"") -> None:
+        """`secret` is that of the ledger."""
         self._left = MOST_ROWS
-        self._fingerprints = Fingerprints("")
+        self._fingerprints = fingerprints_for("", secret)
         self._reading = 0
         self._line = 0
         self._rows: Iterator[tuple[int, Properties]] = iter(())

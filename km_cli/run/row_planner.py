@@ -13,6 +13,7 @@ from km_cli.model import NANOSECONDS, Event, Finding, Forecast, Persona, Reject,
 from km_cli.model import Sequence as Calls
 from km_cli.planning import Encode, Planner
 from km_cli.planning.forecast import Forecaster
+from km_cli.planning.keyed import fingerprints_for
 from km_cli.rules import Rules
 from km_cli.run.observer import Observer
 from km_cli.run.opening import Mappers
@@ -45,7 +46,7 @@ class RowPlanner:
         self._rules = Rules()
         self._lists_by_personas: dict[tuple[Persona, ...], EventLists] = {}
         self._record_as(settings.personas)
-        self._forecaster = Forecaster(ledger.counts, settings.target.tracker)
+        self._forecaster = Forecaster(ledger.counts, settings.target.tracker, ledger.secret)
 
     def _record_as(self, personas: tuple[Persona, ...]) -> None:
         self._expansion = Expansion(personas)
@@ -77,6 +78,7 @@ class RowPlanner:
             encode=self._encode,
             followed=[persona.name for persona in settings.personas if persona.sets],
             limits=settings.target.limits(),
+            fingerprints=fingerprints_for(settings.target.tracker, self._ledger.secret),
         )
 
     def plan(self, one: Event | Reject | LeftOut) -> RowPlan:
@@ -86,7 +88,7 @@ class RowPlanner:
             return self._plan(one)
         if isinstance(one, Reject):
             return RowPlan(one.row, rejects=(one,))
-        return _left_out(one)
+        return left_out_plan(one)
 
     def _plan(self, event: Event) -> RowPlan:
         """Plan an event. The ledger keeps its row as it is sent; a reject has it as it stands in the log."""
@@ -168,7 +170,8 @@ class RowPlanner:
         }
 
 
-def _left_out(one: LeftOut) -> RowPlan:
+def left_out_plan(one: LeftOut) -> RowPlan:
+    """Return the plan of a row that is not taken: the finding that says why."""
     message = f"it does not meet {one.condition!r}" if one.condition else _NOT_TAKEN[one.code]
     return RowPlan(one.row, findings=(_about(one.code, message, one.row, one.why),))
 

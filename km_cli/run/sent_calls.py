@@ -15,7 +15,7 @@ from km_cli.ledger import Ledger, Sent
 from km_cli.ledger.sent import kind_of
 from km_cli.model import KnownCall, Record, Row
 from km_cli.model import Sequence as Calls
-from km_cli.planning.fingerprints import Fingerprints
+from km_cli.planning.keyed import fingerprints_for
 from km_cli.run.logs_again import LogsAgain
 
 
@@ -42,7 +42,7 @@ class SentCalls:
         self._ledger = ledger
         self._run = run
         self._logs = logs
-        self._fingerprints = Fingerprints(tracker)
+        self._fingerprints = fingerprints_for(tracker, ledger.secret)
         self._runs = ledger.sent.runs_by_kind(tracker)
         self._given: list[int] = []
 

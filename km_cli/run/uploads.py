@@ -17,11 +17,11 @@ from random import Random
 from km_cli.delivery import Policy
 from km_cli.destinations.part_file import check_waiting
 from km_cli.destinations.series import LAST_NUMBER, Series
+from km_cli.durable import make_folder, sync
 from km_cli.errors import KmError, Outage, Unavailable, Undelivered, WriteError
 from km_cli.inputs.storage.s3 import S3
 from km_cli.inputs.storage.s3_errors import Fault
 from km_cli.ledger import BulkPart, Ledger
-from km_cli.ledger.durable import make_folder, sync
 from km_cli.run.bucket import Bucket, upload_of
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.run.tally import Tally, WrittenPart

@@ -8,6 +8,7 @@ from km_cli.cli.options.keeping import (
     ledger_alone,
     output,
     output_file,
+    overlaps,
     place,
     plan,
     plan_out,
@@ -23,9 +24,11 @@ from km_cli.cli.options.reading import (
     query,
     selection,
     source,
+    sources,
+    spark_selection,
     times,
 )
-from km_cli.cli.options.sending import delivery, resending
+from km_cli.cli.options.sending import delivery, resending, spark_delivery
 from km_cli.cli.options.words import Words, forms, paths
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "optional_files",
     "output",
     "output_file",
+    "overlaps",
     "paths",
     "place",
     "plan",
@@ -54,5 +58,8 @@ __all__ = [
     "selection",
     "show",
     "source",
+    "sources",
+    "spark_delivery",
+    "spark_selection",
     "times",
 ]

@@ -42,8 +42,7 @@ place = section(
 )
 ledger_alone = section("Ledger and rejects", _ledger)
 
-ledger = section(
-    "Ledger and rejects",
+_overlaps = (
     option(
         "--overlap",
         type=click.Choice(["ask", "repeats", "separate"]),
@@ -57,8 +56,9 @@ ledger = section(
         is_flag=True,
         help="Send a log again although its times, event names or identities have changed since it was sent.",
     ),
-    _ledger,
 )
+ledger = section("Ledger and rejects", *_overlaps, _ledger)
+overlaps = section("Receipts", *_overlaps)
 
 rejects = section(
     "Ledger and rejects",

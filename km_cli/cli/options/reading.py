@@ -82,6 +82,13 @@ query = section(
     ),
 )
 
+
+def sources(command: Decorated) -> Decorated:
+    """Add the argument SOURCE... of commands on Spark, and the options that describe the format."""
+    argument = click.argument("files", nargs=-1, required=True, metavar="SOURCE...", shell_complete=paths)
+    return argument(format_options(command))
+
+
 source = section(
     "Files",
     option(
@@ -184,8 +191,7 @@ times = section(
     ),
 )
 
-selection = section(
-    "Selection",
+_parts = (
     option(
         "--since",
         metavar="TIME",
@@ -207,6 +213,8 @@ selection = section(
         is_flag=True,
         help="Skip rows that name no persona. Default: reject them.",
     ),
+)
+_limits = (
     option(
         "--limit",
         type=click.IntRange(1),
@@ -219,9 +227,12 @@ selection = section(
         default="",
         help="Stop if more rows than this are rejected. Default: no limit.",
     ),
-    option(
-        "--strict",
-        is_flag=True,
-        help="Send nothing and exit 65 if anything would be lost, merged, changed or rejected.",
-    ),
 )
+_strict = option(
+    "--strict",
+    is_flag=True,
+    help="Send nothing and exit 65 if anything would be lost, merged, changed or rejected.",
+)
+
+selection = section("Selection", *_parts, *_limits, _strict)
+spark_selection = section("Selection", *_parts, _strict)

@@ -104,3 +104,15 @@ _wire = (
 
 delivery = section(_TITLE, _to, _strategy, _site, *_seconds, *_wire, _part_size)
 resending = section(_TITLE, _to, _site, *_wire)
+
+_in_flight = option(
+    "--max-in-flight",
+    "in_flight",
+    type=click.IntRange(1, 100_000),
+    default=256,
+    show_default=True,
+    metavar="N",
+    help="Calls in flight at most, over all machines of the cluster.",
+)
+_COLLISIONS, _SPREAD, _ = _seconds
+spark_delivery = section(_TITLE, _to, _strategy, _site, _COLLISIONS, _SPREAD, _in_flight, *_wire[1:])

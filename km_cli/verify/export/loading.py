@@ -7,6 +7,7 @@ from math import inf
 
 from km_cli.memory import Remembered
 from km_cli.planning.fingerprints import Fingerprints
+from km_cli.planning.keyed import fingerprints_for
 from km_cli.verify.export.expected import Product
 from km_cli.verify.export.files import ExportError, ExportFiles
 from km_cli.verify.export.judging import Reach
@@ -32,10 +33,13 @@ class People:
     A person of another product has to be known too, so that its calls are not taken for absent ones.
     """
 
-    def __init__(self, workspace: Workspace, product: Product, products: Collection[Product]) -> None:
+    def __init__(
+        self, workspace: Workspace, product: Product, products: Collection[Product], secret: bytes
+    ) -> None:
+        """`secret` is that of the ledger."""
         self._workspace = workspace
         self._digests = [
-            (Fingerprints(tracker).digest_person, site, int((tracker, site) == product))
+            (fingerprints_for(tracker, secret).digest_person, site, int((tracker, site) == product))
             for tracker, site in sorted(products)
         ]
         self._noted: Remembered[str, None] = Remembered(_MOST_REMEMBERED)
@@ -57,12 +61,19 @@ class People:
 class ExportSide:
     """Reads an export of one product. `names` has the names of events by their digests."""
 
-    def __init__(self, files: ExportFiles, product: Product, workspace: Workspace, people: People) -> None:
+    def __init__(
+        self,
+        files: ExportFiles,
+        product: Product,
+        workspace: Workspace,
+        people: People,
+        fingerprints: Fingerprints,
+    ) -> None:
         self._files = files
         self._site = product[1]
         self._workspace = workspace
         self._people = people
-        self._fingerprints = Fingerprints(product[0])
+        self._fingerprints = fingerprints
         self._reader = RecordReader(self._fingerprints)
         self.names: dict[bytes, str] = {}
         self.records = 0

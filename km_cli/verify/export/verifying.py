@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from km_cli.errors import UsageError
 from km_cli.ledger import Ledger
-from km_cli.planning.fingerprints import Fingerprints
+from km_cli.planning.keyed import fingerprints_for
 from km_cli.verify.export.comparing import compare
 from km_cli.verify.export.expected import LedgerSide, Product
 from km_cli.verify.export.files import ExportFiles, find_export
@@ -117,10 +117,12 @@ class _Comparison:
         self._product = product
         self._files = files
         self._workspace = workspace
-        self._ours = LedgerSide(ledger, product, workspace, Fingerprints(product[0]))
-        people = People(workspace, product, self._ours.products)
+        self._ours = LedgerSide(ledger, product, workspace, fingerprints_for(product[0], ledger.secret))
+        people = People(workspace, product, self._ours.products, ledger.secret)
         self._people = people
-        self._export = ExportSide(files, product, workspace, people)
+        self._export = ExportSide(
+            files, product, workspace, people, fingerprints_for(product[0], ledger.secret)
+        )
         self._counted: dict[tuple[int, bytes, str], int] = {}
 
     def run(self, now: float, take: Take | None) -> Verified:

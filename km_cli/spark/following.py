@@ -1,0 +1,68 @@
+"""Follows the bytes of a file while it is read, to know it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Any
+
+from km_cli.inputs.base import LINE_ENDS, record_may_grow
+from km_cli.ledger import Reading
+from km_cli.model import Gap, Reject, Row
+
+Item = Row | Reject | Gap
+
+HEAD, READ = "head", "read"
+"""Kinds of rows of MAPPED. HEAD: the file begins with all that the reading `code` has read. READ: `number`
+bytes of it were read, up to `line`; `blob` is their digest."""
+
+
+class Follower:
+    """Follows the bytes of a file. `heads` are the digests of what earlier readings have read, by length."""
+
+    def __init__(self, number: int, preamble: bytes, readings: Iterable[Reading]) -> None:
+        self._number = number
+        self._heads: dict[int, list[Reading]] = {}
+        for reading in readings:
+            if reading.length:
+                self._heads.setdefault(reading.length, []).append(reading)
+        self._state = sha256()
+        self._length = self._line = 0
+        self._found: list[Reading] = []
+        if preamble.endswith(LINE_ENDS):
+            self._add(preamble)
+
+    def follow(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items. A last record without a line end may still grow, and does not count as read."""
+        last = b""
+        for item in items:
+            if last:
+                self._add(last)
+            last = _raw(item)
+            yield item
+        if last and not record_may_grow(last):
+            self._add(last)
+
+    def _add(self, raw: bytes) -> None:
+        self._state.update(raw)
+        self._length += len(raw)
+        self._line += len((raw + b".").splitlines()) - 1
+        if self._length in self._heads:
+            digest = self._state.digest()
+            self._found += [one for one in self._heads[self._length] if one.digest == digest]
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of MAPPED about the whole file."""
+        for reading in self._found:
+            yield {"kind": HEAD, "reading": self._number, "code": str(reading.number)}
+        yield {
+            "kind": READ,
+            "reading": self._number,
+            "number": self._length,
+            "line": self._line,
+            "blob": self._state.digest(),
+        }
+
+
+def _raw(item: Item) -> bytes:
+    return item.row.raw if isinstance(item, Reject) else item.raw

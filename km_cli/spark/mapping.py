@@ -1,0 +1,262 @@
+"""Rows of one input → rows of the table MAPPED: the same events and sequences as on one machine."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from km_cli.config.settings import Settings
+from km_cli.errors import InputError
+from km_cli.inputs import Source, open_reader
+from km_cli.ledger import Reading
+from km_cli.mapping import (
+    AmbiguousTime,
+    BadRow,
+    BadTime,
+    LeftOut,
+    Mapper,
+    Mapping,
+    Times,
+    cell_readers,
+    time_reader,
+)
+from km_cli.model import NANOSECONDS, Event, Finding, Gap, Record, Reject, Row, Sequence
+from km_cli.planning.keyed import KeyedFingerprints
+from km_cli.rules import Rules
+from km_cli.run.row_findings import RowFindings
+from km_cli.run.row_planner import left_out_plan
+from km_cli.run.unseen import seen_under
+from km_cli.run.unused_accounts import UnusedAccounts
+from km_cli.spark.following import Follower
+from km_cli.spark.names import ROW_RULES, NamesSeen
+from km_cli.spark.parts import pack_part
+from km_cli.strategies import EventLists, Expansion
+
+Mapped = dict[str, Any]
+"""A row of the table MAPPED; columns that it lacks are null."""
+
+
+class Look(NamedTuple):
+    """What the first rows of an input say: findings, and the readings that sent the log as another one.
+
+    `judged` are the lines of the rows that are judged once more when they are planned.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    as_new: tuple[int, ...] = ()
+    judged: tuple[int, ...] = ()
+
+
+class Input(NamedTuple):
+    """One input of a job, as its tasks need it. `now` is in seconds since 1970, for times in the future.
+
+    `settings` hold no environment: it has the API keys. `file` is the path or address, "" for a DataFrame.
+    `before` are the readings of the receipts that a file may begin with.
+    """
+
+    reading: Reading
+    mapping: Mapping
+    settings: Settings
+    secret: bytes
+    now: float
+    file: str = ""
+    tabular: bool = False
+    before: tuple[Reading, ...] = ()
+    look: Look = Look()
+
+
+class RowMapper:
+    """Maps the rows of one input, in order."""
+
+    def __init__(self, task: Input) -> None:
+        settings, reading = task.settings, task.reading
+        self._number = reading.number
+        self.normalised: defaultdict[str, int] = defaultdict(int)
+        columns = task.mapping.columns
+        self._mapper = Mapper(
+            columns,
+            reading.columns,
+            tabular=task.tabular,
+            personas=settings.personas,
+            time_options=task.mapping.time_options,
+            allowed=settings.allowed,
+            now=task.now,
+            normalised=self.normalised,
+            selection=settings.selection,
+            members=settings.members,
+            hasher=settings.hasher,
+            seen=seen_under(settings),
+        )
+        self._source = reading.source
+        self._expansion = Expansion(settings.personas)
+        self._lists = EventLists(settings.personas)
+        self._rules = Rules(ROW_RULES)
+        self._names = NamesSeen()
+        accounts = UnusedAccounts(columns, settings.personas, reading.columns)
+        self._row_findings = RowFindings(columns, reading.source, settings.spread, accounts, seeks_ids=False)
+        self._fingerprints = KeyedFingerprints(settings.target.tracker, task.secret)
+        self._times = Times(task.mapping.time_options, task.now)
+        self._time = time_reader(columns, cell_readers(reading.columns, tabular=task.tabular))
+
+    def map(self, items: Iterable[Row | Reject | Gap]) -> Iterator[Mapped]:
+        """Yield the rows of MAPPED that the items of an input become, and what shows at its end."""
+        for item in items:
+            if not isinstance(item, Gap):
+                yield from self._map(item)
+        unit = self._mapper.unit
+        if unit not in ("", "seconds"):
+            message = f"times are {unit} since 1970, by their magnitude"
+            yield self._finding(Finding("time-unit", message, self._source, 0), 0)
+        for at, finding in enumerate(self._row_findings.end()):
+            yield self._finding(finding, at)
+        for lacked in self._lists.lacked:
+            yield {
+                "kind": "lacked",
+                "reading": self._number,
+                "row": lacked.line,
+                "text": lacked.name,
+                "number": lacked.rows,
+                "owed": [str(place) for place in sorted(lacked.personas)],
+            }
+
+    def _map(self, item: Row | Reject) -> Iterator[Mapped]:
+        one = self._mapper.map(item) if isinstance(item, Row) else item
+        if isinstance(one, Event):
+            yield from self._expanded(one)
+        elif isinstance(one, Reject):
+            yield self._row(one.row, "rejected", *self._second_of(one.row))
+            yield self._reject(one)
+        else:
+            yield from self._left_out(one)
+
+    def _left_out(self, one: LeftOut) -> Iterator[Mapped]:
+        yield self._row(one.row, "left-out", *self._second_of(one.row))
+        for at, finding in enumerate(left_out_plan(one).findings):
+            yield self._finding(finding, at)
+
+    def _second_of(self, row: Row) -> tuple[int, bool] | tuple[()]:
+        """Return the second of a row that is no event, if it has one: it counts in the span of its log."""
+        if row.values is None:
+            return ()
+        with suppress(BadRow, BadTime, AmbiguousTime):
+            text = self._time(row.values)
+            return self._times.parse(text) // NANOSECONDS, self._times.is_date(text)
+        return ()
+
+    def _expanded(self, event: Event) -> Iterator[Mapped]:
+        """Yield the parts of an event, its rejects and its findings, in the order of one machine."""
+        row, second = event.row, event.moment // NANOSECONDS
+        found = [*event.findings, *self._row_findings.look(event)]
+        sequence = self._expansion.expand(event)
+        if isinstance(sequence, Reject):
+            yield self._row(row, "event", second, event.is_date)
+            yield self._reject(sequence)
+        else:
+            if undone := self._lists.look(event):
+                found.append(undone)
+            yield self._row(row, "event" if sequence.calls else "undone", second, event.is_date)
+            if sequence.calls:
+                found += self._rules.look(event)
+                yield from self._new_names(event, sequence)
+                yield from self._parts(sequence)
+        for at, finding in enumerate(found):
+            yield self._finding(finding, at)
+
+    def _new_names(self, event: Event, sequence: Sequence) -> Iterator[Mapped]:
+        """Yield the names that are new in this task, for the rules that look at those of all logs."""
+        for kind, site, persona, name, part in self._names.look(event, sequence):
+            yield {
+                **self._place(event.row, part),
+                "kind": "name",
+                "site": site,
+                "persona": persona,
+                "code": kind,
+                "text": name,
+            }
+
+    def _parts(self, sequence: Sequence) -> Iterator[Mapped]:
+        """Yield the part of each person in a row."""
+        people: dict[bytes, list[int]] = {}
+        for place, call in enumerate(sequence.calls):
+            person, _ = self._fingerprints.digest_person(call.site, call.identity)
+            people.setdefault(person, []).append(place)
+        for person, places in people.items():
+            calls = [sequence.calls[place] for place in places]
+            call = calls[0]
+            _, spelling = self._fingerprints.digest_person(call.site, call.identity)
+            ids = [
+                self._fingerprints.digest_id(one.site, one.persona, one.id).hex()
+                for one in calls
+                if type(one) is Record and one.id
+            ]
+            yield {
+                **self._place(sequence.row, places[0]),
+                "kind": "part",
+                "site": call.site,
+                "persona": call.persona,
+                "person": person,
+                "spelling": spelling,
+                "ids": ids,
+                "number": len(sequence.calls),
+                "blob": pack_part(sequence, places),
+            }
+
+    def _place(self, row: Row, part: int = 0) -> Mapped:
+        line = row.line
+        return {"reading": self._number, "row": line, "part": part, "source": row.source, "line": line}
+
+    def _row(self, row: Row, outcome: str, second: int | None = None, dated: bool = False) -> Mapped:
+        return {**self._place(row), "kind": "row", "code": outcome, "second": second, "dated": dated}
+
+    def _reject(self, reject: Reject) -> Mapped:
+        row, code, reason, owed = reject
+        return {
+            **self._place(row),
+            "kind": "reject",
+            "raw": row.raw,
+            "code": code,
+            "text": reason,
+            "owed": list(owed),
+        }
+
+    def _finding(self, finding: Finding, part: int) -> Mapped:
+        code, message, source, line, who = finding
+        return {
+            "kind": "finding",
+            "reading": self._number,
+            "row": line,
+            "part": part,
+            "source": source,
+            "line": line,
+            "code": code,
+            "text": message,
+            "who": who,
+        }
+
+
+def map_file(task: Input) -> Iterator[Mapped]:
+    """Yield the rows of MAPPED of a file, read by the tool's own readers. Raises UsageError, InputError."""
+    source = Source(task.file, format_options=task.settings.format_options)
+    with closing(open_reader(source)) as opened:
+        if opened.empty:
+            return
+        if opened.columns != task.reading.columns or opened.start != task.reading.start:
+            raise InputError(
+                f"{source.name}: the file is another one on this machine of the cluster",
+                "give a path that all machines of the cluster read the same file from",
+            )
+        mapper, reader = RowMapper(task), opened.reader()
+        follower = Follower(task.reading.number, reader.preamble, task.before)
+        yield from mapper.map(follower.follow(reader.items()))
+        yield from follower.rows()
+        for counts in (mapper.normalised, opened.normalised):
+            for code, number in counts.items():
+                yield {"kind": "count", "reading": task.reading.number, "code": code, "number": number}
+
+
+def portable(settings: Settings) -> Settings:
+    """Return settings that may travel to other machines: without the environment, which has the keys."""
+    return replace(settings, environment={})

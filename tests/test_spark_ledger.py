@@ -1,0 +1,141 @@
+"""From a ledger to receipts and back, without Spark: nothing is sent twice, and nothing new is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.command import Command
+from tests.support.drawing import examples
+from tests.support.people import configure, write
+from tests.support.schemas import validator
+from tests.support.tracker import Tracker
+
+pytest.importorskip("pyarrow", reason="needs pyarrow")
+
+ROWS = (
+    "ada@example.com,Acme,Clicked,@1,pro",
+    "bob@example.com,Acme,Clicked,@1,max",
+    "ada@example.com,,Signed Up,@3",
+)
+SECRET = bytes(range(32))
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_bytes(SECRET)
+    path.chmod(0o600)
+    return path
+
+
+def round_trip(km: Command, tmp_path: Path, secret: Path, name: str = "new") -> Path:
+    """Go from the ledger to receipts and back; return the new ledger."""
+    receipts, ledger = tmp_path / f"{name}-receipts", tmp_path / f"{name}.db"
+    out = km("ledger", "export", "--receipts", receipts, "--secret-file", secret, "--json").ended(0).summary
+    validator("ledger-export").validate(out)
+    words = ("--receipts", receipts, "--secret-file", secret, "--ledger", ledger)
+    made = km("ledger", "import", *words, "--json").ended(0).summary
+    validator("ledger-import").validate(made)
+    assert made["calls"] == out["calls"]
+    return ledger
+
+
+def test_nothing_is_sent_twice(importer: Command, tracker: Tracker, tmp_path: Path, secret: Path) -> None:
+    """The same log sends nothing, one that grew sends what is new, in the seconds that are free."""
+    log = write(tmp_path / "log.csv", *ROWS)
+    importer("import", log).ended(0)
+    ledger = round_trip(importer, tmp_path, secret)
+    assert importer("ledger", "check", "--ledger", ledger).ended(0)
+    before = len(tracker.hits)
+    again = importer("import", log, "--ledger", ledger, "--json").ended(0).summary
+    assert again["calls"]["planned"] == 0
+    copy = write(tmp_path / "copy.csv", *ROWS[1:], "cy@example.com,Acme,Clicked,@1,pro")
+    grown = importer("import", copy, "--ledger", ledger, "--json").ended(0).summary
+    assert grown["calls"]["acknowledged"] == 2
+    new = [hit.params for hit in tracker.hits[before:]]
+    assert {one["_p"] for one in new} == {"cy@example.com", "Acme"}
+    bare = importer("import", copy, "--json").ended(0).summary
+    assert bare["calls"]["planned"] == 2
+    assert [one["_t"] for one in new if one["_p"] == "Acme"] == [
+        hit.params["_t"] for hit in tracker.hits[-2:] if hit.params["_p"] == "Acme"
+    ], "the ledger with keyed digests chooses the second that the other one chooses"
+
+
+FIRST = "timestamp,user,account,event,id,plan,seats"
+PROFILES = """
+[columns]
+id = "id"
+[[personas]]
+name = "user"
+column = "user"
+properties = ["seats"]
+set = ["plan"]
+[[personas]]
+name = "account"
+column = "account"
+properties = ["plan"]
+set = ["seats"]
+prefix = "acct "
+"""
+rows = st.tuples(
+    st.integers(0, 3),
+    st.sampled_from(["ada", "bo", "Bo", "cy, x", ""]),
+    st.sampled_from(["Acme", "Beta: one", ""]),
+    st.sampled_from(["In", "in", "Out", "Bought: it"]),
+    st.sampled_from(["", "1", "2", "3"]),
+    st.sampled_from(["", "pro", "free"]),
+    st.sampled_from(["", "1", "2"]),
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=examples(16), deadline=None)
+@given(
+    first=st.lists(rows, min_size=1, max_size=12),
+    second=st.lists(rows, min_size=1, max_size=12),
+    flags=st.sampled_from([(), ("--overlap", "separate"), ("--overlap", "repeats"), ("--as-new",)]),
+    configured=st.booleans(),
+)
+def test_the_next_log_is_planned_as_by_the_first_ledger(
+    first: list[Any], second: list[Any], flags: tuple[str, ...], configured: bool
+) -> None:
+    """Calls to the byte, findings, rejects and forecast are those that the ledger itself would give."""
+    with TemporaryDirectory() as name, Tracker() as tracker:
+        home = Path(name)
+        km = Command(home, to=tracker.url)
+        if configured:
+            configure(km, PROFILES)
+        secret = home / "secret"
+        secret.write_bytes(SECRET)
+        secret.chmod(0o600)
+        logs = [log_of(home / f"{number}.csv", some) for number, some in enumerate((first, second))]
+        km("import", logs[0], "--rejects", home / "rejects")
+        if not tracker.hits:
+            return
+        ledger = round_trip(km, home, secret)
+        km("ledger", "check", "--ledger", ledger).ended(0)
+        assert planned(km, logs, flags, ledger) == planned(km, logs, flags, None)
+
+
+def log_of(path: Path, some: list[Any]) -> Path:
+    lines = [
+        f'2024-03-01T09:00:0{at}Z,"{user}","{account}",{",".join(rest)}' for at, user, account, *rest in some
+    ]
+    path.write_text("\n".join([FIRST, *lines]) + "\n")
+    return path
+
+
+def planned(km: Command, logs: list[Path], flags: tuple[str, ...], ledger: Path | None) -> list[Any]:
+    """What a dry run tells of these logs, and the calls themselves."""
+    words = ("dry-run", *logs, *flags, *(("--ledger", ledger) if ledger else ()))
+    told = km(*words, "--json")
+    summary = (
+        {name: value for name, value in (told.summary or {}).items() if name != "seconds"} if told.out else {}
+    )
+    return [told.code, summary, km(*words, "--as", "jsonl").out]

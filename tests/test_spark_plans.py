@@ -1,0 +1,82 @@
+"""On real Spark: the plan is that of one machine, byte for byte, over any partitions."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.onemachine import one_machine, settings_of
+from tests.support.rowlogs import Row, as_csv, seeded
+from tests.support.sparkless import NOW, SECRET
+from tests.test_spark_planning import SETS_AND_IDS, assert_same, words
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from km_cli.spark.planning import Planned
+
+
+class _Job:
+    """The tables of a plan, as `assert_same` takes them."""
+
+    def __init__(self, planned: Planned) -> None:
+        self.plan = [row.asDict() for row in planned.plan.collect()]
+        self.rejects = [row.asDict() for row in planned.rejects.collect()]
+        self.findings = [row.asDict() for row in planned.findings.collect()]
+        self.readings = planned.readings
+
+    @property
+    def payloads(self) -> Counter[tuple[str, bytes]]:
+        """The calls that are to be sent, by site."""
+        return Counter((row["site"], bytes(row["payload"])) for row in self.plan if row["kind"] == "call")
+
+
+def test_logs_with_contested_people(spark: SparkSession, tmp_path: Path) -> None:
+    """Two overlapping logs, not in order, with ids that come again, people with two owners, and `set`.
+
+    One account has half of the rows. A third log, over the receipts of the first two, sends the rest alone.
+    """
+    from km_cli.spark.planning import FileSource, plan_events
+
+    draw = random.Random(7)
+    rows = [_drawn(draw, row) for row in seeded(7, 240, 20)]
+    draw.shuffle(rows)
+    files = [_written(tmp_path, f"{name}.csv", rows[some]) for name, some in _PIECES.items()]
+    asked = settings_of(words(tmp_path, SETS_AND_IDS, "--overlap", "separate", *map(str, files)))
+    with one_machine(tmp_path, NOW) as machine:
+        planned = plan_events(
+            spark, [FileSource(str(one)) for one in files[:2]], asked, [], None, SECRET, NOW
+        )
+        job = _Job(planned)
+        assert_same(job, machine.plan(asked, files[:2]))
+        received = _received(planned.plan)
+        third = [FileSource(str(files[2]))]
+        rest = _Job(plan_events(spark, third, asked, planned.readings, received, SECRET, NOW))
+        assert_same(rest, machine.plan(asked, files[2:]))
+        assert rest.payloads
+        planned.release()
+
+
+_PIECES = {"a": slice(0, 130), "b": slice(100, 180), "c": slice(150, 240)}
+
+
+def _drawn(draw: random.Random, row: Row) -> Row:
+    """Return a row that half of the time has the one account, and sometimes an id or a contested person."""
+    moment, user, account, _, *rest = row
+    account = "Acme" if draw.random() < 0.5 else draw.choice([account, "Ac,me", "u1"])
+    return moment, user, account, draw.choice(["", "", "i1", "i2"]), *rest
+
+
+def _written(folder: Path, name: str, rows: Sequence[Row]) -> Path:
+    path = folder / name
+    path.write_text(as_csv(rows))
+    return path
+
+
+def _received(plan: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own pages give it
+
+    return plan.drop("number").withColumns({"job": F.lit("000001"), "rejected": F.lit(False)})
