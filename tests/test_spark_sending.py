@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from km_cli.errors import Exit
+from km_cli.errors import Exit, WriteError
 from km_cli.run.stopping import Stop
+from km_cli.spark.files import Exists, HadoopFiles
 from tests.support.patience import PATIENCE
 from tests.support.spark_plans import SECRET, arrived, opened, payload, settings_to, write_plan
 from tests.support.tracker import BAD, OK, Hit, Reaction, Tracker, held
@@ -180,3 +181,41 @@ def _kill_sender(_tracker: Tracker) -> list[int]:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     return pids
+
+
+def test_a_table_that_is_no_plan_and_a_key_as_an_option_are_refused(folder: Folder) -> None:
+    """Spark repeats the error of the data source; nothing is sent."""
+    from pyspark.errors import AnalysisException
+
+    from km_cli.spark import register
+
+    register(folder.spark)
+    plan = folder.spark.read.parquet(str(folder.path / "jobs" / folder.job / "plan"))
+    options = {"to": folder.tracker.url, "receipts": f"{folder.base}/r", "partitions": "2"}
+    for table, more, message in (
+        (plan.drop("payload"), {}, r"the column payload \(binary\) is missing: this is no plan"),
+        (plan.withColumnRenamed("line", "lines"), {}, "a plan has no column lines"),
+        (plan, {"key": "a-key-of-tests"}, "an API key must not be an option"),
+    ):
+        with pytest.raises(AnalysisException, match=message) as caught:
+            table.write.format("kissmetrics").mode("append").options(**options, **more).save()
+        assert "a-key-of-tests" not in str(caught.value)
+    assert folder.tracker.seen == []
+
+
+def test_files_that_hadoop_keeps_are_created_once(spark: SparkSession, tmp_path: Path) -> None:
+    files, path = HadoopFiles(spark), f"file://{tmp_path}/folder/one.json"
+    assert files.read(path) is None
+    assert files.names(f"file://{tmp_path}/folder") == []
+    files.create(path, b"first")
+    with pytest.raises(Exists):
+        files.create(path, b"second")
+    assert files.read(path) == b"first"
+    files.write(path, b"third\x00\xff")
+    assert files.read(path) == b"third\x00\xff"
+    assert files.exists(path)
+    assert [name for name in files.names(f"file://{tmp_path}/folder") if name[0] != "."] == ["one.json"]
+    files.remove(f"file://{tmp_path}/folder")
+    assert not files.exists(path)
+    with pytest.raises(WriteError, match="cannot reach nowhere://r"):
+        files.read("nowhere://r")
