@@ -115,7 +115,7 @@ def test_a_job_that_is_killed_while_it_sends_is_finished_by_the_next_one(
 def test_a_batch_of_a_stream_that_is_delivered_again_sends_nothing_twice(
     spark: SparkSession, tmp_path: Path, log: Path, tracker: Tracker
 ) -> None:
-    from km_cli.spark.job import import_events
+    from km_cli.spark import import_events
 
     settings = settings_to(tracker.url, tmp_path)
     batches = [spark.read.csv(str(log), header=True).where(f"user {sign} 'u3'") for sign in ("<", ">=")]

@@ -107,8 +107,9 @@ def import_(context: click.Context, /, **_flags: Any) -> int:
 def dry_run(context: click.Context, /, **_flags: Any) -> int:
     """Show what spark import would send. Sends nothing, writes nothing.
 
-    It needs no key, and reads the folder of receipts that spark import would use. So it leaves out calls that were sent before,
-    and moves calls that Kissmetrics would merge to different seconds, exactly as spark import would.
+    It needs no key, and reads the folder of receipts that spark import would use. So it leaves out calls that
+    were sent before, and moves calls that Kissmetrics would merge to different seconds, exactly as spark
+    import would.
 
     \b
     Examples:
