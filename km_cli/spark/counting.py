@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql import Row as SparkRow
 
-    from km_cli.spark.planning import Planned
+    from km_cli.spark.planned import Planned
 
 _MOST_NAMES = 70_000
 """As in `ledger.counts`: beyond the limit of any product, names need not be kept."""

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
-from km_cli.model import Finding, Reject, Row
+from km_cli.model import Reject, Row
 from km_cli.run.first_rows import LOOKED_AHEAD, check_conflicts
 from km_cli.run.overlaps import Span
 from km_cli.spark.arrow import InArrow, Rows, to_batches
@@ -30,20 +30,16 @@ from km_cli.spark.following import HEAD, READ
 from km_cli.spark.frames import FrameSource, check_order, firsts_of, mapper_of, numbered_rows, opened_frame
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file, portable
-from km_cli.spark.merging import merged_rejects
+from km_cli.spark.planned import Planned, in_order, together_of
 from km_cli.spark.tables import (
     CALL,
     EVENTS,
-    FINDINGS,
     KNOWN,
     MAPPED,
     ORDER,
     OWNER,
     PASSED_OVER,
-    PLAN,
     RECEIVED,
-    REJECTS,
-    ROWS,
     VALUE,
     WALK,
     WALKED,
@@ -62,87 +58,6 @@ class FileSource(NamedTuple):
 
 
 Source = FileSource | FrameSource
-
-
-class Planned:
-    """The plan of a job. `readings` are those of its inputs, for the manifest.
-
-    `looks` are the findings on the first rows. `kept` is on the disks of the cluster until `release`.
-    """
-
-    def __init__(
-        self,
-        mapped: DataFrame,
-        walked: DataFrame,
-        decided: DataFrame,
-        readings: tuple[Reading, ...],
-        looks: Sequence[Finding],
-        kept: Sequence[DataFrame],
-    ) -> None:
-        self._mapped = mapped
-        self._walked = walked
-        self._decided = decided
-        self.readings = readings
-        self._looks = looks
-        self._kept = kept
-
-    @property
-    def plan(self) -> DataFrame:
-        """The plan: PLAN, with a `number` for each row."""
-        kinds = (CALL, KNOWN, VALUE, OWNER)
-        plan = self._walked.where(F.col("kind").isin(*kinds)).select(*PLAN.names)
-        return plan.withColumn("number", F.monotonically_increasing_id())
-
-    @property
-    def rejects(self) -> DataFrame:
-        """The rows that are not sent: REJECTS."""
-        mapped = self._mapped.withColumn("decided", F.col("row"))
-        together = _together(
-            [
-                frame.where("kind = 'reject'").select(*REJECTS.names)
-                for frame in (mapped, self._walked, self._decided)
-            ]
-        )
-        return in_order(together, ("reading", "row"), ("reading", "row", "part"), merged_rejects, REJECTS)
-
-    @property
-    def findings(self) -> DataFrame:
-        """The findings: FINDINGS. A row that is alike an earlier one is so for all of its people."""
-        mapped, walked = (
-            frame.where("kind = 'finding'").select(*FINDINGS.names) for frame in (self._mapped, self._walked)
-        )
-        alike = F.col("code") == "alike-rows"
-        once = walked.where(alike).dropDuplicates(["reading", "row"])
-        found = mapped.unionByName(walked.where(~alike)).unionByName(once)
-        if not self._looks:
-            return found
-        rows = [(0, one.line, 0, one.source, one.line, one.code, one.message, one.who) for one in self._looks]
-        return found.unionByName(self._mapped.sparkSession.createDataFrame(rows, FINDINGS.ddl))
-
-    @property
-    def rows(self) -> DataFrame:
-        """The rows that were read: ROWS."""
-        return self._mapped.where("kind = 'row'").select(*ROWS.names)
-
-    @property
-    def names(self) -> DataFrame:
-        """The names that tasks met: rows of MAPPED."""
-        return self._mapped.where("kind = 'name'")
-
-    @property
-    def lacked(self) -> DataFrame:
-        """The events that some personas lack, by task: rows of MAPPED."""
-        return self._mapped.where("kind = 'lacked'")
-
-    def normalised(self) -> dict[str, int]:
-        """Return how many times each unusual form was met."""
-        counts = self._mapped.where("kind = 'count'").groupBy("code").agg(F.sum("number").alias("number"))
-        return {row["code"]: row["number"] for row in counts.collect()}
-
-    def release(self) -> None:
-        """Let go of what is kept on the disks of the cluster."""
-        for frame in self._kept:
-            frame.unpersist()
 
 
 def plan_events(
@@ -248,14 +163,7 @@ def _mapped(
         frames.insert(0, _of_files(spark, files))
     if not frames:
         frames.append(spark.createDataFrame([], MAPPED.ddl))
-    return _together(frames).persist(StorageLevel.DISK_ONLY), tasks
-
-
-def _together(frames: Sequence[DataFrame]) -> DataFrame:
-    whole = frames[0]
-    for frame in frames[1:]:
-        whole = whole.unionByName(frame)
-    return whole
+    return together_of(frames).persist(StorageLevel.DISK_ONLY), tasks
 
 
 def _of_files(spark: SparkSession, files: list[Input]) -> DataFrame:
@@ -408,11 +316,3 @@ def _with_events(walk: DataFrame, events: DataFrame) -> DataFrame:
 def _by_person(walk: DataFrame, task: Callable[[Rows], Rows], table: Table) -> DataFrame:
     """Walk over the rows of each person in order."""
     return in_order(walk, ("person",), ORDER, task, table)
-
-
-def in_order(
-    frame: DataFrame, by: Sequence[str], order: Sequence[str], task: Callable[[Rows], Rows], table: Table
-) -> DataFrame:
-    """Run a task over the rows of each partition; those that are equal in `by` are in one partition."""
-    sorted_rows = frame.repartition(*by).sortWithinPartitions(*order)
-    return sorted_rows.mapInArrow(InArrow(task, table), table.ddl)

@@ -49,9 +49,13 @@ class Sent(NamedTuple):
 
     def plus(self, other: Sent) -> Sent:
         """Return the sum of two counts, with the first error of the two."""
-        first, second = self[:4], other[:4]
-        sums = [one + another for one, another in zip(first, second, strict=True)]
-        return Sent(*sums, self.stopped or other.stopped)
+        return Sent(
+            self.acknowledged + other.acknowledged,
+            self.rejected + other.rejected,
+            self.pending + other.pending,
+            self.retried + other.retried,
+            self.stopped or other.stopped,
+        )
 
 
 class StopFile(NamedTuple):
@@ -187,7 +191,11 @@ class _Partition:
     def _take(self, receipts: Sequence[Receipt]) -> None:
         found = [receipt.outcome for receipt in receipts]
         self._sent = self._sent.plus(
-            Sent(*(found.count(one) for one in (Outcome.ACKNOWLEDGED, Outcome.REJECTED, Outcome.PENDING)))
+            Sent(
+                found.count(Outcome.ACKNOWLEDGED),
+                found.count(Outcome.REJECTED),
+                found.count(Outcome.PENDING),
+            )
         )
         self._writer.add(receipts)
 

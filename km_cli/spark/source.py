@@ -92,7 +92,7 @@ class KissmetricsWriter(DataSourceArrowWriter):
         place = "part" if context is None else f"part-{context.partitionId():05}-{context.taskAttemptId()}"
         return SentMessage(send_partition(iterator, self._delivery, place))
 
-    def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:  # type: ignore[override]
+    def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
         """Note the counts beside the receipts. Raises Undelivered if calls are pending: the job fails."""
         sent = Sent()
         for message in messages:
@@ -108,5 +108,5 @@ class KissmetricsWriter(DataSourceArrowWriter):
                 "the receipts of all other calls are durable; send the rest of the plan again",
             )
 
-    def abort(self, messages: Sequence[WriterCommitMessage | None]) -> None:  # type: ignore[override]
+    def abort(self, messages: Sequence[WriterCommitMessage | None]) -> None:
         """Do nothing: the receipts of all tasks are durable, and count, whatever became of the others."""
