@@ -18,7 +18,10 @@ PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 def test_the_packages_are_those_of_the_extras() -> None:
     extras = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
-    named = {extra: tuple(re.match(r"[\w-]+", one)[0] for one in found) for extra, found in extras.items()}
+    named = {
+        extra: tuple(re.match(r"[\w-]+(\[\w+\])?", one)[0] for one in found)
+        for extra, found in extras.items()
+    }
     assert named == PACKAGES
 
 

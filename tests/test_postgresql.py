@@ -187,6 +187,15 @@ def test_a_mistake_has_its_place_in_the_query(bench: Bench, table: PostgreSqlTab
     assert 'PostgreSQL says: column "nope" does not exist, at line 3, column 32' in ran.err
 
 
+def test_since_in_a_calculation_needs_a_type(bench: Bench, table: PostgreSqlTable) -> None:
+    sql = "SELECT * FROM {} WHERE updated_at >= :since - interval '1 hour'"
+    ran = ask(bench, table, sql, "--start", "2024-01-01")
+    assert ran.code == 2
+    assert "if :since is part of a calculation, cast it: :since::timestamptz" in ran.err
+    sql = sql.replace(":since", ":since::timestamptz")
+    assert ask(bench, table, sql, "--start", "2024-01-01").summary["rows"]["sent"] == 10
+
+
 def test_a_function_that_writes_is_refused(bench: Bench, table: PostgreSqlTable) -> None:
     table.execute(
         f"CREATE FUNCTION {table.table}_f() RETURNS integer LANGUAGE sql AS "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -176,7 +177,7 @@ def server() -> Iterator[Server]:
             _wait(programs, running)
             yield running
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # which ends its sessions
             try:
                 process.wait(PATIENCE)
             finally:

@@ -135,7 +135,7 @@ class QueryStream(Stream):
         """Check the columns, and ask the query; return its rows."""
         query, position = self._query, self._source.position
         session = self._session = self._do(partial(connect, query))
-        columns = self._do(lambda: session.columns(described(query)))
+        columns = self._do(lambda: _described(session, query))
         order = _check_columns(query, columns)
         value = position.value or _start(query)
         since = self._do(lambda: session.literal(value, order)) if value else ""
@@ -194,6 +194,16 @@ def connect(query: Query) -> Session:
     from km_cli.inputs.sql.postgresql import PostgreSql
 
     return PostgreSql(query.database)
+
+
+def _described(session: Session, query: Query) -> Sequence[Column]:
+    """Return the columns of a query. Raises Fault: its hint says that :since has no type of its own."""
+    try:
+        return session.columns(described(query))
+    except Fault as fault:
+        if fault.is_usage and has_since(query.sql) and query.database.kind is not Kind.SQLITE:
+            fault.hint += "; if :since is part of a calculation, cast it: :since::timestamptz"
+        raise
 
 
 def _check_columns(query: Query, columns: Sequence[Column]) -> Column:
