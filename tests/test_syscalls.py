@@ -100,7 +100,10 @@ def test_a_lost_call_and_a_call_too_many_are_seen(stage: Stage) -> None:
 
 def _first(lines: list[str], pattern: str, begin: int = 0) -> int:
     """Return the number of the first line from `begin` on that has a pattern."""
-    return next(number for number, line in enumerate(lines[begin:], begin) if re.search(pattern, line))
+    found = (number for number, line in enumerate(lines[begin:], begin) if re.search(pattern, line))
+    number = next(found, -1)
+    assert number >= 0, f"behind call {begin} there is none with {pattern}"
+    return number
 
 
 @needs_strace

@@ -11,6 +11,7 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -148,7 +149,10 @@ def _is_said(err: str, error: str) -> bool:
 
 def missing() -> str:
     """Return why it cannot run here."""
-    return "" if shutil.which("strace") else "needs strace"
+    if not shutil.which("strace"):
+        return "needs strace"
+    tried = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False)
+    return "" if tried.returncode == 0 else "needs the right to trace processes"
 
 
 PROOF = Proof("syscalls", "every system call, killed at and failing", cases, run, short=50, missing=missing)
