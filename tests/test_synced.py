@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from km_cli.destinations.part_file import PartFile
 from km_cli.errors import LedgerError
 from km_cli.ledger import Ledger
 from km_cli.ledger.pauses import Pause
@@ -146,6 +147,17 @@ def test_a_torn_first_page_without_a_log_is_damage(ledger: Path) -> None:
     ledger.with_name("ledger.db-wal").write_bytes(b"no log of SQLite")
     with pytest.raises(LedgerError, match="it is not an SQLite file"):
         Ledger.open(ledger)
+
+
+def test_an_empty_bulk_file_is_gone_for_good_before_the_ledger_forgets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.json.part"
+    part = PartFile.create(path)
+    seen: list[tuple[Path, bool]] = []
+    at_each_sync(monkeypatch, lambda synced: seen.append((synced, path.exists())))
+    part.remove()
+    assert seen == [(tmp_path, False)]
 
 
 @pytest.mark.parametrize("name", ["rejects.jsonl", "rejects.csv"])

@@ -107,10 +107,14 @@ class PartFile:
             raise _failed(path, error) from None
 
     def remove(self) -> None:
-        """Remove the file, which holds nothing that counts. Raises WriteError."""
+        """Remove the file, which holds nothing that counts. Raises WriteError.
+
+        The ledger forgets it next, so that no run would remove it if a power failure brought it back.
+        """
         self.close()
         try:
             self._path.unlink()
+            sync(self._path.parent)
         except OSError as error:
             raise _failed(self._path, error) from None
 
