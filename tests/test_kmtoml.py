@@ -492,7 +492,7 @@ def test_an_unknown_key_names_the_nearest(
         ("[delivery]\nmax_rejects = 'few'", "delivery.max_rejects", "as 10 or 5%"),
         ("[delivery]\nspread = true", "delivery.spread", "got true or false"),
         ("[backfill]\nname = 'a'", "backfill", "list"),
-        ("[[backfill]]\nname = 'a'", "backfill[1]", "missing required field files"),
+        ("[[backfill]]\nname = 'a'", "backfill[1]", "has neither files nor sql"),
         ("[[backfill]]\nfiles = ['a']", "backfill[1]", "missing required field name"),
         ("[[backfill]]\nname = ''", "backfill[1].name", "begins with a letter"),
         ("[[backfill]]\nname = 'a'\nfiles = []", "backfill[1].files", "length >= 1"),

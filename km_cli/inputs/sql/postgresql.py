@@ -142,11 +142,11 @@ class PostgreSql:
         self._database.cancel()
 
     def close(self) -> None:
-        """Close the connection. The transaction ends with it."""
+        """Close the connection, and the transaction with it. The cursor must not ask it any more."""
+        self._database.close()
         if self._cursor is not None:
             with suppress(self._psycopg.Error):
                 self._cursor.close()
-        self._database.close()
 
     def _unreached(self, error: Exception) -> Fault:
         """Return what it means that there is no connection. Without an answer, the error has no code."""
