@@ -94,15 +94,21 @@ def judge(first: Iterable[Mapped], opened: Opened, mapping: Mapping, now: float)
 def judge_conflicts(batch: BatchBuilder, source: str) -> None:
     """Raise InputError if most rows of the first batch conflict with rows that were sent."""
     found = [plan for plan in batch.plans if any(one.code == "conflict" for one in plan.rejects)]
-    if batch.rows >= _FEWEST_JUDGED and len(found) * 2 > batch.rows:
-        message = f"{source}: {len(found)} of the first {batch.rows} rows conflict with rows that were sent"
-        why = found[0].rejects[0].reason.partition(": if it is")[0]
+    if found:
+        check_conflicts(found[0].rejects[0], len(found), batch.rows, source)
+
+
+def check_conflicts(first: Reject, conflicts: int, rows: int, source: str) -> None:
+    """Raise InputError if most of so many rows conflict with rows that were sent; `first` is the first."""
+    if rows >= _FEWEST_JUDGED and conflicts * 2 > rows:
+        message = f"{source}: {conflicts} of the first {rows} rows conflict with rows that were sent"
+        why = first.reason.partition(": if it is")[0]
         raise InputError(
-            f"{message}, the first in line {found[0].row.line}: {why}",
+            f"{message}, the first in line {first.row.line}: {why}",
             "if they are different events (logs of several hosts), add --overlap separate; if they are the "
             "same events with changed values (a new export), add --overlap repeats",
             plain=message,
-            where=Where(found[0].row.source, found[0].row.line, found[0].row.raw),
+            where=Where(first.row.source, first.row.line, first.row.raw),
         )
 
 

@@ -15,7 +15,8 @@ from km_cli.model import Reject, Sequence, Slot, Wired
 from km_cli.planning.plain_slots import PlainSlots
 from km_cli.spark.parts import unpack_part
 from km_cli.spark.state import PersonSlots, Place, Seat
-from km_cli.spark.walk import WHOLE, Walk, WalkTask, reject_columns
+from km_cli.spark.walk import WHOLE, Walk, WalkTask
+from km_cli.spark.walked import reject_columns
 
 Found = dict[str, Any]
 

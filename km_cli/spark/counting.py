@@ -6,7 +6,7 @@ one, in the order in which one machine would meet them, and the rules on whole l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyspark.sql import Window
@@ -23,12 +23,13 @@ from km_cli.run.tally import MOST_REMEMBERED, Tally
 from km_cli.spark.names import DONE, EVENT, NAME_RULES, PROPERTY
 from km_cli.spark.spellings import alike_findings
 from km_cli.spark.tables import NAMED
+from km_cli.strategies import Lacked, left_to_others
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql import Row as SparkRow
 
-    from km_cli.spark.planning import Planned
+    from km_cli.spark.planned import Planned
 
 _MOST_NAMES = 70_000
 """As in `ledger.counts`: beyond the limit of any product, names need not be kept."""
@@ -64,7 +65,7 @@ class Tables(NamedTuple):
 
 def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
     """Count the rows, calls, findings and rejects of a job, and foretell what Kissmetrics will hold."""
-    tally = Tally()
+    tally, personas = Tally(), [persona.name for persona in settings.personas]
     plan = tables.plan.where("kind = 'call'")
     _count_rows(tally, tables.planned.rows, plan, tables.rejects)
     held = _count_calls(tally, plan)
@@ -72,7 +73,8 @@ def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
     _count_findings(tally, tables.planned.findings.unionByName(alike))
     _count_rejects(tally, tables.rejects)
     _judge_names(tally, tables.planned.names)
-    _count_names(tally, plan, tables.received, [persona.name for persona in settings.personas])
+    _count_lacked(tally, tables.planned.lacked, personas)
+    _count_names(tally, plan, tables.received, personas)
     for word, number in tables.planned.normalised().items():
         tally.normalised[word] += number
     forecast = _forecast([site.name for site in settings.people.sites], [held, *_held_before(tables)])
@@ -182,6 +184,18 @@ def _judge_names(tally: Tally, names: DataFrame) -> None:
                 tally.note(Finding(code, message, place["source"], place["line"], name))
         elif message := crossovers.check(row["site"], row["persona"], name):
             tally.note(Finding("crossover", message, place["source"], place["line"], name))
+
+
+def _count_lacked(tally: Tally, lacked: DataFrame, personas: Sequence[str]) -> None:
+    """Note the events that a persona lacks and others do. Few names come here, a row of each for a task."""
+    found: dict[str, Lacked] = {}
+    for row in lacked.orderBy("reading", "row").collect():
+        folded = fold_name(row["text"])
+        known = found.get(folded) or Lacked(row["text"], row["row"])
+        places = known.personas.union(map(int, row["owed"]))
+        found[folded] = known._replace(rows=known.rows + row["number"], personas=places)
+    for finding, rows in left_to_others(personas, found.values()):
+        tally.note(finding, rows)
 
 
 def _count_names(tally: Tally, plan: DataFrame, received: DataFrame | None, personas: Iterable[str]) -> None:

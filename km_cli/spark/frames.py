@@ -76,7 +76,9 @@ def opened_frame(source: FrameSource, numbered: DataFrame, folder: Path) -> Open
     first = numbered.orderBy(_NUMBER).limit(_FIRST).drop(_NUMBER).toArrow()
     file = folder / f"{re.sub('[^A-Za-z0-9_.-]', '_', source.name)}.jsonl"
     file.write_bytes(b"".join(line for batch in first.to_batches() for line in json_lines(batch)))
-    return open_reader(Source(str(file), format_options=make_format_options("jsonl", "", "")))
+    as_lines = Source(str(file), format_options=make_format_options("jsonl", "", ""))
+    as_lines.name = source.name
+    return open_reader(as_lines)
 
 
 def mapper_of(task: Input, firsts: dict[int, int]) -> Callable[[Iterable[Any]], Iterator[Mapped]]:

@@ -13,11 +13,14 @@ from km_cli.inputs import Opened, Source, open_reader
 from km_cli.inputs.base import no_check
 from km_cli.ledger import Ledger, Reading
 from km_cli.mapping import Mapping
-from km_cli.model import Overlap
+from km_cli.model import Gap, Overlap, Row
+from km_cli.run.doubts import doubts
+from km_cli.run.first_rows import MOST_JUDGED, judge, preview
+from km_cli.run.meanings import Meanings
 from km_cli.run.opening import Openings
 from km_cli.run.tally import Tally
 from km_cli.run.unseen import seen_under
-from km_cli.spark.mapping import Input, portable
+from km_cli.spark.mapping import Input, Look, portable
 from km_cli.spark.readings import Book
 
 _ALONE = "run `km-cli import` on one machine for such a log"
@@ -54,6 +57,7 @@ class Inputs:
         self._now = now
         book = cast(Ledger, Book(before))
         self._openings = Openings(settings, book, seen_under(settings), Tally(), now, no_check)
+        self._meanings = Meanings(settings, book, now, no_check)
 
     def file(self, name: str) -> Input | None:
         """Open a file; return None for an empty one. Raises UsageError and InputError."""
@@ -71,8 +75,19 @@ class Inputs:
                     "correct the rows in a log of their own",
                 )
             mapping = self._openings.mapping(opened)
-            reading = self._new(opened, mapping)
-            return self._input(reading, mapping, name, tabular=opened.format.is_tabular)
+            look = self._look(opened, mapping)
+            reading = self._new(opened, mapping)._replace(as_new=look.as_new)
+            return Input(
+                reading,
+                mapping,
+                self._settings,
+                self._secret,
+                self._now,
+                name,
+                opened.format.is_tabular,
+                self._before,
+                look,
+            )
 
     def frame(self, opened: Opened, name: str) -> Input:
         """Return the input of a DataFrame, of which the first rows are open. Raises InputError.
@@ -83,8 +98,10 @@ class Inputs:
         mapping = self._openings.mapping(opened)
         for known in reversed(self._before):
             if (known.source, known.asked, known.mapping) == (name, self._settings.asked, mapping.to_json()):
-                return self._input(known._replace(overlap=self._settings.overlap), mapping)
-        return self._input(self._new(opened, mapping)._replace(source=name), mapping)
+                return self._of_frame(known._replace(overlap=self._settings.overlap), mapping)
+        look = self._look(opened, mapping)
+        reading = self._new(opened, mapping)._replace(source=name, as_new=look.as_new)
+        return self._of_frame(reading, mapping)._replace(look=look)
 
     def _new(self, opened: Opened, mapping: Mapping) -> Reading:
         self._number += 1
@@ -92,6 +109,17 @@ class Inputs:
             number=self._number, token=secrets.token_hex(8), regular=opened.regular
         )
 
-    def _input(self, reading: Reading, mapping: Mapping, file: str = "", *, tabular: bool = False) -> Input:
-        before = self._before if file else ()
-        return Input(reading, mapping, self._settings, self._secret, self._now, file, tabular, before)
+    def _of_frame(self, reading: Reading, mapping: Mapping) -> Input:
+        return Input(reading, mapping, self._settings, self._secret, self._now)
+
+    def _look(self, opened: Opened, mapping: Mapping) -> Look:
+        """Look at the first rows. Raises InputError if they say that the log is not read as it should be."""
+        mapper = self._openings.mapper(opened, mapping)
+        items = opened.reader().items()
+        ahead = preview(mapper.map(item) if isinstance(item, Row) else item for item in items)
+        judge(ahead.first, opened, mapping, self._now)
+        found = tuple(doubts(ahead.events, mapping.columns, opened.source.name))
+        same = [one for one in self._before if one.start == opened.start]
+        as_new = self._meanings.check_same_log(opened, mapping, same, ahead.rows)
+        judged = [one.row.line for one in ahead.first if not isinstance(one, Gap)][:MOST_JUDGED]
+        return Look(found, as_new, tuple(judged))

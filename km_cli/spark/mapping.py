@@ -39,6 +39,17 @@ Mapped = dict[str, Any]
 """A row of the table MAPPED; columns that it lacks are null."""
 
 
+class Look(NamedTuple):
+    """What the first rows of an input say: findings, and the readings that sent the log as another one.
+
+    `judged` are the lines of the rows that are judged once more when they are planned.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    as_new: tuple[int, ...] = ()
+    judged: tuple[int, ...] = ()
+
+
 class Input(NamedTuple):
     """One input of a job, as its tasks need it. `now` is in seconds since 1970, for times in the future.
 
@@ -54,6 +65,7 @@ class Input(NamedTuple):
     file: str = ""
     tabular: bool = False
     before: tuple[Reading, ...] = ()
+    look: Look = Look()
 
 
 class RowMapper:
@@ -100,6 +112,15 @@ class RowMapper:
             yield self._finding(Finding("time-unit", message, self._source, 0), 0)
         for at, finding in enumerate(self._row_findings.end()):
             yield self._finding(finding, at)
+        for lacked in self._lists.lacked:
+            yield {
+                "kind": "lacked",
+                "reading": self._number,
+                "row": lacked.line,
+                "text": lacked.name,
+                "number": lacked.rows,
+                "owed": [str(place) for place in sorted(lacked.personas)],
+            }
 
     def _map(self, item: Row | Reject) -> Iterator[Mapped]:
         one = self._mapper.map(item) if isinstance(item, Row) else item

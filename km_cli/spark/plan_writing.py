@@ -10,7 +10,8 @@ from km_cli.ledger import Reading
 from km_cli.protocols import Clock
 from km_cli.spark.counting import Counted, Tables, counted_of
 from km_cli.spark.known import WRITTEN_PLAN, received
-from km_cli.spark.planning import Planned, Source, plan_events
+from km_cli.spark.planned import Planned
+from km_cli.spark.planning import Source, plan_events
 from km_cli.spark.readings import reading_from_json, reading_to_json
 from km_cli.spark.receipts import Receipts
 from km_cli.spark.tables import REJECTS

@@ -20,7 +20,8 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
-from km_cli.run.first_rows import LOOKED_AHEAD
+from km_cli.model import Reject, Row
+from km_cli.run.first_rows import LOOKED_AHEAD, check_conflicts
 from km_cli.run.overlaps import Span
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
@@ -29,20 +30,16 @@ from km_cli.spark.following import HEAD, READ
 from km_cli.spark.frames import FrameSource, check_order, firsts_of, mapper_of, numbered_rows, opened_frame
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file, portable
-from km_cli.spark.merging import merged_rejects
+from km_cli.spark.planned import Planned, in_order, together_of
 from km_cli.spark.tables import (
     CALL,
     EVENTS,
-    FINDINGS,
     KNOWN,
     MAPPED,
     ORDER,
     OWNER,
     PASSED_OVER,
-    PLAN,
     RECEIVED,
-    REJECTS,
-    ROWS,
     VALUE,
     WALK,
     WALKED,
@@ -61,73 +58,6 @@ class FileSource(NamedTuple):
 
 
 Source = FileSource | FrameSource
-
-
-class Planned:
-    """The plan of a job. `readings` are those of its inputs, for the manifest. `kept` is on disk for it."""
-
-    def __init__(
-        self,
-        mapped: DataFrame,
-        walked: DataFrame,
-        decided: DataFrame,
-        readings: tuple[Reading, ...],
-        kept: Sequence[DataFrame],
-    ) -> None:
-        self._mapped = mapped
-        self._walked = walked
-        self._decided = decided
-        self.readings = readings
-        self._kept = kept
-
-    @property
-    def plan(self) -> DataFrame:
-        """The plan: PLAN, with a `number` for each row."""
-        kinds = (CALL, KNOWN, VALUE, OWNER)
-        plan = self._walked.where(F.col("kind").isin(*kinds)).select(*PLAN.names)
-        return plan.withColumn("number", F.monotonically_increasing_id())
-
-    @property
-    def rejects(self) -> DataFrame:
-        """The rows that are not sent: REJECTS."""
-        mapped = self._mapped.withColumn("decided", F.col("row"))
-        together = _together(
-            [
-                frame.where("kind = 'reject'").select(*REJECTS.names)
-                for frame in (mapped, self._walked, self._decided)
-            ]
-        )
-        return in_order(together, ("reading", "row"), ("reading", "row", "part"), merged_rejects, REJECTS)
-
-    @property
-    def findings(self) -> DataFrame:
-        """The findings: FINDINGS. A row that is alike an earlier one is so for all of its people."""
-        mapped, walked = (
-            frame.where("kind = 'finding'").select(*FINDINGS.names) for frame in (self._mapped, self._walked)
-        )
-        alike = F.col("code") == "alike-rows"
-        once = walked.where(alike).dropDuplicates(["reading", "row"])
-        return mapped.unionByName(walked.where(~alike)).unionByName(once)
-
-    @property
-    def rows(self) -> DataFrame:
-        """The rows that were read: ROWS."""
-        return self._mapped.where("kind = 'row'").select(*ROWS.names)
-
-    @property
-    def names(self) -> DataFrame:
-        """The names that tasks met: rows of MAPPED."""
-        return self._mapped.where("kind = 'name'")
-
-    def normalised(self) -> dict[str, int]:
-        """Return how many times each unusual form was met."""
-        counts = self._mapped.where("kind = 'count'").groupBy("code").agg(F.sum("number").alias("number"))
-        return {row["code"]: row["number"] for row in counts.collect()}
-
-    def release(self) -> None:
-        """Let go of what is kept on the disks of the cluster."""
-        for frame in self._kept:
-            frame.unpersist()
 
 
 def plan_events(
@@ -164,7 +94,43 @@ def plan_events(
     if needs_events(settings):
         walk = _with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
     walked = _by_person(walk, lambda rows: Walk(task).rows(rows), WALKED).persist(StorageLevel.DISK_ONLY)
-    return Planned(mapped, walked, decided, own, (*kept, walked, decided))
+    kept += [decided, walked]
+    begun = [one for one in inputs if found[one.reading.number].reading.number == one.reading.number]
+    if received is not None:
+        _judge_conflicts(begun, walked)
+    looks = [finding for one in begun for finding in one.look.findings]
+    return Planned(mapped, walked, decided, _with_calls(own, walked, settings.target.tracker), looks, kept)
+
+
+def _judge_conflicts(begun: Iterable[Input], walked: DataFrame) -> None:
+    """Raise InputError if most of the first rows of a log conflict with rows that were sent."""
+    conflicts = walked.where("kind = 'reject' AND code = 'conflict'").orderBy("row", "part")
+    for one in begun:
+        judged = one.look.judged
+        if not judged:
+            continue
+        of_input = conflicts.where((F.col("reading") == one.reading.number) & (F.col("row") <= judged[-1]))
+        found = of_input.select("source", "line", "raw", "code", "text").collect()
+        if found:
+            first = found[0]
+            row = Row(first["source"], first["line"], bytes(first["raw"]), None)
+            lines = {row["line"] for row in found}
+            reject = Reject(row, first["code"], first["text"])
+            check_conflicts(reject, len(lines), len(judged), one.reading.source)
+
+
+def _with_calls(readings: Sequence[Reading], walked: DataFrame, tracker: str) -> tuple[Reading, ...]:
+    """Return the readings with the numbers of their planned calls added."""
+    counts = walked.where("kind = 'call'").groupBy("reading", "site", "persona").count().collect()
+    found = []
+    for reading in readings:
+        calls = dict(reading.calls)
+        for number, site, persona, count in counts:
+            if number == reading.number:
+                name = f"{tracker} {site} {persona}"
+                calls[name] = calls.get(name, 0) + count
+        found.append(reading._replace(calls=tuple(calls.items())))
+    return tuple(found)
 
 
 def needs_events(settings: Settings) -> bool:
@@ -197,14 +163,7 @@ def _mapped(
         frames.insert(0, _of_files(spark, files))
     if not frames:
         frames.append(spark.createDataFrame([], MAPPED.ddl))
-    return _together(frames).persist(StorageLevel.DISK_ONLY), tasks
-
-
-def _together(frames: Sequence[DataFrame]) -> DataFrame:
-    whole = frames[0]
-    for frame in frames[1:]:
-        whole = whole.unionByName(frame)
-    return whole
+    return together_of(frames).persist(StorageLevel.DISK_ONLY), tasks
 
 
 def _of_files(spark: SparkSession, files: list[Input]) -> DataFrame:
@@ -357,11 +316,3 @@ def _with_events(walk: DataFrame, events: DataFrame) -> DataFrame:
 def _by_person(walk: DataFrame, task: Callable[[Rows], Rows], table: Table) -> DataFrame:
     """Walk over the rows of each person in order."""
     return in_order(walk, ("person",), ORDER, task, table)
-
-
-def in_order(
-    frame: DataFrame, by: Sequence[str], order: Sequence[str], task: Callable[[Rows], Rows], table: Table
-) -> DataFrame:
-    """Run a task over the rows of each partition; those that are equal in `by` are in one partition."""
-    sorted_rows = frame.repartition(*by).sortWithinPartitions(*order)
-    return sorted_rows.mapInArrow(InArrow(task, table), table.ddl)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
-from km_cli.ledger import Ledger, Reading
+from km_cli.ledger import NO_HORIZON, Ledger, Reading
 from km_cli.model import KnownRow, Overlap, Properties
 from km_cli.run.overlaps import Ahead, Overlaps, Span
 
@@ -55,11 +55,19 @@ class _Heads:
         return ()
 
 
+class _Horizon:
+    second = NO_HORIZON
+    is_set = False
+
+
 class Book:
     """The readings that planning may ask for, in the place of a ledger's."""
 
     secret = b""
     """No row is read again, so that no digest of it is compared."""
+
+    horizon = _Horizon()
+    """Receipts are never pruned."""
 
     def __init__(self, readings: Iterable[Reading]) -> None:
         self._readings = {one.number: one for one in readings}

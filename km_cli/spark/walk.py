@@ -17,19 +17,14 @@ from km_cli.model import (
     NO_EVENT,
     Alias,
     Finding,
-    Gain,
     KnownCall,
     KnownRow,
     MovedCall,
     Owner,
-    PlannedCall,
     Record,
-    Reject,
-    Row,
     RowPlan,
     Sequence,
     Slot,
-    Wired,
     split_pairs,
 )
 from km_cli.planning import Planner
@@ -41,9 +36,14 @@ from km_cli.spark.parts import unpack_part
 from km_cli.spark.readings import Book, overlaps_of
 from km_cli.spark.state import PersonSlots, Place, Seat, pack_value, unpack_value
 from km_cli.spark.tables import CALL, KNOWN, OWNER, VALUE
-
-Walked = dict[str, Any]
-"""A row of the table WALKED; columns that it lacks are null."""
+from km_cli.spark.walked import (
+    Walked,
+    columns_of_call,
+    columns_of_row,
+    finding_columns,
+    place_of,
+    reject_columns,
+)
 
 WHOLE = "*"
 """In `forced`: the whole row is rejected. Any other text is a person, whose events are, in hexadecimal."""
@@ -124,7 +124,7 @@ class Walk:
         if row["kind"] not in (CALL, KNOWN, OWNER):
             return
         latest = self._latest
-        if latest is not None and _place(latest) != _place(row):
+        if latest is not None and place_of(latest) != place_of(row):
             self._keep()
         self._latest = row
         self._is_rejected |= bool(row["rejected"])
@@ -151,7 +151,7 @@ class Walk:
         number = 0
         if row["columns"] is not None:
             number = self._slots.keep_row(KnownRow(row["reading"], row["line"], row["columns"]))
-        self._stand(known._replace(row=number), _place(row))
+        self._stand(known._replace(row=number), place_of(row))
 
     def _stand(self, known: KnownCall, place: Place) -> None:
         person, second, taken = known[:3]
@@ -197,7 +197,7 @@ class Walk:
         for reject in plan.rejects:
             yield reject_columns(reject, row, part.places[0])
         for finding in plan.findings:
-            yield _finding(finding, row)
+            yield finding_columns(finding, row)
 
     def _allowed(self, sequence: Sequence, row: Mapping[str, Any]) -> tuple[Sequence, bool]:
         """Return the calls that were not decided on by `spark.contests`, and whether others were."""
@@ -255,8 +255,8 @@ class Walk:
                 known = self._known(seat)
                 found, gain = self._instances.count(call, gain)
                 for code, message, who in found:
-                    yield _finding(Finding(code, message, of.source, of.line, who), row)
-            yield {**_of_call(planned, call, gain), **known, **_of_row(of, place, row)}
+                    yield finding_columns(Finding(code, message, of.source, of.line, who), row)
+            yield {**columns_of_call(planned, call, gain), **known, **columns_of_row(of, place, row)}
 
     def _known(self, seat: Seat) -> Walked:
         """Return the columns that keep a call."""
@@ -299,74 +299,3 @@ class Walk:
                 "known": pack_value(value),
                 "columns": key[len(person) :],
             }
-
-
-def _place(row: Mapping[str, Any]) -> Place:
-    return Place(row["reading"], row["row"], row["part"])
-
-
-def _base(row: Mapping[str, Any]) -> Walked:
-    return {name: row[name] for name in ("reading", "row", "part")}
-
-
-def _of_row(of: Row, place: Place, row: Mapping[str, Any]) -> Walked:
-    """Return the columns of a planned call that name its row."""
-    return {
-        "kind": CALL,
-        **place._asdict(),
-        "decided": row["row"],
-        "source": of.source,
-        "line": of.line,
-        "raw": of.raw,
-        "spelling": row["spelling"],
-    }
-
-
-def _of_call(planned: PlannedCall, call: Wired, gain: Gain) -> Walked:
-    return {
-        "site": planned.site,
-        "persona": planned.persona,
-        "payload": planned.payload,
-        "person": planned.person,
-        "second": planned.second,
-        "taken": planned.taken,
-        "deed": planned.deed,
-        "total": planned.total,
-        "identity": call.identity,
-        "event": call.event if isinstance(call, Record) else "",
-        "names": [name for name, _ in call.properties] if not isinstance(call, Alias) else [],
-        "gain_people": gain.people,
-        "gain_event": gain.event,
-        "gain_names": gain.names,
-    }
-
-
-def reject_columns(reject: Reject, row: Mapping[str, Any], place: int) -> Walked:
-    """Return the row of WALKED for a reject. `place` is that of its first call in its row."""
-    of = reject.row
-    return {
-        "kind": "reject",
-        "reading": row["reading"],
-        "row": of.line,
-        "part": place,
-        "decided": row["row"],
-        "source": of.source,
-        "line": of.line,
-        "raw": of.raw,
-        "code": reject.code,
-        "text": reject.reason,
-        "owed": list(reject.owed),
-    }
-
-
-def _finding(finding: Finding, row: Mapping[str, Any]) -> Walked:
-    code, message, source, line, who = finding
-    return {
-        **_base(row),
-        "kind": "finding",
-        "source": source,
-        "line": line,
-        "code": code,
-        "text": message,
-        "who": who,
-    }

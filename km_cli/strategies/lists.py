@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from km_cli.kissmetrics import fold_name
@@ -18,6 +18,18 @@ class _Doers(NamedTuple):
 
     is_done: bool
     lacking: tuple[int, ...]
+
+
+class Lacked(NamedTuple):
+    """An event that some personas lack: its name in the first row that has it, and the line of that row.
+
+    `personas` are the places of these personas, `rows` those of the event that name one of them.
+    """
+
+    name: str
+    line: int
+    rows: int = 0
+    personas: frozenset[int] = frozenset()
 
 
 class EventLists:
@@ -37,7 +49,7 @@ class EventLists:
         self._excepted = [frozenset(map(fold_name, persona.excepted)) for persona in personas]
         self._matters = any(self._lists) or any(self._excepted)
         self._known: Remembered[str, _Doers] = Remembered(MOST_NAMES)
-        self._lacked: dict[str, tuple[str, int, set[int]]] = {}
+        self._lacked: dict[str, Lacked] = {}
 
     def look(self, event: Event) -> Finding | None:
         """Return a finding if no persona does this event; count it if a persona of the row lacks it."""
@@ -49,7 +61,7 @@ class EventLists:
             message = f"no persona has {event.name!r} among its events, and no skip names it"
             return Finding("no-persona", message, row.source, row.line, repr(event.name))
         if lacking := [place for place in doers.lacking if event.parts[place].identity]:
-            self._count(event.name, lacking)
+            self._count(event, lacking)
         return None
 
     def _doers(self, name: str) -> _Doers:
@@ -65,15 +77,27 @@ class EventLists:
         )
         return self._known.remember(name, _Doers(is_done, tuple(lacking)))
 
-    def _count(self, name: str, lacking: list[int]) -> None:
-        folded = fold_name(name)
-        first, rows, places = self._lacked.get(folded, (name, 0, set()))
-        if rows or len(self._lacked) < MOST_NAMES:  # counts stay: they could not be made again
-            self._lacked[folded] = (first, rows + 1, places.union(lacking))
+    def _count(self, event: Event, lacking: list[int]) -> None:
+        folded = fold_name(event.name)
+        known = self._lacked.get(folded) or Lacked(event.name, event.row.line)
+        if known.rows or len(self._lacked) < MOST_NAMES:  # counts stay: they could not be made again
+            self._lacked[folded] = known._replace(rows=known.rows + 1, personas=known.personas.union(lacking))
+
+    @property
+    def lacked(self) -> Iterable[Lacked]:
+        """The events that a persona lacks and others do, as far as rows have come."""
+        return self._lacked.values()
 
     def left_to_others(self) -> Iterator[tuple[Finding, int]]:
         """Yield a finding for each event that a persona lacks and others do, and the number of its rows."""
-        for name, rows, places in sorted(self._lacked.values(), key=lambda lacked: (-lacked[1], lacked[0])):
-            who = " and ".join(self._personas[place] for place in sorted(places))
-            message = f"{name!r} is not among the events of {who}, but of another persona (rows: {rows:,})"
-            yield Finding("left-to-others", message, "", 0, repr(name)), rows
+        yield from left_to_others(self._personas, self._lacked.values())
+
+
+def left_to_others(personas: Sequence[str], lacked: Iterable[Lacked]) -> Iterator[tuple[Finding, int]]:
+    """Yield a finding for each event that some of the `personas` lack, and the number of its rows."""
+    for one in sorted(lacked, key=lambda lacked: (-lacked.rows, lacked.name)):
+        who = " and ".join(personas[place] for place in sorted(one.personas))
+        message = (
+            f"{one.name!r} is not among the events of {who}, but of another persona (rows: {one.rows:,})"
+        )
+        yield Finding("left-to-others", message, "", 0, repr(one.name)), one.rows

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
+from km_cli.model import Reject, Row
+from km_cli.run.first_rows import check_conflicts
 from km_cli.run.overlaps import Span
 from km_cli.spark.contests import Contests
 from km_cli.spark.continuing import Continued, continued
 from km_cli.spark.following import HEAD, READ
 from km_cli.spark.inputs import Inputs, check_settings
-from km_cli.spark.mapping import map_file
+from km_cli.spark.mapping import Input, map_file
 from km_cli.spark.merging import merged_rejects
 from km_cli.spark.tables import MAPPED, ORDER, PLAN, WALK, WALKED
 from km_cli.spark.walk import Walk, WalkTask
@@ -89,13 +91,52 @@ def plan(
     walked = [*walked, *(row for row in forced_rows if row["kind"] == "reject")]
     rejects = [_full(row, WALKED.names) for row in (*walked, *mapped) if row["kind"] == "reject"]
     rejects.sort(key=lambda row: (row["reading"], row["row"], row["part"]))
+    begun = [one for one in inputs if found[one.reading.number].reading.number == one.reading.number]
+    looks = [
+        {"source": one.source, "line": one.line, "code": one.code, "text": one.message, "who": one.who}
+        for one_input in begun
+        for one in one_input.look.findings
+    ]
+    if receipts.received:
+        _judge_conflicts(begun, walked)
     kinds = ("call", "known", "value", "owner")
     return Job(
         [_full(row, PLAN.names) for row in walked if row["kind"] in kinds],
         list(merged_rejects(rejects)),
-        [row for row in (*mapped, *walked) if row["kind"] == "finding"],
-        readings,
+        [*looks, *(row for row in (*mapped, *walked) if row["kind"] == "finding")],
+        _with_calls(readings, walked, settings.target.tracker),
     )
+
+
+def _judge_conflicts(begun: Iterable[Input], walked: Rows) -> None:
+    for one in begun:
+        number, judged = one.reading.number, one.look.judged
+        found = [
+            row
+            for row in walked
+            if (row["kind"], row.get("code"), row["reading"]) == ("reject", "conflict", number)
+            and judged
+            and row["row"] <= judged[-1]
+        ]
+        if found:
+            first = min(found, key=lambda row: (row["row"], row["part"]))
+            place = Row(first["source"], first["line"], first["raw"], None)
+            reject = Reject(place, first["code"], first["text"])
+            check_conflicts(reject, len({row["row"] for row in found}), len(judged), one.reading.source)
+
+
+def _with_calls(readings: Sequence[Reading], walked: Rows, tracker: str) -> tuple[Reading, ...]:
+    planned = Counter(
+        (row["reading"], row["site"], row["persona"]) for row in walked if row["kind"] == "call"
+    )
+    found = []
+    for reading in readings:
+        calls = Counter(dict(reading.calls))
+        for (number, site, persona), count in planned.items():
+            if number == reading.number:
+                calls[f"{tracker} {site} {persona}"] += count
+        found.append(reading._replace(calls=tuple(calls.items())))
+    return tuple(found)
 
 
 def _full(row: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
