@@ -14,7 +14,6 @@ from km_cli.errors import UsageError
 from km_cli.spark.delivery import tracker_of
 from km_cli.spark.inputs import check_settings
 
-
 _NO_FILE = "-"
 """Stands for the log, which is a DataFrame."""
 
