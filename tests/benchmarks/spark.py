@@ -29,6 +29,8 @@ IN_FLIGHT = 8
 
 def write_log(path: Path, rows: int) -> Path:
     """Write a log of so many rows, with a user for each three of them and 1,000 accounts."""
-    lines = [f"{1_709_283_600 + n},u{n * 7919 % (rows // 3 + 1)},a{n % 1000},Clicked,pro" for n in range(rows)]
+    lines = [
+        f"{1_709_283_600 + n},u{n * 7919 % (rows // 3 + 1)},a{n % 1000},Clicked,pro" for n in range(rows)
+    ]
     path.write_text("\n".join(["timestamp,user,account,event,plan", *lines, ""]))
     return path
