@@ -232,7 +232,8 @@ class HadoopFiles:
         place, system = self._find(path)
         if not system.exists(place):
             return None
-        return bytes(self._tried("read", path, lambda: self._content(system.open(place))))
+        content: bytes = self._tried("read", path, lambda: self._content(system.open(place)))
+        return content
 
     def names(self, path: str) -> list[str]:
         """Return the names in a folder."""
