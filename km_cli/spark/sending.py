@@ -190,13 +190,10 @@ class _Partition:
 
     def _take(self, receipts: Sequence[Receipt]) -> None:
         found = [receipt.outcome for receipt in receipts]
-        self._sent = self._sent.plus(
-            Sent(
-                found.count(Outcome.ACKNOWLEDGED),
-                found.count(Outcome.REJECTED),
-                found.count(Outcome.PENDING),
-            )
+        new = Sent(
+            found.count(Outcome.ACKNOWLEDGED), found.count(Outcome.REJECTED), found.count(Outcome.PENDING)
         )
+        self._sent = self._sent.plus(new)
         self._writer.add(receipts)
 
 
