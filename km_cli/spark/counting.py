@@ -16,11 +16,9 @@ from km_cli.config.settings import Settings
 from km_cli.kissmetrics import fold_name
 from km_cli.model import Finding, Forecast, Held, Reject, Row
 from km_cli.planning.digests import digest
-from km_cli.planning.forecast import Crossovers, many_names
-from km_cli.rules import Rules
-from km_cli.rules.base import Name
+from km_cli.planning.forecast import many_names
 from km_cli.run.tally import MOST_REMEMBERED, Tally
-from km_cli.spark.names import DONE, EVENT, NAME_RULES, PROPERTY
+from km_cli.spark.names import EVENT, PROPERTY, name_findings
 from km_cli.spark.spellings import alike_findings
 from km_cli.spark.tables import NAMED
 from km_cli.strategies import Lacked, left_to_others
@@ -69,7 +67,7 @@ def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
     plan = tables.plan.where("kind = 'call'")
     _count_rows(tally, tables.planned.rows, plan, tables.rejects)
     held = _count_calls(tally, plan)
-    alike = alike_findings(tables.plan, tables.received, settings.target.tracker, secret)
+    alike = alike_findings(tables.plan, tables.received, personas, settings.target.tracker, secret)
     _count_findings(tally, tables.planned.findings.unionByName(alike))
     _count_rejects(tally, tables.rejects)
     _judge_names(tally, tables.planned.names)
@@ -173,17 +171,11 @@ def _keep_places(tally: Tally, table: DataFrame) -> None:
 
 def _judge_names(tally: Tally, names: DataFrame) -> None:
     """Note the findings about the names of the whole log, each at the first row that has it."""
-    rules, crossovers = Rules(NAME_RULES), Crossovers()
     first = names.groupBy("code", "site", "persona", "text").agg(
         F.expr("min(struct(reading, row, part, source, line)) AS first")
     )
-    for row in first.orderBy("first").toLocalIterator():
-        kind, name, place = row["code"], row["text"], row["first"]
-        if kind != DONE:
-            for code, message in rules.look_at_name(Name(kind, name)):
-                tally.note(Finding(code, message, place["source"], place["line"], name))
-        elif message := crossovers.check(row["site"], row["persona"], name):
-            tally.note(Finding("crossover", message, place["source"], place["line"], name))
+    for finding in name_findings(first.orderBy("first").toLocalIterator()):
+        tally.note(finding)
 
 
 def _count_lacked(tally: Tally, lacked: DataFrame, personas: Sequence[str]) -> None:

@@ -7,12 +7,14 @@ machine would have met them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from km_cli.memory import Remembered
-from km_cli.model import Event, Record, Sequence
-from km_cli.rules.base import NameRule, Rule
+from km_cli.model import Event, Finding, Record, Sequence
+from km_cli.planning.forecast import Crossovers
+from km_cli.rules import Rules
+from km_cli.rules.base import Name, NameRule, Rule
 from km_cli.rules.registry import RULES
 
 EVENT, PROPERTY, DONE = "event", "property", "done"
@@ -49,6 +51,22 @@ class NamesSeen:
             if key not in self._seen:
                 self._seen.remember(key, True)
                 yield SeenName(*key, part)
+
+
+def name_findings(first: Iterable[Any]) -> Iterator[Finding]:
+    """Yield the findings about the names of a whole log.
+
+    `first` has a mapping for each name, in order of the first rows that have them: its kind as `code`,
+    `site`, `persona`, the name as `text`, and in `first` the `source` and `line` of that row.
+    """
+    rules, crossovers = Rules(NAME_RULES), Crossovers()
+    for row in first:
+        kind, name, place = row["code"], row["text"], row["first"]
+        if kind != DONE:
+            for code, message in rules.look_at_name(Name(kind, name)):
+                yield Finding(code, message, place["source"], place["line"], name)
+        elif message := crossovers.check(row["site"], row["persona"], name):
+            yield Finding("crossover", message, place["source"], place["line"], name)
 
 
 def _names_of(event: Event, sequence: Sequence) -> Iterator[tuple[str, str, str, str]]:

@@ -1,30 +1,28 @@
-"""Spark against one machine, and two executors against one: `python -m tests.benchmarks.spark [ROWS]`.
+"""Spark against one machine, two executors against one: `python -m tests.benchmarks.spark [ROWS] [CALLS]`.
 
-Planning is measured in rows a second and core, without sending. Sending goes to a tracker with 30 ms of
-latency, with so few calls in flight for each executor that waiting, not this machine, bounds it.
+Planning is measured in rows a second and core, without sending. Calls go to a server with 30 ms of latency,
+with so few in flight for each executor that waiting bounds it, and not the processor of this machine.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-from tests.benchmarks.tracker import Latent
 from tests.support.onemachine import FixedClock, one_machine, settings_of
 from tests.support.spark import started
+from tests.support.spark_plans import SECRET, opened, settings_to, write_plan
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-SECRET = bytes(range(32))
 NOW = 1_800_000_000.0
-LATENCY = 0.03
+LATENCY = "30"
 IN_FLIGHT = 8
-"""For each executor: 8 calls at 30 ms are some 260 calls a second, which a core can send with ease."""
+"""For each executor: some 260 calls a second at 30 ms, which one core can send with ease."""
+
+_FEW = {"spark.sql.shuffle.partitions": "4"}
 
 
 def write_log(path: Path, rows: int) -> Path:
@@ -34,3 +32,68 @@ def write_log(path: Path, rows: int) -> Path:
     ]
     path.write_text("\n".join(["timestamp,user,account,event,plan", *lines, ""]))
     return path
+
+
+def timed(step: Callable[[], object]) -> float:
+    """Return the seconds that a step takes."""
+    began = time.perf_counter()
+    step()
+    return time.perf_counter() - began
+
+
+def plan(rows: int, folder: Path) -> None:
+    """Plan a log on one machine and on two executors; print the rows a second and core of both."""
+    from km_cli.spark.planning import FileSource, plan_events
+
+    logs = [write_log(folder / f"{name}.csv", rows // 2) for name in ("a", "b")]
+    settings = settings_of(["--to", "http://127.0.0.1:1", *logs])
+    with one_machine(folder, NOW) as machine:
+        alone = timed(lambda: machine.plan(settings, logs))
+    with started(folder / "planning", settings=_FEW) as spark:
+
+        def plan_on_spark() -> None:
+            sources = [FileSource(str(log)) for log in logs]
+            planned = plan_events(spark, sources, settings, (), None, SECRET, FixedClock(NOW).now())
+            planned.plan.write.format("noop").mode("overwrite").save()
+            planned.release()
+
+        plan_on_spark()  # starts Python on the executors
+        together = timed(plan_on_spark)
+    print(f"planning {rows:,} rows: {rows / alone:,.0f} a second and core on one machine")
+    print(f"planning {rows:,} rows: {rows / together / 2:,.0f} a second and core on Spark, two executors")
+
+
+def send(calls: int, executors: int, folder: Path, url: str) -> float:
+    """Return the seconds in which so many executors send a plan."""
+    from km_cli.spark.job import run_job
+    from km_cli.spark.place import Place
+
+    place = folder / f"receipts-{executors}"
+    folder = folder / f"sending-{executors}"
+    folder.mkdir()
+    settings = settings_to(url, folder, concurrency=IN_FLIGHT * executors)
+    with started(folder / "spark", f"local-cluster[{executors},1,1024]", _FEW) as spark:
+        seconds = 0.0
+        for size in (executors * IN_FLIGHT, calls):  # the first one starts Python on the executors
+            write_plan(opened(place, url), size)
+            seconds = timed(lambda: run_job(spark, [], settings, Place(str(place), SECRET)).check())
+    return seconds
+
+
+def main(rows: int = 100_000, calls: int = 8_000) -> None:
+    """Measure both, and print the results."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        plan(rows, folder)
+        command = [sys.executable, "-m", "tests.benchmarks.late", LATENCY]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            url = server.stdout.readline().strip()
+            one, two = (send(calls, executors, folder, url) for executors in (1, 2))
+            server.communicate()
+    print(f"sending {calls:,} calls at {LATENCY} ms: {one:.1f} s with one executor, {two:.1f} s with two")
+    print(f"two executors are {one / two:.2f} times as fast as one")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
