@@ -232,8 +232,7 @@ class HadoopFiles:
         place, system = self._find(path)
         if not system.exists(place):
             return None
-        content: bytes = self._tried("read", path, lambda: self._content(system.open(place)))
-        return content
+        return bytes(self._tried("read", path, lambda: self._content(system.open(place))))
 
     def names(self, path: str) -> list[str]:
         """Return the names in a folder."""
