@@ -1,4 +1,4 @@
-"""`km-cli spark`: what it refuses before Spark starts. Jobs are in `test_spark_sending.py` and `test_spark_samples.py`."""
+"""`km-cli spark`: what it refuses before Spark starts. `test_spark_sending.py` runs jobs."""
 
 from __future__ import annotations
 
