@@ -1,4 +1,4 @@
-"""`km-cli spark`: what it refuses before Spark starts. The jobs themselves are in `test_spark_job.py`."""
+"""`km-cli spark`: what it refuses before Spark starts. `test_spark_sending.py` runs jobs."""
 
 from __future__ import annotations
 

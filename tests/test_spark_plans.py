@@ -16,7 +16,7 @@ from tests.test_spark_planning import SETS_AND_IDS, assert_same, words
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from km_cli.spark.planning import Planned
+    from km_cli.spark.planned import Planned
 
 
 class _Job:
@@ -42,7 +42,7 @@ def test_logs_with_contested_people(spark: SparkSession, tmp_path: Path) -> None
     from km_cli.spark.planning import FileSource, plan_events
 
     draw = random.Random(7)
-    rows = [_drawn(draw, row) for row in seeded(7, 240, 20)]
+    rows = [_drawn(draw, row) for row in seeded(7, 120, 10)]
     draw.shuffle(rows)
     files = [_written(tmp_path, f"{name}.csv", rows[some]) for name, some in _PIECES.items()]
     asked = settings_of(words(tmp_path, SETS_AND_IDS, "--overlap", "separate", *map(str, files)))
@@ -60,7 +60,7 @@ def test_logs_with_contested_people(spark: SparkSession, tmp_path: Path) -> None
         planned.release()
 
 
-_PIECES = {"a": slice(0, 130), "b": slice(100, 180), "c": slice(150, 240)}
+_PIECES = {"a": slice(0, 65), "b": slice(50, 90), "c": slice(75, 120)}
 
 
 def _drawn(draw: random.Random, row: Row) -> Row:

@@ -228,6 +228,14 @@ def test_wrong_options_are_named_and_a_key_is_never_repeated(options: dict[str, 
     assert "abc" not in f"{caught.value} {caught.value.hint}"
 
 
+def test_a_relative_path_means_the_same_folder_in_every_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks run in folders of their own."""
+    monkeypatch.chdir(tmp_path)
+    assert opened(Path("receipts")).receipts_path("job") == f"{tmp_path}/receipts/jobs/job/receipts"
+
+
 def test_a_manifest_can_be_read_by_other_programs(tmp_path: Path) -> None:
     receipts = opened(tmp_path)
     with receipts.lease():

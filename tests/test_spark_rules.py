@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,7 +79,7 @@ def of_spellings(job: sparkless.Job, tracker: str) -> Iterator[Finding]:
         yield Finding(one["code"], one["text"], one["source"], one["line"], one["who"])
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(24), deadline=None)
 @given(logs=st.lists(st.lists(rows, min_size=1, max_size=8), min_size=1, max_size=3))
 def test_names_and_spellings_of_several_files(logs: list[list[tuple[Any, ...]]]) -> None:
     with TemporaryDirectory() as name:
@@ -96,6 +97,7 @@ def test_names_and_spellings_of_several_files(logs: list[list[tuple[Any, ...]]])
         )
 
 
+@pytest.mark.slow
 def test_instances_beyond_a_thousand(tmp_path: Path) -> None:
     """Over two logs and an earlier job: the same findings at the same rows (D7)."""
     lines = [f"{1_709_283_600 + n},u{n},Acme,In,pro,," for n in range(1006)]

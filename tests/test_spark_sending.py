@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import zstandard
 
-from km_cli.errors import Exit, WriteError
+from km_cli.errors import Exit, LedgerBusy, WriteError
 from km_cli.run.stopping import Stop
 from km_cli.spark.files import Exists, HadoopFiles
 from tests.support.patience import PATIENCE
-from tests.support.spark_plans import SECRET, arrived, opened, payload, settings_to, write_plan
+from tests.support.spark import below
+from tests.support.spark_plans import KEY, SECRET, arrived, opened, payload, settings_to, write_plan
 from tests.support.tracker import BAD, OK, Hit, Reaction, Tracker, held
 
 if TYPE_CHECKING:
@@ -219,3 +224,53 @@ def test_files_that_hadoop_keeps_are_created_once(spark: SparkSession, tmp_path:
     assert not files.exists(path)
     with pytest.raises(WriteError, match="cannot reach nowhere://r"):
         files.read("nowhere://r")
+
+
+def test_a_driver_that_is_killed_while_it_sends_is_followed_by_one_that_sends_the_rest(
+    folder: Folder, tmp_path: Path
+) -> None:
+    """A quarter is acknowledged, the rest held, and then the driver is killed. Extras are the same bytes.
+
+    The key stands neither in the event log of the killed Spark nor in the receipts.
+    """
+    events = tmp_path / "events"
+    events.mkdir()
+    folder.tracker.behave = lambda _, number: OK if number < CALLS // 4 else held()
+    words = [
+        sys.executable,
+        "-m",
+        "tests.support.spark_driver",
+        str(tmp_path),
+        folder.tracker.url,
+        str(events),
+    ]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _wait_for(lambda: len(folder.tracker.seen) > CALLS // 4 or process.poll() is not None)
+    assert process.poll() is None
+    children = list(below(process.pid))
+    for pid in (process.pid, *children):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+    folder.tracker.behave = None
+    folder.tracker.answer_all()
+    with pytest.raises(LedgerBusy, match=f"process {process.pid} on"):
+        folder.send()
+    assert folder.send(takes_lease=True).error is None
+    assert set(arrived(folder.tracker)) == whole()
+    assert folder.states == ["done"]
+    written = [path for place in (events, folder.path) for path in place.rglob("*") if path.is_file()]
+    assert any(path.is_relative_to(events) for path in written)
+    assert not [path for path in written if KEY.encode() in _content(path)]
+
+
+def _content(path: Path) -> bytes:
+    """Return the content of a file of Spark, which packs its event log."""
+    if path.suffix != ".zstd":
+        return path.read_bytes()
+    content = b""
+    with path.open("rb") as packed, suppress(zstandard.ZstdError):  # the last frame was cut off
+        unpacked = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
+        while part := unpacked.read(1 << 16):
+            content += part
+    return content

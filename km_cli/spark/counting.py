@@ -67,7 +67,7 @@ def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
     plan = tables.plan.where("kind = 'call'")
     _count_rows(tally, tables.planned.rows, plan, tables.rejects)
     held = _count_calls(tally, plan)
-    alike = alike_findings(tables.plan, tables.received, settings.target.tracker, secret)
+    alike = alike_findings(tables.plan, tables.received, personas, settings.target.tracker, secret)
     _count_findings(tally, tables.planned.findings.unionByName(alike))
     _count_rejects(tally, tables.rejects)
     _judge_names(tally, tables.planned.names)

@@ -20,7 +20,7 @@ from km_cli.spark.mapping import Input, Mapped, RowMapper
 
 if TYPE_CHECKING:
     import pyarrow
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 _FIRST = 1000
 """Rows by which the columns are found."""
@@ -55,10 +55,15 @@ def check_order(source: FrameSource) -> None:
 
 def numbered_rows(source: FrameSource) -> DataFrame:
     """Return the rows in their order, with growing numbers, kept on the disks of the cluster."""
-    keys = [F.col(f"`{name}`") for name in source.order_by]
-    in_order = source.frame.orderBy(*keys, F.to_json(F.struct("*")))
+    whole = F.to_json(F.struct(*map(_column, source.frame.columns)))
+    in_order = source.frame.orderBy(*map(_column, source.order_by), whole)
     numbered = in_order.withColumn(_NUMBER, F.monotonically_increasing_id())
     return numbered.persist(StorageLevel.DISK_ONLY)
+
+
+def _column(name: str) -> Column:
+    """Return the column with this name, whatever characters are in it."""
+    return F.col("`" + name.replace("`", "``") + "`")
 
 
 def firsts_of(numbered: DataFrame, first: int) -> dict[int, int]:

@@ -29,7 +29,7 @@ from secrets import token_hex
 from typing import Any, NamedTuple
 
 from km_cli.errors import LedgerBusy, LedgerError, UsageError
-from km_cli.spark.files import Exists, Files
+from km_cli.spark.files import Exists, Files, is_local, local_path
 
 FORMAT = 1
 PLANNED, DONE = "planned", "done"
@@ -75,7 +75,7 @@ class Receipts:
         `to` is the name of the destination, `keys` are the API keys by site, none for a dry run. Raises
         UsageError if the folder belongs to another destination, secret or key; LedgerError if it is damaged.
         """
-        path = path.rstrip("/") or path
+        path = _whole(path)
         mark = hmac.digest(secret, b"km-cli receipts", "sha256")[:_DIGEST].hex()
         asked = {name: _mark_of_key(secret, name, key) for name, key in keys.items()}
         known = _latest(path, files)
@@ -204,6 +204,13 @@ class Receipts:
     def _holds(self) -> bool:
         content = self.files.read(f"{self.path}/lease.json")
         return content is not None and _holder(content).get("token") == self._token
+
+
+def _whole(path: str) -> str:
+    """Return a path that means the same in all processes: tasks run in folders of their own."""
+    path = path.rstrip("/") or path
+    is_relative = is_local(path) and not path.lower().startswith("file:")
+    return str(local_path(path).absolute()) if is_relative else path
 
 
 def _latest(path: str, files: Files) -> Manifest | None:

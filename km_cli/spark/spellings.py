@@ -6,7 +6,7 @@ log, so the plan is sorted by spelling once. What is sorted is a keyed digest: s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -36,19 +36,27 @@ _SPELLED = Table(
 )
 """A person that is new with a call, under the digest of its spelling. Side 0 are the receipts."""
 
+_MOST_PARTS = 1_000_000
+"""More than the calls of one person in a row."""
+
 _ORDER = ("key", "side", "job", "reading", "row", "part")
 
 
-def alike_findings(plan: DataFrame, received: DataFrame | None, tracker: str, secret: bytes) -> DataFrame:
+def alike_findings(
+    plan: DataFrame, received: DataFrame | None, personas: Sequence[str], tracker: str, secret: bytes
+) -> DataFrame:
     """Return FINDINGS about people of a plan with the spelling of another person's identity.
 
     `plan` has the rows of PLAN that are planned now, `received` those of RECEIVED, None if there are none.
+    The calls of a row are taken in the order of the `personas`, as one machine takes them.
     """
     from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own pages give it
 
     wanted = ["kind", *_SPELLED.names[3:], "site", "deed"]
     is_new = "kind = 'call' AND gain_people > 0"
-    rows = plan.where(is_new).select(F.lit(1).alias("side"), F.lit("").alias("job"), *wanted)
+    turn = F.array_position(F.array(*map(F.lit, personas)), F.col("persona"))
+    own = plan.withColumn("part", (turn * _MOST_PARTS + F.col("part")).cast("int"))
+    rows = own.where(is_new).select(F.lit(1).alias("side"), F.lit("").alias("job"), *wanted)
     if received is not None:
         known = received.where(f"({is_new}) OR kind = '{SPELLED}'")
         rows = rows.unionByName(known.select(F.lit(0).alias("side"), "job", *wanted))

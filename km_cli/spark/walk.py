@@ -216,7 +216,11 @@ class Walk:
             found = RowEvents(events, 0, is_contested=True)
         else:
             found = self._planner(row["reading"]).events_in(allowed)
-        yield {"reading": row["reading"], "row": row["row"], **found._asdict()}
+        yield {
+            "reading": row["reading"],
+            "row": row["row"],
+            **{name: int(value) for name, value in found._asdict().items()},
+        }
 
     def _planner(self, reading: int) -> Planner:
         """Return the planner of a reading of this job."""

@@ -122,15 +122,16 @@ def senders_of(url: str) -> list[int]:
     port = f"{int(url.rpartition(':')[2]):04X}"
     lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
     inodes = {line.split()[9] for line in lines if line.split()[2].endswith(f":{port}")}
-    return [pid for pid in _below(os.getpid()) if inodes & _sockets(pid) and _is_python(pid)]
+    return [pid for pid in below(os.getpid()) if inodes & _sockets(pid) and _is_python(pid)]
 
 
-def _below(pid: int) -> Iterator[int]:
+def below(pid: int) -> Iterator[int]:
+    """Yield the processes that a process has started, and those that these have started."""
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in map(int, (task / "children").read_text(encoding="ascii").split()):
             yield child
             with suppress(OSError):
-                yield from _below(child)
+                yield from below(child)
 
 
 def _sockets(pid: int) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,13 +14,14 @@ from km_cli.ledger import Reading
 from km_cli.model import Reject, Row
 from km_cli.run.first_rows import check_conflicts
 from km_cli.run.overlaps import Span
+from km_cli.spark.arrow import to_batches
 from km_cli.spark.contests import Contests
 from km_cli.spark.continuing import Continued, continued
 from km_cli.spark.following import HEAD, READ
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file
 from km_cli.spark.merging import merged_rejects
-from km_cli.spark.tables import MAPPED, ORDER, PLAN, WALK, WALKED
+from km_cli.spark.tables import EVENTS, MAPPED, ORDER, PLAN, WALK, WALKED, Table
 from km_cli.spark.walk import Walk, WalkTask
 
 Rows = list[dict[str, Any]]
@@ -75,7 +77,7 @@ def plan(
     check_settings(settings)
     opening = Inputs(settings, receipts.readings, SECRET, NOW)
     inputs = [one for file in files if (one := opening.file(str(file)))]
-    mapped = [_full(row, MAPPED.names) for one in inputs for row in map_file(one)]
+    mapped = _through(MAPPED, (row for one in inputs for row in map_file(one)))
     told = [row for row in mapped if row["kind"] in (HEAD, READ)]
     found = continued(inputs, told, receipts.readings, settings)
     mapped = _passed_over(mapped, found)
@@ -86,8 +88,10 @@ def plan(
     parts = [row for row in mapped if row["kind"] == "part"]
     forced_rows = _forced(task, parts, receipts.received)
     walk = _walk_rows(parts, receipts.received, forced_rows)
-    events = _by_person(task, walk, partitions, seed, "events") if _needs_events(settings) else []
-    walked = _by_person(task, _with_events(walk, events), partitions, seed, "rows")
+    events: Rows = []
+    if _needs_events(settings):
+        events = _through(EVENTS, _by_person(task, walk, partitions, seed, "events"))
+    walked = _through(WALKED, _by_person(task, _with_events(walk, events), partitions, seed, "rows"))
     walked = [*walked, *(row for row in forced_rows if row["kind"] == "reject")]
     rejects = [_full(row, WALKED.names) for row in (*walked, *mapped) if row["kind"] == "reject"]
     rejects.sort(key=lambda row: (row["reading"], row["row"], row["part"]))
@@ -137,6 +141,13 @@ def _with_calls(readings: Sequence[Reading], walked: Rows, tracker: str) -> tupl
                 calls[f"{tracker} {site} {persona}"] += count
         found.append(reading._replace(calls=tuple(calls.items())))
     return tuple(found)
+
+
+def _through(table: Table, rows: Iterable[dict[str, Any]]) -> Rows:
+    """Return rows as they are behind Arrow, if it is here: their values must be of the table's types."""
+    if find_spec("pyarrow") is None:
+        return [_full(row, table.names) for row in rows]
+    return [row for batch in to_batches(rows, table) for row in batch.to_pylist()]
 
 
 def _full(row: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -189,7 +200,7 @@ def _forced(task: WalkTask, parts: Rows, received: Rows) -> Rows:
     known = [row for row in _walk_rows([], received, []) if row["person"] in contested]
     concerned = [row for row in _walk_rows(parts, [], []) if row["person"] in contested]
     concerned.sort(key=lambda row: (row["reading"], row["row"], row["part"]))
-    return list(Contests(task).decide([*sorted(known, key=_order), *concerned]))
+    return _through(WALKED, Contests(task).decide([*sorted(known, key=_order), *concerned]))
 
 
 def _walk_rows(parts: Rows, received: Rows, forced_rows: Rows) -> Rows:
