@@ -58,7 +58,7 @@ def failing(
 ) -> Ended:
     """Run with a call that fails, without being made."""
     process = _start(words, variables, call, f"error={error}:when={number}", log)
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = _finish(process)
     return Ended(process.returncode, out, err, "(INJECTED)" in _text(log))
 
 
@@ -67,7 +67,7 @@ def killed_before(
 ) -> Ended:
     """Run and kill the process when it is about to make a call."""
     process = _start(words, variables, call, f"signal=KILL:when={number}", log)
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = _finish(process)
     return Ended(process.returncode, out, err, process.returncode == -signal.SIGKILL)
 
 
@@ -81,8 +81,17 @@ def killed_after(
     is_hit = HELD in _text(log)
     if is_hit:
         _kill(process)
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = _finish(process)
     return Ended(process.returncode, out, err, is_hit)
+
+
+def _finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Return both streams of a run at its end. One that hangs is killed, and raises TimeoutExpired."""
+    try:
+        return process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        raise
 
 
 def _kill(strace: subprocess.Popen[str]) -> None:
