@@ -103,8 +103,9 @@ def test_any_log(kind: Kind, log: list[Row], unsorted: bool, json: bool, data: s
         folder = Path(name)
         as_text = as_jsonl if json else as_csv
         texts = [as_text(piece) for piece in pieces]
-        # Of the files of one job, Spark knows those that are alike, not one that begins with another.
-        assume(not any(one != other and other.startswith(one) for one in texts for other in texts))
+        # Spark finds no file of the same job that another one begins with; of two that are the same, messages
+        # name the first one.
+        assume(not any(one is not other and other.startswith(one) for one in texts for other in texts))
         files = written(folder, texts, ".jsonl" if json else ".csv")
         asked = settings_of(words(folder, kind, "--overlap", overlap, *map(str, files)))
         receipts = Receipts()
