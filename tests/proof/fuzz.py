@@ -1,6 +1,6 @@
 """Fuzzing: inputs that are made up by chance, led by the coverage of the code (Atheris, with libFuzzer).
 
-A case is `TARGET SEED`: two thousand inputs that are made from the seeds of the target. The case
+A case is `TARGET SEED`: five hundred inputs that are made from the seeds of the target. The case
 `TARGET =HEX` is one input.
 """
 
@@ -19,7 +19,7 @@ from tests.proof.base import Failure, Proof
 from tests.proof.seeds import seeds
 from tests.proof.targets import BORROWED, TARGETS
 
-_INPUTS = 2_000
+_INPUTS = 500
 _SECONDS = 120
 """An input that takes longer hangs, even on a busy machine."""
 _ROOT = Path(__file__).parents[2]
@@ -65,4 +65,4 @@ def _missing() -> str:
     return "" if find_spec("atheris") else "needs atheris (the dependency group proof)"
 
 
-PROOF = Proof("fuzz", "any bytes as logs, km.toml, ledgers, plans, answers", _cases, _run, 1, _missing)
+PROOF = Proof("fuzz", "any bytes as logs, km.toml, ledgers, plans, answers", _cases, _run, 4, _missing)

@@ -1,6 +1,6 @@
 """A simulated year: files that grow, rotate and are exported anew, a destination with faults, and kills.
 
-A case is a seed: hypothesis draws what happens in some weeks, twenty times over, and holds it against a
+A case is a seed: hypothesis draws what happens in some weeks, five times over, and holds it against a
 dictionary of the calls that are owed. When it fails, it prints the shortest course of events that fails.
 """
 
@@ -303,7 +303,7 @@ def _cases(first: int) -> Iterator[str]:
 
 def _run(case: str, _folder: Path) -> Failure | None:
     asked = settings(
-        max_examples=20,
+        max_examples=5,
         stateful_step_count=40,
         deadline=None,
         database=None,
@@ -315,4 +315,4 @@ def _run(case: str, _folder: Path) -> Failure | None:
     return None
 
 
-PROOF = Proof("year", "weeks of cron with faults, kills, rotations and exports", _cases, _run, 1)
+PROOF = Proof("year", "weeks of cron with faults, kills, rotations and exports", _cases, _run, 8)
