@@ -174,6 +174,8 @@ def test_examples_of_the_help_are_right(km: Command, command: str) -> None:
     assert len(examples) >= 4
     for example in examples:
         context = found(command).make_context(command, shlex.split(example), obj=environment({}))
+        if context.params.get("sql"):
+            continue  # It takes a database that is there: the page of samples has one.
         assert context.params["files"]
         context.params["files"] = ()
         make_settings(context)
@@ -534,7 +536,7 @@ def test_rejects_that_cannot_be_written_any_more(importer: Command, tracker: Tra
 
     tracker.behave = behave
     result = importer("import", path, "--rejects", rejects, "--batch-size", "50").ended(74)
-    assert f"the rejects file {rejects} cannot be written: File exists" in result.err
+    assert f"the rejects file {rejects} cannot be written: Not a directory" in result.err
     assert 0 < len(tracker.hits) < 600
     rejects.parent.unlink()
     importer("import", path, "--rejects", rejects).ended(65)

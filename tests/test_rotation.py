@@ -185,21 +185,3 @@ def test_newest_first(bench: Bench, cut: int, way: int) -> None:
     bench.send(*files[::way], *BARE.flags, code=0)
     bench.check(files[::way], BARE.form)
     assert len(bench.calls()) == 2 * len(LOG)
-
-
-def test_a_log_of_which_it_is_said_that_it_repeats_rows_does_so_at_its_edge_too(bench: Bench) -> None:
-    """Its last row has another value since, and is the first row of a log that was sent before."""
-    bench.send(bench.write("log.csv", as_csv([row(8, plan="pro"), row(16)])), *bench.flags(BARE), code=0)
-    sent = bench.wires()
-    export = bench.write("export.csv", as_csv([row(8, plan="free")]))
-    result = bench.send(export, *bench.flags(BARE), "--overlap", "repeats", code=0)
-    assert result.summary["findings"]["changed"] == 2
-    assert bench.wires() == sent
-
-
-def test_without_a_word_it_is_the_next_file_of_a_rotated_log(bench: Bench) -> None:
-    bench.send(bench.write("log.csv", as_csv([row(8, plan="pro"), row(16)])), *bench.flags(BARE), code=0)
-    sent = bench.wires()
-    earlier = bench.write("earlier.csv", as_csv([row(0), row(8, plan="free")]))
-    assert bench.send(earlier, *bench.flags(BARE), code=0).summary["rows"]["sent"] == 2
-    assert len(bench.wires()) > len(sent)

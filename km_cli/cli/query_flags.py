@@ -23,9 +23,11 @@ _FLAGS = {
 
 
 def has_query(context: click.Context) -> bool:
-    """Tell whether a query is given, or a flag that is for queries alone."""
+    """Tell whether a query is given, or a flag that is for queries alone. Not all commands have them."""
     flags, source_of = context.params, context.get_parameter_source
-    return bool(flags.get("sql")) or any(
+    if not any(option.name == "sql" for option in context.command.params):
+        return False
+    return bool(flags["sql"]) or any(
         flags.get(name) and source_of(name) is ParameterSource.COMMANDLINE for name in _FLAGS
     )
 

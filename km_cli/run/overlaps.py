@@ -134,15 +134,10 @@ class Overlaps:
         self._span = _span((min(first, second) if last else second, max(last, second), dated or is_date))
 
     def overlap(self, own: int, other: int) -> Overlap:
-        """Return how to treat a row of `own` if `other` has its deed with other values.
-
-        Files of one rotated log, which meet in one second at most, do not repeat each other, unless it was
-        said that this log repeats rows.
-        """
-        said = self._asked if self._asked is not Overlap.ASK else self._reading_numbered(own).overlap
-        if said is not Overlap.REPEATS and self._is_beside(own, other):
-            return Overlap.SEPARATE
-        return said
+        """Return how to treat a row of `own` if `other` has its deed with other values."""
+        if self._is_beside(own, other):
+            return Overlap.SEPARATE  # under any flag, as the two readings cannot repeat each other
+        return self._asked if self._asked is not Overlap.ASK else self._reading_numbered(own).overlap
 
     def is_read_again(self, own: int, other: int, line: int) -> bool:
         """Tell whether the other reading has read this line of the same bytes."""

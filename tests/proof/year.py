@@ -114,15 +114,20 @@ class Year(RuleBasedStateMachine):
     @precondition(lambda self: self._exportable())
     @rule(data=st.data(), drifts=st.booleans())
     def export(self, data: st.DataObject, drifts: bool) -> None:
-        """Rows that were sent come again, as CSV; in some of them a value has changed since."""
+        """Rows that were sent come again, as CSV; in some of them a value has changed since.
+
+        The first and the last row have not changed. Files that meet in one second are taken for files of one
+        rotated log, so that a changed row of that second would be another event.
+        """
         known = st.sampled_from(self._exportable())
         numbers = data.draw(st.lists(known, min_size=1, max_size=8, unique=True))
         self.exports += 1
         path = self.folder / "exports" / f"{self.exports}.csv"
         lines = [",".join(_COLUMNS)]
-        for at, number in enumerate(sorted(numbers)):
+        numbers.sort(key=lambda number: int(str(self.rows[number]["timestamp"])))
+        for at, number in enumerate(numbers):
             row = dict(self.rows[number])
-            if drifts and at % 2:
+            if drifts and at % 2 and at < len(numbers) - 1:
                 row["plan"] = f"drifted {self.exports}"
             lines.append(",".join(str(row[column]) for column in _COLUMNS))
         path.write_text("\n".join(lines) + "\n")
