@@ -106,11 +106,11 @@ def spark_settings(context: click.Context) -> Settings:
     tracker_of(settings.target.spelled or settings.target.place)
     check_settings(settings)
     tables = [text for text in context.params["files"] if text.startswith(_TABLE)]
-    if context.params["order_by"] and not tables:
+    if context.params["order_columns"] and not tables:
         raise UsageError(
             "--order-by is for tables: the rows of a file have an order", "leave it out, or name table:NAME"
         )
-    if tables and not context.params["order_by"]:
+    if tables and not context.params["order_columns"]:
         raise UsageError(
             f"{tables[0]} needs --order-by: the rows of a table have no order, and seconds are chosen in it",
             "name the columns that order its rows, the time first: --order-by time --order-by id",
@@ -145,7 +145,7 @@ def _sources(context: click.Context, spark: SparkSession) -> list[Source]:
     from km_cli.spark.planning import FileSource
 
     found: list[Source] = []
-    order = tuple(context.params["order_by"])
+    order = tuple(context.params["order_columns"])
     for text in context.params["files"]:
         if text.startswith(_TABLE):
             name = text.removeprefix(_TABLE)

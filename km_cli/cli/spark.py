@@ -34,6 +34,7 @@ _where = section(
     ),
     option(
         "--order-by",
+        "order_columns",  # the flag of the same name of `import` is for queries
         metavar="COLUMN",
         multiple=True,
         help="The column that gives the rows of a table their order (repeatable). Files have an order.",
