@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,9 @@ from tests.support.drawing import examples
 from tests.support.people import configure, write
 from tests.support.schemas import validator
 from tests.support.tracker import Tracker
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 if find_spec("pyarrow") is None:
     pytest.skip("needs pyarrow", allow_module_level=True)
@@ -141,3 +145,33 @@ def planned(km: Command, logs: list[Path], flags: tuple[str, ...], ledger: Path 
         {name: value for name, value in (told.summary or {}).items() if name != "seconds"} if told.out else {}
     )
     return [told.code, summary, km(*words, "--as", "jsonl").out]
+
+
+def test_from_one_machine_to_spark_and_back(
+    spark: SparkSession, importer: Command, tracker: Tracker, tmp_path: Path, secret: Path
+) -> None:
+    """One machine sends the first log, Spark the second, and one machine the third: each call once."""
+    from km_cli.spark.job import run_job
+    from km_cli.spark.place import Place
+    from km_cli.spark.planning import FileSource
+    from tests.support.spark_plans import settings_to
+
+    more = ("cy@example.com,Acme,Clicked,@1,pro", "ada@example.com,Acme,Paid,@2,pro")
+    logs = [
+        write(tmp_path / f"{number}.csv", *some)
+        for number, some in enumerate((ROWS, (*ROWS[1:], *more), (*more, "dot@example.com,Acme,Clicked,@1")))
+    ]
+    importer("import", *logs, "--ledger", tmp_path / "all.db").ended(0)
+    expected = Counter(hit.wire for hit in tracker.hits)
+    tracker.forget()
+
+    importer("import", logs[0]).ended(0)
+    receipts = tmp_path / "receipts"
+    words = ("--receipts", receipts, "--secret-file", secret)
+    importer("ledger", "export", *words).ended(0)
+    settings = settings_to(tracker.url, tmp_path)
+    run_job(spark, [FileSource(str(log)) for log in logs[:2]], settings, Place(str(receipts), SECRET)).check()
+    importer("ledger", "import", *words, "--ledger", tmp_path / "new.db").ended(0)
+    importer("import", *logs, "--ledger", tmp_path / "new.db").ended(0)
+    assert Counter(hit.wire for hit in tracker.hits) == expected
+    importer("ledger", "check", "--ledger", tmp_path / "new.db").ended(0)
