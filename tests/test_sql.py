@@ -341,6 +341,34 @@ def test_text_that_is_no_utf_8_is_rejected(bench: Bench) -> None:
     assert len(events(bench)) == 3
 
 
+@pytest.mark.parametrize("value", ["CAST(x'ff' AS TEXT)", "'2024-01-01T00:00:02Z' || char(0)"])
+def test_a_value_that_no_query_can_have_does_not_move_the_place(bench: Bench, value: str) -> None:
+    """Its row is rejected, and those behind the last other value are sent, each once."""
+    database = SqliteFile(bench.folder)
+    database.add(rows(0, 3))
+    database.execute(f"INSERT INTO events VALUES (9, 'u', 'a', 'E', {value})")
+    assert ask(bench, database, code=65).summary["rows"]["sent"] == 3
+    database.add(rows(3, 3))
+    assert ask(bench, database, code=65).summary["rows"]["sent"] == 3
+    assert set(events(bench).values()) == {2}
+    assert len(events(bench)) == 6
+
+
+def test_the_ledger_has_no_bare_digests_of_ids_that_are_hashed(bench: Bench) -> None:
+    """They could be guessed. Rows with the last value are read again instead, and known."""
+    database = SqliteFile(bench.folder)
+    database.add(rows(0, 3))
+    bench.write("secret", "0" * 64).chmod(0o600)
+    toml = bench.write("km.toml", '[columns]\nhash = ["id"]\nhash_key_file = "secret"\n')
+    ask(bench, database, "--config", str(toml))
+    with closing(sqlite3.connect(bench.ledger)) as ledger:
+        assert ledger.execute("SELECT ids FROM queries").fetchall() == [(b"",)]
+    database.add(rows(3, 2))
+    ran = ask(bench, database, "--config", str(toml))
+    assert (ran.summary["rows"]["sent"], ran.summary["rows"]["skipped"]) == (2, 1)
+    check_each_row_once(bench, database)
+
+
 def test_a_row_that_is_too_long_is_rejected(bench: Bench) -> None:
     """And the rows behind it are sent, each once."""
     database = SqliteFile(bench.folder)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from km_cli.config.settings import Settings
 from km_cli.inputs import Opened, Source, open_reader
+from km_cli.inputs.sql.address import chosen
 from km_cli.inputs.sql.base import Position, Query
 from km_cli.ledger import Ledger, Reading
 from km_cli.ledger.queries import QueryPlace
@@ -46,7 +47,8 @@ def make_cursor(reading: Reading, state: _Hash, source: Source, ledger: Ledger, 
 
 def _digest(query: Query, settings: Settings) -> bytes:
     """Return the digest by which a query is known again, under settings that read its rows alike."""
-    parts = [query.name, query.sql, query.database.place, query.order_by, query.id, settings.asked_of_files]
+    where = [query.database.place, *chosen(query.database, settings.environment)]
+    parts = [query.name, query.sql, *where, query.order_by, query.id, settings.asked_of_files]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
 
 
@@ -61,6 +63,9 @@ class QueryCursor(Cursor):
         self._ledger = ledger
         self._digest = _digest(source.query, settings)
         self._position = source.position
+        options = settings.column_options
+        # Bare digests of ids that are hashed could be guessed. Their rows are read again, and known.
+        self._keeps_ids = source.query.id not in (*options.hash, *options.drop)
 
     def advance(self, batch: BatchBuilder) -> None:
         """Advance over a batch."""
@@ -84,6 +89,6 @@ class QueryCursor(Cursor):
                 continue
             if mark.value != value:
                 value, ids = mark.value, set()
-            if mark.id and len(ids) < _MOST_IDS:
+            if mark.id and self._keeps_ids and len(ids) < _MOST_IDS:
                 ids.add(mark.id)
         return Position(value, frozenset(ids))

@@ -32,8 +32,8 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 class Mark(NamedTuple):
     """A row that was read: the value of its order column as JSON text, and a digest of its id, b"" for none.
 
-    `is_behind` if it stands before the position at which the last run stopped, and `is_known` if that run had
-    read it, so that it is no row of the input.
+    `is_behind` if it stands before the position at which the last run stopped, or its value cannot be kept:
+    it moves no position. `is_known` if the last run had read it, so that it is no row of the input.
     """
 
     value: str
@@ -156,7 +156,8 @@ class QueryStream(Stream):
                 cells = [
                     "null" if value is None else text(value) for text, value in zip(texts, row, strict=False)
                 ]
-                mark = self._mark(cells[order], cells[id_], is_behind=bool(row[-1]))
+                is_behind = bool(row[-1]) or not _can_be_kept(cells[order])
+                mark = self._mark(cells[order], cells[id_], is_behind=is_behind)
                 self._source.marks.append(mark)
                 if not mark.is_known:
                     lines.append("{" + ", ".join(map(str.__add__, names, cells)) + "}\n")
@@ -175,9 +176,24 @@ class QueryStream(Stream):
                 f"leave such rows out (WHERE {query.order_by} IS NOT NULL), or order by a column that each "
                 "row has",
             )
-        digest = b"" if id_ == "null" else blake2b(id_.encode("utf-8", "replace"), digest_size=16).digest()
+        digest = (
+            b"" if id_ == "null" else blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        )
         is_known = value == position.value and digest in position.ids
         return Mark(value, digest, is_behind, is_known)
+
+
+def _can_be_kept(value: str) -> bool:
+    """Tell whether a later query can have this value in it: no bytes that are not UTF-8, and no NUL.
+
+    SQLite alone has such texts.
+    """
+    if "\\u0000" in value:
+        return False
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def connect(query: Query) -> Session:
