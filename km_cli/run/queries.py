@@ -31,10 +31,13 @@ _MOST_IDS = 1000
 
 def open_source(source: Source, ledger: Ledger, settings: Settings) -> Opened:
     """Open an input; a query is asked from where the last run stopped. Raises UsageError, ReadError."""
-    if source.is_query and not settings.as_new:
-        asked = cast("QuerySource", source)
-        place = ledger.queries.place(_digest(asked.query, settings))
-        asked.position = Position(place.value, place.ids) if place else Position()
+    if source.is_query:
+        asked, options = cast("QuerySource", source), settings.column_options
+        if settings.hasher is not None and asked.query.id in (*options.hash, *options.drop):
+            asked.keyed = settings.hasher.hash  # The bare digests of ids could be guessed.
+        if not settings.as_new:
+            place = ledger.queries.place(_digest(asked.query, settings))
+            asked.position = Position(place.value, place.ids) if place else Position()
     return open_reader(source)
 
 
@@ -63,9 +66,6 @@ class QueryCursor(Cursor):
         self._ledger = ledger
         self._digest = _digest(source.query, settings)
         self._position = source.position
-        options = settings.column_options
-        # Bare digests of ids that are hashed could be guessed. Their rows are read again, and known.
-        self._keeps_ids = source.query.id not in (*options.hash, *options.drop)
 
     def advance(self, batch: BatchBuilder) -> None:
         """Advance over a batch."""
@@ -89,6 +89,6 @@ class QueryCursor(Cursor):
                 continue
             if mark.value != value:
                 value, ids = mark.value, set()
-            if mark.id and self._keeps_ids and len(ids) < _MOST_IDS:
+            if mark.id and len(ids) < _MOST_IDS:
                 ids.add(mark.id)
         return Position(value, frozenset(ids))

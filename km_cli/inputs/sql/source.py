@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -46,6 +46,7 @@ class QuerySource(Source):
     """A query as an input that can be read once. `position` is where the last run stopped.
 
     `marks` has a mark for each row that was given out, in their order; who reads the rows takes them off.
+    `keyed`, if set, hashes the digests of ids under a key.
     """
 
     is_query = True
@@ -56,6 +57,7 @@ class QuerySource(Source):
         self.query = query
         self.position = Position()
         self.marks: deque[Mark] = deque()
+        self.keyed: Callable[[str], str] | None = None
 
     def pin(self) -> None:
         """Pin nothing: there is no file."""
@@ -176,11 +178,15 @@ class QueryStream(Stream):
                 f"leave such rows out (WHERE {query.order_by} IS NOT NULL), or order by a column that each "
                 "row has",
             )
-        digest = (
-            b"" if id_ == "null" else blake2b(id_.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        )
+        digest = b"" if id_ == "null" else _digest(id_.encode("utf-8", "surrogatepass"))
+        if digest and self._source.keyed is not None:
+            digest = _digest(self._source.keyed(digest.hex()).encode())
         is_known = value == position.value and digest in position.ids
         return Mark(value, digest, is_behind, is_known)
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).digest()
 
 
 def _can_be_kept(value: str) -> bool:
