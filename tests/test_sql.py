@@ -104,6 +104,19 @@ def test_it_goes_on_where_a_limit_stopped_it(bench: Bench, database: SqliteFile)
     check_each_row_once(bench, database)
 
 
+def test_a_limit_gets_behind_any_number_of_rows_with_one_value(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("km_cli.run.queries._MOST_IDS", 10)
+    database = SqliteFile(bench.folder)
+    database.add(rows(0, 20, second=5))
+    ask(bench, database)
+    database.add(rows(20, 20, second=5))
+    for _ in range(4):
+        ask(bench, database, "--limit", "8")
+    check_each_row_once(bench, database)
+
+
 def test_a_query_that_changes_is_read_from_its_beginning(bench: Bench, database: SqliteFile) -> None:
     """Rows that it left out before are sent, and the others are known by their ids."""
     database.add(rows(0, 20))

@@ -66,6 +66,8 @@ class QueryCursor(Cursor):
         self._ledger = ledger
         self._digest = _digest(source.query, settings)
         self._position = source.position
+        # Rows that are read again count for --limit: without their ids, no run would get behind them.
+        self._most_ids = _MOST_IDS if settings.limit is None else None
 
     def advance(self, batch: BatchBuilder) -> None:
         """Advance over a batch."""
@@ -89,6 +91,6 @@ class QueryCursor(Cursor):
                 continue
             if mark.value != value:
                 value, ids = mark.value, set()
-            if mark.id and len(ids) < _MOST_IDS:
+            if mark.id and (self._most_ids is None or len(ids) < self._most_ids):
                 ids.add(mark.id)
         return Position(value, frozenset(ids))
