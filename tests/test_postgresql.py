@@ -132,6 +132,18 @@ def test_it_goes_on_behind_a_value_of_any_type_with_an_order(
     assert len(bench.tracker.hits) == 20
 
 
+def test_two_schemas_are_two_databases(bench: Bench, table: PostgreSqlTable) -> None:
+    """Where the query was read to in one of them says nothing about the other."""
+    assert ask(bench, table, "SELECT * FROM {}").summary["rows"]["sent"] == 10
+    schema = f"of_{table.table}"
+    table.execute(f"CREATE SCHEMA {schema}")
+    table.execute(f"CREATE TABLE {schema}.{table.table} AS SELECT * FROM {table.table} WHERE id < 4")
+    table.execute(f"UPDATE {schema}.{table.table} SET id = id + 100, event = 'Another'")
+    table.url += f"&options=-csearch_path%3D{schema}"
+    assert ask(bench, table, "SELECT * FROM {}").summary["rows"]["sent"] == 4
+    assert ask(bench, table, "SELECT * FROM {}").summary["rows"]["read"] == 0
+
+
 def test_a_type_without_an_order_is_refused(bench: Bench, table: PostgreSqlTable) -> None:
     for kind, value in (
         ("jsonb", "'{{}}'::jsonb"),

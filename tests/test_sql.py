@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import subprocess
@@ -100,6 +101,19 @@ def test_it_goes_on_where_a_limit_stopped_it(bench: Bench, database: SqliteFile)
     for _ in range(6):
         assert ask(bench, database, "--limit", "10").summary["rows"]["sent"] == 10
     assert ask(bench, database, "--limit", "10").summary["rows"]["sent"] == 0
+    check_each_row_once(bench, database)
+
+
+def test_a_limit_gets_behind_any_number_of_rows_with_one_value(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("km_cli.run.queries._MOST_IDS", 10)
+    database = SqliteFile(bench.folder)
+    database.add(rows(0, 20, second=5))
+    ask(bench, database)
+    database.add(rows(20, 20, second=5))
+    for _ in range(4):
+        ask(bench, database, "--limit", "8")
     check_each_row_once(bench, database)
 
 
@@ -339,6 +353,49 @@ def test_text_that_is_no_utf_8_is_rejected(bench: Bench) -> None:
     ran = bench.send(*words(database), code=65)
     assert ran.summary["reasons"] == {"invalid-utf8": 1}
     assert len(events(bench)) == 3
+
+
+@pytest.mark.parametrize("value", ["CAST(x'ff' AS TEXT)", "'2024-01-01T00:00:02Z' || char(0)"])
+def test_a_value_that_no_query_can_have_does_not_move_the_place(bench: Bench, value: str) -> None:
+    """Its row is rejected, and those behind the last other value are sent, each once."""
+    database = SqliteFile(bench.folder)
+    database.add(rows(0, 3))
+    database.execute(f"INSERT INTO events VALUES (9, 'u', 'a', 'E', {value})")
+    assert ask(bench, database, code=65).summary["rows"]["sent"] == 3
+    database.add(rows(3, 3))
+    assert ask(bench, database, code=65).summary["rows"]["sent"] == 3
+    assert set(events(bench).values()) == {2}
+    assert len(events(bench)) == 6
+
+
+def test_the_ledger_has_no_bare_digests_of_ids_that_are_hashed(bench: Bench) -> None:
+    """They could be guessed."""
+    database = SqliteFile(bench.folder)
+    database.add(rows(0, 3))
+    bench.write("secret", "0" * 64).chmod(0o600)
+    toml = bench.write("km.toml", '[columns]\nhash = ["id"]\nhash_key_file = "secret"\n')
+    ask(bench, database, "--config", str(toml))
+    with closing(sqlite3.connect(bench.ledger)) as ledger:
+        ((ids,),) = ledger.execute("SELECT ids FROM queries").fetchall()
+    assert ids
+    assert ids != hashlib.blake2b(b"2", digest_size=16).digest()
+    database.add(rows(3, 2))
+    ran = ask(bench, database, "--config", str(toml))
+    assert (ran.summary["rows"]["sent"], ran.summary["rows"]["skipped"]) == (2, 0)
+    check_each_row_once(bench, database)
+
+
+def test_it_goes_on_behind_a_number_without_end(bench: Bench) -> None:
+    database = SqliteFile(bench.folder)
+    database.execute("ALTER TABLE events ADD COLUMN score REAL")
+    insert = "INSERT INTO events VALUES (?, 'u', 'a', ?, '2024-01-01T00:00:00Z', ?)"
+    database.execute(insert, [(1, "One", 0.5), (2, "Two", float("inf"))])
+    flags = list(words(database))
+    flags[flags.index("--order-by") + 1] = "score"
+    bench.send(*flags, code=0)
+    database.execute(insert, [(3, "Three", float("inf"))])
+    assert bench.send(*flags, code=0).summary["rows"]["sent"] == 1
+    check_each_row_once(bench, database)
 
 
 def test_a_row_that_is_too_long_is_rejected(bench: Bench) -> None:

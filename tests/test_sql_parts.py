@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from km_cli.errors import UsageError
-from km_cli.inputs.sql.address import Kind, parse_database, password_of
+from km_cli.inputs.sql.address import Kind, chosen, parse_database, password_of
 from km_cli.inputs.sql.text import check_reads, has_since, with_since
 from km_cli.inputs.sql.values import as_bytes, as_float, as_json, as_moment, as_text
 from km_cli.ledger import Ledger
@@ -74,6 +74,22 @@ def test_a_server_is_shown_without_its_user(url: str, place: str) -> None:
     assert (found.kind, found.target) == (Kind.POSTGRESQL, url)
     assert found.place == place
     assert "ada" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "variables", "told_apart"),
+    [
+        ("postgresql://ada@host/db?sslmode=require", {}, []),
+        ("postgresql:///?host=/run/a&dbname=b", {"PGHOST": "c"}, ["host=/run/a", "dbname=b"]),
+        ("postgresql:///?options=-csearch_path%3Dtenant", {}, ["options=-csearch_path=tenant"]),
+        ("postgresql:///", {"PGSERVICE": "prod", "PGPASSWORD": "secret"}, ["service=prod"]),
+    ],
+)
+def test_databases_of_one_place_are_told_apart(
+    url: str, variables: dict[str, str], told_apart: list[str]
+) -> None:
+    """Where one was read to would else be taken for where another one was."""
+    assert chosen(parse_database(url, Path(), "--database:"), variables) == told_apart
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=6))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from km_cli.config.settings import Settings
 from km_cli.inputs import Opened, Source, open_reader
+from km_cli.inputs.sql.address import chosen
 from km_cli.inputs.sql.base import Position, Query
 from km_cli.ledger import Ledger, Reading
 from km_cli.ledger.queries import QueryPlace
@@ -30,10 +31,13 @@ _MOST_IDS = 1000
 
 def open_source(source: Source, ledger: Ledger, settings: Settings) -> Opened:
     """Open an input; a query is asked from where the last run stopped. Raises UsageError, ReadError."""
-    if source.is_query and not settings.as_new:
-        asked = cast("QuerySource", source)
-        place = ledger.queries.place(_digest(asked.query, settings))
-        asked.position = Position(place.value, place.ids) if place else Position()
+    if source.is_query:
+        asked, options = cast("QuerySource", source), settings.column_options
+        if settings.hasher is not None and asked.query.id in (*options.hash, *options.drop):
+            asked.keyed = settings.hasher.hash  # The bare digests of ids could be guessed.
+        if not settings.as_new:
+            place = ledger.queries.place(_digest(asked.query, settings))
+            asked.position = Position(place.value, place.ids) if place else Position()
     return open_reader(source)
 
 
@@ -46,7 +50,8 @@ def make_cursor(reading: Reading, state: _Hash, source: Source, ledger: Ledger, 
 
 def _digest(query: Query, settings: Settings) -> bytes:
     """Return the digest by which a query is known again, under settings that read its rows alike."""
-    parts = [query.name, query.sql, query.database.place, query.order_by, query.id, settings.asked_of_files]
+    where = [query.database.place, *chosen(query.database, settings.environment)]
+    parts = [query.name, query.sql, *where, query.order_by, query.id, settings.asked_of_files]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
 
 
@@ -61,6 +66,8 @@ class QueryCursor(Cursor):
         self._ledger = ledger
         self._digest = _digest(source.query, settings)
         self._position = source.position
+        # Rows that are read again count for --limit: without their ids, no run would get behind them.
+        self._most_ids = _MOST_IDS if settings.limit is None else None
 
     def advance(self, batch: BatchBuilder) -> None:
         """Advance over a batch."""
@@ -84,6 +91,6 @@ class QueryCursor(Cursor):
                 continue
             if mark.value != value:
                 value, ids = mark.value, set()
-            if mark.id and len(ids) < _MOST_IDS:
+            if mark.id and (self._most_ids is None or len(ids) < self._most_ids):
                 ids.add(mark.id)
         return Position(value, frozenset(ids))

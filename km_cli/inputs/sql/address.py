@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
@@ -44,6 +45,18 @@ _PARTS = re.compile(
 )
 """A URL of which no part can be taken for another one: what is shown must not be a part of a password."""
 _SECRETS = {"password", "sslpassword"}
+_CHOOSING = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "dbname": "PGDATABASE",
+    "service": "PGSERVICE",
+    "options": "PGOPTIONS",
+}
+"""Parts of a URL that say which rows a query has, with the variable for each that the URL leaves out.
+
+https://www.postgresql.org/docs/current/libpq-envars.html
+"""
 _FORMS = "postgresql://HOST/DATABASE, or the path of a SQLite or DuckDB file"
 
 
@@ -84,6 +97,16 @@ def _server(url: str, label: str, *, is_secret: bool) -> Database:
         )
     service = "".join(f"?service={name}" for name in asked.get("service", ())[:1])
     return Database(Kind.POSTGRESQL, f"postgresql://{found['place']}{found['path'] or ''}{service}", url)
+
+
+def chosen(database: Database, variables: Mapping[str, str]) -> list[str]:
+    """Return all that tells databases of one `place` apart. It is not shown: options may hold anything."""
+    found = _PARTS.fullmatch(database.target)
+    if database.kind is not Kind.POSTGRESQL or not found:
+        return []
+    asked = parse_qs(found["query"] or "")
+    values = {name: asked.get(name, [variables.get(of, "")])[-1] for name, of in _CHOOSING.items()}
+    return [f"{name}={value}" for name, value in values.items() if value]
 
 
 def password_of(database: Database) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -32,8 +32,8 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 class Mark(NamedTuple):
     """A row that was read: the value of its order column as JSON text, and a digest of its id, b"" for none.
 
-    `is_behind` if it stands before the position at which the last run stopped, and `is_known` if that run had
-    read it, so that it is no row of the input.
+    `is_behind` if it stands before the position at which the last run stopped, or its value cannot be kept:
+    it moves no position. `is_known` if the last run had read it, so that it is no row of the input.
     """
 
     value: str
@@ -46,6 +46,7 @@ class QuerySource(Source):
     """A query as an input that can be read once. `position` is where the last run stopped.
 
     `marks` has a mark for each row that was given out, in their order; who reads the rows takes them off.
+    `keyed`, if set, hashes the digests of ids under a key.
     """
 
     is_query = True
@@ -56,6 +57,7 @@ class QuerySource(Source):
         self.query = query
         self.position = Position()
         self.marks: deque[Mark] = deque()
+        self.keyed: Callable[[str], str] | None = None
 
     def pin(self) -> None:
         """Pin nothing: there is no file."""
@@ -156,7 +158,8 @@ class QueryStream(Stream):
                 cells = [
                     "null" if value is None else text(value) for text, value in zip(texts, row, strict=False)
                 ]
-                mark = self._mark(cells[order], cells[id_], is_behind=bool(row[-1]))
+                is_behind = bool(row[-1]) or not _can_be_kept(cells[order])
+                mark = self._mark(cells[order], cells[id_], is_behind=is_behind)
                 self._source.marks.append(mark)
                 if not mark.is_known:
                     lines.append("{" + ", ".join(map(str.__add__, names, cells)) + "}\n")
@@ -175,9 +178,28 @@ class QueryStream(Stream):
                 f"leave such rows out (WHERE {query.order_by} IS NOT NULL), or order by a column that each "
                 "row has",
             )
-        digest = b"" if id_ == "null" else blake2b(id_.encode("utf-8", "replace"), digest_size=16).digest()
+        digest = b"" if id_ == "null" else _digest(id_.encode("utf-8", "surrogatepass"))
+        if digest and self._source.keyed is not None:
+            digest = _digest(self._source.keyed(digest.hex()).encode())
         is_known = value == position.value and digest in position.ids
         return Mark(value, digest, is_behind, is_known)
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).digest()
+
+
+def _can_be_kept(value: str) -> bool:
+    """Tell whether a later query can have this value in it: no bytes that are not UTF-8, and no NUL.
+
+    SQLite alone has such texts.
+    """
+    if "\\u0000" in value:
+        return False
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def connect(query: Query) -> Session:

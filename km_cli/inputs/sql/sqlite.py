@@ -20,6 +20,9 @@ _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _PASSING = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
+_INFINITE = {"inf": "9e999", "-inf": "-9e999"}
+"""No value that is not less than such a text is less than the number, so that no row is left out."""
+
 
 def _text(value: Any) -> str:
     return _TEXTS[type(value)](value)
@@ -53,8 +56,10 @@ class Sqlite:
         return [Column(name, "", f"km_cli_q.{quoted(name)}", _text, True) for name in found]
 
     def literal(self, value: str, column: Column) -> str:  # noqa: ARG002 - the type is that of the value
-        """Return a number as it is, and any other value as text."""
+        """Return a number as it is, and any other value as text; infinity came as text."""
         found = json.loads(value)
+        if found in _INFINITE:
+            return _INFINITE[found]
         return value if isinstance(found, int | float) else "'" + found.replace("'", "''") + "'"
 
     def run(self, sql: str) -> None:
