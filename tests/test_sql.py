@@ -267,6 +267,14 @@ def test_a_database_that_is_none(bench: Bench) -> None:
         assert "hunter2222" not in ran.err
 
 
+def test_a_placeholder_that_is_not_since(bench: Bench) -> None:
+    database = SqliteFile(bench.folder)
+    for condition in ("id >= :sinc", "id >= ?"):
+        ran = bench.run("import", *words(database, f"SELECT * FROM {{}} WHERE {condition}"))
+        assert ran.code == 2
+        assert "correct the query: :since is the only placeholder that km-cli fills in" in ran.err
+
+
 def test_hints_about_a_query_do_not_send_to_init_which_reads_files(bench: Bench) -> None:
     database = DuckDbFile(bench.folder)
     nested = "'ada' AS user, 'Paid' AS event, '2024-03-01T00:00:00Z' AS created_at, {'plan': 1} AS data"
