@@ -163,7 +163,7 @@ def test_a_password_comes_from_a_variable_or_a_file(
     bench.environment = {"EVENTS_DATABASE": postgresql.with_password.replace(PASSWORD, "wrong-password")}
     ran = ask(bench, table, sql, *by_variable)
     assert ran.code == 2
-    assert "the server lets nobody in with this user" in ran.err
+    assert "the server does not let this user in" in ran.err
     assert "PGPASSFILE" in ran.err
     assert "wrong-password" not in ran.err
     bench.environment["EVENTS_DATABASE"] = postgresql.with_password

@@ -266,6 +266,9 @@ def test_a_database_that_is_none(bench: Bench) -> None:
         str(bench.folder): "Is a directory",
         f"duckdb:{SqliteFile(bench.folder).url}": "is no DuckDB database",
         "mysql://root:hunter2222@host/db": "this URL is of no database that km-cli reads",
+        "mysql://host/db?password=hunter2222": "this URL is of no database that km-cli reads",
+        "ada:hunter2222@host/db": "there is no such database",
+        "host=127.0.0.1 password=hunter2222": "there is no such database",
         "postgresql://ada:hunter2222@host/db": "has a password in it",
         "postgresql://host/db?user=ada&password=hunter2222": "has a password in it",
         "postgresql://ada@host/db#x@y": "cannot be understood",
@@ -276,6 +279,28 @@ def test_a_database_that_is_none(bench: Bench) -> None:
         assert ran.code == 2
         assert problem in ran.err, (database, ran.err)
         assert "hunter2222" not in ran.err
+
+
+def test_a_placeholder_that_is_not_since(bench: Bench) -> None:
+    database = SqliteFile(bench.folder)
+    for condition in ("id >= :sinc", "id >= ?"):
+        ran = bench.run("import", *words(database, f"SELECT * FROM {{}} WHERE {condition}"))
+        assert ran.code == 2
+        assert "correct the query: :since is the only placeholder that km-cli fills in" in ran.err
+
+
+def test_hints_about_a_query_do_not_send_to_init_which_reads_files(bench: Bench) -> None:
+    database = DuckDbFile(bench.folder)
+    nested = "'ada' AS user, 'Paid' AS event, '2024-03-01T00:00:00Z' AS created_at, {'plan': 1} AS data"
+    many = ", ".join(f"{number} AS c{number}" for number in range(60))
+    for columns, hint in ((nested, "add --flatten"), (many, "name the column")):
+        query = f"SELECT range AS id, {columns} FROM range(200)"
+        ran = bench.run(
+            *("import", "--sql", query, "--database", database.url, "--order-by", "id", "--id", "id")
+        )
+        assert ran.code == 2, ran.err
+        assert hint in ran.err
+        assert "km-cli init" not in ran.err
 
 
 def test_a_url_with_a_password_comes_from_a_variable(bench: Bench) -> None:

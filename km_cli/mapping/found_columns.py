@@ -229,7 +229,7 @@ class FoundColumns:
 
     def _hint(self, hint: str) -> str:
         """Return a hint, which sends to `km-cli init` if there are more columns than a message lists."""
-        if len(self._names) <= MOST_LISTED:
+        if len(self._names) <= MOST_LISTED or self.source.startswith("sql:"):  # init reads files alone
             return hint
         source = "FILE" if self.source.startswith("<") else shlex.quote(self.source)
         return f"{hint}; or let `km-cli init {source}` look at all columns"

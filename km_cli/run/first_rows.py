@@ -130,13 +130,19 @@ def _what_to_do(bad: list[Reject], opened: Opened, mapping: Mapping, now: float)
             "check that --timestamp names the right column, or give the form of its times: --time-format"
         )
     if code == "nested":
-        return (
-            "add --flatten to send nested values as properties of their own, leave each out with "
-            f"--exclude-property, or let `km-cli init {shell_word(opened.source.name)}` choose"
-        )
+        return _about_nested(opened)
     if code == "I1":
         return "check that --user and --account name the right columns; --allow-id accepts a value"
     return f"name the right columns (--user, --event, …); columns found: {', '.join(opened.columns[:12])}"
+
+
+def _about_nested(opened: Opened) -> str:
+    """Return a hint about nested values. `km-cli init` reads files alone, so it is no help with a query."""
+    flatten = "add --flatten to send nested values as properties of their own"
+    if opened.source.is_query:
+        return f"{flatten}, or leave each out with --exclude-property"
+    init = f"km-cli init {shell_word(opened.source.name)}"
+    return f"{flatten}, leave each out with --exclude-property, or let `{init}` choose"
 
 
 def _raising(error: Exception) -> Iterator[Mapped]:

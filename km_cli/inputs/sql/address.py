@@ -57,6 +57,8 @@ _CHOOSING = {
 
 https://www.postgresql.org/docs/current/libpq-envars.html
 """
+_SUSPECT = re.compile(r"passw|pwd|:.*@", re.IGNORECASE | re.DOTALL)
+"""A text that may have a password in it: USER:PASSWORD@HOST, or password=PASSWORD."""
 _FORMS = "postgresql://HOST/DATABASE, or the path of a SQLite or DuckDB file"
 
 
@@ -76,7 +78,7 @@ def parse_database(text: str, folder: Path, label: str, *, is_secret: bool = Fal
             "put postgresql://USER:PASSWORD@HOST/DATABASE into it; a file needs no variable: --database PATH",
         )
     if _SCHEME.match(text):
-        shown = "this URL" if "@" in text else repr(text)
+        shown = "this URL" if "@" in text or _SUSPECT.search(text) else repr(text)
         raise UsageError(f"{label} {shown} is of no database that km-cli reads", f"write {_FORMS}")
     return _file(text, folder, label)
 
@@ -125,6 +127,7 @@ def _file(text: str, folder: Path, label: str) -> Database:
         with path.open("rb") as file:
             head = file.read(16)
     except FileNotFoundError:
+        shown = "this text is not shown, for it may have a password in it" if _SUSPECT.search(text) else shown
         raise UsageError(f"{label} {shown}: there is no such database", f"write {_FORMS}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

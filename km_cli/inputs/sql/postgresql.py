@@ -153,7 +153,7 @@ class PostgreSql:
         said = self._masked(error)
         if "password" in said or "authentication" in said or "no pg_hba.conf entry" in said:
             hint = "check the user, and the password in PGPASSFILE, PGSERVICE or the variable of the URL"
-            return Fault(f"the server lets nobody in with this user ({said})", hint, is_usage=True)
+            return Fault(f"the server does not let this user in ({said})", hint, is_usage=True)
         if "does not exist" in said:
             return Fault(f"the server has no such database or user ({said})", "check the URL", is_usage=True)
         return Fault(f"the server cannot be reached ({said})", "check the URL and the server, then run again")

@@ -103,4 +103,7 @@ def _fault(error: Exception) -> Fault:
             f"it cannot be opened without writing ({said})",
             "a program that wrote to it was cut off: open it once with that program, then run again",
         )
-    return Fault(f"SQLite says: {said}", "correct the query", is_usage=True)
+    hint = "correct the query"
+    if isinstance(error, sqlite3.ProgrammingError) and "binding" in said:
+        hint += ": :since is the only placeholder that km-cli fills in"
+    return Fault(f"SQLite says: {said}", hint, is_usage=True)
