@@ -73,7 +73,7 @@ class PostgreSql:
         try:
             parts = psycopg.conninfo.conninfo_to_dict(database.target)
             parts = {"connect_timeout": _PATIENCE, "application_name": "km-cli", **parts}
-            self._database = psycopg.connect(**parts, client_encoding="UTF8")  # type: ignore[arg-type]
+            self._database = psycopg.connect(**parts, client_encoding="UTF8")  # type: ignore[arg-type]  # a dictionary
         except psycopg.ProgrammingError:
             raise Fault(
                 "the URL of the database cannot be understood",
@@ -129,7 +129,7 @@ class PostgreSql:
     def fetch(self, most: int) -> Sequence[Sequence[Any]]:
         """Return the next rows."""
         try:
-            return self._cursor.fetchmany(most)  # type: ignore[no-any-return]
+            return self._cursor.fetchmany(most)  # type: ignore[no-any-return]  # untyped
         except self._psycopg.Error as error:
             raise self._fault(error, "") from None
         except UnicodeDecodeError:
