@@ -31,12 +31,14 @@ SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.memory": "1g",
+    "spark.driver.memory": "4g",
+    "spark.sql.maxPlanStringLength": "10000",
     "spark.sql.shuffle.partitions": "4",
     "spark.default.parallelism": "4",
     "spark.log.level": "ERROR",
 }
-"""Of every session of tests: small, and on loopback."""
+"""Of every session of tests: small, and on loopback. A session of many jobs keeps the plans of each of them,
+as text of any length."""
 
 
 def needs_spark() -> None:
