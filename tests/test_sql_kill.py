@@ -43,7 +43,7 @@ def test_killed_again_and_again(importer: Command, tracker: Tracker, database: S
     kills = code = 0
     while code == -signal.SIGKILL or not kills:
         code = subprocess.run(
-            [sys.executable, "-m", "tests.support.killing", str(STEPS), *words],
+            [sys.executable, "-m", "tests.support.stepping", str(STEPS), *words],
             env={**importer.surroundings(), "KM_CLI_TO": tracker.url},
             capture_output=True,
             timeout=PATIENCE,

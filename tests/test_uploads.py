@@ -101,7 +101,7 @@ def test_objects_have_the_calls_of_the_files(
 def run_to_step(command: Command, step: int, *words: str | Path) -> Result:
     """Run the command up to a step; 0 for its end."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.killing", str(step), *map(str, words)],
+        [sys.executable, "-m", "tests.support.stepping", str(step), *map(str, words)],
         env=command.surroundings(),
         capture_output=True,
         text=True,
