@@ -62,7 +62,7 @@ class QueryTable:
         self._new[place.query] = place
 
     def write(self) -> None:
-        """Write what was kept; the caller's transaction makes it durable."""
+        """Write the places that were kept; the transaction of the caller makes them durable."""
         if not self._new:
             return
         self._database.execute(_MAKE)

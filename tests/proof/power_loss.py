@@ -147,5 +147,5 @@ def _keep(name: str, group: int) -> Path:
 
 
 PROOF = Proof(
-    "power_loss", "the power fails, and what was not synced is lost or torn", cases, run, 180, missing
+    "power_loss", "the power fails, and unsynced changes are lost or torn", cases, run, 180, missing
 )

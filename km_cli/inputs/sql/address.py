@@ -43,7 +43,7 @@ _PARTS = re.compile(
     r"(?P<path>/[^?#@\s]*)?(?:\?(?P<query>[^#@\s]*))?",
     re.IGNORECASE | re.ASCII,
 )
-"""A URL of which no part can be taken for another one: what is shown must not be a part of a password."""
+"""A URL of which no part can be taken for another one: no part of a password may be shown."""
 _SECRETS = {"password", "sslpassword"}
 _CHOOSING = {
     "host": "PGHOST",
