@@ -256,6 +256,8 @@ def test_flags_say_which_belong_together(bench: Bench) -> None:
     assert "contradict each other" in run(*query, "--database-env", "DB")
     assert "--database: a query needs its database" in run(*query[:2], *query[4:])
     assert "FILE... is missing" in run()
+    for command in ("import", "dry-run"):
+        assert "--database is for queries alone" in run("--database", "app.db", command=command)
 
 
 def test_a_database_that_is_none(bench: Bench) -> None:

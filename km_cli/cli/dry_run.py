@@ -67,10 +67,11 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli dry-run events.csv --out events.plan.toml
     """
     from km_cli.cli.context import km_toml_of
+    from km_cli.cli.query_flags import check_has_source, has_query
 
-    is_named = context.params["files"] or context.params["sql"]
-    if not is_named and not km_toml_of(context).config.backfill:
-        raise click.MissingParameter(ctx=context, param=context.command.params[0])
+    is_named = context.params["files"] or has_query(context)
+    if not km_toml_of(context).config.backfill:
+        check_has_source(context)
     from km_cli.cli.run_dry_run import run_dry_backfill, run_dry_import
 
     return run_dry_import(context) if is_named else run_dry_backfill(context)

@@ -48,7 +48,9 @@ def command(context: click.Context, /, **_flags: Any) -> int:
       km-cli import --sql 'SELECT * FROM events' --database app.db --order-by id --id id
     """
     if not context.params["files"] and not context.params["sql"]:
-        raise click.MissingParameter(ctx=context, param=context.command.params[0])
+        from km_cli.cli.query_flags import check_has_source
+
+        check_has_source(context)
     if context.params["plan"] is not None:
         from km_cli.cli.run_planned import run_planned_import
 

@@ -32,6 +32,12 @@ def has_query(context: click.Context) -> bool:
     )
 
 
+def check_has_source(context: click.Context) -> None:
+    """Raise MissingParameter if neither a file is named nor anything of a query."""
+    if not context.params["files"] and not has_query(context):
+        raise click.MissingParameter(ctx=context, param=context.command.params[0])
+
+
 def with_query(context: click.Context, settings: Settings) -> Settings:
     """Return the settings of a run that reads a query. Raises UsageError for flags that exclude it."""
     flags = context.params
