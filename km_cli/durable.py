@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder and its parents, for the owner alone, and sync their names. Raises OSError."""
+def make_folder(folder: Path, mode: int = 0o700) -> None:
+    """Make the folder and its parents, by default for the owner alone; sync their names. Raises OSError."""
     missing = []
     while not folder.exists():
         missing.append(folder)
         folder = folder.parent
     for one in reversed(missing):
-        one.mkdir(mode=0o700, exist_ok=True)
+        one.mkdir(mode=mode, exist_ok=True)
         sync(one.parent)
 
 
@@ -24,3 +24,12 @@ def sync(path: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make a folder durable, with its name and all that is in it. Raises OSError."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            sync(Path(place, name))
+        sync(Path(place))
+    sync(folder.parent)

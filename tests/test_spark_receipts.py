@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ def opened(folder: Path, **changes: object) -> Receipts:
     return Receipts.open(str(folder), LocalFiles(), **asked)  # type: ignore[arg-type]
 
 
+def put_into_force(receipts: Receipts, job: str, notes: Mapping[str, object]) -> None:
+    """Write a plan, as Spark does, and put it into force."""
+    plan = Path(receipts.plan_path(job))
+    plan.mkdir(parents=True, exist_ok=True)
+    (plan / "part-00000.parquet").write_bytes(b"PAR1")
+    receipts.planned(job, notes)
+
+
 def test_a_new_folder_has_no_jobs_and_opening_writes_nothing(tmp_path: Path) -> None:
     receipts = opened(tmp_path / "receipts")
     assert receipts.manifest.jobs == ()
@@ -33,12 +42,27 @@ def test_a_job_is_planned_and_then_done_and_each_step_is_a_new_manifest(tmp_path
     receipts = opened(tmp_path)
     with receipts.lease():
         job = receipts.begin()
-        receipts.planned(job, {"readings": [1]})
+        put_into_force(receipts, job, {"readings": [1]})
         assert [(one.name, one.state) for one in opened(tmp_path).unfinished()] == [(job, PLANNED)]
         receipts.done(job)
     (known,) = opened(tmp_path).manifest.jobs
     assert (known.state, known.notes) == (DONE, {"readings": [1]})
-    assert sorted(os.listdir(tmp_path)) == ["manifest-000001.json", "manifest-000002.json"]
+    assert sorted(os.listdir(tmp_path)) == ["jobs", "manifest-000001.json", "manifest-000002.json"]
+
+
+def test_a_plan_is_durable_before_it_is_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    receipts, fsync, synced = opened(tmp_path / "receipts"), os.fsync, []
+
+    def looking(file: int) -> None:
+        if not list(Path(receipts.path).glob("manifest-*")):
+            synced.append(Path(f"/proc/self/fd/{file}").resolve())
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", looking)
+    with receipts.lease():
+        put_into_force(receipts, "job", {})
+    made = [tmp_path / "receipts", *(tmp_path / "receipts").rglob("jobs*"), *tmp_path.rglob("jobs/**/*")]
+    assert {tmp_path, *made} <= set(synced)
 
 
 def test_only_one_job_holds_the_lease_and_the_error_names_the_holder(tmp_path: Path) -> None:
@@ -79,8 +103,8 @@ def test_a_lease_that_is_taken_ends_the_job_that_had_it_and_is_left_alone(tmp_pa
     first, second = opened(tmp_path), opened(tmp_path)
     with first.lease(), second.lease(is_broken=True):
         with pytest.raises(LedgerBusy, match="took the lease"):
-            first.planned("job", {})
-        second.planned("job", {})
+            put_into_force(first, "job", {})
+        put_into_force(second, "job", {})
     assert [job.name for job in opened(tmp_path).manifest.jobs] == ["job"]
 
 
@@ -94,10 +118,10 @@ def test_a_job_sees_what_another_one_did_before_it_got_the_lease(tmp_path: Path)
     early = opened(tmp_path)
     other = opened(tmp_path)
     with other.lease():
-        other.planned("first", {})
+        put_into_force(other, "first", {})
         other.done("first")
     with early.lease():
-        early.planned("second", {})
+        put_into_force(early, "second", {})
     assert [job.name for job in opened(tmp_path).manifest.jobs] == ["first", "second"]
 
 
@@ -114,7 +138,7 @@ def test_a_folder_belongs_to_one_destination_one_secret_and_one_key_a_site(
 ) -> None:
     receipts = opened(tmp_path)
     with receipts.lease():
-        receipts.planned("job", {})
+        put_into_force(receipts, "job", {})
     with pytest.raises(UsageError, match=message):
         opened(tmp_path, **change)
     opened(tmp_path, keys={"other": "another-key"})
@@ -124,9 +148,9 @@ def test_a_folder_belongs_to_one_destination_one_secret_and_one_key_a_site(
 def test_neither_key_nor_secret_stands_in_the_folder(tmp_path: Path) -> None:
     receipts = opened(tmp_path)
     with receipts.lease():
-        receipts.planned("job", {})
-        texts = [path.read_bytes() for path in tmp_path.iterdir()]
-    assert len(texts) == 2
+        put_into_force(receipts, "job", {})
+        texts = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(texts) == 3
     for text in texts:
         assert KEYS["main"].encode() not in text
         assert SECRET not in text
@@ -137,7 +161,7 @@ def test_plans_of_jobs_that_died_are_removed_and_those_in_force_stay(tmp_path: P
     with receipts.lease():
         for job in ("kept", "died"):
             os.makedirs(receipts.plan_path(job))
-        receipts.planned("kept", {})
+        put_into_force(receipts, "kept", {})
         receipts.clean()
         assert os.listdir(tmp_path / "jobs") == ["kept"]
 
@@ -146,9 +170,9 @@ def test_old_manifests_go_and_the_highest_is_in_force(tmp_path: Path) -> None:
     receipts = opened(tmp_path)
     with receipts.lease():
         for number in range(30):
-            receipts.planned(f"job-{number:02}", {})
-    names = sorted(os.listdir(tmp_path))
-    assert names[-1] == "manifest-000030.json"
+            put_into_force(receipts, f"job-{number:02}", {})
+    names = sorted(tmp_path.glob("manifest-*"))
+    assert names[-1].name == "manifest-000030.json"
     assert len(names) == 20
     assert len(opened(tmp_path).manifest.jobs) == 30
 
@@ -239,7 +263,7 @@ def test_a_relative_path_means_the_same_folder_in_every_process(
 def test_a_manifest_can_be_read_by_other_programs(tmp_path: Path) -> None:
     receipts = opened(tmp_path)
     with receipts.lease():
-        receipts.planned("job", {"readings": []})
+        put_into_force(receipts, "job", {"readings": []})
     found = json.loads((tmp_path / "manifest-000001.json").read_text())
     assert found["km_cli_receipts"] == 1
     assert found["jobs"] == [{"name": "job", "state": "planned", "notes": {"readings": []}}]

@@ -16,6 +16,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
+from km_cli.durable import make_folder, sync, sync_tree
 from km_cli.errors import KmError, UsageError, WriteError
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
 _ARROW_SCHEMES = {"s3a": "s3", "s3n": "s3"}
 """Names that Hadoop has for a storage, and those that pyarrow has for it."""
+
+
+_SHARED = 0o777
+"""Tasks may run as other users, so that the umask decides who may write into the folders."""
 
 
 class Exists(Exception):
@@ -61,6 +66,10 @@ class Files(TaskFiles, Protocol):
 
     def remove(self, path: str) -> None:
         """Remove a file or a folder with all that is in it, if it is there. Raises WriteError."""
+        ...
+
+    def sync(self, path: str) -> None:
+        """Make a folder that Spark has written durable, with all that is in it. Raises WriteError."""
         ...
 
 
@@ -122,17 +131,26 @@ class LocalFiles:
         except OSError as error:
             raise _failed("remove", path, error) from None
 
+    def sync(self, path: str) -> None:
+        """Sync each file and folder: Spark leaves that to the disk."""
+        try:
+            sync_tree(local_path(path))
+            sync(local_path(path).parent.parent)
+        except OSError as error:
+            raise _failed("write", path, error) from None
+
     def _place(self, path: str, content: bytes, place: Callable[[Path, Path], None]) -> None:
         target = local_path(path)
         draft = target.with_name(f".{target.name}.{token_hex(8)}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _write_synced(draft, content)
+            make_folder(target.parent, _SHARED)
+            draft.write_bytes(content)
+            sync(draft)
         except OSError as error:
             raise _failed("write", path, error) from None
         try:
             place(draft, target)
-            _sync_folder(target.parent)
+            sync(target.parent)
         except FileExistsError:
             raise Exists(path) from None
         except OSError as error:
@@ -140,22 +158,6 @@ class LocalFiles:
         finally:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name durable: it is a change of its folder."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _failed(verb: str, path: str, error: OSError) -> KmError:
@@ -265,6 +267,9 @@ class HadoopFiles:
         """Remove a file or a folder."""
         place, system = self._find(path)
         self._tried("remove", path, lambda: system.delete(place, True))
+
+    def sync(self, path: str) -> None:
+        """Do nothing: what Spark has written to HDFS or to an object store is as durable as it makes it."""
 
     def _find(self, path: str) -> tuple[Any, Any]:
         place = self._jvm.org.apache.hadoop.fs.Path(path)

@@ -140,6 +140,7 @@ class Receipts:
 
     def planned(self, job: str, notes: Mapping[str, Any]) -> None:
         """Put a job into force whose plan is complete: from now on its calls are known, and may leave."""
+        self.files.sync(self.folder(job))
         self._publish((*self.manifest.jobs, Job(job, PLANNED, notes)))
 
     def done(self, job: str) -> None:
