@@ -49,12 +49,17 @@ KINDS = {
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
-@pytest.fixture(scope="module")
-def rows() -> list[list[str]]:
-    """The header and the rows of the log, in order of time."""
+def needs_log() -> None:
+    """Skip the test if the log is not here."""
     if not LOG.exists():
         assert os.environ.get("KM_CLI_REQUIRE") != "all", f"{LOG} is missing"
         pytest.skip("the log is not here")
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[list[str]]:
+    """The header and the rows of the log, in order of time."""
+    needs_log()
     header, *found = csv.reader(io.StringIO(LOG.read_text(encoding="utf-8")))
     at = header.index("time:timestamp")
     return [header, *sorted(found, key=lambda row: row[at])]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tests.support.onemachine import one_machine, settings_of
 from tests.support.rowlogs import Row, as_csv, seeded
 from tests.support.sparkless import NOW, SECRET
+from tests.test_receipt import FLAGS, LOG, NAMED, needs_log
 from tests.test_spark_planning import SETS_AND_IDS, assert_same, words
 
 if TYPE_CHECKING:
@@ -57,6 +58,20 @@ def test_logs_with_contested_people(spark: SparkSession, tmp_path: Path) -> None
         rest = _Job(plan_events(spark, third, asked, planned.readings, received, SECRET, NOW))
         assert_same(rest, machine.plan(asked, files[2:]))
         assert rest.payloads
+        planned.release()
+
+
+def test_a_real_log(spark: SparkSession, tmp_path: Path) -> None:
+    """A log of cases: its times go back and forth, and one account has a third of its rows."""
+    from km_cli.spark.planning import FileSource, plan_events
+
+    needs_log()
+    asked = settings_of(["--to", "http://127.0.0.1:1", *NAMED, *FLAGS, str(LOG)])
+    with one_machine(tmp_path, NOW) as machine:
+        planned = plan_events(spark, [FileSource(str(LOG))], asked, [], None, SECRET, NOW)
+        job = _Job(planned)
+        assert_same(job, machine.plan(asked, [LOG]))
+        assert len(job.payloads) > 8_577  # a call or more for each row
         planned.release()
 
 
