@@ -27,7 +27,6 @@ from km_cli.spark.sums import (
     REJECT,
     REJECTED,
     SENT,
-    TOTAL,
     sums_of,
 )
 from km_cli.strategies import Lacked, left_to_others
@@ -132,15 +131,14 @@ def _gains(row: SparkRow) -> tuple[int, int, int]:
 
 def _count_findings(tally: Tally, sums: Sums) -> None:
     """Count findings by code and subject, and keep the first one of each code."""
-    totals = {row["code"]: row for row in sums[TOTAL]}
     for row in sums[FINDING]:
         code, first = row["code"], row["first"]
-        tally.findings[code] = totals[code]["times"]
+        tally.findings[code] = row["total"]
         found = Finding(code, first["text"], first["source"], first["line"], row["who"] or "")
         tally.examples.setdefault(code, found)
         if found.who:
             tally.worst[code][found.who] += row["times"]
-    _keep_places(tally, sums[PLACE], FINDING, totals)
+    _keep_places(tally, sums[PLACE], FINDING, sums[FINDING])
 
 
 def _count_rejects(tally: Tally, sums: Sums) -> None:
@@ -149,18 +147,19 @@ def _count_rejects(tally: Tally, sums: Sums) -> None:
         code, first = row["code"], row["first"]
         tally.reasons[code] = row["times"]
         tally.rejects[code] = Reject(Row(first["source"], first["line"], b"", None), code, first["text"])
-    _keep_places(tally, sums[PLACE], REJECT, {row["code"]: row for row in sums[REJECT]})
+    _keep_places(tally, sums[PLACE], REJECT, sums[REJECT])
 
 
-def _keep_places(tally: Tally, places: Iterable[SparkRow], of: str, totals: Mapping[str, SparkRow]) -> None:
+def _keep_places(tally: Tally, places: Iterable[SparkRow], of: str, sums: Iterable[SparkRow]) -> None:
     """Keep the first places of each code, and the number of all others."""
     kept: Counter[str] = Counter()
     for row in places:
         if row["who"] == of:
             tally.places[row["code"]].add(row["first"]["source"], row["first"]["line"])
             kept[row["code"]] += 1
+    placed = {row["code"]: row["placed"] for row in sums}
     for code, number in kept.items():
-        tally.places[code].more += totals[code]["placed"] - number
+        tally.places[code].more += placed[code] - number
 
 
 def _judge_names(tally: Tally, names: DataFrame) -> None:

@@ -83,9 +83,10 @@ class Planned:
         return self._mapped.where("kind = 'name'")
 
     def keep(self, frame: DataFrame) -> DataFrame:
-        """Keep a table on the disks of the cluster, too, since it is asked for more than once."""
-        self._kept.append(frame.persist(StorageLevel.DISK_ONLY))
-        return frame
+        """Keep a small table on the disks of the cluster, too, since it is asked for more than once."""
+        few = frame.coalesce(frame.sparkSession.sparkContext.defaultParallelism)
+        self._kept.append(few.persist(StorageLevel.DISK_ONLY))
+        return few
 
     def release(self) -> None:
         """Let go of what is kept on the disks of the cluster."""

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from pyspark.sql import Row as SparkRow
 
 CALLS, REFUSED, SENT, REJECTED = "calls", "refused", "sent", "rejected"
-FINDING, TOTAL, REJECT, PLACE = "finding", "total", "reject", "place"
+FINDING, REJECT, PLACE = "finding", "reject", "place"
 """What a row of the sums is about.
 
 CALLS: calls of this job by reading, site and persona, with what they add to Kissmetrics. REFUSED: the same of
 earlier calls that the destination rejected. SENT and REJECTED: rows with this outcome. FINDING: the findings
-of one code about one subject. TOTAL: all findings of a code; REJECT: all rejects of a code; `placed` are
-those that have a line. PLACE: the place of a finding or a reject.
+of one code about one subject. REJECT: all rejects of a code. PLACE: the place of a finding or a reject.
+
+`times` are those of the row, `total` those of its code, and `placed` are those of the code that have a line.
 """
 
 _MOST_PLACES = 2_000
@@ -53,8 +54,7 @@ def sums_of(
     """
     summed = [
         calls.selectExpr(f"'{CALLS}' AS what", "reading", "site", "persona", *_GAINS),
-        findings.selectExpr(f"'{FINDING}' AS what", "code", "who", _FIRST),
-        findings.selectExpr(f"'{TOTAL}' AS what", "code", _PLACED),
+        findings.selectExpr(f"'{FINDING}' AS what", "code", "who", _FIRST, _PLACED),
         rejects.selectExpr(f"'{REJECT}' AS what", "code", _FIRST, _PLACED),
         _outcomes(calls, rejects),
     ]
@@ -88,10 +88,12 @@ def _outcomes(calls: DataFrame, rejects: DataFrame) -> DataFrame:
 
 
 def _foremost(sums: DataFrame) -> DataFrame:
-    """Return the sums with no more subjects of a code than a tally remembers, the first ones."""
-    of_code = Window.partitionBy(*_KEYS[:-1]).orderBy("first")
-    turn = F.row_number().over(of_code)
-    return sums.withColumn("turn", turn).where(F.col("turn") <= MOST_REMEMBERED).drop("turn")
+    """Return the sums with the totals of their codes; of FINDING no more subjects than a tally remembers."""
+    of_code = Window.partitionBy("what", "code")
+    totals = {name: F.sum(of).over(of_code) for name, of in (("total", "times"), ("placed", "placed"))}
+    turn = F.row_number().over(of_code.orderBy("first"))
+    is_wanted = (F.col("what") != FINDING) | (F.col("turn") <= MOST_REMEMBERED)
+    return sums.withColumns({**totals, "turn": turn}).where(is_wanted).drop("turn")
 
 
 def _places(findings: DataFrame, rejects: DataFrame) -> DataFrame:
