@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from km_cli.spark.receipts import Receipts
-from km_cli.spark.tables import CALL, PLAN, RECEIPTS
+from km_cli.spark.tables import CALL, PLAN, RECEIPTS, Table, empty_frame
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _JOB_OF_FILE = r"/jobs/([^/]+)/(?:plan|receipts)/[^/]*$"
 
-WRITTEN_PLAN = f"{PLAN.ddl}, `number` bigint"
+_WRITTEN = Table((*PLAN.columns, ("number", "bigint")))
+
+WRITTEN_PLAN = _WRITTEN.ddl
 """The columns of a plan as it stands in the receipts folder."""
 
 
@@ -22,7 +24,7 @@ def plan_of(spark: SparkSession, receipts: Receipts, jobs: Sequence[str]) -> Dat
     from pyspark.sql import functions as f
 
     read = spark.read.schema(WRITTEN_PLAN)
-    found = read.parquet(*map(receipts.plan_path, jobs)) if jobs else _empty(spark, WRITTEN_PLAN)
+    found = read.parquet(*map(receipts.plan_path, jobs)) if jobs else empty_frame(spark, _WRITTEN)
     job = f.regexp_extract(f.col("_metadata.file_path"), _JOB_OF_FILE, 1) if jobs else f.lit("")
     return found.withColumn("job", job)
 
@@ -36,7 +38,7 @@ def states_of(spark: SparkSession, receipts: Receipts, jobs: Sequence[str]) -> D
 
     with_files = [job for job in jobs if receipts.has_receipts(job)]
     if not with_files:
-        return _empty(spark, f"job string, {RECEIPTS.ddl}")
+        return empty_frame(spark, Table((("job", "string"), *RECEIPTS.columns)))
     found = spark.read.schema(RECEIPTS.ddl).parquet(*map(receipts.receipts_path, with_files))
     found = found.withColumn("job", f.regexp_extract(f.col("_metadata.file_path"), _JOB_OF_FILE, 1))
     return found.groupBy("job", "number").agg(f.min("state").alias("state"), f.min("reason").alias("reason"))
@@ -62,7 +64,3 @@ def unsent(spark: SparkSession, receipts: Receipts, job: str) -> DataFrame:
     if not receipts.has_receipts(job):
         return calls
     return calls.join(states_of(spark, receipts, [job]).select("number"), "number", "left_anti")
-
-
-def _empty(spark: SparkSession, schema: str) -> DataFrame:
-    return spark.createDataFrame([], schema)

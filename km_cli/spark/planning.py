@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,16 +23,15 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
 from km_cli.model import Reject, Row
-from km_cli.run.first_rows import LOOKED_AHEAD, check_conflicts
-from km_cli.run.overlaps import Span
+from km_cli.run.first_rows import check_conflicts
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
 from km_cli.spark.continuing import Continued, continued
-from km_cli.spark.following import HEAD, READ
 from km_cli.spark.frames import FrameSource, check_order, firsts_of, mapper_of, numbered_rows, opened_frame
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file, portable
 from km_cli.spark.planned import Planned, in_order, together_of
+from km_cli.spark.summary import spanned, summary_of
 from km_cli.spark.tables import (
     CALL,
     EVENTS,
@@ -44,11 +45,12 @@ from km_cli.spark.tables import (
     WALK,
     WALKED,
     Table,
+    empty_frame,
 )
 from km_cli.spark.walk import Walk, WalkTask
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 
 class FileSource(NamedTuple):
@@ -79,17 +81,21 @@ def plan_events(
     kept: list[DataFrame] = []
     mapped, inputs = _mapped(spark, sources, Inputs(settings, readings, secret, now), kept)
     kept.append(mapped)
-    told = [row.asDict() for row in mapped.where(F.col("kind").isin(HEAD, READ)).collect()]
-    found = continued(inputs, told, readings, settings)
-    mapped = _passed_over(mapped, found)
-    own, spans = spanned(found, mapped)
+    summary = summary_of(mapped)
+    found = continued(inputs, summary.files, readings, settings)
+    if any(one.reading.number != number for number, one in found.items()):
+        mapped = _passed_over(mapped, found)
+        summary = summary_of(mapped)
+    own, spans = spanned(found, summary)
     every = {one.number: one for one in (*readings, *own)}
     behind = {one.reading.number: one.behind for one in found.values()}
     task = WalkTask(portable(settings), secret, tuple(every.values()), spans, behind)
-    known = received if received is not None else spark.createDataFrame([], RECEIVED.ddl)
+    known = received if received is not None else empty_frame(spark, RECEIVED)
     known = known.where(F.col("kind").isin(CALL, KNOWN, VALUE, OWNER))
     parts = mapped.where("kind = 'part'")
-    decided = _decided(task, parts, known).persist(StorageLevel.DISK_ONLY)
+    decided = empty_frame(spark, WALKED)
+    if _is_contested(parts, known):
+        decided = _decided(task, parts, known).persist(StorageLevel.DISK_ONLY)
     walk = _walk_rows(parts, known, decided)
     if needs_events(settings):
         walk = _with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
@@ -99,38 +105,31 @@ def plan_events(
     if received is not None:
         _judge_conflicts(begun, walked)
     looks = [finding for one in begun for finding in one.look.findings]
-    return Planned(mapped, walked, decided, _with_calls(own, walked, settings.target.tracker), looks, kept)
+    return Planned(mapped, walked, decided, summary, own, looks, kept)
 
 
 def _judge_conflicts(begun: Iterable[Input], walked: DataFrame) -> None:
     """Raise InputError if most of the first rows of a log conflict with rows that were sent."""
-    conflicts = walked.where("kind = 'reject' AND code = 'conflict'").orderBy("row", "part")
-    for one in begun:
+    judged_inputs = {one.reading.number: one for one in begun if one.look.judged}
+    if not judged_inputs:
+        return
+    first_rows = [
+        (F.col("reading") == number) & (F.col("row") <= one.look.judged[-1])
+        for number, one in judged_inputs.items()
+    ]
+    conflicts = walked.where("kind = 'reject' AND code = 'conflict'").where(reduce(or_, first_rows))
+    rejects = conflicts.select("reading", "row", "part", "source", "line", "raw", "code", "text").collect()
+    for number, one in judged_inputs.items():
         judged = one.look.judged
-        if not judged:
-            continue
-        of_input = conflicts.where((F.col("reading") == one.reading.number) & (F.col("row") <= judged[-1]))
-        found = of_input.select("source", "line", "raw", "code", "text").collect()
+        found = sorted(
+            (row for row in rejects if row["reading"] == number), key=lambda row: (row["row"], row["part"])
+        )
         if found:
             first = found[0]
             row = Row(first["source"], first["line"], bytes(first["raw"]), None)
             lines = {row["line"] for row in found}
             reject = Reject(row, first["code"], first["text"])
             check_conflicts(reject, len(lines), len(judged), one.reading.source)
-
-
-def _with_calls(readings: Sequence[Reading], walked: DataFrame, tracker: str) -> tuple[Reading, ...]:
-    """Return the readings with the numbers of their planned calls added."""
-    counts = walked.where("kind = 'call'").groupBy("reading", "site", "persona").count().collect()
-    found = []
-    for reading in readings:
-        calls = dict(reading.calls)
-        for number, site, persona, count in counts:
-            if number == reading.number:
-                name = f"{tracker} {site} {persona}"
-                calls[name] = calls.get(name, 0) + count
-        found.append(reading._replace(calls=tuple(calls.items())))
-    return tuple(found)
 
 
 def needs_events(settings: Settings) -> bool:
@@ -162,7 +161,7 @@ def _mapped(
     if files:
         frames.insert(0, _of_files(spark, files))
     if not frames:
-        frames.append(spark.createDataFrame([], MAPPED.ddl))
+        frames.append(empty_frame(spark, MAPPED))
     return together_of(frames).persist(StorageLevel.DISK_ONLY), tasks
 
 
@@ -204,50 +203,27 @@ def _passed_over(mapped: DataFrame, found: Mapping[int, Continued]) -> DataFrame
     return mapped.withColumn("reading", reading)
 
 
-def spanned(found: Mapping[int, Continued], mapped: DataFrame) -> tuple[tuple[Reading, ...], dict[int, Span]]:
-    """Return the readings with the times of their rows, and the spans of all rows that have a time."""
-    is_event = F.col("code").isin("event", "undone")
-    ends = (
-        mapped.where((F.col("kind") == "row") & (F.col("code") != PASSED_OVER))
-        .groupBy("reading")
-        .agg(
-            F.count("*").alias("rows"),
-            F.max("row").alias("line"),
-            *_ends(F.col("second"), F.col("dated"), "all"),
-            *_ends(F.when(is_event, F.col("second")), F.when(is_event, F.col("dated")), "seen"),
-        )
-    )
-    by_reading = {row["reading"]: row for row in ends.collect()}
-    readings: dict[int, Reading] = {}
-    spans: dict[int, Span] = {}
-    for known, *_ in found.values():
-        row = by_reading.get(known.number)
-        seen = Span(known.first, known.last, known.dated)
-        if row is not None and known.number not in readings:
-            seen = seen.joined(_span(row, "seen"))
-            rows, line = known.rows + row["rows"], max(known.line, row["line"])
-            known = known._replace(first=seen.first, last=seen.last, dated=seen.dated, rows=rows)
-            known = known if known.length else known._replace(line=line)
-            spans[known.number] = _span(row, "all") if row["rows"] >= LOOKED_AHEAD else _span(row, "seen")
-        readings.setdefault(known.number, known)
-    return tuple(readings.values()), spans
-
-
-def _ends(second: Column, dated: Column, name: str) -> list[Column]:
-    return [
-        F.min(second).alias(f"{name}_first"),
-        F.max(second).alias(f"{name}_last"),
-        F.max(dated).alias(f"{name}_dated"),
-    ]
-
-
-def _span(row: Any, name: str) -> Span:
-    if row[f"{name}_last"] is None:
-        return Span()
-    return Span(row[f"{name}_first"], row[f"{name}_last"], bool(row[f"{name}_dated"]))
-
-
 # Planning
+
+
+def _is_contested(parts: DataFrame, known: DataFrame) -> bool:
+    """Tell whether any person has two owners, or any id two people. In most logs none has."""
+    calls = known.where(F.col("kind").isin(CALL, KNOWN, OWNER))
+    person, owner = F.col("person"), F.concat(F.col("persona").cast("binary"), F.col("spelling"))
+    claims = together_of(
+        [
+            *[
+                one.select(F.lit("owner").alias("of"), person.alias("key"), owner.alias("claim"))
+                for one in (parts, calls)
+            ],
+            parts.select(
+                F.lit("id").alias("of"), F.explode("ids").alias("key"), person.alias("claim")
+            ).withColumn("key", F.unhex("key")),
+            calls.where("id IS NOT NULL").select(F.lit("id"), F.col("id"), person).toDF("of", "key", "claim"),
+        ]
+    )
+    ends = claims.groupBy("of", "key").agg(F.min("claim").alias("least"), F.max("claim").alias("most"))
+    return not ends.where("least <> most").isEmpty()
 
 
 def _decided(task: WalkTask, parts: DataFrame, known: DataFrame) -> DataFrame:

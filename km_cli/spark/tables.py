@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow
+    from pyspark.sql import DataFrame, SparkSession
 
 CALL, KNOWN, VALUE, OWNER = "call", "known", "value", "owner"
 """The kinds of a plan's rows.
@@ -58,6 +59,12 @@ class Table(NamedTuple):
             "array<int>": pa.list_(pa.int32()),
         }
         return pa.schema([pa.field(name, kinds[kind]) for name, kind in self.columns])
+
+
+def empty_frame(spark: SparkSession, table: Table) -> DataFrame:
+    """Return a DataFrame without rows. Spark sees that it is empty, and starts no task for it."""
+    columns = ", ".join(f"CAST(NULL AS {kind}) AS `{name}`" for name, kind in table.columns)
+    return spark.sql(f"SELECT {columns} WHERE false")
 
 
 Columns = tuple[tuple[str, str], ...]
