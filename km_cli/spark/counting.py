@@ -20,7 +20,7 @@ from km_cli.planning.forecast import many_names
 from km_cli.run.tally import MOST_REMEMBERED, Tally
 from km_cli.spark.names import EVENT, PROPERTY, name_findings
 from km_cli.spark.spellings import alike_findings
-from km_cli.spark.tables import NAMED
+from km_cli.spark.tables import ALIAS_CALL, NAMED
 from km_cli.strategies import Lacked, left_to_others
 
 if TYPE_CHECKING:
@@ -40,11 +40,15 @@ Holdings = Mapping[str, Mapping[str, Iterable[int]]]
 
 
 class Counted(NamedTuple):
-    """What a job counted. `held` is what its own calls add to Kissmetrics, for the notes of the job."""
+    """What a job counted. `held` is what its own calls add to Kissmetrics, for the notes of the job.
+
+    `aliases` is the number of aliases among them.
+    """
 
     tally: Tally
     forecast: Forecast
     held: dict[str, dict[str, list[int]]]
+    aliases: int
 
 
 class Tables(NamedTuple):
@@ -66,7 +70,7 @@ def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
     tally, personas = Tally(), [persona.name for persona in settings.personas]
     plan = tables.plan.where("kind = 'call'")
     _count_rows(tally, tables.planned.rows, plan, tables.rejects)
-    held = _count_calls(tally, plan)
+    held, aliases = _count_calls(tally, plan)
     alike = alike_findings(tables.plan, tables.received, personas, settings.target.tracker, secret)
     _count_findings(tally, tables.planned.findings.unionByName(alike))
     _count_rejects(tally, tables.rejects)
@@ -76,7 +80,7 @@ def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
     for word, number in tables.planned.normalised().items():
         tally.normalised[word] += number
     forecast = _forecast([site.name for site in settings.people.sites], [held, *_held_before(tables)])
-    return Counted(tally, forecast, held)
+    return Counted(tally, forecast, held, aliases)
 
 
 def _count_rows(tally: Tally, rows: DataFrame, plan: DataFrame, rejects: DataFrame) -> None:
@@ -95,14 +99,16 @@ def _count_rows(tally: Tally, rows: DataFrame, plan: DataFrame, rejects: DataFra
     tally.undone = outcomes.get("undone", 0)
 
 
-def _count_calls(tally: Tally, plan: DataFrame) -> dict[str, dict[str, list[int]]]:
-    """Count the planned calls; return what they add to Kissmetrics, by site and persona."""
+def _count_calls(tally: Tally, plan: DataFrame) -> tuple[dict[str, dict[str, list[int]]], int]:
+    """Count the planned calls; return what they add to Kissmetrics, by site and persona, and the aliases."""
     held: dict[str, dict[str, list[int]]] = {}
+    aliases = 0
     for row in _gains(plan):
         tally.calls.planned += row["calls"]
         tally.by_persona[row["persona"]] += row["calls"]
+        aliases += row["aliases"]
         held.setdefault(row["site"], {})[row["persona"]] = [row["people"], row["events"], row["properties"]]
-    return held
+    return held, aliases
 
 
 def _gains(calls: DataFrame) -> list[SparkRow]:
@@ -111,6 +117,7 @@ def _gains(calls: DataFrame) -> list[SparkRow]:
         calls.groupBy("site", "persona")
         .agg(
             F.expr("count(*) AS calls"),
+            F.count_if(F.expr(ALIAS_CALL)).alias("aliases"),
             F.expr("sum(gain_people) AS people"),
             F.expr("sum(CASE WHEN gain_event = X'00000000' THEN 0 ELSE 1 END) AS events"),
             F.expr("sum(length(gain_names) DIV 4) AS properties"),

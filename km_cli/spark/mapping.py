@@ -23,9 +23,10 @@ from km_cli.mapping import (
     cell_readers,
     time_reader,
 )
-from km_cli.model import NANOSECONDS, Event, Finding, Gap, Record, Reject, Row, Sequence
+from km_cli.model import NANOSECONDS, Alias, Event, Finding, Gap, Record, Reject, Row, Sequence
 from km_cli.planning.keyed import KeyedFingerprints
 from km_cli.rules import Rules
+from km_cli.run.hashed_rows import as_hashed
 from km_cli.run.row_findings import RowFindings
 from km_cli.run.row_planner import left_out_plan
 from km_cli.run.unseen import seen_under
@@ -91,6 +92,7 @@ class RowMapper:
             seen=seen_under(settings),
         )
         self._source = reading.source
+        self._written = (reading.columns, reading.delimiter) if settings.hasher else None
         self._expansion = Expansion(settings.personas)
         self._lists = EventLists(settings.personas)
         self._rules = Rules(ROW_RULES)
@@ -162,6 +164,7 @@ class RowMapper:
                 found += self._rules.look(event)
                 yield from self._new_names(event, sequence)
                 yield from self._parts(sequence)
+                yield from self._aliased(sequence)
         for at, finding in enumerate(found):
             yield self._finding(finding, at)
 
@@ -178,7 +181,10 @@ class RowMapper:
             }
 
     def _parts(self, sequence: Sequence) -> Iterator[Mapped]:
-        """Yield the part of each person in a row."""
+        """Yield the part of each person in a row. What stays home is in it for a reject alone."""
+        raw = sequence.row.raw
+        if self._written is not None:
+            sequence = sequence._replace(row=as_hashed(sequence.row, *self._written))
         people: dict[bytes, list[int]] = {}
         for place, call in enumerate(sequence.calls):
             person, _ = self._fingerprints.digest_person(call.site, call.identity)
@@ -201,8 +207,15 @@ class RowMapper:
                 "spelling": spelling,
                 "ids": ids,
                 "number": len(sequence.calls),
-                "blob": pack_part(sequence, places),
+                "blob": pack_part(sequence, places, raw),
             }
+
+    def _aliased(self, sequence: Sequence) -> Iterator[Mapped]:
+        """Yield the two people of each alias: they are planned with all other people of aliases."""
+        for place, call in enumerate(sequence.calls):
+            for identity in (call.identity, call.other) if isinstance(call, Alias) else ():
+                person, _ = self._fingerprints.digest_person(call.site, identity)
+                yield {**self._place(sequence.row, place), "kind": "alias", "person": person}
 
     def _place(self, row: Row, part: int = 0) -> Mapped:
         line = row.line

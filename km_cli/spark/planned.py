@@ -33,8 +33,7 @@ class Planned:
         kept: Sequence[DataFrame],
     ) -> None:
         self._mapped = mapped
-        self._walked = walked
-        self._decided = decided
+        self._walked = walked.unionByName(decided)
         self.readings = readings
         self._looks = looks
         self._kept = kept
@@ -51,10 +50,7 @@ class Planned:
         """The rows that are not sent: REJECTS."""
         mapped = self._mapped.withColumn("decided", F.col("row"))
         whole = together_of(
-            [
-                frame.where("kind = 'reject'").select(*REJECTS.names)
-                for frame in (mapped, self._walked, self._decided)
-            ]
+            [frame.where("kind = 'reject'").select(*REJECTS.names) for frame in (mapped, self._walked)]
         )
         return in_order(whole, ("reading", "row"), ("reading", "row", "part"), merged_rejects, REJECTS)
 

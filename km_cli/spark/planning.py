@@ -1,6 +1,6 @@
 """The plan of a job as DataFrames: what `mapping`, `contests` and `walk` do, spread over the tasks of Spark.
 
-    inputs ─► MAPPED ─► parts ─┬─► contests (one task, contested people alone) ─► forced
+    inputs ─► MAPPED ─► parts ─┬─► contests (one task, contested people alone) ─► forced, aliases
                                └─► with the receipts, by person and in order ─► WALKED ─► plan and rejects
 
 What is computed is kept on the disks of the cluster until `Planned.release`: each table is asked for more
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +24,7 @@ from km_cli.ledger import Reading
 from km_cli.model import Reject, Row
 from km_cli.run.first_rows import LOOKED_AHEAD, check_conflicts
 from km_cli.run.overlaps import Span
+from km_cli.spark.aliasing import with_joined
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
 from km_cli.spark.continuing import Continued, continued
@@ -32,8 +34,10 @@ from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file, portable
 from km_cli.spark.planned import Planned, in_order, together_of
 from km_cli.spark.tables import (
+    ALIAS_CALL,
     CALL,
     EVENTS,
+    JOINED,
     KNOWN,
     MAPPED,
     ORDER,
@@ -85,11 +89,12 @@ def plan_events(
     own, spans = spanned(found, mapped)
     every = {one.number: one for one in (*readings, *own)}
     behind = {one.reading.number: one.behind for one in found.values()}
-    task = WalkTask(portable(settings), secret, tuple(every.values()), spans, behind)
+    walks_under = replace(portable(settings), hasher=None, members=None)  # these are for mapping
+    task = WalkTask(walks_under, secret, tuple(every.values()), spans, behind)
     known = received if received is not None else spark.createDataFrame([], RECEIVED.ddl)
-    known = known.where(F.col("kind").isin(CALL, KNOWN, VALUE, OWNER))
+    known = with_joined(known.where(F.col("kind").isin(CALL, KNOWN, VALUE, OWNER)))
     parts = mapped.where("kind = 'part'")
-    decided = _decided(task, parts, known).persist(StorageLevel.DISK_ONLY)
+    decided = _decided(task, mapped, known).persist(StorageLevel.DISK_ONLY)
     walk = _walk_rows(parts, known, decided)
     if needs_events(settings):
         walk = _with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
@@ -99,7 +104,8 @@ def plan_events(
     if received is not None:
         _judge_conflicts(begun, walked)
     looks = [finding for one in begun for finding in one.look.findings]
-    return Planned(mapped, walked, decided, _with_calls(own, walked, settings.target.tracker), looks, kept)
+    with_calls = _with_calls(own, walked.unionByName(decided), settings.target.tracker)
+    return Planned(mapped, walked, decided, with_calls, looks, kept)
 
 
 def _judge_conflicts(begun: Iterable[Input], walked: DataFrame) -> None:
@@ -250,16 +256,17 @@ def _span(row: Any, name: str) -> Span:
 # Planning
 
 
-def _decided(task: WalkTask, parts: DataFrame, known: DataFrame) -> DataFrame:
-    """Return the rejects and the `forced` rows of contested people: WALKED."""
-    calls = known.where(F.col("kind").isin(CALL, KNOWN, OWNER))
+def _decided(task: WalkTask, mapped: DataFrame, known: DataFrame) -> DataFrame:
+    """Return the aliases, the rejects and the `forced` rows of contested people: WALKED."""
+    parts, aliased = mapped.where("kind = 'part'"), mapped.where("kind = 'alias'")
+    calls = known.where(F.col("kind").isin(CALL, KNOWN, OWNER, JOINED))
     owners = ["person", "persona", "spelling"]
     people = (
         parts.select(*owners).unionByName(calls.select(*owners)).dropDuplicates().groupBy("person").count()
     )
     contested = people.where("count > 1").select("person")
     shared = _sharing_ids(parts, calls)
-    people = contested.unionByName(shared).dropDuplicates()
+    people = together_of([contested, shared, aliased.select("person")]).dropDuplicates()
     concerned = _sides(parts, known, None).join(F.broadcast(people), "person", "left_semi")
     in_order = concerned.withColumn("at", F.when(F.col("side") == 0, F.col("person")).otherwise(F.lit(b"")))
     one = in_order.repartition(1).sortWithinPartitions(
@@ -302,7 +309,10 @@ def _as(table: Table, frame: DataFrame) -> DataFrame:
 
 def _walk_rows(parts: DataFrame, known: DataFrame, decided: DataFrame) -> DataFrame:
     forced = decided.where("kind = 'forced'").groupBy("reading", "row")
-    return _sides(parts, known, forced.agg(F.flatten(F.collect_list("owed")).alias("forced")))
+    walk = _sides(parts, known, forced.agg(F.flatten(F.collect_list("owed")).alias("forced")))
+    aliases = with_joined(decided.where(ALIAS_CALL))
+    own = aliases.withColumns({"side": F.lit(1), "job": F.lit(""), "rejected": F.lit(False)})
+    return walk.unionByName(_as(WALK, own))
 
 
 def _with_events(walk: DataFrame, events: DataFrame) -> DataFrame:
