@@ -68,6 +68,13 @@ def assert_same(job: Job, planned: Planned) -> None:
     )
 
 
+def assert_same_unseen(job: Job, planned: Planned) -> None:
+    """Both find the same names that no row has."""
+    codes = ("no-such-event", "unmet-condition", "unseen-column")
+    examples = planned.tally.examples
+    assert job.unseen == [examples[code] for code in codes if code in examples]
+
+
 def kept_by_job(job: Job) -> Counter[tuple[object, ...]]:
     columns = ("site", "payload", "source", "line", "raw", "gain_people", "gain_event", "gain_names")
     return Counter(tuple(one[name] for name in columns) for one in job.plan if one["kind"] == "call")
@@ -126,6 +133,65 @@ def test_any_log(kind: Kind, log: list[Row], unsorted: bool, json: bool, data: s
             receipts.take(job)
             again = sparkless.plan(asked, files, receipts)
             assert not again.plan
+
+
+LISTED = Kind(
+    "listed",
+    (),
+    '[columns]\nskip = ["Sign Up"]\n[[personas]]\nname = "user"\n'
+    '[[personas]]\nname = "account"\nevents = ["Invited", "Pay"]\n',
+    KINDS[0].form,
+)
+
+
+@given(
+    flags=st.lists(
+        st.sampled_from(
+            [
+                ("--only", "Paid"),
+                ("--only", "Payed"),
+                ("--skip", "Invite"),
+                ("--where", "plan=pro"),
+                ("--where", "plan=prof"),
+                ("--where", "plam=pro"),
+                ("--where", "note in 1,4"),
+                ("--property", "nota"),
+                ("--property", "note"),
+                ("--ignore-column", "ofset"),
+            ]
+        ),
+        max_size=3,
+        unique=True,
+    ),
+    listed=st.booleans(),
+    log=logs(),
+    json=st.booleans(),
+    data=st.data(),
+)
+@few
+def test_names_that_no_row_has(
+    flags: list[tuple[str, str]], listed: bool, log: list[Row], json: bool, data: st.DataObject
+) -> None:
+    """Events, conditions and columns of flags and km.toml; not if a row was read before."""
+    pieces = cuts(data.draw, log)
+    kind = LISTED if listed else LISTED._replace(toml="")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        texts = [as_jsonl(piece) if json else as_csv(piece) for piece in pieces]
+        assume(not any(one is not other and other.startswith(one) for one in texts for other in texts))
+        files = written(folder, texts, ".jsonl" if json else ".csv")
+        asked = settings_of(words(folder, kind, *(word for flag in flags for word in flag), *map(str, files)))
+        receipts = Receipts()
+        with one_machine(folder, NOW) as machine:
+            for _ in range(2):
+                planned = _result(partial(machine.plan, asked, files))
+                job = _result(partial(sparkless.plan, asked, files, receipts))
+                if isinstance(planned, str) or isinstance(job, str):
+                    assert job == planned
+                    return
+                assert_same(job, planned)
+                assert_same_unseen(job, planned)
+                receipts.take(job)
 
 
 def _result(plan: Callable[[], T]) -> T | str:

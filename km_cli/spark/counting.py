@@ -75,6 +75,8 @@ def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
     _count_findings(tally, tables.planned.findings.unionByName(alike))
     _count_rejects(tally, tables.rejects)
     _judge_names(tally, tables.planned.names)
+    for finding in tables.planned.unseen:
+        tally.note(finding)
     _count_lacked(tally, tables.planned.lacked, personas)
     _count_names(tally, plan, tables.received, personas)
     for word, number in tables.planned.normalised().items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
@@ -77,6 +78,8 @@ class RowMapper:
         self._number = reading.number
         self.normalised: defaultdict[str, int] = defaultdict(int)
         columns = task.mapping.columns
+        self._seen = seen_under(settings)
+        self._first = 0
         self._mapper = Mapper(
             columns,
             reading.columns,
@@ -89,7 +92,7 @@ class RowMapper:
             selection=settings.selection,
             members=settings.members,
             hasher=settings.hasher,
-            seen=seen_under(settings),
+            seen=self._seen,
         )
         self._source = reading.source
         self._written = (reading.columns, reading.delimiter) if settings.hasher else None
@@ -107,6 +110,7 @@ class RowMapper:
         """Yield the rows of MAPPED that the items of an input become, and what shows at its end."""
         for item in items:
             if not isinstance(item, Gap):
+                self._first = self._first or (item if isinstance(item, Row) else item.row).line
                 yield from self._map(item)
         unit = self._mapper.unit
         if unit not in ("", "seconds"):
@@ -114,6 +118,12 @@ class RowMapper:
             yield self._finding(Finding("time-unit", message, self._source, 0), 0)
         for at, finding in enumerate(self._row_findings.end()):
             yield self._finding(finding, at)
+        yield {
+            "kind": "seen",
+            "reading": self._number,
+            "row": self._first,
+            "text": json.dumps(self._seen.notes()),
+        }
         for lacked in self._lists.lacked:
             yield {
                 "kind": "lacked",

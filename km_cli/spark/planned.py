@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Planned:
     """The plan of a job. `readings` are those of its inputs, for the manifest.
 
-    `looks` are the findings on the first rows. `kept` is on the disks of the cluster until `release`.
+    `looks` are the findings on the first rows, `unseen` those about names that no row has. `kept` is on the
+    disks of the cluster until `release`.
     """
 
     def __init__(
@@ -30,12 +31,14 @@ class Planned:
         decided: DataFrame,
         readings: tuple[Reading, ...],
         looks: Sequence[Finding],
+        unseen: Sequence[Finding],
         kept: Sequence[DataFrame],
     ) -> None:
         self._mapped = mapped
         self._walked = walked.unionByName(decided)
         self.readings = readings
         self._looks = looks
+        self.unseen = unseen
         self._kept = kept
 
     @property

@@ -9,6 +9,7 @@ than once, and must be the same each time.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -21,9 +22,10 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
-from km_cli.model import Reject, Row
+from km_cli.model import Finding, Reject, Row
 from km_cli.run.first_rows import LOOKED_AHEAD, check_conflicts
 from km_cli.run.overlaps import Span
+from km_cli.run.unseen import seen_under, unseen_findings
 from km_cli.spark.aliasing import with_joined
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
@@ -105,7 +107,21 @@ def plan_events(
         _judge_conflicts(begun, walked)
     looks = [finding for one in begun for finding in one.look.findings]
     with_calls = _with_calls(own, walked.unionByName(decided), settings.target.tracker)
-    return Planned(mapped, walked, decided, with_calls, looks, kept)
+    unseen = _unseen(settings, mapped) if _sees_all(found) else []
+    return Planned(mapped, walked, decided, with_calls, looks, unseen, kept)
+
+
+def _sees_all(found: Mapping[int, Continued]) -> bool:
+    """Tell whether the job sees all rows of its inputs, so that a name that it does not meet is in none."""
+    return all(one.reading.number == number and not one.reading.rows for number, one in found.items())
+
+
+def _unseen(settings: Settings, mapped: DataFrame) -> list[Finding]:
+    """Return the findings about names that no row has."""
+    seen = seen_under(settings)
+    for row in mapped.where("kind = 'seen'").orderBy("reading", "row").select("text").collect():
+        seen.add(json.loads(row["text"]))
+    return list(unseen_findings(seen))
 
 
 def _judge_conflicts(begun: Iterable[Input], walked: DataFrame) -> None:

@@ -159,6 +159,9 @@ hexadecimal; `number` are the calls of the whole row;
 `head` and `read`: the bytes of a file (see `spark.following`);
 `alias`: a person that an alias is about;
 `name`: a name that is new in its task (`text`), with its kind as `code` (see `spark.names`);
+`seen`: what the task saw of the events, conditions and columns that flags and km.toml name, as JSON in
+`text` (see `mapping.EventsSeen`), with its first row;
+`lacked`: an event that some personas lack (see `strategies.EventLists`);
 `count`: how many times the unusual form `code` was met.
 """
 

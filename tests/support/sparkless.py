@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +12,10 @@ from typing import Any, NamedTuple
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
-from km_cli.model import Reject, Row
+from km_cli.model import Finding, Reject, Row
 from km_cli.run.first_rows import check_conflicts
 from km_cli.run.overlaps import Span
+from km_cli.run.unseen import seen_under, unseen_findings
 from km_cli.spark.arrow import to_batches
 from km_cli.spark.contests import Contests
 from km_cli.spark.continuing import Continued, continued
@@ -36,6 +38,7 @@ class Job(NamedTuple):
     plan: Rows
     rejects: Rows
     findings: Rows
+    unseen: list[Finding]
     readings: tuple[Reading, ...]
 
     @property
@@ -109,8 +112,20 @@ def plan(
         [_full(row, PLAN.names) for row in walked if row["kind"] in kinds],
         list(merged_rejects(rejects)),
         [*looks, *(row for row in (*mapped, *walked) if row["kind"] == "finding")],
+        _unseen(settings, mapped) if all(_is_new(number, one) for number, one in found.items()) else [],
         _with_calls(readings, walked, settings.target.tracker),
     )
+
+
+def _is_new(number: int, one: Continued) -> bool:
+    return one.reading.number == number and not one.reading.rows
+
+
+def _unseen(settings: Settings, mapped: Rows) -> list[Finding]:
+    seen = seen_under(settings)
+    for row in sorted((one for one in mapped if one["kind"] == "seen"), key=lambda one: one["reading"]):
+        seen.add(json.loads(row["text"]))
+    return list(unseen_findings(seen))
 
 
 def _judge_conflicts(begun: Iterable[Input], walked: Rows) -> None:
