@@ -13,11 +13,13 @@ PACKAGES = {
     "report": ("altair", "vl-convert-python"),
     "s3": ("s3fs",),
     "serve": ("starlette", "uvicorn"),
-    "spark": ("pandas", "pyarrow", "pyspark"),
+    "spark": ("pandas<3", "pyarrow", "pyspark"),
     "sql": ("duckdb", "psycopg[binary]"),
     "zst": ("zstandard",),
 }
-"""The packages of each extra. In a clone and under pipx pip knows their names, and not that of the extra."""
+"""The packages of each extra, with the version that is too new, if there is one.
+
+In a clone and under pipx pip knows their names, and not that of the extra."""
 
 
 def install_command(extra: str) -> str:

@@ -73,7 +73,7 @@ def test_nothing_is_sent_twice(importer: Command, tracker: Tracker, tmp_path: Pa
     ], "the ledger with keyed digests chooses the second that the other one chooses"
 
 
-FIRST = "timestamp,user,account,event,id,plan,seats"
+FIRST = "timestamp,user,account,event,id,plan,seats,was"
 PROFILES = """
 [columns]
 id = "id"
@@ -89,6 +89,18 @@ properties = ["plan"]
 set = ["seats"]
 prefix = "acct "
 """
+JOINED = """
+[[personas]]
+name = "user"
+column = "user"
+alias = "was"
+properties = ["plan"]
+[[personas]]
+name = "account"
+column = "account"
+events = ["In", "Out"]
+properties = ["seats"]
+"""
 rows = st.tuples(
     st.integers(0, 3),
     st.sampled_from(["ada", "bo", "Bo", "cy, x", ""]),
@@ -97,6 +109,7 @@ rows = st.tuples(
     st.sampled_from(["", "1", "2", "3"]),
     st.sampled_from(["", "pro", "free"]),
     st.sampled_from(["", "1", "2"]),
+    st.sampled_from(["", "", "bo", "dee", "ada", "Acme"]),
 )
 
 
@@ -106,26 +119,28 @@ rows = st.tuples(
     first=st.lists(rows, min_size=1, max_size=12),
     second=st.lists(rows, min_size=1, max_size=12),
     flags=st.sampled_from([(), ("--overlap", "separate"), ("--overlap", "repeats"), ("--as-new",)]),
-    configured=st.booleans(),
+    config=st.sampled_from(["", PROFILES, JOINED]),
 )
 def test_the_next_log_is_planned_as_by_the_first_ledger(
-    first: list[Any], second: list[Any], flags: tuple[str, ...], configured: bool
+    first: list[Any], second: list[Any], flags: tuple[str, ...], config: str
 ) -> None:
     """Calls to the byte, findings, rejects and forecast are those that the ledger itself would give."""
     with TemporaryDirectory() as name, Tracker() as tracker:
         home = Path(name)
         km = Command(home, to=tracker.url)
-        if configured:
-            configure(km, PROFILES)
+        if config:
+            configure(km, config)
+        allowed = ("--allow-alias",) if config == JOINED else ()
         secret = home / "secret"
         secret.write_bytes(SECRET)
         secret.chmod(0o600)
         logs = [log_of(home / f"{number}.csv", some) for number, some in enumerate((first, second))]
-        km("import", logs[0], "--rejects", home / "rejects")
+        km("import", logs[0], "--rejects", home / "rejects", *allowed)
         if not tracker.hits:
             return
         ledger = round_trip(km, home, secret)
         km("ledger", "check", "--ledger", ledger).ended(0)
+        flags = (*flags, *allowed)
         assert planned(km, logs, flags, ledger) == planned(km, logs, flags, None)
 
 
@@ -145,6 +160,23 @@ def planned(km: Command, logs: list[Path], flags: tuple[str, ...], ledger: Path 
         {name: value for name, value in (told.summary or {}).items() if name != "seconds"} if told.out else {}
     )
     return [told.code, summary, km(*words, "--as", "jsonl").out]
+
+
+def test_aliases_stay_known(importer: Command, tmp_path: Path, secret: Path) -> None:
+    """An alias is not sent again, and its people get no second one. People are counted as before."""
+    configure(importer, JOINED)
+    header, words = "user,account,event,timestamp,plan,seats,was", ("--allow-alias", "--json")
+    rows = ["ada,Acme,In,@0,,,anon", "anon,Acme,In,@1,,,", "bo,Acme,In,@2,,,dee"]
+    log = write(tmp_path / "log.csv", *rows, header=header)
+    importer("import", log, *words).ended(0)
+    before = importer("dry-run", log, *words).summary["forecast"]
+    ledger = round_trip(importer, tmp_path, secret)
+    importer("ledger", "check", "--ledger", ledger).ended(0)
+    again = importer("dry-run", log, *words, "--ledger", ledger).ended(0).summary
+    assert (again["calls"]["planned"], again["forecast"]) == (0, before)
+    other = write(tmp_path / "other.csv", "cy,Acme,In,@3,,,anon", "dee,Acme,In,@4,,,ada", header=header)
+    rejected = importer("dry-run", other, *words, "--ledger", ledger).ended(65).summary
+    assert rejected["reasons"] == {"I2": 2}
 
 
 def test_from_one_machine_to_spark_and_back(

@@ -34,6 +34,8 @@ phases = set(Phase) - {Phase.explain}
 few = settings(max_examples=examples(12), deadline=None, phases=phases)
 kinds = st.sampled_from(KINDS)
 
+HASH_KEY = b"a key of 32 bytes, for hashing .."
+
 AGGREGATED = {"alike-ids", "crossover", "D8", *(rule.about.code for rule in NAME_RULES)}
 """Findings about whole logs; so are those without a line. Other tests have them."""
 
@@ -43,6 +45,9 @@ def words(folder: Path, kind: Kind, *more: str) -> list[str]:
     config = ["--config", str(folder / "km.toml")] if kind.toml else []
     if kind.toml:
         (folder / "km.toml").write_text(kind.toml)
+    if "hash_key_file" in kind.toml:
+        (folder / "hash.key").write_bytes(HASH_KEY)
+        (folder / "hash.key").chmod(0o600)
     return ["--to", "http://127.0.0.1:1", *kind.flags, *config, *more]
 
 
@@ -56,10 +61,23 @@ def written(folder: Path, texts: Sequence[str], ending: str) -> list[Path]:
 def assert_same(job: Job, planned: Planned) -> None:
     """Both plan the same calls, reject the same rows for the same reasons, and find the same."""
     assert job.payloads == planned.payloads
+    assert kept_by_job(job) == planned.kept
     assert rejects_of_job(job) == Counter(map(_reject, planned.rejects))
     assert findings_of_job(job) == Counter(
         map(_finding, (one for one in planned.findings if one.line and one.code not in AGGREGATED))
     )
+
+
+def assert_same_unseen(job: Job, planned: Planned) -> None:
+    """Both find the same names that no row has."""
+    codes = ("no-such-event", "unmet-condition", "unseen-column")
+    examples = planned.tally.examples
+    assert job.unseen == [examples[code] for code in codes if code in examples]
+
+
+def kept_by_job(job: Job) -> Counter[tuple[object, ...]]:
+    columns = ("site", "payload", "source", "line", "raw", "gain_people", "gain_event", "gain_names")
+    return Counter(tuple(one[name] for name in columns) for one in job.plan if one["kind"] == "call")
 
 
 def rejects_of_job(job: Job) -> Counter[tuple[object, ...]]:
@@ -117,6 +135,65 @@ def test_any_log(kind: Kind, log: list[Row], unsorted: bool, json: bool, data: s
             assert not again.plan
 
 
+LISTED = Kind(
+    "listed",
+    (),
+    '[columns]\nskip = ["Sign Up"]\n[[personas]]\nname = "user"\n'
+    '[[personas]]\nname = "account"\nevents = ["Invited", "Pay"]\n',
+    KINDS[0].form,
+)
+
+
+@given(
+    flags=st.lists(
+        st.sampled_from(
+            [
+                ("--only", "Paid"),
+                ("--only", "Payed"),
+                ("--skip", "Invite"),
+                ("--where", "plan=pro"),
+                ("--where", "plan=prof"),
+                ("--where", "plam=pro"),
+                ("--where", "note in 1,4"),
+                ("--property", "nota"),
+                ("--property", "note"),
+                ("--ignore-column", "ofset"),
+            ]
+        ),
+        max_size=3,
+        unique=True,
+    ),
+    listed=st.booleans(),
+    log=logs(),
+    json=st.booleans(),
+    data=st.data(),
+)
+@few
+def test_names_that_no_row_has(
+    flags: list[tuple[str, str]], listed: bool, log: list[Row], json: bool, data: st.DataObject
+) -> None:
+    """Events, conditions and columns of flags and km.toml; not if a row was read before."""
+    pieces = cuts(data.draw, log)
+    kind = LISTED if listed else LISTED._replace(toml="")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        texts = [as_jsonl(piece) if json else as_csv(piece) for piece in pieces]
+        assume(not any(one is not other and other.startswith(one) for one in texts for other in texts))
+        files = written(folder, texts, ".jsonl" if json else ".csv")
+        asked = settings_of(words(folder, kind, *(word for flag in flags for word in flag), *map(str, files)))
+        receipts = Receipts()
+        with one_machine(folder, NOW) as machine:
+            for _ in range(2):
+                planned = _result(partial(machine.plan, asked, files))
+                job = _result(partial(sparkless.plan, asked, files, receipts))
+                if isinstance(planned, str) or isinstance(job, str):
+                    assert job == planned
+                    return
+                assert_same(job, planned)
+                assert_same_unseen(job, planned)
+                receipts.take(job)
+
+
 def _result(plan: Callable[[], T]) -> T | str:
     """Return a plan, or the error that refuses the log."""
     try:
@@ -167,6 +244,49 @@ runs = st.builds(
     st.sampled_from([0, 0, 2, 3]),
 )
 
+ALIASES = Kind(
+    "aliases",
+    ("--allow-alias",),
+    '[[personas]]\nname = "user"\nalias = "contact"\n[[personas]]\nname = "account"\n',
+    KINDS[0].form,
+)
+ALIASES_OF_BOTH = Kind(
+    "aliases of both",
+    ("--allow-alias",),
+    '[columns]\nwithout_event = "set"\n'
+    '[[personas]]\nname = "user"\nalias = "contact"\nset = ["plan"]\n'
+    '[[personas]]\nname = "account"\nalias = "note"\nevents = ["Paid"]\nset = ["plan"]\n',
+    KINDS[0].form,
+)
+ALIASES_AND_IDS = ALIASES._replace(name="aliases and ids", flags=("--allow-alias", "--id", "note"))
+HASHED = Kind(
+    "hashed",
+    (),
+    '[columns]\nhash = ["user", "plan"]\ndrop = ["note"]\nhash_key_file = "hash.key"\n'
+    '[[personas]]\nname = "user"\n[[personas]]\nname = "account"\nprefix = "a "\n',
+    KINDS[0].form,
+)
+HASHED_ALIASES = Kind(
+    "hashed aliases",
+    ("--allow-alias",),
+    '[columns]\nhash = ["user", "account", "contact"]\nhash_key_file = "hash.key"\n'
+    '[[personas]]\nname = "user"\nalias = "contact"\nset = ["plan"]\n[[personas]]\nname = "account"\n',
+    KINDS[0].form,
+)
+JOINED = st.builds(
+    row,
+    st.sampled_from([0, 0, 1, 2, 8, 9, 16]),
+    st.sampled_from(["ada", "bo", "cy", "Acme", "a,da"]),
+    st.sampled_from(["Acme", "Acme", "Beta", "cy", ""]),
+    st.sampled_from(["Invited", "Paid", ""]),
+    st.sampled_from(["pro", "free", ""]),
+    st.sampled_from(["", "", "1", "Beta", "Acme"]),
+    st.sampled_from(["", "ada", "bo", "cy", "a,da", "Acme", "zoe"]),
+)
+joined = st.builds(
+    Run, st.lists(JOINED, min_size=1, max_size=9), st.just(COLUMNS), st.sampled_from([0, 0, 2, 3])
+)
+
 
 @given(
     kind=st.sampled_from([*KINDS, SETS, STATES, IDS, SETS_AND_IDS]),
@@ -182,6 +302,28 @@ def test_any_logs_one_after_the_other(
     kind: Kind, several: list[Run], overlaps: list[str], partitions: int, more: tuple[str, ...]
 ) -> None:
     """People whom several owners claim, ids that come again, refused calls, values that follow columns."""
+    assert_same_of_all(kind, several, overlaps, partitions, more)
+
+
+@given(
+    kind=st.sampled_from([ALIASES, ALIASES_OF_BOTH, ALIASES_AND_IDS, HASHED, HASHED_ALIASES]),
+    several=st.lists(joined, min_size=1, max_size=3),
+    overlaps=st.lists(st.sampled_from(["ask", "separate", "repeats"]), min_size=3, max_size=3),
+    partitions=st.integers(1, 3),
+    more=st.sampled_from([(), (), ("--as-new",), ("--spread", "1")]),
+)
+@few
+def test_any_aliases_and_hashed_columns(
+    kind: Kind, several: list[Run], overlaps: list[str], partitions: int, more: tuple[str, ...]
+) -> None:
+    """An alias is about two people, whose rows may stand anywhere. Hashed rows are kept as they are sent."""
+    assert_same_of_all(kind, several, overlaps, partitions, more)
+
+
+def assert_same_of_all(
+    kind: Kind, several: list[Run], overlaps: list[str], partitions: int, more: tuple[str, ...]
+) -> None:
+    """Both plan the same for each of these logs, when the calls of those before it have their receipts."""
     with TemporaryDirectory() as name:
         folder, receipts = Path(name), Receipts()
         texts = [as_csv(run.rows, run.columns) for run in several]
@@ -271,7 +413,6 @@ def test_most_of_the_first_rows_are_bad(tmp_path: Path, kind: str) -> None:
     ("toml", "flags", "message"),
     [
         ("", ("--limit", "5"), "--limit"),
-        ('[[personas]]\nname = "user"\nalias = "contact"\n', ("--allow-alias",), "aliases"),
         ("", ("--overlap", "repeats"), "--overlap repeats"),
     ],
 )

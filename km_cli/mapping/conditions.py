@@ -91,6 +91,22 @@ class ConditionsSeen:
         if self._asked:
             self._columns = columns
 
+    def notes(self) -> list[Any]:
+        """Return what was seen as values of JSON, for `add`."""
+        noted = [[one.rows, one.is_filled, one.is_met, list(one.values)] for _, one in self._asked.values()]
+        return [self._columns, noted]
+
+    def add(self, notes: list[Any]) -> None:
+        """Add what was seen in later rows, under the same flags and km.toml."""
+        columns, all_noted = notes
+        self._columns = tuple(columns)
+        for (_, noted), one in zip(self._asked.values(), all_noted, strict=True):
+            rows, is_filled, is_met, values = one
+            noted.rows += rows
+            noted.is_filled |= is_filled
+            noted.is_met |= is_met
+            noted.values.update(dict.fromkeys(values))
+
     def noted(self, condition: Condition) -> _Noted | None:
         """Return the notes about a condition of an input, None if an export's table gives it."""
         found = self._asked.get(_key(condition))

@@ -46,6 +46,10 @@ class Hasher:
     def __repr__(self) -> str:
         return f"Hasher({self.fingerprint})"
 
+    def __reduce__(self) -> tuple[type[Hasher], tuple[bytes]]:
+        """Leave the values at home that were hashed so far: a task of Spark needs the key alone."""
+        return Hasher, (self._key,)
+
     def hash(self, text: str) -> str:
         """Return the digest of a text without the blanks around it; "" of a blank one."""
         text = text.strip()

@@ -37,6 +37,17 @@ class ColumnsSeen:
         self._found: dict[str, None] = {}
         self._has_rows = False
 
+    def notes(self) -> list[Any]:
+        """Return what was seen as values of JSON, for `add`."""
+        return [list(self._unseen), list(self._found), self._has_rows]
+
+    def add(self, notes: list[Any]) -> None:
+        """Add what was seen in later rows, under the same flags and km.toml."""
+        unseen, found, has_rows = notes
+        self._found.update(dict.fromkeys(found[: _MOST_FOUND - len(self._found)]))
+        self._unseen = {name: place for name, place in self._unseen.items() if name in unseen}
+        self._has_rows |= has_rows
+
     def watch(self, found: tuple[str, ...], *, tabular: bool) -> Callable[[Any], None] | None:
         """Return a function that looks for the columns in a row; None if those `found` have them all."""
         if not self._unseen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from km_cli.errors import UsageError, did_you_mean
@@ -116,12 +116,27 @@ class EventsSeen:
         self._lists += self._left_out
         self._named = {name for _, events in self._lists for name in events}
         self._unseen = {*selection.only, *selection.skip, *self._named}
+        self._asks_for_events = bool(self._unseen)
         self._names: dict[str, str] = {}
 
     @property
     def has_lists(self) -> bool:
         """Whether km.toml lists events. Then the event of every row is looked at, in any selection."""
         return bool(self._lists)
+
+    def notes(self) -> list[Any]:
+        """Return what was seen as values of JSON, for `add`."""
+        names = list(self._names.values()) if self._asks_for_events else []
+        return [names, sorted(self._unseen), self.conditions.notes(), self.columns.notes()]
+
+    def add(self, notes: list[Any]) -> None:
+        """Add what was seen in later rows, under the same flags and km.toml."""
+        names, unseen, conditions, columns = notes
+        for name in names:
+            self.see(name)
+        self._unseen.intersection_update(unseen)
+        self.conditions.add(conditions)
+        self.columns.add(columns)
 
     def see(self, name: str) -> None:
         """Take note of the name of a row's event."""

@@ -6,12 +6,21 @@ identity stands first in aliases) or is led by one other person, and both are of
 
 from __future__ import annotations
 
+from typing import NamedTuple, Protocol
+
 from km_cli.model import NO_SECOND, Alias, Gain, Owner, PlannedCall, part_of
 from km_cli.planning.decision import NotPlanned, RowDecision
 from km_cli.planning.fingerprints import CallFingerprint, Fingerprints
 from km_cli.planning.limits import Limits, check_limits
 from km_cli.planning.seconds import Encode
 from km_cli.protocols import Slots
+
+
+class DecidesAliases(Protocol):
+    """Decides on the aliases of a row, after all its other calls."""
+
+    def decide(self, call: Alias, fingerprint: CallFingerprint, decision: RowDecision) -> None:
+        """Plan or reject an alias, or leave it to others."""
 
 
 class Aliases:
@@ -87,3 +96,42 @@ class Aliases:
                 f"{call.identity!r} is an alias of another {call.persona}: with {call.other!r} as one more "
                 "they would all be one person, for good",
             )
+
+
+class WithheldAliases:
+    """Rejects the aliases of rejected calls, and leaves all others to whoever knows both people."""
+
+    def decide(self, call: Alias, fingerprint: CallFingerprint, decision: RowDecision) -> None:  # noqa: ARG002
+        """Reject an alias if its persona's other calls in the row are rejected."""
+        decision.withholds(call)
+
+
+class DecidedAlias(NamedTuple):
+    """An alias, with the owners that it gives to its people: the leader's, and the other's."""
+
+    call: Alias
+    decision: RowDecision
+    leader: Owner
+    other: Owner
+
+
+class AliasesApart(Aliases):
+    """Keeps the decisions on aliases apart from those on the rest of their rows, in `decided`.
+
+    An alias that is rejected with other calls of its persona is none of them.
+    """
+
+    def __init__(
+        self, slots: Slots, fingerprints: Fingerprints, encode: Encode, limits: Limits | None = None
+    ) -> None:
+        super().__init__(slots, fingerprints, encode, limits)
+        self.decided: list[DecidedAlias] = []
+
+    def decide(self, call: Alias, fingerprint: CallFingerprint, decision: RowDecision) -> None:
+        """Plan or reject an alias, in a decision of its own."""
+        if decision.withholds(call):
+            return
+        alone = RowDecision(decision.row, decision.reading)
+        super().decide(call, fingerprint, alone)
+        leader = Owner(call.persona, fingerprint.identity)
+        self.decided.append(DecidedAlias(call, alone, leader, self._fingerprints.owner_through(call)))

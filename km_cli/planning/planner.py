@@ -6,7 +6,7 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from km_cli.model import Alias, Record, Reject, RowPlan, Sequence, Set, Wired, part_of
-from km_cli.planning.aliases import Aliases
+from km_cli.planning.aliases import Aliases, DecidesAliases
 from km_cli.planning.claims import Claims
 from km_cli.planning.corrections import Corrections
 from km_cli.planning.decision import NotPlanned, RowDecision, RowEvents
@@ -27,7 +27,8 @@ class Planner:
 
     `spread` is how many seconds a call may be moved by. `encode` makes a call's final bytes (promise 2).
     `followed` are the names of the personas whose properties follow columns. `limits`, if given, says why a
-    call cannot be sent to the destination, "" if it can. `fingerprints`, if given, make all digests.
+    call cannot be sent to the destination, "" if it can. `fingerprints`, if given, make all digests, and
+    `aliases`, if given, decides on aliases.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Planner:
         followed: Collection[str] = (),
         limits: Limits | None = None,
         fingerprints: Fingerprints | None = None,
+        aliases: DecidesAliases | None = None,
     ) -> None:
         self._slots = slots
         self._limits = limits
@@ -52,7 +54,7 @@ class Planner:
         self._seconds = Seconds(slots, spread, collisions, encode, limits)
         self._matching = Matching(slots, self._fingerprints, self._seconds, others, claims, self._decide_set)
         self._corrections = Corrections(slots, tracker, others, claims)
-        self._aliases = Aliases(slots, self._fingerprints, encode, limits)
+        self._aliases = aliases or Aliases(slots, self._fingerprints, encode, limits)
         self._straight = StraightPath(slots, self._fingerprints, encode)
         self._sets = Sets(slots, self._fingerprints, self._seconds, followed)
         self._stated_sets = StatedSets(slots, self._seconds, self._matching, claims, self._sets)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from km_cli.config.settings import Settings
-from km_cli.inputs.formats import format_with
 from km_cli.ledger import NO_HORIZON, Ledger, Reading
 from km_cli.mapping import ANONYMOUS, WITHHELD, Columns, LeftOut
 from km_cli.model import NANOSECONDS, Event, Finding, Forecast, Persona, Reject, Row, RowPlan
@@ -15,6 +14,7 @@ from km_cli.planning import Encode, Planner
 from km_cli.planning.forecast import Forecaster
 from km_cli.planning.keyed import fingerprints_for
 from km_cli.rules import Rules
+from km_cli.run.hashed_rows import as_hashed, as_in_log
 from km_cli.run.observer import Observer
 from km_cli.run.opening import Mappers
 from km_cli.run.overlaps import Overlaps
@@ -94,23 +94,9 @@ class RowPlanner:
         """Plan an event. The ledger keeps its row as it is sent; a reject has it as it stands in the log."""
         if not self._is_hashed:
             return self._planned(event)
-        row = event.row
-        plan = self._planned(event._replace(row=self._as_hashed(row)))
-        mine = tuple(
-            one._replace(row=row) if (one.row.source, one.row.line) == (row.source, row.line) else one
-            for one in plan.rejects
-        )
-        return plan._replace(rejects=mine)
-
-    def _as_hashed(self, row: Row) -> Row:
-        """Return a row whose raw has its hashed values: what stays home must not be in the ledger."""
-        origin = row.origin
-        columns, delimiter = (
-            (origin.columns, origin.delimiter) if origin else (self._reading.columns, self._reading.delimiter)
-        )
-        written_in = format_with(delimiter)
-        assert written_in is not None
-        return row._replace(raw=written_in.write_record(row.values, columns, delimiter))
+        row, reading = event.row, self._reading
+        plan = self._planned(event._replace(row=as_hashed(row, reading.columns, reading.delimiter)))
+        return plan._replace(rejects=as_in_log(plan.rejects, row))
 
     def _planned(self, event: Event) -> RowPlan:
         own = self._mappers.reading_of(event.row)

@@ -25,6 +25,9 @@ _SETTLED_EVERY = 0.25
 """Seconds. Calls whose acknowledgement is not durable yet are sent again after a crash."""
 _GRACE = 10.0
 
+WITHOUT_DATA = "not sent, because another call of its identity was refused"
+"""Why an alias is rejected that would stand without data (I3)."""
+
 
 class Sending:
     """Takes batches to the ledger and their calls to the pool, and receipts from the pool to the ledger."""
@@ -193,7 +196,7 @@ class Sending:
         dropped: dict[int, Receipt] = {}
         for receipt in receipts:
             if receipt.outcome is Outcome.REJECTED and not receipt.call.is_alias:
-                reason = f"not sent, because another call of its identity was refused: {receipt.reason}"
+                reason = f"{WITHOUT_DATA}: {receipt.reason}"
                 for alias in self._ledger.outbox.aliases_beside(receipt.call):
                     dropped.setdefault(alias.number, Receipt(alias, Outcome.REJECTED, reason))
         new = [receipt for number, receipt in dropped.items() if number not in self._dropped]

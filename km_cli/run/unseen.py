@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from km_cli.config.settings import Settings
 from km_cli.mapping import ColumnsSeen, ConditionsSeen, EventsSeen, Selection
 from km_cli.model import Finding
@@ -26,6 +28,12 @@ def seen_under(settings: Settings) -> EventsSeen:
 
 def note_unseen(seen: EventsSeen, tally: Tally) -> None:
     """Note a finding for each kind of name that no row has. All rows were seen."""
+    for finding in unseen_findings(seen):
+        tally.note(finding)
+
+
+def unseen_findings(seen: EventsSeen) -> Iterator[Finding]:
+    """Yield a finding for each kind of name that no row has. All rows were seen."""
     found = {
         "no-such-event": seen.unseen(),
         "unmet-condition": seen.conditions.unmet(),
@@ -33,4 +41,4 @@ def note_unseen(seen: EventsSeen, tally: Tally) -> None:
     }
     for code, names in found.items():
         if message := "; ".join(names):
-            tally.note(Finding(code, message, "", 0))
+            yield Finding(code, message, "", 0)

@@ -49,13 +49,15 @@ Holdings = Mapping[str, Mapping[str, Iterable[int]]]
 class Counted(NamedTuple):
     """What a job counted. `held` is what its own calls add to Kissmetrics, for the notes of the job.
 
-    `calls` are the planned calls by the number of their reading, then by site and persona.
+    `calls` are the planned calls by the number of their reading, then by site and persona; `aliases` is the
+    number of aliases among them.
     """
 
     tally: Tally
     forecast: Forecast
     held: dict[str, dict[str, list[int]]]
     calls: Mapping[int, Mapping[tuple[str, str], int]]
+    aliases: int
 
 
 class Tables(NamedTuple):
@@ -85,6 +87,8 @@ def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
     _count_rejects(tally, sums)
     names = names_of(planned.names, calls, personas)
     _judge_names(tally, names)
+    for finding in planned.unseen:
+        tally.note(finding)
     for finding, rows in left_to_others(personas, _lacked(planned.summary)):
         tally.note(finding, rows)
     _count_names(tally, names, received)
@@ -94,7 +98,8 @@ def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
     forecast = _forecast(
         [site.name for site in settings.people.sites], [held, *earlier, *_lost(sums[REFUSED])]
     )
-    return Counted(tally, forecast, held, _calls_by_reading(sums[CALLS]))
+    aliases = sum(row["aliases"] for row in sums[CALLS])
+    return Counted(tally, forecast, held, _calls_by_reading(sums[CALLS]), aliases)
 
 
 def _count_rows(tally: Tally, summary: Summary, sums: Sums) -> None:

@@ -14,7 +14,7 @@ from km_cli.durable import sync
 from km_cli.errors import Undelivered, UsageError
 from km_cli.ledger import Ledger
 from km_cli.ledger.slot_bytes import encode_slot
-from km_cli.model import KnownCall, Slot
+from km_cli.model import NO_SECOND, KnownCall, Slot
 from km_cli.planning.keyed import key_digest, key_known, key_owner, key_pairs, key_value
 from km_cli.run.receipts import KnownReceipts
 from km_cli.spark.files import LocalFiles, is_local, local_path
@@ -79,7 +79,6 @@ def _check(ledger: Ledger, secret: bytes) -> None:
             "give the file with the secret of the receipts that the ledger was made from: --secret-file PATH",
         )
     found = {
-        "aliases": any(True for _ in ledger.slots.aliases()),
         "a horizon, before which its calls are forgotten": ledger.horizon.is_set,
         "logs of the first version": any(one.is_of_format_2 for one in ledger.readings.latest()),
         "rows that were taken for changed ones (--overlap repeats)": ledger.slots.has_changed,
@@ -97,10 +96,13 @@ class _Rows:
         self._tracker = tracker
         self._secret = secret if not ledger.secret else b""
         self._receipts = KnownReceipts(ledger)
+        self._joined = {person: "" for pair in ledger.slots.aliases() for person in pair}
+        """The people of aliases, each with the site of its calls."""
         self.calls = 0
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         yield from self._calls()
+        yield from self._aliases()
         yield from self._people()
         yield from self._values()
         yield from self._names()
@@ -118,6 +120,8 @@ class _Rows:
             if to != self._tracker or owner is None:
                 continue
             self.calls += 1
+            if known.person in self._joined:
+                self._joined[known.person] = site
             if self._secret:
                 owner = key_owner(self._secret, owner)
             yield {
@@ -129,6 +133,25 @@ class _Rows:
                 "part": part,
                 **self._of_known(known),
             }
+
+    def _aliases(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the aliases. One without a call of its people may be of another destination: no harm."""
+        for part, (leader, person) in enumerate(self._ledger.slots.aliases()):
+            first, other = self._ledger.slots.owner(leader), self._ledger.slots.owner(person)
+            if first is not None and other is not None:
+                yield {
+                    "kind": KNOWN,
+                    "reading": 0,
+                    "row": 0,
+                    "part": part,
+                    "site": self._joined[leader] or self._joined[person],
+                    "persona": other.persona,
+                    "person": self._key(leader),
+                    "spelling": self._key(first.identity),
+                    "second": NO_SECOND,
+                    "deed": self._key(person),
+                    "total": self._key(other.identity),
+                }
 
     def _of_known(self, known: KnownCall) -> Mapping[str, Any]:
         row, claim = self._ledger.slots.row(known.row), known.claims[0]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from km_cli.errors import LedgerError
 from km_cli.ledger.slot_bytes import decode_slot
-from km_cli.model import KnownCall
+from km_cli.model import NO_SECOND, KnownCall
 from km_cli.spark.files import LocalFiles, local_path
 from km_cli.spark.receipts import Job, Receipts
 from km_cli.spark.tables import CALL, KNOWN, LINE, NAMED, OWNER, PLAN, SPELLED, VALUE
@@ -31,6 +31,11 @@ _PUT = (
     + ", rank = max(rank, excluded.rank), refused = max(refused, excluded.refused)"
     + ", event = coalesce(event, excluded.event)"
 )
+_ALIASES = """
+CREATE TABLE aliases (
+    leader BLOB, spelling BLOB, other BLOB, other_spelling BLOB, site TEXT, persona TEXT, refused INTEGER)
+"""
+_PUT_ALIAS = "INSERT INTO aliases VALUES (?, ?, ?, ?, ?, ?, ?)"
 _BESIDE = (VALUE, SPELLED, NAMED, LINE, OWNER)
 
 
@@ -52,6 +57,18 @@ class KeptCall(NamedTuple):
     is_refused: bool
 
 
+class KeptAlias(NamedTuple):
+    """An alias of the receipts: the two people, each with the spelling of its identity. `site` may be ""."""
+
+    leader: bytes
+    spelling: bytes
+    other: bytes
+    other_spelling: bytes
+    site: str
+    persona: str
+    is_refused: bool
+
+
 class Gathered:
     """The rows of all jobs of a receipts folder on this machine."""
 
@@ -61,11 +78,16 @@ class Gathered:
 
     def __enter__(self) -> Gathered:
         self._database.execute(_TABLE)
+        self._database.execute(_ALIASES)
         for at, job in enumerate(self._receipts.manifest.jobs):
             refused = self._refused(job)
             for row in self._plan(job, (CALL, KNOWN)):
+                is_refused = row["number"] in refused
                 if row["known"] is not None:
-                    self._database.execute(_PUT, _columns_of(row, at, row["number"] in refused))
+                    self._database.execute(_PUT, _columns_of(row, at, is_refused))
+                elif row["second"] == NO_SECOND:
+                    names = ("person", "spelling", "deed", "total", "site", "persona")
+                    self._database.execute(_PUT_ALIAS, (*(row[name] for name in names), is_refused))
         return self
 
     def __exit__(
@@ -80,6 +102,11 @@ class Gathered:
     def refused(self) -> Iterator[KeptCall]:
         """Yield the calls that their destination rejected."""
         return self._select("refused")
+
+    def aliases(self) -> Iterator[KeptAlias]:
+        """Yield the aliases in the order of their jobs, those that were refused too."""
+        for row in self._database.execute("SELECT * FROM aliases ORDER BY rowid"):
+            yield KeptAlias(*row)._replace(is_refused=bool(row[-1]))
 
     def others(self) -> Iterator[Mapping[str, Any]]:
         """Yield the rows that are about something else than a call, and the calls with their names."""

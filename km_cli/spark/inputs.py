@@ -29,10 +29,6 @@ _ALONE = "run `km-cli import` on one machine for such a log"
 def check_settings(settings: Settings) -> None:
     """Raise UsageError for settings under which Spark's plan would not be that of one machine."""
     personas = settings.personas
-    if any(persona.alias for persona in personas):
-        raise UsageError("aliases cannot be planned on Spark: each may concern any two people", _ALONE)
-    if settings.hasher is not None:
-        raise UsageError("columns cannot be hashed (`hash`, `drop`) on Spark", _ALONE)
     if settings.limit is not None:
         raise UsageError("--limit needs one machine", "take a part of the log with --since and --until")
     if settings.target.bulk() is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from km_cli.model.calls import NO_SECOND
 from km_cli.spark.receipts import Receipts
 from km_cli.spark.tables import CALL, PLAN, RECEIPTS, Table, empty_frame
 
@@ -58,9 +59,22 @@ def received(spark: SparkSession, receipts: Receipts) -> DataFrame:
     )
 
 
-def unsent(spark: SparkSession, receipts: Receipts, job: str) -> DataFrame:
-    """Return the calls of a job that have no receipt: number, site and payload."""
-    calls = plan_of(spark, receipts, [job]).where(f"kind = '{CALL}'").select("number", "site", "payload")
+def unsent(spark: SparkSession, receipts: Receipts, job: str, *, aliases: bool = False) -> DataFrame:
+    """Return the calls of a job that have no receipt: number, site and payload. Aliases are apart."""
+    wanted = f"kind = '{CALL}' AND coalesce(second, 1) {'=' if aliases else '<>'} {NO_SECOND}"
+    calls = plan_of(spark, receipts, [job]).where(wanted).select("number", "site", "payload")
     if not receipts.has_receipts(job):
         return calls
     return calls.join(states_of(spark, receipts, [job]).select("number"), "number", "left_anti")
+
+
+def aliases_of_refused(spark: SparkSession, receipts: Receipts, job: str) -> DataFrame:
+    """Return the unsent aliases of whose row and persona another call was refused: number and reason."""
+    from pyspark.sql import functions as f
+
+    beside = ["reading", "decided", "persona"]
+    calls = plan_of(spark, receipts, [job]).where(f"kind = '{CALL}'").select("number", *beside)
+    rejected = states_of(spark, receipts, [job]).where("state = 'rejected'").select("number", "reason")
+    refused = calls.join(rejected, "number").groupBy(*beside).agg(f.min("reason").alias("reason"))
+    aliases = unsent(spark, receipts, job, aliases=True).select("number")
+    return calls.join(aliases, "number", "left_semi").join(refused, beside).select("number", "reason")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
@@ -23,9 +24,10 @@ from km_cli.mapping import (
     cell_readers,
     time_reader,
 )
-from km_cli.model import NANOSECONDS, Event, Finding, Gap, Record, Reject, Row, Sequence
+from km_cli.model import NANOSECONDS, Alias, Event, Finding, Gap, Record, Reject, Row, Sequence
 from km_cli.planning.keyed import KeyedFingerprints
 from km_cli.rules import Rules
+from km_cli.run.hashed_rows import as_hashed
 from km_cli.run.row_findings import RowFindings
 from km_cli.run.row_planner import left_out_plan
 from km_cli.run.unseen import seen_under
@@ -76,6 +78,8 @@ class RowMapper:
         self._number = reading.number
         self.normalised: defaultdict[str, int] = defaultdict(int)
         columns = task.mapping.columns
+        self._seen = seen_under(settings)
+        self._first = 0
         self._mapper = Mapper(
             columns,
             reading.columns,
@@ -88,9 +92,10 @@ class RowMapper:
             selection=settings.selection,
             members=settings.members,
             hasher=settings.hasher,
-            seen=seen_under(settings),
+            seen=self._seen,
         )
         self._source = reading.source
+        self._written = (reading.columns, reading.delimiter) if settings.hasher else None
         self._expansion = Expansion(settings.personas)
         self._lists = EventLists(settings.personas)
         self._rules = Rules(ROW_RULES)
@@ -105,6 +110,7 @@ class RowMapper:
         """Yield the rows of MAPPED that the items of an input become, and what shows at its end."""
         for item in items:
             if not isinstance(item, Gap):
+                self._first = self._first or (item if isinstance(item, Row) else item.row).line
                 yield from self._map(item)
         unit = self._mapper.unit
         if unit not in ("", "seconds"):
@@ -112,6 +118,12 @@ class RowMapper:
             yield self._finding(Finding("time-unit", message, self._source, 0), 0)
         for at, finding in enumerate(self._row_findings.end()):
             yield self._finding(finding, at)
+        yield {
+            "kind": "seen",
+            "reading": self._number,
+            "row": self._first,
+            "text": json.dumps(self._seen.notes()),
+        }
         for lacked in self._lists.lacked:
             yield {
                 "kind": "lacked",
@@ -162,6 +174,7 @@ class RowMapper:
                 found += self._rules.look(event)
                 yield from self._new_names(event, sequence)
                 yield from self._parts(sequence)
+                yield from self._aliased(sequence)
         for at, finding in enumerate(found):
             yield self._finding(finding, at)
 
@@ -178,7 +191,10 @@ class RowMapper:
             }
 
     def _parts(self, sequence: Sequence) -> Iterator[Mapped]:
-        """Yield the part of each person in a row."""
+        """Yield the part of each person in a row. What stays home is in it for a reject alone."""
+        raw = sequence.row.raw
+        if self._written is not None:
+            sequence = sequence._replace(row=as_hashed(sequence.row, *self._written))
         people: dict[bytes, list[int]] = {}
         for place, call in enumerate(sequence.calls):
             person, _ = self._fingerprints.digest_person(call.site, call.identity)
@@ -201,8 +217,15 @@ class RowMapper:
                 "spelling": spelling,
                 "ids": ids,
                 "number": len(sequence.calls),
-                "blob": pack_part(sequence, places),
+                "blob": pack_part(sequence, places, raw),
             }
+
+    def _aliased(self, sequence: Sequence) -> Iterator[Mapped]:
+        """Yield the two people of each alias: they are planned with all other people of aliases."""
+        for place, call in enumerate(sequence.calls):
+            for identity in (call.identity, call.other) if isinstance(call, Alias) else ():
+                person, _ = self._fingerprints.digest_person(call.site, identity)
+                yield {**self._place(sequence.row, place), "kind": "alias", "person": person}
 
     def _place(self, row: Row, part: int = 0) -> Mapped:
         line = row.line

@@ -12,26 +12,33 @@ _KINDS: tuple[type[Wired], ...] = (Record, Set, Alias)
 
 
 class Part(NamedTuple):
-    """The calls of one person in a row, with their places among the calls of the whole row."""
+    """The calls of one person in a row, with their places among the calls of the whole row.
+
+    `row` is the row as it stands in the log, for a reject; that of `sequence` has its hashed values.
+    """
 
     sequence: Sequence
     places: tuple[int, ...]
+    row: Row
 
 
-def pack_part(sequence: Sequence, places: Iterable[int]) -> bytes:
+def pack_part(sequence: Sequence, places: Iterable[int], raw: bytes) -> bytes:
     """Return the calls of a row that stand at these places, with the row, as bytes.
 
-    Only this job reads them, under the same Python, so the form may change with every version.
+    `raw` is the row as it stands in the log. Only this job reads the bytes, under the same Python, so their
+    form may change with every version.
     """
     row, calls, cells, actor = sequence
     taken = [(place, _KINDS.index(type(calls[place])), tuple(calls[place])) for place in places]
-    return marshal.dumps((row.source, row.line, row.raw, taken, cells, actor))
+    in_log = raw if raw != row.raw else None
+    return marshal.dumps((row.source, row.line, row.raw, in_log, taken, cells, actor))
 
 
 def unpack_part(blob: bytes) -> Part:
     """Return the part of a row that `pack_part` wrote."""
-    source, line, raw, taken, cells, actor = marshal.loads(blob)
+    source, line, raw, in_log, taken, cells, actor = marshal.loads(blob)
+    row = Row(source, line, raw, None)
     calls = tuple(_KINDS[kind]._make(fields) for _, kind, fields in taken)
-    return Part(
-        Sequence(Row(source, line, raw, None), calls, cells, actor), tuple(place for place, *_ in taken)
-    )
+    places = tuple(place for place, *_ in taken)
+    in_log_row = row if in_log is None else row._replace(raw=in_log)
+    return Part(Sequence(row, calls, cells, actor), places, in_log_row)

@@ -53,7 +53,8 @@ class Planning:
             )
 
         counted, readings = self._count(sources, write)
-        return Written(counted, {"readings": readings, "held": counted.held})
+        notes = {"readings": readings, "held": counted.held, "aliases": counted.aliases}
+        return Written(counted, notes)
 
     def count(self, sources: Sequence[Source]) -> Counted:
         """Plan the sources, and count what a job would do. Nothing is written."""

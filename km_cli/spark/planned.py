@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Planned:
     """The plan of a job. `readings` are those of its inputs, without the calls that are planned here.
 
-    `summary` counts the rows, `looks` are the findings on the first rows. `kept` is on the disks of the
-    cluster until `release`.
+    `summary` counts the rows, `looks` are the findings on the first rows, `unseen` those about names that no
+    row has. `kept` is on the disks of the cluster until `release`.
     """
 
     def __init__(
@@ -34,14 +34,15 @@ class Planned:
         summary: Summary,
         readings: tuple[Reading, ...],
         looks: Sequence[Finding],
+        unseen: Sequence[Finding],
         kept: Sequence[DataFrame],
     ) -> None:
         self._mapped = mapped
-        self._walked = walked
-        self._decided = decided
+        self._walked = together_of([walked, decided])
         self.summary = summary
         self.readings = readings
         self._looks = looks
+        self.unseen = unseen
         self._kept = list(kept)
 
     @property
@@ -56,10 +57,7 @@ class Planned:
         """The rows that are not sent: REJECTS."""
         mapped = self._mapped.withColumn("decided", F.col("row"))
         whole = together_of(
-            [
-                frame.where("kind = 'reject'").select(*REJECTS.names)
-                for frame in (mapped, self._walked, self._decided)
-            ]
+            [frame.where("kind = 'reject'").select(*REJECTS.names) for frame in (mapped, self._walked)]
         )
         return in_order(whole, ("reading", "row"), ("reading", "row", "part"), merged_rejects, REJECTS)
 

@@ -1,6 +1,6 @@
 """The plan of a job as DataFrames: what `mapping`, `contests` and `walk` do, spread over the tasks of Spark.
 
-    inputs ─► MAPPED ─► parts ─┬─► contests (one task, contested people alone) ─► forced
+    inputs ─► MAPPED ─► parts ─┬─► contests (one task, contested people alone) ─► forced, aliases
                                └─► with the receipts, by person and in order ─► WALKED ─► plan and rejects
 
 What is computed is kept on the disks of the cluster until `Planned.release`: each table is asked for more
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -22,8 +23,10 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
-from km_cli.model import Reject, Row
+from km_cli.model import Finding, Reject, Row
 from km_cli.run.first_rows import check_conflicts
+from km_cli.run.unseen import seen_under, unseen_findings
+from km_cli.spark.aliasing import with_joined
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
 from km_cli.spark.continuing import Continued, continued
@@ -31,10 +34,12 @@ from km_cli.spark.frames import FrameSource, check_order, firsts_of, mapper_of, 
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file, portable
 from km_cli.spark.planned import Planned, in_order, together_of
-from km_cli.spark.summary import spanned, summary_of
+from km_cli.spark.summary import Summary, spanned, summary_of
 from km_cli.spark.tables import (
+    ALIAS_CALL,
     CALL,
     EVENTS,
+    JOINED,
     KNOWN,
     MAPPED,
     ORDER,
@@ -89,13 +94,14 @@ def plan_events(
     own, spans = spanned(found, summary)
     every = {one.number: one for one in (*readings, *own)}
     behind = {one.reading.number: one.behind for one in found.values()}
-    task = WalkTask(portable(settings), secret, tuple(every.values()), spans, behind)
+    walks_under = replace(portable(settings), hasher=None, members=None)  # these are for mapping
+    task = WalkTask(walks_under, secret, tuple(every.values()), spans, behind)
     known = received if received is not None else empty_frame(spark, RECEIVED)
-    known = known.where(F.col("kind").isin(CALL, KNOWN, VALUE, OWNER))
+    known = with_joined(known.where(F.col("kind").isin(CALL, KNOWN, VALUE, OWNER)))
     parts = mapped.where("kind = 'part'")
     decided = empty_frame(spark, WALKED)
-    if _is_contested(parts, known):
-        decided = _decided(task, parts, known).persist(StorageLevel.DISK_ONLY)
+    if any(persona.alias for persona in settings.personas) or _is_contested(parts, known):
+        decided = _decided(task, mapped, known).persist(StorageLevel.DISK_ONLY)
     walk = _walk_rows(parts, known, decided)
     if needs_events(settings):
         walk = _with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
@@ -105,7 +111,21 @@ def plan_events(
     if received is not None:
         _judge_conflicts(begun, walked)
     looks = [finding for one in begun for finding in one.look.findings]
-    return Planned(mapped, walked, decided, summary, own, looks, kept)
+    unseen = _unseen(settings, summary) if _sees_all(found) else []
+    return Planned(mapped, walked, decided, summary, own, looks, unseen, kept)
+
+
+def _sees_all(found: Mapping[int, Continued]) -> bool:
+    """Tell whether the job sees all rows of its inputs, so that a name that it does not meet is in none."""
+    return all(one.reading.number == number and not one.reading.rows for number, one in found.items())
+
+
+def _unseen(settings: Settings, summary: Summary) -> list[Finding]:
+    """Return the findings about names that no row has."""
+    seen = seen_under(settings)
+    for notes in summary.seen:
+        seen.add(notes)
+    return list(unseen_findings(seen))
 
 
 def _judge_conflicts(begun: Iterable[Input], walked: DataFrame) -> None:
@@ -208,7 +228,7 @@ def _passed_over(mapped: DataFrame, found: Mapping[int, Continued]) -> DataFrame
 
 def _is_contested(parts: DataFrame, known: DataFrame) -> bool:
     """Tell whether any person has two owners, or any id two people. In most logs none has."""
-    calls = known.where(F.col("kind").isin(CALL, KNOWN, OWNER))
+    calls = known.where(F.col("kind").isin(CALL, KNOWN, OWNER, JOINED))
     person, owner = F.col("person"), F.concat(F.col("persona").cast("binary"), F.col("spelling"))
     claims = together_of(
         [
@@ -226,16 +246,17 @@ def _is_contested(parts: DataFrame, known: DataFrame) -> bool:
     return not ends.where("least <> most").isEmpty()
 
 
-def _decided(task: WalkTask, parts: DataFrame, known: DataFrame) -> DataFrame:
-    """Return the rejects and the `forced` rows of contested people: WALKED."""
-    calls = known.where(F.col("kind").isin(CALL, KNOWN, OWNER))
+def _decided(task: WalkTask, mapped: DataFrame, known: DataFrame) -> DataFrame:
+    """Return the aliases, the rejects and the `forced` rows of contested people: WALKED."""
+    parts, aliased = mapped.where("kind = 'part'"), mapped.where("kind = 'alias'")
+    calls = known.where(F.col("kind").isin(CALL, KNOWN, OWNER, JOINED))
     owners = ["person", "persona", "spelling"]
     people = (
         parts.select(*owners).unionByName(calls.select(*owners)).dropDuplicates().groupBy("person").count()
     )
     contested = people.where("count > 1").select("person")
     shared = _sharing_ids(parts, calls)
-    people = contested.unionByName(shared).dropDuplicates()
+    people = together_of([contested, shared, aliased.select("person")]).dropDuplicates()
     concerned = _sides(parts, known, None).join(F.broadcast(people), "person", "left_semi")
     in_order = concerned.withColumn("at", F.when(F.col("side") == 0, F.col("person")).otherwise(F.lit(b"")))
     one = in_order.repartition(1).sortWithinPartitions(
@@ -278,7 +299,10 @@ def _as(table: Table, frame: DataFrame) -> DataFrame:
 
 def _walk_rows(parts: DataFrame, known: DataFrame, decided: DataFrame) -> DataFrame:
     forced = decided.where("kind = 'forced'").groupBy("reading", "row")
-    return _sides(parts, known, forced.agg(F.flatten(F.collect_list("owed")).alias("forced")))
+    walk = _sides(parts, known, forced.agg(F.flatten(F.collect_list("owed")).alias("forced")))
+    aliases = with_joined(decided.where(ALIAS_CALL))
+    own = aliases.withColumns({"side": F.lit(1), "job": F.lit(""), "rejected": F.lit(False)})
+    return walk.unionByName(_as(WALK, own))
 
 
 def _with_events(walk: DataFrame, events: DataFrame) -> DataFrame:

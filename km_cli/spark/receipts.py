@@ -152,6 +152,10 @@ class Receipts:
         """Return the jobs that have calls without a receipt, as far as the manifest knows."""
         return [one for one in self.manifest.jobs if one.state == PLANNED]
 
+    def notes(self, job: str) -> Mapping[str, Any]:
+        """Return what a job noted about itself."""
+        return next(one.notes for one in self.manifest.jobs if one.name == job)
+
     def has_receipts(self, job: str) -> bool:
         """Tell whether a file of receipts is there. Spark cannot read a folder without one."""
         return any(name.endswith(".parquet") for name in self.files.names(self.receipts_path(job)))

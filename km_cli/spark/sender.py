@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from km_cli.config.settings import Settings
 from km_cli.errors import Exit, KmError, Undelivered
+from km_cli.model import Outcome
+from km_cli.run.sending import WITHOUT_DATA
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.spark.delivery import MOST_IN_FLIGHT, Delivery
 from km_cli.spark.interrupting import stopping_tasks
-from km_cli.spark.known import unsent
+from km_cli.spark.known import aliases_of_refused, unsent
 from km_cli.spark.outcomes import Counted, count_calls, write_refused
 from km_cli.spark.receipts import Receipts
-from km_cli.spark.sending import StopFile
+from km_cli.spark.sending import StopFile, receipts_file
 from km_cli.spark.source import NAME, register
 
 if TYPE_CHECKING:
@@ -44,18 +47,59 @@ class Sender:
     def send(self, job: str) -> tuple[Delivered, KmError | None]:
         """Send the calls of a job, and note that it is done if each of them has its receipt.
 
-        Returns the error that ended the sending, if any. The calls that got through before count.
+        Aliases go last: each shows once both people have data (I3). Returns the error that ended the sending,
+        if any. The calls that got through before count.
         """
         self._receipts.take_stop(job)  # it stopped an earlier start, not this one
         self._receipts.take_counts(job)
-        has_some = self._receipts.has_receipts(job)
-        before = count_calls(self._spark, self._receipts, job) if has_some else Counted()
-        failure = self._write(job, unsent(self._spark, self._receipts, job))
-        delivered = self._delivered(job, before)
+        delivered, failure = self._send(job, aliases=False)
+        if self._receipts.notes(job).get("aliases"):
+            delivered, failure = self._send_aliases(job, delivered, failure)
+        refused = write_refused(self._spark, self._receipts, job) if delivered.calls.rejected else 0
+        delivered = delivered._replace(refused_rows=refused)
         if not delivered.calls.pending:
             self._receipts.done(job)
             return delivered, None
         return delivered, self._error(job, failure)
+
+    def _send(self, job: str, *, aliases: bool) -> tuple[Delivered, Exception | None]:
+        has_some = self._receipts.has_receipts(job)
+        before = count_calls(self._spark, self._receipts, job) if has_some else Counted()
+        failure = self._write(job, unsent(self._spark, self._receipts, job, aliases=aliases))
+        return self._delivered(job, before), failure
+
+    def _send_aliases(
+        self, job: str, delivered: Delivered, failure: Exception | None
+    ) -> tuple[Delivered, Exception | None]:
+        """Send the aliases, once no other call is pending; return the counts of both."""
+        calls = delivered.calls
+        if calls.pending:
+            pending = count_calls(self._spark, self._receipts, job).pending
+            return delivered._replace(calls=calls._replace(pending=pending)), failure
+        dropped = self._reject_aliases(job)
+        last, failure = self._send(job, aliases=True)
+        both = Counted(
+            calls.acknowledged + last.calls.acknowledged,
+            calls.rejected + dropped + last.calls.rejected,
+            last.calls.pending,
+        )
+        return Delivered(both, delivered.retried + last.retried), failure
+
+    def _reject_aliases(self, job: str) -> int:
+        """Reject the aliases that would be without data; return their number."""
+        found = aliases_of_refused(self._spark, self._receipts, job).collect()
+        if found:
+            content = receipts_file(
+                {
+                    "number": row["number"],
+                    "state": Outcome.REJECTED.value,
+                    "reason": f"{WITHOUT_DATA}: {row['reason']}",
+                }
+                for row in found
+            )
+            folder = self._receipts.receipts_path(job)
+            self._receipts.files.write(f"{folder}/aliases-{token_hex(8)}.parquet", content)
+        return len(found)
 
     def _delivered(self, job: str, before: Counted) -> Delivered:
         """Return what the tasks counted. If one of them failed, the receipts say how far the sending got."""
@@ -67,8 +111,7 @@ class Sender:
             calls = now._replace(
                 acknowledged=now.acknowledged - before.acknowledged, rejected=now.rejected - before.rejected
             )
-        refused = write_refused(self._spark, self._receipts, job) if calls.rejected else 0
-        return Delivered(calls, sent["retried"] if sent else 0, refused)
+        return Delivered(calls, sent["retried"] if sent else 0)
 
     def _write(self, job: str, calls: DataFrame) -> Exception | None:
         """Send calls; return the error that Spark reports, if any. The receipts say how far it got."""

@@ -7,11 +7,11 @@ calls of its last seconds, which are sent again byte for byte.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from random import SystemRandom
 from secrets import token_hex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from km_cli.config.process_variables import process_variables
 from km_cli.config.settings import Transport
@@ -226,14 +226,20 @@ class ReceiptsWriter:
         self._written = self._clock.monotonic()
         if not self._receipts:
             return
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        rows = [
+        content = receipts_file(
             {"number": one.call.number, "state": one.outcome.value, "reason": one.reason or None}
             for one in self._receipts
-        ]
-        sink = pa.BufferOutputStream()
-        parquet.write_table(pa.Table.from_pylist(rows, RECEIPTS.arrow()), sink)
-        self._files.write(f"{self._folder}/{self._name}-{token_hex(8)}.parquet", sink.getvalue().to_pybytes())
+        )
+        self._files.write(f"{self._folder}/{self._name}-{token_hex(8)}.parquet", content)
         self._receipts = []
+
+
+def receipts_file(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return the content of a file with these rows of RECEIPTS."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist(list(rows), RECEIPTS.arrow()), sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

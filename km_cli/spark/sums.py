@@ -15,6 +15,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own pages give it
 
 from km_cli.run.tally import MOST_REMEMBERED
+from km_cli.spark.tables import ALIAS_CALL
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -40,7 +41,9 @@ _GAINS = (
     "gain_people AS people",
     "CASE WHEN gain_event = X'00000000' THEN 0 ELSE 1 END AS events",
     "length(gain_names) DIV 4 AS properties",
+    f"CASE WHEN {ALIAS_CALL} THEN 1 ELSE 0 END AS aliases",
 )
+_GAINED = ("people", "events", "properties", "aliases")
 _PLACED = "CASE WHEN line > 0 THEN 1 ELSE 0 END AS placed"
 
 
@@ -67,7 +70,7 @@ def sums_of(
         .agg(
             F.expr("count(*) AS times"),
             F.expr("min(first) AS first"),
-            *[F.expr(f"sum({name}) AS {name}") for name in ("placed", "people", "events", "properties")],
+            *[F.expr(f"sum({name}) AS {name}") for name in ("placed", *_GAINED)],
         )
     )
     found: dict[str, list[SparkRow]] = defaultdict(list)

@@ -21,6 +21,15 @@ present claims; it replaces the row of the same place in earlier jobs, and the C
 value that was sent of a property that is set when it changes. OWNER: a person without a call.
 """
 
+ALIAS_CALL = f"kind IN ('{CALL}', '{KNOWN}') AND second = 0"
+"""The condition for an alias: no other call has the second 0 (`model.calls.NO_SECOND`)."""
+
+JOINED = "joined"
+"""The kind that planning gives to an alias in the place of CALL or KNOWN, once for each of its two people.
+
+The `leader` of the second one is the first one; that of the first one is null: others are led by it.
+"""
+
 SPELLED, NAMED, LINE = "spelled", "named", "line"
 """More kinds, which a ledger's receipts have for the rules on whole logs; planning passes them over.
 
@@ -103,10 +112,12 @@ PLAN = Table(
 
 `decided` is the row in whose turn the call was planned: mostly `row`, else a later one, which turned out to
 be the call that this row was taken for. `payload` has the final bytes but for the key, `raw` the bytes of the
-row (for the table of rejects). `person` (8 bytes), `deed` (8) and `total` (8) are those of the KnownCall,
-`spelling` (4) is the `identity` of the person's Owner, `id` (8) is that of the call, null if it has none.
-`known` is the KnownCall as `ledger.slot_bytes.encode_slot` writes a slot of it alone. `columns` are those of
-the KnownRow whose `reading` and `line` stand here; null if the call has none. A VALUE has in `known` what
+row (for the table of rejects), with hashed values if columns are hashed. `person` (8 bytes), `deed` (8) and
+`total` (8) are those of the KnownCall, `spelling` (4) is the `identity` of the person's Owner, `id` (8) is
+that of the call, null if it has none. `known` is the KnownCall as `ledger.slot_bytes.encode_slot` writes a
+slot of it alone. `columns` are those of the KnownRow whose `reading` and `line` stand here; null if the call
+has none. An alias has the other person as its `deed`, the `spelling` of that person as its `total`, and no
+`known`. A VALUE has in `known` what
 `spark.state.pack_value` writes, and in `columns` the digest of its name. `identity`, `event` and `names` (of
 the properties) are in clear, for the rules on whole logs, and `gain_*` is the call's Gain; all six are null
 in rows that are not CALL.
@@ -153,7 +164,11 @@ MAPPED = Table(
 hexadecimal; `number` are the calls of the whole row;
 `row`: a row that was read, with its outcome as `code`; `reject` and `finding` (the message is `text`);
 `head` and `read`: the bytes of a file (see `spark.following`);
+`alias`: a person that an alias is about;
 `name`: a name that is new in its task (`text`), with its kind as `code` (see `spark.names`);
+`seen`: what the task saw of the events, conditions and columns that flags and km.toml name, as JSON in
+`text` (see `mapping.EventsSeen`), with its first row;
+`lacked`: an event that some personas lack (see `strategies.EventLists`);
 `count`: how many times the unusual form `code` was met.
 """
 
@@ -198,12 +213,14 @@ WALK = Table(
         ("known", "binary"),
         ("columns", "binary"),
         ("blob", "binary"),
+        ("leader", "binary"),
         ("forced", "array<string>"),
         ("events", "array<int>"),
     )
 )
 """What the planner walks over, sorted by `ORDER`: of each person what was received (`side` 0), then the parts
-of its rows (1). `forced` says what `spark.contests` decided on a row, `events` are those of EVENTS."""
+of its rows (1), and the aliases that this job plans (1). `leader` is that of JOINED, `forced` says what
+`spark.contests` decided on a row, `events` are those of EVENTS."""
 
 EVENTS = Table(
     (

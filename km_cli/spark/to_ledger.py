@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from km_cli.durable import make_folder, sync
 from km_cli.errors import Exit, LedgerError, Undelivered, UsageError
@@ -21,6 +21,8 @@ from km_cli.ledger import Ledger, Reading
 from km_cli.model import (
     NANOSECONDS,
     NO_EVENT,
+    NO_SECOND,
+    Alias,
     Gain,
     KnownRow,
     MovedCall,
@@ -37,7 +39,7 @@ from km_cli.planning.digests import digest
 from km_cli.planning.keyed import digest_spelling
 from km_cli.protocols import Clock
 from km_cli.spark.files import LocalFiles, is_local
-from km_cli.spark.gathered import Gathered, KeptCall
+from km_cli.spark.gathered import Gathered, KeptAlias, KeptCall
 from km_cli.spark.readings import reading_from_json
 from km_cli.spark.receipts import DONE, Receipts
 from km_cli.spark.state import unpack_value
@@ -45,6 +47,8 @@ from km_cli.spark.tables import CALL, LINE, NAMED, SPELLED, VALUE
 
 IMPORT = "ledger import"
 """The command by which `status` and `show --run` tell the run."""
+
+T = TypeVar("T")
 
 _BATCH = 5_000
 
@@ -127,6 +131,8 @@ class _Filling:
                 calls += len(plans)
         for reading in readings.values():
             self._write(reading)  # those without a call, too
+        if readings:
+            self._join(gathered.aliases(), reading)
         for at, row in enumerate(gathered.others()):
             self._take(row)
             if at % _BATCH == _BATCH - 1:
@@ -163,6 +169,30 @@ class _Filling:
         planned = PlannedCall(call.site, call.persona, b"", person, second, taken, deed, total)
         return _carried_out(call, planned, gain, reading)
 
+    def _join(self, aliases: Iterable[KeptAlias], reading: Reading) -> None:
+        """Take the aliases. All calls are there already."""
+        for some in _batches(aliases):
+            plans = [plan for alias in some if (plan := self._plan_alias(alias, reading))]
+            self._ledger.counts.count_gains(self._tracker, plans)
+            self._ledger.commit_written(self._tracker, reading, plans, ())
+
+    def _plan_alias(self, alias: KeptAlias, reading: Reading) -> RowPlan | None:
+        """Make one person of two; return the alias as a plan that was carried out, None if it was refused.
+
+        Of two people with data, Kissmetrics has one less from then on.
+        """
+        leader, spelling, other, other_spelling, site, persona, is_refused = alias
+        slots = self._ledger.slots
+        have_data = slots.owner(leader) is not None and slots.owner(other) is not None
+        if slots.owner(leader) is None:
+            slots.set_owner(leader, Owner(persona, spelling))
+        slots.set_owner(other, Owner(persona, other_spelling, b"" if is_refused else leader))
+        if is_refused or not site:
+            return None
+        planned = PlannedCall(site, persona, b"", leader, NO_SECOND, NO_SECOND, other, b"")
+        row, call, gain = Row(reading.source, 0, b"", None), Alias(site, persona, "", ""), Gain(-have_data)
+        return RowPlan(row, planned=(planned,), calls=(call,), gains=(gain,), reading=reading.number)
+
     def _take(self, row: Mapping[str, Any]) -> None:
         """Take a row that is about something else than a call."""
         slots, counts, kind = self._ledger.slots, self._ledger.counts, row["kind"]
@@ -175,7 +205,8 @@ class _Filling:
         elif kind == LINE:
             slots.keep_id(row["deed"], row["person"], row["second"])
         elif kind == CALL:
-            self._take_names(row)
+            if row["second"] != NO_SECOND:
+                self._take_names(row)
         elif slots.owner(row["person"]) is None:
             slots.set_owner(row["person"], Owner(row["persona"], row["spelling"]))
 
@@ -209,8 +240,8 @@ def _readings(receipts: Receipts) -> dict[int, Reading]:
     return found
 
 
-def _batches(calls: Iterable[KeptCall]) -> Iterator[list[KeptCall]]:
-    some: list[KeptCall] = []
+def _batches(calls: Iterable[T]) -> Iterator[list[T]]:
+    some: list[T] = []
     for call in calls:
         some.append(call)
         if len(some) >= _BATCH:

@@ -15,7 +15,6 @@ from km_cli.ledger import Reading
 from km_cli.ledger.slot_bytes import decode_slot, encode_slot
 from km_cli.model import (
     NO_EVENT,
-    Alias,
     Finding,
     KnownCall,
     KnownRow,
@@ -24,18 +23,21 @@ from km_cli.model import (
     Record,
     RowPlan,
     Sequence,
+    Set,
     Slot,
     split_pairs,
 )
 from km_cli.planning import Planner
+from km_cli.planning.aliases import DecidesAliases, WithheldAliases
 from km_cli.planning.decision import RowEvents
 from km_cli.planning.keyed import KeyedFingerprints
+from km_cli.run.hashed_rows import as_in_log
 from km_cli.run.overlaps import Span
 from km_cli.spark.instances import Instances
 from km_cli.spark.parts import unpack_part
 from km_cli.spark.readings import Book, overlaps_of
 from km_cli.spark.state import PersonSlots, Place, Seat, pack_value, unpack_value
-from km_cli.spark.tables import CALL, KNOWN, OWNER, VALUE
+from km_cli.spark.tables import CALL, JOINED, KNOWN, OWNER, VALUE
 from km_cli.spark.walked import (
     Walked,
     columns_of_call,
@@ -75,6 +77,7 @@ class Walk:
         self._book = Book(task.readings)
         self._fingerprints = KeyedFingerprints(task.settings.target.tracker, task.secret)
         self._encode = QueryEncoder().encode
+        self._aliases: DecidesAliases = WithheldAliases()
         self._instances = Instances()
         self._planners: dict[int, Planner] = {}
         self._person: bytes | None = None
@@ -104,7 +107,10 @@ class Walk:
                 self._receive(row)
             else:
                 self._settle()
-                yield from plan(row)
+                if row["kind"] == JOINED:
+                    self._join(row)
+                else:
+                    yield from plan(row)
         yield from end()
 
     def _begin(self, row: Mapping[str, Any]) -> None:
@@ -121,6 +127,8 @@ class Walk:
         """Take a row of the receipts: the last one of a place counts."""
         if row["kind"] == VALUE:
             self._keep_value(row)
+        if row["kind"] == JOINED:
+            self._join(row)
         if row["kind"] not in (CALL, KNOWN, OWNER):
             return
         latest = self._latest
@@ -132,6 +140,12 @@ class Walk:
     def _keep_value(self, row: Mapping[str, Any]) -> None:
         assert self._person is not None
         self._slots.values.put(self._person + row["columns"], unpack_value(row["known"]))
+
+    def _join(self, row: Mapping[str, Any]) -> None:
+        """Take an alias of a person. It gives the person its owner, unless that is known."""
+        leader = b"" if row["rejected"] else row["leader"] or b""
+        if leader or self._slots.owner(row["person"]) is None:
+            self._slots.set_owner(row["person"], Owner(row["persona"], row["spelling"], leader))
 
     def _keep(self) -> None:
         """Put the latest call of the receipts into its slot."""
@@ -194,7 +208,7 @@ class Walk:
         if any(not reject.owed for reject in plan.rejects):
             raise RuntimeError(f"{plan.rejects[0].reason}: it should have been decided before the walk")
         yield from self._calls(plan, row)
-        for reject in plan.rejects:
+        for reject in as_in_log(plan.rejects, part.row):
             yield reject_columns(reject, row, part.places[0])
         for finding in plan.findings:
             yield finding_columns(finding, row)
@@ -206,7 +220,7 @@ class Walk:
             return sequence._replace(calls=()), True
         if row["person"].hex() not in forced:
             return sequence, False
-        return sequence._replace(calls=tuple(one for one in sequence.calls if type(one) is not Record)), True
+        return sequence._replace(calls=tuple(one for one in sequence.calls if type(one) is Set)), True
 
     def _note_events(self, row: Mapping[str, Any]) -> Iterator[Walked]:
         sequence = unpack_part(row["blob"]).sequence
@@ -241,6 +255,7 @@ class Walk:
                 followed=[persona.name for persona in settings.personas if persona.sets],
                 limits=settings.target.limits(),
                 fingerprints=self._fingerprints,
+                aliases=self._aliases,
             )
         return known
 
@@ -252,15 +267,17 @@ class Walk:
             of = plan.rows[at] if plan.rows else plan.row
             number = counts[of.line] = counts.get(of.line, -1) + 1
             place = Place(row["reading"], of.line, number + (_DISPLACED if of.line != row["row"] else 0))
-            known: Walked = {}
-            if not isinstance(call, Alias):
-                seat = next(fresh)
-                self._slots.seat(seat, place)
-                known = self._known(seat)
-                found, gain = self._instances.count(call, gain)
-                for code, message, who in found:
-                    yield finding_columns(Finding(code, message, of.source, of.line, who), row)
-            yield {**columns_of_call(planned, call, gain), **known, **columns_of_row(of, place, row)}
+            assert isinstance(call, Record | Set)
+            seat = next(fresh)
+            self._slots.seat(seat, place)
+            found, gain = self._instances.count(call, gain)
+            for code, message, who in found:
+                yield finding_columns(Finding(code, message, of.source, of.line, who), row)
+            yield {
+                **columns_of_call(planned, call, gain),
+                **self._known(seat),
+                **columns_of_row(of, place, row),
+            }
 
     def _known(self, seat: Seat) -> Walked:
         """Return the columns that keep a call."""

@@ -53,11 +53,12 @@ class FixedClock:
 
 
 class Planned(NamedTuple):
-    """The result of an import that is not sent."""
+    """The result of an import that is not sent. `kept` are its calls, each with its row and its gain."""
 
     calls: list[PlannedCall]
     rejects: list[Reject]
     findings: list[Finding]
+    kept: Counter[tuple[object, ...]]
     tally: Tally
 
     @property
@@ -77,6 +78,7 @@ class _Sink:
         self.calls: list[PlannedCall] = []
         self.rejects: list[Reject] = []
         self.findings: list[Finding] = []
+        self.kept: Counter[tuple[object, ...]] = Counter()
 
     def ship(self, batch: Batch) -> None:
         """Keep the calls, rejects and findings of a batch."""
@@ -84,6 +86,9 @@ class _Sink:
             self.calls += plan.planned
             self.rejects += plan.rejects
             self.findings += plan.findings
+            rows = plan.rows or [plan.row] * len(plan.planned)
+            for call, row, gain in zip(plan.planned, rows, plan.gains, strict=True):
+                self.kept[call.site, call.payload, row.source, row.line, row.raw, *gain] += 1
             self._tally.rehearse(plan)
         self._ledger.commit(self._tracker, batch.reading, batch.plans, at_end=batch.at_end)
 
@@ -108,7 +113,7 @@ class OneMachine:
         pipeline = Pipeline(settings, self.ledger, sink, tally, Observer(), self._clock)
         sources = [Source(str(file), format_options=settings.format_options) for file in files]
         pipeline.run(sources)
-        return Planned(sink.calls, sink.rejects, sink.findings, tally)
+        return Planned(sink.calls, sink.rejects, sink.findings, sink.kept, tally)
 
     def refuse(self, calls: Iterable[PlannedCall]) -> None:
         """Forget calls, as if their destination had rejected them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +12,10 @@ from typing import Any, NamedTuple
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
-from km_cli.model import Reject, Row
+from km_cli.model import Finding, Reject, Row
 from km_cli.run.first_rows import check_conflicts
 from km_cli.run.overlaps import Span
+from km_cli.run.unseen import seen_under, unseen_findings
 from km_cli.spark.arrow import to_batches
 from km_cli.spark.contests import Contests
 from km_cli.spark.continuing import Continued, continued
@@ -36,6 +38,7 @@ class Job(NamedTuple):
     plan: Rows
     rejects: Rows
     findings: Rows
+    unseen: list[Finding]
     readings: tuple[Reading, ...]
 
     @property
@@ -86,13 +89,14 @@ def plan(
     behind = {one.reading.number: one.behind for one in found.values()}
     task = WalkTask(settings, SECRET, tuple(every.values()), spans, behind)
     parts = [row for row in mapped if row["kind"] == "part"]
-    forced_rows = _forced(task, parts, receipts.received)
-    walk = _walk_rows(parts, receipts.received, forced_rows)
+    received = _with_joined(receipts.received)
+    forced_rows = _forced(task, parts, [row for row in mapped if row["kind"] == "alias"], received)
+    walk = _walk_rows(parts, received, forced_rows)
     events: Rows = []
     if _needs_events(settings):
         events = _through(EVENTS, _by_person(task, walk, partitions, seed, "events"))
     walked = _through(WALKED, _by_person(task, _with_events(walk, events), partitions, seed, "rows"))
-    walked = [*walked, *(row for row in forced_rows if row["kind"] == "reject")]
+    walked = [*walked, *forced_rows]
     rejects = [_full(row, WALKED.names) for row in (*walked, *mapped) if row["kind"] == "reject"]
     rejects.sort(key=lambda row: (row["reading"], row["row"], row["part"]))
     begun = [one for one in inputs if found[one.reading.number].reading.number == one.reading.number]
@@ -108,8 +112,20 @@ def plan(
         [_full(row, PLAN.names) for row in walked if row["kind"] in kinds],
         list(merged_rejects(rejects)),
         [*looks, *(row for row in (*mapped, *walked) if row["kind"] == "finding")],
+        _unseen(settings, mapped) if all(_is_new(number, one) for number, one in found.items()) else [],
         _with_calls(readings, walked, settings.target.tracker),
     )
+
+
+def _is_new(number: int, one: Continued) -> bool:
+    return one.reading.number == number and not one.reading.rows
+
+
+def _unseen(settings: Settings, mapped: Rows) -> list[Finding]:
+    seen = seen_under(settings)
+    for row in sorted((one for one in mapped if one["kind"] == "seen"), key=lambda one: one["reading"]):
+        seen.add(json.loads(row["text"]))
+    return list(unseen_findings(seen))
 
 
 def _judge_conflicts(begun: Iterable[Input], walked: Rows) -> None:
@@ -188,7 +204,20 @@ def _span(rows: Iterable[dict[str, Any]]) -> Span:
     return span
 
 
-def _forced(task: WalkTask, parts: Rows, received: Rows) -> Rows:
+def _with_joined(plan: Rows) -> Rows:
+    """Return rows of a plan with two rows in the place of each alias: one for each person."""
+    found: Rows = []
+    for row in plan:
+        if row["kind"] in ("call", "known") and row["second"] == 0:
+            person, other, spelling = row["person"], row["deed"], row["total"]
+            found.append({**row, "kind": "joined", "leader": None})
+            found.append({**row, "kind": "joined", "person": other, "spelling": spelling, "leader": person})
+        else:
+            found.append(row)
+    return found
+
+
+def _forced(task: WalkTask, parts: Rows, aliased: Rows, received: Rows) -> Rows:
     owners = defaultdict(set)
     of_ids = defaultdict(set)
     for row in (*parts, *received):
@@ -196,6 +225,7 @@ def _forced(task: WalkTask, parts: Rows, received: Rows) -> Rows:
         for one in row.get("ids") or ([row["id"].hex()] if row.get("id") else []):
             of_ids[one].add(row["person"])
     contested = {person for person, found in owners.items() if len(found) > 1}
+    contested |= {row["person"] for row in aliased}
     contested |= {person for people in of_ids.values() if len(people) > 1 for person in people}
     known = [row for row in _walk_rows([], received, []) if row["person"] in contested]
     concerned = [row for row in _walk_rows(parts, [], []) if row["person"] in contested]
@@ -213,6 +243,10 @@ def _walk_rows(parts: Rows, received: Rows, forced_rows: Rows) -> Rows:
         *(
             {**_full(row, WALK.names), "side": 1, "forced": forced.get((row["reading"], row["row"]))}
             for row in parts
+        ),
+        *(
+            {**_full(row, WALK.names), "side": 1, "job": "", "rejected": False}
+            for row in _with_joined([one for one in forced_rows if one["kind"] == "call"])
         ),
     ]
 
