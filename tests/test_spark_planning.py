@@ -194,6 +194,38 @@ def test_names_that_no_row_has(
                 receipts.take(job)
 
 
+MEMBERS = Kind(
+    "members",
+    (),
+    '[members]\nfile = "users.csv"\nuser = "who"\naccount = "org"\n'
+    '[[personas]]\nname = "user"\n[[personas]]\nname = "account"\n'
+    '[[personas]]\nname = "contact"\nevents = ["Paid"]\n',
+    KINDS[0].form,
+)
+belong = st.fixed_dictionaries({user: st.sampled_from(["Acme", "Beta", "zoe", ""]) for user in ("ada", "bo")})
+
+
+@given(
+    log=logs(most=10),
+    belonging=st.lists(belong, min_size=2, max_size=3),
+    flags=st.sampled_from([(), ("--spread", "0"), ("--overlap", "repeats"), ("--collisions", "reject")]),
+)
+@few
+def test_members_who_move(log: list[Row], belonging: list[dict[str, str]], flags: tuple[str, ...]) -> None:
+    """A row that was sent for one account is sent for another one when its user has moved."""
+    with TemporaryDirectory() as name:
+        folder, receipts = Path(name), Receipts()
+        (file,) = written(folder, [as_csv(log)], ".csv")
+        with one_machine(folder, NOW) as machine:
+            for accounts in belonging:
+                lines = ["who,org", *(f"{user},{account}" for user, account in accounts.items())]
+                (folder / "users.csv").write_text("\n".join(lines))
+                asked = settings_of(words(folder, MEMBERS, *flags, str(file)))
+                job = sparkless.plan(asked, [file], receipts)
+                assert_same(job, machine.plan(asked, [file]))
+                receipts.take(job)
+
+
 def _result(plan: Callable[[], T]) -> T | str:
     """Return a plan, or the error that refuses the log."""
     try:

@@ -78,6 +78,7 @@ class RowMapper:
         self._number = reading.number
         self.normalised: defaultdict[str, int] = defaultdict(int)
         columns = task.mapping.columns
+        self._members = settings.members
         self._seen = seen_under(settings)
         self._first = 0
         self._mapper = Mapper(
@@ -175,6 +176,8 @@ class RowMapper:
                 yield from self._new_names(event, sequence)
                 yield from self._parts(sequence)
                 yield from self._aliased(sequence)
+                if self._members is not None:
+                    yield self._member(event, sequence)
         for at, finding in enumerate(found):
             yield self._finding(finding, at)
 
@@ -226,6 +229,12 @@ class RowMapper:
             for identity in (call.identity, call.other) if isinstance(call, Alias) else ():
                 person, _ = self._fingerprints.digest_person(call.site, identity)
                 yield {**self._place(sequence.row, place), "kind": "alias", "person": person}
+
+    def _member(self, event: Event, sequence: Sequence) -> Mapped:
+        """Return the personas that do an event, to be compared with those whose calls are planned."""
+        done = {call.persona for call in sequence.calls if type(call) is Record}
+        who = event.parts[0].identity
+        return {**self._place(event.row), "kind": "member", "owed": sorted(done), "who": who}
 
     def _place(self, row: Row, part: int = 0) -> Mapped:
         line = row.line

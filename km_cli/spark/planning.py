@@ -34,6 +34,7 @@ from km_cli.spark.following import HEAD, READ
 from km_cli.spark.frames import FrameSource, check_order, firsts_of, mapper_of, numbered_rows, opened_frame
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file, portable
+from km_cli.spark.moved import moved_members
 from km_cli.spark.planned import Planned, in_order, together_of
 from km_cli.spark.tables import (
     ALIAS_CALL,
@@ -106,7 +107,10 @@ def plan_events(
     if received is not None:
         _judge_conflicts(begun, walked)
     looks = [finding for one in begun for finding in one.look.findings]
-    with_calls = _with_calls(own, walked.unionByName(decided), settings.target.tracker)
+    together = walked.unionByName(decided)
+    with_calls = _with_calls(own, together, settings.target.tracker)
+    if settings.members is not None:
+        decided = decided.unionByName(moved_members(mapped, together, settings.members.personas))
     unseen = _unseen(settings, mapped) if _sees_all(found) else []
     return Planned(mapped, walked, decided, with_calls, looks, unseen, kept)
 

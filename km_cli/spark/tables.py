@@ -158,6 +158,7 @@ hexadecimal; `number` are the calls of the whole row;
 `row`: a row that was read, with its outcome as `code`; `reject` and `finding` (the message is `text`);
 `head` and `read`: the bytes of a file (see `spark.following`);
 `alias`: a person that an alias is about;
+`member`: the personas that do the event of a row, as `owed`, if accounts come from members;
 `name`: a name that is new in its task (`text`), with its kind as `code` (see `spark.names`);
 `seen`: what the task saw of the events, conditions and columns that flags and km.toml name, as JSON in
 `text` (see `mapping.EventsSeen`), with its first row;

@@ -23,6 +23,7 @@ from km_cli.spark.following import HEAD, READ
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file
 from km_cli.spark.merging import merged_rejects
+from km_cli.spark.moved import found_moves
 from km_cli.spark.tables import EVENTS, MAPPED, ORDER, PLAN, WALK, WALKED, Table
 from km_cli.spark.walk import Walk, WalkTask
 
@@ -97,6 +98,8 @@ def plan(
         events = _through(EVENTS, _by_person(task, walk, partitions, seed, "events"))
     walked = _through(WALKED, _by_person(task, _with_events(walk, events), partitions, seed, "rows"))
     walked = [*walked, *forced_rows]
+    if settings.members is not None:
+        walked += found_moves(_members(mapped, walked), settings.members.personas)
     rejects = [_full(row, WALKED.names) for row in (*walked, *mapped) if row["kind"] == "reject"]
     rejects.sort(key=lambda row: (row["reading"], row["row"], row["part"]))
     begun = [one for one in inputs if found[one.reading.number].reading.number == one.reading.number]
@@ -126,6 +129,22 @@ def _unseen(settings: Settings, mapped: Rows) -> list[Finding]:
     for row in sorted((one for one in mapped if one["kind"] == "seen"), key=lambda one: one["reading"]):
         seen.add(json.loads(row["text"]))
     return list(unseen_findings(seen))
+
+
+def _members(mapped: Rows, walked: Rows) -> Rows:
+    """Return the rows that do an event, with the personas of their planned calls, and what they owe."""
+    found = {
+        (row["reading"], row["row"]): {**row, "done": row["owed"], "sent": [], "owed": []}
+        for row in mapped
+        if row["kind"] == "member"
+    }
+    for row in walked:
+        place = (row["reading"], row.get("decided"))
+        if row["kind"] == "call" and row["event"]:
+            found[place]["sent"].append(row["persona"])
+        elif row["kind"] == "reject":
+            found[place]["owed"] += row["owed"]
+    return list(found.values())
 
 
 def _judge_conflicts(begun: Iterable[Input], walked: Rows) -> None:
