@@ -110,7 +110,7 @@ def test_the_calls_of_one_machine_in_its_order(
     (refused,) = spark.read.parquet(f"{folder}/refused").collect()
     assert refused["owed"] == ["user", "user.alias"]
     assert not any(text in refused["raw"].decode() for text in CLEAR)
-    again = run_job(spark, [FileSource(str(log)) for log in logs], settings, Place(str(receipts), SECRET))
+    again = run_job(spark, [FileSource(str(logs[1]))], settings, Place(str(receipts), SECRET))
     assert (again.tally.calls.planned, tracker.hits) == (0, [])
     for path in receipts.rglob("*"):
         if path.is_file() and "rejects" not in path.parts:

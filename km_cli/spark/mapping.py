@@ -35,6 +35,7 @@ from km_cli.run.unused_accounts import UnusedAccounts
 from km_cli.spark.following import Follower
 from km_cli.spark.names import ROW_RULES, NamesSeen
 from km_cli.spark.parts import pack_part
+from km_cli.spark.tables import SEEN
 from km_cli.strategies import EventLists, Expansion
 
 Mapped = dict[str, Any]
@@ -120,7 +121,7 @@ class RowMapper:
         for at, finding in enumerate(self._row_findings.end()):
             yield self._finding(finding, at)
         yield {
-            "kind": "seen",
+            "kind": SEEN,
             "reading": self._number,
             "row": self._first,
             "text": json.dumps(self._seen.notes()),

@@ -9,7 +9,6 @@ than once, and must be the same each time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -22,10 +21,9 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
-from km_cli.model import Finding, Reject, Row
+from km_cli.model import Reject, Row
 from km_cli.run.first_rows import LOOKED_AHEAD, check_conflicts
 from km_cli.run.overlaps import Span
-from km_cli.run.unseen import seen_under, unseen_findings
 from km_cli.spark.aliasing import with_joined
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
@@ -37,7 +35,6 @@ from km_cli.spark.mapping import Input, map_file, portable
 from km_cli.spark.moved import moved_members
 from km_cli.spark.planned import Planned, in_order, together_of
 from km_cli.spark.tables import (
-    ALIAS_CALL,
     CALL,
     EVENTS,
     JOINED,
@@ -47,12 +44,14 @@ from km_cli.spark.tables import (
     OWNER,
     PASSED_OVER,
     RECEIVED,
+    SEEN,
     VALUE,
-    WALK,
     WALKED,
     Table,
 )
+from km_cli.spark.unseen import unseen_of
 from km_cli.spark.walk import Walk, WalkTask
+from km_cli.spark.walk_rows import sides, walk_rows, with_events
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -86,8 +85,9 @@ def plan_events(
     kept: list[DataFrame] = []
     mapped, inputs = _mapped(spark, sources, Inputs(settings, readings, secret, now), kept)
     kept.append(mapped)
-    told = [row.asDict() for row in mapped.where(F.col("kind").isin(HEAD, READ)).collect()]
-    found = continued(inputs, told, readings, settings)
+    told = [row.asDict() for row in mapped.where(F.col("kind").isin(HEAD, READ, SEEN)).collect()]
+    of_files = [row for row in told if row["kind"] != SEEN]
+    found = continued(inputs, of_files, readings, settings)
     mapped = _passed_over(mapped, found)
     own, spans = spanned(found, mapped)
     every = {one.number: one for one in (*readings, *own)}
@@ -98,9 +98,9 @@ def plan_events(
     known = with_joined(known.where(F.col("kind").isin(CALL, KNOWN, VALUE, OWNER)))
     parts = mapped.where("kind = 'part'")
     decided = _decided(task, mapped, known).persist(StorageLevel.DISK_ONLY)
-    walk = _walk_rows(parts, known, decided)
+    walk = walk_rows(parts, known, decided)
     if needs_events(settings):
-        walk = _with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
+        walk = with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
     walked = _by_person(walk, lambda rows: Walk(task).rows(rows), WALKED).persist(StorageLevel.DISK_ONLY)
     kept += [decided, walked]
     begun = [one for one in inputs if found[one.reading.number].reading.number == one.reading.number]
@@ -111,21 +111,13 @@ def plan_events(
     with_calls = _with_calls(own, together, settings.target.tracker)
     if settings.members is not None:
         decided = decided.unionByName(moved_members(mapped, together, settings.members.personas))
-    unseen = _unseen(settings, mapped) if _sees_all(found) else []
+    unseen = unseen_of(settings, told) if _sees_all(found) else []
     return Planned(mapped, walked, decided, with_calls, looks, unseen, kept)
 
 
 def _sees_all(found: Mapping[int, Continued]) -> bool:
     """Tell whether the job sees all rows of its inputs, so that a name that it does not meet is in none."""
     return all(one.reading.number == number and not one.reading.rows for number, one in found.items())
-
-
-def _unseen(settings: Settings, mapped: DataFrame) -> list[Finding]:
-    """Return the findings about names that no row has."""
-    seen = seen_under(settings)
-    for row in mapped.where("kind = 'seen'").orderBy("reading", "row").select("text").collect():
-        seen.add(json.loads(row["text"]))
-    return list(unseen_findings(seen))
 
 
 def _judge_conflicts(begun: Iterable[Input], walked: DataFrame) -> None:
@@ -287,7 +279,7 @@ def _decided(task: WalkTask, mapped: DataFrame, known: DataFrame) -> DataFrame:
     contested = people.where("count > 1").select("person")
     shared = _sharing_ids(parts, calls)
     people = together_of([contested, shared, aliased.select("person")]).dropDuplicates()
-    concerned = _sides(parts, known, None).join(F.broadcast(people), "person", "left_semi")
+    concerned = sides(parts, known, None).join(F.broadcast(people), "person", "left_semi")
     in_order = concerned.withColumn("at", F.when(F.col("side") == 0, F.col("person")).otherwise(F.lit(b"")))
     one = in_order.repartition(1).sortWithinPartitions(
         "side", "at", "reading", "row", "part", "person", "job", "kind"
@@ -306,41 +298,6 @@ def _sharing_ids(parts: DataFrame, calls: DataFrame) -> DataFrame:
     people = own.unionByName(known).dropDuplicates()
     several = people.groupBy("id").count().where("count > 1").select("id")
     return people.join(several, "id", "left_semi").select("person").dropDuplicates()
-
-
-def _sides(parts: DataFrame, known: DataFrame, forced: DataFrame | None) -> DataFrame:
-    """Return WALK: what was received of each person, and the parts of its rows."""
-    present = parts.withColumns({"side": F.lit(1), "job": F.lit(""), "rejected": F.lit(False)})
-    if forced is not None:
-        present = present.join(forced, ["reading", "row"], "left")
-    past = known.withColumns({"side": F.lit(0)})
-    return _as(WALK, past).unionByName(_as(WALK, present))
-
-
-def _as(table: Table, frame: DataFrame) -> DataFrame:
-    """Return a frame with the columns of a table; those that it lacks are null."""
-    return frame.select(
-        *[
-            (F.col(name) if name in frame.columns else F.lit(None)).cast(kind).alias(name)
-            for name, kind in table.columns
-        ]
-    )
-
-
-def _walk_rows(parts: DataFrame, known: DataFrame, decided: DataFrame) -> DataFrame:
-    forced = decided.where("kind = 'forced'").groupBy("reading", "row")
-    walk = _sides(parts, known, forced.agg(F.flatten(F.collect_list("owed")).alias("forced")))
-    aliases = with_joined(decided.where(ALIAS_CALL))
-    own = aliases.withColumns({"side": F.lit(1), "job": F.lit(""), "rejected": F.lit(False)})
-    return walk.unionByName(_as(WALK, own))
-
-
-def _with_events(walk: DataFrame, events: DataFrame) -> DataFrame:
-    """Add the events of whole rows."""
-    names = [name for name, _ in EVENTS.columns[2:]]
-    summed = events.groupBy("reading", "row").agg(*[F.sum(name).cast("int").alias(name) for name in names])
-    whole = summed.select("reading", "row", F.array(*names).alias("events"), F.lit(1).alias("side"))
-    return walk.drop("events").join(whole, ["reading", "row", "side"], "left").select(*WALK.names)
 
 
 def _by_person(walk: DataFrame, task: Callable[[Rows], Rows], table: Table) -> DataFrame:

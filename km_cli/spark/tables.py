@@ -166,6 +166,9 @@ hexadecimal; `number` are the calls of the whole row;
 `count`: how many times the unusual form `code` was met.
 """
 
+SEEN = "seen"
+"""The kind of a row of MAPPED that says what a task saw, see there."""
+
 FINDINGS = Table((*_PLACE, *_ROW, ("code", "string"), ("text", "string"), ("who", "string")))
 """Findings, as in `model.Finding`; `text` is the message. `part` orders those of a row."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,6 @@ from km_cli.ledger import Reading
 from km_cli.model import Finding, Reject, Row
 from km_cli.run.first_rows import check_conflicts
 from km_cli.run.overlaps import Span
-from km_cli.run.unseen import seen_under, unseen_findings
 from km_cli.spark.arrow import to_batches
 from km_cli.spark.contests import Contests
 from km_cli.spark.continuing import Continued, continued
@@ -25,6 +23,7 @@ from km_cli.spark.mapping import Input, map_file
 from km_cli.spark.merging import merged_rejects
 from km_cli.spark.moved import found_moves
 from km_cli.spark.tables import EVENTS, MAPPED, ORDER, PLAN, WALK, WALKED, Table
+from km_cli.spark.unseen import unseen_of
 from km_cli.spark.walk import Walk, WalkTask
 
 Rows = list[dict[str, Any]]
@@ -115,20 +114,13 @@ def plan(
         [_full(row, PLAN.names) for row in walked if row["kind"] in kinds],
         list(merged_rejects(rejects)),
         [*looks, *(row for row in (*mapped, *walked) if row["kind"] == "finding")],
-        _unseen(settings, mapped) if all(_is_new(number, one) for number, one in found.items()) else [],
+        unseen_of(settings, mapped) if all(_is_new(number, one) for number, one in found.items()) else [],
         _with_calls(readings, walked, settings.target.tracker),
     )
 
 
 def _is_new(number: int, one: Continued) -> bool:
     return one.reading.number == number and not one.reading.rows
-
-
-def _unseen(settings: Settings, mapped: Rows) -> list[Finding]:
-    seen = seen_under(settings)
-    for row in sorted((one for one in mapped if one["kind"] == "seen"), key=lambda one: one["reading"]):
-        seen.add(json.loads(row["text"]))
-    return list(unseen_findings(seen))
 
 
 def _members(mapped: Rows, walked: Rows) -> Rows:
