@@ -502,6 +502,19 @@ def test_the_receipt_log(kind: str, tmp_path: Path) -> None:
         assert_same(sparkless.plan(asked, files), machine.plan(asked, files))
 
 
+@pytest.mark.parametrize("flags", [(), ("--allow-alias",)])
+def test_an_export_with_aliases(flags: tuple[str, ...], tmp_path: Path) -> None:
+    """They are sent if they are allowed, and else reported."""
+    log = tmp_path / "log.json"
+    log.write_bytes((Path(__file__).parent / "data" / "exports" / "kissmetrics.json").read_bytes())
+    asked = settings_of(["--to", "http://127.0.0.1:1", *flags, str(log)])
+    with one_machine(tmp_path, NOW) as machine:
+        job, planned = sparkless.plan(asked, [log]), machine.plan(asked, [log])
+        assert_same(job, planned)
+        assert job.outcomes["withheld"] == planned.tally.withheld == (0 if flags else 1)
+        assert any(payload.startswith(b"/a") for _, payload in job.payloads) is bool(flags)
+
+
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 

@@ -20,7 +20,7 @@ from km_cli.planning.forecast import many_names
 from km_cli.run.tally import MOST_REMEMBERED, Tally
 from km_cli.spark.names import EVENT, PROPERTY, name_findings
 from km_cli.spark.spellings import alike_findings
-from km_cli.spark.tables import ALIAS_CALL, NAMED
+from km_cli.spark.tables import ALIAS_CALL, NAMED, WITHHELD_ROW
 from km_cli.strategies import Lacked, left_to_others
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def _count_rows(tally: Tally, rows: DataFrame, plan: DataFrame, rejects: DataFra
     tally.rows.sent = by_kind.get(0, 0)
     tally.rows.skipped = sum(outcomes.values()) - sum(by_kind.values())
     tally.undone = outcomes.get("undone", 0)
+    tally.withheld = outcomes.get(WITHHELD_ROW, 0)
 
 
 def _count_calls(tally: Tally, plan: DataFrame) -> tuple[dict[str, dict[str, list[int]]], int]:

@@ -14,6 +14,7 @@ from km_cli.errors import InputError
 from km_cli.inputs import Source, open_reader
 from km_cli.ledger import Reading
 from km_cli.mapping import (
+    WITHHELD,
     AmbiguousTime,
     BadRow,
     BadTime,
@@ -35,7 +36,7 @@ from km_cli.run.unused_accounts import UnusedAccounts
 from km_cli.spark.following import Follower
 from km_cli.spark.names import ROW_RULES, NamesSeen
 from km_cli.spark.parts import pack_part
-from km_cli.spark.tables import SEEN
+from km_cli.spark.tables import SEEN, WITHHELD_ROW
 from km_cli.strategies import EventLists, Expansion
 
 Mapped = dict[str, Any]
@@ -147,7 +148,8 @@ class RowMapper:
             yield from self._left_out(one)
 
     def _left_out(self, one: LeftOut) -> Iterator[Mapped]:
-        yield self._row(one.row, "left-out", *self._second_of(one.row))
+        outcome = WITHHELD_ROW if one.code == WITHHELD else "left-out"
+        yield self._row(one.row, outcome, *self._second_of(one.row))
         for at, finding in enumerate(left_out_plan(one).findings):
             yield self._finding(finding, at)
 

@@ -175,9 +175,13 @@ FINDINGS = Table((*_PLACE, *_ROW, ("code", "string"), ("text", "string"), ("who"
 ROWS = Table((*_PLACE[:2], *_ROW, ("code", "string"), ("second", "bigint"), ("dated", "boolean")))
 """One row for each row that was read.
 
-`code` says what mapping made of it: event, undone (no persona does it), left-out or rejected; or PASSED_OVER.
+`code` says what mapping made of it: event, undone (no persona does it), left-out, WITHHELD_ROW or rejected;
+or PASSED_OVER.
 `second` is that of its time, null if it has none.
 """
+
+WITHHELD_ROW = "withheld"
+"""The code of a row that is left out because it has an alias alone, and aliases are not allowed."""
 
 PASSED_OVER = "passed-over"
 """The code of a row that an earlier job has read in the same file."""

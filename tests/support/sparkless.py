@@ -33,13 +33,14 @@ NOW = 1_800_000_000.0
 
 
 class Job(NamedTuple):
-    """The result of planning a job: rows of the tables, and the readings."""
+    """The result of planning a job: rows of the tables, the readings, and the outcomes of all rows."""
 
     plan: Rows
     rejects: Rows
     findings: Rows
     unseen: list[Finding]
     readings: tuple[Reading, ...]
+    outcomes: Counter[str]
 
     @property
     def payloads(self) -> Counter[tuple[str, bytes]]:
@@ -116,6 +117,7 @@ def plan(
         [*looks, *(row for row in (*mapped, *walked) if row["kind"] == "finding")],
         unseen_of(settings, mapped) if all(_is_new(number, one) for number, one in found.items()) else [],
         _with_calls(readings, walked, settings.target.tracker),
+        Counter(row["code"] for row in mapped if row["kind"] == "row"),
     )
 
 
