@@ -62,6 +62,7 @@ def counted(tally: Tally) -> dict[str, Any]:
         "reasons": dict(tally.reasons),
         "rejects": {code: (one.row.source, one.row.line, one.reason) for code, one in tally.rejects.items()},
         "undone": tally.undone,
+        "withheld": tally.withheld,
         "normalised": dict(tally.normalised),
     }
 

@@ -194,6 +194,38 @@ def test_names_that_no_row_has(
                 receipts.take(job)
 
 
+MEMBERS = Kind(
+    "members",
+    (),
+    '[members]\nfile = "users.csv"\nuser = "who"\naccount = "org"\n'
+    '[[personas]]\nname = "user"\n[[personas]]\nname = "account"\n'
+    '[[personas]]\nname = "contact"\nevents = ["Paid"]\n',
+    KINDS[0].form,
+)
+belong = st.fixed_dictionaries({user: st.sampled_from(["Acme", "Beta", "zoe", ""]) for user in ("ada", "bo")})
+
+
+@given(
+    log=logs(most=10),
+    belonging=st.lists(belong, min_size=2, max_size=3),
+    flags=st.sampled_from([(), ("--spread", "0"), ("--overlap", "repeats"), ("--collisions", "reject")]),
+)
+@few
+def test_members_who_move(log: list[Row], belonging: list[dict[str, str]], flags: tuple[str, ...]) -> None:
+    """A row that was sent for one account is sent for another one when its user has moved."""
+    with TemporaryDirectory() as name:
+        folder, receipts = Path(name), Receipts()
+        (file,) = written(folder, [as_csv(log)], ".csv")
+        with one_machine(folder, NOW) as machine:
+            for accounts in belonging:
+                lines = ["who,org", *(f"{user},{account}" for user, account in accounts.items())]
+                (folder / "users.csv").write_text("\n".join(lines))
+                asked = settings_of(words(folder, MEMBERS, *flags, str(file)))
+                job = sparkless.plan(asked, [file], receipts)
+                assert_same(job, machine.plan(asked, [file]))
+                receipts.take(job)
+
+
 def _result(plan: Callable[[], T]) -> T | str:
     """Return a plan, or the error that refuses the log."""
     try:
@@ -468,6 +500,19 @@ def test_the_receipt_log(kind: str, tmp_path: Path) -> None:
     asked = settings_of(words(tmp_path, known, "--overlap", "separate", *map(str, files)))
     with one_machine(tmp_path, NOW) as machine:
         assert_same(sparkless.plan(asked, files), machine.plan(asked, files))
+
+
+@pytest.mark.parametrize("flags", [(), ("--allow-alias",)])
+def test_an_export_with_aliases(flags: tuple[str, ...], tmp_path: Path) -> None:
+    """They are sent if they are allowed, and else reported."""
+    log = tmp_path / "log.json"
+    log.write_bytes((Path(__file__).parent / "data" / "exports" / "kissmetrics.json").read_bytes())
+    asked = settings_of(["--to", "http://127.0.0.1:1", *flags, str(log)])
+    with one_machine(tmp_path, NOW) as machine:
+        job, planned = sparkless.plan(asked, [log]), machine.plan(asked, [log])
+        assert_same(job, planned)
+        assert job.outcomes["withheld"] == planned.tally.withheld == (0 if flags else 1)
+        assert any(payload.startswith(b"/a") for _, payload in job.payloads) is bool(flags)
 
 
 SAMPLES = Path(__file__).parent.parent / "samples"

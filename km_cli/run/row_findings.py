@@ -60,10 +60,20 @@ def moved_members(event: Event, sequence: Sequence, plan: RowPlan, members: Memb
     sent = {call.persona for call in plan.calls if type(call) is Record}
     done = {call.persona for call in sequence.calls if type(call) is Record}
     owed = {part for reject in plan.rejects for part in reject.owed}
-    moved = sent & members.personas
-    if moved and done - sent - owed:
-        message = f"it was sent before, and is sent for another {' and '.join(sorted(moved))} now"
+    if message := moved_message(done, sent, owed, members.personas):
         yield Finding("members", message, event.row.source, event.row.line, event.parts[0].identity)
+
+
+def moved_message(done: set[str], sent: set[str], owed: set[str], personas: frozenset[str]) -> str:
+    """Return the message about a row that was sent before for another account, "" if it was not.
+
+    `done` are the personas that do its event, `sent` those of its planned calls, `owed` the parts that are
+    rejected, and `personas` those that take their identities from members.
+    """
+    moved = sent & personas
+    if not moved or not done - sent - owed:
+        return ""
+    return f"it was sent before, and is sent for another {' and '.join(sorted(moved))} now"
 
 
 class Neighbours:

@@ -29,6 +29,7 @@ from km_cli.spark.sums import (
     SENT,
     sums_of,
 )
+from km_cli.spark.tables import WITHHELD_ROW
 from km_cli.strategies import Lacked, left_to_others
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def _count_rows(tally: Tally, summary: Summary, sums: Sums) -> None:
     tally.rows.sent = sum(row["times"] for row in sums[SENT])
     tally.rows.skipped = sum(outcomes.values()) - tally.rows.rejected - tally.rows.sent
     tally.undone = outcomes["undone"]
+    tally.withheld = outcomes[WITHHELD_ROW]
 
 
 def _count_calls(tally: Tally, calls: Sequence[SparkRow]) -> dict[str, dict[str, list[int]]]:

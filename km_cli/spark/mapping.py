@@ -14,6 +14,7 @@ from km_cli.errors import InputError
 from km_cli.inputs import Source, open_reader
 from km_cli.ledger import Reading
 from km_cli.mapping import (
+    WITHHELD,
     AmbiguousTime,
     BadRow,
     BadTime,
@@ -35,6 +36,7 @@ from km_cli.run.unused_accounts import UnusedAccounts
 from km_cli.spark.following import Follower
 from km_cli.spark.names import ROW_RULES, NamesSeen
 from km_cli.spark.parts import pack_part
+from km_cli.spark.tables import SEEN, WITHHELD_ROW
 from km_cli.strategies import EventLists, Expansion
 
 Mapped = dict[str, Any]
@@ -78,6 +80,7 @@ class RowMapper:
         self._number = reading.number
         self.normalised: defaultdict[str, int] = defaultdict(int)
         columns = task.mapping.columns
+        self._members = settings.members
         self._seen = seen_under(settings)
         self._first = 0
         self._mapper = Mapper(
@@ -119,7 +122,7 @@ class RowMapper:
         for at, finding in enumerate(self._row_findings.end()):
             yield self._finding(finding, at)
         yield {
-            "kind": "seen",
+            "kind": SEEN,
             "reading": self._number,
             "row": self._first,
             "text": json.dumps(self._seen.notes()),
@@ -145,7 +148,8 @@ class RowMapper:
             yield from self._left_out(one)
 
     def _left_out(self, one: LeftOut) -> Iterator[Mapped]:
-        yield self._row(one.row, "left-out", *self._second_of(one.row))
+        outcome = WITHHELD_ROW if one.code == WITHHELD else "left-out"
+        yield self._row(one.row, outcome, *self._second_of(one.row))
         for at, finding in enumerate(left_out_plan(one).findings):
             yield self._finding(finding, at)
 
@@ -175,6 +179,8 @@ class RowMapper:
                 yield from self._new_names(event, sequence)
                 yield from self._parts(sequence)
                 yield from self._aliased(sequence)
+                if self._members is not None:
+                    yield self._member(event, sequence)
         for at, finding in enumerate(found):
             yield self._finding(finding, at)
 
@@ -226,6 +232,12 @@ class RowMapper:
             for identity in (call.identity, call.other) if isinstance(call, Alias) else ():
                 person, _ = self._fingerprints.digest_person(call.site, identity)
                 yield {**self._place(sequence.row, place), "kind": "alias", "person": person}
+
+    def _member(self, event: Event, sequence: Sequence) -> Mapped:
+        """Return the personas that do an event, to be compared with those whose calls are planned."""
+        done = {call.persona for call in sequence.calls if type(call) is Record}
+        who = event.parts[0].identity
+        return {**self._place(event.row), "kind": "member", "owed": sorted(done), "who": who}
 
     def _place(self, row: Row, part: int = 0) -> Mapped:
         line = row.line

@@ -23,9 +23,8 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
-from km_cli.model import Finding, Reject, Row
+from km_cli.model import Reject, Row
 from km_cli.run.first_rows import check_conflicts
-from km_cli.run.unseen import seen_under, unseen_findings
 from km_cli.spark.aliasing import with_joined
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
@@ -33,10 +32,10 @@ from km_cli.spark.continuing import Continued, continued
 from km_cli.spark.frames import FrameSource, check_order, firsts_of, mapper_of, numbered_rows, opened_frame
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file, portable
+from km_cli.spark.moved import moved_members
 from km_cli.spark.planned import Planned, in_order, together_of
-from km_cli.spark.summary import Summary, spanned, summary_of
+from km_cli.spark.summary import spanned, summary_of
 from km_cli.spark.tables import (
-    ALIAS_CALL,
     CALL,
     EVENTS,
     JOINED,
@@ -47,12 +46,13 @@ from km_cli.spark.tables import (
     PASSED_OVER,
     RECEIVED,
     VALUE,
-    WALK,
     WALKED,
     Table,
     empty_frame,
 )
+from km_cli.spark.unseen import unseen_of
 from km_cli.spark.walk import Walk, WalkTask
+from km_cli.spark.walk_rows import sides, walk_rows, with_events
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -102,30 +102,25 @@ def plan_events(
     decided = empty_frame(spark, WALKED)
     if any(persona.alias for persona in settings.personas) or _is_contested(parts, known):
         decided = _decided(task, mapped, known).persist(StorageLevel.DISK_ONLY)
-    walk = _walk_rows(parts, known, decided)
+    walk = walk_rows(parts, known, decided)
     if needs_events(settings):
-        walk = _with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
+        walk = with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
     walked = _by_person(walk, lambda rows: Walk(task).rows(rows), WALKED).persist(StorageLevel.DISK_ONLY)
     kept += [decided, walked]
     begun = [one for one in inputs if found[one.reading.number].reading.number == one.reading.number]
     if received is not None:
         _judge_conflicts(begun, walked)
     looks = [finding for one in begun for finding in one.look.findings]
-    unseen = _unseen(settings, summary) if _sees_all(found) else []
+    if settings.members is not None:
+        together = together_of([walked, decided])
+        decided = together_of([decided, moved_members(mapped, together, settings.members.personas)])
+    unseen = unseen_of(settings, summary.told) if _sees_all(found) else []
     return Planned(mapped, walked, decided, summary, own, looks, unseen, kept)
 
 
 def _sees_all(found: Mapping[int, Continued]) -> bool:
     """Tell whether the job sees all rows of its inputs, so that a name that it does not meet is in none."""
     return all(one.reading.number == number and not one.reading.rows for number, one in found.items())
-
-
-def _unseen(settings: Settings, summary: Summary) -> list[Finding]:
-    """Return the findings about names that no row has."""
-    seen = seen_under(settings)
-    for notes in summary.seen:
-        seen.add(notes)
-    return list(unseen_findings(seen))
 
 
 def _judge_conflicts(begun: Iterable[Input], walked: DataFrame) -> None:
@@ -257,7 +252,7 @@ def _decided(task: WalkTask, mapped: DataFrame, known: DataFrame) -> DataFrame:
     contested = people.where("count > 1").select("person")
     shared = _sharing_ids(parts, calls)
     people = together_of([contested, shared, aliased.select("person")]).dropDuplicates()
-    concerned = _sides(parts, known, None).join(F.broadcast(people), "person", "left_semi")
+    concerned = sides(parts, known, None).join(F.broadcast(people), "person", "left_semi")
     in_order = concerned.withColumn("at", F.when(F.col("side") == 0, F.col("person")).otherwise(F.lit(b"")))
     one = in_order.repartition(1).sortWithinPartitions(
         "side", "at", "reading", "row", "part", "person", "job", "kind"
@@ -276,41 +271,6 @@ def _sharing_ids(parts: DataFrame, calls: DataFrame) -> DataFrame:
     people = own.unionByName(known).dropDuplicates()
     several = people.groupBy("id").count().where("count > 1").select("id")
     return people.join(several, "id", "left_semi").select("person").dropDuplicates()
-
-
-def _sides(parts: DataFrame, known: DataFrame, forced: DataFrame | None) -> DataFrame:
-    """Return WALK: what was received of each person, and the parts of its rows."""
-    present = parts.withColumns({"side": F.lit(1), "job": F.lit(""), "rejected": F.lit(False)})
-    if forced is not None:
-        present = present.join(forced, ["reading", "row"], "left")
-    past = known.withColumns({"side": F.lit(0)})
-    return _as(WALK, past).unionByName(_as(WALK, present))
-
-
-def _as(table: Table, frame: DataFrame) -> DataFrame:
-    """Return a frame with the columns of a table; those that it lacks are null."""
-    return frame.select(
-        *[
-            (F.col(name) if name in frame.columns else F.lit(None)).cast(kind).alias(name)
-            for name, kind in table.columns
-        ]
-    )
-
-
-def _walk_rows(parts: DataFrame, known: DataFrame, decided: DataFrame) -> DataFrame:
-    forced = decided.where("kind = 'forced'").groupBy("reading", "row")
-    walk = _sides(parts, known, forced.agg(F.flatten(F.collect_list("owed")).alias("forced")))
-    aliases = with_joined(decided.where(ALIAS_CALL))
-    own = aliases.withColumns({"side": F.lit(1), "job": F.lit(""), "rejected": F.lit(False)})
-    return walk.unionByName(_as(WALK, own))
-
-
-def _with_events(walk: DataFrame, events: DataFrame) -> DataFrame:
-    """Add the events of whole rows."""
-    names = [name for name, _ in EVENTS.columns[2:]]
-    summed = events.groupBy("reading", "row").agg(*[F.sum(name).cast("int").alias(name) for name in names])
-    whole = summed.select("reading", "row", F.array(*names).alias("events"), F.lit(1).alias("side"))
-    return walk.drop("events").join(whole, ["reading", "row", "side"], "left").select(*WALK.names)
 
 
 def _by_person(walk: DataFrame, task: Callable[[Rows], Rows], table: Table) -> DataFrame:

@@ -6,7 +6,6 @@ MAPPED, and the few rows that tasks tell at their end, are asked for together.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,12 +17,12 @@ from km_cli.run.first_rows import LOOKED_AHEAD
 from km_cli.run.overlaps import Span
 from km_cli.spark.continuing import Continued
 from km_cli.spark.following import HEAD, READ
-from km_cli.spark.tables import PASSED_OVER
+from km_cli.spark.tables import PASSED_OVER, SEEN
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_TOLD = (HEAD, READ, "seen", "lacked", "count")
+_TOLD = (HEAD, READ, SEEN, "lacked", "count")
 """The kinds of rows that a task tells at its end."""
 
 _OF_TOLD = ("kind", "reading", "row", "line", "code", "text", "owed", "number", "blob")
@@ -46,15 +45,7 @@ class Summary(NamedTuple):
     @property
     def lacked(self) -> list[Mapping[str, Any]]:
         """The events that some personas lack, by task, in the order of their rows."""
-        return self._told("lacked")
-
-    @property
-    def seen(self) -> list[list[Any]]:
-        """What each task saw of the names in flags and km.toml, in the order of their rows."""
-        return [json.loads(row["text"]) for row in self._told("seen")]
-
-    def _told(self, kind: str) -> list[Mapping[str, Any]]:
-        found = [row for row in self.told if row["kind"] == kind]
+        found = [row for row in self.told if row["kind"] == "lacked"]
         return sorted(found, key=lambda row: (row["reading"], row["row"]))
 
     def normalised(self) -> Counter[str]:

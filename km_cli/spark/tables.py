@@ -165,6 +165,7 @@ hexadecimal; `number` are the calls of the whole row;
 `row`: a row that was read, with its outcome as `code`; `reject` and `finding` (the message is `text`);
 `head` and `read`: the bytes of a file (see `spark.following`);
 `alias`: a person that an alias is about;
+`member`: the personas that do the event of a row, as `owed`, if accounts come from members;
 `name`: a name that is new in its task (`text`), with its kind as `code` (see `spark.names`);
 `seen`: what the task saw of the events, conditions and columns that flags and km.toml name, as JSON in
 `text` (see `mapping.EventsSeen`), with its first row;
@@ -172,15 +173,22 @@ hexadecimal; `number` are the calls of the whole row;
 `count`: how many times the unusual form `code` was met.
 """
 
+SEEN = "seen"
+"""The kind of a row of MAPPED that says what a task saw, see there."""
+
 FINDINGS = Table((*_PLACE, *_ROW, ("code", "string"), ("text", "string"), ("who", "string")))
 """Findings, as in `model.Finding`; `text` is the message. `part` orders those of a row."""
 
 ROWS = Table((*_PLACE[:2], *_ROW, ("code", "string"), ("second", "bigint"), ("dated", "boolean")))
 """One row for each row that was read.
 
-`code` says what mapping made of it: event, undone (no persona does it), left-out or rejected; or PASSED_OVER.
+`code` says what mapping made of it: event, undone (no persona does it), left-out, WITHHELD_ROW or rejected;
+or PASSED_OVER.
 `second` is that of its time, null if it has none.
 """
+
+WITHHELD_ROW = "withheld"
+"""The code of a row that is left out because it has an alias alone, and aliases are not allowed."""
 
 PASSED_OVER = "passed-over"
 """The code of a row that an earlier job has read in the same file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,6 @@ from km_cli.ledger import Reading
 from km_cli.model import Finding, Reject, Row
 from km_cli.run.first_rows import check_conflicts
 from km_cli.run.overlaps import Span
-from km_cli.run.unseen import seen_under, unseen_findings
 from km_cli.spark.arrow import to_batches
 from km_cli.spark.contests import Contests
 from km_cli.spark.continuing import Continued, continued
@@ -23,7 +21,9 @@ from km_cli.spark.following import HEAD, READ
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file
 from km_cli.spark.merging import merged_rejects
+from km_cli.spark.moved import found_moves
 from km_cli.spark.tables import EVENTS, MAPPED, ORDER, PLAN, WALK, WALKED, Table
+from km_cli.spark.unseen import unseen_of
 from km_cli.spark.walk import Walk, WalkTask
 
 Rows = list[dict[str, Any]]
@@ -33,13 +33,14 @@ NOW = 1_800_000_000.0
 
 
 class Job(NamedTuple):
-    """The result of planning a job: rows of the tables, and the readings."""
+    """The result of planning a job: rows of the tables, the readings, and the outcomes of all rows."""
 
     plan: Rows
     rejects: Rows
     findings: Rows
     unseen: list[Finding]
     readings: tuple[Reading, ...]
+    outcomes: Counter[str]
 
     @property
     def payloads(self) -> Counter[tuple[str, bytes]]:
@@ -97,6 +98,8 @@ def plan(
         events = _through(EVENTS, _by_person(task, walk, partitions, seed, "events"))
     walked = _through(WALKED, _by_person(task, _with_events(walk, events), partitions, seed, "rows"))
     walked = [*walked, *forced_rows]
+    if settings.members is not None:
+        walked += found_moves(_members(mapped, walked), settings.members.personas)
     rejects = [_full(row, WALKED.names) for row in (*walked, *mapped) if row["kind"] == "reject"]
     rejects.sort(key=lambda row: (row["reading"], row["row"], row["part"]))
     begun = [one for one in inputs if found[one.reading.number].reading.number == one.reading.number]
@@ -112,8 +115,9 @@ def plan(
         [_full(row, PLAN.names) for row in walked if row["kind"] in kinds],
         list(merged_rejects(rejects)),
         [*looks, *(row for row in (*mapped, *walked) if row["kind"] == "finding")],
-        _unseen(settings, mapped) if all(_is_new(number, one) for number, one in found.items()) else [],
+        unseen_of(settings, mapped) if all(_is_new(number, one) for number, one in found.items()) else [],
         _with_calls(readings, walked, settings.target.tracker),
+        Counter(row["code"] for row in mapped if row["kind"] == "row"),
     )
 
 
@@ -121,11 +125,20 @@ def _is_new(number: int, one: Continued) -> bool:
     return one.reading.number == number and not one.reading.rows
 
 
-def _unseen(settings: Settings, mapped: Rows) -> list[Finding]:
-    seen = seen_under(settings)
-    for row in sorted((one for one in mapped if one["kind"] == "seen"), key=lambda one: one["reading"]):
-        seen.add(json.loads(row["text"]))
-    return list(unseen_findings(seen))
+def _members(mapped: Rows, walked: Rows) -> Rows:
+    """Return the rows that do an event, with the personas of their planned calls, and what they owe."""
+    found = {
+        (row["reading"], row["row"]): {**row, "done": row["owed"], "sent": [], "owed": []}
+        for row in mapped
+        if row["kind"] == "member"
+    }
+    for row in walked:
+        place = (row["reading"], row.get("decided"))
+        if row["kind"] == "call" and row["event"]:
+            found[place]["sent"].append(row["persona"])
+        elif row["kind"] == "reject":
+            found[place]["owed"] += row["owed"]
+    return list(found.values())
 
 
 def _judge_conflicts(begun: Iterable[Input], walked: Rows) -> None:
