@@ -6,10 +6,12 @@ dictionary of the calls that are owed. When it fails, it prints the shortest cou
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,7 +21,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests.proof.base import Failure, Proof
+from tests.proof.base import Passed, Proof
 from tests.proof.simulation import CALM, Mood, Simulation
 
 BEGIN = 1_800_000_000.0
@@ -40,6 +42,13 @@ _COLUMNS = ("user", "account", "event", "timestamp", "plan", "n")
 _LEDGER, _BYTES_A_CALL = 600_000, 600
 """The size of a ledger is at most the first, and the second for each call."""
 
+_SETTLING, _NIGHTS = 2, 7
+"""Nights after which caches are full, and nights in which nothing may grow any more."""
+_LEDGER_A_WEEK = 4 * 4_096
+"""Each run is noted in the ledger."""
+_BLOCKS_A_NIGHT = 50
+"""A run leaves up to 20 blocks of memory in Python's own caches, and many more if a part of it stays."""
+
 Owed = tuple[str, int, str]
 """Who, when, and the number of the row."""
 
@@ -47,12 +56,9 @@ Owed = tuple[str, int, str]
 class Year(RuleBasedStateMachine):
     """What can happen on the machine where km-cli runs every day."""
 
-    days = 0
-    """How many days all machines have seen, for the table."""
-
-    def __init__(self) -> None:
+    def __init__(self, parent: Path) -> None:
         super().__init__()
-        self.folder = Path(mkdtemp(prefix="year-"))
+        self.folder = Path(mkdtemp(prefix="year-", dir=parent))
         for name in ("logs", "exports", "corrected", "state"):
             (self.folder / name).mkdir()
         (self.folder / "km.toml").write_text(_KM_TOML)
@@ -166,6 +172,13 @@ class Year(RuleBasedStateMachine):
         self._day(hours)
         self._run(("backfill", "--config", self.folder / "km.toml", "--to", _TO, "--batch-size", "3"), kill)
 
+    @rule(days=st.integers(2, 10))
+    def pass_days(self, days: int) -> None:
+        """Every day the application writes a row, and cron runs a backfill in the night."""
+        for _ in range(days):
+            self.log(count=1, cut=0, spoilt=9)
+            self.backfill(hours=24, kill=None)
+
     @rule(kill=st.one_of(st.none(), st.integers(1, 30)))
     def retry(self, kill: int | None) -> None:
         """A person sends what is pending."""
@@ -187,6 +200,7 @@ class Year(RuleBasedStateMachine):
         """In the end all is well for long enough, and everything that is owed has arrived."""
         try:
             self._end_well()
+            self.rest_for_a_week()
         finally:
             shutil.rmtree(self.folder)
 
@@ -203,9 +217,25 @@ class Year(RuleBasedStateMachine):
             self._run(("import", path, "--to", _TO, "--config", self.folder / "km.toml"), None)
         missing = [key for key, payload in self.owed.items() if payload is None]
         assert not missing, f"lost: {missing}"
-        calls = len(self.owed)
-        ledger = (self.world.state / "km-cli" / "ledger.db").stat().st_size
+        calls, ledger = len(self.owed), self._ledger_size()
         assert ledger < _LEDGER + _BYTES_A_CALL * calls, f"the ledger has {ledger:,} bytes for {calls} calls"
+
+    def rest_for_a_week(self) -> None:
+        """Nothing new happens: no call is sent, and neither the ledger nor the memory grows."""
+        calls = len(self.world.destination.calls)
+        for _ in range(_SETTLING):
+            self.backfill(hours=24, kill=None)
+        ledger, blocks = self._ledger_size(), _memory_blocks()
+        for _ in range(_NIGHTS):
+            self.backfill(hours=24, kill=None)
+        assert len(self.world.destination.calls) == calls, "calls of a week without news"
+        grown = self._ledger_size() - ledger
+        assert grown <= _LEDGER_A_WEEK, f"the ledger grew by {grown:,} bytes in a week without news"
+        more = _memory_blocks() - blocks
+        assert more <= _NIGHTS * _BLOCKS_A_NIGHT, f"{more:,} more blocks of memory after a week without news"
+
+    def _ledger_size(self) -> int:
+        return (self.world.state / "km-cli" / "ledger.db").stat().st_size
 
     def _run(self, words: tuple[str | Path, ...], kill: int | None) -> None:
         destination = self.world.destination
@@ -295,7 +325,6 @@ class Year(RuleBasedStateMachine):
         """Let time pass. A line that is begun does not stay so for longer than a minute."""
         if self.rest and hours > 0.01:
             self._append(self._finished())
-        Year.days += 1
         self.world.move_to(self.world.now() + hours * HOUR)
 
 
@@ -306,7 +335,7 @@ def _cases(first: int) -> Iterator[str]:
         number += 1
 
 
-def _run(case: str, _folder: Path) -> Failure | None:
+def _run(case: str, folder: Path) -> Passed:
     asked = settings(
         max_examples=5,
         stateful_step_count=40,
@@ -316,8 +345,23 @@ def _run(case: str, _folder: Path) -> Failure | None:
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink),
     )
-    run_state_machine_as_test(seed(int(case))(Year), settings=asked)
-    return None
+    seconds = 0.0
+
+    class Counted(Year):
+        """Counts the time that passes in all courses of events."""
+
+        def teardown(self) -> None:
+            nonlocal seconds
+            super().teardown()
+            seconds += self.world.now() - BEGIN
+
+    run_state_machine_as_test(seed(int(case))(lambda: Counted(folder)), settings=asked)
+    return Passed(seconds / DAY)
 
 
-PROOF = Proof("year", "weeks of cron with faults, kills, rotations and exports", _cases, _run, 8)
+def _memory_blocks() -> int:
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
+PROOF = Proof("year", "weeks of cron with faults, kills, rotations and exports", _cases, _run, 8, unit="days")
