@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import gc
 import gzip
-import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
-from urllib.parse import parse_qsl
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.proof.base import Passed, Proof
+from tests.proof.owed import Owed
 from tests.proof.simulation import CALM, Mood, Simulation
 
 BEGIN = 1_800_000_000.0
@@ -49,9 +48,6 @@ _LEDGER_A_WEEK = 4 * 4_096
 _BLOCKS_A_NIGHT = 50
 """A run leaves up to 20 blocks of memory in Python's own caches, and many more if a part of it stays."""
 
-Owed = tuple[str, int, str]
-"""Who, when, and the number of the row."""
-
 
 class Year(RuleBasedStateMachine):
     """What can happen on the machine where km-cli runs every day."""
@@ -63,11 +59,9 @@ class Year(RuleBasedStateMachine):
             (self.folder / name).mkdir()
         (self.folder / "km.toml").write_text(_KM_TOML)
         self.world = Simulation(self.folder, 0, BEGIN)
-        self.owed: dict[Owed, bytes | None] = {}
-        self.rows: list[dict[str, object]] = []
+        self.owed = Owed()
         self.settled = 0
         """The rows before this one have been sent, by a run that ended well."""
-        self.bad: set[int] = set()
         self.corrections: list[Path] = []
         self.rest = b""
         self.exports = 0
@@ -112,12 +106,12 @@ class Year(RuleBasedStateMachine):
     @rule(count=st.integers(1, 4), late=st.floats(0, 40 * DAY))
     def deliver_late(self, count: int, late: float) -> None:
         """Another machine's rows arrive in a file of their own, days after they were written."""
-        lines = b"".join(self._line(moment=self.world.now() - late) for _ in range(count))
-        path = self._log(f"late-{len(self.rows)}.jsonl")
+        lines = b"".join(self._line(late) for _ in range(count))
+        path = self._log(f"late-{len(self.owed.rows)}.jsonl")
         path.write_bytes(lines)
         self._touch(path)
 
-    @precondition(lambda self: self._exportable())
+    @precondition(lambda self: self.owed.arrived(self.settled))
     @rule(data=st.data(), drifts=st.booleans())
     def export(self, data: st.DataObject, drifts: bool) -> None:
         """Rows that were sent come again, as CSV; in some of them a value has changed since.
@@ -125,14 +119,14 @@ class Year(RuleBasedStateMachine):
         The first and the last row have not changed. Files that meet in one second are taken for files of one
         rotated log, so that a changed row of that second would be another event.
         """
-        known = st.sampled_from(self._exportable())
+        known = st.sampled_from(self.owed.arrived(self.settled))
         numbers = data.draw(st.lists(known, min_size=1, max_size=8, unique=True))
         self.exports += 1
         path = self.folder / "exports" / f"{self.exports}.csv"
         lines = [",".join(_COLUMNS)]
-        numbers.sort(key=lambda number: int(str(self.rows[number]["timestamp"])))
+        numbers.sort(key=lambda number: int(str(self.owed.rows[number]["timestamp"])))
         for at, number in enumerate(numbers):
-            row = dict(self.rows[number])
+            row = dict(self.owed.rows[number])
             if drifts and at % 2 and at < len(numbers) - 1:
                 row["plan"] = f"drifted {self.exports}"
             lines.append(",".join(str(row[column]) for column in _COLUMNS))
@@ -188,7 +182,7 @@ class Year(RuleBasedStateMachine):
     @rule(kill=st.one_of(st.none(), st.integers(1, 30)))
     def correct(self, kill: int | None) -> None:
         """A person corrects the rejects, and imports them."""
-        lines = list(self._corrected())
+        lines = list(self.owed.corrected(sorted((self.world.state / "km-cli").glob("rejects-*"))))
         if lines:
             path = self.folder / "corrected" / f"{len(self.corrections)}.jsonl"
             path.write_text("".join(lines))
@@ -215,8 +209,7 @@ class Year(RuleBasedStateMachine):
             self.correct(kill=None)
         for path in self.corrections:
             self._run(("import", path, "--to", _TO, "--config", self.folder / "km.toml"), None)
-        missing = [key for key, payload in self.owed.items() if payload is None]
-        assert not missing, f"lost: {missing}"
+        assert not self.owed.missing(), f"lost: {self.owed.missing()}"
         calls, ledger = len(self.owed), self._ledger_size()
         assert ledger < _LEDGER + _BYTES_A_CALL * calls, f"the ledger has {ledger:,} bytes for {calls} calls"
 
@@ -242,68 +235,20 @@ class Year(RuleBasedStateMachine):
         before, opened = len(destination.calls), len(os.listdir("/proc/self/fd"))
         was_calm = destination.mood.is_calm
         code = self.world.run(words, kill or 10**9)
-        assert len(os.listdir("/proc/self/fd")) == opened, "files stay open"
-        self._judge(destination.calls[before:], is_calm=self.is_calm and was_calm)
+        assert len(os.listdir("/proc/self/fd")) <= opened, "files stay open"
+        self.owed.take(destination.calls[before:], is_calm=self.is_calm and was_calm)
         self.is_calm = was_calm and code is not None
         if code in (0, 65) and words[0] == "backfill":
-            self.settled = len(self.rows)
+            self.settled = len(self.owed.rows)
         if code is None and len(destination.calls) < before:
             raise AssertionError("the simulation forgot calls of an earlier run")
 
-    def _judge(self, calls: Iterable[bytes], *, is_calm: bool) -> None:
-        """Compare calls that arrived with those that are owed."""
-        for payload in calls:
-            path, _, query = payload.decode().partition("?")
-            call = dict(parse_qsl(query, keep_blank_values=True))
-            key = (call["_p"], int(call["_t"]), call["n"])
-            assert path == "/e", payload
-            assert key in self.owed, f"nobody owes {payload!r}"
-            known = self.owed[key]
-            assert known in (None, payload), f"twice, with other bytes: {known!r}, {payload!r}"
-            assert known is None or not is_calm, f"twice, though nothing went wrong: {payload!r}"
-            self.owed[key] = payload
-
     @property
     def _is_settled(self) -> bool:
-        return self.settled == len(self.rows)
+        return self.settled == len(self.owed.rows)
 
-    def _line(self, *, is_bad: bool = False, moment: float | None = None) -> bytes:
-        """Return a new row, and note what it is owed. No two rows are of one second."""
-        number = len(self.rows)
-        second = int(moment or self.world.now()) - 100_000 + number
-        row: dict[str, object] = {
-            "user": f"u{number % 5}", "account": f"a{number % 3}", "event": "Did",
-            "timestamp": second, "plan": "pro", "n": number,
-        }  # fmt: skip
-        self.rows.append(row)
-        if is_bad:
-            self.bad.add(number)
-            return json.dumps({**row, "timestamp": "never"}).encode() + b"\n"
-        self._owe(number)
-        return json.dumps(row).encode() + b"\n"
-
-    def _owe(self, number: int) -> None:
-        row = self.rows[number]
-        for who in (row["user"], row["account"]):
-            self.owed.setdefault((str(who), int(str(row["timestamp"])), str(number)), None)
-
-    def _corrected(self) -> Iterator[str]:
-        """Yield the rejects that nobody has corrected yet, with the time that was missing."""
-        for path in sorted((self.world.state / "km-cli").glob("rejects-*")):
-            for line in path.read_text().splitlines():
-                reject = json.loads(line)
-                number = json.loads(reject["raw"])["n"]
-                if number in self.bad:
-                    self.bad.remove(number)
-                    self._owe(number)
-                    yield json.dumps({**reject, "raw": json.dumps(self.rows[number])}) + "\n"
-
-    def _exportable(self) -> list[int]:
-        return [n for n in range(self.settled) if n not in self.bad and self._has_arrived(n)]
-
-    def _has_arrived(self, number: int) -> bool:
-        row = self.rows[number]
-        return self.owed.get((str(row["user"]), int(str(row["timestamp"])), str(number))) is not None
+    def _line(self, late: float = 0.0, *, is_bad: bool = False) -> bytes:
+        return self.owed.line(self.world.now() - late, is_bad=is_bad)
 
     def _finished(self) -> bytes:
         rest, self.rest = self.rest, b""
