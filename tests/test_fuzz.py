@@ -6,12 +6,13 @@ makes more.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from km_cli.kissmetrics import fold_name, is_blank
-from tests.proof import drawing, fuzz
+from tests.proof import drawing, fuzz, saving
 from tests.proof.fuzz import feed
 from tests.proof.seeds import changed_ledger, seeds
 from tests.proof.targets import BORROWED, TARGETS
@@ -56,6 +57,17 @@ def test_lines_of_km_cli_are_counted() -> None:
 def test_an_input_that_passes_is_not_left(tmp_path: Path) -> None:
     assert drawing.fuzz(lambda _: None, [b"a,b\n"], 21, 50, tmp_path) == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("atheris") is None, reason="needs atheris (the dependency group proof)")
+def test_inputs_that_reach_new_code_are_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From one empty line the fuzzer soon comes to other branches."""
+    monkeypatch.setattr(saving, "seeds", lambda _: iter([b"\n"]))
+    saved = saving.save("csv", 5, tmp_path)
+    assert 0 < len(saved) <= saving.MOST
+    assert {path.parent for path in saved} == {tmp_path / "csv"}
+    assert b"\n" not in [path.read_bytes() for path in saved]
 
 
 def test_a_change_of_a_ledger_puts_bytes_in_their_place() -> None:
