@@ -12,7 +12,6 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,7 +23,7 @@ from tempfile import TemporaryDirectory
 from tests.proof.base import Failure, Proof
 from tests.proof.scenes import SCENES, Scene, Stage, after_all, played, scenes, undisturbed
 from tests.proof.strace import Ended, counted, failing, killed_after, killed_before, survey
-from tests.support.command import KEY, Result
+from tests.support.command import KEY, Command, Result
 from tests.support.killing import Fork, Killer
 
 _open = ExitStack()
@@ -175,8 +174,13 @@ def missing() -> str:
     """Return why it cannot run here."""
     if not shutil.which("strace"):
         return "needs strace"
-    tried = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False)
-    return "" if tried.returncode == 0 else "needs the right to trace processes"
+    with TemporaryDirectory() as folder:
+        try:
+            run = _killer().start(Command(Path(folder)), "--version")
+            survey(run, ("write",), Path(folder) / "strace")
+        except RuntimeError:
+            return "needs the right to trace processes"
+    return ""
 
 
 PROOF = Proof("syscalls", "every system call, killed at and failing", cases, run, short=300, missing=missing)
