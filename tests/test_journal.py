@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from km_cli.run.tally import Tally
 from tests.support.drawing import examples
 from tests.support.patience import PATIENCE
 from tests.support.permissions import refusable
+from tests.support.room import room_for
 
 RUN = "5f4a3c2e-0000-4000-8000-000000000001"
 NIGHT = 1795489200.1239
@@ -122,17 +121,6 @@ def test_a_log_that_a_crash_damaged_is_gone_on_with(tmp_path: Path, torn: bytes)
     journal.close()
     assert path.read_bytes().startswith(torn)
     assert json.loads(path.read_bytes().splitlines()[-1])["what"] == "start"
-
-
-@contextmanager
-def room_for(size: int) -> Iterator[None]:
-    """No file grows beyond `size` bytes, as if the disk were full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_complained_about_once_and_the_lines_after_it_are_whole(

@@ -27,6 +27,7 @@ FOUNDATION = {
     "install_hint",
     "whole_file",
     "object_address",
+    "file_limit",
 }
 STAGES = {
     "inputs",
@@ -50,6 +51,7 @@ MAY_IMPORT = {
     "memory": set(),
     "json_text": set(),
     "formulas": set(),
+    "file_limit": {"errors"},
     "toml_text": set(),
     "install_hint": set(),
     "whole_file": set(),

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from tests.proof import __main__ as command
-from tests.proof.base import Failure, Proof
+from tests.proof.base import Failure, Passed, Proof
 from tests.proof.registry import NAMES, proof
 from tests.proof.running import replay, run_kind
 
@@ -76,6 +76,16 @@ def test_the_command_prints_a_table_and_ends_with_1(capsys: pytest.CaptureFixtur
     *_, heads, _, line = capsys.readouterr().out.splitlines()
     assert heads == "| what | cases | failures | seed | minutes |"
     assert line == "| `toy`: numbers arrive | all 10 | 2 | 5 | 0.0 |"
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_table_counts_what_a_kind_counts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = TOY._replace(run=lambda _case, _folder: Passed(150.0), unit="days")
+    monkeypatch.setattr(sys.modules["tests.proof.toy"], "PROOF", days)
+    assert command.main(["--seed", "5"]) == 0
+    assert "| all 10 (1,500 days) | 0 | 5 |" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("toy")

@@ -260,12 +260,16 @@ def test_too_few_files_for_the_ledger_are_no_reason_to_restore_it(importer: Comm
     importer("import", log).ended(0)
 
 
-@pytest.mark.parametrize("call", ["hold(NAME)", "search(PATTERN, EVER)"])
+@pytest.mark.parametrize(
+    "call", ["Local().hold(NAME)", "Local().search(PATTERN, EVER)", "read_small(Path(NAME), 9, NAME, '')"]
+)
 def test_too_few_files_for_an_input_are_no_reason_to_correct_it(log: Path, call: str) -> None:
     """All modules are there before the limit is."""
     program = f"""
 import os, resource
+from pathlib import Path
 from zoneinfo import ZoneInfo
+from km_cli.config.files import read_small
 from km_cli.errors import Exhausted
 from km_cli.inputs.storage.base import Window
 from km_cli.inputs.storage.local import Local
@@ -275,7 +279,7 @@ free = os.open("/", os.O_RDONLY)
 os.close(free)
 resource.setrlimit(resource.RLIMIT_NOFILE, (free, free))
 try:
-    print(Local().{call})
+    print({call})
 except Exhausted as error:
     print(error, error.hint, error.exit)
 """

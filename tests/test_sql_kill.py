@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 
 from tests.support.command import Command
 from tests.support.databases import DuckDbFile, PostgreSqlTable, SqliteFile, rows, server
-from tests.support.patience import PATIENCE
+from tests.support.killing import Killer, Place
 from tests.support.tracker import Tracker
 
 pytestmark = pytest.mark.slow
@@ -35,20 +33,16 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqliteF
         yield (SqliteFile if request.param == "sqlite" else DuckDbFile)(tmp_path)
 
 
-def test_killed_again_and_again(importer: Command, tracker: Tracker, database: SqliteFile) -> None:
+def test_killed_again_and_again(
+    killer: Killer, importer: Command, tracker: Tracker, database: SqliteFile
+) -> None:
     """Rows are added meanwhile, also at the last value that was read. The database itself counts its rows."""
     database.add(rows(0, ROWS))
     words = ["import", "--sql", f"SELECT * FROM {database.table}", "--database", database.url, "--name", "x"]
     words += ["--order-by", "updated_at", "--id", "id", "--timestamp", "updated_at", "--batch-size", "5"]
     kills = code = 0
     while code == -signal.SIGKILL or not kills:
-        code = subprocess.run(
-            [sys.executable, "-m", "tests.support.stepping", str(STEPS), *words],
-            env={**importer.surroundings(), "KM_CLI_TO": tracker.url},
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        ).returncode
+        code = killer.run(importer, Place(STEPS), *words).code
         if code:
             kills += 1
             database.add(rows(1000 + kills, 1, second=LAST))

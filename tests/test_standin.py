@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import km_cli.standin
 from km_cli.standin import Person, Property, Store
 from tests.support.drawing import examples
+from tests.support.room import room_for
 from tests.support.standin import ARRIVAL, Request, T, after, alias, call, fresh
 
 
@@ -270,3 +271,10 @@ def test_receiving_twice_keeps_the_same(requests: list[Request]) -> None:
         events = sum(path.startswith("/e") for path, _ in requests)
         for times, kept in ((1, first), (2, again)):
             assert kept.events + kept.merged["D1"] + kept.merged["repeat"] == times * events
+
+
+def test_a_full_disk_is_named_when_a_store_begins(tmp_path: Path) -> None:
+    """SQLite has undone the transaction by then, and must not be asked to do so."""
+    with room_for(60_000), pytest.raises(sqlite3.OperationalError, match="disk"):
+        Store(tmp_path / "new.db")
+    Store(tmp_path / "new.db").close()

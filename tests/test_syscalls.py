@@ -8,6 +8,7 @@ import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from typing import Any
 import pytest
 
 from km_cli.ledger.damage import Database
-from tests.proof.scenes import SCENES, Stage, after_all, played
-from tests.proof.strace import counted, survey
-from tests.proof.syscalls import ERRORS, _disturbed, _is_said, _variables, _words, places
+from tests.proof.scenes import SCENES, Stage, after_all, played, undisturbed
+from tests.proof.strace import counted
+from tests.proof.syscalls import _is_said, disturbed, places, surveyed
 
 LINES = """\
 7 openat(AT_FDCWD, "/a", O_RDONLY) = 3</a>
@@ -59,6 +60,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+needs_curl = pytest.mark.skipif(find_spec("pycurl") is None, reason="needs pycurl")
 
 
 @needs_strace
@@ -71,16 +73,29 @@ def test_the_call_is_hit(stage: Stage, how: str, call: str, number: int, sent: i
     """With one call in flight, a kill before the third one leaves two at the tracker, after it three."""
     scene = SCENES["resume"]
     assert {"sendto", "fdatasync", "pwrite64", "unlink"} <= {name for name, _ in places(scene)}
-    ended = _disturbed(scene, stage, how, call, number)
+    ended = disturbed(scene, stage, how, call, number)
     assert ended.is_hit
     if sent is None:
-        assert ended.code == 74
+        assert ended.result.code == 74
     else:
-        assert ended.code == -signal.SIGKILL
+        assert ended.result.code == -signal.SIGKILL
         stage.tracker.stop()  # It has read all that came.
         assert len(stage.tracker.seen) == sent
         stage.tracker.start()
     assert after_all(scene, stage) == []
+
+
+@needs_strace
+@needs_curl
+@pytest.mark.slow
+def test_a_thread_that_cannot_be_woken_sends_a_little_later(tmp_path: Path) -> None:
+    """The first `sendto` of the run wakes the thread that sends."""
+    scene = SCENES["resume-curl"]
+    with played(scene, tmp_path) as stage:
+        ended = disturbed(scene, stage, "EIO", "sendto", 1)
+        assert ended.is_hit
+        ended.result.ended(undisturbed(scene).code)
+        assert after_all(scene, stage) == []
 
 
 @pytest.mark.slow
@@ -112,7 +127,7 @@ def test_rejects_and_the_batch_are_synced_before_a_call_leaves(tmp_path: Path) -
     """Promise 1: the rejects of the first batch, the lock, the batch in the ledger's log, the first call."""
     scene = SCENES["import"]
     with played(scene, tmp_path) as stage:
-        lines = survey(_words(scene, stage), _variables(stage), tuple(ERRORS), tmp_path / "strace")
+        lines = surveyed(scene, stage)
     rejects = _first(lines, r"write\(.*/rejects-.*km_cli_reject")
     synced = _first(lines, r"fsync\(.*/rejects-", rejects)
     batch = _first(lines, r"pwrite64\(.*/ledger\.db-wal>", synced)
@@ -144,7 +159,7 @@ def test_a_failed_commit_sends_nothing_and_loses_nothing(
             if next(commits) <= at:
                 break
             assert code in (65, 73, 74)  # 65: the run had ended, and only its counts were still written.
-            assert len(stage.wires()) <= _sent(stage)
+            assert len({hit.wire for hit in stage.tracker.seen}) <= _sent(stage)
             assert after_all(scene, stage) == []
     assert at > 4
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +13,8 @@ import pytest
 
 from tests.support import objects
 from tests.support.bulk import Call, calls_in, form, read
-from tests.support.command import Command, Result
+from tests.support.command import Command
+from tests.support.killing import STEPS, Killer, Place
 from tests.support.objects import Answer, Asked, Behave, Store
 from tests.support.patience import PATIENCE
 from tests.support.people import configure, write
@@ -98,30 +97,15 @@ def test_objects_have_the_calls_of_the_files(
     assert (again["calls"]["planned"], "parts" in again) == (0, False)
 
 
-def run_to_step(command: Command, step: int, *words: str | Path) -> Result:
-    """Run the command up to a step; 0 for its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.stepping", str(step), *map(str, words)],
-        env=command.surroundings(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
-
-
 def test_killed_at_many_steps(
-    command: Command, log: Path, store: Store, tmp_path: Path, whole: Counter[Call]
+    killer: Killer, command: Command, log: Path, store: Store, tmp_path: Path, whole: Counter[Call]
 ) -> None:
-    steps = int(
-        run_to_step(command, 0, "import", log, *to(store, "all/out.json"), *PARTS).err.splitlines()[-1]
-    )
+    steps = killer.count(command, STEPS, "import", log, *to(store, "all/out.json"), *PARTS)
     kills = 0
     for step in range(1, steps, max(1, steps // 8)):
         home = replace(command, home=tmp_path / f"home{step}")
         words = ("import", log, *to(store, f"k{step}/out.json"), *PARTS)
-        done = run_to_step(home, step, *words)
+        done = killer.run(home, Place(step), *words)
         kills += done.code == -signal.SIGKILL  # Not every run has the same number of steps.
         home(*words).ended(0)
         assert calls_of(store, tmp_path, f"k{step}/") == whole, step
@@ -130,16 +114,16 @@ def test_killed_at_many_steps(
 
 
 def test_killed_after_the_upload(
-    command: Command, log: Path, store: Store, tmp_path: Path, whole: Counter[Call]
+    killer: Killer, command: Command, log: Path, store: Store, tmp_path: Path, whole: Counter[Call]
 ) -> None:
     """The next run finds that the object is its own file, and uploads it no second time."""
-    step = int(run_to_step(command, 0, "import", log, *to(store, "all/out.json")).err.splitlines()[-1])
+    step = killer.count(command, STEPS, "import", log, *to(store, "all/out.json"))
     home, words = command, ("import", log)
     while not (staged(home) and f"k{step}/outmain00001.json" in store.names()):
         step -= 1
         home = replace(command, home=tmp_path / f"home{step}")
         words = ("import", log, *to(store, f"k{step}/out.json"))
-        assert run_to_step(home, step, *words).code == -signal.SIGKILL
+        assert killer.run(home, Place(step), *words).code == -signal.SIGKILL
     assert staged(home) == ["outmain00001.json"]
     uploads = sum(asked.method == "PUT" for asked in store.asked)
     home(*words).ended(0)

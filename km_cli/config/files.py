@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from km_cli.errors import UsageError
+from km_cli.file_limit import check_limit
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 """O_NONBLOCK: a FIFO without a writer must not hold up the run."""
@@ -23,11 +24,14 @@ _KINDS = {
 def read_small(path: Path, most: int, label: str, hint: str) -> bytes:
     """Return the content of a regular file of at most `most` bytes.
 
-    Raises UsageError for any other file; its message begins with `label`.
+    Raises UsageError for any other file; its message begins with `label`. Raises Exhausted if this process
+    can open no more files.
     """
     try:
         file = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError):
+            check_limit(str(path), error)
         raise UsageError(f"{label} cannot be read: {why_unread(path, error)}", hint) from None
     try:
         if kind := kind_of(os.fstat(file).st_mode):

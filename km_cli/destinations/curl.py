@@ -38,7 +38,8 @@ else:
     }
 
 _TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
-_LONGEST_STEP = 3600.0
+_LONGEST_STEP = 1.0
+"""Seconds. If the system has no memory for the byte that wakes a step, new calls leave this much later."""
 _SWITCHING = b"101"
 _INITIALS = frozenset(b"HCcRr")
 """The first letters of the lines of an answer that are looked into."""

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from km_cli.file_limit import check_limit
 from km_cli.inputs.globs import hint
-from km_cli.inputs.limits import check_limit
 from km_cli.inputs.messages import path_text
 from km_cli.inputs.partitions import Date, Step, as_glob, is_data, is_wanted, parse_pattern
 from km_cli.inputs.storage.base import Matches, Missing, Window

@@ -73,7 +73,8 @@ class Journal:
                     self._is_there = bool(self._db.execute(query).fetchone()[0])
                 yield self._is_there
             finally:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     def last_id(self) -> int:
         """Return the id of the newest call; 0 if nothing ever arrived."""

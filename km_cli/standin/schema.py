@@ -105,7 +105,8 @@ def make_tables(db: sqlite3.Connection) -> None:
             _begin_journal(db)
         db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # SQLite undoes one by itself if a write fails
+            db.execute("ROLLBACK")
         raise
 
 

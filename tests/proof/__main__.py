@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from tests.proof.base import Proof
 from tests.proof.registry import NAMES, proof
-from tests.proof.running import Outcome, run_case, run_kind
+from tests.proof.running import Failed, Outcome, run_case, run_kind
 
 HEADS = ("what", "cases", "failures", "seed", "minutes")
 
@@ -37,9 +37,10 @@ def _again(kinds: Sequence[Proof], case: str) -> int:
     if len(kinds) != 1:
         print("--case needs one kind that can run here: add --only NAME", file=sys.stderr)
         return 2
-    failed = run_case(kinds[0], case)
-    print(failed or "the promise was kept")
-    return int(failed is not None)
+    found = run_case(kinds[0], case)
+    failed = isinstance(found, Failed)
+    print(found if failed else "the promise was kept")
+    return int(failed)
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -50,6 +51,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 def _line(one: Outcome) -> tuple[str, ...]:
     number = f"all {one.cases:,}" if one.is_whole else f"{one.cases:,}"
+    if one.proof.unit:
+        number += f" ({one.amount:,.0f} {one.proof.unit})"
     minutes = f"{one.seconds / 60:.1f}"
     return f"`{one.proof.name}`: {one.proof.about}", number, str(len(one.failures)), str(one.seed), minutes
 

@@ -14,6 +14,13 @@ class Failure(NamedTuple):
     """The broken promise, and as much as is needed to see how. It may have several lines."""
 
 
+class Passed(NamedTuple):
+    """A case in which km-cli kept all promises."""
+
+    amount: float = 0.0
+    """How much was tried, in the unit of the `Proof`."""
+
+
 def _nothing() -> str:
     return ""
 
@@ -32,10 +39,12 @@ class Proof(NamedTuple):
     cases: Callable[[int], Iterable[str]]
     """Seed → cases, without end or not. The same seed yields the same cases. They are mixed, so that the
     first of them are a fair sample of all."""
-    run: Callable[[str, Path], Failure | None]
+    run: Callable[[str, Path], Failure | Passed | None]
     """Run a case in an empty folder, which is deleted afterwards; return the failure. An exception that it
-    raises is a failure, too, so `assert` does. Cases run in several processes at once."""
+    raises is a failure, too, so `assert` does. Cases run in several processes at once. None is `Passed()`."""
     short: int
     """How many cases `.ci/run` takes."""
     missing: Callable[[], str] = _nothing
     """Return the reason why this kind cannot run here, such as "needs strace"; empty if it can."""
+    unit: str = ""
+    """What is counted beside the cases, such as days; empty: nothing."""

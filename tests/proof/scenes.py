@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from tests.support.accounting import calls_of, complaints, rejected_in
+from tests.proof.power.judging import in_bulk_files, in_store, of_tracker
+from tests.support.accounting import Call, complaints, rejected_in
 from tests.support.command import KEY, Command, Result
 from tests.support.rowcount import Form, Level
 from tests.support.tracker import Tracker, refuse
@@ -31,25 +32,55 @@ guest,Beta,Paid,2024-01-01T00:00:04Z,pro
 """
 """Two accounts act twice in one second, one user is no person (I1), and personas are missing."""
 
+_LOGS = ("day.csv", "later.csv")
 BACKFILL = '[[backfill]]\nname = "all"\nfiles = ["*.csv"]\n'
 Wire = tuple[str, str, str, bytes]
 
 
 class Stage:
-    """A folder, a tracker, and the command that sends to it."""
+    """A folder, a tracker, and the command that sends to it or writes into the folder."""
 
-    def __init__(self, folder: Path, tracker: Tracker, transport: str) -> None:
+    def __init__(self, folder: Path, tracker: Tracker, scene: Scene) -> None:
         self.folder = folder
         self.tracker = tracker
-        self.command = Command(folder, tracker.url, {"KM_CLI_TRANSPORT": transport})
+        to = scene.target.to.format(folder=folder, url=tracker.url)
+        self.command = Command(folder, to, {"KM_CLI_TRANSPORT": scene.transport})
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the folder."""
         (self.folder / name).write_text(text, encoding="utf-8")
 
-    def wires(self) -> set[Wire]:
-        """Return the bytes of the calls that arrived."""
-        return {hit.wire for hit in self.tracker.seen}
+
+class Target(NamedTuple):
+    """Where calls go, and how they are read there without km-cli's code."""
+
+    to: str
+    """For `--to`."""
+    calls: Callable[[Stage], list[Call]]
+    """Return the calls that count, each as often as it does."""
+    exact: Callable[[Stage], Sequence[Wire | Call]]
+    """Return all that arrived: requests to the byte, in their order, or the calls of files."""
+    litter: str = ""
+    """Files that must not be left behind."""
+
+
+def _in_files(stage: Stage) -> list[Call]:
+    return in_bulk_files(stage.folder)
+
+
+def _in_store(stage: Stage) -> list[Call]:
+    path = stage.folder / "local.db"
+    return in_store(path) if path.exists() else []
+
+
+_TRACKER = Target(
+    "{url}",
+    lambda stage: of_tracker(stage.tracker.hits),
+    lambda stage: [hit.wire for hit in stage.tracker.seen],
+)
+_JSON = Target("file:{folder}/out.json", _in_files, _in_files, "*.part")
+_CSV_GZ = _JSON._replace(to="file:{folder}/out.csv.gz")
+_LOCAL = Target("local:{folder}/local.db", _in_store, _in_store)
 
 
 class Scene(NamedTuple):
@@ -60,6 +91,7 @@ class Scene(NamedTuple):
     """Bring the folder into the state before the run."""
     words: tuple[str, ...]
     """The command line; names with a dot are files of the folder."""
+    target: Target = _TRACKER
     transport: str = "requests"
 
     def command_line(self, stage: Stage) -> list[str]:
@@ -72,7 +104,7 @@ class Scene(NamedTuple):
 
     def logs(self, stage: Stage) -> list[Path]:
         """Return the files that are read."""
-        return sorted(stage.folder.glob("*.csv"))
+        return [path for name in _LOGS if (path := stage.folder / name).exists()]
 
 
 def _one_log(stage: Stage) -> None:
@@ -107,8 +139,11 @@ SCENES = {
         Scene("import-4", _one_log, (*_IMPORT, "--concurrency", "4")),
         Scene("backfill", _a_day_later, (*_BACKFILL, "--concurrency", "1")),
         Scene("resume", _pending, (*_IMPORT, "--concurrency", "1")),
-        Scene("backfill-curl", _a_day_later, (*_BACKFILL, "--concurrency", "4"), "curl"),
-        Scene("resume-curl", _pending, (*_IMPORT, "--concurrency", "4"), "curl"),
+        Scene("backfill-curl", _a_day_later, (*_BACKFILL, "--concurrency", "4"), transport="curl"),
+        Scene("resume-curl", _pending, (*_IMPORT, "--concurrency", "4"), transport="curl"),
+        Scene("bulk-json", _one_log, _IMPORT, _JSON),
+        Scene("bulk-csv.gz", _one_log, _IMPORT, _CSV_GZ),
+        Scene("local", _one_log, _IMPORT, _LOCAL),
     )
 }
 
@@ -123,16 +158,16 @@ def scenes() -> list[Scene]:
 def played(scene: Scene, folder: Path) -> Iterator[Stage]:
     """Prepare a scene in an empty folder."""
     with Tracker() as tracker:
-        stage = Stage(folder, tracker, scene.transport)
+        stage = Stage(folder, tracker, scene)
         scene.prepare(stage)
         yield stage
 
 
 class Undisturbed(NamedTuple):
-    """A run that nothing disturbs: how it ends, and the bytes of all calls that arrive."""
+    """A run that nothing disturbs: how it ends, and all that arrives."""
 
     code: int
-    wires: frozenset[Wire]
+    exact: frozenset[Wire | Call]
 
 
 @cache
@@ -142,7 +177,7 @@ def undisturbed(scene: Scene) -> Undisturbed:
         code = scene.run(stage).code
         wrong = missing_or_twice(scene, stage)
         assert not wrong, wrong
-        return Undisturbed(code, frozenset(stage.wires()))
+        return Undisturbed(code, frozenset(scene.target.exact(stage)))
 
 
 def after_all(scene: Scene, stage: Stage) -> list[str]:
@@ -151,23 +186,24 @@ def after_all(scene: Scene, stage: Stage) -> list[str]:
     if again.code not in (0, 65):
         return [f"the next run ends with {again.code}: {again.err}"]
     wrong = missing_or_twice(scene, stage)
-    usual = undisturbed(scene).wires
-    wrong += [f"never sent: {wire}" for wire in usual - stage.wires()]
-    wrong += [f"not byte for byte a call of an undisturbed run: {wire}" for wire in stage.wires() - usual]
-    sent = len(stage.tracker.seen)
+    usual, arrived = undisturbed(scene).exact, scene.target.exact(stage)
+    wrong += [f"never sent: {one}" for one in usual.difference(arrived)]
+    wrong += [f"not byte for byte a call of an undisturbed run: {one}" for one in set(arrived) - usual]
     last = scene.run(stage)
-    if (last.code, len(stage.tracker.seen)) != (0, sent):
-        wrong.append(f"the run after it ends with {last.code}, sends {len(stage.tracker.seen) - sent} calls")
+    more = len(scene.target.exact(stage)) - len(arrived)
+    if last.code or more:
+        wrong.append(f"the run after it ends with {last.code}, sends {more} calls")
+    if scene.target.litter:
+        wrong += [f"{path.name} is left" for path in stage.folder.glob(scene.target.litter)]
     return wrong + _telling(again) + _telling(last)
 
 
 def missing_or_twice(scene: Scene, stage: Stage) -> list[str]:
     """Count the rows by code that knows nothing of km-cli, and compare them with calls and rejects."""
-    calls = calls_of(stage.tracker.hits, {KEY: "main"})
-    rejected = rejected_in(*sorted(stage.command.state.glob("rejects-*")))
+    rejected = rejected_in(*sorted(stage.folder.rglob("rejects-*")))
     logs = scene.logs(stage)
     bad = {(str(path), line) for path in logs for line in _bad_lines(path)}
-    wrong = complaints(logs, FORM, calls, rejected=rejected)
+    wrong = complaints(logs, FORM, scene.target.calls(stage), rejected=rejected)
     if rejected.keys() != bad:
         wrong.append(f"rejected lines are {sorted(rejected)}, and should be {sorted(bad)}")
     return wrong

@@ -1,4 +1,7 @@
-"""Runs a command under strace: lists its system calls, kills it at one of them, or lets one fail.
+"""Follows a run by strace: lists its system calls, kills it at one of them, or lets one fail.
+
+strace is attached to a process that has loaded the command and has done nothing yet (`support/killing.py`).
+So the thousands of calls by which Python starts and loads modules take no time.
 
 strace counts calls by name and by thread: the fifth `write` is the fifth of a thread. A thread that reaches
 that count first is killed with its process; an error is injected into each thread that reaches it.
@@ -12,10 +15,13 @@ import signal
 import subprocess
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support.command import Result
+from tests.support.killing import Fork
 from tests.support.patience import PATIENCE
 
 LINE = re.compile(r"^(\d+) +(\w+)\(")
@@ -27,18 +33,16 @@ _FOR_EVER = 10**9
 class Ended(NamedTuple):
     """How a run under strace ended."""
 
-    code: int
-    out: str
-    err: str
+    result: Result
     is_hit: bool
     """Whether the call was reached."""
 
 
-def survey(words: Sequence[str], variables: Mapping[str, str], calls: Sequence[str], log: Path) -> list[str]:
-    """Run undisturbed; return the lines of strace, one for each call, with the paths of its files."""
-    words = ("strace", "-f", "-y", "--seccomp-bpf", "-o", str(log), "-e", f"trace={_known(calls)}", *words)
-    subprocess.run(words, env=variables, capture_output=True, timeout=PATIENCE, check=False)
-    return log.read_text(encoding="utf-8", errors="replace").splitlines()
+def survey(run: Fork, calls: Sequence[str], log: Path) -> list[str]:
+    """Let it run undisturbed; return the lines of strace, one for each call, with the paths of its files."""
+    with _attached(run, log, "-y", "-e", f"trace={_known(calls)}"):
+        run.wait()
+    return _text(log).splitlines()
 
 
 def counted(lines: Sequence[str]) -> dict[tuple[str, int], list[str]]:
@@ -53,80 +57,55 @@ def counted(lines: Sequence[str]) -> dict[tuple[str, int], list[str]]:
     return found
 
 
-def failing(
-    words: Sequence[str], variables: Mapping[str, str], call: str, number: int, error: str, log: Path
-) -> Ended:
-    """Run with a call that fails, without being made."""
-    process = _start(words, variables, call, f"error={error}:when={number}", log)
-    out, err = _finish(process)
-    return Ended(process.returncode, out, err, "(INJECTED)" in _text(log))
+def failing(run: Fork, call: str, number: int, error: str, log: Path) -> Ended:
+    """Let it run with a call that fails, without being made."""
+    with _attached(run, log, *_injecting(call, f"error={error}:when={number}")):
+        ended = run.wait()
+    return Ended(ended, "(INJECTED)" in _text(log))
 
 
-def killed_before(
-    words: Sequence[str], variables: Mapping[str, str], call: str, number: int, log: Path
-) -> Ended:
-    """Run and kill the process when it is about to make a call."""
-    process = _start(words, variables, call, f"signal=KILL:when={number}", log)
-    out, err = _finish(process)
-    return Ended(process.returncode, out, err, process.returncode == -signal.SIGKILL)
+def killed_before(run: Fork, call: str, number: int, log: Path) -> Ended:
+    """Let it run, and kill it when it is about to make a call."""
+    with _attached(run, log, *_injecting(call, f"signal=KILL:when={number}")):
+        ended = run.wait()
+    return Ended(ended, ended.code == -signal.SIGKILL)
 
 
-def killed_after(
-    words: Sequence[str], variables: Mapping[str, str], call: str, number: int, log: Path
-) -> Ended:
-    """Run and kill the process when a call has been made, before its thread goes on."""
-    process = _start(words, variables, call, f"delay_exit={_FOR_EVER}:when={number}", log)
-    while process.poll() is None and HELD not in _text(log):
-        time.sleep(0.005)
-    is_hit = HELD in _text(log)
-    if is_hit:
-        _kill(process)
-    out, err = _finish(process)
-    return Ended(process.returncode, out, err, is_hit)
+def killed_after(run: Fork, call: str, number: int, log: Path) -> Ended:
+    """Let it run, and kill it when a call has been made, before its thread goes on."""
+    with _attached(run, log, *_injecting(call, f"delay_exit={_FOR_EVER}:when={number}")) as strace:
+        while strace.poll() is None and HELD not in _text(log):
+            time.sleep(0.002)
+        is_hit = HELD in _text(log)
+        if is_hit:
+            os.kill(run.pid, signal.SIGKILL)
+            strace.kill()  # It holds the process for the delay.
+        ended = run.wait()
+    return Ended(ended, is_hit)
 
 
-def _finish(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Return both streams of a run at its end. One that hangs is killed, and raises TimeoutExpired."""
-    try:
-        return process.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        _kill(process)
-        raise
+@contextmanager
+def _attached(run: Fork, log: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Attach strace to a process that waits, and let it go.
 
-
-def _kill(strace: subprocess.Popen[str]) -> None:
-    """Kill the process, then strace, which holds it for the delay; wait until it is gone."""
-    traced = Path(f"/proc/{strace.pid}/task/{strace.pid}/children").read_text(encoding="ascii").split()
-    for process in map(int, traced):
-        os.kill(process, signal.SIGKILL)
-    strace.kill()
-    while any(map(_is_alive, map(int, traced))):
-        time.sleep(0.005)
-
-
-def _is_alive(process: int) -> bool:
-    """Tell whether a process has an open file or a thread left: one that is dead holds no lock."""
-    try:
-        status = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
-        threads = os.listdir(f"/proc/{process}/task")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return status.rpartition(")")[2].split()[0] not in "ZX" or len(threads) > 1
-
-
-def _start(
-    words: Sequence[str], variables: Mapping[str, str], call: str, how: str, log: Path
-) -> subprocess.Popen[str]:
-    """Begin a run. It has no `--seccomp-bpf`, with which strace 6.1 injects errors, but no signals."""
+    A process that has been attached to makes no call that strace does not see.
+    """
     log.write_bytes(b"")
-    return subprocess.Popen(
-        ("strace", "-f", "-o", log, "-e", f"trace={call}", "-e", f"inject={call}:{how}", *words),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=variables,
-        text=True,
-    )
+    words = ("strace", "-f", "-p", str(run.pid), "-o", str(log), *options)
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as strace:
+        assert strace.stderr is not None
+        said = strace.stderr.readline()
+        if "attached" not in said:
+            os.kill(run.pid, signal.SIGKILL)
+            run.wait()
+            raise RuntimeError(f"strace cannot attach: {said}")
+        run.go()
+        yield strace
+        strace.communicate(timeout=PATIENCE)
+
+
+def _injecting(call: str, how: str) -> tuple[str, ...]:
+    return "-e", f"trace={call}", "-e", f"inject={call}:{how}"
 
 
 def _known(calls: Sequence[str]) -> str:

@@ -5,15 +5,16 @@ A case is `SCENE killed-before CALL NUMBER`, `SCENE killed-after CALL NUMBER` or
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import random
 import re
 import shutil
 import signal
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
@@ -22,7 +23,11 @@ from tempfile import TemporaryDirectory
 from tests.proof.base import Failure, Proof
 from tests.proof.scenes import SCENES, Scene, Stage, after_all, played, scenes, undisturbed
 from tests.proof.strace import Ended, counted, failing, killed_after, killed_before, survey
-from tests.support.command import KEY
+from tests.support.command import KEY, Command, Result
+from tests.support.killing import Fork, Killer
+
+_open = ExitStack()
+atexit.register(_open.close)
 
 _SYNC = ("EIO", "ENOSPC")
 _NAME = ("EIO", "ENOSPC")
@@ -32,7 +37,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "pwrite64": ("ENOSPC", "EIO", "EINTR"),
     **dict.fromkeys(("fsync", "fdatasync", "sync_file_range"), _SYNC),
     "ftruncate": ("EIO", "ENOSPC", "EINTR"),
-    **dict.fromkeys(("rename", "renameat", "renameat2", "unlink", "unlinkat"), _NAME),
+    **dict.fromkeys(("rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir"), _NAME),
     **dict.fromkeys(("sendto", "sendmsg"), _SEND),
     "openat": ("EMFILE", "EINTR"),
     "socket": ("EMFILE",),
@@ -68,8 +73,7 @@ def places(scene: Scene) -> Mapping[tuple[str, int], tuple[str, ...]]:
     Of the files that are opened, only those of the run count: Python opens its own modules.
     """
     with TemporaryDirectory() as folder, played(scene, Path(folder)) as stage:
-        lines = survey(_words(scene, stage), _variables(stage), tuple(ERRORS), Path(folder) / "strace")
-        found = counted(lines)
+        found = counted(surveyed(scene, stage))
     return {
         (call, number): _errors(scene, call, texts)
         for (call, number), texts in found.items()
@@ -77,11 +81,16 @@ def places(scene: Scene) -> Mapping[tuple[str, int], tuple[str, ...]]:
     }
 
 
+def surveyed(scene: Scene, stage: Stage) -> list[str]:
+    """Run a scene undisturbed; return a line for each of its calls."""
+    return survey(_begun(scene, stage), tuple(ERRORS), stage.folder / "strace")
+
+
 def _errors(scene: Scene, call: str, texts: Sequence[str]) -> tuple[str, ...]:
     """Return the errors with which a call may fail.
 
     Python does not list a folder again that was interrupted, and no file system of a disk interrupts it. To
-    libcurl's own wake-up, also a `sendto`, EAGAIN means that the other thread has one already.
+    the wake-up of its thread, also a `sendto`, EAGAIN means that the other thread has one already.
     """
     unreal = set()
     if any("O_DIRECTORY" in text for text in texts):
@@ -109,33 +118,35 @@ def run(case: str, folder: Path) -> Failure | None:
     scene = SCENES[name]
     usual = undisturbed(scene).code
     with played(scene, folder) as stage:
-        ended = _disturbed(scene, stage, how, call, int(number))
+        ended = disturbed(scene, stage, how, call, int(number)).result
         wrong = [*_wrong_end(ended, how, call, usual), *after_all(scene, stage)]
     if not wrong:
         return None
     return Failure("\n".join((*wrong, f"the disturbed run ended with {ended.code}:", ended.out + ended.err)))
 
 
-def _disturbed(scene: Scene, stage: Stage, how: str, call: str, number: int) -> Ended:
-    words, variables, log = _words(scene, stage), _variables(stage), stage.folder / "strace"
+def disturbed(scene: Scene, stage: Stage, how: str, call: str, number: int) -> Ended:
+    """Run a scene with one disturbance."""
+    run, log = _begun(scene, stage), stage.folder / "strace"
     if how == "killed-before":
-        return killed_before(words, variables, call, number, log)
+        return killed_before(run, call, number, log)
     if how == "killed-after":
-        return killed_after(words, variables, call, number, log)
-    return failing(words, variables, call, number, how, log)
+        return killed_after(run, call, number, log)
+    return failing(run, call, number, how, log)
 
 
-def _words(scene: Scene, stage: Stage) -> list[str]:
-    command = stage.command
-    return [*command.program, *scene.command_line(stage), "--to", command.to]
+def _begun(scene: Scene, stage: Stage) -> Fork:
+    """Start the run of a scene; it waits."""
+    return _killer().start(stage.command, *scene.command_line(stage))
 
 
-def _variables(stage: Stage) -> dict[str, str]:
-    """No modules are written, which would be calls too: the run before has compiled them."""
-    return {**stage.command.surroundings(), "PYTHONDONTWRITEBYTECODE": "1"}
+@cache
+def _killer() -> Killer:
+    """Return the process that forks all runs of this process."""
+    return _open.enter_context(Killer())
 
 
-def _wrong_end(ended: Ended, how: str, call: str, usual: int) -> list[str]:
+def _wrong_end(ended: Result, how: str, call: str, usual: int) -> list[str]:
     """Return what is wrong with the end of the disturbed run itself."""
     said = ended.out + ended.err
     wrong = [f"it shows {word}" for word in ("Traceback", "Exception", KEY) if word in said]
@@ -163,8 +174,13 @@ def missing() -> str:
     """Return why it cannot run here."""
     if not shutil.which("strace"):
         return "needs strace"
-    tried = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False)
-    return "" if tried.returncode == 0 else "needs the right to trace processes"
+    with TemporaryDirectory() as folder:
+        try:
+            run = _killer().start(Command(Path(folder)), "--version")
+            survey(run, ("write",), Path(folder) / "strace")
+        except RuntimeError:
+            return "needs the right to trace processes"
+    return ""
 
 
-PROOF = Proof("syscalls", "every system call, killed at and failing", cases, run, short=50, missing=missing)
+PROOF = Proof("syscalls", "every system call, killed at and failing", cases, run, short=300, missing=missing)

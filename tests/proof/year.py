@@ -6,20 +6,21 @@ dictionary of the calls that are owed. When it fails, it prints the shortest cou
 
 from __future__ import annotations
 
+import gc
 import gzip
-import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
-from urllib.parse import parse_qsl
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests.proof.base import Failure, Proof
+from tests.proof.base import Passed, Proof
+from tests.proof.owed import Owed
 from tests.proof.simulation import CALM, Mood, Simulation
 
 BEGIN = 1_800_000_000.0
@@ -40,28 +41,27 @@ _COLUMNS = ("user", "account", "event", "timestamp", "plan", "n")
 _LEDGER, _BYTES_A_CALL = 600_000, 600
 """The size of a ledger is at most the first, and the second for each call."""
 
-Owed = tuple[str, int, str]
-"""Who, when, and the number of the row."""
+_SETTLING, _NIGHTS = 2, 7
+"""Nights after which caches are full, and nights in which nothing may grow any more."""
+_LEDGER_A_WEEK = 4 * 4_096
+"""Each run is noted in the ledger."""
+_BLOCKS_A_NIGHT = 50
+"""A run leaves up to 20 blocks of memory in Python's own caches, and many more if a part of it stays."""
 
 
 class Year(RuleBasedStateMachine):
     """What can happen on the machine where km-cli runs every day."""
 
-    days = 0
-    """How many days all machines have seen, for the table."""
-
-    def __init__(self) -> None:
+    def __init__(self, parent: Path) -> None:
         super().__init__()
-        self.folder = Path(mkdtemp(prefix="year-"))
+        self.folder = Path(mkdtemp(prefix="year-", dir=parent))
         for name in ("logs", "exports", "corrected", "state"):
             (self.folder / name).mkdir()
         (self.folder / "km.toml").write_text(_KM_TOML)
         self.world = Simulation(self.folder, 0, BEGIN)
-        self.owed: dict[Owed, bytes | None] = {}
-        self.rows: list[dict[str, object]] = []
+        self.owed = Owed()
         self.settled = 0
         """The rows before this one have been sent, by a run that ended well."""
-        self.bad: set[int] = set()
         self.corrections: list[Path] = []
         self.rest = b""
         self.exports = 0
@@ -106,12 +106,12 @@ class Year(RuleBasedStateMachine):
     @rule(count=st.integers(1, 4), late=st.floats(0, 40 * DAY))
     def deliver_late(self, count: int, late: float) -> None:
         """Another machine's rows arrive in a file of their own, days after they were written."""
-        lines = b"".join(self._line(moment=self.world.now() - late) for _ in range(count))
-        path = self._log(f"late-{len(self.rows)}.jsonl")
+        lines = b"".join(self._line(late) for _ in range(count))
+        path = self._log(f"late-{len(self.owed.rows)}.jsonl")
         path.write_bytes(lines)
         self._touch(path)
 
-    @precondition(lambda self: self._exportable())
+    @precondition(lambda self: self.owed.arrived(self.settled))
     @rule(data=st.data(), drifts=st.booleans())
     def export(self, data: st.DataObject, drifts: bool) -> None:
         """Rows that were sent come again, as CSV; in some of them a value has changed since.
@@ -119,14 +119,14 @@ class Year(RuleBasedStateMachine):
         The first and the last row have not changed. Files that meet in one second are taken for files of one
         rotated log, so that a changed row of that second would be another event.
         """
-        known = st.sampled_from(self._exportable())
+        known = st.sampled_from(self.owed.arrived(self.settled))
         numbers = data.draw(st.lists(known, min_size=1, max_size=8, unique=True))
         self.exports += 1
         path = self.folder / "exports" / f"{self.exports}.csv"
         lines = [",".join(_COLUMNS)]
-        numbers.sort(key=lambda number: int(str(self.rows[number]["timestamp"])))
+        numbers.sort(key=lambda number: int(str(self.owed.rows[number]["timestamp"])))
         for at, number in enumerate(numbers):
-            row = dict(self.rows[number])
+            row = dict(self.owed.rows[number])
             if drifts and at % 2 and at < len(numbers) - 1:
                 row["plan"] = f"drifted {self.exports}"
             lines.append(",".join(str(row[column]) for column in _COLUMNS))
@@ -166,6 +166,13 @@ class Year(RuleBasedStateMachine):
         self._day(hours)
         self._run(("backfill", "--config", self.folder / "km.toml", "--to", _TO, "--batch-size", "3"), kill)
 
+    @rule(days=st.integers(2, 10))
+    def pass_days(self, days: int) -> None:
+        """Every day the application writes a row, and cron runs a backfill in the night."""
+        for _ in range(days):
+            self.log(count=1, cut=0, spoilt=9)
+            self.backfill(hours=24, kill=None)
+
     @rule(kill=st.one_of(st.none(), st.integers(1, 30)))
     def retry(self, kill: int | None) -> None:
         """A person sends what is pending."""
@@ -175,7 +182,7 @@ class Year(RuleBasedStateMachine):
     @rule(kill=st.one_of(st.none(), st.integers(1, 30)))
     def correct(self, kill: int | None) -> None:
         """A person corrects the rejects, and imports them."""
-        lines = list(self._corrected())
+        lines = list(self.owed.corrected(sorted((self.world.state / "km-cli").glob("rejects-*"))))
         if lines:
             path = self.folder / "corrected" / f"{len(self.corrections)}.jsonl"
             path.write_text("".join(lines))
@@ -187,6 +194,7 @@ class Year(RuleBasedStateMachine):
         """In the end all is well for long enough, and everything that is owed has arrived."""
         try:
             self._end_well()
+            self.rest_for_a_week()
         finally:
             shutil.rmtree(self.folder)
 
@@ -201,79 +209,46 @@ class Year(RuleBasedStateMachine):
             self.correct(kill=None)
         for path in self.corrections:
             self._run(("import", path, "--to", _TO, "--config", self.folder / "km.toml"), None)
-        missing = [key for key, payload in self.owed.items() if payload is None]
-        assert not missing, f"lost: {missing}"
-        calls = len(self.owed)
-        ledger = (self.world.state / "km-cli" / "ledger.db").stat().st_size
+        assert not self.owed.missing(), f"lost: {self.owed.missing()}"
+        calls, ledger = len(self.owed), self._ledger_size()
         assert ledger < _LEDGER + _BYTES_A_CALL * calls, f"the ledger has {ledger:,} bytes for {calls} calls"
+
+    def rest_for_a_week(self) -> None:
+        """Nothing new happens: no call is sent, and neither the ledger nor the memory grows."""
+        calls = len(self.world.destination.calls)
+        for _ in range(_SETTLING):
+            self.backfill(hours=24, kill=None)
+        ledger, blocks = self._ledger_size(), _memory_blocks()
+        for _ in range(_NIGHTS):
+            self.backfill(hours=24, kill=None)
+        assert len(self.world.destination.calls) == calls, "calls of a week without news"
+        grown = self._ledger_size() - ledger
+        assert grown <= _LEDGER_A_WEEK, f"the ledger grew by {grown:,} bytes in a week without news"
+        more = _memory_blocks() - blocks
+        assert more <= _NIGHTS * _BLOCKS_A_NIGHT, f"{more:,} more blocks of memory after a week without news"
+
+    def _ledger_size(self) -> int:
+        return (self.world.state / "km-cli" / "ledger.db").stat().st_size
 
     def _run(self, words: tuple[str | Path, ...], kill: int | None) -> None:
         destination = self.world.destination
         before, opened = len(destination.calls), len(os.listdir("/proc/self/fd"))
         was_calm = destination.mood.is_calm
         code = self.world.run(words, kill or 10**9)
-        assert len(os.listdir("/proc/self/fd")) == opened, "files stay open"
-        self._judge(destination.calls[before:], is_calm=self.is_calm and was_calm)
+        assert len(os.listdir("/proc/self/fd")) <= opened, "files stay open"
+        self.owed.take(destination.calls[before:], is_calm=self.is_calm and was_calm)
         self.is_calm = was_calm and code is not None
         if code in (0, 65) and words[0] == "backfill":
-            self.settled = len(self.rows)
+            self.settled = len(self.owed.rows)
         if code is None and len(destination.calls) < before:
             raise AssertionError("the simulation forgot calls of an earlier run")
 
-    def _judge(self, calls: Iterable[bytes], *, is_calm: bool) -> None:
-        """Compare calls that arrived with those that are owed."""
-        for payload in calls:
-            path, _, query = payload.decode().partition("?")
-            call = dict(parse_qsl(query, keep_blank_values=True))
-            key = (call["_p"], int(call["_t"]), call["n"])
-            assert path == "/e", payload
-            assert key in self.owed, f"nobody owes {payload!r}"
-            known = self.owed[key]
-            assert known in (None, payload), f"twice, with other bytes: {known!r}, {payload!r}"
-            assert known is None or not is_calm, f"twice, though nothing went wrong: {payload!r}"
-            self.owed[key] = payload
-
     @property
     def _is_settled(self) -> bool:
-        return self.settled == len(self.rows)
+        return self.settled == len(self.owed.rows)
 
-    def _line(self, *, is_bad: bool = False, moment: float | None = None) -> bytes:
-        """Return a new row, and note what it is owed. No two rows are of one second."""
-        number = len(self.rows)
-        second = int(moment or self.world.now()) - 100_000 + number
-        row: dict[str, object] = {
-            "user": f"u{number % 5}", "account": f"a{number % 3}", "event": "Did",
-            "timestamp": second, "plan": "pro", "n": number,
-        }  # fmt: skip
-        self.rows.append(row)
-        if is_bad:
-            self.bad.add(number)
-            return json.dumps({**row, "timestamp": "never"}).encode() + b"\n"
-        self._owe(number)
-        return json.dumps(row).encode() + b"\n"
-
-    def _owe(self, number: int) -> None:
-        row = self.rows[number]
-        for who in (row["user"], row["account"]):
-            self.owed.setdefault((str(who), int(str(row["timestamp"])), str(number)), None)
-
-    def _corrected(self) -> Iterator[str]:
-        """Yield the rejects that nobody has corrected yet, with the time that was missing."""
-        for path in sorted((self.world.state / "km-cli").glob("rejects-*")):
-            for line in path.read_text().splitlines():
-                reject = json.loads(line)
-                number = json.loads(reject["raw"])["n"]
-                if number in self.bad:
-                    self.bad.remove(number)
-                    self._owe(number)
-                    yield json.dumps({**reject, "raw": json.dumps(self.rows[number])}) + "\n"
-
-    def _exportable(self) -> list[int]:
-        return [n for n in range(self.settled) if n not in self.bad and self._has_arrived(n)]
-
-    def _has_arrived(self, number: int) -> bool:
-        row = self.rows[number]
-        return self.owed.get((str(row["user"]), int(str(row["timestamp"])), str(number))) is not None
+    def _line(self, late: float = 0.0, *, is_bad: bool = False) -> bytes:
+        return self.owed.line(self.world.now() - late, is_bad=is_bad)
 
     def _finished(self) -> bytes:
         rest, self.rest = self.rest, b""
@@ -295,7 +270,6 @@ class Year(RuleBasedStateMachine):
         """Let time pass. A line that is begun does not stay so for longer than a minute."""
         if self.rest and hours > 0.01:
             self._append(self._finished())
-        Year.days += 1
         self.world.move_to(self.world.now() + hours * HOUR)
 
 
@@ -306,7 +280,7 @@ def _cases(first: int) -> Iterator[str]:
         number += 1
 
 
-def _run(case: str, _folder: Path) -> Failure | None:
+def _run(case: str, folder: Path) -> Passed:
     asked = settings(
         max_examples=5,
         stateful_step_count=40,
@@ -316,8 +290,23 @@ def _run(case: str, _folder: Path) -> Failure | None:
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink),
     )
-    run_state_machine_as_test(seed(int(case))(Year), settings=asked)
-    return None
+    seconds = 0.0
+
+    class Counted(Year):
+        """Counts the time that passes in all courses of events."""
+
+        def teardown(self) -> None:
+            nonlocal seconds
+            super().teardown()
+            seconds += self.world.now() - BEGIN
+
+    run_state_machine_as_test(seed(int(case))(lambda: Counted(folder)), settings=asked)
+    return Passed(seconds / DAY)
 
 
-PROOF = Proof("year", "weeks of cron with faults, kills, rotations and exports", _cases, _run, 8)
+def _memory_blocks() -> int:
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
+PROOF = Proof("year", "weeks of cron with faults, kills, rotations and exports", _cases, _run, 8, unit="days")

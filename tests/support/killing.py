@@ -1,41 +1,26 @@
-"""Runs the command in a process that kills itself (SIGKILL) at a chosen place: no time decides where.
+"""Runs the command in a process that is killed (SIGKILL) at a chosen place: no time decides where.
 
 A place is a step or a line. A step is a call that changes a file, or a commit of the ledger: the process dies
-right before it. A line is one of the modules that a test names, counted as they run.
+right before it. Lines are those of the modules that a test names, counted as they run.
 
-`python -m tests.support.killing` has loaded the command, and forks a process for each run that it is asked
-for by a line on its standard input. So Python does not start for each of hundreds of kills.
+The process is forked from one that has loaded the command (`forked.py`), so that Python does not start for
+each of hundreds of kills. It can also wait until strace is attached to it (`Killer.start`).
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType, TracebackType
-from typing import Any, NamedTuple, Self
+from types import TracebackType
+from typing import NamedTuple, Self
 
 from tests.support.command import Command, Result
 from tests.support.patience import PATIENCE
-
-_CALLS = ("write", "fsync", "rename", "replace", "ftruncate", "unlink")
-_LOADED = (
-    *(f"km_cli.cli.{name}" for name in ("import_", "run_import", "run_forget", "run_prune", "ledger_")),
-    *("km_cli.cli.variables", "km_cli.cli.terminal.problem", "km_cli.destinations.http", "platformdirs"),
-)
-"""Modules that runs need. The process loads them before the first run."""
-
-_VISITS = 4
-"""A line counts so many times at most: often enough for the steps of a migration, and not for every row."""
-
 
 STEPS: tuple[str, ...] = ()
 """No module is watched, so that steps are counted."""
@@ -49,6 +34,22 @@ class Place(NamedTuple):
 
     number: int
     watched: tuple[str, ...] = STEPS
+
+
+class Fork:
+    """A forked process."""
+
+    def __init__(self, pid: int, killer: Killer) -> None:
+        self.pid = pid
+        self._killer = killer
+
+    def go(self) -> None:
+        """Let it run, if it waits."""
+        os.kill(self.pid, signal.SIGUSR1)
+
+    def wait(self) -> Result:
+        """Return how it ended. Then none of its threads is alive, and it has no open file."""
+        return self._killer.ended()
 
 
 class Killer:
@@ -71,134 +72,66 @@ class Killer:
 
     def run(self, command: Command, place: Place, *words: str | Path, cwd: Path | None = None) -> Result:
         """Run the command, as `Command.alone` does, and kill it at that place."""
-        out, err, passed = (Path(self._folder.name, name) for name in ("out", "err", "passed"))
+        passed = self._file("passed")
         passed.unlink(missing_ok=True)
-        asked = {
-            "number": place.number,
-            "watched": place.watched,
-            "words": command.words(words),
-            "environment": command.surroundings(),
-            "folder": str(cwd or Path.cwd()),
-            "files": [str(out), str(err), str(passed)],
-        }
-        code = self._ask(json.dumps(asked), command)
+        asked = {"number": place.number, "watched": place.watched, "passed": str(passed)}
+        ended = self._fork(command, words, cwd, asked).wait()
         if passed.exists():
             self.passed = int(passed.read_text("ascii"))
-        return Result(code, out.read_text("utf-8"), err.read_text("utf-8"))
+        return ended
 
     def count(self, command: Command, watched: tuple[str, ...], *words: str | Path, code: int = 0) -> int:
         """Run the command to its end; return how many places it passed."""
         self.run(command, Place(0, watched), *words).ended(code)
         return self.passed
 
-    def _ask(self, line: str, command: Command) -> int:
+    def start(self, command: Command, *words: str | Path) -> Fork:
+        """Start the command in a process that waits before it does anything, until `Fork.go`.
+
+        It counts nothing. There is one such process at a time.
+        """
+        return self._fork(command, words, None, {})
+
+    def ended(self) -> Result:
+        """Wait for the process that was forked last, and return how it ended."""
+        code = int(self._answer())
+        return Result(code, *(self._file(name).read_text("utf-8") for name in ("out", "err")))
+
+    def _fork(
+        self, command: Command, words: tuple[str | Path, ...], cwd: Path | None, more: dict[str, object]
+    ) -> Fork:
+        asked = {
+            **more,
+            "words": command.words(words),
+            "environment": command.surroundings(),
+            "folder": str(cwd or Path.cwd()),
+            "files": [str(self._file("out")), str(self._file("err"))],
+        }
         if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.killing"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=command.surroundings(),
-                cwd=Path(__file__).parent.parent.parent,
-            )
+            self._process = _start(command)
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(line + "\n")
+        self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
+        return Fork(int(self._answer()), self)
+
+    def _answer(self) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
         answer = self._process.stdout.readline()
         assert answer, "the process that forks runs has ended"
-        return int(answer)
+        return answer
+
+    def _file(self, name: str) -> Path:
+        return Path(self._folder.name, name)
 
 
-class _Places:
-    """Counts the places, and kills the process before the one that is chosen."""
-
-    def __init__(self, last: int, watched: Sequence[str]) -> None:
-        self.count = 0
-        self._last = last
-        self._watched = tuple(watched)
-        self._visits = Counter[tuple[str, int]]()
-
-    def pass_one(self) -> None:
-        """Count a place; die if it is the chosen one."""
-        self.count += 1
-        if self.count == self._last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def watch(self) -> None:
-        """Count lines of the watched modules, or steps."""
-        if self._watched:
-            sys.settrace(self._trace)
-            return
-        for name in _CALLS:
-            setattr(os, name, self._before(getattr(os, name)))
-        self._count_commits()
-
-    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        if not frame.f_code.co_filename.endswith(self._watched):
-            return None
-        line = (frame.f_code.co_filename, frame.f_lineno)
-        if event == "line" and self._visits[line] < _VISITS:
-            self._visits[line] += 1
-            self.pass_one()
-        return self._trace
-
-    def _before(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function with a step before each call."""
-
-        @wraps(function)
-        def stepping(*arguments: Any, **more: Any) -> Any:
-            self.pass_one()
-            return function(*arguments, **more)
-
-        return stepping
-
-    def _count_commits(self) -> None:
-        from km_cli.ledger.damage import Database
-
-        execute = Database.execute
-
-        def executing(database: Database, sql: str, *values: Any) -> Any:
-            if sql == "COMMIT":
-                self.pass_one()
-            return execute(database, sql, *values)
-
-        Database.execute = executing  # type: ignore[method-assign]
-
-
-def _run(asked: dict[str, Any]) -> None:
-    """Run the command in this process, which the test has forked for it."""
-    out, err, passed = asked["files"]
-    for number, path in ((1, out), (2, err)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.environ.clear()
-    os.environ.update(asked["environment"])
-    os.chdir(asked["folder"])
-    sys.argv = ["km-cli", *asked["words"]]
-    signal.alarm(int(PATIENCE))  # A run that hangs ends by this signal.
-    places = _Places(asked["number"], asked["watched"])
-    from km_cli.__main__ import main
-
-    places.watch()
-    try:
-        main()
-    finally:
-        sys.settrace(None)
-        Path(passed).write_text(str(places.count), "ascii")
-
-
-def _serve() -> None:
-    for name in _LOADED:
-        importlib.import_module(name)
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            _run(json.loads(line))
-            return
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
-
-
-if __name__ == "__main__":
-    _serve()
+def _start(command: Command) -> subprocess.Popen[str]:
+    """Start the process that forks. It keeps no compiled modules, which would be writes of a run."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.support.forked"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**command.surroundings(), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=Path(__file__).parent.parent.parent,
+    )

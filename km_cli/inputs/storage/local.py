@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from km_cli.errors import UsageError
+from km_cli.file_limit import check_limit
 from km_cli.inputs.base import Check, no_check
 from km_cli.inputs.discovery import search
 from km_cli.inputs.globs import matches
-from km_cli.inputs.limits import check_limit
 from km_cli.inputs.messages import path_text
 from km_cli.inputs.misnamed import absent, folder_named
 from km_cli.inputs.storage.base import Content, Found, Matches, Stamp, Window, rewritten
