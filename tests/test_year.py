@@ -50,6 +50,30 @@ def test_a_call_that_is_lost_is_seen(year: Year) -> None:
         year.teardown()
 
 
+def test_calls_whose_answers_were_lost_may_come_again_until_none_is_pending(tmp_path: Path) -> None:
+    """The destination tells the first run to come back later, so that the second one sends nothing."""
+    year = Year(tmp_path)
+    year.deliver_late(count=4, late=0.0)
+    year.rotate()
+    year.misbehave(lost=0.5, broken=0.6, throttled=0.1, page=0.0)
+    year.backfill(hours=0.0, kill=None)
+    year.recover()
+    arrived = len(year.world.destination.calls)
+    year.backfill(hours=0.0, kill=None)
+    assert len(year.world.destination.calls) == arrived
+    year.retry(kill=None)
+    assert len(year.world.destination.calls) > len(year.owed)
+    year.teardown()
+
+
+def test_rows_that_come_late_have_seconds_of_their_own(tmp_path: Path) -> None:
+    year = Year(tmp_path)
+    year.deliver_late(count=4, late=0.0)
+    year.deliver_late(count=2, late=2.0)
+    assert len({row["timestamp"] for row in year.owed.rows}) == len(year.owed.rows) > 6
+    year.teardown()
+
+
 class Forgetful(list[bytes]):
     """A list that takes nothing more."""
 

@@ -66,6 +66,7 @@ class Year(RuleBasedStateMachine):
         self.rest = b""
         self.exports = 0
         self.is_calm = True
+        """No pending call may have arrived: nothing has gone wrong since a run that left none pending."""
         self.copies = 0
         self._append(self._line())
 
@@ -237,8 +238,9 @@ class Year(RuleBasedStateMachine):
         code = self.world.run(words, kill or 10**9)
         assert len(os.listdir("/proc/self/fd")) <= opened, "files stay open"
         self.owed.take(destination.calls[before:], is_calm=self.is_calm and was_calm)
-        self.is_calm = was_calm and code is not None
-        if code in (0, 65) and words[0] == "backfill":
+        is_done = code in (0, 65)
+        self.is_calm = was_calm and (is_done or (self.is_calm and code is not None))
+        if is_done and words[0] == "backfill":
             self.settled = len(self.owed.rows)
         if code is None and len(destination.calls) < before:
             raise AssertionError("the simulation forgot calls of an earlier run")
