@@ -36,7 +36,7 @@ class Contests(Walk):
     """Plans the rows of contested people, as far as their calls are those of these people."""
 
     def __init__(self, task: WalkTask) -> None:
-        super().__init__(task, _ManyPeople())
+        super().__init__(task, _ManyPeople(task.most))
 
     def decide(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Found]:
         """Yield `reject` rows of WALKED, and rows of kind `forced` with the persons in `owed`.

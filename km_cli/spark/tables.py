@@ -107,9 +107,9 @@ row (for the table of rejects). `person` (8 bytes), `deed` (8) and `total` (8) a
 `spelling` (4) is the `identity` of the person's Owner, `id` (8) is that of the call, null if it has none.
 `known` is the KnownCall as `ledger.slot_bytes.encode_slot` writes a slot of it alone. `columns` are those of
 the KnownRow whose `reading` and `line` stand here; null if the call has none. A VALUE has in `known` what
-`spark.state.pack_value` writes, and in `columns` the digest of its name. `identity`, `event` and `names` (of
-the properties) are in clear, for the rules on whole logs, and `gain_*` is the call's Gain; all six are null
-in rows that are not CALL.
+`pack_value` of `spark.person_values` writes, and in `columns` the digest of its name. `identity`, `event` and
+`names` (of the properties) are in clear, for the rules on whole logs, and `gain_*` is the call's Gain; all
+six are null in rows that are not CALL.
 """
 
 REJECTS = Table(
