@@ -117,10 +117,9 @@ row (for the table of rejects), with hashed values if columns are hashed. `perso
 that of the call, null if it has none. `known` is the KnownCall as `ledger.slot_bytes.encode_slot` writes a
 slot of it alone. `columns` are those of the KnownRow whose `reading` and `line` stand here; null if the call
 has none. An alias has the other person as its `deed`, the `spelling` of that person as its `total`, and no
-`known`. A VALUE has in `known` what
-`spark.state.pack_value` writes, and in `columns` the digest of its name. `identity`, `event` and `names` (of
-the properties) are in clear, for the rules on whole logs, and `gain_*` is the call's Gain; all six are null
-in rows that are not CALL.
+`known`. A VALUE has in `known` what `pack_value` of `spark.person_values` writes, and in `columns` the digest
+of its name. `identity`, `event` and `names` (of the properties) are in clear, for the rules on whole logs.
+`gain_*` is the call's Gain. These six are null in rows that are not CALL.
 """
 
 REJECTS = Table(
