@@ -27,7 +27,7 @@ from km_cli.run.overlaps import Span
 from km_cli.spark.aliasing import with_joined
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
-from km_cli.spark.continuing import Continued, continued
+from km_cli.spark.continuing import Continued, continued, with_rest
 from km_cli.spark.following import HEAD, READ
 from km_cli.spark.frames import FrameSource, check_order, firsts_of, mapper_of, numbered_rows, opened_frame
 from km_cli.spark.inputs import Inputs, check_settings
@@ -83,13 +83,15 @@ def plan_events(
     """
     check_settings(settings)
     kept: list[DataFrame] = []
-    mapped, inputs = _mapped(spark, sources, Inputs(settings, readings, secret, now), kept)
+    opening = Inputs(settings, readings, secret, now)
+    mapped, inputs = _mapped(spark, sources, opening, kept)
     kept.append(mapped)
     told = [row.asDict() for row in mapped.where(F.col("kind").isin(HEAD, READ, SEEN)).collect()]
     of_files = [row for row in told if row["kind"] != SEEN]
     found = continued(inputs, of_files, readings, settings)
     mapped = _passed_over(mapped, found)
     own, spans = spanned(found, mapped)
+    spans = with_rest(spans, inputs, found)
     every = {one.number: one for one in (*readings, *own)}
     behind = {one.reading.number: one.behind for one in found.values()}
     walks_under = replace(portable(settings), hasher=None, members=None)  # these are for mapping
@@ -111,7 +113,7 @@ def plan_events(
     with_calls = _with_calls(own, together, settings.target.tracker)
     if settings.members is not None:
         decided = decided.unionByName(moved_members(mapped, together, settings.members.personas))
-    unseen = unseen_of(settings, told) if _sees_all(found) else []
+    unseen = unseen_of(settings, told) if _sees_all(found) and not opening.is_full else []
     return Planned(mapped, walked, decided, with_calls, looks, unseen, kept)
 
 
@@ -215,7 +217,8 @@ def _passed_over(mapped: DataFrame, found: Mapping[int, Continued]) -> DataFrame
     for number, (own, line, _) in found.items():
         if own.number == number:
             continue
-        is_known = (F.col("reading") == number) & (F.coalesce(row, F.lit(0)) <= line)
+        about = F.when(F.col("kind") == "finding", F.least(row, F.col("number"))).otherwise(row)
+        is_known = (F.col("reading") == number) & (F.coalesce(about, F.lit(0)) <= line)
         code = F.when(is_known & (F.col("kind") == "row"), F.lit(PASSED_OVER)).otherwise(F.col("code"))
         mapped = mapped.where(~is_known | (F.col("kind") == "row")).withColumn("code", code)
         reading = F.when(F.col("reading") == number, F.lit(own.number)).otherwise(reading)

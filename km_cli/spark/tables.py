@@ -155,7 +155,8 @@ MAPPED = Table(
 
 `part`: the calls of one person in a row (`blob`, see `spark.parts`), with the digests of their `ids` in
 hexadecimal; `number` are the calls of the whole row;
-`row`: a row that was read, with its outcome as `code`; `reject` and `finding` (the message is `text`);
+`row`: a row that was read, with its outcome as `code`;
+`reject` and `finding` (the message is `text`, `number` the row before, if a finding is about both rows);
 `head` and `read`: the bytes of a file (see `spark.following`);
 `alias`: a person that an alias is about;
 `member`: the personas that do the event of a row, as `owed`, if accounts come from members;
