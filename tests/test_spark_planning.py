@@ -20,6 +20,7 @@ from km_cli.model import Claim, Finding, KnownCall, Record, Reject
 from km_cli.planning.fingerprints import Fingerprints
 from km_cli.planning.keyed import KeyedFingerprints, key_digest, key_known, key_pairs
 from km_cli.spark.names import NAME_RULES
+from km_cli.spark.spilling import MOST
 from tests.support import sparkless
 from tests.support.drawing import examples
 from tests.support.onemachine import Planned, one_machine, settings_of
@@ -357,16 +358,20 @@ joined = st.builds(
     several=st.lists(runs, min_size=1, max_size=3),
     overlaps=st.lists(st.sampled_from(["ask", "separate", "repeats"]), min_size=3, max_size=3),
     partitions=st.integers(1, 3),
+    most=st.sampled_from([1, MOST]),
     more=st.sampled_from(
         [(), (), ("--as-new",), ("--collisions", "keep"), ("--collisions", "reject"), ("--spread", "1")]
     ),
 )
 @few
 def test_any_logs_one_after_the_other(
-    kind: Kind, several: list[Run], overlaps: list[str], partitions: int, more: tuple[str, ...]
+    kind: Kind, several: list[Run], overlaps: list[str], partitions: int, most: int, more: tuple[str, ...]
 ) -> None:
-    """People whom several owners claim, ids that come again, refused calls, values that follow columns."""
-    assert_same_of_all(kind, several, overlaps, partitions, more)
+    """People whom several owners claim, ids that come again, refused calls, values that follow columns.
+
+    The calls of a person are in memory, or all but one of them in a temporary file.
+    """
+    assert_same_of_all(kind, several, overlaps, partitions, more, most)
 
 
 @given(
@@ -374,18 +379,19 @@ def test_any_logs_one_after_the_other(
     several=st.lists(joined, min_size=1, max_size=3),
     overlaps=st.lists(st.sampled_from(["ask", "separate", "repeats"]), min_size=3, max_size=3),
     partitions=st.integers(1, 3),
+    most=st.sampled_from([1, MOST]),
     more=st.sampled_from([(), (), ("--as-new",), ("--spread", "1")]),
 )
 @few
 def test_any_aliases_and_hashed_columns(
-    kind: Kind, several: list[Run], overlaps: list[str], partitions: int, more: tuple[str, ...]
+    kind: Kind, several: list[Run], overlaps: list[str], partitions: int, most: int, more: tuple[str, ...]
 ) -> None:
     """An alias is about two people, whose rows may stand anywhere. Hashed rows are kept as they are sent."""
-    assert_same_of_all(kind, several, overlaps, partitions, more)
+    assert_same_of_all(kind, several, overlaps, partitions, more, most)
 
 
 def assert_same_of_all(
-    kind: Kind, several: list[Run], overlaps: list[str], partitions: int, more: tuple[str, ...]
+    kind: Kind, several: list[Run], overlaps: list[str], partitions: int, more: tuple[str, ...], most: int
 ) -> None:
     """Both plan the same for each of these logs, when the calls of those before it have their receipts."""
     with TemporaryDirectory() as name:
@@ -397,7 +403,7 @@ def assert_same_of_all(
                 path.write_text(texts[number])
                 asked = settings_of(words(folder, kind, "--overlap", overlap, *more, str(path)))
                 planned = _result(partial(machine.plan, asked, [path]))
-                job = _result(partial(sparkless.plan, asked, [path], receipts, partitions))
+                job = _result(partial(sparkless.plan, asked, [path], receipts, partitions, most=most))
                 if isinstance(planned, str) or isinstance(job, str):
                     assert job == planned or "--overlap repeats" in str(job)
                     return

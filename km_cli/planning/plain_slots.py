@@ -5,7 +5,7 @@ The ledger's slots give the same answers: `tests/test_slots.py` runs one suite o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 
 from km_cli.model import NANOSECONDS, ChangedCall, KnownCall, KnownRow, KnownValue, Owner, Slot
 
@@ -49,11 +49,11 @@ class PlainSlots:
     def __init__(self) -> None:
         self.refused = 0
         self.values = PlainValues()
-        self._slots: dict[tuple[bytes, int], Slot] = {}
-        self._ids: dict[bytes, tuple[bytes, int]] = {}
+        self._slots: MutableMapping[tuple[bytes, int], Slot] = {}
+        self._ids: MutableMapping[bytes, tuple[bytes, int]] = {}
         self._rows: list[KnownRow] = []
         self._owners: dict[bytes, Owner] = {}
-        self._changed: dict[tuple[int, bytes, int, bytes, bytes], ChangedCall] = {}
+        self._changed: MutableMapping[tuple[int, bytes, int, bytes, bytes], ChangedCall] = {}
 
     def slot(self, person: bytes, second: int) -> Slot:
         """Return the slot, an empty one if the person has no call in that second."""

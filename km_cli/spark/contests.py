@@ -61,7 +61,7 @@ class Contests(Walk):
     """Plans the rows of contested people, as far as their calls are those of these people."""
 
     def __init__(self, task: WalkTask) -> None:
-        self._people = _ManyPeople()
+        self._people = _ManyPeople(task.most)
         super().__init__(task, self._people)
         limits = task.settings.target.limits()
         self._aliases = self._apart = AliasesApart(self._people, self._fingerprints, self._encode, limits)

@@ -6,21 +6,30 @@ one, in the order in which one machine would meet them, and the rules on whole l
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from pyspark.sql import Window
-from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own pages give it
 
 from km_cli.config.settings import Settings
 from km_cli.kissmetrics import fold_name
 from km_cli.model import Finding, Forecast, Held, Reject, Row
-from km_cli.planning.digests import digest
 from km_cli.planning.forecast import many_names
-from km_cli.run.tally import MOST_REMEMBERED, Tally
-from km_cli.spark.names import EVENT, PROPERTY, name_findings
+from km_cli.run.tally import Tally
+from km_cli.spark.all_names import IN_CALLS, IN_LOG, in_turn, known_names, mark_of, names_of
+from km_cli.spark.names import name_findings
 from km_cli.spark.spellings import alike_findings
-from km_cli.spark.tables import ALIAS_CALL, NAMED, WITHHELD_ROW
+from km_cli.spark.summary import Summary
+from km_cli.spark.sums import (
+    CALLS,
+    FINDING,
+    PLACE,
+    REFUSED,
+    REJECT,
+    REJECTED,
+    SENT,
+    sums_of,
+)
+from km_cli.spark.tables import WITHHELD_ROW
 from km_cli.strategies import Lacked, left_to_others
 
 if TYPE_CHECKING:
@@ -32,8 +41,7 @@ if TYPE_CHECKING:
 _MOST_NAMES = 70_000
 """As in `ledger.counts`: beyond the limit of any product, names need not be kept."""
 
-_MOST_PLACES = 2_000
-"""How many places of one code come to this process; the tally keeps no more ranges of lines than half."""
+Sums = Mapping[str, Sequence["SparkRow"]]
 
 Holdings = Mapping[str, Mapping[str, Iterable[int]]]
 """People, events and properties by site and persona, as the notes of a job have them."""
@@ -42,13 +50,15 @@ Holdings = Mapping[str, Mapping[str, Iterable[int]]]
 class Counted(NamedTuple):
     """What a job counted. `held` is what its own calls add to Kissmetrics, for the notes of the job.
 
-    `aliases` is the number of aliases among them.
+    `aliases` is the number of aliases among them, and `calls` are the planned calls by the number of their
+    reading, then by site and persona.
     """
 
     tally: Tally
     forecast: Forecast
     held: dict[str, dict[str, list[int]]]
     aliases: int
+    calls: Mapping[int, Mapping[tuple[str, str], int]]
 
 
 class Tables(NamedTuple):
@@ -68,197 +78,136 @@ class Tables(NamedTuple):
 def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
     """Count the rows, calls, findings and rejects of a job, and foretell what Kissmetrics will hold."""
     tally, personas = Tally(), [persona.name for persona in settings.personas]
-    plan = tables.plan.where("kind = 'call'")
-    _count_rows(tally, tables.planned.rows, plan, tables.rejects)
-    held, aliases = _count_calls(tally, plan)
-    alike = alike_findings(tables.plan, tables.received, personas, settings.target.tracker, secret)
-    _count_findings(tally, tables.planned.findings.unionByName(alike))
-    _count_rejects(tally, tables.rejects)
-    _judge_names(tally, tables.planned.names)
-    for finding in tables.planned.unseen:
+    planned, received, calls = tables.planned, tables.received, tables.plan.where("kind = 'call'")
+    alike = alike_findings(tables.plan, received, personas, settings.target.tracker, secret)
+    findings = planned.keep(planned.findings.unionByName(alike))
+    sums = sums_of(calls, findings, tables.rejects, received)
+    _count_rows(tally, planned.summary, sums)
+    held = _count_calls(tally, sums[CALLS])
+    _count_findings(tally, sums)
+    _count_rejects(tally, sums)
+    names = names_of(planned.names, calls, personas)
+    _judge_names(tally, names)
+    for finding in planned.unseen:
         tally.note(finding)
-    _count_lacked(tally, tables.planned.lacked, personas)
-    _count_names(tally, plan, tables.received, personas)
-    for word, number in tables.planned.normalised().items():
+    for finding, rows in left_to_others(personas, _lacked(planned.summary)):
+        tally.note(finding, rows)
+    _count_names(tally, names, received)
+    for word, number in planned.summary.normalised().items():
         tally.normalised[word] += number
-    forecast = _forecast([site.name for site in settings.people.sites], [held, *_held_before(tables)])
-    return Counted(tally, forecast, held, aliases)
+    earlier = [notes.get("held", {}) for notes in tables.notes]
+    forecast = _forecast(
+        [site.name for site in settings.people.sites], [held, *earlier, *_lost(sums[REFUSED])]
+    )
+    aliases = sum(row["aliases"] for row in sums[CALLS])
+    return Counted(tally, forecast, held, aliases, _calls_by_reading(sums[CALLS]))
 
 
-def _count_rows(tally: Tally, rows: DataFrame, plan: DataFrame, rejects: DataFrame) -> None:
+def _count_rows(tally: Tally, summary: Summary, sums: Sums) -> None:
     """Count the rows: sent if they have calls and no rejects, rejected if they have any, else skipped."""
-    outcomes = {row["code"]: row["count"] for row in rows.groupBy("code").count().collect()}
-    both = (
-        plan.selectExpr("reading", "decided", "1 AS sent", "0 AS rejected")
-        .unionByName(rejects.selectExpr("reading", "decided", "0 AS sent", "1 AS rejected"))
-        .groupBy("reading", "decided")
-        .agg({"sent": "max", "rejected": "max"})
-    )
-    by_kind = {row[0]: row[1] for row in both.groupBy("max(rejected)").count().collect()}
-    tally.rows.rejected = by_kind.get(1, 0)
-    tally.rows.sent = by_kind.get(0, 0)
-    tally.rows.skipped = sum(outcomes.values()) - sum(by_kind.values())
-    tally.undone = outcomes.get("undone", 0)
-    tally.withheld = outcomes.get(WITHHELD_ROW, 0)
+    outcomes = summary.rows()
+    tally.rows.rejected = sum(row["times"] for row in sums[REJECTED])
+    tally.rows.sent = sum(row["times"] for row in sums[SENT])
+    tally.rows.skipped = sum(outcomes.values()) - tally.rows.rejected - tally.rows.sent
+    tally.undone = outcomes["undone"]
+    tally.withheld = outcomes[WITHHELD_ROW]
 
 
-def _count_calls(tally: Tally, plan: DataFrame) -> tuple[dict[str, dict[str, list[int]]], int]:
-    """Count the planned calls; return what they add to Kissmetrics, by site and persona, and the aliases."""
+def _count_calls(tally: Tally, calls: Sequence[SparkRow]) -> dict[str, dict[str, list[int]]]:
+    """Count the planned calls; return what they add to Kissmetrics, by site and persona."""
     held: dict[str, dict[str, list[int]]] = {}
-    aliases = 0
-    for row in _gains(plan):
-        tally.calls.planned += row["calls"]
-        tally.by_persona[row["persona"]] += row["calls"]
-        aliases += row["aliases"]
-        held.setdefault(row["site"], {})[row["persona"]] = [row["people"], row["events"], row["properties"]]
-    return held, aliases
+    for row in sorted(calls, key=lambda row: (row["site"], row["persona"])):
+        tally.calls.planned += row["times"]
+        tally.by_persona[row["persona"]] += row["times"]
+        known = held.setdefault(row["site"], {}).setdefault(row["persona"], [0, 0, 0])
+        known[:] = map(sum, zip(known, _gains(row), strict=True))
+    return held
 
 
-def _gains(calls: DataFrame) -> list[SparkRow]:
-    """Return the number of calls, and what they add, by site and persona."""
-    return (
-        calls.groupBy("site", "persona")
-        .agg(
-            F.expr("count(*) AS calls"),
-            F.count_if(F.expr(ALIAS_CALL)).alias("aliases"),
-            F.expr("sum(gain_people) AS people"),
-            F.expr("sum(CASE WHEN gain_event = X'00000000' THEN 0 ELSE 1 END) AS events"),
-            F.expr("sum(length(gain_names) DIV 4) AS properties"),
-        )
-        .orderBy("site", "persona")
-        .collect()
-    )
+def _calls_by_reading(calls: Sequence[SparkRow]) -> dict[int, Counter[tuple[str, str]]]:
+    """Return the number of planned calls by reading, then by site and persona."""
+    found: dict[int, Counter[tuple[str, str]]] = defaultdict(Counter)
+    for row in calls:
+        found[row["reading"]][row["site"], row["persona"]] += row["times"]
+    return found
 
 
-def _count_findings(tally: Tally, findings: DataFrame) -> None:
+def _gains(row: SparkRow) -> tuple[int, int, int]:
+    return row["people"], row["events"], row["properties"]
+
+
+def _count_findings(tally: Tally, sums: Sums) -> None:
     """Count findings by code and subject, and keep the first one of each code."""
-    of_subject = findings.groupBy("code", "who").agg(
-        F.expr("count(*) AS times"), F.expr("min(struct(reading, row, part, text, source, line)) AS first")
-    )
-    by_code = Window.partitionBy("code")
-    ranked = of_subject.withColumn("place", F.row_number().over(by_code.orderBy("first"))).withColumn(
-        "total", F.sum("times").over(by_code)
-    )
-    for row in ranked.where(F.col("place") <= MOST_REMEMBERED).orderBy("first").collect():
+    for row in sums[FINDING]:
         code, first = row["code"], row["first"]
         tally.findings[code] = row["total"]
         found = Finding(code, first["text"], first["source"], first["line"], row["who"] or "")
         tally.examples.setdefault(code, found)
         if found.who:
             tally.worst[code][found.who] += row["times"]
-    _keep_places(tally, findings)
+    _keep_places(tally, sums[PLACE], FINDING, sums[FINDING])
 
 
-def _count_rejects(tally: Tally, rejects: DataFrame) -> None:
+def _count_rejects(tally: Tally, sums: Sums) -> None:
     """Count rejects by their reason, and keep the first one of each."""
-    by_code = rejects.groupBy("code").agg(
-        F.expr("count(*) AS times"), F.expr("min(struct(reading, row, part, text, source, line)) AS first")
-    )
-    for row in by_code.orderBy("first").collect():
+    for row in sums[REJECT]:
         code, first = row["code"], row["first"]
         tally.reasons[code] = row["times"]
         tally.rejects[code] = Reject(Row(first["source"], first["line"], b"", None), code, first["text"])
-    _keep_places(tally, rejects)
+    _keep_places(tally, sums[PLACE], REJECT, sums[REJECT])
 
 
-def _keep_places(tally: Tally, table: DataFrame) -> None:
+def _keep_places(tally: Tally, places: Iterable[SparkRow], of: str, sums: Iterable[SparkRow]) -> None:
     """Keep the first places of each code, and the number of all others."""
-    by_code = Window.partitionBy("code")
-    placed = (
-        table.where("line > 0")
-        .withColumn("place", F.row_number().over(by_code.orderBy("reading", "row", "part")))
-        .withColumn("total", F.count("*").over(by_code))
-        .where(F.col("place") <= _MOST_PLACES)
-        .select("code", "place", "total", "source", "line")
-    )
-    kept: dict[str, int] = {}
-    for row in placed.orderBy("code", "place").collect():
-        tally.places[row["code"]].add(row["source"], row["line"])
-        kept[row["code"]] = row["total"] - row["place"]
-    for code, more in kept.items():
-        tally.places[code].more += more
+    kept: Counter[str] = Counter()
+    for row in places:
+        if row["who"] == of:
+            tally.places[row["code"]].add(row["first"]["source"], row["first"]["line"])
+            kept[row["code"]] += 1
+    placed = {row["code"]: row["placed"] for row in sums}
+    for code, number in kept.items():
+        tally.places[code].more += placed[code] - number
 
 
 def _judge_names(tally: Tally, names: DataFrame) -> None:
     """Note the findings about the names of the whole log, each at the first row that has it."""
-    first = names.groupBy("code", "site", "persona", "text").agg(
-        F.expr("min(struct(reading, row, part, source, line)) AS first")
-    )
-    for finding in name_findings(first.orderBy("first").toLocalIterator()):
+    for finding in name_findings(in_turn(names.where(f"what = '{IN_LOG}'"))):
         tally.note(finding)
 
 
-def _count_lacked(tally: Tally, lacked: DataFrame, personas: Sequence[str]) -> None:
-    """Note the events that a persona lacks and others do. Few names come here, a row of each for a task."""
+def _lacked(summary: Summary) -> Iterable[Lacked]:
+    """Return the events that a persona lacks and others do. Each task told its own."""
     found: dict[str, Lacked] = {}
-    for row in lacked.orderBy("reading", "row").collect():
+    for row in summary.lacked:
         folded = fold_name(row["text"])
         known = found.get(folded) or Lacked(row["text"], row["row"])
         places = known.personas.union(map(int, row["owed"]))
         found[folded] = known._replace(rows=known.rows + row["number"], personas=places)
-    for finding, rows in left_to_others(personas, found.values()):
-        tally.note(finding, rows)
+    return found.values()
 
 
-def _count_names(tally: Tally, plan: DataFrame, received: DataFrame | None, personas: Iterable[str]) -> None:
+def _count_names(tally: Tally, names: DataFrame, received: DataFrame | None) -> None:
     """Note the names that are too many for a site (D8), each at the first call that has it."""
-    known = dict(_known_names(received)) if received is not None else {}
-    turn = F.array_position(F.array(*map(F.lit, personas)), F.col("persona"))
-    calls = plan.withColumn("turn", turn)
-    first = (
-        _names_of(calls, "struct(reading, decided, turn, part, {at} AS at, source, line) AS place")
-        .groupBy("site", "kind", "name")
-        .agg(F.expr("min(place) AS place"))
-    )
-    for row in first.orderBy("place").toLocalIterator():
-        site_names = known.setdefault((row["site"], row["kind"]), set())
-        mark = _mark_of(row["name"])
+    known = known_names(received) if received is not None else {}
+    for row in in_turn(names.where(f"what = '{IN_CALLS}'")):
+        site_names = known.setdefault((row["site"], row["code"]), set())
+        mark = mark_of(row["text"])
         if mark in site_names:
             continue
         count = len(site_names) + 1
         if count <= _MOST_NAMES:
             site_names.add(mark)
-        if message := many_names(row["kind"], row["name"], count):
-            tally.note(Finding("D8", message, row["place"]["source"], row["place"]["line"]))
+        if message := many_names(row["code"], row["text"], count):
+            tally.note(Finding("D8", message, row["first"]["source"], row["first"]["line"]))
 
 
-def _names_of(calls: DataFrame, *wanted: str) -> DataFrame:
-    """Return a row for each name in a call, of its event and of its properties; blank ones are no names."""
-    events = calls.where("event <> ''").selectExpr(
-        "site", f"'{EVENT}' AS kind", "event AS name", *(one.format(at="-1") for one in wanted)
-    )
-    each = calls.selectExpr("*", "posexplode(names) AS (at, name)")
-    properties = each.selectExpr(
-        "site", f"'{PROPERTY}' AS kind", "name", *(one.format(at="at") for one in wanted)
-    )
-    return events.unionByName(properties)
-
-
-def _known_names(received: DataFrame) -> Iterator[tuple[tuple[str, str], set[bytes]]]:
-    """Yield the marks of the names that each site has, by site and kind."""
-    found: dict[tuple[str, str], set[bytes]] = {}
-    for row in received.where(f"kind = '{NAMED}'").select("site", "persona", "deed").toLocalIterator():
-        found.setdefault((row["site"], row["persona"]), set()).add(bytes(row["deed"]))
-    for row in _names_of(received.where("kind = 'call'")).distinct().toLocalIterator():
-        found.setdefault((row["site"], row["kind"]), set()).add(_mark_of(row["name"]))
-    yield from found.items()
-
-
-def _mark_of(name: str) -> bytes:
-    """Return the digest of a name, as a ledger counts it."""
-    return digest(8, fold_name(name))
-
-
-def _held_before(tables: Tables) -> Iterator[Holdings]:
-    """Yield what earlier jobs added, and what the destination rejected of it as a negative number.
+def _lost(refused: Iterable[SparkRow]) -> Iterator[Holdings]:
+    """Yield what the destination rejected of what earlier jobs added, as negative numbers.
 
     A person stays: the ledger keeps the owner of a person whose only call was rejected, too.
     """
-    for notes in tables.notes:
-        yield notes.get("held", {})
-    if tables.received is not None:
-        for row in _gains(tables.received.where("kind = 'call' AND rejected")):
-            yield {row["site"]: {row["persona"]: (0, -row["events"], -row["properties"])}}
+    for row in refused:
+        yield {row["site"]: {row["persona"]: (0, -row["events"], -row["properties"])}}
 
 
 def _forecast(sites: Iterable[str], holdings: Iterable[Holdings]) -> Forecast:

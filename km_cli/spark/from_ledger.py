@@ -18,9 +18,9 @@ from km_cli.model import NO_SECOND, KnownCall, Slot
 from km_cli.planning.keyed import key_digest, key_known, key_owner, key_pairs, key_value
 from km_cli.run.receipts import KnownReceipts
 from km_cli.spark.files import LocalFiles, is_local, local_path
+from km_cli.spark.person_values import pack_value
 from km_cli.spark.readings import reading_to_json
 from km_cli.spark.receipts import Receipts
-from km_cli.spark.state import pack_value
 from km_cli.spark.tables import KNOWN, LINE, NAMED, OWNER, PLAN, SPELLED, VALUE, Table
 
 WRITTEN = Table((*PLAN.columns, ("number", "bigint")))

@@ -26,9 +26,17 @@ class Instances:
 
     def begin(self, person: bytes, known: Iterable[tuple[int, Slot]]) -> None:
         """Begin a person with the slots of its earlier calls, each with its second."""
-        self._person, self._known, self._gains = person, list(known), []
-        self._calls = sum(len(slot.known) for _, slot in self._known)
+        self._person, self._known, self._gains = person, [], []
+        self._calls = 0
         self._counted = None
+        for second, slot in known:
+            self._calls += len(slot.known)
+            if self._counted is not None:
+                self._counted.update(held_keys(person, second, slot))
+                continue
+            self._known.append((second, slot))
+            if self._calls > MOST_INSTANCES:
+                self._counted = self._count_all()
 
     def count(self, call: Record | Set, gain: Gain) -> tuple[Found, Gain]:
         """Count the gain of a planned call.

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from km_cli.model.calls import NO_SECOND
 from km_cli.spark.receipts import Receipts
-from km_cli.spark.tables import CALL, PLAN, RECEIPTS
+from km_cli.spark.tables import CALL, PLAN, RECEIPTS, Table, empty_frame
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _JOB_OF_FILE = r"/jobs/([^/]+)/(?:plan|receipts)/[^/]*$"
 
-WRITTEN_PLAN = f"{PLAN.ddl}, `number` bigint"
+_WRITTEN = Table((*PLAN.columns, ("number", "bigint")))
+
+WRITTEN_PLAN = _WRITTEN.ddl
 """The columns of a plan as it stands in the receipts folder."""
 
 
@@ -23,7 +25,7 @@ def plan_of(spark: SparkSession, receipts: Receipts, jobs: Sequence[str]) -> Dat
     from pyspark.sql import functions as f
 
     read = spark.read.schema(WRITTEN_PLAN)
-    found = read.parquet(*map(receipts.plan_path, jobs)) if jobs else _empty(spark, WRITTEN_PLAN)
+    found = read.parquet(*map(receipts.plan_path, jobs)) if jobs else empty_frame(spark, _WRITTEN)
     job = f.regexp_extract(f.col("_metadata.file_path"), _JOB_OF_FILE, 1) if jobs else f.lit("")
     return found.withColumn("job", job)
 
@@ -37,7 +39,7 @@ def states_of(spark: SparkSession, receipts: Receipts, jobs: Sequence[str]) -> D
 
     with_files = [job for job in jobs if receipts.has_receipts(job)]
     if not with_files:
-        return _empty(spark, f"job string, {RECEIPTS.ddl}")
+        return empty_frame(spark, Table((("job", "string"), *RECEIPTS.columns)))
     found = spark.read.schema(RECEIPTS.ddl).parquet(*map(receipts.receipts_path, with_files))
     found = found.withColumn("job", f.regexp_extract(f.col("_metadata.file_path"), _JOB_OF_FILE, 1))
     return found.groupBy("job", "number").agg(f.min("state").alias("state"), f.min("reason").alias("reason"))
@@ -76,7 +78,3 @@ def aliases_of_refused(spark: SparkSession, receipts: Receipts, job: str) -> Dat
     refused = calls.join(rejected, "number").groupBy(*beside).agg(f.min("reason").alias("reason"))
     aliases = unsent(spark, receipts, job, aliases=True).select("number")
     return calls.join(aliases, "number", "left_semi").join(refused, beside).select("number", "reason")
-
-
-def _empty(spark: SparkSession, schema: str) -> DataFrame:
-    return spark.createDataFrame([], schema)

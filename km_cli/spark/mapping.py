@@ -204,9 +204,10 @@ class RowMapper:
 
     def _parts(self, sequence: Sequence) -> Iterator[Mapped]:
         """Yield the part of each person in a row. What stays home is in it for a reject alone."""
-        raw = sequence.row.raw
+        raw = None
         if self._written is not None:
-            sequence = sequence._replace(row=as_hashed(sequence.row, *self._written))
+            raw, row = sequence.row.raw, as_hashed(sequence.row, *self._written)
+            sequence = sequence._replace(row=row)
         people: dict[bytes, list[int]] = {}
         for place, call in enumerate(sequence.calls):
             person, _ = self._fingerprints.digest_person(call.site, call.identity)

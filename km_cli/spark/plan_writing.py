@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -78,7 +79,9 @@ class Planning:
         try:
             plan, rejects = tables(planned)
             counted = counted_of(self._settings, self._secret, Tables(planned, plan, rejects, known, notes))
-            return counted, [reading_to_json(reading) for reading in planned.readings]
+            tracker = self._settings.target.tracker
+            own = [_with_calls(one, counted.calls.get(one.number, {}), tracker) for one in planned.readings]
+            return counted, [reading_to_json(reading) for reading in own]
         finally:
             planned.release()
 
@@ -91,3 +94,11 @@ def _readings(notes: Sequence[Mapping[str, Any]]) -> list[Reading]:
             reading = reading_from_json(values)
             found[reading.number] = reading
     return list(found.values())
+
+
+def _with_calls(reading: Reading, planned: Mapping[tuple[str, str], int], tracker: str) -> Reading:
+    """Return a reading with the numbers of its planned calls, by site and persona, added."""
+    calls = Counter(dict(reading.calls))
+    for (site, persona), count in planned.items():
+        calls[f"{tracker} {site} {persona}"] += count
+    return reading._replace(calls=tuple(calls.items()))

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from pyspark import StorageLevel
 from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own pages give it
 
 from km_cli.ledger import Reading
 from km_cli.model import Finding
 from km_cli.spark.arrow import InArrow, Rows
 from km_cli.spark.merging import merged_rejects
-from km_cli.spark.tables import CALL, FINDINGS, KNOWN, OWNER, PLAN, REJECTS, ROWS, VALUE, Table
+from km_cli.spark.summary import Summary
+from km_cli.spark.tables import CALL, FINDINGS, KNOWN, OWNER, PLAN, REJECTS, VALUE, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
 class Planned:
-    """The plan of a job. `readings` are those of its inputs, for the manifest.
+    """The plan of a job. `readings` are those of its inputs, without the calls that are planned here.
 
-    `looks` are the findings on the first rows, `unseen` those about names that no row has. `kept` is on the
-    disks of the cluster until `release`.
+    `summary` counts the rows, `looks` are the findings on the first rows, `unseen` those about names that no
+    row has. `kept` is on the disks of the cluster until `release`.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Planned:
         mapped: DataFrame,
         walked: DataFrame,
         decided: DataFrame,
+        summary: Summary,
         readings: tuple[Reading, ...],
         looks: Sequence[Finding],
         unseen: Sequence[Finding],
@@ -36,10 +39,11 @@ class Planned:
     ) -> None:
         self._mapped = mapped
         self._walked = walked.unionByName(decided)
+        self.summary = summary
         self.readings = readings
         self._looks = looks
         self.unseen = unseen
-        self._kept = kept
+        self._kept = list(kept)
 
     @property
     def plan(self) -> DataFrame:
@@ -69,27 +73,18 @@ class Planned:
         if not self._looks:
             return found
         rows = [(0, one.line, 0, one.source, one.line, one.code, one.message, one.who) for one in self._looks]
-        return found.unionByName(self._mapped.sparkSession.createDataFrame(rows, FINDINGS.ddl))
-
-    @property
-    def rows(self) -> DataFrame:
-        """The rows that were read: ROWS."""
-        return self._mapped.where("kind = 'row'").select(*ROWS.names)
+        return found.unionByName(self._mapped.sparkSession.createDataFrame(rows, FINDINGS.ddl).coalesce(1))
 
     @property
     def names(self) -> DataFrame:
         """The names that tasks met: rows of MAPPED."""
         return self._mapped.where("kind = 'name'")
 
-    @property
-    def lacked(self) -> DataFrame:
-        """The events that some personas lack, by task: rows of MAPPED."""
-        return self._mapped.where("kind = 'lacked'")
-
-    def normalised(self) -> dict[str, int]:
-        """Return how many times each unusual form was met."""
-        counts = self._mapped.where("kind = 'count'").groupBy("code").agg(F.sum("number").alias("number"))
-        return {row["code"]: row["number"] for row in counts.collect()}
+    def keep(self, frame: DataFrame) -> DataFrame:
+        """Keep a small table on the disks of the cluster, too, since it is asked for more than once."""
+        few = frame.coalesce(frame.sparkSession.sparkContext.defaultParallelism)
+        self._kept.append(few.persist(StorageLevel.DISK_ONLY))
+        return few
 
     def release(self) -> None:
         """Let go of what is kept on the disks of the cluster."""

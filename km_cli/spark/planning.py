@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,18 +24,17 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that Spark's own
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
 from km_cli.model import Reject, Row
-from km_cli.run.first_rows import LOOKED_AHEAD, check_conflicts
-from km_cli.run.overlaps import Span
+from km_cli.run.first_rows import check_conflicts
 from km_cli.spark.aliasing import with_joined
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
 from km_cli.spark.continuing import Continued, continued, with_rest
-from km_cli.spark.following import HEAD, READ
 from km_cli.spark.frames import FrameSource, check_order, firsts_of, mapper_of, numbered_rows, opened_frame
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file, portable
 from km_cli.spark.moved import moved_members
 from km_cli.spark.planned import Planned, in_order, together_of
+from km_cli.spark.summary import spanned, summary_of
 from km_cli.spark.tables import (
     CALL,
     EVENTS,
@@ -44,17 +45,17 @@ from km_cli.spark.tables import (
     OWNER,
     PASSED_OVER,
     RECEIVED,
-    SEEN,
     VALUE,
     WALKED,
     Table,
+    empty_frame,
 )
 from km_cli.spark.unseen import unseen_of
 from km_cli.spark.walk import Walk, WalkTask
 from km_cli.spark.walk_rows import sides, walk_rows, with_events
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 
 class FileSource(NamedTuple):
@@ -86,21 +87,23 @@ def plan_events(
     opening = Inputs(settings, readings, secret, now)
     mapped, inputs = _mapped(spark, sources, opening, kept)
     kept.append(mapped)
-    told = [row.asDict() for row in mapped.where(F.col("kind").isin(HEAD, READ, SEEN)).collect()]
-    of_files = [row for row in told if row["kind"] != SEEN]
-    found = continued(inputs, of_files, readings, settings)
-    mapped = _passed_over(mapped, found)
-    own, spans = spanned(found, mapped)
+    summary = summary_of(mapped)
+    found = continued(inputs, summary.files, readings, settings)
+    if any(one.reading.number != number for number, one in found.items()):
+        mapped = _passed_over(mapped, found)
+        summary = summary_of(mapped)
+    own, spans = spanned(found, summary)
     spans = with_rest(spans, inputs, found)
     every = {one.number: one for one in (*readings, *own)}
     behind = {one.reading.number: one.behind for one in found.values()}
     walks_under = replace(portable(settings), hasher=None, members=None)  # these are for mapping
     task = WalkTask(walks_under, secret, tuple(every.values()), spans, behind)
-    known = received if received is not None else spark.createDataFrame([], RECEIVED.ddl)
+    known = received if received is not None else empty_frame(spark, RECEIVED)
     known = with_joined(known.where(F.col("kind").isin(CALL, KNOWN, VALUE, OWNER)))
-    parts = mapped.where("kind = 'part'")
-    decided = _decided(task, mapped, known).persist(StorageLevel.DISK_ONLY)
-    walk = walk_rows(parts, known, decided)
+    decided = empty_frame(spark, WALKED)
+    if _is_contested(mapped, known):
+        decided = _decided(task, mapped, known).persist(StorageLevel.DISK_ONLY)
+    walk = walk_rows(mapped.where("kind = 'part'"), known, decided)
     if needs_events(settings):
         walk = with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
     walked = _by_person(walk, lambda rows: Walk(task).rows(rows), WALKED).persist(StorageLevel.DISK_ONLY)
@@ -109,12 +112,11 @@ def plan_events(
     if received is not None:
         _judge_conflicts(begun, walked)
     looks = [finding for one in begun for finding in one.look.findings]
-    together = walked.unionByName(decided)
-    with_calls = _with_calls(own, together, settings.target.tracker)
     if settings.members is not None:
-        decided = decided.unionByName(moved_members(mapped, together, settings.members.personas))
-    unseen = unseen_of(settings, told) if _sees_all(found) and not opening.is_full else []
-    return Planned(mapped, walked, decided, with_calls, looks, unseen, kept)
+        moved = moved_members(mapped, walked.unionByName(decided), settings.members.personas)
+        decided = decided.unionByName(moved)
+    unseen = unseen_of(settings, summary.told) if _sees_all(found) and not opening.is_full else []
+    return Planned(mapped, walked, decided, summary, own, looks, unseen, kept)
 
 
 def _sees_all(found: Mapping[int, Continued]) -> bool:
@@ -124,33 +126,26 @@ def _sees_all(found: Mapping[int, Continued]) -> bool:
 
 def _judge_conflicts(begun: Iterable[Input], walked: DataFrame) -> None:
     """Raise InputError if most of the first rows of a log conflict with rows that were sent."""
-    conflicts = walked.where("kind = 'reject' AND code = 'conflict'").orderBy("row", "part")
-    for one in begun:
+    judged_inputs = {one.reading.number: one for one in begun if one.look.judged}
+    if not judged_inputs:
+        return
+    first_rows = [
+        (F.col("reading") == number) & (F.col("row") <= one.look.judged[-1])
+        for number, one in judged_inputs.items()
+    ]
+    conflicts = walked.where("kind = 'reject' AND code = 'conflict'").where(reduce(or_, first_rows))
+    rejects = conflicts.select("reading", "row", "part", "source", "line", "raw", "code", "text").collect()
+    for number, one in judged_inputs.items():
         judged = one.look.judged
-        if not judged:
-            continue
-        of_input = conflicts.where((F.col("reading") == one.reading.number) & (F.col("row") <= judged[-1]))
-        found = of_input.select("source", "line", "raw", "code", "text").collect()
+        found = sorted(
+            (row for row in rejects if row["reading"] == number), key=lambda row: (row["row"], row["part"])
+        )
         if found:
             first = found[0]
             row = Row(first["source"], first["line"], bytes(first["raw"]), None)
             lines = {row["line"] for row in found}
             reject = Reject(row, first["code"], first["text"])
             check_conflicts(reject, len(lines), len(judged), one.reading.source)
-
-
-def _with_calls(readings: Sequence[Reading], walked: DataFrame, tracker: str) -> tuple[Reading, ...]:
-    """Return the readings with the numbers of their planned calls added."""
-    counts = walked.where("kind = 'call'").groupBy("reading", "site", "persona").count().collect()
-    found = []
-    for reading in readings:
-        calls = dict(reading.calls)
-        for number, site, persona, count in counts:
-            if number == reading.number:
-                name = f"{tracker} {site} {persona}"
-                calls[name] = calls.get(name, 0) + count
-        found.append(reading._replace(calls=tuple(calls.items())))
-    return tuple(found)
 
 
 def needs_events(settings: Settings) -> bool:
@@ -182,7 +177,7 @@ def _mapped(
     if files:
         frames.insert(0, _of_files(spark, files))
     if not frames:
-        frames.append(spark.createDataFrame([], MAPPED.ddl))
+        frames.append(empty_frame(spark, MAPPED))
     return together_of(frames).persist(StorageLevel.DISK_ONLY), tasks
 
 
@@ -225,50 +220,29 @@ def _passed_over(mapped: DataFrame, found: Mapping[int, Continued]) -> DataFrame
     return mapped.withColumn("reading", reading)
 
 
-def spanned(found: Mapping[int, Continued], mapped: DataFrame) -> tuple[tuple[Reading, ...], dict[int, Span]]:
-    """Return the readings with the times of their rows, and the spans of all rows that have a time."""
-    is_event = F.col("code").isin("event", "undone")
-    ends = (
-        mapped.where((F.col("kind") == "row") & (F.col("code") != PASSED_OVER))
-        .groupBy("reading")
-        .agg(
-            F.count("*").alias("rows"),
-            F.max("row").alias("line"),
-            *_ends(F.col("second"), F.col("dated"), "all"),
-            *_ends(F.when(is_event, F.col("second")), F.when(is_event, F.col("dated")), "seen"),
-        )
-    )
-    by_reading = {row["reading"]: row for row in ends.collect()}
-    readings: dict[int, Reading] = {}
-    spans: dict[int, Span] = {}
-    for known, *_ in found.values():
-        row = by_reading.get(known.number)
-        seen = Span(known.first, known.last, known.dated)
-        if row is not None and known.number not in readings:
-            seen = seen.joined(_span(row, "seen"))
-            rows, line = known.rows + row["rows"], max(known.line, row["line"])
-            known = known._replace(first=seen.first, last=seen.last, dated=seen.dated, rows=rows)
-            known = known if known.length else known._replace(line=line)
-            spans[known.number] = _span(row, "all") if row["rows"] >= LOOKED_AHEAD else _span(row, "seen")
-        readings.setdefault(known.number, known)
-    return tuple(readings.values()), spans
-
-
-def _ends(second: Column, dated: Column, name: str) -> list[Column]:
-    return [
-        F.min(second).alias(f"{name}_first"),
-        F.max(second).alias(f"{name}_last"),
-        F.max(dated).alias(f"{name}_dated"),
-    ]
-
-
-def _span(row: Any, name: str) -> Span:
-    if row[f"{name}_last"] is None:
-        return Span()
-    return Span(row[f"{name}_first"], row[f"{name}_last"], bool(row[f"{name}_dated"]))
-
-
 # Planning
+
+
+def _is_contested(mapped: DataFrame, known: DataFrame) -> bool:
+    """Tell whether any person has two owners or an alias, or any id two people. In most logs none has."""
+    parts, aliased = mapped.where("kind = 'part'"), mapped.where("kind = 'alias'")
+    calls = known.where(F.col("kind").isin(CALL, KNOWN, OWNER, JOINED))
+    person, owner = F.col("person"), F.concat(F.col("persona").cast("binary"), F.col("spelling"))
+    claims = together_of(
+        [
+            *[
+                one.select(F.lit("owner").alias("of"), person.alias("key"), owner.alias("claim"))
+                for one in (parts, calls)
+            ],
+            parts.select(
+                F.lit("id").alias("of"), F.explode("ids").alias("key"), person.alias("claim")
+            ).withColumn("key", F.unhex("key")),
+            calls.where("id IS NOT NULL").select(F.lit("id"), F.col("id"), person).toDF("of", "key", "claim"),
+            aliased.select(F.lit("alias"), person, person).toDF("of", "key", "claim"),
+        ]
+    )
+    ends = claims.groupBy("of", "key").agg(F.min("claim").alias("least"), F.max("claim").alias("most"))
+    return not ends.where("least <> most OR of = 'alias'").isEmpty()
 
 
 def _decided(task: WalkTask, mapped: DataFrame, known: DataFrame) -> DataFrame:

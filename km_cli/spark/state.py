@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import pickle
+from collections.abc import Iterable, Iterator
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
-from km_cli.model import KnownCall, KnownValue, Slot
-from km_cli.planning.plain_slots import PlainSlots, PlainValues
-
-_VALUE = Struct(">qqqqq")
-
-
-def pack_value(value: KnownValue) -> bytes:
-    """Return a value as bytes."""
-    return _VALUE.pack(*value[:-1]) + value.value
-
-
-def unpack_value(packed: bytes) -> KnownValue:
-    """Return the value that `pack_value` wrote. Raises struct.error if it is damaged."""
-    moment, place, first, last, taken = _VALUE.unpack_from(packed)
-    return KnownValue(moment, place, first, last, taken, packed[_VALUE.size :])
+from km_cli.ledger.slot_bytes import decode_slot, encode_slot
+from km_cli.model import ChangedCall, KnownCall, KnownRow, Slot
+from km_cli.planning.plain_slots import PlainSlots
+from km_cli.spark.person_values import PersonValues
+from km_cli.spark.spilling import MOST, Form, Spilling, TemporaryDatabase
 
 
 class Place(NamedTuple):
@@ -35,56 +26,132 @@ Seat = tuple[int, int]
 """A call of the person: the second of its slot, and its number in the slot. Calls are never taken out."""
 
 
-class PersonValues(PlainValues):
-    """The values of a person's properties. `changed` are those that are not in the receipts."""
+_SECOND = Struct(">q")
+_SEAT = Struct(">qq")
+_PLACE = Struct(">qqq")
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.changed: dict[tuple[bytes, int, int], KnownValue] = {}
+_SlotKey = tuple[bytes, int]
 
-    def put(self, key: bytes, value: KnownValue) -> None:
-        """Keep a value, in place of the one with the same moment and place."""
-        super().put(key, value)
-        self.changed[(key, value.moment, value.place)] = value
 
-    def begin(self) -> None:
-        """Begin with a person of whom nothing is known."""
-        self.clear()
-        self.changed.clear()
+def _pack_slot_key(key: _SlotKey) -> bytes:
+    person, second = key
+    return person + _SECOND.pack(second)
+
+
+def _unpack_slot_key(packed: bytes) -> _SlotKey:
+    at = -_SECOND.size
+    return packed[:at], _SECOND.unpack(packed[at:])[0]
+
+
+def _pack_number(number: int) -> bytes:
+    return _SECOND.pack(number)
+
+
+def _unpack_number(packed: bytes) -> int:
+    (number,) = _SECOND.unpack(packed)
+    return int(number)
+
+
+def _unpack_row(packed: bytes) -> KnownRow:
+    reading, line = _SEAT.unpack_from(packed)
+    return KnownRow(reading, line, packed[_SEAT.size :])
+
+
+_SLOTS: Form[_SlotKey, Slot] = Form(
+    _pack_slot_key,
+    _unpack_slot_key,
+    lambda key, slot: encode_slot(*key, slot),
+    lambda key, blob: decode_slot(*key, blob),
+)
+_IDS: Form[bytes, _SlotKey] = Form(
+    bytes, bytes, lambda _, place: _pack_slot_key(place), lambda _, packed: _unpack_slot_key(packed)
+)
+_ROWS: Form[int, KnownRow] = Form(
+    _pack_number,
+    _unpack_number,
+    lambda _, row: _SEAT.pack(row.reading, row.line) + row.columns,
+    lambda _, packed: _unpack_row(packed),
+)
+_PLACES: Form[int, tuple[Place, ...]] = Form(
+    _pack_number,
+    _unpack_number,
+    lambda _, places: b"".join([_PLACE.pack(*place) for place in places]),
+    lambda _, packed: tuple(map(Place._make, _PLACE.iter_unpack(packed))),
+)
+_SEATS: Form[Seat, bytes] = Form(
+    lambda seat: _SEAT.pack(*seat),
+    lambda packed: cast(Seat, _SEAT.unpack(packed)),
+    lambda _, nothing: nothing,
+    lambda _, nothing: nothing,
+)
+_CHANGED: Form[Any, ChangedCall] = Form(
+    pickle.dumps,
+    pickle.loads,
+    lambda _, changed: pickle.dumps(changed),
+    lambda _, packed: pickle.loads(packed),
+)
+"""Of a call that was taken for another one. No other process reads these bytes."""
 
 
 class PersonSlots(PlainSlots):
     """The slots of one person after the other. All that is kept is thrown away at the next person.
 
-    `fresh` are the calls that were added since it was emptied, `changed` those that were replaced.
+    `fresh` are the calls that were added since it was emptied, `changed` those that were replaced. Of each
+    kind `most` entries stay in memory: a person with more has the others in a temporary file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
         super().__init__()
-        self.person_values = self.values = PersonValues()
+        file = TemporaryDatabase()
+        self.person_values = self.values = PersonValues(file, most)
+        self._slots = Spilling(file, "slots", _SLOTS, most)
+        self._ids = Spilling(file, "ids", _IDS, most)
+        self._changed = Spilling(file, "changed_calls", _CHANGED, most)
+        self._known_rows = Spilling(file, "known_rows", _ROWS, most)
+        self._row_count = 0
+        self._places = Spilling(file, "places", _PLACES, most)
+        self._seats = Spilling(file, "seats", _SEATS, most)
         self.begin()
 
     def begin(self) -> None:
         """Begin with a person of whom nothing is known."""
         self.person_values.begin()
-        self._slots.clear()
-        self._ids.clear()
-        self._rows.clear()
+        for kept in (self._slots, self._ids, self._changed, self._known_rows, self._places, self._seats):
+            kept.clear()
         self._owners.clear()
-        self._changed.clear()
+        self._row_count = 0
         self.fresh: list[Seat] = []
-        self.changed: dict[Seat, None] = {}
-        self.places: dict[int, list[Place]] = {}
+
+    @property
+    def changed(self) -> Iterable[Seat]:
+        """The calls that were replaced, each once."""
+        return self._seats
+
+    def settle(self) -> None:
+        """Take all calls so far for those that the receipts have: none of them is fresh or changed."""
+        self.fresh.clear()
+        self._seats.clear()
+        self.person_values.changed.clear()
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
         """Replace the slot, and note which of its calls are new or changed."""
         before, now = self.slot(person, second).known, slot.known
         if before is not now:
             for at, (old, new) in enumerate(zip(before, now, strict=False)):
-                if old is not new:
-                    self.changed[second, at] = None
+                if old is not new and old != new:
+                    self._seats[second, at] = b""
             self.fresh += [(second, at) for at in range(len(before), len(now))]
         super().put(person, second, slot)
+
+    def keep_row(self, row: KnownRow) -> int:
+        """Keep the columns of a row; return its number."""
+        self._row_count += 1
+        self._known_rows[self._row_count] = row
+        return self._row_count
+
+    def row(self, number: int) -> KnownRow | None:
+        """Return the row with this number."""
+        return self._known_rows.get(number)
 
     def all(self) -> Iterator[tuple[int, Slot]]:
         """Yield the slots of the person, each with its second."""
@@ -99,11 +166,11 @@ class PersonSlots(PlainSlots):
     def place(self, seat: Seat) -> Place:
         """Return the place of a call."""
         second, at = seat
-        return self.places[second][at]
+        return self._places[second][at]
 
     def seat(self, seat: Seat, place: Place) -> None:
         """Note the place of a call. The calls of a slot come in their order."""
         second, at = seat
-        places = self.places.setdefault(second, [])
+        places = self._places.get(second, ()) or ()
         assert len(places) == at, "a call before it has no place"
-        places.append(place)
+        self._places[second] = (*places, place)

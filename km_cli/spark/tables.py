@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow
+    from pyspark.sql import DataFrame, SparkSession
 
 CALL, KNOWN, VALUE, OWNER = "call", "known", "value", "owner"
 """The kinds of a plan's rows.
@@ -69,6 +70,12 @@ class Table(NamedTuple):
         return pa.schema([pa.field(name, kinds[kind]) for name, kind in self.columns])
 
 
+def empty_frame(spark: SparkSession, table: Table) -> DataFrame:
+    """Return a DataFrame without rows. Spark sees that it is empty, and starts no task for it."""
+    columns = ", ".join(f"CAST(NULL AS {kind}) AS `{name}`" for name, kind in table.columns)
+    return spark.sql(f"SELECT {columns} WHERE false")
+
+
 Columns = tuple[tuple[str, str], ...]
 
 _PLACE: Columns = (("reading", "int"), ("row", "bigint"), ("part", "int"))
@@ -110,10 +117,9 @@ row (for the table of rejects), with hashed values if columns are hashed. `perso
 that of the call, null if it has none. `known` is the KnownCall as `ledger.slot_bytes.encode_slot` writes a
 slot of it alone. `columns` are those of the KnownRow whose `reading` and `line` stand here; null if the call
 has none. An alias has the other person as its `deed`, the `spelling` of that person as its `total`, and no
-`known`. A VALUE has in `known` what
-`spark.state.pack_value` writes, and in `columns` the digest of its name. `identity`, `event` and `names` (of
-the properties) are in clear, for the rules on whole logs, and `gain_*` is the call's Gain; all six are null
-in rows that are not CALL.
+`known`. A VALUE has in `known` what `pack_value` of `spark.person_values` writes, and in `columns` the digest
+of its name. `identity`, `event` and `names` (of the properties) are in clear, for the rules on whole logs,
+and `gain_*` is the call's Gain; all six are null in rows that are not CALL.
 """
 
 REJECTS = Table(

@@ -40,9 +40,9 @@ from km_cli.planning.keyed import digest_spelling
 from km_cli.protocols import Clock
 from km_cli.spark.files import LocalFiles, is_local
 from km_cli.spark.gathered import Gathered, KeptAlias, KeptCall
+from km_cli.spark.person_values import unpack_value
 from km_cli.spark.readings import reading_from_json
 from km_cli.spark.receipts import DONE, Receipts
-from km_cli.spark.state import unpack_value
 from km_cli.spark.tables import CALL, LINE, NAMED, SPELLED, VALUE
 
 IMPORT = "ledger import"

@@ -1,7 +1,8 @@
 """The walk over the people of a partition: each person's receipts, then its rows in input order.
 
-The planner is that of one machine. It sees one person at a time, whose slots are in memory; they are thrown
-away at the next person. What cannot be decided by one person's calls is decided before: see `spark.contests`.
+The planner is that of one machine. It sees one person at a time. The person's slots are in memory, or in a
+temporary file if they are very many, and are thrown away at the next person. What cannot be decided by one
+person's calls is decided before: see `spark.contests`.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ from km_cli.run.hashed_rows import as_in_log
 from km_cli.run.overlaps import Span
 from km_cli.spark.instances import Instances
 from km_cli.spark.parts import unpack_part
+from km_cli.spark.person_values import pack_value, unpack_value
 from km_cli.spark.readings import Book, overlaps_of
-from km_cli.spark.state import PersonSlots, Place, Seat, pack_value, unpack_value
+from km_cli.spark.spilling import MOST
+from km_cli.spark.state import PersonSlots, Place, Seat
 from km_cli.spark.tables import CALL, JOINED, KNOWN, OWNER, VALUE
 from km_cli.spark.walked import (
     Walked,
@@ -58,7 +61,8 @@ class WalkTask(NamedTuple):
     """What a walk needs. `readings` are those of the receipts and of this job, in the order of their numbers.
 
     `spans` are those of all rows with a time, by the number of a reading of this job, and `behind` are the
-    readings whose bytes it begins with. `settings` are those of the job; they hold no environment.
+    readings whose bytes it begins with. `settings` are those of the job; they hold no environment. `most` are
+    the calls of a person that stay in memory, see `spark.spilling`.
     """
 
     settings: Settings
@@ -66,6 +70,7 @@ class WalkTask(NamedTuple):
     readings: tuple[Reading, ...]
     spans: Mapping[int, Span]
     behind: Mapping[int, tuple[Reading, ...]] = {}
+    most: int = MOST
 
 
 class Walk:
@@ -73,7 +78,7 @@ class Walk:
 
     def __init__(self, task: WalkTask, slots: PersonSlots | None = None) -> None:
         self._task = task
-        self._slots = slots or PersonSlots()
+        self._slots = slots or PersonSlots(task.most)
         self._book = Book(task.readings)
         self._fingerprints = KeyedFingerprints(task.settings.target.tracker, task.secret)
         self._encode = QueryEncoder().encode
@@ -172,6 +177,7 @@ class Walk:
         slot = self._slots.slot(person, second)
         self._slots.put(person, second, Slot((*slot.known, known), slot.moved))
         self._slots.seat((second, len(slot.known)), place)
+        self._slots.fresh.clear()
         if taken != second:
             there = self._slots.slot(person, taken)
             moved = MovedCall(known.event, known.pairs)
@@ -189,9 +195,7 @@ class Walk:
             for name, value in split_pairs(known.pairs) if known.event == NO_EVENT else ():
                 self._slots.values.forget(known.person + name, known.second, known.taken, value)
         self._forgotten.clear()
-        self._slots.fresh.clear()
-        self._slots.changed.clear()
-        self._slots.person_values.changed.clear()
+        self._slots.settle()
         self._instances.begin(self._person or b"", self._slots.all())
 
     # Rows

@@ -22,7 +22,12 @@ LATENCY = "30"
 IN_FLIGHT = 8
 """For each executor: some 260 calls a second at 30 ms, which one core can send with ease."""
 
-_FEW = {"spark.sql.shuffle.partitions": "4"}
+_FEW = {
+    "spark.sql.shuffle.partitions": "4",
+    "spark.driver.extraJavaOptions": "",
+    "spark.executor.extraJavaOptions": "",
+}
+"""Unlike in tests, Java compiles as well as it can."""
 
 
 def write_log(path: Path, rows: int) -> Path:

@@ -27,11 +27,17 @@ CLUSTER = "local-cluster[2,1,1024]"
 _NEEDED = ("pyspark", "pandas", "pyarrow")
 _ROOT = Path(__file__).parent.parent.parent
 
+_QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Java compiles quickly and not well. Tests run each plan once or twice, so that compiling was most of their
+work."""
+
 SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "4g",
+    "spark.driver.extraJavaOptions": _QUICK_JAVA,
+    "spark.executor.extraJavaOptions": _QUICK_JAVA,
     "spark.sql.maxPlanStringLength": "10000",
     "spark.sql.shuffle.partitions": "4",
     "spark.default.parallelism": "4",
@@ -127,6 +133,17 @@ def senders_of(url: str) -> list[int]:
     return [pid for pid in below(os.getpid()) if inodes & _sockets(pid) and _is_python(pid)]
 
 
+def executors(driver: int) -> list[int]:
+    """Return the Java processes of the executors below a driver."""
+    return sorted(pid for pid in below(driver) if b"CoarseGrainedExecutorBackend" in _command(pid))
+
+
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def below(pid: int) -> Iterator[int]:
     """Yield the processes that a process has started, and those that these have started."""
     for task in Path(f"/proc/{pid}/task").iterdir():
@@ -148,6 +165,4 @@ def _sockets(pid: int) -> set[str]:
 
 
 def _is_python(pid: int) -> bool:
-    with suppress(OSError):
-        return b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
+    return b"python" in _command(pid)

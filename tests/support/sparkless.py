@@ -22,6 +22,7 @@ from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file
 from km_cli.spark.merging import merged_rejects
 from km_cli.spark.moved import found_moves
+from km_cli.spark.spilling import MOST
 from km_cli.spark.tables import EVENTS, MAPPED, ORDER, PLAN, WALK, WALKED, Table
 from km_cli.spark.unseen import unseen_of
 from km_cli.spark.walk import Walk, WalkTask
@@ -75,8 +76,9 @@ def plan(
     receipts: Receipts | None = None,
     partitions: int = 3,
     seed: int = 0,
+    most: int = MOST,
 ) -> Job:
-    """Plan files as a Spark job does, over so many partitions."""
+    """Plan files as a Spark job does, over so many partitions, with so many calls of a person in memory."""
     receipts = receipts or Receipts()
     check_settings(settings)
     opening = Inputs(settings, receipts.readings, SECRET, NOW)
@@ -89,7 +91,7 @@ def plan(
     spans = with_rest(spans, inputs, found)
     every = {one.number: one for one in (*receipts.readings, *readings)}
     behind = {one.reading.number: one.behind for one in found.values()}
-    task = WalkTask(settings, SECRET, tuple(every.values()), spans, behind)
+    task = WalkTask(settings, SECRET, tuple(every.values()), spans, behind, most)
     parts = [row for row in mapped if row["kind"] == "part"]
     received = _with_joined(receipts.received)
     forced_rows = _forced(task, parts, [row for row in mapped if row["kind"] == "alias"], received)
