@@ -1,4 +1,4 @@
-"""On real Spark: km.toml as it is, with aliases, hashed columns, members and events to leave out."""
+"""On real Spark: km.toml as it is, with aliases, hashed columns and members; and --limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOML = """
 [columns]
 hash = ["user", "was"]
 drop = ["phone"]
-skip = ["Inn"]
+skip = ["Signed Inn"]
 hash_key_file = "hash.key"
 [members]
 file = "users.csv"
@@ -37,19 +37,19 @@ name = "account"
 """
 HEADER = "user,account,event,timestamp,plan,was,phone"
 FIRST = (
-    "ada@mail,Acme,In,2024-03-01T09:00:00Z,pro,ada@home,555-0100",
-    "bo@mail,Acme,In,2024-03-01T09:00:00Z,pro,,555-0101",
-    "eve@mail,Beta,In,2024-03-01T09:00:01Z,pro,eve@home,555-0102",
-    "cy@mail,Beta,In,2024-03-01T09:00:02Z,pro,,555-0103",
-    "dot@mail,,In,2024-03-01T09:00:02Z,pro,,555-0109",
+    "ada@mail,Acme,Signed In,2024-03-01T09:00:00Z,pro,ada@home,555-0100",
+    "bo@mail,Acme,Signed In,2024-03-01T09:00:00Z,pro,,555-0101",
+    "eve@mail,Beta,Signed In,2024-03-01T09:00:01Z,pro,eve@home,555-0102",
+    "cy@mail,Beta,Signed In,2024-03-01T09:00:02Z,pro,,555-0103",
+    "dot@mail,,Signed In,2024-03-01T09:00:02Z,pro,,555-0109",
     "ada@home,Acme,Out,2024-03-01T09:00:03Z,pro,,555-0104",
     "cy@mail,Beta,Out,2024-03-01T09:00:04Z,pro,ada@home,555-0105",
 )
 SECOND = (
-    "dot@mail,,In,2024-03-01T09:00:02Z,pro,,555-0109",
+    "dot@mail,,Signed In,2024-03-01T09:00:02Z,pro,,555-0109",
     "ada@mail,Acme,Out,2024-03-01T10:00:00Z,pro,ada@home,555-0106",
     "bo@mail,Acme,Out,2024-03-01T10:00:00Z,pro,ada@mail,555-0107",
-    "cy@mail,Beta,In,2024-03-01T10:00:01Z,pro,cy@home,555-0108",
+    "cy@mail,Beta,Signed In,2024-03-01T10:00:01Z,pro,cy@home,555-0108",
 )
 CLEAR = ("@mail", "@home", "555-01")
 
@@ -86,12 +86,12 @@ def test_the_calls_of_one_machine_in_its_order(
     words = ("--to", tracker.url, "--config", config, "--allow-alias")
     receipts = tmp_path / "receipts"
     job, found = "", set()
-    for log, account in zip(logs, ("Acme", "Beta"), strict=True):
+    for log, account, more in zip(logs, ("Acme", "Beta"), (("--limit", "6"), ()), strict=True):
         (tmp_path / "users.csv").write_text(f"who,org\ndot@mail,{account}\n")
-        one = importer("import", log, *words[2:], "--json")
+        one = importer("import", log, *words[2:], *more, "--json")
         expected = Counter(hit.wire for hit in tracker.hits)
         tracker.forget()
-        settings = settings_of([*words, log])
+        settings = settings_of([*words, *more, log])
         result = run_job(spark, [FileSource(str(log))], settings, Place(str(receipts), SECRET))
         result.check()
         paths = [hit.path for hit in tracker.hits]

@@ -44,7 +44,7 @@ def test_the_help_of_each_command_begins_with_its_purpose(km: Command) -> None:
         (("--to", "local"), "--to local is a file of one machine, and the tasks of Spark run on many"),
         (("--order-by", "timestamp"), "--order-by is for tables"),
         (("table:events",), "table:events needs --order-by"),
-        (("--limit", "3"), "--limit"),
+        (("--limit", "3", "table:events", "--order-by", "time"), "--limit is for files"),
         (("--allow-alias", "--user", "nowhere", "--rate", "nan"), "--rate nan is not a number"),
     ],
 )

@@ -136,6 +136,38 @@ def test_any_log(kind: Kind, log: list[Row], unsorted: bool, json: bool, data: s
             assert not again.plan
 
 
+@given(
+    log=logs(most=10),
+    limits=st.lists(st.sampled_from(["1", "2", "3", "5", ""]), min_size=1, max_size=3),
+    flags=st.sampled_from([(), ("--only", "Paid"), ("--where", "plan=pro"), ("--overlap", "separate")]),
+    json=st.booleans(),
+    end=st.sampled_from(["", "\n"]),
+    data=st.data(),
+)
+@few
+def test_the_first_rows(
+    log: list[Row], limits: list[str], flags: tuple[str, ...], json: bool, end: str, data: st.DataObject
+) -> None:
+    """Some rows of several files first, then some more, and at last the rest."""
+    pieces = cuts(data.draw, log)
+    with TemporaryDirectory() as name:
+        folder, receipts = Path(name), Receipts()
+        texts = [as_jsonl(piece) if json else as_csv(piece) for piece in pieces]
+        if len(texts) == 1:
+            texts = [texts[0].removesuffix("\n") + end]
+        assume(not any(one is not other and other.startswith(one) for one in texts for other in texts))
+        files = written(folder, texts, ".jsonl" if json else ".csv")
+        with one_machine(folder, NOW) as machine:
+            for limit in (*limits, ""):
+                more = ("--limit", limit) if limit else ()
+                asked = settings_of(words(folder, KINDS[0], *flags, *more, *map(str, files)))
+                job = sparkless.plan(asked, files, receipts)
+                planned = machine.plan(asked, files)
+                assert_same(job, planned)
+                assert_same_unseen(job, planned)
+                receipts.take(job)
+
+
 LISTED = Kind(
     "listed",
     (),
@@ -339,7 +371,7 @@ def test_any_logs_one_after_the_other(
 
     The calls of a person are in memory, or all but one of them in a temporary file.
     """
-    assert_same_of_all(kind, several, overlaps, partitions, most, more)
+    assert_same_of_all(kind, several, overlaps, partitions, more, most)
 
 
 @given(
@@ -355,11 +387,11 @@ def test_any_aliases_and_hashed_columns(
     kind: Kind, several: list[Run], overlaps: list[str], partitions: int, most: int, more: tuple[str, ...]
 ) -> None:
     """An alias is about two people, whose rows may stand anywhere. Hashed rows are kept as they are sent."""
-    assert_same_of_all(kind, several, overlaps, partitions, most, more)
+    assert_same_of_all(kind, several, overlaps, partitions, more, most)
 
 
 def assert_same_of_all(
-    kind: Kind, several: list[Run], overlaps: list[str], partitions: int, most: int, more: tuple[str, ...]
+    kind: Kind, several: list[Run], overlaps: list[str], partitions: int, more: tuple[str, ...], most: int
 ) -> None:
     """Both plan the same for each of these logs, when the calls of those before it have their receipts."""
     with TemporaryDirectory() as name:
@@ -450,7 +482,6 @@ def test_most_of_the_first_rows_are_bad(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("toml", "flags", "message"),
     [
-        ("", ("--limit", "5"), "--limit"),
         ("", ("--overlap", "repeats"), "--overlap repeats"),
     ],
 )

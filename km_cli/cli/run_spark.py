@@ -31,7 +31,7 @@ from km_cli.run.interrupts import Caught
 from km_cli.run.rehearsal import check_strictly
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.spark.delivery import tracker_of
-from km_cli.spark.inputs import check_settings
+from km_cli.spark.inputs import NO_LIMIT, NO_LIMIT_HINT, check_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -106,6 +106,8 @@ def spark_settings(context: click.Context) -> Settings:
     tracker_of(settings.target.spelled or settings.target.place)
     check_settings(settings)
     tables = [text for text in context.params["files"] if text.startswith(_TABLE)]
+    if tables and settings.limit is not None:
+        raise UsageError(NO_LIMIT, NO_LIMIT_HINT)
     if context.params["order_columns"] and not tables:
         raise UsageError(
             "--order-by is for tables: the rows of a file have an order", "leave it out, or name table:NAME"

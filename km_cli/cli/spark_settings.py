@@ -12,7 +12,7 @@ from km_cli.cli.settings import make_settings
 from km_cli.config.settings import Settings
 from km_cli.errors import UsageError
 from km_cli.spark.delivery import tracker_of
-from km_cli.spark.inputs import check_settings
+from km_cli.spark.inputs import NO_LIMIT, NO_LIMIT_HINT, check_settings
 
 _NO_FILE = "-"
 """Stands for the log, which is a DataFrame."""
@@ -29,5 +29,7 @@ def settings_of(*words: str) -> Settings:
         raise UsageError(error.format_message(), "see km-cli import --help for the flags") from None
     settings = replace(make_settings(context), files=())
     tracker_of(settings.target.spelled or settings.target.place)
+    if settings.limit is not None:
+        raise UsageError(NO_LIMIT, NO_LIMIT_HINT)
     check_settings(settings)
     return settings

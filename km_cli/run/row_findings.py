@@ -20,6 +20,9 @@ _ID = re.compile(r"(?=.*\d)[\w.:/+=-]{1,100}", re.ASCII)
 _NO_ID = re.compile(r"[+-]?\d*[.,]\d+|\d{4}-\d\d-\d\d.*|\d\d?[/.]\d\d?[/.]\d+.*|.*\d:\d\d.*")
 """Amounts, dates and times of day: each row may have another one, and the next log has the same again."""
 
+ONE_COLUMN = "one-column"
+"""The code of a finding about a row and the row before it."""
+
 _NAMED_SO = re.compile(r"id|uuid|guid|key|hash|instance", re.IGNORECASE)
 
 
@@ -97,7 +100,7 @@ class Neighbours:
             f"it differs from the row before only in {name!r}, which is not sent: each is sent as an event "
             f"(--ignore-column {name!r} if they are one event)"
         )
-        return Finding("one-column", message, event.row.source, event.row.line, repr(name))
+        return Finding(ONE_COLUMN, message, event.row.source, event.row.line, repr(name))
 
 
 class IdColumns:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
 from km_cli.model import Overlap
+from km_cli.run.overlaps import Span
 from km_cli.spark.following import HEAD
 from km_cli.spark.mapping import Input
 
@@ -64,7 +65,8 @@ def _continued(
     length, digest = row["number"], bytes(row["blob"])
     same = [reading for reading in of_job if (reading.length, reading.digest) == (length, digest)]
     behind = {reading.number: reading for reading in (*heads, *same)}
-    fitting = [reading for reading in behind.values() if reading.length and _fits(reading, one, settings)]
+    mapping = one.mapping.to_json()
+    fitting = [known for known in behind.values() if known.length and fits(known, mapping, settings)]
     whole = {"length": length, "digest": digest, "line": row["line"]}
     if fitting:
         own = max(fitting, key=lambda reading: reading.length)
@@ -77,10 +79,22 @@ def _continued(
     return Continued(one.reading._replace(**whole), behind=tuple(behind.values()))
 
 
-def _fits(reading: Reading, one: Input, settings: Settings) -> bool:
+def fits(reading: Reading, mapping: str, settings: Settings) -> bool:
     """Tell whether an input may continue a reading: as on one machine, it is read in the same way."""
     return (
         reading.asked == settings.asked
-        and reading.mapping == one.mapping.to_json()
+        and reading.mapping == mapping
         and settings.overlap in (Overlap.ASK, reading.overlap)
     )
+
+
+def with_rest(
+    spans: Mapping[int, Span], inputs: Iterable[Input], found: Mapping[int, Continued]
+) -> dict[int, Span]:
+    """Return the spans of readings, with those of the rows that are not taken."""
+    whole = dict(spans)
+    for one in inputs:
+        number = found[one.reading.number].reading.number
+        if one.limit is not None and number in whole:
+            whole[number] = whole[number].joined(one.limit.rest)
+    return whole

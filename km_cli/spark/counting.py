@@ -50,15 +50,15 @@ Holdings = Mapping[str, Mapping[str, Iterable[int]]]
 class Counted(NamedTuple):
     """What a job counted. `held` is what its own calls add to Kissmetrics, for the notes of the job.
 
-    `calls` are the planned calls by the number of their reading, then by site and persona; `aliases` is the
-    number of aliases among them.
+    `aliases` is the number of aliases among them, and `calls` are the planned calls by the number of their
+    reading, then by site and persona.
     """
 
     tally: Tally
     forecast: Forecast
     held: dict[str, dict[str, list[int]]]
-    calls: Mapping[int, Mapping[tuple[str, str], int]]
     aliases: int
+    calls: Mapping[int, Mapping[tuple[str, str], int]]
 
 
 class Tables(NamedTuple):
@@ -100,7 +100,7 @@ def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
         [site.name for site in settings.people.sites], [held, *earlier, *_lost(sums[REFUSED])]
     )
     aliases = sum(row["aliases"] for row in sums[CALLS])
-    return Counted(tally, forecast, held, _calls_by_reading(sums[CALLS]), aliases)
+    return Counted(tally, forecast, held, aliases, _calls_by_reading(sums[CALLS]))
 
 
 def _count_rows(tally: Tally, summary: Summary, sums: Sums) -> None:

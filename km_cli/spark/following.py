@@ -18,7 +18,7 @@ bytes of it were read, up to `line`; `blob` is their digest."""
 
 
 class Follower:
-    """Follows the bytes of a file. `heads` are the digests of what earlier readings have read, by length."""
+    """Follows the bytes of a file. `found` are those of the readings that it begins with, so far."""
 
     def __init__(self, number: int, preamble: bytes, readings: Iterable[Reading]) -> None:
         self._number = number
@@ -27,8 +27,8 @@ class Follower:
             if reading.length:
                 self._heads.setdefault(reading.length, []).append(reading)
         self._state = sha256()
-        self._length = self._line = 0
-        self._found: list[Reading] = []
+        self.length = self._line = 0
+        self.found: list[Reading] = []
         if preamble.endswith(LINE_ENDS):
             self._add(preamble)
 
@@ -45,20 +45,20 @@ class Follower:
 
     def _add(self, raw: bytes) -> None:
         self._state.update(raw)
-        self._length += len(raw)
+        self.length += len(raw)
         self._line += len((raw + b".").splitlines()) - 1
-        if self._length in self._heads:
+        if self.length in self._heads:
             digest = self._state.digest()
-            self._found += [one for one in self._heads[self._length] if one.digest == digest]
+            self.found += [one for one in self._heads[self.length] if one.digest == digest]
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of MAPPED about the whole file."""
-        for reading in self._found:
+        for reading in self.found:
             yield {"kind": HEAD, "reading": self._number, "code": str(reading.number)}
         yield {
             "kind": READ,
             "reading": self._number,
-            "number": self._length,
+            "number": self.length,
             "line": self._line,
             "blob": self._state.digest(),
         }

@@ -29,11 +29,12 @@ from km_cli.model import NANOSECONDS, Alias, Event, Finding, Gap, Record, Reject
 from km_cli.planning.keyed import KeyedFingerprints
 from km_cli.rules import Rules
 from km_cli.run.hashed_rows import as_hashed
-from km_cli.run.row_findings import RowFindings
+from km_cli.run.row_findings import ONE_COLUMN, RowFindings
 from km_cli.run.row_planner import left_out_plan
 from km_cli.run.unseen import seen_under
 from km_cli.run.unused_accounts import UnusedAccounts
 from km_cli.spark.following import Follower
+from km_cli.spark.limiting import Limit, Limiter
 from km_cli.spark.names import ROW_RULES, NamesSeen
 from km_cli.spark.parts import pack_part
 from km_cli.spark.tables import SEEN, WITHHELD_ROW
@@ -70,6 +71,7 @@ class Input(NamedTuple):
     tabular: bool = False
     before: tuple[Reading, ...] = ()
     look: Look = Look()
+    limit: Limit | None = None
 
 
 class RowMapper:
@@ -78,11 +80,12 @@ class RowMapper:
     def __init__(self, task: Input) -> None:
         settings, reading = task.settings, task.reading
         self._number = reading.number
+        self.limiter = Limiter(task.limit)
         self.normalised: defaultdict[str, int] = defaultdict(int)
         columns = task.mapping.columns
         self._members = settings.members
         self._seen = seen_under(settings)
-        self._first = 0
+        self._first = self._event_line = 0
         self._mapper = Mapper(
             columns,
             reading.columns,
@@ -115,7 +118,7 @@ class RowMapper:
             if not isinstance(item, Gap):
                 self._first = self._first or (item if isinstance(item, Row) else item.row).line
                 yield from self._map(item)
-        unit = self._mapper.unit
+        unit = "" if self.limiter.has_cut else self._mapper.unit
         if unit not in ("", "seconds"):
             message = f"times are {unit} since 1970, by their magnitude"
             yield self._finding(Finding("time-unit", message, self._source, 0), 0)
@@ -139,6 +142,7 @@ class RowMapper:
 
     def _map(self, item: Row | Reject) -> Iterator[Mapped]:
         one = self._mapper.map(item) if isinstance(item, Row) else item
+        self.limiter.count(one)
         if isinstance(one, Event):
             yield from self._expanded(one)
         elif isinstance(one, Reject):
@@ -181,8 +185,10 @@ class RowMapper:
                 yield from self._aliased(sequence)
                 if self._members is not None:
                     yield self._member(event, sequence)
+        before, self._event_line = self._event_line, row.line
         for at, finding in enumerate(found):
-            yield self._finding(finding, at)
+            mapped = self._finding(finding, at)
+            yield {**mapped, "number": before} if finding.code == ONE_COLUMN else mapped
 
     def _new_names(self, event: Event, sequence: Sequence) -> Iterator[Mapped]:
         """Yield the names that are new in this task, for the rules that look at those of all logs."""
@@ -198,9 +204,10 @@ class RowMapper:
 
     def _parts(self, sequence: Sequence) -> Iterator[Mapped]:
         """Yield the part of each person in a row. What stays home is in it for a reject alone."""
-        raw = sequence.row.raw
+        raw = None
         if self._written is not None:
-            sequence = sequence._replace(row=as_hashed(sequence.row, *self._written))
+            raw, row = sequence.row.raw, as_hashed(sequence.row, *self._written)
+            sequence = sequence._replace(row=row)
         people: dict[bytes, list[int]] = {}
         for place, call in enumerate(sequence.calls):
             person, _ = self._fingerprints.digest_person(call.site, call.identity)
@@ -285,7 +292,7 @@ def map_file(task: Input) -> Iterator[Mapped]:
             )
         mapper, reader = RowMapper(task), opened.reader()
         follower = Follower(task.reading.number, reader.preamble, task.before)
-        yield from mapper.map(follower.follow(reader.items()))
+        yield from mapper.map(follower.follow(mapper.limiter.cut(reader.items())))
         yield from follower.rows()
         for counts in (mapper.normalised, opened.normalised):
             for code, number in counts.items():

@@ -22,16 +22,15 @@ class Part(NamedTuple):
     row: Row
 
 
-def pack_part(sequence: Sequence, places: Iterable[int], raw: bytes) -> bytes:
+def pack_part(sequence: Sequence, places: Iterable[int], raw: bytes | None = None) -> bytes:
     """Return the calls of a row that stand at these places, with the row, as bytes.
 
-    `raw` is the row as it stands in the log. Only this job reads the bytes, under the same Python, so their
-    form may change with every version.
+    `raw` is the row as it stands in the log, if the sequence has another one. Only this job reads the bytes,
+    under the same Python, so their form may change with every version.
     """
     row, calls, cells, actor = sequence
     taken = [(place, _KINDS.index(type(calls[place])), tuple(calls[place])) for place in places]
-    in_log = raw if raw != row.raw else None
-    return marshal.dumps((row.source, row.line, row.raw, in_log, taken, cells, actor))
+    return marshal.dumps((row.source, row.line, row.raw, raw, taken, cells, actor))
 
 
 def unpack_part(blob: bytes) -> Part:

@@ -38,7 +38,7 @@ class Planned:
         kept: Sequence[DataFrame],
     ) -> None:
         self._mapped = mapped
-        self._walked = together_of([walked, decided])
+        self._walked = walked.unionByName(decided)
         self.summary = summary
         self.readings = readings
         self._looks = looks

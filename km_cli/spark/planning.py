@@ -28,7 +28,7 @@ from km_cli.run.first_rows import check_conflicts
 from km_cli.spark.aliasing import with_joined
 from km_cli.spark.arrow import InArrow, Rows, to_batches
 from km_cli.spark.contests import Contests
-from km_cli.spark.continuing import Continued, continued
+from km_cli.spark.continuing import Continued, continued, with_rest
 from km_cli.spark.frames import FrameSource, check_order, firsts_of, mapper_of, numbered_rows, opened_frame
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file, portable
@@ -84,7 +84,8 @@ def plan_events(
     """
     check_settings(settings)
     kept: list[DataFrame] = []
-    mapped, inputs = _mapped(spark, sources, Inputs(settings, readings, secret, now), kept)
+    opening = Inputs(settings, readings, secret, now)
+    mapped, inputs = _mapped(spark, sources, opening, kept)
     kept.append(mapped)
     summary = summary_of(mapped)
     found = continued(inputs, summary.files, readings, settings)
@@ -92,17 +93,17 @@ def plan_events(
         mapped = _passed_over(mapped, found)
         summary = summary_of(mapped)
     own, spans = spanned(found, summary)
+    spans = with_rest(spans, inputs, found)
     every = {one.number: one for one in (*readings, *own)}
     behind = {one.reading.number: one.behind for one in found.values()}
     walks_under = replace(portable(settings), hasher=None, members=None)  # these are for mapping
     task = WalkTask(walks_under, secret, tuple(every.values()), spans, behind)
     known = received if received is not None else empty_frame(spark, RECEIVED)
     known = with_joined(known.where(F.col("kind").isin(CALL, KNOWN, VALUE, OWNER)))
-    parts = mapped.where("kind = 'part'")
     decided = empty_frame(spark, WALKED)
-    if any(persona.alias for persona in settings.personas) or _is_contested(parts, known):
+    if _is_contested(mapped, known):
         decided = _decided(task, mapped, known).persist(StorageLevel.DISK_ONLY)
-    walk = walk_rows(parts, known, decided)
+    walk = walk_rows(mapped.where("kind = 'part'"), known, decided)
     if needs_events(settings):
         walk = with_events(walk, _by_person(walk, lambda rows: Walk(task).events(rows), EVENTS))
     walked = _by_person(walk, lambda rows: Walk(task).rows(rows), WALKED).persist(StorageLevel.DISK_ONLY)
@@ -112,9 +113,9 @@ def plan_events(
         _judge_conflicts(begun, walked)
     looks = [finding for one in begun for finding in one.look.findings]
     if settings.members is not None:
-        together = together_of([walked, decided])
-        decided = together_of([decided, moved_members(mapped, together, settings.members.personas)])
-    unseen = unseen_of(settings, summary.told) if _sees_all(found) else []
+        moved = moved_members(mapped, walked.unionByName(decided), settings.members.personas)
+        decided = decided.unionByName(moved)
+    unseen = unseen_of(settings, summary.told) if _sees_all(found) and not opening.is_full else []
     return Planned(mapped, walked, decided, summary, own, looks, unseen, kept)
 
 
@@ -211,7 +212,8 @@ def _passed_over(mapped: DataFrame, found: Mapping[int, Continued]) -> DataFrame
     for number, (own, line, _) in found.items():
         if own.number == number:
             continue
-        is_known = (F.col("reading") == number) & (F.coalesce(row, F.lit(0)) <= line)
+        about = F.when(F.col("kind") == "finding", F.least(row, F.col("number"))).otherwise(row)
+        is_known = (F.col("reading") == number) & (F.coalesce(about, F.lit(0)) <= line)
         code = F.when(is_known & (F.col("kind") == "row"), F.lit(PASSED_OVER)).otherwise(F.col("code"))
         mapped = mapped.where(~is_known | (F.col("kind") == "row")).withColumn("code", code)
         reading = F.when(F.col("reading") == number, F.lit(own.number)).otherwise(reading)
@@ -221,8 +223,9 @@ def _passed_over(mapped: DataFrame, found: Mapping[int, Continued]) -> DataFrame
 # Planning
 
 
-def _is_contested(parts: DataFrame, known: DataFrame) -> bool:
-    """Tell whether any person has two owners, or any id two people. In most logs none has."""
+def _is_contested(mapped: DataFrame, known: DataFrame) -> bool:
+    """Tell whether any person has two owners or an alias, or any id two people. In most logs none has."""
+    parts, aliased = mapped.where("kind = 'part'"), mapped.where("kind = 'alias'")
     calls = known.where(F.col("kind").isin(CALL, KNOWN, OWNER, JOINED))
     person, owner = F.col("person"), F.concat(F.col("persona").cast("binary"), F.col("spelling"))
     claims = together_of(
@@ -235,10 +238,11 @@ def _is_contested(parts: DataFrame, known: DataFrame) -> bool:
                 F.lit("id").alias("of"), F.explode("ids").alias("key"), person.alias("claim")
             ).withColumn("key", F.unhex("key")),
             calls.where("id IS NOT NULL").select(F.lit("id"), F.col("id"), person).toDF("of", "key", "claim"),
+            aliased.select(F.lit("alias"), person, person).toDF("of", "key", "claim"),
         ]
     )
     ends = claims.groupBy("of", "key").agg(F.min("claim").alias("least"), F.max("claim").alias("most"))
-    return not ends.where("least <> most").isEmpty()
+    return not ends.where("least <> most OR of = 'alias'").isEmpty()
 
 
 def _decided(task: WalkTask, mapped: DataFrame, known: DataFrame) -> DataFrame:

@@ -25,7 +25,8 @@ CALLS, REFUSED, SENT, REJECTED = "calls", "refused", "sent", "rejected"
 FINDING, REJECT, PLACE = "finding", "reject", "place"
 """What a row of the sums is about.
 
-CALLS: calls of this job by reading, site and persona, with what they add to Kissmetrics. REFUSED: the same of
+CALLS: calls of this job by reading, site and persona, with what they add to Kissmetrics, and how many of them
+are aliases. REFUSED: the same of
 earlier calls that the destination rejected. SENT and REJECTED: rows with this outcome. FINDING: the findings
 of one code about one subject. REJECT: all rejects of a code. PLACE: the place of a finding or a reject.
 
@@ -36,6 +37,7 @@ _MOST_PLACES = 2_000
 """How many places of one code come to this process; the tally keeps no more ranges of lines than half."""
 
 _KEYS = ("what", "reading", "site", "persona", "code", "who")
+_SUMMED = ("placed", "people", "events", "properties", "aliases")
 _FIRST = "struct(reading, row, part, text, source, line) AS first"
 _GAINS = (
     "gain_people AS people",
@@ -43,7 +45,7 @@ _GAINS = (
     "length(gain_names) DIV 4 AS properties",
     f"CASE WHEN {ALIAS_CALL} THEN 1 ELSE 0 END AS aliases",
 )
-_GAINED = ("people", "events", "properties", "aliases")
+_ALIASES = f"CASE WHEN {ALIAS_CALL} THEN 1 ELSE 0 END AS aliases"
 _PLACED = "CASE WHEN line > 0 THEN 1 ELSE 0 END AS placed"
 
 
@@ -56,7 +58,7 @@ def sums_of(
     subjects of each code alone, and of PLACE the first places of each code.
     """
     summed = [
-        calls.selectExpr(f"'{CALLS}' AS what", "reading", "site", "persona", *_GAINS),
+        calls.selectExpr(f"'{CALLS}' AS what", "reading", "site", "persona", *_GAINS, _ALIASES),
         findings.selectExpr(f"'{FINDING}' AS what", "code", "who", _FIRST, _PLACED),
         rejects.selectExpr(f"'{REJECT}' AS what", "code", _FIRST, _PLACED),
         _outcomes(calls, rejects),
@@ -70,7 +72,7 @@ def sums_of(
         .agg(
             F.expr("count(*) AS times"),
             F.expr("min(first) AS first"),
-            *[F.expr(f"sum({name}) AS {name}") for name in ("placed", *_GAINED)],
+            *[F.expr(f"sum({name}) AS {name}") for name in _SUMMED],
         )
     )
     found: dict[str, list[SparkRow]] = defaultdict(list)

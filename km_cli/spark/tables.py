@@ -118,8 +118,8 @@ that of the call, null if it has none. `known` is the KnownCall as `ledger.slot_
 slot of it alone. `columns` are those of the KnownRow whose `reading` and `line` stand here; null if the call
 has none. An alias has the other person as its `deed`, the `spelling` of that person as its `total`, and no
 `known`. A VALUE has in `known` what `pack_value` of `spark.person_values` writes, and in `columns` the digest
-of its name. `identity`, `event` and `names` (of the properties) are in clear, for the rules on whole logs.
-`gain_*` is the call's Gain. These six are null in rows that are not CALL.
+of its name. `identity`, `event` and `names` (of the properties) are in clear, for the rules on whole logs,
+and `gain_*` is the call's Gain; all six are null in rows that are not CALL.
 """
 
 REJECTS = Table(
@@ -161,7 +161,8 @@ MAPPED = Table(
 
 `part`: the calls of one person in a row (`blob`, see `spark.parts`), with the digests of their `ids` in
 hexadecimal; `number` are the calls of the whole row;
-`row`: a row that was read, with its outcome as `code`; `reject` and `finding` (the message is `text`);
+`row`: a row that was read, with its outcome as `code`;
+`reject` and `finding` (the message is `text`, `number` the row before, if a finding is about both rows);
 `head` and `read`: the bytes of a file (see `spark.following`);
 `alias`: a person that an alias is about;
 `member`: the personas that do the event of a row, as `owed`, if accounts come from members;

@@ -133,6 +133,17 @@ def senders_of(url: str) -> list[int]:
     return [pid for pid in below(os.getpid()) if inodes & _sockets(pid) and _is_python(pid)]
 
 
+def executors(driver: int) -> list[int]:
+    """Return the Java processes of the executors below a driver."""
+    return sorted(pid for pid in below(driver) if b"CoarseGrainedExecutorBackend" in _command(pid))
+
+
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def below(pid: int) -> Iterator[int]:
     """Yield the processes that a process has started, and those that these have started."""
     for task in Path(f"/proc/{pid}/task").iterdir():
@@ -154,6 +165,4 @@ def _sockets(pid: int) -> set[str]:
 
 
 def _is_python(pid: int) -> bool:
-    with suppress(OSError):
-        return b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
+    return b"python" in _command(pid)

@@ -16,7 +16,7 @@ from km_cli.run.first_rows import check_conflicts
 from km_cli.run.overlaps import Span
 from km_cli.spark.arrow import to_batches
 from km_cli.spark.contests import Contests
-from km_cli.spark.continuing import Continued, continued
+from km_cli.spark.continuing import Continued, continued, with_rest
 from km_cli.spark.following import HEAD, READ
 from km_cli.spark.inputs import Inputs, check_settings
 from km_cli.spark.mapping import Input, map_file
@@ -88,6 +88,7 @@ def plan(
     found = continued(inputs, told, receipts.readings, settings)
     mapped = _passed_over(mapped, found)
     readings, spans = _spanned(found, mapped)
+    spans = with_rest(spans, inputs, found)
     every = {one.number: one for one in (*receipts.readings, *readings)}
     behind = {one.reading.number: one.behind for one in found.values()}
     task = WalkTask(settings, SECRET, tuple(every.values()), spans, behind, most)
@@ -112,12 +113,13 @@ def plan(
     ]
     if receipts.received:
         _judge_conflicts(begun, walked)
+    sees_all = all(_is_new(number, one) for number, one in found.items()) and not opening.is_full
     kinds = ("call", "known", "value", "owner")
     return Job(
         [_full(row, PLAN.names) for row in walked if row["kind"] in kinds],
         list(merged_rejects(rejects)),
         [*looks, *(row for row in (*mapped, *walked) if row["kind"] == "finding")],
-        unseen_of(settings, mapped) if all(_is_new(number, one) for number, one in found.items()) else [],
+        unseen_of(settings, mapped) if sees_all else [],
         _with_calls(readings, walked, settings.target.tracker),
         Counter(row["code"] for row in mapped if row["kind"] == "row"),
     )
@@ -189,7 +191,10 @@ def _passed_over(mapped: Rows, found: Mapping[int, Continued]) -> Rows:
     left = []
     for row in mapped:
         own, line, _ = found[row["reading"]]
-        is_known = own.number != row["reading"] and (row["row"] or 0) <= line
+        about = row["row"] or 0
+        if row["kind"] == "finding" and row["number"] is not None:
+            about = min(about, row["number"])
+        is_known = own.number != row["reading"] and about <= line
         if not is_known:
             left.append({**row, "reading": own.number})
     return left

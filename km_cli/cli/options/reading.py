@@ -214,19 +214,17 @@ _parts = (
         help="Skip rows that name no persona. Default: reject them.",
     ),
 )
-_limits = (
-    option(
-        "--limit",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Read at most N new rows. The next run continues after them.",
-    ),
-    option(
-        "--max-rejects",
-        metavar="N|N%",
-        default="",
-        help="Stop if more rows than this are rejected. Default: no limit.",
-    ),
+_limit = option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Read at most N new rows. The next run continues after them.",
+)
+_max_rejects = option(
+    "--max-rejects",
+    metavar="N|N%",
+    default="",
+    help="Stop if more rows than this are rejected. Default: no limit.",
 )
 _strict = option(
     "--strict",
@@ -234,5 +232,5 @@ _strict = option(
     help="Send nothing and exit 65 if anything would be lost, merged, changed or rejected.",
 )
 
-selection = section("Selection", *_parts, *_limits, _strict)
-spark_selection = section("Selection", *_parts, _strict)
+selection = section("Selection", *_parts, _limit, _max_rejects, _strict)
+spark_selection = section("Selection", *_parts, _limit, _strict)
