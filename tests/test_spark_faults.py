@@ -135,7 +135,7 @@ def test_a_late_task_that_spark_runs_twice(tracker: Tracker, tmp_path: Path) -> 
 def test_a_driver_that_is_killed_while_it_plans_and_one_that_is_interrupted_while_it_sends(
     importer: Command, tracker: Tracker, tmp_path: Path
 ) -> None:
-    """Nothing of the first plan was sent: it is removed. Ctrl-C ends with 130; calls in flight are finished."""
+    """Nothing of the first plan was sent: it is removed. Ctrl-C ends with 130, after the calls in flight."""
     log = write_log(tmp_path / "log.csv")
     importer("import", log).ended(0)
     expected = dict.fromkeys(wire(tracker.hits), 1)

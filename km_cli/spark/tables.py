@@ -151,7 +151,9 @@ MAPPED = Table(
 
 `part`: the calls of one person in a row (`blob`, see `spark.parts`), with the digests of their `ids` in
 hexadecimal; `number` are the calls of the whole row;
-`row`: a row that was read, with its outcome as `code`; `reject` and `finding` (the message is `text`);
+`row`: a row that was read. Its `code` says what mapping made of it: event, undone (no persona does it),
+left-out or rejected; or PASSED_OVER. `second` is that of its time, null if it has none;
+`reject` and `finding` (the message is `text`);
 `head` and `read`: the bytes of a file (see `spark.following`);
 `name`: a name that is new in its task (`text`), with its kind as `code` (see `spark.names`);
 `count`: how many times the unusual form `code` was met.
@@ -159,13 +161,6 @@ hexadecimal; `number` are the calls of the whole row;
 
 FINDINGS = Table((*_PLACE, *_ROW, ("code", "string"), ("text", "string"), ("who", "string")))
 """Findings, as in `model.Finding`; `text` is the message. `part` orders those of a row."""
-
-ROWS = Table((*_PLACE[:2], *_ROW, ("code", "string"), ("second", "bigint"), ("dated", "boolean")))
-"""One row for each row that was read.
-
-`code` says what mapping made of it: event, undone (no persona does it), left-out or rejected; or PASSED_OVER.
-`second` is that of its time, null if it has none.
-"""
 
 PASSED_OVER = "passed-over"
 """The code of a row that an earlier job has read in the same file."""
