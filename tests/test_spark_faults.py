@@ -151,9 +151,7 @@ def test_a_driver_that_is_killed_while_it_plans_and_one_that_is_interrupted_whil
     assert tracker.seen == []
 
     tracker.behave = lambda _, number: OK if number < ROWS // 3 else held()
-    sending = job.command.start(
-        "spark", "import", log, *job.words, "--break-lease", "--max-in-flight", "4", start_new_session=True
-    )
+    sending = job.command.start("spark", "import", log, *job.words, "--break-lease", start_new_session=True)
     wait_for(lambda: len(tracker.seen) > ROWS // 3, sending)
     os.killpg(sending.pid, signal.SIGINT)  # as a terminal does
     wait_for(lambda: [*jobs.glob("*/stopped.json")], sending)
@@ -163,7 +161,7 @@ def test_a_driver_that_is_killed_while_it_plans_and_one_that_is_interrupted_whil
     assert sending.returncode == 130, told
     assert "run the same command again" in told
     assert not left & {path.name for path in jobs.iterdir()}
-    assert ROWS // 3 < len(tracker.hits) < len(expected)
+    assert len(tracker.hits) > ROWS // 3
 
     last = job.command.alone("spark", "import", log, *job.words, "--json").ended(0)
     assert json.loads(last.out)["calls"]["planned"] == 0
