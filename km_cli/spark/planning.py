@@ -227,18 +227,15 @@ def _is_contested(mapped: DataFrame, known: DataFrame) -> bool:
     """Tell whether any person has two owners or an alias, or any id two people. In most logs none has."""
     parts, aliased = mapped.where("kind = 'part'"), mapped.where("kind = 'alias'")
     calls = known.where(F.col("kind").isin(CALL, KNOWN, OWNER, JOINED))
-    person, owner = F.col("person"), F.concat(F.col("persona").cast("binary"), F.col("spelling"))
+    owner = "'owner' AS of", "person AS key", "concat(CAST(persona AS binary), spelling) AS claim"
+    own_ids = parts.selectExpr("explode(ids) AS id", "person").selectExpr("unhex(id) AS id", "person")
+    ids = own_ids.unionByName(calls.where("id IS NOT NULL").select("id", "person"))
     claims = together_of(
         [
-            *[
-                one.select(F.lit("owner").alias("of"), person.alias("key"), owner.alias("claim"))
-                for one in (parts, calls)
-            ],
-            parts.select(
-                F.lit("id").alias("of"), F.explode("ids").alias("key"), person.alias("claim")
-            ).withColumn("key", F.unhex("key")),
-            calls.where("id IS NOT NULL").select(F.lit("id"), F.col("id"), person).toDF("of", "key", "claim"),
-            aliased.select(F.lit("alias"), person, person).toDF("of", "key", "claim"),
+            parts.selectExpr(*owner),
+            calls.selectExpr(*owner),
+            ids.selectExpr("'id' AS of", "id AS key", "person AS claim"),
+            aliased.selectExpr("'alias' AS of", "person AS key", "person AS claim"),
         ]
     )
     ends = claims.groupBy("of", "key").agg(F.min("claim").alias("least"), F.max("claim").alias("most"))

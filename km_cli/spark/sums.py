@@ -43,7 +43,6 @@ _GAINS = (
     "gain_people AS people",
     "CASE WHEN gain_event = X'00000000' THEN 0 ELSE 1 END AS events",
     "length(gain_names) DIV 4 AS properties",
-    f"CASE WHEN {ALIAS_CALL} THEN 1 ELSE 0 END AS aliases",
 )
 _ALIASES = f"CASE WHEN {ALIAS_CALL} THEN 1 ELSE 0 END AS aliases"
 _PLACED = "CASE WHEN line > 0 THEN 1 ELSE 0 END AS placed"

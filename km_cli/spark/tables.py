@@ -161,7 +161,8 @@ MAPPED = Table(
 
 `part`: the calls of one person in a row (`blob`, see `spark.parts`), with the digests of their `ids` in
 hexadecimal; `number` are the calls of the whole row;
-`row`: a row that was read, with its outcome as `code`;
+`row`: a row that was read. Its `code` says what mapping made of it: event, undone (no persona does it),
+left-out, WITHHELD_ROW or rejected; or PASSED_OVER. `second` is that of its time, null if it has none;
 `reject` and `finding` (the message is `text`, `number` the row before, if a finding is about both rows);
 `head` and `read`: the bytes of a file (see `spark.following`);
 `alias`: a person that an alias is about;
@@ -178,14 +179,6 @@ SEEN = "seen"
 
 FINDINGS = Table((*_PLACE, *_ROW, ("code", "string"), ("text", "string"), ("who", "string")))
 """Findings, as in `model.Finding`; `text` is the message. `part` orders those of a row."""
-
-ROWS = Table((*_PLACE[:2], *_ROW, ("code", "string"), ("second", "bigint"), ("dated", "boolean")))
-"""One row for each row that was read.
-
-`code` says what mapping made of it: event, undone (no persona does it), left-out, WITHHELD_ROW or rejected;
-or PASSED_OVER.
-`second` is that of its time, null if it has none.
-"""
 
 WITHHELD_ROW = "withheld"
 """The code of a row that is left out because it has an alias alone, and aliases are not allowed."""

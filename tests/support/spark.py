@@ -138,6 +138,16 @@ def executors(driver: int) -> list[int]:
     return sorted(pid for pid in below(driver) if b"CoarseGrainedExecutorBackend" in _command(pid))
 
 
+def cpu_below(pid: int) -> float:
+    """Return the seconds of CPU of a process, and of those below it: those that have ended as well."""
+    ticks = 0
+    for one in (pid, *below(pid)):
+        with suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def _command(pid: int) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
