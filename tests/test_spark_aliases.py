@@ -8,6 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from km_cli.errors import TooManyRejects
 from tests.support.command import KEY, Command
 from tests.support.onemachine import settings_of
 from tests.support.spark_plans import SECRET, opened
@@ -68,7 +71,8 @@ def test_the_calls_of_one_machine_in_its_order(
 ) -> None:
     """Aliases go last. One whose person is refused would be without data, and is rejected too.
 
-    A user moves to another account before the second log, which has a row of the first log again.
+    A user moves to another account before the second log, which has a row of the first log again. Too many
+    rejects in a third log: nothing of it is sent.
     """
     from km_cli.spark.job import run_job
     from km_cli.spark.place import Place
@@ -110,8 +114,12 @@ def test_the_calls_of_one_machine_in_its_order(
     (refused,) = spark.read.parquet(f"{folder}/refused").collect()
     assert refused["owed"] == ["user", "user.alias"]
     assert not any(text in refused["raw"].decode() for text in CLEAR)
-    again = run_job(spark, [FileSource(str(logs[1]))], settings, Place(str(receipts), SECRET))
-    assert (again.tally.calls.planned, tracker.hits) == (0, [])
+    bad = tmp_path / "third.csv"
+    bad.write_text("\n".join([HEADER, FIRST[-1], "bo@mail,Acme,Paid,2024-03-01T11:00:00Z,pro,,", ""]))
+    strict = settings_of([*words, "--max-rejects", "0", bad])
+    with pytest.raises(TooManyRejects):
+        run_job(spark, [FileSource(str(log)) for log in (logs[1], bad)], strict, Place(str(receipts), SECRET))
+    assert tracker.hits == []
     for path in receipts.rglob("*"):
         if path.is_file() and "rejects" not in path.parts:
             assert not any(text.encode() in path.read_bytes() for text in CLEAR), path

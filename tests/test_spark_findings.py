@@ -95,3 +95,4 @@ def test_both_count_the_same(spark: SparkSession, tmp_path: Path) -> None:
     for part in theirs:
         assert ours[part] == theirs[part], part
     assert many.forecast == one.forecast
+    assert many.read == one.tally.rows.read

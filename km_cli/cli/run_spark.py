@@ -71,7 +71,7 @@ def run_spark_dry_run(context: click.Context) -> int:
     """Show what an import on Spark would send; the exit code is 65 if rows would be rejected."""
     settings, place, stop = spark_settings(context), _place(context), Stop()
     _check_installed()
-    from km_cli.spark.job import rehearse_job
+    from km_cli.spark.job import check_rejects, rehearse_job
 
     with _started(context) as spark, interrupts.catching_signals(stop) as caught:
         try:
@@ -92,6 +92,7 @@ def run_spark_dry_run(context: click.Context) -> int:
         observer = _observer(settings)
         observer.pending = {"": found.pending}
         report.print_dry_run(settings, tally, observer, found.forecast, all_places=context.params["verbose"])
+    check_rejects(settings, tally, found.read)
     if context.params["strict"]:
         check_strictly(tally)
     return Exit.REJECTED if tally.rows.rejected else Exit.OK

@@ -29,7 +29,7 @@ from km_cli.spark.sums import (
     SENT,
     sums_of,
 )
-from km_cli.spark.tables import WITHHELD_ROW
+from km_cli.spark.tables import PASSED_OVER, WITHHELD_ROW
 from km_cli.strategies import Lacked, left_to_others
 
 if TYPE_CHECKING:
@@ -50,13 +50,14 @@ Holdings = Mapping[str, Mapping[str, Iterable[int]]]
 class Counted(NamedTuple):
     """What a job counted. `held` is what its own calls add to Kissmetrics, for the notes of the job.
 
-    `aliases` is the number of aliases among them, and `calls` are the planned calls by the number of their
-    reading, then by site and persona.
+    `read` are the rows that no earlier job has read. `aliases` is the number of aliases among the planned
+    calls, and `calls` are all of these by the number of their reading, then by site and persona.
     """
 
     tally: Tally
     forecast: Forecast
     held: dict[str, dict[str, list[int]]]
+    read: int
     aliases: int
     calls: Mapping[int, Mapping[tuple[str, str], int]]
 
@@ -100,7 +101,9 @@ def counted_of(settings: Settings, secret: bytes, tables: Tables) -> Counted:
         [site.name for site in settings.people.sites], [held, *earlier, *_lost(sums[REFUSED])]
     )
     aliases = sum(row["aliases"] for row in sums[CALLS])
-    return Counted(tally, forecast, held, aliases, _calls_by_reading(sums[CALLS]))
+    outcomes = planned.summary.rows()
+    read = outcomes.total() - outcomes[PASSED_OVER]
+    return Counted(tally, forecast, held, read, aliases, _calls_by_reading(sums[CALLS]))
 
 
 def _count_rows(tally: Tally, summary: Summary, sums: Sums) -> None:

@@ -37,12 +37,13 @@ RUN_AGAIN = "run the same command again: it sends them first"
 
 
 class Rehearsed(NamedTuple):
-    """What a job would send: `pending` are the calls that earlier jobs left."""
+    """What a job would send: `pending` are the calls that earlier jobs left, `read` the rows that are new."""
 
     tally: Tally
     forecast: Forecast
     pending: int
     seconds: float
+    read: int
 
 
 class JobResult(NamedTuple):
@@ -100,7 +101,7 @@ def run_job(
     """Import the sources. An error that ends the sending is in the result; all others are raised.
 
     With `is_strict` nothing new is sent if anything would be lost, merged, changed or rejected, and
-    TooManyFindings is raised.
+    TooManyFindings is raised. So it is with TooManyRejects, for more rejected rows than --max-rejects allows.
     """
     clock, stop = clock or SystemClock(), stop or Stop()
     began = clock.monotonic()
@@ -128,7 +129,13 @@ def rehearse_job(
         counted = planning.count(sources)
         pending = sum(count_calls(spark, receipts, job.name).pending for job in receipts.unfinished())
     stop_if_asked(stop)
-    return Rehearsed(counted.tally, counted.forecast, pending, clock.monotonic() - began)
+    return Rehearsed(counted.tally, counted.forecast, pending, clock.monotonic() - began, counted.read)
+
+
+def check_rejects(settings: Settings, tally: Tally, read: int) -> None:
+    """Raise TooManyRejects if more of the rows `read` are rejected than --max-rejects allows."""
+    if settings.max_rejects is not None:
+        settings.max_rejects.check(tally.rows.rejected, read, at_end=True)
 
 
 def _opened(spark: SparkSession, settings: Settings, place: Place, keys: Mapping[str, str]) -> Receipts:
@@ -192,6 +199,7 @@ class _Job:
         with stopping_tasks(self._spark, self._stop):
             written = planning.write(name, sources)
         stop_if_asked(self._stop)
+        check_rejects(self._settings, written.counted.tally, written.counted.read)
         if self._is_strict:
             check_strictly(written.counted.tally)
         self._receipts.planned(name, written.notes)

@@ -233,4 +233,4 @@ _strict = option(
 )
 
 selection = section("Selection", *_parts, _limit, _max_rejects, _strict)
-spark_selection = section("Selection", *_parts, _limit, _strict)
+spark_selection = section("Selection", *_parts, _limit, _max_rejects, _strict)
