@@ -28,11 +28,12 @@ def save(target: str, seconds: int, corpus: Path = CORPUS) -> list[Path]:
         known, found = Path(name, "known"), Path(name, "found")
         for folder in (known, found):
             folder.mkdir()
-        for number, data in enumerate(seeds(BORROWED.get(target, target))):
+        corpus /= BORROWED.get(target, target)
+        for number, data in enumerate(seeds(corpus.name)):
             (known / f"{number:06}").write_bytes(data)
         _fuzz(target, f"-max_total_time={seconds}", "-max_len=4000", found, known)
         new = sorted(found.iterdir(), key=lambda path: (path.stat().st_size, path.name))
-        return [_kept(path.read_bytes(), corpus / target) for path in new[:MOST]]
+        return [_kept(path.read_bytes(), corpus) for path in new[:MOST]]
 
 
 def _fuzz(target: str, *words: str | Path) -> None:
