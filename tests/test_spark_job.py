@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.command import KEY, Command
 from tests.support.schemas import check_output
-from tests.support.spark import needs_spark, surroundings
+from tests.support.spark import QUICK_JAVA, needs_spark, surroundings
 from tests.support.spark_plans import SECRET, opened, settings_to
 from tests.support.tracker import OK, Hit, Tracker, held
 
@@ -67,7 +67,8 @@ class Job:
         self.events.mkdir()
         self.words = ("--receipts", self.receipts, "--secret-file", secret, "--master", "local[2]")
         logged = {
-            "PYSPARK_SUBMIT_ARGS": f"--conf spark.ui.enabled=false --conf spark.sql.shuffle.partitions=2 "
+            "PYSPARK_SUBMIT_ARGS": f"--driver-java-options '{QUICK_JAVA}' "
+            f"--conf spark.ui.enabled=false --conf spark.sql.shuffle.partitions=2 "
             f"--conf spark.eventLog.enabled=true --conf spark.eventLog.dir={self.events} pyspark-shell"
         }
         self.command = Command(

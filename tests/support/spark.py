@@ -27,7 +27,7 @@ CLUSTER = "local-cluster[2,1,1024]"
 _NEEDED = ("pyspark", "pandas", "pyarrow")
 _ROOT = Path(__file__).parent.parent.parent
 
-_QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """Java compiles quickly and not well. Tests run each plan once or twice, so that compiling was most of their
 work."""
 
@@ -36,8 +36,8 @@ SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "4g",
-    "spark.driver.extraJavaOptions": _QUICK_JAVA,
-    "spark.executor.extraJavaOptions": _QUICK_JAVA,
+    "spark.driver.extraJavaOptions": QUICK_JAVA,
+    "spark.executor.extraJavaOptions": QUICK_JAVA,
     "spark.sql.maxPlanStringLength": "10000",
     "spark.sql.shuffle.partitions": "4",
     "spark.default.parallelism": "4",
