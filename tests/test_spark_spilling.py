@@ -19,6 +19,7 @@ from km_cli.spark.inputs import Inputs
 from km_cli.spark.parts import pack_part
 from km_cli.spark.person_values import PersonValues
 from km_cli.spark.spilling import Form, Spilling, TemporaryDatabase
+from km_cli.spark.state import PersonSlots
 from km_cli.spark.tables import WALK
 from km_cli.spark.walk import Walk, WalkTask
 from tests.support.onemachine import settings_of
@@ -127,6 +128,14 @@ def test_the_walk_over_an_account_is_the_same(tmp_path: Path) -> None:
     assert far == near
     assert Counter(row["kind"] for row in far)["call"] == 300
     assert any(row["second"] != row["taken"] for row in far if row["kind"] == "call")
+
+
+def test_the_walk_that_counts_events_forgets_its_calls(tmp_path: Path) -> None:
+    """It plans no call, so that nothing else takes them out of the calls that are new."""
+    slots = PersonSlots(5)
+    events = list(Walk(task_of(tmp_path, 5), slots).events(rows_of_account(50)))
+    assert sum(row["new"] for row in events) == 50
+    assert slots.fresh == []
 
 
 def peak(task: WalkTask, rows: int) -> int:

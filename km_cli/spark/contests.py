@@ -8,7 +8,6 @@ order by one task. It keeps only these decisions; the walk plans the rows.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
@@ -34,7 +33,7 @@ class _ManyPeople(PersonSlots):
     def begin(self) -> None:
         """Begin with no people."""
         super().begin()
-        self._led: Counter[bytes] = Counter()
+        self._leaders: set[bytes] = set()
 
     def put(self, person: bytes, second: int, slot: Slot) -> None:
         """Replace the slot."""
@@ -50,11 +49,11 @@ class _ManyPeople(PersonSlots):
 
     def lead(self, person: bytes) -> None:
         """Note that an alias made another person part of this one."""
-        self._led[person] += 1
+        self._leaders.add(person)
 
     def is_leader(self, person: bytes) -> bool:
         """Tell whether an alias made another person part of this one."""
-        return person != b"" and person in self._led
+        return person != b"" and person in self._leaders
 
 
 class Contests(Walk):

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, islice
 from typing import Any, NamedTuple
 
-from km_cli.durable import sync
 from km_cli.errors import Undelivered, UsageError
 from km_cli.ledger import Ledger
 from km_cli.ledger.slot_bytes import encode_slot
@@ -21,10 +20,7 @@ from km_cli.spark.files import LocalFiles, is_local, local_path
 from km_cli.spark.person_values import pack_value
 from km_cli.spark.readings import reading_to_json
 from km_cli.spark.receipts import Receipts
-from km_cli.spark.tables import KNOWN, LINE, NAMED, OWNER, PLAN, SPELLED, VALUE, Table
-
-WRITTEN = Table((*PLAN.columns, ("number", "bigint")))
-"""The columns of a plan in the receipts folder."""
+from km_cli.spark.tables import KNOWN, LINE, NAMED, OWNER, SPELLED, VALUE, WRITTEN_PLAN
 
 _BATCH = 20_000
 _ALONE = "go on with km-cli import and this ledger"
@@ -60,7 +56,7 @@ def export_receipts(ledger: Ledger, tracker: str, path: str, secret: bytes) -> E
         job = receipts.begin()
         rows = _Rows(ledger, tracker, secret)
         size = _write(f"{receipts.plan_path(job)}/part-00000.parquet", rows)
-        notes = {"readings": [*rows.readings()], "held": rows.held(), "rows": 0}
+        notes = {"readings": [*rows.readings()], "held": rows.held()}
         receipts.planned(job, notes)
         receipts.done(job)
     return Exported(rows.calls, size)
@@ -229,16 +225,15 @@ class _Rows:
 
 
 def _write(path: str, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write the rows of a plan; return the size of the file. It is durable when the manifest names it."""
+    """Write the rows of a plan; return the size of the file. `Receipts.planned` makes it durable."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     target = local_path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    schema, numbers = WRITTEN.arrow(), count()
+    schema, numbers = WRITTEN_PLAN.arrow(), count()
     rows = iter(rows)
     with pq.ParquetWriter(target, schema) as writer:
         while some := [{**row, "number": next(numbers)} for row in islice(rows, _BATCH)]:
             writer.write_batch(pa.RecordBatch.from_pylist(some, schema=schema))
-    sync(target)
     return target.stat().st_size

@@ -15,7 +15,7 @@ from km_cli.ledger.slot_bytes import decode_slot
 from km_cli.model import NO_SECOND, KnownCall
 from km_cli.spark.files import LocalFiles, local_path
 from km_cli.spark.receipts import Job, Receipts
-from km_cli.spark.tables import CALL, KNOWN, LINE, NAMED, OWNER, PLAN, SPELLED, VALUE
+from km_cli.spark.tables import CALL, KNOWN, LINE, NAMED, OWNER, SPELLED, VALUE, WRITTEN_PLAN
 
 _TABLE = """
 CREATE TABLE calls (
@@ -128,8 +128,8 @@ class Gathered:
 
     def _plan(self, job: Job, kinds: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
         """Yield the rows of these kinds in a job's plan."""
-        wanted = [*PLAN.names, "number"]
-        for row in self._rows(self._receipts.plan_path(job.name), [name for name in wanted if name != "raw"]):
+        wanted = [name for name in WRITTEN_PLAN.names if name != "raw"]
+        for row in self._rows(self._receipts.plan_path(job.name), wanted):
             if row["kind"] in kinds:
                 yield row
 

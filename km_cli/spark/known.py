@@ -7,25 +7,20 @@ from typing import TYPE_CHECKING
 
 from km_cli.model.calls import NO_SECOND
 from km_cli.spark.receipts import Receipts
-from km_cli.spark.tables import CALL, PLAN, RECEIPTS, Table, empty_frame
+from km_cli.spark.tables import CALL, PLAN, RECEIPTS, WRITTEN_PLAN, Table, empty_frame
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _JOB_OF_FILE = r"/jobs/([^/]+)/(?:plan|receipts)/[^/]*$"
 
-_WRITTEN = Table((*PLAN.columns, ("number", "bigint")))
-
-WRITTEN_PLAN = _WRITTEN.ddl
-"""The columns of a plan as it stands in the receipts folder."""
-
 
 def plan_of(spark: SparkSession, receipts: Receipts, jobs: Sequence[str]) -> DataFrame:
     """Return the plans of these jobs, with a column `job`."""
     from pyspark.sql import functions as f
 
-    read = spark.read.schema(WRITTEN_PLAN)
-    found = read.parquet(*map(receipts.plan_path, jobs)) if jobs else empty_frame(spark, _WRITTEN)
+    read = spark.read.schema(WRITTEN_PLAN.ddl)
+    found = read.parquet(*map(receipts.plan_path, jobs)) if jobs else empty_frame(spark, WRITTEN_PLAN)
     job = f.regexp_extract(f.col("_metadata.file_path"), _JOB_OF_FILE, 1) if jobs else f.lit("")
     return found.withColumn("job", job)
 

@@ -10,12 +10,12 @@ from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
 from km_cli.protocols import Clock
 from km_cli.spark.counting import Counted, Tables, counted_of
-from km_cli.spark.known import WRITTEN_PLAN, received
+from km_cli.spark.known import received
 from km_cli.spark.planned import Planned
 from km_cli.spark.planning import Source, plan_events
 from km_cli.spark.readings import reading_from_json, reading_to_json
 from km_cli.spark.receipts import Receipts
-from km_cli.spark.tables import REJECTS
+from km_cli.spark.tables import REJECTS, WRITTEN_PLAN
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -48,9 +48,8 @@ class Planning:
             planned.plan.write.parquet(plan_path)
             planned.rejects.write.parquet(rejects_path)
             read = self._spark.read
-            return read.schema(WRITTEN_PLAN).parquet(plan_path), read.schema(REJECTS.ddl).parquet(
-                rejects_path
-            )
+            plan = read.schema(WRITTEN_PLAN.ddl).parquet(plan_path)
+            return plan, read.schema(REJECTS.ddl).parquet(rejects_path)
 
         counted, readings = self._count(sources, write)
         notes = {"readings": readings, "held": counted.held, "aliases": counted.aliases}

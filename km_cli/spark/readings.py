@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -36,16 +35,6 @@ def reading_from_json(values: dict[str, Any]) -> Reading:
         regular=tuple(known.regular),
         as_new=tuple(known.as_new),
     )
-
-
-def pack_readings(readings: Iterable[Reading]) -> str:
-    """Return readings as one text."""
-    return json.dumps([reading_to_json(one) for one in readings])
-
-
-def unpack_readings(text: str) -> tuple[Reading, ...]:
-    """Return the readings of such a text."""
-    return tuple(reading_from_json(one) for one in json.loads(text))
 
 
 class _Heads:

@@ -26,9 +26,9 @@ FINDING, REJECT, PLACE = "finding", "reject", "place"
 """What a row of the sums is about.
 
 CALLS: calls of this job by reading, site and persona, with what they add to Kissmetrics, and how many of them
-are aliases. REFUSED: the same of
-earlier calls that the destination rejected. SENT and REJECTED: rows with this outcome. FINDING: the findings
-of one code about one subject. REJECT: all rejects of a code. PLACE: the place of a finding or a reject.
+are aliases. REFUSED: what earlier calls had added that the destination rejected. SENT and REJECTED: rows with
+this outcome. FINDING: the findings of one code about one subject. REJECT: all rejects of a code. PLACE: the
+place of a finding or a reject.
 
 `times` are those of the row, `total` those of its code, and `placed` are those of the code that have a line.
 """

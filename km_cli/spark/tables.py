@@ -122,6 +122,9 @@ of its name. `identity`, `event` and `names` (of the properties) are in clear, f
 and `gain_*` is the call's Gain; all six are null in rows that are not CALL.
 """
 
+WRITTEN_PLAN = Table((*PLAN.columns, ("number", "bigint")))
+"""A plan as it stands in the receipts folder. Receipts name a call by its `number`."""
+
 REJECTS = Table(
     (
         *_PLACE,

@@ -234,6 +234,7 @@ class Walk:
             found = RowEvents(events, 0, is_contested=True)
         else:
             found = self._planner(row["reading"]).events_in(allowed)
+            self._slots.fresh.clear()
         yield {
             "reading": row["reading"],
             "row": row["row"],
