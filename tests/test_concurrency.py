@@ -286,7 +286,7 @@ def test_more_are_in_flight_where_that_brings_more(tracker: Tracker, *, is_paral
         tracker.behave = behave
         delivery.submit(400)
         assert delivery.run() is None
-        assert (courier.limit > 2 * START) is is_parallel
+        assert (courier.limit > 4 * START) is is_parallel
 
 
 @pytest.mark.parametrize(("flags", "most"), [((), START), (("--concurrency", "7"), 7)])

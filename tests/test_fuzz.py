@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from km_cli.kissmetrics import fold_name, is_blank
+from km_cli.kissmetrics import fold_identity, is_blank
 from tests.proof import drawing, fuzz, saving
 from tests.proof.fuzz import feed
 from tests.proof.seeds import changed_ledger, seeds
@@ -50,7 +50,7 @@ def test_lines_of_km_cli_are_counted() -> None:
     once = drawing.lines_reached(lambda _: is_blank("x"), b"")
     assert once > 0
     assert drawing.lines_reached(lambda _: [is_blank("x"), is_blank("y")], b"") == once
-    assert drawing.lines_reached(lambda _: [is_blank("x"), fold_name("A")], b"") > once
+    assert drawing.lines_reached(lambda _: [is_blank("x"), fold_identity("A")], b"") > once
     assert drawing.lines_reached(lambda _: "x".strip(), b"") == 0
 
 
