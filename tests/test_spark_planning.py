@@ -19,7 +19,7 @@ from km_cli.errors import InputError, UsageError
 from km_cli.model import Claim, Finding, KnownCall, Record, Reject
 from km_cli.planning.fingerprints import Fingerprints
 from km_cli.planning.keyed import KeyedFingerprints, key_digest, key_known, key_pairs
-from km_cli.spark.names import NAME_RULES
+from km_cli.spark.names import NAME_RULES, name_findings
 from km_cli.spark.spilling import MOST
 from tests.support import sparkless
 from tests.support.drawing import examples
@@ -225,6 +225,38 @@ def test_names_that_no_row_has(
                 assert_same(job, planned)
                 assert_same_unseen(job, planned)
                 receipts.take(job)
+
+
+GROWING = (
+    "ada,Acme,Paid,1700000000000,\n\nada,Acme,Invited,1700000001000,pro\n",
+    "bo,Acme,Paid,1700000002000,pro\n\n\nbo,Acme,Invited,1700000003000,\nbo,,Invited,1700000004000,\n",
+    "",
+    "cy,Acme,Signed In,1700000005000,pro\n",
+)
+
+
+def test_a_grown_file_has_the_findings_of_its_new_rows(tmp_path: Path) -> None:
+    """Those on names, forms, lists and units too, whatever the rows that were read before had."""
+    log, receipts, found = tmp_path / "log.csv", Receipts(), set()
+    log.write_text("user,account,event,timestamp,plan\n")
+    asked = settings_of(words(tmp_path, LISTED, str(log)))
+    with one_machine(tmp_path, NOW) as machine:
+        for more in GROWING:
+            with log.open("a") as file:
+                file.write(more)
+            planned, job = machine.plan(asked, [log]), sparkless.plan(asked, [log], receipts)
+            assert_same(job, planned)
+            tally, told = planned.tally, job.told
+            names = [{**one, "first": one} for one in told if one["kind"] == "name"]
+            codes = Counter(one.code for one in name_findings(names))
+            codes.update(one["code"] for one in job.findings if not one["line"])
+            codes["left-to-others"] = sum(one["kind"] == "lacked" for one in told)
+            assert {code: tally.findings[code] for code in codes} == dict(codes)
+            counted = {one["code"]: one["number"] for one in told if one["kind"] == "count"}
+            assert counted == dict(tally.normalised)
+            found.update((+codes).keys() | counted.keys())
+            receipts.take(job)
+    assert {"crossover", "time-unit", "left-to-others", "blank-lines", "empty-values"} <= found
 
 
 MEMBERS = Kind(

@@ -50,6 +50,17 @@ def test_a_job_is_planned_and_then_done_and_each_step_is_a_new_manifest(tmp_path
     assert sorted(os.listdir(tmp_path)) == ["jobs", "manifest-000001.json", "manifest-000002.json"]
 
 
+def test_a_job_knows_whether_one_before_it_has_calls_left(tmp_path: Path) -> None:
+    receipts = opened(tmp_path)
+    with receipts.lease():
+        for job in ("a", "b", "c"):
+            put_into_force(receipts, job, {})
+        receipts.done("b")
+        assert [receipts.has_unfinished_before(job) for job in ("a", "c")] == [False, True]
+        receipts.done("a")
+        assert not receipts.has_unfinished_before("c")
+
+
 def test_a_plan_is_durable_before_it_is_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     receipts, fsync, synced = opened(tmp_path / "receipts"), os.fsync, []
 

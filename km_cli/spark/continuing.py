@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from km_cli.config.settings import Settings
 from km_cli.ledger import Reading
-from km_cli.model import Overlap
 from km_cli.run.overlaps import Span
 from km_cli.spark.following import HEAD
 from km_cli.spark.mapping import Input
+from km_cli.spark.readings import fits
 
 
 class Continued(NamedTuple):
@@ -77,15 +77,6 @@ def _continued(
         named = own._replace(source=one.reading.source, columns=columns, regular=regular, **whole)
         return Continued(named, own.line)
     return Continued(one.reading._replace(**whole), behind=tuple(behind.values()))
-
-
-def fits(reading: Reading, mapping: str, settings: Settings) -> bool:
-    """Tell whether an input may continue a reading: as on one machine, it is read in the same way."""
-    return (
-        reading.asked == settings.asked
-        and reading.mapping == mapping
-        and settings.overlap in (Overlap.ASK, reading.overlap)
-    )
 
 
 def with_rest(

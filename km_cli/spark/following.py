@@ -34,14 +34,15 @@ class Follower:
 
     def follow(self, items: Iterable[Item]) -> Iterator[Item]:
         """Yield the items. A last record without a line end may still grow, and does not count as read."""
-        last = b""
+        growing = b""
         for item in items:
-            if last:
-                self._add(last)
-            last = _raw(item)
+            if growing:
+                self._add(growing)
+            raw = _raw(item)
+            growing = raw if record_may_grow(raw) else b""
+            if not growing:
+                self._add(raw)
             yield item
-        if last and not record_may_grow(last):
-            self._add(last)
 
     def _add(self, raw: bytes) -> None:
         self._state.update(raw)

@@ -91,9 +91,10 @@ def mapper_of(task: Input, firsts: dict[int, int]) -> Callable[[Iterable[Any]], 
 
     def mapped(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[Mapped]:
         mapper = RowMapper(task)
-        yield from mapper.map(row for batch in batches for row in _rows(batch, task.reading.source, firsts))
-        for code, number in mapper.normalised.items():
-            yield {"kind": "count", "reading": task.reading.number, "code": code, "number": number}
+        for batch in batches:
+            for row in _rows(batch, task.reading.source, firsts):
+                yield from mapper.map(row)
+        yield from mapper.end()
 
     return mapped
 

@@ -20,11 +20,10 @@ from km_cli.run.meanings import Meanings
 from km_cli.run.opening import Openings, span_of
 from km_cli.run.tally import Tally
 from km_cli.run.unseen import seen_under
-from km_cli.spark.continuing import fits
 from km_cli.spark.following import Follower, Item
 from km_cli.spark.limiting import Limit, Limiter
 from km_cli.spark.mapping import Input, Look, portable
-from km_cli.spark.readings import Book
+from km_cli.spark.readings import Book, fits
 
 NO_LIMIT = "--limit is for files: the rows of a table or a DataFrame are not read one after the other"
 NO_LIMIT_HINT = "take the first rows of it in Spark, or a part of the log with --since and --until"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -37,6 +37,7 @@ from km_cli.spark.following import Follower
 from km_cli.spark.limiting import Limit, Limiter
 from km_cli.spark.names import ROW_RULES, NamesSeen
 from km_cli.spark.parts import pack_part
+from km_cli.spark.readings import fits
 from km_cli.spark.tables import SEEN, WITHHELD_ROW
 from km_cli.strategies import EventLists, Expansion
 
@@ -77,15 +78,15 @@ class Input(NamedTuple):
 class RowMapper:
     """Maps the rows of one input, in order."""
 
-    def __init__(self, task: Input) -> None:
+    def __init__(self, task: Input, limiter: Limiter | None = None) -> None:
         settings, reading = task.settings, task.reading
         self._number = reading.number
-        self.limiter = Limiter(task.limit)
-        self.normalised: defaultdict[str, int] = defaultdict(int)
+        self._limiter = limiter or Limiter(None)
+        self._normalised: defaultdict[str, int] = defaultdict(int)
         columns = task.mapping.columns
         self._members = settings.members
         self._seen = seen_under(settings)
-        self._first = self._event_line = 0
+        self._first = self._last = self._event_line = 0
         self._mapper = Mapper(
             columns,
             reading.columns,
@@ -94,7 +95,7 @@ class RowMapper:
             time_options=task.mapping.time_options,
             allowed=settings.allowed,
             now=task.now,
-            normalised=self.normalised,
+            normalised=self._normalised,
             selection=settings.selection,
             members=settings.members,
             hasher=settings.hasher,
@@ -112,18 +113,24 @@ class RowMapper:
         self._times = Times(task.mapping.time_options, task.now)
         self._time = time_reader(columns, cell_readers(reading.columns, tabular=task.tabular))
 
-    def map(self, items: Iterable[Row | Reject | Gap]) -> Iterator[Mapped]:
-        """Yield the rows of MAPPED that the items of an input become, and what shows at its end."""
-        for item in items:
-            if not isinstance(item, Gap):
-                self._first = self._first or (item if isinstance(item, Row) else item.row).line
-                yield from self._map(item)
-        unit = "" if self.limiter.has_cut else self._mapper.unit
+    def map(self, item: Row | Reject | Gap) -> Iterator[Mapped]:
+        """Yield the rows of MAPPED that an item of an input becomes."""
+        if not isinstance(item, Gap):
+            self._last = (item if isinstance(item, Row) else item.row).line
+            self._first = self._first or self._last
+            yield from self._map(item)
+
+    def end(self, also_met: dict[str, int] | None = None) -> Iterator[Mapped]:
+        """Yield what shows at the end of an input. `also_met` are unusual forms that its reader has met.
+
+        It is passed over with the row that it names, if an earlier job has read that.
+        """
+        unit = "" if self._limiter.has_cut else self._mapper.unit
         if unit not in ("", "seconds"):
             message = f"times are {unit} since 1970, by their magnitude"
-            yield self._finding(Finding("time-unit", message, self._source, 0), 0)
+            yield self._at_end(Finding("time-unit", message, self._source, 0), 0)
         for at, finding in enumerate(self._row_findings.end()):
-            yield self._finding(finding, at)
+            yield self._at_end(finding, at)
         yield {
             "kind": SEEN,
             "reading": self._number,
@@ -139,10 +146,19 @@ class RowMapper:
                 "number": lacked.rows,
                 "owed": [str(place) for place in sorted(lacked.personas)],
             }
+        for counts in (self._normalised, also_met or {}):
+            for code, number in counts.items():
+                yield {
+                    "kind": "count",
+                    "reading": self._number,
+                    "row": self._last,
+                    "code": code,
+                    "number": number,
+                }
 
     def _map(self, item: Row | Reject) -> Iterator[Mapped]:
         one = self._mapper.map(item) if isinstance(item, Row) else item
-        self.limiter.count(one)
+        self._limiter.count(one)
         if isinstance(one, Event):
             yield from self._expanded(one)
         elif isinstance(one, Reject):
@@ -264,6 +280,10 @@ class RowMapper:
             "owed": list(owed),
         }
 
+    def _at_end(self, finding: Finding, part: int) -> Mapped:
+        """Return a finding about all rows. It has no line, and the row is the last one."""
+        return {**self._finding(finding, part), "row": self._last}
+
     def _finding(self, finding: Finding, part: int) -> Mapped:
         code, message, source, line, who = finding
         return {
@@ -290,13 +310,22 @@ def map_file(task: Input) -> Iterator[Mapped]:
                 f"{source.name}: the file is another one on this machine of the cluster",
                 "give a path that all machines of the cluster read the same file from",
             )
-        mapper, reader = RowMapper(task), opened.reader()
+        limiter, reader = Limiter(task.limit), opened.reader()
         follower = Follower(task.reading.number, reader.preamble, task.before)
-        yield from mapper.map(follower.follow(mapper.limiter.cut(reader.items())))
+        mapper, seen = RowMapper(task, limiter), len(follower.found)
+        for item in follower.follow(limiter.cut(reader.items())):
+            yield from mapper.map(item)
+            if len(follower.found) > seen:
+                if any(_continues(task, known) for known in follower.found[seen:]):
+                    mapper = RowMapper(task, limiter)  # what was met so far is of rows that were read before
+                    opened.normalised.clear()
+                seen = len(follower.found)
+        yield from mapper.end(opened.normalised)
         yield from follower.rows()
-        for counts in (mapper.normalised, opened.normalised):
-            for code, number in counts.items():
-                yield {"kind": "count", "reading": task.reading.number, "code": code, "number": number}
+
+
+def _continues(task: Input, known: Reading) -> bool:
+    return fits(known, task.mapping.to_json(), task.settings)
 
 
 def portable(settings: Settings) -> Settings:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
+from km_cli.config.settings import Settings
 from km_cli.ledger import NO_HORIZON, Ledger, Reading
 from km_cli.model import KnownRow, Overlap, Properties
 from km_cli.run.overlaps import Ahead, Overlaps, Span
@@ -34,6 +35,15 @@ def reading_from_json(values: dict[str, Any]) -> Reading:
         columns=tuple(known.columns),
         regular=tuple(known.regular),
         as_new=tuple(known.as_new),
+    )
+
+
+def fits(reading: Reading, mapping: str, settings: Settings) -> bool:
+    """Tell whether an input may continue a reading: as on one machine, it is read in the same way."""
+    return (
+        reading.asked == settings.asked
+        and reading.mapping == mapping
+        and settings.overlap in (Overlap.ASK, reading.overlap)
     )
 
 

@@ -152,6 +152,10 @@ class Receipts:
         """Return the jobs that have calls without a receipt, as far as the manifest knows."""
         return [one for one in self.manifest.jobs if one.state == PLANNED]
 
+    def has_unfinished_before(self, job: str) -> bool:
+        """Tell whether a job that was planned before this one, which is unfinished too, is unfinished."""
+        return self.unfinished()[0].name != job
+
     def notes(self, job: str) -> Mapping[str, Any]:
         """Return what a job noted about itself."""
         return next(one.notes for one in self.manifest.jobs if one.name == job)

@@ -71,9 +71,9 @@ class Sender:
     def _send_aliases(
         self, job: str, delivered: Delivered, failure: Exception | None
     ) -> tuple[Delivered, Exception | None]:
-        """Send the aliases, once no other call is pending; return the counts of both."""
+        """Send the aliases, once no other call is pending, of earlier jobs too; return the counts of both."""
         calls = delivered.calls
-        if calls.pending:
+        if calls.pending or self._receipts.has_unfinished_before(job):
             pending = count_calls(self._spark, self._receipts, job).pending
             return delivered._replace(calls=calls._replace(pending=pending)), failure
         dropped = self._reject_aliases(job)

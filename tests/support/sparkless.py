@@ -34,7 +34,10 @@ NOW = 1_800_000_000.0
 
 
 class Job(NamedTuple):
-    """The result of planning a job: rows of the tables, the readings, and the outcomes of all rows."""
+    """The result of planning a job: rows of the tables, the readings, and the outcomes of all rows.
+
+    `told` are the rows of MAPPED about names, unusual forms, and events that personas lack.
+    """
 
     plan: Rows
     rejects: Rows
@@ -42,6 +45,7 @@ class Job(NamedTuple):
     unseen: list[Finding]
     readings: tuple[Reading, ...]
     outcomes: Counter[str]
+    told: Rows
 
     @property
     def payloads(self) -> Counter[tuple[str, bytes]]:
@@ -122,6 +126,7 @@ def plan(
         unseen_of(settings, mapped) if sees_all else [],
         _with_calls(readings, walked, settings.target.tracker),
         Counter(row["code"] for row in mapped if row["kind"] == "row"),
+        [row for row in mapped if row["kind"] in ("name", "count", "lacked")],
     )
 
 
