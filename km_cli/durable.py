@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -27,9 +28,13 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Make a folder durable, with its name and all that is in it. Raises OSError."""
+    """Make a folder durable, with its name and all that is in it. Raises OSError.
+
+    A file that goes meanwhile is left out: it was a temporary one of a task that came too late.
+    """
     for place, _, names in os.walk(folder):
         for name in names:
-            sync(Path(place, name))
+            with suppress(FileNotFoundError):
+                sync(Path(place, name))
         sync(Path(place))
     sync(folder.parent)

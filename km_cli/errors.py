@@ -17,6 +17,7 @@ KmError                         the message, and `hint`, the next step
 ├── TooManyFindings        65   there are findings, and --strict allows none
 ├── Unavailable            69   the destination is unavailable, or refuses us
 │   └── Outage             69   the destination does not answer at present
+├── PlanningFailed         74   Spark could not plan the rows
 ├── WriteError             74   writing a bulk file failed
 ├── Exhausted              74   the system allows this process no more files or threads
 ├── ComeBackLater          75   the destination asked for a longer wait than a run should make
@@ -124,6 +125,12 @@ class CutShort(ReadError):
 
 class Rewritten(ReadError):
     """The file changed after its beginning was read, so the rest may belong to another log."""
+
+
+class PlanningFailed(KmError):
+    """Spark could not plan the rows. Nothing of the job was sent."""
+
+    exit = Exit.IO
 
 
 class WriteError(KmError):

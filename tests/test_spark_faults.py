@@ -150,6 +150,13 @@ def test_a_driver_that_is_killed_while_it_plans_and_one_that_is_interrupted_whil
     assert not [*job.receipts.glob("manifest-*")], "it was not killed while it planned"
     assert tracker.seen == []
 
+    stopping = job.command.start("spark", "import", log, *job.words, "--break-lease", start_new_session=True)
+    wait_for(lambda: {path.parent.name for path in jobs.glob("*/plan")} - left, stopping)
+    os.killpg(stopping.pid, signal.SIGINT)
+    _, told = stopping.communicate(timeout=PATIENCE)
+    assert stopping.returncode == 130, told
+    assert tracker.seen == []
+
     tracker.behave = lambda _, number: OK if number < ROWS // 3 else held()
     sending = job.command.start("spark", "import", log, *job.words, "--break-lease", start_new_session=True)
     wait_for(lambda: len(tracker.seen) > ROWS // 3, sending)

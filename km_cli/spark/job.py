@@ -7,12 +7,13 @@ start sends what is left of it, byte for byte, and then plans its own rows with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from km_cli.config.settings import Settings
-from km_cli.errors import KmError, Undelivered
+from km_cli.errors import KmError, PlanningFailed, Undelivered
 from km_cli.model import Forecast
 from km_cli.protocols import Clock
 from km_cli.run.clock import SystemClock
@@ -28,7 +29,7 @@ from km_cli.spark.place import Place
 from km_cli.spark.plan_writing import Planning
 from km_cli.spark.planning import Source
 from km_cli.spark.receipts import Receipts
-from km_cli.spark.sender import Delivered, Sender, stop_if_asked
+from km_cli.spark.sender import Delivered, Sender, first_reason, stop_if_asked
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -125,11 +126,31 @@ def rehearse_job(
     began = clock.monotonic()
     receipts = _opened(spark, settings, place, {})
     planning = Planning(spark, receipts, settings, place.secret, clock)
-    with stopping_tasks(spark, stop):
+    with _planning(spark, stop):
         counted = planning.count(sources)
         pending = sum(count_calls(spark, receipts, job.name).pending for job in receipts.unfinished())
-    stop_if_asked(stop)
     return Rehearsed(counted.tally, counted.forecast, pending, clock.monotonic() - began, counted.read)
+
+
+@contextmanager
+def _planning(spark: SparkSession, stop: Stop) -> Iterator[None]:
+    """End the tasks of planning if the job is asked to stop. Raises Stopped and PlanningFailed.
+
+    Spark reports tasks that were cancelled as a failure.
+    """
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        with stopping_tasks(spark, stop):
+            yield
+    except (PySparkException, Py4JError) as error:
+        stop_if_asked(stop)
+        raise PlanningFailed(
+            f"Spark could not plan the rows: {first_reason(error)}",
+            "nothing of this job was sent; correct that, and run the same command again",
+        ) from error
+    stop_if_asked(stop)
 
 
 def check_rejects(settings: Settings, tally: Tally, read: int) -> None:
@@ -196,9 +217,8 @@ class _Job:
         stop_if_asked(self._stop)
         name = self._receipts.begin()
         planning = Planning(self._spark, self._receipts, self._settings, self._secret, self._clock)
-        with stopping_tasks(self._spark, self._stop):
+        with _planning(self._spark, self._stop):
             written = planning.write(name, sources)
-        stop_if_asked(self._stop)
         check_rejects(self._settings, written.counted.tally, written.counted.read)
         if self._is_strict:
             check_strictly(written.counted.tally)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Iterator
 from struct import Struct
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from km_cli.ledger.slot_bytes import decode_slot, encode_slot
 from km_cli.model import ChangedCall, KnownCall, KnownRow, Slot
@@ -31,6 +31,8 @@ _SEAT = Struct(">qq")
 _PLACE = Struct(">qqq")
 
 _SlotKey = tuple[bytes, int]
+_CallKey = tuple[int, bytes, int, bytes, bytes]
+"""Reading, person, second, deed and total: three digests of the same size."""
 
 
 def _pack_slot_key(key: _SlotKey) -> bytes:
@@ -55,6 +57,17 @@ def _unpack_number(packed: bytes) -> int:
 def _unpack_row(packed: bytes) -> KnownRow:
     reading, line = _SEAT.unpack_from(packed)
     return KnownRow(reading, line, packed[_SEAT.size :])
+
+
+def _pack_call_key(key: _CallKey) -> bytes:
+    reading, person, second, deed, total = key
+    return _SEAT.pack(reading, second) + person + deed + total
+
+
+def _unpack_call_key(packed: bytes) -> _CallKey:
+    (reading, second), digests = _SEAT.unpack_from(packed), packed[_SEAT.size :]
+    size = len(digests) // 3
+    return reading, digests[:size], second, digests[size : 2 * size], digests[2 * size :]
 
 
 _SLOTS: Form[_SlotKey, Slot] = Form(
@@ -84,13 +97,13 @@ _SEATS: Form[Seat, bytes] = Form(
     lambda _, nothing: nothing,
     lambda _, nothing: nothing,
 )
-_CHANGED: Form[Any, ChangedCall] = Form(
-    pickle.dumps,
-    pickle.loads,
+_CHANGED: Form[_CallKey, ChangedCall] = Form(
+    _pack_call_key,
+    _unpack_call_key,
     lambda _, changed: pickle.dumps(changed),
     lambda _, packed: pickle.loads(packed),
 )
-"""Of a call that was taken for another one. No other process reads these bytes."""
+"""Calls that were taken for others. No other process reads these bytes."""
 
 
 class PersonSlots(PlainSlots):
