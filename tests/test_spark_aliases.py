@@ -117,7 +117,7 @@ def test_the_calls_of_one_machine_in_its_order(
     bad = tmp_path / "third.csv"
     bad.write_text("\n".join([HEADER, FIRST[-1], "bo@mail,Acme,Paid,2024-03-01T11:00:00Z,pro,,", ""]))
     strict = settings_of([*words, "--max-rejects", "0", bad])
-    with pytest.raises(TooManyRejects):
+    with pytest.raises(TooManyRejects, match=r"third\.csv, line "):
         run_job(spark, [FileSource(str(log)) for log in (logs[1], bad)], strict, Place(str(receipts), SECRET))
     assert tracker.hits == []
     for path in receipts.rglob("*"):

@@ -45,6 +45,7 @@ def test_the_help_of_each_command_begins_with_its_purpose(km: Command) -> None:
         (("--order-by", "timestamp"), "--order-by is for tables"),
         (("table:events",), "table:events needs --order-by"),
         (("--limit", "3", "table:events", "--order-by", "time"), "--limit is for files"),
+        (("-",), "cannot read standard input"),
         (("--allow-alias", "--user", "nowhere", "--rate", "nan"), "--rate nan is not a number"),
     ],
 )

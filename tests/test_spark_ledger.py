@@ -52,6 +52,20 @@ def round_trip(km: Command, tmp_path: Path, secret: Path, name: str = "new") -> 
     return ledger
 
 
+def test_calls_to_another_destination_make_no_empty_receipts(
+    importer: Command, tracker: Tracker, tmp_path: Path, secret: Path
+) -> None:
+    """An empty folder would let Spark send everything again."""
+    importer("import", write(tmp_path / "log.csv", *ROWS)).ended(0)
+    words = ("ledger", "export", "--receipts", tmp_path / "receipts", "--secret-file", secret)
+    said = importer(*words, "--to", "kissmetrics").ended(2).err
+    assert "has no calls to https://trk.kissmetrics.io" in said or "has no calls to kissmetrics" in said
+    assert f"--to {tracker.url}" in said
+    assert not (tmp_path / "receipts").exists()
+    importer(*words).ended(0)
+    assert (tmp_path / "receipts").stat().st_mode & 0o077 == 0, "it holds rows in clear"
+
+
 def test_nothing_is_sent_twice(importer: Command, tracker: Tracker, tmp_path: Path, secret: Path) -> None:
     """The same log sends nothing, one that grew sends what is new, in the seconds that are free."""
     log = write(tmp_path / "log.csv", *ROWS)

@@ -23,6 +23,7 @@ from km_cli.cli.terminal.show import complain, counted
 from km_cli.config.files import expanded
 from km_cli.config.secret import FEWEST_BYTES, read_secret
 from km_cli.config.settings import Settings
+from km_cli.durable import make_folder
 from km_cli.errors import Exit, UsageError
 from km_cli.inputs import expand
 from km_cli.install_hint import install_command
@@ -31,7 +32,8 @@ from km_cli.run.interrupts import Caught
 from km_cli.run.rehearsal import check_strictly
 from km_cli.run.stopping import Stop, Stopped
 from km_cli.spark.delivery import tracker_of
-from km_cli.spark.inputs import NO_LIMIT, NO_LIMIT_HINT, check_settings
+from km_cli.spark.files import is_local, local_path
+from km_cli.spark.inputs import NO_LIMIT, NO_LIMIT_HINT, NO_STDIN, NO_STDIN_HINT, check_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from km_cli.spark.planning import Source
 
 _TABLE = "table:"
+_PARTITIONS = "spark.sql.shuffle.partitions"
 
 
 def run_spark_import(context: click.Context) -> int:
@@ -54,6 +57,8 @@ def run_spark_import(context: click.Context) -> int:
 
     with _started(context) as spark, interrupts.catching_signals(stop) as caught:
         sources = _sources(context, spark)
+        if _is_one_machine(spark) and is_local(place.path):
+            make_folder(local_path(place.path))  # it holds rows in clear
         result = run_job(
             spark,
             sources,
@@ -106,6 +111,8 @@ def spark_settings(context: click.Context) -> Settings:
     settings = make_settings(_as_import(context))
     tracker_of(settings.target.spelled or settings.target.place)
     check_settings(settings)
+    if "-" in context.params["files"]:
+        raise UsageError(NO_STDIN, NO_STDIN_HINT)
     tables = [text for text in context.params["files"] if text.startswith(_TABLE)]
     if tables and settings.limit is not None:
         raise UsageError(NO_LIMIT, NO_LIMIT_HINT)
@@ -220,10 +227,23 @@ def _started(context: click.Context) -> Iterator[SparkSession]:
             "Spark 4 needs Java 17 or later (JAVA_HOME); check --master as well",
         ) from None
     signal.signal(signal.SIGINT, before)
+    if _is_one_machine(spark):
+        _fit_one_machine(spark)
     try:
         yield spark
     finally:
         spark.stop()
+
+
+def _is_one_machine(spark: SparkSession) -> bool:
+    """Tell whether all tasks run on this machine, as this user."""
+    return (spark.sparkContext.master or "").startswith("local")
+
+
+def _fit_one_machine(spark: SparkSession) -> None:
+    """Shuffle into few partitions, unless the user has said into how many: Spark's 200 are for a cluster."""
+    if not spark.sparkContext.getConf().contains(_PARTITIONS):
+        spark.conf.set(_PARTITIONS, str(max(2, spark.sparkContext.defaultParallelism)))
 
 
 def _observer(settings: Settings) -> RunObserver:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, islice
 from typing import Any, NamedTuple
 
+from km_cli.durable import make_folder
 from km_cli.errors import Undelivered, UsageError
 from km_cli.ledger import Ledger
 from km_cli.ledger.slot_bytes import encode_slot
@@ -45,6 +46,8 @@ def export_receipts(ledger: Ledger, tracker: str, path: str, secret: bytes) -> E
             "name a folder of this machine, and copy it to its place: it consists of plain files",
         )
     _check(ledger, secret)
+    _check_destination(ledger, tracker)
+    make_folder(local_path(path))
     receipts = Receipts.open(path, LocalFiles(), secret=secret, to=tracker, keys={})
     with receipts.lease():
         if receipts.manifest.jobs:
@@ -82,6 +85,16 @@ def _check(ledger: Ledger, secret: bytes) -> None:
     for what, is_there in found.items():
         if is_there:
             raise UsageError(f"this ledger has {what}, for which a receipts table has no place yet", _ALONE)
+
+
+def _check_destination(ledger: Ledger, tracker: str) -> None:
+    """Raise UsageError if all calls of the ledger went elsewhere: the receipts would be empty."""
+    known = {name.partition(" ")[0] for one in ledger.readings.latest() for name, _ in one.calls}
+    if known and tracker not in known:
+        raise UsageError(
+            f"the ledger {ledger.path} has no calls to {tracker}",
+            f"name the destination of its calls: --to {', or --to '.join(sorted(known))}",
+        )
 
 
 class _Rows:

@@ -25,6 +25,8 @@ from km_cli.spark.limiting import Limit, Limiter
 from km_cli.spark.mapping import Input, Look, portable
 from km_cli.spark.readings import Book, fits
 
+NO_STDIN = "the machines of a cluster cannot read standard input"
+NO_STDIN_HINT = "write it to a file first"
 NO_LIMIT = "--limit is for files: the rows of a table or a DataFrame are not read one after the other"
 NO_LIMIT_HINT = "take the first rows of it in Spark, or a part of the log with --since and --until"
 _ALONE = "run `km-cli import` on one machine for such a log"
@@ -62,9 +64,7 @@ class Inputs:
         """Open a file; return None for an empty one. Raises UsageError and InputError."""
         source = self._source(name)
         if source.is_stdin:
-            raise UsageError(
-                "the machines of a cluster cannot read standard input", "write it to a file first"
-            )
+            raise UsageError(NO_STDIN, NO_STDIN_HINT)
         with closing(open_reader(source)) as opened:
             if opened.empty:
                 return None

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from km_cli.config.settings import Settings
-from km_cli.errors import KmError, PlanningFailed, Undelivered
+from km_cli.errors import KmError, PlanningFailed, TooManyRejects, Undelivered
 from km_cli.model import Forecast
 from km_cli.protocols import Clock
 from km_cli.run.clock import SystemClock
@@ -155,8 +155,14 @@ def _planning(spark: SparkSession, stop: Stop) -> Iterator[None]:
 
 def check_rejects(settings: Settings, tally: Tally, read: int) -> None:
     """Raise TooManyRejects if more of the rows `read` are rejected than --max-rejects allows."""
-    if settings.max_rejects is not None:
+    if settings.max_rejects is None:
+        return
+    try:
         settings.max_rejects.check(tally.rows.rejected, read, at_end=True)
+    except TooManyRejects as error:
+        first = [f"{one.row.source}, line {one.row.line}: {one.reason}" for one in tally.rejects.values()]
+        message = "\n  ".join([f"{error}; the first of each kind:", *first])
+        raise TooManyRejects(message, error.hint, plain=str(error)) from None
 
 
 def _opened(spark: SparkSession, settings: Settings, place: Place, keys: Mapping[str, str]) -> Receipts:

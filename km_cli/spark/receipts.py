@@ -242,7 +242,8 @@ def _latest(path: str, files: Files) -> Manifest | None:
 def _check(path: str, known: Manifest, to: str, mark: str, asked: Mapping[str, str]) -> None:
     """Raise UsageError if the folder belongs to another destination, secret or API key."""
     if known.to != to:
-        raise UsageError(f"{path} has the receipts of {known.to}, not those of {to}", _ANOTHER)
+        hint = f"give --to {known.to}, or {_ANOTHER}"
+        raise UsageError(f"{path} has the receipts of {known.to}, not those of {to}", hint)
     if known.secret != mark:
         raise UsageError(
             f"the digests in {path} were made under another secret",

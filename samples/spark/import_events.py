@@ -45,4 +45,6 @@ def main(to: str, receipts: str, secret_file: str, master: str = "local-cluster[
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in (4, 5):
+        sys.exit("usage: import_events.py TO RECEIPTS SECRET_FILE [MASTER]")
     main(*sys.argv[1:])

@@ -134,4 +134,5 @@ class Local:
 def unopened(name: str, error: OSError) -> UsageError:
     """Return the error about a file that cannot be opened. Raises Exhausted if too many files are open."""
     check_limit(name, error)
-    return UsageError(f"{name}: cannot be opened: {error.strerror}", "check its permissions")
+    hint = "check the path" if isinstance(error, FileNotFoundError) else "check its permissions"
+    return UsageError(f"{name}: cannot be opened: {error.strerror}", hint)
