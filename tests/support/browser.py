@@ -83,9 +83,14 @@ class Browser:
         return answer
 
     def press(self, *keys: str) -> None:
-        """Press keys, one after the other, wherever the focus is."""
+        """Press keys, one after the other, wherever the focus is.
+
+        The page may replace the element that has the focus at any moment, so it is not asked for.
+        """
+        from selenium.webdriver import ActionChains
+
         for key in keys:
-            self.driver.switch_to.active_element.send_keys(key)
+            ActionChains(self.driver).send_keys(key).perform()
 
     def requests(self) -> list[str]:
         """Return the addresses that the page has asked for since it was opened."""
