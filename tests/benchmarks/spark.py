@@ -88,7 +88,8 @@ def send(calls: int, executors: int, folder: Path, url: str) -> float:
     folder = folder / f"sending-{executors}"
     folder.mkdir()
     settings = settings_to(url, folder, concurrency=IN_FLIGHT * executors)
-    with started(folder / "spark", f"local-cluster[{executors},1,1024]", _FEW) as spark:
+    cores = {**_FEW, "spark.default.parallelism": str(executors)}  # a task for each, as on a cluster
+    with started(folder / "spark", f"local-cluster[{executors},1,1024]", cores) as spark:
         seconds = 0.0
         for size in (executors * IN_FLIGHT, calls):  # the first one starts Python on the executors
             write_plan(opened(place, url), size)
