@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -176,7 +177,8 @@ def test_a_driver_that_is_killed_while_it_plans_and_one_that_is_interrupted_whil
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Kill a driver with all its processes."""
+    """Kill a driver with all its processes; workers may have ended by themselves."""
     for pid in (process.pid, *below(process.pid)):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.communicate()
