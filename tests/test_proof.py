@@ -128,3 +128,11 @@ def test_a_stride(name: str, part: int) -> None:
     assert outcome.failures == ()
     assert outcome.is_whole
     assert outcome.cases > 0
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan"])
+def test_a_proof_without_time_is_refused(minutes: str) -> None:
+    """It would run no case, and look like a proof."""
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--only", "mutants", "--minutes", minutes])
+    assert ended.value.code == 2

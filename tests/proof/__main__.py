@@ -57,9 +57,16 @@ def _line(one: Outcome) -> tuple[str, ...]:
     return f"`{one.proof.name}`: {one.proof.about}", number, str(len(one.failures)), str(one.seed), minutes
 
 
+def _minutes(text: str) -> float:
+    """Return a time above 0: without any time no case runs, and that proves nothing."""
+    if not (minutes := float(text)) > 0:
+        raise argparse.ArgumentTypeError("give a time above 0")
+    return minutes
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m tests.proof", description=__doc__.split("\n")[0])
-    parser.add_argument("--minutes", type=float, default=1.0, help="for each kind (default: 1)")
+    parser.add_argument("--minutes", type=_minutes, default=1.0, help="for each kind (default: 1)")
     parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="default: a new one")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once (default: 1)")
