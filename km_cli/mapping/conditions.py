@@ -92,12 +92,12 @@ class ConditionsSeen:
             self._columns = columns
 
     def notes(self) -> list[Any]:
-        """Return what was seen as values of JSON, for `add`."""
+        """Return this as JSON values, which `add` takes."""
         noted = [[one.rows, one.is_filled, one.is_met, list(one.values)] for _, one in self._asked.values()]
         return [self._columns, noted]
 
     def add(self, notes: list[Any]) -> None:
-        """Add what was seen in later rows, under the same flags and km.toml."""
+        """Add the names of later rows, which were read under the same flags and km.toml."""
         columns, all_noted = notes
         self._columns = tuple(columns)
         for (_, noted), one in zip(self._asked.values(), all_noted, strict=True):

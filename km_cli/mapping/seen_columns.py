@@ -38,11 +38,11 @@ class ColumnsSeen:
         self._has_rows = False
 
     def notes(self) -> list[Any]:
-        """Return what was seen as values of JSON, for `add`."""
+        """Return this as JSON values, which `add` takes."""
         return [list(self._unseen), list(self._found), self._has_rows]
 
     def add(self, notes: list[Any]) -> None:
-        """Add what was seen in later rows, under the same flags and km.toml."""
+        """Add the names of later rows, which were read under the same flags and km.toml."""
         unseen, found, has_rows = notes
         self._found.update(dict.fromkeys(found[: _MOST_FOUND - len(self._found)]))
         self._unseen = {name: place for name, place in self._unseen.items() if name in unseen}

@@ -125,12 +125,12 @@ class EventsSeen:
         return bool(self._lists)
 
     def notes(self) -> list[Any]:
-        """Return what was seen as values of JSON, for `add`."""
+        """Return this as JSON values, which `add` takes."""
         names = list(self._names.values()) if self._asks_for_events else []
         return [names, sorted(self._unseen), self.conditions.notes(), self.columns.notes()]
 
     def add(self, notes: list[Any]) -> None:
-        """Add what was seen in later rows, under the same flags and km.toml."""
+        """Add the names of later rows, which were read under the same flags and km.toml."""
         names, unseen, conditions, columns = notes
         for name in names:
             self.see(name)
