@@ -6,9 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from pyarrow import parquet
-
 from km_cli.config.settings import Settings
 from km_cli.destinations.tracker import TrackerTarget
 from km_cli.spark.files import LocalFiles
@@ -38,6 +35,9 @@ def payload(number: int) -> bytes:
 
 def write_plan(receipts: Receipts, calls: int) -> str:
     """Put a plan of so many calls into force, two for each row; return the name of its job."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
     with receipts.lease():
         job = receipts.begin()
         rows = [_row(number) for number in range(calls)]
